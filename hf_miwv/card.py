@@ -1,0 +1,323 @@
+"""The data set card (README.md) of an output folder, filled from its run.json and nothing else.
+
+Text that comes from data sets, paths or file names is escaped wherever it enters the Markdown,
+and the front matter is written by a YAML library, so that no name can break either. Local paths
+are shown by their last part only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shlex
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from hf_miwv.statistics import PERCENTS, write_number, write_share
+
+TEMPLATES = Path(__file__).parent / "templates"
+NOT_RECORDED = "not recorded"
+STATUS_WORDS = {
+    "ok": "scored",
+    "empty_response": "not scored: the response is empty",
+    "not_finite": "not scored: a loss is not finite",
+    "demonstration_dropped": "not scored: no room for a worked example",
+}
+FLAG_WORDS = {
+    "demonstration_trimmed": "flagged: the worked example was cut on its left to fit",
+    "response_truncated": "flagged: the response was cut on its right to fit",
+    "duplicate_prompt": "flagged: another row has the same prompt",
+}
+COLUMN_WORDS = {
+    "row": "index of the row in the input of the scoring",
+    "miwv": "loss_one_shot − loss_zero_shot, nats per response token; null where not scored",
+    "loss_zero_shot": "mean loss on the response, given the prompt alone",
+    "loss_one_shot": "the same with the nearest neighbour as a worked example before it",
+    "neighbor": "the row number of that neighbour",
+    "neighbor_similarity": "cosine of the two prompts' embeddings",
+    "response_tokens": "length of the scored response in tokens",
+    "miwv_status": "ok, empty_response, not_finite or demonstration_dropped",
+    "miwv_flags": "any of demonstration_trimmed, response_truncated, duplicate_prompt",
+}
+SIZES = ("1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B", "100B", "1T")
+HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+([@:].+)?")
+FILE_ENDINGS = (".json", ".jsonl", ".csv", ".parquet", ".arrow", ".gz", ".zst", ".gguf", ".jinja",
+                ".yaml", ".yml", ".txt")  # fmt: skip
+# A single underscore between letters is never markup in Markdown, so it stays readable.
+MARKUP = re.compile(r"[\\`*\[\]<>|~&]|(?<![^\W_])_|_(?![^\W_])")
+
+
+def write_card(run: dict[str, Any], pictures: list[str], folder: Path) -> None:
+    """Write README.md to `folder` from the run.json `run` and the PNGs that lie beside it.
+
+    A score's run is described by `scored_card.md.jinja`, a selection's by `chosen_card.md.jinja`.
+    """
+    text = render_card(run, pictures)
+    (folder / "README.md").write_text(text, encoding="utf-8", newline="\n")
+
+
+def render_card(run: dict[str, Any], pictures: list[str]) -> str:
+    """The card as text; run["timing"] is not used, so equal runs have equal cards."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701  the output is Markdown; `escape` and `table` guard it
+    )
+    environment.filters.update(number=write_number, escape=escape)
+    environment.globals.update(
+        correlation_words=correlation_words, length_words=length_words, share=write_share,
+        length_table=length_table, quantile_table=quantile_table, command_block=command_block,
+    )  # fmt: skip
+    template = "scored_card.md.jinja" if run["command"] == "score" else "chosen_card.md.jinja"
+    return environment.get_template(template).render(_values(run, pictures))
+
+
+def _values(run: dict[str, Any], pictures: list[str]) -> dict[str, Any]:
+    """What the templates use. `made` is the run that scored, None where it was not recorded."""
+    made = run if run["command"] == "score" else run["scored_run"]
+    if made and not made["model"]:
+        made = None
+    return {
+        "run": run,
+        "made": made,
+        "statistics": run["statistics"],
+        "pictures": pictures,
+        "front_matter": front_matter(run),
+        "name": escape(data_name(run)),
+        "model": escape(shown_name(made["model"]["source"]))
+        if made
+        else "whose name is not recorded",
+        "counts": table(("", "rows"), count_rows(run)),
+        "fifths": table(("cosine from", "to", "median MIWV"), fifth_rows(run["statistics"])),
+        "columns": table(("column", "what it holds"), COLUMN_WORDS.items()),
+        "how_made": table(("", ""), made_rows(made)) if made else NOT_RECORDED,
+    }
+
+
+def front_matter(run: dict[str, Any]) -> str:
+    """The YAML block at the head of the card, which tells the Hub where the data lies."""
+    import yaml
+
+    kind = "scored" if run["command"] == "score" else "chosen"
+    content = {
+        "pretty_name": f"{data_name(run)}, {kind} by MIWV",
+        "tags": ["instruction-tuning", "data-selection", "miwv"],
+        "size_categories": [size_category(run["statistics"]["rows"])],
+        "configs": [
+            {
+                "config_name": kind,
+                "description": f"run {run_digest(run)}",
+                "data_files": [{"split": "train", "path": "data/train-*.parquet"}],
+            }
+        ],
+    }
+    if run["data"] and run["data"].get("license"):
+        content["license"] = run["data"]["license"]
+    return f"---\n{yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=10**6)}---"
+
+
+def run_digest(run: dict[str, Any]) -> str:
+    """16 hexadecimal digits that differ where two runs differ in anything but timing and command line.
+
+    `load_dataset` keeps what it read of a local folder under the folder's name and its `configs`,
+    not its path or the files' age. Without a word there that changes with the rows, it would open
+    an earlier folder of the same name instead.
+    """
+    text = json.dumps(_lasting(run), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _lasting(run: dict[str, Any]) -> dict[str, Any]:
+    """The record, and the record of the scoring inside it, without what the rows do not hang on."""
+    passing = ("timing", "command_line")
+    kept = {name: value for name, value in run.items() if name not in passing}
+    if kept.get("scored_run"):
+        kept["scored_run"] = _lasting(kept["scored_run"])
+    return kept
+
+
+def size_category(rows: int) -> str:
+    """The Hub's size bucket.
+
+    >>> [size_category(rows) for rows in (999, 1000, 52_002)]
+    ['n<1K', '1K<n<10K', '10K<n<100K']
+    """
+    power = next((place for place in range(len(SIZES)) if rows < 1000 * 10**place), len(SIZES))
+    if power == 0:
+        return "n<1K"
+    return f"{SIZES[power - 1]}<n<{SIZES[power]}" if power < len(SIZES) else "n>1T"
+
+
+def data_name(run: dict[str, Any]) -> str:
+    """The data set's name on one line, or plain words where it has none."""
+    source = run["data"]["source"] if run["data"] else None
+    return one_line(shown_name(source)) if source else "Instruction data"
+
+
+def shown_name(source: str | None) -> str:
+    """A Hub id (`owner/name`, also with a revision) whole, a local path by its last part.
+
+    >>> shown_name("tatsu-lab/alpaca"), shown_name("/home/me/alpaca.json"), shown_name(None)
+    ('tatsu-lab/alpaca', 'alpaca.json', 'not recorded')
+    """
+    if not source:
+        return NOT_RECORDED
+    if HUB_ID.fullmatch(source) and not source.lower().endswith(FILE_ENDINGS):
+        return source
+    return re.split(r"[/\\]", source.rstrip("/\\"))[-1] or source
+
+
+def one_line(text: str) -> str:
+    """The text with every run of white space, line breaks among it, as one space."""
+    return " ".join(text.split())
+
+
+def escape(text: Any) -> str:
+    """Any value as one line of Markdown text that means nothing but itself, also in a table.
+
+    >>> escape("a|b `c` [d]")
+    'a\\\\|b \\\\`c\\\\` \\\\[d\\\\]'
+    """
+    return MARKUP.sub(r"\\\g<0>", one_line(str(text)))
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A Markdown table; every cell is escaped, so cells hold text and not markup."""
+    lines = [header, ["---"] * len(header), *([escape(cell) for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def count_rows(run: dict[str, Any]) -> list[tuple[str, str]]:
+    """Rows in all, by status and by flag; a reason that no row has is left out."""
+    statistics = run["statistics"]
+    rows = [("all", write_number(statistics["rows"]))]
+    for name, words in STATUS_WORDS.items():
+        if statistics["status"][name] or name == "ok":
+            rows.append((words, write_share(statistics["status"][name], statistics["rows"])))
+    for name, words in FLAG_WORDS.items():
+        rows.append((words, write_share(statistics["flags"][name], statistics["rows"])))
+    if run.get("demonstrations_with_empty_response"):
+        words = "scored behind a worked example whose response is empty"
+        rows.append((words, write_number(run["demonstrations_with_empty_response"])))
+    return rows
+
+
+def quantile_table(statistics: dict[str, Any]) -> str:
+    """Mean, standard deviation and quantiles of score, losses (nats) and length (tokens)."""
+    measures = (
+        ("MIWV", "miwv", 3),
+        ("zero-shot loss", "loss_zero_shot", 3),
+        ("one-shot loss", "loss_one_shot", 3),
+        ("response tokens", "response_tokens", 1),
+    )
+    header = ["", "mean", "st. dev.", *(f"{percent} %" for percent in PERCENTS)]
+    rows = []
+    for words, name, digits in measures:
+        part = statistics[name]
+        values = [part["mean"], part["standard_deviation"], *part["quantiles"].values()]
+        rows.append([words, *(write_number(value, digits) for value in values)])
+    return table(header, rows)
+
+
+def fifth_rows(statistics: dict[str, Any]) -> list[list[str]]:
+    """Cosine from, cosine to and median MIWV of each fifth of neighbour similarity."""
+    fifths = statistics["similarity_fifths"]
+    columns = (fifths["similarity_from"], fifths["similarity_to"], fifths["median_miwv"])
+    return [[write_number(value) for value in row] for row in zip(*columns, strict=True)]
+
+
+def correlation_words(correlation: float | None, what: str) -> str:
+    """A rank correlation with MIWV in words; `what` is the other measure's higher end.
+
+    >>> correlation_words(-0.31, "longer responses")
+    '−0.310: longer responses tend to score lower'
+    """
+    if correlation is None:
+        return "not defined for these rows"
+    number = write_number(correlation).replace("-", "−")
+    if abs(correlation) < 0.1:
+        return f"{number}: {what} score neither clearly higher nor clearly lower"
+    return f"{number}: {what} tend to score {'higher' if correlation > 0 else 'lower'}"
+
+
+def length_words(lengths: dict[str, Any] | None, subject: str) -> str:
+    """What `compare_lengths` found, as a sentence about `subject` ("The chosen part")."""
+    if lengths is None or lengths["ratio_of_medians"] is None:
+        return f"How the response lengths compare is {NOT_RECORDED}."
+    ratio = lengths["ratio_of_medians"]
+    kind = "shorter than" if ratio < 0.9 else "longer than" if ratio > 1.1 else "about as long as"
+    return (
+        f"{subject} has responses {kind} the whole: a median of "
+        f"{write_number(lengths['chosen']['median'], 1)} tokens against "
+        f"{write_number(lengths['scored']['median'], 1)} ({ratio:.2f} times). "
+        f"{100 * lengths['share_shorter_than_chosen_median']:.1f} % of all scored rows are "
+        "shorter than that first median."
+    )
+
+
+def length_table(lengths: dict[str, Any] | None) -> str:
+    """Response tokens of the chosen and of all scored rows, side by side."""
+    if lengths is None:
+        return NOT_RECORDED
+    names = ("median", "mean", "quantile_10", "quantile_90")
+    rows = []
+    for words, part in (("chosen", lengths["chosen"]), ("all scored", lengths["scored"])):
+        numbers = [write_number(part[name], 1) for name in names]
+        rows.append([words, write_number(part["rows"]), *numbers])
+    return table(("response tokens", "rows", "median", "mean", "10 %", "90 %"), rows)
+
+
+def made_rows(made: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Data (with configuration and split), model, embedder, template and versions of a score."""
+    data, model, embedder = made["data"], made["model"], made["embedder"]
+    parts = (shown_name(data["source"]), data["config"], data["split"])
+    recorded = {
+        "data": ", ".join(part for part in parts if part),
+        "data revision": data["revision"],
+        "data rows": f"{write_number(data['rows'])}, of the shape {data['shape']}",
+        "data fingerprint": data["fingerprint"],
+        "model": shown_name(model["source"]),
+        "model revision": model["revision"],
+        "model weights": f"{write_number(model['parameters'])} parameters in {model['dtype']}, "
+        f"on {model['device']}",
+        "model fingerprint": model["fingerprint"],
+        "embedder": shown_name(embedder["source"]),
+        "embedder revision": embedder["revision"],
+        "embedder pooling": embedder["pooling"],
+        "embedder fingerprint": embedder["fingerprint"],
+        "embedded text": f"{embedder['text']} prompt, up to {embedder['max_tokens']} tokens "
+        f"(prompts cut: {write_number(embedder['prompts_cut'])})",
+        "template": shown_name(made["template"]["name"]),
+        "template SHA-256": made["template"]["sha256"],
+        "max length": f"{write_number(made['settings']['max_length'])} tokens",
+        "versions": ", ".join(
+            [
+                f"{made['package']['name']} {made['package']['version']}",
+                *(f"{name} {version}" for name, version in made["versions"].items()),
+            ]
+        ),
+    }
+    return [(words, NOT_RECORDED if value is None else value) for words, value in recorded.items()]
+
+
+def command_block(run: dict[str, Any]) -> str:
+    """The run's command line, quoted for a shell, as a fenced block that it cannot close."""
+    if not run["command_line"]:
+        return "The command line was not recorded: it was called from Python."
+    command = shlex.join(_shown_word(word) for word in run["command_line"])
+    longest = max((len(ticks) for ticks in re.findall("`+", command)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}bash\n{command}\n{fence}"
+
+
+def _shown_word(word: str) -> str:
+    """A word of the command line; what is a path, also behind `--option=`, by its last part."""
+    option, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
+    return option + equals + (shown_name(value) if value else "")

@@ -1,0 +1,138 @@
+"""What the commands do: names to data sets and folders, then the tables at the end."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+
+from hf_miwv.errors import InputError
+from hf_miwv.folder import check_output, read_record
+from hf_miwv.reading import is_local, read_dataset
+from hf_miwv.schema import Shape, parse_columns, read_example
+from hf_miwv.scoring import DEFAULT_EMBEDDER, score
+from hf_miwv.selection import check_choice, select
+from hf_miwv.summary import show_selection, show_summary
+from hf_miwv.workspace import workspace_of
+
+SHOWN = 5  # rows shown from either end
+
+logger = logging.getLogger(__name__)
+
+
+def score_data(
+    data: str,
+    model: str,
+    output: Path,
+    split: str | None = None,
+    data_config: str | None = None,
+    columns: str | None = None,
+    embedder: str | None = None,
+    revision: str | None = None,
+    data_revision: str | None = None,
+    model_revision: str | None = None,
+    overwrite: bool = False,
+    **settings: Any,
+) -> None:
+    """`hf-miwv score`: read, score, write, show."""
+    check_output(output, overwrite, _local(data))
+    data_revision, model_revision = _revisions(data, model, revision, data_revision, model_revision)
+    logger.info("reading %s", data)
+    dataset = read_dataset(data, split=split, config=data_config, revision=data_revision)
+    scored = score(
+        dataset,
+        model,
+        output=output,
+        columns=parse_columns(columns) if columns else None,
+        embedder=embedder or DEFAULT_EMBEDDER,
+        model_revision=model_revision,
+        overwrite=overwrite,
+        origin={
+            "source": _name(data),
+            "split": split,
+            "config": data_config,
+            "revision": data_revision,
+            "command_line": ["hf-miwv", *sys.argv[1:]],
+        },
+        **settings,
+    )
+    show_scored(scored, read_record(output) or {})
+    logger.info("written: %s", output)
+
+
+def select_data(
+    data: str,
+    model: str | None,
+    output: Path,
+    fraction: str | None,
+    count: int | None,
+    threshold: float | None,
+    overwrite: bool,
+    **settings: Any,
+) -> None:
+    """`hf-miwv select`: with a model, score into the workspace first; then choose, write, show."""
+    check_choice(fraction, count, threshold)
+    check_output(output, overwrite, _local(data))
+    scored: Path | Dataset = Path(data)
+    if model is not None:
+        scored = workspace_of(output) / "scored"
+        score_data(data, model, scored, **settings)
+    elif not is_local(data) or settings["split"]:
+        scored = read_dataset(data, split=settings["split"])
+    select(
+        scored,
+        fraction=fraction,
+        count=count,
+        threshold=threshold,
+        output=output,
+        overwrite=overwrite,
+        origin={"command_line": ["hf-miwv", *sys.argv[1:]]},
+    )
+    show_selection(read_record(output) or {})
+    logger.info("written: %s", output)
+
+
+def show_scored(scored: Dataset, run: dict[str, Any]) -> None:
+    """The summary table, and the rows at both ends of the ranking."""
+    scores = np.array(scored["miwv"], dtype=float)
+    ranked = np.argsort(-scores, kind="stable")[: int(np.isfinite(scores).sum())]
+    shape = Shape(run["data"]["shape"], run["data"]["columns"])
+    highest, lowest = (
+        [_shown(scored[int(index)], shape) for index in part]
+        for part in (ranked[:SHOWN], ranked[::-1][:SHOWN])
+    )
+    show_summary(run, highest, lowest)
+
+
+def _shown(row: dict[str, Any], shape: Shape) -> dict[str, Any]:
+    example = read_example(row, shape, row["row"])
+    return {**row, "prompt": example.bare_prompt, "response": example.response}
+
+
+def _revisions(
+    data: str, model: str, revision: str | None, of_data: str | None, of_model: str | None
+) -> tuple[str | None, str | None]:
+    """--revision goes to the one of DATA and MODEL that is on the Hub."""
+    if revision is None:
+        return of_data, of_model
+    on_hub = [not is_local(data), not Path(model).expanduser().exists()]
+    if on_hub == [True, True]:
+        raise InputError(
+            f"--revision {revision}: both {data} and {model} are on the Hub; "
+            "give --data-revision or --model-revision"
+        )
+    if on_hub == [False, False]:
+        raise InputError(f"--revision {revision}: neither {data} nor {model} is on the Hub")
+    return (revision, of_model) if on_hub[0] else (of_data, revision)
+
+
+def _local(data: str) -> Path | None:
+    return Path(data).expanduser() if is_local(data) else None
+
+
+def _name(data: str) -> str:
+    return Path(data).name if is_local(data) else data

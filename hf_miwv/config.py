@@ -1,0 +1,68 @@
+"""A YAML file of command-line options: checked as a whole, all faults told together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from hf_miwv.errors import InputError, did_you_mean
+
+
+def read_settings(path: Path, command: click.Command) -> dict[str, Any]:
+    """The options of `command` that a YAML file gives, as {parameter name: value}.
+
+    Keys are the long options without their dashes (batch_tokens or batch-tokens). What the
+    command line says takes precedence.
+
+    Raises:
+        InputError: not YAML, not a mapping, unknown keys, values of the wrong type; all of them.
+    """
+    known = {name: parameter for parameter in command.params for name in _keys(parameter)}
+    faults, settings = [], {}
+    for key, value in _load(path).items():
+        parameter = known.get(str(key).replace("-", "_"))
+        if parameter is None:
+            faults.append(f"unknown key {key!r}: {did_you_mean(str(key), known)}")
+        elif fault := _fault(key, value, parameter):
+            faults.append(fault)
+        else:
+            settings[str(parameter.name)] = value if _is_flag(parameter) else str(value)
+    if faults:
+        raise InputError(f"{path}: " + "\n  ".join(["", *faults] if len(faults) > 1 else faults))
+    return settings
+
+
+def _load(path: Path) -> dict[Any, Any]:
+    try:
+        content = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} is not YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: give a mapping of option names to values")
+    return content
+
+
+def _keys(parameter: click.Parameter) -> list[str]:
+    if isinstance(parameter, click.Argument):
+        return [str(parameter.name)]
+    names = [option.lstrip("-").replace("-", "_") for option in parameter.opts]
+    return [name for name in names if name not in ("settings", "help")]
+
+
+def _is_flag(parameter: click.Parameter) -> bool:
+    return bool(getattr(parameter, "is_flag", False))
+
+
+def _fault(key: Any, value: Any, parameter: click.Parameter) -> str | None:
+    if _is_flag(parameter):
+        return None if isinstance(value, bool) else f"{key}: {value!r} is not true or false"
+    if isinstance(value, bool):
+        return f"{key}: YAML reads this word as {value}; put it in quotes"
+    if isinstance(value, (str, int, float)):
+        return None
+    return f"{key}: give one value, not {value!r}"

@@ -1,0 +1,82 @@
+"""Each row alone and behind its nearest neighbour: the passes, and what was cut for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from hf_miwv.losses import Scored
+from hf_miwv.prompts import Prompts
+from hf_miwv.schema import Flag, Status
+from hf_miwv.tokenization import TokenizedRows
+from hf_miwv.tokens import TokenTable
+
+
+@dataclass
+class Passes:
+    """The 2N forward passes: pass i is row i alone, pass N + i is row i behind its neighbour.
+
+    Both are over the same response. A pass that cannot be run has length 0.
+    """
+
+    zero_shot: TokenTable  # N sequences: all before the response
+    one_shot: TokenTable = field(default_factory=TokenTable)  # N sequences, empty where dropped
+    responses: TokenTable = field(default_factory=TokenTable)  # N sequences, cut to the limit
+    status: list[Status] = field(default_factory=list)  # (N,) before the losses are known
+    flags: list[list[Flag]] = field(default_factory=list)  # (N,)
+
+    def __getitem__(self, index: int) -> Scored:
+        rows = len(self.responses)
+        context = self.zero_shot[index] if index < rows else self.one_shot[index - rows]
+        response = self.responses[index % rows]
+        return Scored(context + response, len(response))
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """(2N,) tokens of each pass, 0 where it cannot be run."""
+        contexts = np.concatenate([self.zero_shot.lengths, self.one_shot.lengths])
+        responses = np.tile(self.responses.lengths, 2)
+        return np.where((contexts > 0) & (responses > 0), contexts + responses, 0)
+
+
+def build_passes(
+    table: TokenizedRows,
+    neighbors: np.ndarray,
+    prompts: Prompts,
+    max_length: int,
+    progress: bool = True,
+) -> Passes:
+    """Both passes of each row within `max_length` tokens (the rules are ours: the paper is silent).
+
+    The demonstration is cut from its left to make room; the row itself never is. Only a row that
+    exceeds the limit by itself has its response cut on the right, in both passes alike, and is
+    flagged; it then has no room for a demonstration.
+    """
+    passes = Passes(table.prompts)
+    bar = tqdm(range(len(table)), desc="demonstrations", unit="row", disable=not progress)
+    for index in bar:
+        row = table[index]
+        whole = [] if table.empty[index] else row.tokens.response
+        response = whole[: max(0, max_length - len(row.tokens.prompt))]
+        context, trimmed = None, False
+        if response:
+            neighbor = table[int(neighbors[index])]
+            context, trimmed = prompts.one_shot(row, neighbor, max_length - len(response))
+        passes.one_shot.append(context or [])
+        passes.responses.append(response)
+        passes.status.append(_status(table.empty[index], context))
+        found: dict[Flag, bool] = {
+            "demonstration_trimmed": context is not None and trimmed,
+            "response_truncated": len(response) < len(whole),
+            "duplicate_prompt": table.duplicate[index],
+        }
+        passes.flags.append([flag for flag, present in found.items() if present])
+    return passes
+
+
+def _status(empty: bool, context: list[int] | None) -> Status:
+    if empty:
+        return "empty_response"
+    return "ok" if context else "demonstration_dropped"

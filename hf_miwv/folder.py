@@ -1,0 +1,127 @@
+"""An output folder: parquet shards, card, pictures and run.json, there as a whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+
+from hf_miwv.errors import InputError
+from hf_miwv.workspace import Workspace, differing_names
+
+SHARD_BYTES = 500_000_000  # the Hub's own shard size
+RECORD = "run.json"
+
+
+def read_record(folder: Path) -> dict[str, Any] | None:
+    """The run.json of a folder that this program wrote, or None."""
+    path = folder / RECORD
+    try:
+        record = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) and record.get("package") else None
+
+
+def check_output(output: Path, overwrite: bool, source: Path | None = None) -> None:
+    """Raise InputError where `output` cannot be written, before any work is done.
+
+    An existing folder of ours may turn out to be this very run, finished: `is_finished` tells
+    once the identity is known. Any other content needs `overwrite`; the folder that is read from,
+    or that one stands in, is never replaced.
+    """
+    if output.is_file():
+        raise InputError(f"--output {output} is a file; give a folder")
+    if output.exists() and Path.cwd().is_relative_to(output.resolve()):
+        raise InputError(f"--output {output} is the folder you stand in; give a new one")
+    if source is not None and source.resolve().is_relative_to(output.resolve()):
+        raise InputError(f"--output {output} holds the input {source}; give another folder")
+    if _occupied(output) and read_record(output) is None and not overwrite:
+        raise InputError(
+            f"--output {output} holds something else; give a new folder, or --overwrite"
+        )
+
+
+def is_finished(output: Path, identity: dict[str, Any], overwrite: bool) -> bool:
+    """Whether `output` already is the whole result of the run with this identity.
+
+    Raises InputError where it is the result of another run and may not be replaced.
+    """
+    record = None if overwrite else read_record(output)
+    if record is None:
+        return False
+    differs = differing_names(record.get("identity") or {}, identity)
+    if differs:
+        raise InputError(
+            f"--output {output} holds the result of another run (not the same: "
+            f"{', '.join(differs)}); give a new folder, or --overwrite"
+        )
+    return True
+
+
+def write_folder(
+    output: Path,
+    workspace: Workspace,
+    dataset: Dataset,
+    run: dict[str, Any],
+    decorate: Callable[[Path], None],
+) -> None:
+    """Write the data set, run.json and whatever `decorate(folder)` adds; then put it in place.
+
+    All of it is written inside the workspace, flushed to disk and renamed to `output` at the end.
+    An earlier `output` is moved into the workspace first and goes with it.
+    """
+    draft, replaced = workspace.folder / "output", workspace.folder / "replaced"
+    with write_errors(output):
+        for folder in (draft, replaced):
+            shutil.rmtree(folder, ignore_errors=True)
+        (draft / "data").mkdir(parents=True)
+        _write_shards(dataset, draft / "data")
+        text = json.dumps(run, indent=2, ensure_ascii=False, sort_keys=False)
+        (draft / RECORD).write_text(text + "\n", "utf-8")
+        decorate(draft)
+        _flush_all(draft)
+        if output.exists():
+            os.rename(output, replaced)
+        os.rename(draft, output)
+
+
+@contextmanager
+def write_errors(output: Path) -> Iterator[None]:
+    """Turn a full disk or a folder without write permission into an InputError."""
+    try:
+        yield
+    except OSError as error:
+        reasons = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "your disk quota is used up"}
+        if error.errno not in (*reasons, errno.EACCES, errno.EROFS, errno.EPERM):
+            raise
+        reason = reasons.get(error.errno, error.strerror)
+        raise InputError(
+            f"{output} cannot be written: {reason}; finished work is kept in "
+            f"{output.name}.work, and the same command goes on from there"
+        ) from error
+
+
+def _write_shards(dataset: Dataset, folder: Path) -> None:
+    shards = max(1, -(-dataset.data.nbytes // SHARD_BYTES))
+    for index in range(shards):
+        part = dataset.shard(shards, index, contiguous=True)
+        part.to_parquet(str(folder / f"train-{index:05d}-of-{shards:05d}.parquet"))
+
+
+def _flush_all(folder: Path) -> None:
+    for path in [*folder.rglob("*"), folder]:
+        descriptor = os.open(path, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.close(descriptor)
+
+
+def _occupied(folder: Path) -> bool:
+    return folder.exists() and any(folder.iterdir())

@@ -1,0 +1,119 @@
+"""The journey in order: rows -> tokens -> vectors -> neighbours -> losses -> MIWV."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+from tqdm.auto import tqdm
+
+from hf_miwv.columns import add_score_columns
+from hf_miwv.demonstrations import Passes, build_passes
+from hf_miwv.embed import Embedder
+from hf_miwv.embedding import embed_rows
+from hf_miwv.errors import InputError
+from hf_miwv.neighbors import nearest_neighbors
+from hf_miwv.pass_losses import score_passes
+from hf_miwv.prompts import Prompts
+from hf_miwv.schema import Example, Shape
+from hf_miwv.tokenization import TokenizedRows
+from hf_miwv.workspace import Workspace
+
+
+@dataclass
+class Journey:
+    """One scoring run: what it works on, and what it has counted so far."""
+
+    dataset: Dataset
+    shape: Shape
+    table: TokenizedRows
+    model: Any
+    prompts: Prompts
+    embedder: Embedder
+    embed_text: str  # "rendered": x as the template writes it; "bare": instruction and input
+    max_length: int
+    batch_tokens: int
+    progress: bool = True
+    stages: dict[str, dict[str, Any]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    empty_demonstrations: int = 0  # scored rows whose neighbour has an empty response
+
+    def run(self, workspace: Workspace) -> Dataset:
+        """MIWV = L(y|x,C) - L(y|x) of every row (arXiv 2511.07074), as columns of the data set.
+
+        Both losses are mean nats per response token, C is the row's nearest neighbour. Rows that
+        cannot be scored keep their place, with a status that says why and no number.
+
+        Raises:
+            InputError: no row can be scored.
+        """
+        neighbors, cosines = self._neighbors(workspace)
+        passes = build_passes(self.table, neighbors, self.prompts, self.max_length, self.progress)
+        losses, totals = score_passes(
+            self.model, passes, workspace, self.batch_tokens, self.progress
+        )
+        self._count("score", totals)
+        zero_shot, one_shot = np.where(np.isfinite(losses), losses, np.nan).reshape(2, -1)
+        status = _final_status(passes, losses.reshape(2, -1))
+        if "ok" not in status:
+            counts = {name: status.count(name) for name in sorted(set(status))}
+            raise InputError(f"none of the {len(status)} rows could be scored: {counts}")
+        columns = {
+            "row": np.arange(len(status)),
+            "miwv": one_shot - zero_shot,
+            "loss_zero_shot": zero_shot,
+            "loss_one_shot": one_shot,
+            "neighbor": neighbors,
+            "neighbor_similarity": cosines,
+            "response_tokens": passes.responses.lengths,
+            "miwv_status": status,
+            "miwv_flags": passes.flags,
+        }
+        self.empty_demonstrations = sum(
+            state == "ok" and self.table.empty[neighbor]
+            for neighbor, state in zip(neighbors.tolist(), status, strict=True)
+        )
+        return add_score_columns(self.dataset, columns)
+
+    def _neighbors(self, workspace: Workspace) -> tuple[np.ndarray, np.ndarray]:
+        """(N,) nearest neighbours and (N,) cosines, from the workspace where they are there."""
+        vectors, totals = embed_rows(
+            self.table.rows, self.embedder, self._text, workspace, self.progress
+        )
+        self._count("embed", totals)
+        neighbors = workspace.read_array("neighbors.npy")
+        cosines = workspace.read_array("cosines.npy")
+        if neighbors is None or cosines is None:
+            began = time.perf_counter()
+            with tqdm(
+                total=len(vectors), desc="neighbours", unit="row", disable=not self.progress
+            ) as bar:
+                device = self.embedder.model.device
+                neighbors, cosines = nearest_neighbors(vectors, device=device, progress=bar.update)
+            workspace.write_array("cosines.npy", cosines)
+            workspace.write_array("neighbors.npy", neighbors)
+            workspace.write_json("search.json", {"seconds": time.perf_counter() - began})
+        self._count("neighbors", workspace.read_json("search.json") or {"seconds": 0.0})
+        return neighbors, cosines
+
+    def _text(self, example: Example) -> str:
+        if self.embed_text == "bare":
+            return example.bare_prompt
+        return self.prompts.prompt_text(example)
+
+    def _count(self, stage: str, totals: dict[str, float]) -> None:
+        self.seconds[stage] = totals["seconds"]
+        counts = {name: value for name, value in totals.items() if name != "seconds"}
+        self.stages[stage] = {"rows": len(self.table), **counts}
+
+
+def _final_status(passes: Passes, losses: np.ndarray) -> list[str]:
+    """(N,) statuses, `not_finite` where a pass that ran has a loss that is not finite."""
+    finite = np.isfinite(losses).all(axis=0)
+    return [
+        "not_finite" if state == "ok" and not finite[row] else state
+        for row, state in enumerate(passes.status)
+    ]

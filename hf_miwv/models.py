@@ -1,0 +1,174 @@
+"""The models, from names to loaded objects: the causal LM that is scored with, the embedder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from sentence_transformers import SentenceTransformer
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from hf_miwv.errors import InputError, did_you_mean
+from hf_miwv.hub_errors import hub_error
+
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+
+
+class LoadedModel(NamedTuple):
+    """A causal LM, its tokenizer, and the commit that its name stood for (None for a folder)."""
+
+    model: Any
+    tokenizer: Any
+    revision: str | None
+
+
+def pick_device(device: str | None) -> torch.device:
+    """`device`, or the accelerator at hand, or the CPU. Raises InputError for one not here."""
+    if device is None:
+        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    try:
+        chosen = torch.device(device)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(
+            f"device {device!r} cannot be used here ({str(error).splitlines()[0]}); "
+            "give cpu, cuda, cuda:1 or mps, or leave --device out"
+        ) from error
+    return chosen
+
+
+def load_model(
+    source: str,
+    *,
+    revision: str | None = None,
+    dtype: str = "auto",
+    device: str | None = None,
+    trust_remote_code: bool = False,
+) -> LoadedModel:
+    """A causal LM and its tokenizer from a Hub id, a folder, or a GGUF file or folder.
+
+    Only safetensors and GGUF weights are read. dtype "auto" is the checkpoint's own (float32 for
+    GGUF, which is dequantized).
+
+    Raises:
+        InputError: no such model, gated, offline, not a causal LM, or an unusable dtype or device.
+    """
+    if dtype not in DTYPES:
+        raise InputError(f"dtype {dtype!r} is not one of ours: {did_you_mean(dtype, DTYPES)}")
+    place = pick_device(device)
+    name, gguf = _locate(source)
+    shared = {"revision": revision, "trust_remote_code": trust_remote_code, **gguf}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name, **shared)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            name,
+            dtype=dtype if dtype == "auto" else getattr(torch, dtype),
+            use_safetensors=None if gguf else True,
+            output_loading_info=True,
+            **shared,
+        )
+    except ImportError as error:
+        raise InputError(f"model {source!r} needs a package that is missing: {error}") from error
+    except (OSError, ValueError, RuntimeError) as error:
+        raise _model_error(source, error) from error
+    model, report = loaded
+    if report.get("missing_keys"):
+        raise InputError(
+            f"{source!r} is no causal language model: its checkpoint has no weights for "
+            f"{sorted(report['missing_keys'])[0]}; give a text-generation model"
+        )
+    model.to(place).eval()
+    check_causal(model, source)
+    return LoadedModel(model, tokenizer, getattr(model.config, "_commit_hash", None))
+
+
+def _locate(source: str) -> tuple[str, dict[str, str]]:
+    """(name for from_pretrained, the gguf_file argument if the weights are GGUF)."""
+    path = Path(source).expanduser()
+    if path.is_file():
+        if path.suffix != ".gguf":
+            raise InputError(f"model {source!r} is a file; give a folder, a .gguf file or a Hub id")
+        return str(path.parent), {"gguf_file": path.name}
+    if not path.is_dir():
+        if path.is_absolute() or source.startswith((".", "~")) or source.count("/") > 1:
+            raise InputError(f"model {source!r}: no such folder, and not a Hub id (owner/name)")
+        return source, {}
+    found = sorted(path.glob("*.gguf"))
+    if not found or any(path.glob("*.safetensors")):
+        return str(path), {}
+    if len(found) > 1:
+        files = ", ".join(file.name for file in found)
+        raise InputError(f"model {source!r} holds several GGUF files ({files}); give one of them")
+    return str(path), {"gguf_file": found[0].name}
+
+
+def _model_error(source: str, error: BaseException) -> InputError:
+    text = str(error)
+    if "Unrecognized configuration class" in text:
+        kind = text.partition("configuration class <class '")[2].partition("'")[0].split(".")[-1]
+        return InputError(
+            f"{source!r} is no causal language model ({kind}); give a text-generation model"
+        )
+    if "safetensors" in text:
+        return InputError(
+            f"model {source!r} has no safetensors weights, and pickled ones are not read: "
+            "convert it first (save_pretrained writes safetensors)"
+        )
+    return hub_error("model", source, error)
+
+
+@torch.inference_mode()
+def check_causal(model: Any, source: str) -> None:
+    """Raise InputError if a later token changes the logits of an earlier one."""
+    if getattr(model.config, "is_encoder_decoder", False):
+        raise InputError(f"{source!r} is an encoder-decoder model; give a causal language model")
+    vocabulary = model.get_input_embeddings().weight.shape[0]
+    ids = torch.arange(2, 10, device=model.get_input_embeddings().weight.device) % vocabulary
+    changed = ids.clone()
+    changed[-1] = 0
+    first, second = (model(input_ids=row[None]).logits[0, 0].float() for row in (ids, changed))
+    if not torch.allclose(first, second, rtol=1e-3, atol=1e-3, equal_nan=True):
+        raise InputError(
+            f"{source!r} is no causal language model: a later token changes what it says of an "
+            "earlier one; give a text-generation model"
+        )
+
+
+def length_limit(model: Any, requested: int | None) -> int:
+    """Tokens a sequence may have: `requested`, or 2,048 or the model's own limit if smaller."""
+    own = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    if requested is None:
+        return min(2048, own or 2048)
+    if requested < 2:
+        raise InputError(f"max length {requested} leaves no room for a response; give 2 or more")
+    if own is not None and requested > own:
+        raise InputError(f"max length {requested} is above the model's own limit of {own} tokens")
+    return requested
+
+
+def load_embedder(
+    source: str,
+    *,
+    revision: str | None = None,
+    device: str | None = None,
+    trust_remote_code: bool = False,
+) -> SentenceTransformer:
+    """An embedder in float32 from a Hub id or folder, with its own pooling.
+
+    Raises:
+        InputError: no such model, gated, offline, or not an embedder.
+    """
+    path = Path(source).expanduser()
+    if not path.exists() and (path.is_absolute() or source.startswith((".", "~"))):
+        raise InputError(f"embedder {source!r}: no such folder, and not a Hub id (owner/name)")
+    try:
+        return SentenceTransformer(
+            str(path) if path.exists() else source,
+            revision=revision,
+            device=str(pick_device(device)),
+            trust_remote_code=trust_remote_code,
+            model_kwargs={"dtype": torch.float32, "use_safetensors": True},
+        )
+    except (OSError, ValueError, RuntimeError, KeyError, AttributeError) as error:
+        raise hub_error("embedder", source, error) from error

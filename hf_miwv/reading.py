@@ -1,0 +1,278 @@
+"""DATA, as it is given on the command line, to a `datasets.Dataset` with all columns and rows.
+
+DATA is a file, a folder, or the id of a data set on the Hub. What is here comes before the Hub.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hf_miwv.diagnosis import (
+    check_json,
+    check_repository,
+    diagnose_file,
+    diagnose_hub,
+    json_rows,
+    reason,
+)
+from hf_miwv.errors import InputError, did_you_mean
+
+if TYPE_CHECKING:
+    from datasets import Dataset, DatasetDict
+
+FILE_FORMATS = {  # file ending -> builder of the `datasets` library
+    ".json": "json",
+    ".jsonl": "json",
+    ".ndjson": "json",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".parquet": "parquet",
+    ".arrow": "arrow",
+}
+GZIPPED_FORMATS = ("json", "csv")
+ARROW_FOLDER_FILES = ("state.json", "dataset_dict.json")  # written by save_to_disk
+
+
+def read_dataset(
+    source: str | os.PathLike[str],
+    *,
+    split: str | None = None,
+    config: str | None = None,
+    revision: str | None = None,
+) -> Dataset:
+    """The rows of a file, a folder or a Hub data set, in their order, with all columns.
+
+    Files: JSON, JSON Lines, CSV and TSV, each also gzipped, Parquet and Arrow. Folders: what
+    `save_to_disk` wrote, or what `datasets.load_dataset` opens. `split` is a name or a slice such
+    as "train[:100]"; without it, the split "train", or the only one. `config` is for Hub data sets
+    and folders with several, `revision` for Hub data sets.
+
+    CSV cells are always strings, and empty ones "". Raises InputError for everything that cannot
+    be read, with file and line where there are any.
+    """
+    source = os.fspath(source)
+    if not source:
+        raise InputError("no data set given; give a file, a folder, or a Hub data set (OWNER/NAME)")
+    if is_local(source):
+        splits = _read_local(Path(source).expanduser(), config, revision)
+    else:
+        splits = _read_hub(source, config, revision)
+    dataset = _take_split(splits, source, split)
+    if len(dataset) == 0:
+        where = f"no rows in split {split!r}" if split else "no rows"
+        raise InputError(f"{source}: holds {where}; give a data set with at least one")
+    return dataset
+
+
+def is_local(source: str) -> bool:
+    """Whether `source` is a file or folder here, or is written like the path of one.
+
+    A path has a known file ending, starts with `.`, `/` or `~`, or has more than one slash.
+    """
+    return (
+        Path(source).expanduser().exists()
+        or _file_format(Path(source)) is not None
+        or source.startswith((".", "/", "~"))
+        or source.count("/") > 1
+    )
+
+
+def _file_format(path: Path) -> str | None:
+    """The builder for a file's ending, .gz taken off; None for an ending that is not known."""
+    if path.suffix.lower() == ".gz":
+        inner = FILE_FORMATS.get(Path(path.stem).suffix.lower())
+        return inner if inner in GZIPPED_FORMATS else None
+    return FILE_FORMATS.get(path.suffix.lower())
+
+
+def _read_local(path: Path, config: str | None, revision: str | None) -> DatasetDict:
+    if not path.exists():
+        raise InputError(_missing_message(path))
+    if revision is not None:
+        raise InputError(
+            f"--revision {revision}: is for Hub data sets, and {path} is here; omit it"
+        )
+    if path.is_dir():
+        return _read_folder(path, config)
+    if config is not None:
+        raise InputError(f"--config {config}: is for Hub data sets and folders; omit it for {path}")
+    return _read_file(path)
+
+
+def _missing_message(path: Path) -> str:
+    siblings = [child.name for child in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = get_close_matches(path.name, siblings)
+    hint = did_you_mean(path.name, near) if near else "a Hub data set is written OWNER/NAME"
+    return f"{path}: no such file or folder; {hint}"
+
+
+def _read_file(path: Path) -> DatasetDict:
+    file_format = _file_format(path)
+    if file_format is None:
+        raise InputError(
+            f"{path}: unknown file ending {path.suffix!r}; known: {', '.join(FILE_FORMATS)}, "
+            "and text files with .gz after it"
+        )
+    if not os.access(path, os.R_OK):
+        raise InputError(f"{path}: you have no permission to read this file; change its mode")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path}: the file is empty; give one with at least one row")
+    try:
+        with _quiet_library():
+            options = _csv_options(path) if file_format == "csv" else {}
+            splits = _load(file_format, data_files=glob.escape(str(path)), **options)
+    except InputError:
+        raise
+    except Exception as error:  # the library raises many kinds, even StopIteration
+        diagnose_file(path, file_format, error)
+    if file_format == "json":
+        check_json(path)
+        return _keep_dates_text(splits, path)
+    return splits
+
+
+def _load(path: str, **options: Any) -> DatasetDict:
+    """All splits as `load_dataset` has them, empty ones included; all text checked to be UTF-8."""
+    from datasets import Dataset, DatasetDict, load_dataset_builder
+
+    builder = load_dataset_builder(path, **options)
+    builder.download_and_prepare()
+    splits = DatasetDict()
+    for name, info in builder.info.splits.items():  # load_dataset fails where one has no rows
+        splits[name] = builder.as_dataset(name) if info.num_examples else Dataset.from_dict({})
+        splits[name].data.validate(full=True)
+    return splits
+
+
+@contextmanager
+def _quiet_library() -> Iterator[None]:
+    """Without the library's log lines about a file that it cannot read: our message follows."""
+    import datasets
+
+    verbosity = datasets.logging.get_verbosity()
+    datasets.logging.set_verbosity(datasets.logging.CRITICAL)
+    try:
+        yield
+    finally:
+        datasets.logging.set_verbosity(verbosity)
+
+
+def _csv_options(path: Path) -> dict[str, Any]:
+    """Options that read every column as text, with empty cells as "".
+
+    Raises InputError where the first row has more cells than the header: pandas would take its
+    first cells for row names, and move all others to the wrong column.
+    """
+    import pandas
+    from datasets import Features, Value
+
+    separator = "\t" if ".tsv" in path.name.lower() else ","
+    options: dict[str, Any] = {"sep": separator, "keep_default_na": False}
+    start = pandas.read_csv(path, nrows=1, dtype=str, **options)
+    if not isinstance(start.index, pandas.RangeIndex):
+        raise InputError(
+            f"{path}: row 0 has more cells than the header has columns "
+            f"({', '.join(start.columns)}); quote cells that hold a {separator!r}"
+        )
+    return {**options, "features": Features({name: Value("string") for name in start.columns})}
+
+
+def _keep_dates_text(splits: DatasetDict, path: Path) -> DatasetDict:
+    """JSON has no dates: columns that the library took for such are read again as text."""
+    from datasets import Dataset, DatasetDict, Value
+
+    features = splits["train"].features.copy()
+    types = {name: str(getattr(feature, "dtype", "")) for name, feature in features.items()}
+    dates = [name for name in features if types[name].startswith("timestamp")]
+    if not dates:
+        return splits
+    features.update({name: Value("string") for name in dates})
+    rows = [{name: row.get(name) for name in features} for _, row in json_rows(path)]
+    return DatasetDict(train=Dataset.from_list(rows, features=features))
+
+
+def _read_folder(path: Path, config: str | None) -> DatasetDict:
+    saved = any((path / name).is_file() for name in ARROW_FOLDER_FILES)
+    if saved and config is not None:
+        raise InputError(f"--config {config}: {path} was written by save_to_disk and has none")
+    try:
+        with _quiet_library():
+            if saved:
+                return _load_saved(path)
+            return _load(str(path.resolve()), name=config, cache_dir=_folder_cache(path))
+    except Exception as error:  # the library raises many kinds
+        check_repository(str(path), config, error)
+        for file in sorted(path.rglob("*")):
+            if file.is_file() and _file_format(file) is not None:
+                _read_file(file)
+        raise InputError(
+            f"{path}: the folder cannot be read as a data set ({reason(error)}); "
+            "give one of its files instead"
+        ) from error
+
+
+def _folder_cache(path: Path) -> str:
+    """A cache folder for this folder as it stands.
+
+    The library (5.2) keeps a local folder whose card declares `configs:` under its name alone, and
+    would hand out the rows of an earlier folder of that name.
+    """
+    import xxhash
+    from datasets import config
+
+    digest = xxhash.xxh3_64(str(path.resolve()).encode())
+    for file in sorted(path.rglob("*")):
+        stat = file.stat()
+        digest.update(f"{file.name} {stat.st_size} {stat.st_mtime_ns}".encode())
+    return str(Path(config.HF_DATASETS_CACHE) / f"local-{digest.hexdigest()}")
+
+
+def _load_saved(path: Path) -> DatasetDict:
+    from datasets import Dataset, DatasetDict, load_from_disk
+
+    saved = load_from_disk(str(path))
+    return DatasetDict(train=saved) if isinstance(saved, Dataset) else saved
+
+
+def _read_hub(source: str, config: str | None, revision: str | None) -> DatasetDict:
+    if source in {*FILE_FORMATS.values(), "text"}:  # load_dataset would read the working folder
+        raise InputError(f"{source!r} is a file format; give a file, a folder, or OWNER/NAME")
+    try:
+        return _load(source, name=config, revision=revision)
+    except Exception as error:  # the library raises many kinds
+        diagnose_hub(source, config, revision, error)
+
+
+def _take_split(splits: DatasetDict, source: str, split: str | None) -> Dataset:
+    if split is not None:
+        return _slice(splits, source, split)
+    if "train" in splits:
+        return splits["train"]
+    if len(splits) == 1:
+        return next(iter(splits.values()))
+    raise InputError(f"{source}: has the splits {', '.join(splits)}; choose one with --split")
+
+
+def _slice(splits: DatasetDict, source: str, split: str) -> Dataset:
+    """A split by name or by the library's slices: train[:100], train[10%:20%], train+test."""
+    from datasets import ReadInstruction, concatenate_datasets
+
+    sizes = {name: len(dataset) for name, dataset in splits.items()}
+    try:
+        parts = ReadInstruction.from_spec(split).to_absolute(sizes)
+    except (ValueError, AssertionError) as error:
+        if "Unknown split" in str(error):
+            hint = did_you_mean(split.partition("[")[0], splits)
+            raise InputError(f"{source}: has no split {split!r}; {hint}") from error
+        name = next(iter(splits))
+        forms = f"{name}, {name}[:100] or {name}[:10%]"
+        raise InputError(f"{source}: --split {split!r} is not a split; write {forms}") from error
+    return concatenate_datasets(
+        [splits[part.splitname].select(range(part.from_, part.to)) for part in parts]
+    )

@@ -1,0 +1,136 @@
+"""run.json: what was done, with what, in which versions; everything a card says comes from here.
+
+All of it but "timing" is the same for the same run, also after a kill.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import torch
+
+from hf_miwv.embed import Embedder
+from hf_miwv.fingerprints import content_fingerprint, model_fingerprint, token_fingerprint
+from hf_miwv.journey import Journey
+
+LIBRARIES = (
+    "torch", "transformers", "tokenizers", "datasets", "sentence-transformers", "numpy", "pyarrow",
+)  # fmt: skip
+DISTRIBUTION = "hf-miwv-lmt"
+
+
+def new_record(command: str, origin: Mapping[str, Any]) -> dict[str, Any]:
+    """The head of a run.json: the command and the versions it ran with."""
+    return {
+        "format": 1,
+        "command": command,
+        "command_line": origin.get("command_line"),
+        "package": {"name": "hf_miwv", "version": package_version()},
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in LIBRARIES},
+        },
+    }
+
+
+def start_record(
+    journey: Journey,
+    model_revision: str | None,
+    origin: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What is known before the first forward pass, with the run's "identity"."""
+    run = new_record("score", origin)
+    run["data"] = _describe_data(journey, origin)
+    run["model"] = _describe_model(journey, model_revision)
+    run["embedder"] = _describe_embedder(journey.embedder, journey.embed_text)
+    run["template"] = {"name": journey.prompts.name, "sha256": journey.prompts.sha256}
+    run["settings"] = {"max_length": journey.max_length, "batch_tokens": journey.batch_tokens}
+    run["identity"] = _identity(run, journey)
+    return run
+
+
+def complete_record(
+    run: dict[str, Any], journey: Journey, statistics: dict[str, Any]
+) -> dict[str, Any]:
+    """The record with what the run counted; "timing" is the one part that differs between runs."""
+    stages = journey.stages
+    prompts_cut = stages["embed"].pop("prompts_cut")
+    return {
+        **run,
+        "embedder": {**run["embedder"], "prompts_cut": prompts_cut},
+        "statistics": statistics,
+        "demonstrations_with_empty_response": journey.empty_demonstrations,
+        "stages": stages,
+        "timing": {
+            "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "seconds": {name: round(value, 3) for name, value in journey.seconds.items()},
+        },
+    }
+
+
+def package_version() -> str:
+    """The version of this distribution."""
+    try:
+        return version(DISTRIBUTION)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _describe_data(journey: Journey, origin: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "source": origin.get("source"),
+        **{name: origin.get(name) for name in ("split", "config", "revision", "license")},
+        "rows": len(journey.dataset),
+        "shape": journey.shape.name,
+        "columns": dict(journey.shape.columns),
+        "fingerprint": content_fingerprint(journey.dataset),
+    }
+
+
+def _describe_model(journey: Journey, revision: str | None) -> dict[str, Any]:
+    model = journey.model
+    return {
+        "source": model.name_or_path or None,
+        "revision": revision,
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "parameters": model.num_parameters(),
+        "device": str(model.device),
+        "fingerprint": model_fingerprint(model),
+    }
+
+
+def _describe_embedder(embedder: Embedder, text: str) -> dict[str, Any]:
+    return {
+        "source": embedder.name,
+        "revision": embedder.revision,
+        "pooling": embedder.pooling,
+        "text": text,
+        "max_tokens": embedder.max_tokens,
+        "fingerprint": model_fingerprint(embedder.model),
+    }
+
+
+def _identity(run: dict[str, Any], journey: Journey) -> dict[str, Any]:
+    """What the result depends on, under the names that a user is told when one differs."""
+    return {
+        "data set": run["data"]["fingerprint"],
+        "columns": run["data"]["columns"],
+        "tokens": token_fingerprint(journey.table.prompts, journey.table.responses),
+        "model": run["model"]["fingerprint"],
+        "embedder": run["embedder"]["fingerprint"],
+        "pooling": run["embedder"]["pooling"],
+        "embedded text": run["embedder"]["text"],
+        "template": run["template"],
+        "max length": journey.max_length,
+        "batch tokens": journey.batch_tokens,
+        "device": journey.model.device.type,
+        "processor threads": torch.get_num_threads()
+        if journey.model.device.type == "cpu"
+        else None,
+        "hf_miwv": run["package"]["version"],
+        **run["versions"],
+    }

@@ -1,0 +1,206 @@
+"""`score`: names and objects in, a scored data set out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from datasets import Dataset
+from sentence_transformers import SentenceTransformer
+
+from hf_miwv.card import write_card
+from hf_miwv.columns import check_columns
+from hf_miwv.embed import POOLINGS, Embedder
+from hf_miwv.errors import InputError, did_you_mean
+from hf_miwv.folder import check_output, is_finished, write_errors, write_folder
+from hf_miwv.journey import Journey
+from hf_miwv.models import LoadedModel, check_causal, length_limit, load_embedder, load_model
+from hf_miwv.pictures import draw_scored
+from hf_miwv.prompts import choose_prompts
+from hf_miwv.reading import read_dataset
+from hf_miwv.record import complete_record, start_record
+from hf_miwv.rows import Rows
+from hf_miwv.schema import recognize
+from hf_miwv.statistics import ScoreColumns, describe
+from hf_miwv.tokenization import tokenize_rows
+from hf_miwv.workspace import Workspace, workspace_of
+
+DEFAULT_EMBEDDER = "BAAI/bge-large-en-v1.5"  # "Bge-en-large" in arXiv 2511.07074
+EMBED_TEXTS = ("rendered", "bare")
+CPU_BATCH_TOKENS = 4096
+ACCELERATOR_BATCH_TOKENS = 16384
+
+logger = logging.getLogger(__name__)
+
+
+def score(
+    dataset: Dataset,
+    model: Any,
+    *,
+    tokenizer: Any = None,
+    embedder: str | SentenceTransformer = DEFAULT_EMBEDDER,
+    output: str | Path | None = None,
+    columns: Mapping[str, str] | None = None,
+    template: str | None = None,
+    pooling: str = "mean",
+    embed_text: str = "rendered",
+    max_length: int | None = None,
+    batch_tokens: int | None = None,
+    dtype: str = "auto",
+    device: str | None = None,
+    model_revision: str | None = None,
+    embedder_revision: str | None = None,
+    trust_remote_code: bool = False,
+    overwrite: bool = False,
+    overwrite_columns: bool = False,
+    origin: Mapping[str, Any] | None = None,
+    progress: bool = True,
+) -> Dataset:
+    """Every row with its MIWV = L(y|x,C) - L(y|x) in mean nats per response token.
+
+    High = weak = keep: even with its nearest neighbour C as a worked example the model does badly
+    on the row, so the row teaches (arXiv 2511.07074).
+
+    Args:
+        dataset: rows of a known shape (see `hf_miwv.schema`), at least two.
+        model: the causal LM that will be tuned: a Hub id, a folder, a GGUF file, or a loaded
+            model together with its `tokenizer`.
+        embedder: finds the neighbours: a Hub id, a folder, or a loaded SentenceTransformer.
+        output: a folder to write: parquet, card, pictures, run.json. With it, a killed run goes
+            on where it stopped when it is called again.
+        columns: standard column name -> column of this data set, for rows of another shape.
+        template: "alpaca", "chat", "plain" or a Jinja file; the default follows the shape.
+        pooling: "mean" of the token embeddings as in the paper, or the "model"'s own.
+        embed_text: embed x as "rendered" by the template, or the "bare" instruction and input.
+        max_length: tokens of a sequence; default 2,048 or the model's own limit if smaller.
+        batch_tokens: tokens of a forward pass, padding included; 4,096 on the CPU, else 16,384.
+        dtype: of the weights, "auto" for the checkpoint's own; for models given by name.
+        origin: what run.json says of where the rows come from ("source", "split", "config",
+            "revision", "license", "command_line").
+
+    Returns:
+        The data set with its own columns and those of `hf_miwv.schema.SCORE_COLUMNS`, every row
+        in its place; rows that cannot be scored have a status that says why, and null.
+
+    Raises:
+        InputError: anything given that cannot be used, with what to give instead.
+    """
+    _check_settings(pooling, embed_text, batch_tokens)
+    if output is not None:
+        check_output(Path(output), overwrite)
+    _check_rows(dataset)
+    dataset = check_columns(dataset, overwrite_columns)
+    shape = recognize(dataset.column_names, columns)
+    loaded = _load_model(model, tokenizer, model_revision, dtype, device, trust_remote_code)
+    if isinstance(embedder, (str, Path)):
+        embedder = load_embedder(
+            str(embedder),
+            revision=embedder_revision,
+            device=device,
+            trust_remote_code=trust_remote_code,
+        )
+    rows = Rows(dataset, shape, (origin or {}).get("source", ""))
+    conversational = rows[0].turns is not None
+    prompts = choose_prompts(template, loaded.tokenizer, shape.name, conversational)
+    journey = Journey(
+        dataset=dataset,
+        shape=shape,
+        table=tokenize_rows(rows, prompts, progress),
+        model=loaded.model,
+        prompts=prompts,
+        embedder=Embedder(embedder, pooling),
+        embed_text=embed_text,
+        max_length=length_limit(loaded.model, max_length),
+        batch_tokens=batch_tokens or _default_batch_tokens(loaded.model),
+        progress=progress,
+    )
+    run = start_record(journey, loaded.revision, origin or {})
+    if output is None:
+        with TemporaryDirectory() as folder, Workspace(Path(folder) / "work") as workspace:
+            workspace.claim(run["identity"])
+            return journey.run(workspace)
+    return _score_to_folder(journey, run, Path(output), overwrite)
+
+
+def _score_to_folder(
+    journey: Journey, run: dict[str, Any], output: Path, overwrite: bool
+) -> Dataset:
+    if is_finished(output, run["identity"], overwrite):
+        logger.info("%s already holds this result, whole: nothing to do", output)
+        return read_dataset(str(output))
+    with write_errors(output), Workspace(workspace_of(output)) as workspace:
+        _tell_of_earlier_work(workspace.claim(run["identity"]), workspace)
+        scored = journey.run(workspace)
+        columns = ScoreColumns.from_dataset(scored)
+        run = complete_record(run, journey, describe(columns))
+
+        def decorate(folder: Path) -> None:
+            write_card(run, draw_scored(columns, folder), folder)
+
+        write_folder(output, workspace, scored, run, decorate)
+    return scored
+
+
+def _tell_of_earlier_work(changed: list[str] | None, workspace: Workspace) -> None:
+    if changed:
+        logger.warning(
+            "%s held the unfinished work of another run (not the same: %s): it is not reused",
+            workspace.folder, ", ".join(changed),
+        )  # fmt: skip
+    elif changed is not None:
+        logger.info("going on with the unfinished work in %s", workspace.folder)
+
+
+def _default_batch_tokens(model: Any) -> int:
+    on_cpu = model.get_input_embeddings().weight.device.type == "cpu"
+    return CPU_BATCH_TOKENS if on_cpu else ACCELERATOR_BATCH_TOKENS
+
+
+def _check_settings(pooling: str, embed_text: str, batch_tokens: int | None) -> None:
+    for name, value, known in (
+        ("pooling", pooling, POOLINGS),
+        ("embed text", embed_text, EMBED_TEXTS),
+    ):
+        if value not in known:
+            raise InputError(f"{name} {value!r} is not one of ours: {did_you_mean(value, known)}")
+    if batch_tokens is not None and batch_tokens < 1:
+        raise InputError(f"batch tokens {batch_tokens}: give 1 or more")
+
+
+def _check_rows(dataset: Dataset) -> None:
+    if not isinstance(dataset, Dataset):
+        raise InputError(
+            f"the rows came as {type(dataset).__name__}; give one datasets.Dataset "
+            '(of a DatasetDict, choose the split: dataset["train"])'
+        )
+    if len(dataset) < 2:
+        raise InputError(
+            f"the data set has {len(dataset)} row{'s' * (len(dataset) != 1)}; a row is scored "
+            "behind its nearest neighbour, so give at least two"
+        )
+
+
+def _load_model(
+    model: Any,
+    tokenizer: Any,
+    revision: str | None,
+    dtype: str,
+    device: str | None,
+    trust_remote_code: bool,
+) -> LoadedModel:
+    if isinstance(model, (str, Path)):
+        loaded = load_model(
+            str(model),
+            revision=revision,
+            dtype=dtype,
+            device=device,
+            trust_remote_code=trust_remote_code,
+        )
+        return loaded if tokenizer is None else loaded._replace(tokenizer=tokenizer)
+    if tokenizer is None:
+        raise InputError("a loaded model needs its tokenizer: score(dataset, model, tokenizer=...)")
+    check_causal(model, model.name_or_path or type(model).__name__)
+    return LoadedModel(model, tokenizer, None)

@@ -1,0 +1,162 @@
+"""The tables on the terminal after `score` and `select`, from run.json and a few rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hf_miwv.statistics import PERCENTS, write_number, write_share
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+LEAST_WIDTH = 100  # columns, where the output is not a terminal
+MOST_SHOWN = 400  # characters of a text that can still matter on the widest terminal
+HIGHEST = "highest: the model needs these most (high = weak = keep)"
+LOWEST = "lowest: the worked example is enough for these"
+
+
+def show_summary(
+    run: dict[str, Any],
+    highest: list[dict[str, Any]],
+    lowest: list[dict[str, Any]],
+    console: Console | None = None,
+) -> None:
+    """Print what a scoring run found, on stderr unless a console is given.
+
+    Rows by status and flag, quantiles, work per stage, then the rows at both ends of the ranking,
+    each a mapping with row, miwv, loss_zero_shot, loss_one_shot, response_tokens, prompt, response.
+    """
+    console = console or stderr_console()
+    console.print(count_table(run["statistics"]))
+    console.print(quantile_table(run["statistics"]))
+    console.print(stage_table(run))
+    console.print(example_table(HIGHEST, highest))
+    console.print(example_table(LOWEST, lowest))
+
+
+def show_selection(run: dict[str, Any], console: Console | None = None) -> None:
+    """Print what a selection kept, on stderr unless a console is given."""
+    console = console or stderr_console()
+    console.print(kept_table(run["selection"]))
+    if run["lengths"] is not None:
+        console.print(length_table(run["lengths"]))
+
+
+def stderr_console() -> Console:
+    """A console on stderr, at least `LEAST_WIDTH` wide where that is not a terminal."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        console.width = max(LEAST_WIDTH, console.width)
+    return console
+
+
+def count_table(statistics: dict[str, Any]) -> Table:
+    """Rows in all, by status and by flag."""
+    table = new_table("rows", "", "")
+    table.add_row("all", write_number(statistics["rows"]))
+    for prefix, counts in (("", statistics["status"]), ("flag: ", statistics["flags"])):
+        for name, count in counts.items():
+            words = "scored" if name == "ok" else prefix + name.replace("_", " ")
+            table.add_row(words, write_share(count, statistics["rows"]))
+    return table
+
+
+def quantile_table(statistics: dict[str, Any]) -> Table:
+    """Mean and quantiles of MIWV, and its rows above and below zero."""
+    miwv = statistics["miwv"]
+    table = new_table(
+        f"MIWV (nats per response token): {write_number(statistics['above_zero'])} above zero, "
+        f"{write_number(statistics['below_zero'])} below",
+        "mean",
+        *(f"{percent} %" for percent in PERCENTS),
+        words=0,
+    )
+    table.add_row(
+        write_number(miwv["mean"]), *(write_number(value) for value in miwv["quantiles"].values())
+    )
+    return table
+
+
+def stage_table(run: dict[str, Any]) -> Table:
+    """Seconds, rows, tokens and tokens per second of each stage; a dash where not recorded."""
+    table = new_table("stages", "", "seconds", "rows", "tokens", "tokens/s")
+    for stage, counts in run["stages"].items():
+        seconds, tokens = run["timing"]["seconds"].get(stage), counts.get("tokens")
+        speed = tokens / seconds if tokens and seconds else None
+        table.add_row(
+            stage,
+            write_number(seconds, 1),
+            write_number(counts.get("rows")),
+            write_number(tokens),
+            write_number(speed, 0),
+        )
+    return table
+
+
+def example_table(title: str, rows: list[dict[str, Any]]) -> Table:
+    """One line per row; prompt and response share what the other columns leave of the width."""
+    table = new_table(title, "row", "miwv", "zero-shot", "one-shot", "tokens", words=0)
+    for name in ("prompt", "response"):
+        table.add_column(name, no_wrap=True, overflow="ellipsis", ratio=1)
+    table.expand = True
+    for row in rows:
+        numbers = (row["miwv"], row["loss_zero_shot"], row["loss_one_shot"])
+        table.add_row(
+            str(row["row"]),
+            *(write_number(value) for value in numbers),
+            write_number(row["response_tokens"]),
+            plain(row["prompt"]),
+            plain(row["response"]),
+        )
+    return table
+
+
+def kept_table(selection: dict[str, Any]) -> Table:
+    """Rows kept, of how many, down to which score, and the note where it is not as asked."""
+    table = new_table("kept (high = weak = keep)", "", "")
+    table.add_row("kept", write_share(selection["kept"], selection["all_rows"]))
+    table.add_row("of rows", write_number(selection["all_rows"]))
+    table.add_row("of them scored", write_number(selection["scored_rows"]))
+    table.add_row("lowest kept score", write_number(selection["lowest_kept_score"]))
+    if selection["note"]:
+        table.caption = plain(selection["note"])
+    return table
+
+
+def length_table(lengths: dict[str, Any]) -> Table:
+    """Response tokens of the chosen and of all scored rows."""
+    table = new_table("response tokens", "", "rows", "10 %", "median", "mean", "90 %")
+    for words, part in (("chosen", lengths["chosen"]), ("all scored", lengths["scored"])):
+        names = ("quantile_10", "median", "mean", "quantile_90")
+        numbers = [write_number(part[name], 1) for name in names]
+        table.add_row(words, write_number(part["rows"]), *numbers)
+    return table
+
+
+def new_table(title: str, *headers: str, words: int = 1) -> Table:
+    """A table in the one style: the first `words` columns to the left, numbers to the right."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=SIMPLE_HEAD,
+        show_header=any(headers),
+    )
+    for index, header in enumerate(headers):
+        table.add_column(header, justify="left" if index < words else "right", no_wrap=True)
+    return table
+
+
+def plain(text: str) -> Text:
+    """The text on one line and without meaning to rich or the terminal: no markup, no escapes."""
+    from rich.text import Text
+
+    line = " ".join(text[:MOST_SHOWN].split())
+    return Text("".join(letter if letter.isprintable() else " " for letter in line))

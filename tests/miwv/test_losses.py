@@ -1,0 +1,86 @@
+"""Batched, padded, response-only losses equal the plain loop."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from plain import plain_loss
+from tiny import make_model
+
+from hf_miwv.losses import ResponseLosses, Scored, token_losses
+
+SEQUENCES = [Scored([5 + 7 * i % 390 for i in range(n)], r) for n, r in ((30, 5), (12, 11), (2, 1))]
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("kind", ["llama", "qwen3", "gpt2"])
+def test_a_padded_batch_equals_the_plain_loop(kind: str, tied: bool) -> None:
+    model = make_model(kind, tied)
+    losses = ResponseLosses(model)
+    with losses.ready():
+        batched = losses(SEQUENCES)
+    plain = [plain_loss(model, s.ids[: -s.response], s.ids[-s.response :]) for s in SEQUENCES]
+    np.testing.assert_allclose(batched, plain, atol=1e-5)
+    assert np.ptp(plain) > 0.1  # three different numbers, or the comparison shows nothing
+
+
+def test_only_response_positions_reach_the_output_layer() -> None:
+    model = make_model("llama")
+    seen = []
+    model.lm_head.register_forward_hook(lambda _, inputs, output: seen.append(output.shape[:-1]))
+    losses = ResponseLosses(model)
+    with losses.ready():
+        losses(SEQUENCES)
+    assert seen == [torch.Size([1, 5 + 11 + 1])]
+
+
+def test_what_the_model_does_to_its_logits_still_happens() -> None:
+    """A model that scales its logits after the output layer (as Cohere's and Granite's do)."""
+    model = make_model("llama")
+    plain_forward = model.forward
+
+    def scaled(**inputs: object) -> object:
+        output = plain_forward(**inputs)
+        output.logits = output.logits * 0.25
+        return output
+
+    model.forward = scaled
+    losses = ResponseLosses(model)
+    with losses.ready():
+        batched = losses(SEQUENCES[:1])
+    ids = SEQUENCES[0].ids
+    assert batched[0] == pytest.approx(plain_loss(model, ids[:-5], ids[-5:]), abs=1e-5)
+
+
+def test_training_modes_are_put_back_module_by_module() -> None:
+    model = make_model("llama").train()
+    model.model.layers[0].eval()
+    losses = ResponseLosses(model)
+    with losses.ready():
+        assert not any(module.training for module in model.modules())
+    assert model.training
+    assert not model.model.layers[0].training
+    assert model.model.layers[1].training
+
+
+def test_the_hook_is_gone_afterwards() -> None:
+    model = make_model("llama")
+    with ResponseLosses(model).ready():
+        pass
+    assert model(input_ids=torch.tensor([[1, 2, 3]])).logits.shape == (1, 3, 400)
+
+
+def test_token_losses_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hf_miwv.losses.LOGIT_CHUNK", 25)
+    logits, targets = torch.randn(7, 10), torch.arange(7)
+    expected = [-torch.log_softmax(row, 0)[i].item() for i, row in enumerate(logits)]
+    np.testing.assert_allclose(token_losses(logits, targets).numpy(), expected, rtol=1e-5)
+
+
+def test_a_model_with_infinite_weights_gives_a_loss_that_is_not_finite() -> None:
+    model = make_model("llama")
+    model.lm_head.weight.data[3] = float("inf")
+    losses = ResponseLosses(model)
+    with losses.ready():
+        assert not np.isfinite(losses(SEQUENCES)).any()

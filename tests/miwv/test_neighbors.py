@@ -1,0 +1,55 @@
+"""The blocked search equals the dense one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from plain import plain_neighbor
+
+from hf_miwv.errors import InputError
+from hf_miwv.neighbors import nearest_neighbors
+
+
+def unit_vectors(rows: int, seed: int = 0) -> np.ndarray:
+    vectors = np.random.default_rng(seed).normal(size=(rows, 8)).astype(np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize(("query_block", "key_block"), [(1, 1), (7, 5), (5, 7), (64, 64), (3, 100)])
+def test_any_blocking_equals_the_plain_search(query_block: int, key_block: int) -> None:
+    vectors = unit_vectors(50)
+    index, cosines = nearest_neighbors(vectors, query_block=query_block, key_block=key_block)
+    expected = [plain_neighbor(vectors, row) for row in range(50)]
+    assert index.tolist() == expected
+    np.testing.assert_allclose(cosines, [vectors[i] @ vectors[j] for i, j in enumerate(expected)],
+                               atol=1e-6)  # fmt: skip
+
+
+def test_a_repeated_row_is_its_twins_neighbor_and_never_its_own() -> None:
+    vectors = unit_vectors(6)
+    vectors[4] = vectors[1]
+    index, cosines = nearest_neighbors(vectors, query_block=2, key_block=3)
+    assert index[1] == 4
+    assert index[4] == 1
+    assert cosines[1] == pytest.approx(1, abs=1e-6)
+
+
+def test_of_equal_cosines_the_first_row_wins() -> None:
+    vectors = np.tile(np.array([[1, 0]], dtype=np.float32), (5, 1))
+    index, _ = nearest_neighbors(vectors, query_block=2, key_block=2)
+    assert index.tolist() == [1, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(("vectors", "message"), [
+    (unit_vectors(1), "needs at least two rows"),
+    (np.array([[1, 0], [np.nan, 0]], dtype=np.float32), "row 1: the embedder gave a vector"),
+])  # fmt: skip
+def test_bad_input(vectors: np.ndarray, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        nearest_neighbors(vectors)
+
+
+def test_progress_counts_every_row() -> None:
+    done: list[int] = []
+    nearest_neighbors(unit_vectors(10), query_block=4, progress=done.append)
+    assert done == [4, 4, 2]

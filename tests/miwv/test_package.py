@@ -1,0 +1,114 @@
+"""The package as a whole: its face, its structure, its wheel, what its README says."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+import subprocess
+import sys
+import zipfile
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import click
+import pytest
+
+import hf_miwv
+from hf_miwv.__main__ import main
+
+ROOT = Path(__file__).parents[2]
+MODULES = sorted(path.stem for path in (ROOT / "hf_miwv").glob("*.py"))
+DOOR = {"__main__", "commands", "config", "demo"}
+
+
+def imported(module: str) -> set[str]:
+    """The modules of this package that a module imports, wherever in its text."""
+    tree = ast.parse((ROOT / "hf_miwv" / f"{module}.py").read_text())
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("hf_miwv"):
+            names = (node.module or "").split(".")[1:]
+            found |= set(names) or {alias.name for alias in node.names}
+        assert not (isinstance(node, ast.ImportFrom) and node.level), f"{module}: relative import"
+    return found & set(MODULES)
+
+
+def test_the_public_names_are_all() -> None:
+    for name in hf_miwv.__all__:
+        assert callable(getattr(hf_miwv, name))
+        assert name not in MODULES, f"a module {name} would take the place of {name}()"
+    assert dir(hf_miwv) == sorted(hf_miwv.__all__)
+    assert set(hf_miwv._HOMES) == set(hf_miwv.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'scores'"):
+        _ = hf_miwv.scores
+
+
+def test_imports_run_downward_only() -> None:
+    graph = {module: imported(module) for module in MODULES if module != "__init__"}
+    list(TopologicalSorter(graph).static_order())  # raises CycleError on a circle
+    assert graph["schema"] == {"errors"}
+    assert graph["errors"] == set()
+    for module, below in graph.items():
+        if module not in DOOR:
+            assert not below & DOOR, f"{module} imports the door"
+
+
+def test_only_the_door_reads_options_and_yaml() -> None:
+    for module in MODULES:
+        text = (ROOT / "hf_miwv" / f"{module}.py").read_text()
+        reads = re.search(r"^(import|from) (click|yaml|argparse)\b|sys\.argv", text, re.MULTILINE)
+        assert not reads or module in DOOR | {"card"}, module  # card: writes YAML front matter
+
+
+def test_importing_the_package_is_light() -> None:
+    code = "import sys, hf_miwv; assert not {'torch', 'numpy', 'datasets'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def readme_commands() -> list[str]:
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    return [line for block in blocks for line in block.splitlines() if line.strip()]
+
+
+@pytest.mark.parametrize("line", readme_commands())
+def test_readme_commands_parse(line: str) -> None:
+    words = shlex.split(line, comments=True)
+    if words[0] == "hf-miwv":
+        command = main.commands[words[1]]
+        context = command.make_context(words[1], words[2:], parent=click.Context(main))
+        assert context.params["output"] is not None
+    elif words[0] == "make":
+        assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    else:
+        assert words[:2] == ["pip", "install"]
+
+
+def test_readme_python_names_exist() -> None:
+    text = (ROOT / "README.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert blocks
+    for block in blocks:
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom) and node.module == "hf_miwv":
+                assert {alias.name for alias in node.names} <= set(hf_miwv.__all__)
+
+
+def test_the_readme_tree_names_every_module() -> None:
+    text = (ROOT / "README.md").read_text()
+    missing = [m for m in MODULES if m != "__init__" and f"{m}.py" not in text]
+    assert missing == []
+
+
+def test_the_wheel_holds_templates_sample_and_licence(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, ROOT],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    for folder in ("templates", "sample"):
+        for path in (ROOT / "hf_miwv" / folder).iterdir():
+            assert f"hf_miwv/{folder}/{path.name}" in names
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+    assert not any(name.startswith("tests") for name in names)

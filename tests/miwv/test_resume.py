@@ -1,0 +1,178 @@
+"""Killed at any moment, the same command ends with the same bytes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset
+from tiny import make_model, make_rows, make_tokenizer
+
+from hf_miwv import InputError, score
+from hf_miwv.workspace import Workspace, workspace_of
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file's bytes; of run.json all but the timing, and but the --output it was told."""
+    files = {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    run = json.loads(files["run.json"])
+    run.pop("timing")
+    run["command_line"] = None
+    return {**files, "run.json": json.dumps(run).encode()}
+
+
+def lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def kill_when(command: list[str], ready: Callable[[], bool]) -> None:
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not ready():
+        assert process.poll() is None, "ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+
+
+def test_kill_9_three_times_and_go_on(
+    tmp_path: Path, model_folder: Path, embedder_folder: Path
+) -> None:
+    data = tmp_path / "rows.jsonl"
+    data.write_text("".join(json.dumps(row) + "\n" for row in make_rows(600)))
+
+    def command(output: Path) -> list[str]:
+        return [
+            sys.executable, "-m", "hf_miwv", "score", str(data), "--model", str(model_folder),
+            "--embedder", str(embedder_folder), "--batch-tokens", "700", "--output", str(output),
+        ]  # fmt: skip
+
+    whole, killed = tmp_path / "whole" / "scored", tmp_path / "killed" / "scored"
+    subprocess.run(command(whole), check=True, capture_output=True)
+    work = workspace_of(killed)
+    kill_when(command(killed), lambda: (work / "embeddings-00000.npy").exists())
+    kill_when(command(killed), lambda: lines(work / "losses.jsonl") >= 5)
+    with open(work / "losses.jsonl", "ab") as journal:
+        journal.write(b'{"end": 99999, "losses": [0.1, ')  # as a pulled plug leaves it
+    before = lines(work / "losses.jsonl")
+    kill_when(command(killed), lambda: lines(work / "losses.jsonl") >= before + 20)
+    assert not killed.exists()
+    last = subprocess.run(command(killed), check=True, capture_output=True, text=True)
+    assert "going on with the unfinished work" in last.stderr
+    assert contents(killed) == contents(whole)
+    assert not work.exists()
+
+
+class Stop(Exception):  # noqa: N818
+    """Stands for a kill, inside one process."""
+
+
+def fail_on(model: Any, when: Callable[[int, torch.Tensor], Exception | None]) -> Any:
+    """Make the model raise what `when(number of the pass, ids)` returns."""
+    passes = 0
+
+    def hook(_: Any, __: Any, inputs: dict[str, Any]) -> None:
+        nonlocal passes
+        passes += 1
+        if error := when(passes, inputs["input_ids"]):
+            raise error
+
+    return model.register_forward_pre_hook(hook, with_kwargs=True)
+
+
+def run(output: Path, embedder: Path, fail: Any = None, rows: int = 24) -> Dataset:
+    model = make_model("llama")
+    if fail:
+        fail_on(model, fail)
+    return score(
+        Dataset.from_list(make_rows(rows)), model, tokenizer=make_tokenizer(),
+        embedder=str(embedder), output=output, batch_tokens=4096, progress=False,
+    )  # fmt: skip
+
+
+def out_of_memory(_: int, ids: torch.Tensor) -> Exception | None:
+    return torch.OutOfMemoryError("CUDA out of memory.") if ids.numel() > 1500 else None
+
+
+def test_out_of_memory_halves_the_budget_and_goes_on(tmp_path: Path, embedder_folder: Path) -> None:
+    plain = run(tmp_path / "plain", embedder_folder)
+    halved = run(tmp_path / "halved", embedder_folder, out_of_memory)
+    np.testing.assert_allclose(halved["miwv"], plain["miwv"], atol=1e-4)
+
+
+def test_killed_after_an_out_of_memory_split_it_goes_on_with_the_same_batches(
+    tmp_path: Path, embedder_folder: Path
+) -> None:
+    def out_of_memory_then_stop(number: int, ids: torch.Tensor) -> Exception | None:
+        return out_of_memory(number, ids) or (Stop() if number > 6 else None)
+
+    run(tmp_path / "whole", embedder_folder, out_of_memory)
+    stopped = tmp_path / "stopped"
+    with pytest.raises(Stop):
+        run(stopped, embedder_folder, out_of_memory_then_stop)
+    budgets = json.loads((workspace_of(stopped) / "budgets.json").read_text())
+    assert len(budgets) > 1
+    run(stopped, embedder_folder)  # with all the memory there is: the plan still holds
+    assert contents(stopped) == contents(tmp_path / "whole")
+
+
+def test_one_sequence_that_never_fits_is_named(tmp_path: Path, embedder_folder: Path) -> None:
+    def never(_: int, ids: torch.Tensor) -> Exception | None:
+        return MemoryError() if ids.shape[1] > 100 else None
+
+    with pytest.raises(InputError, match=r"row \d+: a sequence of \d+ tokens does not fit"):
+        run(tmp_path / "scored", embedder_folder, never)
+
+
+def test_other_errors_are_not_taken_for_a_lack_of_memory(
+    tmp_path: Path, embedder_folder: Path
+) -> None:
+    with pytest.raises(RuntimeError, match="something else"):
+        run(tmp_path / "x", embedder_folder, lambda n, _: RuntimeError("something else") if n > 2
+            else None)  # fmt: skip
+
+
+def test_changed_rows_or_settings_do_not_reuse_old_work(
+    tmp_path: Path, embedder_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stop: Any = lambda number, _: Stop() if number > 3 else None  # noqa: E731
+    with pytest.raises(Stop):
+        run(tmp_path / "scored", embedder_folder, stop)
+    changed = run(tmp_path / "scored", embedder_folder, rows=20)
+    assert "not the same: data set, tokens): it is not reused" in caplog.text
+    assert changed["miwv"] == run(tmp_path / "fresh", embedder_folder, rows=20)["miwv"]
+
+
+def test_a_finished_run_is_not_run_again(tmp_path: Path, embedder_folder: Path) -> None:
+    first = run(tmp_path / "scored", embedder_folder)
+    fail: Any = lambda number, _: Stop() if number > 2 else None  # noqa: E731
+    again = run(tmp_path / "scored", embedder_folder, fail)
+    assert again["miwv"] == first["miwv"]
+    with pytest.raises(InputError, match="another run \\(not the same: data set, tokens\\)"):
+        run(tmp_path / "scored", embedder_folder, rows=20)
+
+
+def test_two_processes_do_not_share_a_workspace(tmp_path: Path) -> None:
+    with Workspace(tmp_path / "w"), pytest.raises(InputError, match="another process is at work"):
+        Workspace(tmp_path / "w")
+
+
+def test_a_journal_loses_at_most_its_torn_line(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "w")
+    workspace.append_journal("j", {"a": 1})
+    workspace.append_journal("j", {"a": 2})
+    path = workspace.folder / "j"
+    path.write_bytes(path.read_bytes()[:-3])
+    assert workspace.read_journal("j") == [{"a": 1}]
+    workspace.append_journal("j", {"a": 3})
+    assert workspace.read_journal("j") == [{"a": 1}, {"a": 3}]

@@ -1,0 +1,62 @@
+"""The plain, slow version of everything: one row at a time, full logits, no batches, no padding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+
+@torch.no_grad()
+def plain_loss(model: Any, context: list[int], response: list[int]) -> float:
+    """Mean over the response tokens of -log p(token | everything before it), in nats."""
+    logits = model(input_ids=torch.tensor([context + response])).logits[0].float()
+    log_probabilities = torch.log_softmax(logits, dim=-1)
+    losses = [
+        -log_probabilities[len(context) + step - 1, token].item()
+        for step, token in enumerate(response)
+    ]
+    return float(np.mean(losses))
+
+
+def plain_neighbor(vectors: np.ndarray, row: int) -> int:
+    """The other row with the largest cosine, the first of equals."""
+    cosines = [
+        -np.inf if other == row else float(np.dot(vectors[row], vectors[other]))
+        for other in range(len(vectors))
+    ]
+    return int(np.argmax(cosines))
+
+
+def plain_alpaca(row: dict[str, str]) -> str:
+    """Stanford Alpaca's prompt."""
+    if row["input"]:
+        return (
+            "Below is an instruction that describes a task, paired with an input that provides "
+            "further context. Write a response that appropriately completes the request.\n\n"
+            f"### Instruction:\n{row['instruction']}\n\n### Input:\n{row['input']}\n\n### Response:"
+        )
+    return (
+        "Below is an instruction that describes a task. Write a response that appropriately "
+        f"completes the request.\n\n### Instruction:\n{row['instruction']}\n\n### Response:"
+    )
+
+
+def plain_miwv(
+    model: Any, tokenizer: Any, rows: list[dict[str, str]], neighbors: list[int], bos: list[int]
+) -> list[tuple[float, float, float]]:
+    """(loss_zero_shot, loss_one_shot, miwv) of Alpaca rows, with given neighbours."""
+
+    def ids(text: str) -> list[int]:
+        return tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    scores = []
+    for row, neighbor in zip(rows, neighbors, strict=True):
+        x, y = ids(plain_alpaca(row)), ids(row["output"])
+        example = rows[neighbor]
+        c = ids(plain_alpaca(example)) + ids(example["output"]) + ids("\n\n")
+        zero_shot = plain_loss(model, bos + x, y)
+        one_shot = plain_loss(model, bos + c + x, y)
+        scores.append((zero_shot, one_shot, one_shot - zero_shot))
+    return scores
