@@ -124,7 +124,7 @@ def front_matter(run: dict[str, Any]) -> str:
 
 
 def run_digest(run: dict[str, Any]) -> str:
-    """16 hexadecimal digits that differ where two runs differ in anything but timing and command line.
+    """16 hexadecimal digits, equal for runs that differ only in timing and command line.
 
     `load_dataset` keeps what it read of a local folder under the folder's name and its `configs`,
     not its path or the files' age. Without a word there that changes with the rows, it would open

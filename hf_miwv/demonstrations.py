@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from tqdm.auto import tqdm
 
-from hf_miwv.losses import Scored
 from hf_miwv.prompts import Prompts
 from hf_miwv.schema import Flag, Status
 from hf_miwv.tokenization import TokenizedRows
 from hf_miwv.tokens import TokenTable
+
+
+class Pass(NamedTuple):
+    """A sequence of token ids, of which the last `response` are scored."""
+
+    ids: list[int]
+    response: int
 
 
 @dataclass
@@ -27,11 +34,11 @@ class Passes:
     status: list[Status] = field(default_factory=list)  # (N,) before the losses are known
     flags: list[list[Flag]] = field(default_factory=list)  # (N,)
 
-    def __getitem__(self, index: int) -> Scored:
+    def __getitem__(self, index: int) -> Pass:
         rows = len(self.responses)
         context = self.zero_shot[index] if index < rows else self.one_shot[index - rows]
         response = self.responses[index % rows]
-        return Scored(context + response, len(response))
+        return Pass(context + response, len(response))
 
     @property
     def lengths(self) -> np.ndarray:

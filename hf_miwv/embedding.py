@@ -10,6 +10,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from hf_miwv.embed import Embedder
+from hf_miwv.processes import Processes
 from hf_miwv.rows import Rows
 from hf_miwv.schema import Example
 from hf_miwv.workspace import Workspace
@@ -24,28 +25,53 @@ def embed_rows(
     embedder: Embedder,
     text: Callable[[Example], str],
     workspace: Workspace,
+    processes: Processes,
     progress: bool = True,
 ) -> tuple[np.ndarray, dict[str, float]]:
     """Unit vectors (N, D) float32 of `text(example)` of each row.
 
+    Chunk c is embedded by process c mod world, and all processes get all vectors.
+
     Returns:
-        The vectors, and {"tokens", "prompts_cut", "seconds"} of all chunks, earlier runs' too;
-        prompts_cut counts the texts longer than the embedder reads.
+        The vectors, and the sums over all chunks and processes, earlier runs' too: "tokens",
+        "prompts_cut" (texts longer than the embedder reads) and "seconds" (the slowest process).
     """
     done = workspace.read_journal(JOURNAL)
-    with tqdm(total=len(rows), desc="embedding", unit="row", disable=not progress) as bar:
-        bar.update(min(len(done) * CHUNK, len(rows)))
-        for examples in rows.blocks(len(done) * CHUNK, CHUNK):
+    own = range(processes.rank, -(-len(rows) // CHUNK), processes.world)
+    todo = list(own)[len(done) :]
+    with tqdm(total=len(own) * CHUNK, desc="embedding", unit="row", disable=not progress) as bar:
+        bar.update(len(done) * CHUNK)
+        for chunk in todo:
+            examples = rows.slice(chunk * CHUNK, CHUNK)
             entry, vectors = _embed_chunk([text(example) for example in examples], embedder)
-            workspace.write_array(_chunk_name(len(done)), vectors)
+            workspace.write_array(_chunk_name(chunk), vectors)
             workspace.append_journal(JOURNAL, entry)
             done.append(entry)
-            bar.update(len(examples))
-    chunks = [workspace.read_array(_chunk_name(index)) for index in range(len(done))]
-    totals = {
-        name: sum(entry[name] for entry in done) for name in ("tokens", "prompts_cut", "seconds")
-    }
-    return np.concatenate([chunk for chunk in chunks if chunk is not None]), totals
+            bar.update(CHUNK)
+    names = ("tokens", "prompts_cut", "seconds")
+    parts = processes.gather({name: sum(entry[name] for entry in done) for name in names})
+    totals = {name: sum(part[name] for part in parts) for name in names}
+    totals["seconds"] = max(part["seconds"] for part in parts)
+    return _collect(len(rows), own, workspace, processes), totals
+
+
+def _collect(rows: int, own: range, workspace: Workspace, processes: Processes) -> np.ndarray:
+    """All processes' chunks in row order, a round of one chunk each at a time."""
+    chunks = -(-rows // CHUNK)
+    vectors: np.ndarray | None = None
+    for first in range(0, chunks, processes.world):
+        chunk = first + processes.rank
+        mine = workspace.read_array(_chunk_name(chunk)) if chunk in own else None
+        for offset, part in enumerate(processes.gather(mine)):
+            if part is None:
+                continue
+            if vectors is None:
+                vectors = np.empty((rows, part.shape[1]), dtype=np.float32)
+            start = (first + offset) * CHUNK
+            vectors[start : start + len(part)] = part
+    if vectors is None:
+        raise ValueError("no rows to embed")
+    return vectors
 
 
 def _embed_chunk(texts: list[str], embedder: Embedder) -> tuple[dict[str, Any], np.ndarray]:

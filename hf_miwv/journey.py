@@ -10,13 +10,16 @@ import numpy as np
 from datasets import Dataset
 from tqdm.auto import tqdm
 
+from hf_miwv.branching import branching_obstacle, sliding_window
 from hf_miwv.columns import add_score_columns
 from hf_miwv.demonstrations import Passes, build_passes
 from hf_miwv.embed import Embedder
 from hf_miwv.embedding import embed_rows
 from hf_miwv.errors import InputError
+from hf_miwv.forest import TREE_TOKENS, grow_forest
 from hf_miwv.neighbors import nearest_neighbors
-from hf_miwv.pass_losses import score_passes
+from hf_miwv.pass_losses import score_forest
+from hf_miwv.processes import Processes
 from hf_miwv.prompts import Prompts
 from hf_miwv.schema import Example, Shape
 from hf_miwv.tokenization import TokenizedRows
@@ -36,6 +39,7 @@ class Journey:
     embed_text: str  # "rendered": x as the template writes it; "bare": instruction and input
     max_length: int
     batch_tokens: int
+    processes: Processes = field(default_factory=Processes)
     progress: bool = True
     stages: dict[str, dict[str, Any]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -52,9 +56,7 @@ class Journey:
         """
         neighbors, cosines = self._neighbors(workspace)
         passes = build_passes(self.table, neighbors, self.prompts, self.max_length, self.progress)
-        losses, totals = score_passes(
-            self.model, passes, workspace, self.batch_tokens, self.progress
-        )
+        losses, totals = self._losses(passes, neighbors, workspace)
         self._count("score", totals)
         zero_shot, one_shot = np.where(np.isfinite(losses), losses, np.nan).reshape(2, -1)
         status = _final_status(passes, losses.reshape(2, -1))
@@ -81,7 +83,7 @@ class Journey:
     def _neighbors(self, workspace: Workspace) -> tuple[np.ndarray, np.ndarray]:
         """(N,) nearest neighbours and (N,) cosines, from the workspace where they are there."""
         vectors, totals = embed_rows(
-            self.table.rows, self.embedder, self._text, workspace, self.progress
+            self.table.rows, self.embedder, self._text, workspace, self.processes, self.progress
         )
         self._count("embed", totals)
         neighbors = workspace.read_array("neighbors.npy")
@@ -99,12 +101,30 @@ class Journey:
         self._count("neighbors", workspace.read_json("search.json") or {"seconds": 0.0})
         return neighbors, cosines
 
+    def _losses(
+        self, passes: Passes, neighbors: np.ndarray, workspace: Workspace
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """(2N,) losses of all passes, and the counts of the stage."""
+        forest = grow_forest(
+            passes,
+            neighbors,
+            tree_tokens=min(TREE_TOKENS, self.batch_tokens),
+            obstacle=branching_obstacle(self.model),
+            window=sliding_window(self.model),
+        )
+        losses, totals = score_forest(
+            self.model, forest, workspace, self.batch_tokens, self.processes, self.progress
+        )
+        row_tokens = int(passes.lengths[: len(self.table)].sum())
+        reuse = dict(sorted(forest.reuse.items()))
+        return losses, {"row_tokens": row_tokens, **totals, "reuse": reuse}
+
     def _text(self, example: Example) -> str:
         if self.embed_text == "bare":
             return example.bare_prompt
         return self.prompts.prompt_text(example)
 
-    def _count(self, stage: str, totals: dict[str, float]) -> None:
+    def _count(self, stage: str, totals: dict[str, Any]) -> None:
         self.seconds[stage] = totals["seconds"]
         counts = {name: value for name, value in totals.items() if name != "seconds"}
         self.stages[stage] = {"rows": len(self.table), **counts}

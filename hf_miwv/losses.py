@@ -12,25 +12,45 @@ import torch
 LOGIT_CHUNK = 1 << 25  # float32 logits that the log-softmax holds at a time: 128 MiB
 
 
-class Scored(NamedTuple):
-    """One forward pass: all ids, of which the last `response` are scored."""
+class Branch(NamedTuple):
+    """Tokens that go on from the first `fork` tokens of a trunk; the last `response` are scored."""
 
+    fork: int
     ids: list[int]
     response: int
 
 
+class Tree(NamedTuple):
+    """A sequence, of which the last `response` tokens are scored, and what goes on from it.
+
+    The trunk is run once, and each branch as if it stood behind its part of the trunk alone.
+    """
+
+    ids: list[int]
+    response: int
+    branches: tuple[Branch, ...] = ()
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that are run: those of the trunk and of every branch."""
+        return len(self.ids) + sum(len(branch.ids) for branch in self.branches)
+
+
 class ResponseLosses:
-    """Mean NLL of the response, one number a sequence, from batched forward passes.
+    """Mean NLL of responses, from batched forward passes over trees of sequences.
 
     L = -(1/T) sum over t of log p(y_t | context, y_<t): natural logarithms (nats), T response
     tokens, over token ids that the caller has joined. The weights keep their dtype; log-softmax
     is in float32 and the mean in float64. Not finite where the model's logits are not.
 
-    Sequences are padded on the right, whatever side the tokenizer pads: under a causal mask no
-    token sees what stands after it, so neither an attention mask nor position ids are needed and
-    the fastest kernels apply. Logits are computed at response positions only: a hook in front of
-    the output layer keeps those hidden states, and whatever the model does to its logits
-    afterwards (scaling, soft-capping) still happens.
+    A tree is one packed sequence: trunk, branch, branch ... Each token sees the tokens before it
+    on its own path only (a mask), and has the position that it would have there. Padding is on
+    the right, whatever side the tokenizer pads: under a causal mask no token sees what stands
+    after it, so a batch without branches needs no mask at all, and the fastest kernels apply.
+
+    Logits are computed at response positions only: a hook in front of the output layer keeps
+    those hidden states, and whatever the model does to its logits afterwards (scaling,
+    soft-capping) still happens.
     """
 
     def __init__(self, model: Any) -> None:
@@ -55,32 +75,30 @@ class ResponseLosses:
                 module.training = True
 
     @torch.inference_mode()
-    def __call__(self, sequences: Sequence[Scored]) -> np.ndarray:
-        """(N,) float64 mean nats per response token; sequences need a token before the response."""
-        ids, rows, positions, targets = self._collate(sequences)
+    def __call__(self, trees: Sequence[Tree]) -> np.ndarray:
+        """Mean nats per response token: of each tree, the trunk where it has a response, then
+        the branches; (S,) float64. A response needs a token before it."""
+        scored = _scored_tokens(trees)
+        rows, positions, targets, lengths = scored
         self._wanted, self._reached = (rows, positions), False
-        logits = self._model(input_ids=ids, use_cache=False).logits
-        logits = logits[0] if self._reached else logits[rows, positions]
+        logits = self._model(**self._inputs(trees), use_cache=False).logits
+        if self._reached:
+            logits = logits[0]
+        else:
+            logits = logits[rows.to(logits.device), positions.to(logits.device)]
         losses = token_losses(logits, targets.to(logits.device)).double().cpu()
-        lengths = [sequence.response for sequence in sequences]
         return np.array([part.mean().item() for part in losses.split(lengths)])
 
-    def _collate(self, sequences: Sequence[Scored]) -> tuple[torch.Tensor, ...]:
-        """(B, L) ids, and for the R scored tokens: row (R,), position before it (R,), id (R,)."""
-        longest = max(len(sequence.ids) for sequence in sequences)
-        ids = torch.tensor(
-            [
-                sequence.ids + sequence.ids[-1:] * (longest - len(sequence.ids))
-                for sequence in sequences
-            ]
-        )
-        ends = torch.tensor([len(sequence.ids) for sequence in sequences])
-        lengths = torch.tensor([sequence.response for sequence in sequences])
-        rows = torch.arange(len(sequences)).repeat_interleave(lengths)
-        steps = torch.cat([torch.arange(-length, 0) for length in lengths.tolist()])
-        positions = ends[rows] + steps
-        targets = ids[rows, positions]
-        return tuple(t.to(self._device) for t in (ids, rows, positions - 1, targets))
+    def _inputs(self, trees: Sequence[Tree]) -> dict[str, torch.Tensor]:
+        """(B, L) ids, and where there are branches (B, L) positions and a (B, 1, L, L) mask."""
+        longest = max(tree.tokens for tree in trees)
+        inputs = {"input_ids": torch.tensor([_packed(tree, longest) for tree in trees])}
+        if any(tree.branches for tree in trees):
+            seen = torch.stack([_visible(tree, longest) for tree in trees])[:, None]
+            mask = torch.zeros(seen.shape, dtype=self._model.dtype)
+            inputs["attention_mask"] = mask.masked_fill_(~seen, torch.finfo(mask.dtype).min)
+            inputs["position_ids"] = torch.tensor([_path_positions(t, longest) for t in trees])
+        return {name: tensor.to(self._device) for name, tensor in inputs.items()}
 
     def _keep_wanted(self, module: torch.nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         if self._wanted is None:
@@ -99,3 +117,53 @@ def token_losses(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
             for part, target in zip(logits.split(rows), targets.split(rows), strict=True)
         ]
     )
+
+
+def _packed(tree: Tree, length: int) -> list[int]:
+    """Trunk and branches, one behind the other, padded with the last id."""
+    ids = tree.ids + [token for branch in tree.branches for token in branch.ids]
+    return ids + ids[-1:] * (length - len(ids))
+
+
+def _path_positions(tree: Tree, length: int) -> list[int]:
+    positions = list(range(len(tree.ids)))
+    for branch in tree.branches:
+        positions += range(branch.fork, branch.fork + len(branch.ids))
+    return positions + [0] * (length - len(positions))
+
+
+def _visible(tree: Tree, length: int) -> torch.Tensor:
+    """(L, L) bool: whether the token of this row sees that of this column; padding sees itself."""
+    seen = torch.eye(length, dtype=torch.bool)
+    trunk = len(tree.ids)
+    seen[:trunk, :trunk] = torch.ones(trunk, trunk, dtype=torch.bool).tril()
+    start = trunk
+    for branch in tree.branches:
+        own = slice(start, start + len(branch.ids))
+        seen[own, : branch.fork] = True
+        seen[own, own] = torch.ones(len(branch.ids), len(branch.ids), dtype=torch.bool).tril()
+        start = own.stop
+    return seen
+
+
+def _scored_tokens(
+    trees: Sequence[Tree],
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[int]]:
+    """Of the R scored tokens: row (R,), position of the token before it (R,), id (R,); and the
+    number of them in each scored response, (S,)."""
+    rows: list[int] = []
+    before: list[int] = []
+    targets: list[int] = []
+    lengths: list[int] = []
+    for row, tree in enumerate(trees):
+        start = 0
+        for fork, ids, response in ((0, tree.ids, tree.response), *tree.branches):
+            end = start + len(ids)
+            if response:
+                lengths.append(response)
+                targets += ids[-response:]
+                rows += [row] * response
+                first = end - response
+                before += [first - 1 if first > start else fork - 1, *range(first, end - 1)]
+            start = end
+    return torch.tensor(rows), torch.tensor(before), torch.tensor(targets), lengths

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +27,10 @@ class LoadedModel(NamedTuple):
 def pick_device(device: str | None) -> torch.device:
     """`device`, or the accelerator at hand, or the CPU. Raises InputError for one not here."""
     if device is None:
-        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+        found = torch.accelerator.current_accelerator(check_available=True)
+        if found is None:
+            return torch.device("cpu")
+        return torch.device(found.type, int(os.environ.get("LOCAL_RANK", "0")))
     try:
         chosen = torch.device(device)
         torch.empty(0, device=chosen)

@@ -10,44 +10,50 @@ import torch
 from accelerate.utils.memory import should_reduce_batch_size
 from tqdm.auto import tqdm
 
-from hf_miwv.demonstrations import Passes
 from hf_miwv.errors import InputError
+from hf_miwv.forest import Forest
 from hf_miwv.losses import ResponseLosses
 from hf_miwv.plan import BatchPlan
+from hf_miwv.processes import Processes, gather_dict
 from hf_miwv.workspace import Workspace
 
 JOURNAL = "losses.jsonl"
 
 
-def score_passes(
-    model: Any, passes: Passes, workspace: Workspace, batch_tokens: int, progress: bool = True
+def score_forest(
+    model: Any,
+    forest: Forest,
+    workspace: Workspace,
+    batch_tokens: int,
+    processes: Processes,
+    progress: bool = True,
 ) -> tuple[np.ndarray, dict[str, float]]:
     """Mean nats per response token of each pass: (2N,) float64, nan where it cannot be run.
 
-    Each batch is written to the journal before the next begins. An out-of-memory error halves
-    the token budget from that batch on, which is recorded in the plan first.
+    Each process runs its share of the units. Each batch is written to the journal before the next
+    begins. An out-of-memory error halves the token budget from that batch on, which is recorded
+    in the plan first.
 
     Returns:
-        The losses, and the sums over all batches, earlier runs' too: "tokens", "forwarded_tokens"
-        (padding included) and "seconds".
+        The losses, and the sums over all batches and processes, earlier runs' too: "tokens",
+        "forwarded_tokens" (padding included) and "seconds" (of the slowest process).
 
     Raises:
-        InputError: one sequence alone does not fit into memory.
+        InputError: one unit alone does not fit into memory.
     """
-    lengths = passes.lengths
-    plan = _open_plan(workspace, lengths, batch_tokens)
+    own = processes.deal(forest.lengths)
+    plan = _open_plan(workspace, forest.lengths[own], batch_tokens)
     done = workspace.read_journal(JOURNAL)
-    runnable = int((lengths > 0).sum())
     losses = ResponseLosses(model)
     with (
         losses.ready(),
-        tqdm(total=int(lengths.sum()), desc="scoring", unit="token", unit_scale=True,
+        tqdm(total=int(forest.lengths[own].sum()), desc="scoring", unit="token", unit_scale=True,
              disable=not progress) as bar,
     ):  # fmt: skip
         bar.update(sum(entry["tokens"] for entry in done))
         start = done[-1]["end"] if done else 0
-        while start < runnable:
-            entry = _run_batch(losses, passes, plan, start, runnable)
+        while start < len(own):
+            entry = _run_batch(losses, forest, own, plan, start)
             if entry is None:
                 workspace.write_json("budgets.json", plan.budgets)
                 continue
@@ -55,10 +61,8 @@ def score_passes(
             done.append(entry)
             bar.update(entry["tokens"])
             start = entry["end"]
-    return _gather(done, plan.order, len(lengths)), {
-        name: sum(entry[name] for entry in done)
-        for name in ("tokens", "forwarded_tokens", "seconds")
-    }
+    found = _losses_by_pass(done, forest, own[plan.order])
+    return _gather(found, done, len(forest.passes.lengths), processes)
 
 
 def _open_plan(workspace: Workspace, lengths: np.ndarray, budget: int) -> BatchPlan:
@@ -72,26 +76,27 @@ def _open_plan(workspace: Workspace, lengths: np.ndarray, budget: int) -> BatchP
 
 
 def _run_batch(
-    losses: ResponseLosses, passes: Passes, plan: BatchPlan, start: int, runnable: int
+    losses: ResponseLosses, forest: Forest, own: np.ndarray, plan: BatchPlan, start: int
 ) -> dict[str, Any] | None:
     """The journal entry of the batch at `start`; None after halving the budget for it."""
     began = time.perf_counter()
-    end = min(plan.batch_end(start), runnable)
-    batch = [passes[int(index)] for index in plan.order[start:end]]
+    end = plan.batch_end(start)
+    trees = [forest.tree(int(unit)) for unit in own[plan.order[start:end]]]
     try:
-        values = losses(batch)
+        values = losses(trees)
     except (RuntimeError, MemoryError) as error:
         if not _out_of_memory(error):
             raise
         _free_memory()
         if not plan.halve(start):
-            row = int(plan.order[start]) % len(passes.responses)
+            unit = forest.units[int(own[plan.order[start]])]
             raise InputError(
-                f"row {row}: a sequence of {len(batch[0].ids)} tokens does not fit into memory by "
-                "itself; give a smaller --max-length, --dtype bfloat16, or another --device"
+                f"row {unit.trunk % len(forest.passes.responses)}: {trees[0].tokens} tokens do "
+                f"not fit into memory at once; give a smaller --batch-tokens or --max-length, "
+                "--dtype bfloat16, or another --device"
             ) from error
         return None
-    tokens = [len(sequence.ids) for sequence in batch]
+    tokens = [tree.tokens for tree in trees]
     return {
         "end": end,
         "losses": values.tolist(),
@@ -101,11 +106,24 @@ def _run_batch(
     }
 
 
-def _gather(done: list[dict[str, Any]], order: np.ndarray, passes: int) -> np.ndarray:
+def _losses_by_pass(
+    done: list[dict[str, Any]], forest: Forest, units: np.ndarray
+) -> dict[int, float]:
     values = [value for entry in done for value in entry["losses"]]
+    numbers = [number for unit in units for number in forest.outputs(int(unit))]
+    return dict(zip(numbers, values, strict=True))
+
+
+def _gather(
+    found: dict[int, float], done: list[dict[str, Any]], passes: int, processes: Processes
+) -> tuple[np.ndarray, dict[str, float]]:
     losses = np.full(passes, np.nan)
-    losses[order[: len(values)]] = values
-    return losses
+    for number, value in gather_dict(processes, found).items():
+        losses[number] = value
+    names = ("tokens", "forwarded_tokens", "seconds")
+    totals = processes.gather({name: sum(entry[name] for entry in done) for name in names})
+    together = {name: sum(part[name] for part in totals) for name in names}
+    return losses, {**together, "seconds": max(part["seconds"] for part in totals)}
 
 
 def _out_of_memory(error: BaseException) -> bool:

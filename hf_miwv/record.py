@@ -127,6 +127,7 @@ def _identity(run: dict[str, Any], journey: Journey) -> dict[str, Any]:
         "template": run["template"],
         "max length": journey.max_length,
         "batch tokens": journey.batch_tokens,
+        "processes": journey.processes.world,
         "device": journey.model.device.type,
         "processor threads": torch.get_num_threads()
         if journey.model.device.type == "cpu"

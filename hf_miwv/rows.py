@@ -26,14 +26,18 @@ class Rows:
     def __getitem__(self, index: int) -> Example:
         return read_example(self._dataset[index], self._shape, index, self._source)
 
-    def blocks(self, start: int = 0, size: int = BLOCK) -> Iterator[list[Example]]:
-        """Lists of up to `size` examples in order, from row `start` on."""
-        for first in range(start, len(self), size):
-            rows = self._dataset.select(range(first, min(first + size, len(self))))
-            yield [
-                read_example(row, self._shape, first + offset, self._source)
-                for offset, row in enumerate(rows)
-            ]
+    def slice(self, start: int, size: int) -> list[Example]:
+        """Up to `size` examples from row `start` on."""
+        rows = self._dataset.select(range(start, min(start + size, len(self))))
+        return [
+            read_example(row, self._shape, start + offset, self._source)
+            for offset, row in enumerate(rows)
+        ]
+
+    def blocks(self) -> Iterator[list[Example]]:
+        """All examples in order, a list of up to BLOCK at a time."""
+        for start in range(0, len(self), BLOCK):
+            yield self.slice(start, BLOCK)
 
 
 class Row:

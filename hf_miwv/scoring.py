@@ -19,6 +19,7 @@ from hf_miwv.folder import check_output, is_finished, write_errors, write_folder
 from hf_miwv.journey import Journey
 from hf_miwv.models import LoadedModel, check_causal, length_limit, load_embedder, load_model
 from hf_miwv.pictures import draw_scored
+from hf_miwv.processes import Processes
 from hf_miwv.prompts import choose_prompts
 from hf_miwv.reading import read_dataset
 from hf_miwv.record import complete_record, start_record
@@ -89,6 +90,8 @@ def score(
         InputError: anything given that cannot be used, with what to give instead.
     """
     _check_settings(pooling, embed_text, batch_tokens)
+    processes = Processes.launched()
+    progress = progress and processes.first
     if output is not None:
         check_output(Path(output), overwrite)
     _check_rows(dataset)
@@ -115,6 +118,7 @@ def score(
         embed_text=embed_text,
         max_length=length_limit(loaded.model, max_length),
         batch_tokens=batch_tokens or _default_batch_tokens(loaded.model),
+        processes=processes,
         progress=progress,
     )
     run = start_record(journey, loaded.revision, origin or {})
@@ -128,10 +132,12 @@ def score(
 def _score_to_folder(
     journey: Journey, run: dict[str, Any], output: Path, overwrite: bool
 ) -> Dataset:
-    if is_finished(output, run["identity"], overwrite):
+    processes = journey.processes
+    if processes.agree(is_finished(output, run["identity"], overwrite)):
         logger.info("%s already holds this result, whole: nothing to do", output)
         return read_dataset(str(output))
-    with write_errors(output), Workspace(workspace_of(output)) as workspace:
+    root = workspace_of(output)
+    with write_errors(output), Workspace(root / processes.name(), root) as workspace:
         _tell_of_earlier_work(workspace.claim(run["identity"]), workspace)
         scored = journey.run(workspace)
         columns = ScoreColumns.from_dataset(scored)
@@ -140,7 +146,9 @@ def _score_to_folder(
         def decorate(folder: Path) -> None:
             write_card(run, draw_scored(columns, folder), folder)
 
-        write_folder(output, workspace, scored, run, decorate)
+        if processes.first:
+            write_folder(output, workspace, scored, run, decorate)
+        processes.agree(None)  # nobody leaves before the output is there
     return scored
 
 

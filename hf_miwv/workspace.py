@@ -37,8 +37,10 @@ class Workspace:
         InputError: the folder cannot be written, or another process works in it.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, root: Path | None = None) -> None:
+        """`root`: a parent that is ours too, and goes when nothing is left in it."""
         self.folder = folder
+        self._root = root or folder
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(folder / "lock")
@@ -81,6 +83,8 @@ class Workspace:
         self._lock.release()
         if kind is None or not any(path.name != "lock" for path in self.folder.iterdir()):
             shutil.rmtree(self.folder, ignore_errors=True)
+            if self._root.is_dir() and not any(self._root.iterdir()):
+                self._root.rmdir()
 
     def read_json(self, name: str) -> Any | None:
         path = self.folder / name

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from plain import plain_loss
 from tiny import make_model
 
-from hf_miwv.losses import ResponseLosses, Scored, token_losses
+from hf_miwv.losses import Branch, ResponseLosses, Tree, token_losses
 
-SEQUENCES = [Scored([5 + 7 * i % 390 for i in range(n)], r) for n, r in ((30, 5), (12, 11), (2, 1))]
+IDS = [5 + 7 * step % 390 for step in range(60)]
+SEQUENCES = [Tree(IDS[:n], r) for n, r in ((30, 5), (12, 11), (2, 1))]
+TREES = [
+    Tree(
+        IDS[:20],
+        6,
+        (Branch(20, IDS[20:29], 4), Branch(13, IDS[30:50], 7), Branch(20, IDS[50:55], 5)),
+    ),
+    Tree(IDS[3:9], 2),
+    Tree(IDS[9:30], 0, (Branch(21, IDS[40:45], 3),)),
+]
 
 
 @pytest.mark.parametrize("tied", [True, False])
@@ -84,3 +96,27 @@ def test_a_model_with_infinite_weights_gives_a_loss_that_is_not_finite() -> None
     losses = ResponseLosses(model)
     with losses.ready():
         assert not np.isfinite(losses(SEQUENCES)).any()
+
+
+def plain_paths(model: Any, tree: Tree) -> list[float]:
+    """Each path from the root run by itself."""
+    found = []
+    if tree.response:
+        found.append(plain_loss(model, tree.ids[: -tree.response], tree.ids[-tree.response :]))
+    for fork, ids, response in tree.branches:
+        path = tree.ids[:fork] + ids
+        found.append(plain_loss(model, path[:-response], path[-response:]))
+    return found
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize("kind", ["llama", "qwen3", "gpt2"])
+def test_a_tree_equals_its_paths_run_one_by_one(kind: str, attention: str) -> None:
+    model = make_model(kind)
+    model.set_attn_implementation(attention)
+    losses = ResponseLosses(model)
+    with losses.ready():
+        found = losses(TREES)
+    plain = [value for tree in TREES for value in plain_paths(model, tree)]
+    assert len(found) == 6
+    np.testing.assert_allclose(found, plain, atol=1e-5)

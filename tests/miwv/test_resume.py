@@ -59,7 +59,7 @@ def test_kill_9_three_times_and_go_on(
 
     whole, killed = tmp_path / "whole" / "scored", tmp_path / "killed" / "scored"
     subprocess.run(command(whole), check=True, capture_output=True)
-    work = workspace_of(killed)
+    work = workspace_of(killed) / "process-0-of-1"
     kill_when(command(killed), lambda: (work / "embeddings-00000.npy").exists())
     kill_when(command(killed), lambda: lines(work / "losses.jsonl") >= 5)
     with open(work / "losses.jsonl", "ab") as journal:
@@ -70,7 +70,7 @@ def test_kill_9_three_times_and_go_on(
     last = subprocess.run(command(killed), check=True, capture_output=True, text=True)
     assert "going on with the unfinished work" in last.stderr
     assert contents(killed) == contents(whole)
-    assert not work.exists()
+    assert not workspace_of(killed).exists()
 
 
 class Stop(Exception):  # noqa: N818
@@ -120,7 +120,7 @@ def test_killed_after_an_out_of_memory_split_it_goes_on_with_the_same_batches(
     stopped = tmp_path / "stopped"
     with pytest.raises(Stop):
         run(stopped, embedder_folder, out_of_memory_then_stop)
-    budgets = json.loads((workspace_of(stopped) / "budgets.json").read_text())
+    budgets = json.loads((workspace_of(stopped) / "process-0-of-1" / "budgets.json").read_text())
     assert len(budgets) > 1
     run(stopped, embedder_folder)  # with all the memory there is: the plan still holds
     assert contents(stopped) == contents(tmp_path / "whole")
@@ -130,7 +130,7 @@ def test_one_sequence_that_never_fits_is_named(tmp_path: Path, embedder_folder: 
     def never(_: int, ids: torch.Tensor) -> Exception | None:
         return MemoryError() if ids.shape[1] > 100 else None
 
-    with pytest.raises(InputError, match=r"row \d+: a sequence of \d+ tokens does not fit"):
+    with pytest.raises(InputError, match=r"row \d+: \d+ tokens do not fit into memory"):
         run(tmp_path / "scored", embedder_folder, never)
 
 

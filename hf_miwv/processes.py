@@ -1,0 +1,62 @@
+"""Several processes at one job, as `accelerate launch` starts them; alone, all of it is trivial."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+T = TypeVar("T")
+
+
+class Processes(NamedTuple):
+    """This process's number and how many there are."""
+
+    rank: int = 0
+    world: int = 1
+
+    @classmethod
+    def launched(cls) -> Processes:
+        """What the launcher's environment says; joins the group where there is one."""
+        if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+            return cls()
+        from accelerate import PartialState
+
+        state = PartialState()
+        return cls(state.process_index, state.num_processes)
+
+    @property
+    def first(self) -> bool:
+        return self.rank == 0
+
+    def gather(self, value: T) -> list[T]:
+        """Everybody's value, by rank, on every process."""
+        if self.world == 1:
+            return [value]
+        from accelerate.utils import gather_object
+
+        return gather_object([value])
+
+    def agree(self, value: T) -> T:
+        """The first process's value, on every process."""
+        return self.gather(value)[0]
+
+    def deal(self, sizes: np.ndarray) -> np.ndarray:
+        """The items of this process, in their order: the largest first, each to the process with
+        the least so far, so that all have about the same total."""
+        owner = np.zeros(len(sizes), dtype=np.int64)
+        totals = [0] * self.world
+        for item in np.argsort(-sizes, kind="stable").tolist() if self.world > 1 else ():
+            owner[item] = totals.index(min(totals))
+            totals[owner[item]] += int(sizes[item])
+        return np.flatnonzero(owner == self.rank)
+
+    def name(self) -> str:
+        """process-0-of-1"""
+        return f"process-{self.rank}-of-{self.world}"
+
+
+def gather_dict(processes: Processes, values: dict[Any, Any]) -> dict[Any, Any]:
+    """The entries of every process's dictionary in one."""
+    return {key: value for part in processes.gather(values) for key, value in part.items()}
