@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -51,7 +52,8 @@ class Commands(click.Group):
 @click.version_option(package_name="hf-miwv-lmt", prog_name="hf-miwv")
 def main() -> None:
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
-    logging.getLogger("hf_miwv").setLevel(logging.INFO)
+    first = os.environ.get("RANK", "0") == "0"  # of several processes, one does the talking
+    logging.getLogger("hf_miwv").setLevel(logging.INFO if first else logging.WARNING)
 
 
 def _settings(context: click.Context, _: click.Parameter, path: Path | None) -> None:

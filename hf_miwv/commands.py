@@ -12,6 +12,7 @@ from datasets import Dataset
 
 from hf_miwv.errors import InputError
 from hf_miwv.folder import check_output, read_record
+from hf_miwv.processes import Processes
 from hf_miwv.reading import is_local, read_dataset
 from hf_miwv.schema import Shape, parse_columns, read_example
 from hf_miwv.scoring import DEFAULT_EMBEDDER, score
@@ -60,8 +61,9 @@ def score_data(
         },
         **settings,
     )
-    show_scored(scored, read_record(output) or {})
-    logger.info("written: %s", output)
+    if Processes.launched().first:
+        show_scored(scored, read_record(output) or {})
+        logger.info("written: %s", output)
 
 
 def select_data(
@@ -81,6 +83,8 @@ def select_data(
     if model is not None:
         scored = workspace_of(output) / "scored"
         score_data(data, model, scored, **settings)
+        if not Processes.launched().first:
+            return
     elif not is_local(data) or settings["split"]:
         scored = read_dataset(data, split=settings["split"])
     select(

@@ -21,9 +21,10 @@ class Processes(NamedTuple):
         """What the launcher's environment says; joins the group where there is one."""
         if int(os.environ.get("WORLD_SIZE", "1")) < 2:
             return cls()
+        import torch
         from accelerate import PartialState
 
-        state = PartialState()
+        state = PartialState(cpu=not torch.cuda.is_available())
         return cls(state.process_index, state.num_processes)
 
     @property
