@@ -13,6 +13,7 @@ import click
 
 from hf_miwv.config import read_settings
 from hf_miwv.errors import InputError, did_you_mean
+from hf_miwv.precision_command import precision_command
 
 HIGH = (
     "A high score means that the model is weak on the row even with an example: high = weak = keep."
@@ -93,6 +94,13 @@ scoring_options = options(
                  "[default: 4096 on the CPU, else 16384]"),
     click.option("--dtype", type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
                  default="auto", show_default=True, help="Of the weights; auto: the checkpoint's."),
+    click.option("--load-in-4bit", is_flag=True, help="Weights in 4 bits (bitsandbytes, NF4)."),
+    click.option("--load-in-8bit", is_flag=True, help="Weights in 8 bits (bitsandbytes)."),
+    click.option("--search", type=click.Choice(["auto", "exact", "index"]), default="auto",
+                 show_default=True, help="For neighbours; auto: exact up to 400,000 rows."),
+    click.option("--attention", type=click.Choice(["auto", "sdpa", "flash_attention_2",
+                 "flash_attention_3", "eager"]), default="auto", show_default=True,
+                 help="Attention kernels. Flash attention cannot share passes between rows."),
     click.option("--device", help="cpu, cuda, cuda:1, mps. [default: the accelerator at hand]"),
     click.option("--revision", help="Revision of DATA or MODEL, whichever is on the Hub."),
     click.option("--data-revision", help="Where both are on the Hub: of DATA."),
@@ -148,6 +156,9 @@ def select_command(context: click.Context, **given: Any) -> None:
     if given["model"] is None:
         _refuse_scoring_options(context)
     select_data(**given)
+
+
+main.add_command(precision_command)
 
 
 @main.command("demo", help="""

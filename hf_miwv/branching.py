@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from hf_miwv.losses import Branch, ResponseLosses, Tree
+from hf_miwv.models import quantization_of
 
 # Two paths must give the same loss up to rounding; state that leaks from one branch to the next
 # moves it by whole tenths.
@@ -34,7 +35,8 @@ def branching_obstacle(model: Any) -> str | None:
             alone = np.concatenate([losses([path]) for path in paths])
     except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError):
         return "the model takes no tree mask"
-    tolerance = TOLERANCE.get(model.dtype, HALF_TOLERANCE)
+    exact = quantization_of(model) is None
+    tolerance = TOLERANCE.get(model.dtype, HALF_TOLERANCE) if exact else HALF_TOLERANCE
     if not np.allclose(together, alone, rtol=0, atol=tolerance, equal_nan=True):
         return "the model keeps state beside its attention"
     return None

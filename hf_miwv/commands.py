@@ -36,6 +36,8 @@ def score_data(
     revision: str | None = None,
     data_revision: str | None = None,
     model_revision: str | None = None,
+    load_in_4bit: bool = False,
+    load_in_8bit: bool = False,
     overwrite: bool = False,
     **settings: Any,
 ) -> None:
@@ -51,6 +53,7 @@ def score_data(
         columns=parse_columns(columns) if columns else None,
         embedder=embedder or DEFAULT_EMBEDDER,
         model_revision=model_revision,
+        quantization=_quantization(load_in_4bit, load_in_8bit),
         overwrite=overwrite,
         origin={
             "source": _name(data),
@@ -115,6 +118,12 @@ def show_scored(scored: Dataset, run: dict[str, Any]) -> None:
 def _shown(row: dict[str, Any], shape: Shape) -> dict[str, Any]:
     example = read_example(row, shape, row["row"])
     return {**row, "prompt": example.bare_prompt, "response": example.response}
+
+
+def _quantization(load_in_4bit: bool, load_in_8bit: bool) -> str | None:
+    if load_in_4bit and load_in_8bit:
+        raise InputError("give one of --load-in-4bit and --load-in-8bit")
+    return "4bit" if load_in_4bit else "8bit" if load_in_8bit else None
 
 
 def _revisions(

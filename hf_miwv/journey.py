@@ -17,6 +17,7 @@ from hf_miwv.embed import Embedder
 from hf_miwv.embedding import embed_rows
 from hf_miwv.errors import InputError
 from hf_miwv.forest import TREE_TOKENS, grow_forest
+from hf_miwv.neighbor_index import indexed_neighbors
 from hf_miwv.neighbors import nearest_neighbors
 from hf_miwv.pass_losses import score_forest
 from hf_miwv.processes import Processes
@@ -37,6 +38,7 @@ class Journey:
     prompts: Prompts
     embedder: Embedder
     embed_text: str  # "rendered": x as the template writes it; "bare": instruction and input
+    search: str  # for the neighbours: "exact" or "index"
     max_length: int
     batch_tokens: int
     processes: Processes = field(default_factory=Processes)
@@ -88,18 +90,37 @@ class Journey:
         self._count("embed", totals)
         neighbors = workspace.read_array("neighbors.npy")
         cosines = workspace.read_array("cosines.npy")
-        if neighbors is None or cosines is None:
+        counts = workspace.read_json("search.json")
+        if neighbors is None or cosines is None or counts is None:
             began = time.perf_counter()
-            with tqdm(
-                total=len(vectors), desc="neighbours", unit="row", disable=not self.progress
-            ) as bar:
-                device = self.embedder.model.device
-                neighbors, cosines = nearest_neighbors(vectors, device=device, progress=bar.update)
-            workspace.write_array("cosines.npy", cosines)
+            neighbors, cosines, counts = self._search(vectors)
+            counts["seconds"] = time.perf_counter() - began
             workspace.write_array("neighbors.npy", neighbors)
-            workspace.write_json("search.json", {"seconds": time.perf_counter() - began})
-        self._count("neighbors", workspace.read_json("search.json") or {"seconds": 0.0})
+            workspace.write_array("cosines.npy", cosines)
+            workspace.write_json("search.json", counts)
+        self._count("neighbors", counts)
         return neighbors, cosines
+
+    def _search(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+        """Neighbours, cosines and what is to be said of the search.
+
+        The exact search is shared by the processes; the index is built by each for itself, so
+        that all have the same.
+        """
+        rows = len(vectors)
+        own = range(rows)
+        if self.search == "exact":
+            share = -(-rows // self.processes.world)
+            own = range(rows)[self.processes.rank * share : (self.processes.rank + 1) * share]
+        with tqdm(total=len(own), desc="neighbours", unit="row", disable=not self.progress) as bar:
+            if self.search == "index":
+                neighbors, cosines, report = indexed_neighbors(vectors, progress=bar.update)
+                return neighbors, cosines, {"search": "index", **report}
+            device = self.embedder.model.device
+            found = nearest_neighbors(vectors, device=device, progress=bar.update, queries=own)
+        parts = self.processes.gather(found)
+        neighbors, cosines = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return neighbors, cosines, {"search": "exact"}
 
     def _losses(
         self, passes: Passes, neighbors: np.ndarray, workspace: Workspace

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+import transformers
 from sentence_transformers import SentenceTransformer
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
+from hf_miwv.conversion import safetensors_folder
 from hf_miwv.errors import InputError, did_you_mean
 from hf_miwv.hub_errors import hub_error
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
+QUANTIZATIONS = ("4bit", "8bit")
 
 
 class LoadedModel(NamedTuple):
@@ -47,30 +52,46 @@ def load_model(
     *,
     revision: str | None = None,
     dtype: str = "auto",
+    attention: str = "auto",
     device: str | None = None,
     trust_remote_code: bool = False,
+    quantization: str | None = None,
 ) -> LoadedModel:
     """A causal LM and its tokenizer from a Hub id, a folder, or a GGUF file or folder.
 
     Only safetensors and GGUF weights are read. dtype "auto" is the checkpoint's own (float32 for
-    GGUF, which is dequantized).
+    GGUF, which is dequantized). With a quantization, "4bit" or "8bit" as in `quantized_loading`,
+    dtype is that of the other weights, and a GGUF file is converted to safetensors once.
+    attention is the name of transformers' kernels, "auto" for its own choice.
 
     Raises:
-        InputError: no such model, gated, offline, not a causal LM, or an unusable dtype or device.
+        InputError: no such model, gated, offline, not a causal LM, quantized in another way
+            already, an unusable dtype or device, or bitsandbytes is missing.
     """
     if dtype not in DTYPES:
         raise InputError(f"dtype {dtype!r} is not one of ours: {did_you_mean(dtype, DTYPES)}")
     place = pick_device(device)
+    loading = (
+        {} if quantization is None else {"quantization_config": quantized_loading(quantization)}
+    )
     name, gguf = _locate(source)
+    folder = name
+    if gguf and quantization is None:
+        loading = _dequantized_loading()
+    elif gguf:
+        folder, gguf = _converted(source, Path(name) / gguf["gguf_file"]), {}
     shared = {"revision": revision, "trust_remote_code": trust_remote_code, **gguf}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, **shared)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **shared)
         loaded: Any = AutoModelForCausalLM.from_pretrained(
-            name,
+            folder,
             dtype=dtype if dtype == "auto" else getattr(torch, dtype),
+            attn_implementation=None if attention == "auto" else attention,
+            device_map={"": place},
             use_safetensors=None if gguf else True,
             output_loading_info=True,
             **shared,
+            **loading,
         )
     except ImportError as error:
         raise InputError(f"model {source!r} needs a package that is missing: {error}") from error
@@ -82,9 +103,82 @@ def load_model(
             f"{source!r} is no causal language model: its checkpoint has no weights for "
             f"{sorted(report['missing_keys'])[0]}; give a text-generation model"
         )
-    model.to(place).eval()
+    model.name_or_path = name
+    _settle_quantization(model, quantization, source)
+    model.eval()
     check_causal(model, source)
     return LoadedModel(model, tokenizer, getattr(model.config, "_commit_hash", None))
+
+
+def quantized_loading(quantization: str) -> BitsAndBytesConfig:
+    """How bitsandbytes keeps the weights of all linear layers but the output layer.
+
+    "4bit": NF4 with double quantization, computed in bfloat16 (QLoRA, arXiv 2305.14314).
+    "8bit": a scale for each weight row and each token (LLM.int8(), arXiv 2208.07339), but without
+    that paper's outlier columns, threshold 6.0. That is a choice of ours: they are found over all
+    tokens of a batch together, so a row's loss would hang on the rows beside it, and on later
+    tokens. Models with large outliers lose more by it.
+
+    Raises:
+        InputError: no such quantization, or bitsandbytes is missing.
+    """
+    if quantization not in QUANTIZATIONS:
+        hint = did_you_mean(quantization, QUANTIZATIONS)
+        raise InputError(f"quantization {quantization!r} is not one of ours: {hint}")
+    if find_spec("bitsandbytes") is None:
+        raise InputError(
+            f"{quantization} weights need the package bitsandbytes, which is not installed; run "
+            "pip install 'hf-miwv-lmt[quantization]'"
+        )
+    if quantization == "8bit":
+        logging.getLogger("bitsandbytes.autograd._functions").addFilter(_worth_saying)
+        return BitsAndBytesConfig(load_in_8bit=True, llm_int8_threshold=0.0)
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )
+
+
+def quantization_of(model: Any) -> str | None:
+    """How bitsandbytes keeps a model's weights: "4bit-nf4", "4bit-fp4", "8bit"; None if not."""
+    if getattr(model, "is_loaded_in_4bit", False):
+        return f"4bit-{model.config.quantization_config.bnb_4bit_quant_type}"
+    return "8bit" if getattr(model, "is_loaded_in_8bit", False) else None
+
+
+def _converted(source: str, gguf: Path) -> str:
+    return str(safetensors_folder(gguf, lambda: load_model(source, device="cpu")[:2]))
+
+
+def _worth_saying(record: logging.LogRecord) -> bool:
+    """All but the warning of each 8-bit layer, at each pass, that it casts its input to float16."""
+    return "inputs will be cast" not in record.getMessage()
+
+
+def _dequantized_loading() -> dict[str, Any]:
+    """For GGUF: dense weights, also where transformers has kernels that would keep the blocks."""
+    config = getattr(transformers, "GgufConfig", None)  # older versions always dequantize
+    return {"quantization_config": config(dequantize=True)} if config else {}
+
+
+def _settle_quantization(model: Any, wanted: str | None, source: str) -> None:
+    """Raise InputError for another quantization than wanted; keep 4-bit weights as they are.
+
+    On some CPUs bitsandbytes repacks 4-bit weights in the first pass, and unpacks them, rounded,
+    whenever the state dict is read: fingerprint and losses would drift. Batches of thousands of
+    tokens are no slower without.
+    """
+    found = quantization_of(model)
+    if wanted is not None and not (found or "").startswith(wanted):
+        raise InputError(
+            f"model {source!r} comes quantized already ({found}) and cannot be loaded in {wanted}: "
+            f"leave --load-in-{wanted} out"
+        )
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
 
 
 def _locate(source: str) -> tuple[str, dict[str, str]]:
@@ -133,6 +227,11 @@ def check_causal(model: Any, source: str) -> None:
     changed[-1] = 0
     first, second = (model(input_ids=row[None]).logits[0, 0].float() for row in (ids, changed))
     if not torch.allclose(first, second, rtol=1e-3, atol=1e-3, equal_nan=True):
+        if quantization_of(model) == "8bit":
+            raise InputError(
+                f"{source!r}, loaded in 8bit, lets later tokens change what it says of earlier "
+                "ones, by its outlier columns: load it with llm_int8_threshold=0.0"
+            )
         raise InputError(
             f"{source!r} is no causal language model: a later token changes what it says of an "
             "earlier one; give a text-generation model"

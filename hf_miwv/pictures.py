@@ -249,8 +249,8 @@ def padded_range(values: np.ndarray, least: float) -> tuple[float, float]:
 
 
 def edges_through_zero(low: float, high: float, rows: int) -> np.ndarray:
-    """Equal bins over low..high of which zero, where within, is an edge; 10 to 60, more by rows."""
-    bins = int(np.clip(np.rint(2 * rows ** (1 / 3)), 10, 60))
+    """Equal bins over low..high of which zero, where within, is an edge; 10 to 80, more by rows."""
+    bins = int(np.clip(np.rint(4 * rows ** (1 / 3)), 10, 80))
     width = (high - low) / bins
     return np.arange(np.floor(low / width), np.floor(high / width) + 2) * width
 

@@ -6,6 +6,8 @@ All of it but "timing" is the same for the same run, also after a kill.
 from __future__ import annotations
 
 import platform
+import resource
+import sys
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
@@ -16,6 +18,7 @@ import torch
 from hf_miwv.embed import Embedder
 from hf_miwv.fingerprints import content_fingerprint, model_fingerprint, token_fingerprint
 from hf_miwv.journey import Journey
+from hf_miwv.models import quantization_of
 
 LIBRARIES = (
     "torch", "transformers", "tokenizers", "datasets", "sentence-transformers", "numpy", "pyarrow",
@@ -46,6 +49,8 @@ def start_record(
     run = new_record("score", origin)
     run["data"] = _describe_data(journey, origin)
     run["model"] = _describe_model(journey, model_revision)
+    if run["model"]["quantization"]:
+        run["versions"]["bitsandbytes"] = version("bitsandbytes")
     run["embedder"] = _describe_embedder(journey.embedder, journey.embed_text)
     run["template"] = {"name": journey.prompts.name, "sha256": journey.prompts.sha256}
     run["settings"] = {"max_length": journey.max_length, "batch_tokens": journey.batch_tokens}
@@ -66,6 +71,7 @@ def complete_record(
         "demonstrations_with_empty_response": journey.empty_demonstrations,
         "stages": stages,
         "timing": {
+            "peak_memory_bytes": _peak_memory(journey.model.device),
             "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "seconds": {name: round(value, 3) for name, value in journey.seconds.items()},
         },
@@ -78,6 +84,14 @@ def package_version() -> str:
         return version(DISTRIBUTION)
     except PackageNotFoundError:
         return "not installed"
+
+
+def _peak_memory(device: torch.device) -> int:
+    """The most bytes held: on a CUDA device what tensors took there, else by this process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB
 
 
 def _describe_data(journey: Journey, origin: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,6 +111,8 @@ def _describe_model(journey: Journey, revision: str | None) -> dict[str, Any]:
         "source": model.name_or_path or None,
         "revision": revision,
         "dtype": str(model.dtype).removeprefix("torch."),
+        "quantization": quantization_of(model),
+        "attention": getattr(model.config, "_attn_implementation", None),
         "parameters": model.num_parameters(),
         "device": str(model.device),
         "fingerprint": model_fingerprint(model),
@@ -127,6 +143,8 @@ def _identity(run: dict[str, Any], journey: Journey) -> dict[str, Any]:
         "template": run["template"],
         "max length": journey.max_length,
         "batch tokens": journey.batch_tokens,
+        "neighbour search": journey.search,
+        "attention": run["model"]["attention"],
         "processes": journey.processes.world,
         "device": journey.model.device.type,
         "processor threads": torch.get_num_threads()

@@ -18,6 +18,7 @@ from hf_miwv.errors import InputError, did_you_mean
 from hf_miwv.folder import check_output, is_finished, write_errors, write_folder
 from hf_miwv.journey import Journey
 from hf_miwv.models import LoadedModel, check_causal, length_limit, load_embedder, load_model
+from hf_miwv.neighbor_index import choose_search
 from hf_miwv.pictures import draw_scored
 from hf_miwv.processes import Processes
 from hf_miwv.prompts import choose_prompts
@@ -51,6 +52,9 @@ def score(
     max_length: int | None = None,
     batch_tokens: int | None = None,
     dtype: str = "auto",
+    attention: str = "auto",
+    quantization: str | None = None,
+    search: str = "auto",
     device: str | None = None,
     model_revision: str | None = None,
     embedder_revision: str | None = None,
@@ -78,7 +82,10 @@ def score(
         embed_text: embed x as "rendered" by the template, or the "bare" instruction and input.
         max_length: tokens of a sequence; default 2,048 or the model's own limit if smaller.
         batch_tokens: tokens of a forward pass, padding included; 4,096 on the CPU, else 16,384.
-        dtype: of the weights, "auto" for the checkpoint's own; for models given by name.
+        dtype, attention: of a model given by name; dtype "auto" is the checkpoint's own,
+            attention "auto" the library's choice, or "sdpa", "eager", "flash_attention_2", ...
+        quantization: "4bit" or "8bit" weights by bitsandbytes, for a model given by name.
+        search: for the neighbours "exact", by "index", or "auto" (see `hf_miwv.neighbor_index`).
         origin: what run.json says of where the rows come from ("source", "split", "config",
             "revision", "license", "command_line").
 
@@ -97,7 +104,16 @@ def score(
     _check_rows(dataset)
     dataset = check_columns(dataset, overwrite_columns)
     shape = recognize(dataset.column_names, columns)
-    loaded = _load_model(model, tokenizer, model_revision, dtype, device, trust_remote_code)
+    loaded = _load_model(
+        model,
+        tokenizer,
+        revision=model_revision,
+        dtype=dtype,
+        attention=attention,
+        quantization=quantization,
+        device=device,
+        trust_remote_code=trust_remote_code,
+    )
     if isinstance(embedder, (str, Path)):
         embedder = load_embedder(
             str(embedder),
@@ -116,6 +132,7 @@ def score(
         prompts=prompts,
         embedder=Embedder(embedder, pooling),
         embed_text=embed_text,
+        search=choose_search(len(dataset), search),
         max_length=length_limit(loaded.model, max_length),
         batch_tokens=batch_tokens or _default_batch_tokens(loaded.model),
         processes=processes,
@@ -191,22 +208,10 @@ def _check_rows(dataset: Dataset) -> None:
         )
 
 
-def _load_model(
-    model: Any,
-    tokenizer: Any,
-    revision: str | None,
-    dtype: str,
-    device: str | None,
-    trust_remote_code: bool,
-) -> LoadedModel:
+def _load_model(model: Any, tokenizer: Any, **settings: Any) -> LoadedModel:
+    """The model by name, with these settings for `load_model`; or as given, with its tokenizer."""
     if isinstance(model, (str, Path)):
-        loaded = load_model(
-            str(model),
-            revision=revision,
-            dtype=dtype,
-            device=device,
-            trust_remote_code=trust_remote_code,
-        )
+        loaded = load_model(str(model), **settings)
         return loaded if tokenizer is None else loaded._replace(tokenizer=tokenizer)
     if tokenizer is None:
         raise InputError("a loaded model needs its tokenizer: score(dataset, model, tokenizer=...)")

@@ -32,6 +32,7 @@ def show_summary(
     console.print(count_table(run["statistics"]))
     console.print(quantile_table(run["statistics"]))
     console.print(stage_table(run))
+    console.print(engine_table(run["stages"]["score"], run["timing"].get("peak_memory_bytes")))
     console.print(example_table(HIGHEST, highest))
     console.print(example_table(LOWEST, lowest))
 
@@ -83,17 +84,37 @@ def quantile_table(statistics: dict[str, Any]) -> Table:
 
 def stage_table(run: dict[str, Any]) -> Table:
     """Seconds, rows, tokens and tokens per second of each stage; a dash where not recorded."""
-    table = new_table("stages", "", "seconds", "rows", "tokens", "tokens/s")
+    table = new_table("stages", "", "seconds", "share", "rows", "tokens", "tokens/s")
+    whole = sum(run["timing"]["seconds"].values())
     for stage, counts in run["stages"].items():
         seconds, tokens = run["timing"]["seconds"].get(stage), counts.get("tokens")
         speed = tokens / seconds if tokens and seconds else None
         table.add_row(
             stage,
             write_number(seconds, 1),
+            f"{seconds / whole:.0%}" if seconds is not None and whole else write_number(None),
             write_number(counts.get("rows")),
             write_number(tokens),
             write_number(speed, 0),
         )
+    return table
+
+
+def engine_table(score: dict[str, Any], peak_memory: int | None) -> Table:
+    """What the scoring stage forwarded, against T0, the tokens of all rows alone."""
+    table = new_table("engine", "", "")
+    own, tokens, forwarded = (
+        score.get(name) for name in ("row_tokens", "tokens", "forwarded_tokens")
+    )
+    if own and tokens and forwarded:
+        table.add_row("T0, tokens of the rows alone", write_number(own))
+        table.add_row("tokens run", f"{write_number(tokens)} ({tokens / own:.2f} x T0)")
+        table.add_row("with padding", f"{write_number(forwarded)} ({forwarded / own:.2f} x T0)")
+        table.add_row("padding", f"{1 - tokens / forwarded:.1%}")
+    for shared, count in score.get("reuse", {}).items():
+        table.add_row(f"rows that share {shared}", write_number(count))
+    if peak_memory:
+        table.add_row("peak memory", f"{peak_memory / 2**30:.2f} GiB")
     return table
 
 

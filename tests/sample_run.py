@@ -83,9 +83,11 @@ def make_scored_run(columns: ScoreColumns, source: str = "tatsu-lab/alpaca") -> 
         "stages": {
             "embed": {"rows": 4, "tokens": 3000},
             "neighbors": {"rows": 4},
-            "score": {"rows": 4, "tokens": 5000, "forwarded_tokens": 6000},
+            "score": {"rows": 4, "tokens": 5000, "forwarded_tokens": 6000,
+                      "row_tokens": 2500, "reuse": {"all of the neighbour's pass": 3}},
         },
-        "timing": {"finished": "x", "seconds": {"embed": 1.5, "neighbors": 0.0, "score": 2.5}},
+        "timing": {"finished": "x", "peak_memory_bytes": 3 * 2**29,
+                   "seconds": {"embed": 1.5, "neighbors": 0.0, "score": 2.5}},
     }  # fmt: skip
 
 

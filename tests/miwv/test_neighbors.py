@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from plain import plain_neighbor
 
 from hf_miwv.errors import InputError
-from hf_miwv.neighbors import nearest_neighbors
+from hf_miwv.neighbors import check_vectors, nearest_neighbors
 
 
 def unit_vectors(rows: int, seed: int = 0) -> np.ndarray:
@@ -53,3 +55,34 @@ def test_progress_counts_every_row() -> None:
     done: list[int] = []
     nearest_neighbors(unit_vectors(10), query_block=4, progress=done.append)
     assert done == [4, 4, 2]
+
+
+@pytest.mark.parametrize("queries", [range(13, 29), range(0), np.array([40, 3, 3, 49])])
+def test_a_part_of_the_rows_gets_the_same_as_in_the_whole(queries: range | np.ndarray) -> None:
+    vectors = unit_vectors(50)
+    everything, _ = nearest_neighbors(vectors)
+    index, cosines = nearest_neighbors(vectors, query_block=5, key_block=9, queries=queries)
+    rows = np.asarray(queries, dtype=np.int64)
+    assert index.tolist() == everything[rows].tolist()
+    np.testing.assert_allclose(cosines, (vectors[rows] * vectors[index]).sum(axis=1), atol=1e-6)
+
+
+@pytest.mark.parametrize("queries", [range(45, 51), np.array([-1])])
+def test_a_query_that_is_no_row_is_refused(queries: range | np.ndarray) -> None:
+    with pytest.raises(InputError, match=r"query (50|-1): no such row; give rows from 0 to 49"):
+        nearest_neighbors(unit_vectors(50), queries=queries)
+
+
+def test_a_vector_that_is_not_finite_is_found_in_any_block() -> None:
+    vectors = unit_vectors(20)
+    vectors[17, 3] = np.inf
+    with pytest.raises(InputError, match="row 17: the embedder gave a vector"):
+        check_vectors(vectors, block=6)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_read_only_memory_map_serves(tmp_path: Path) -> None:
+    np.save(tmp_path / "vectors.npy", unit_vectors(30))
+    mapped = np.load(tmp_path / "vectors.npy", mmap_mode="r")
+    index, _ = nearest_neighbors(mapped)
+    assert index.tolist() == [plain_neighbor(mapped, row) for row in range(30)]

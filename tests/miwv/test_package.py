@@ -19,7 +19,7 @@ from hf_miwv.__main__ import main
 
 ROOT = Path(__file__).parents[2]
 MODULES = sorted(path.stem for path in (ROOT / "hf_miwv").glob("*.py"))
-DOOR = {"__main__", "commands", "config", "demo"}
+DOOR = {"__main__", "commands", "config", "demo", "precision_command"}
 
 
 def imported(module: str) -> set[str]:
@@ -77,7 +77,11 @@ def test_readme_commands_parse(line: str) -> None:
     if words[0] == "hf-miwv":
         command = main.commands[words[1]]
         context = command.make_context(words[1], words[2:], parent=click.Context(main))
-        assert context.params["output"] is not None
+        assert context.params["data"]
+    elif words[0] == "accelerate":
+        assert (ROOT / words[words.index("--config_file") + 1]).exists()
+        own = words[words.index("-m") + 2 :]
+        main.commands[own[0]].make_context(own[0], own[1:], parent=click.Context(main))
     elif words[0] == "make":
         assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
     else:
@@ -112,3 +116,14 @@ def test_the_wheel_holds_templates_sample_and_licence(tmp_path: Path) -> None:
             assert f"hf_miwv/{folder}/{path.name}" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not any(name.startswith("tests") for name in names)
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "recipes" / "accelerate").glob("*.yaml")))
+def test_launch_files_are_what_accelerate_reads(file: Path) -> None:
+    from accelerate.commands.config.config_args import load_config_from_file
+
+    config = load_config_from_file(str(file))
+    text = file.read_text()
+    assert config.num_processes >= 1
+    assert f"--config_file recipes/accelerate/{file.name}" in text
+    assert "-m hf_miwv score" in text

@@ -165,7 +165,7 @@ def test_zero_is_an_edge() -> None:
     assert 0.0 in edges
     assert edges[0] <= -0.31
     assert edges[-1] >= 0.77
-    np.testing.assert_allclose(np.diff(edges), 1.08 / 20)
+    np.testing.assert_allclose(np.diff(edges), 1.08 / 40)
 
 
 def test_left_out() -> None:

@@ -17,7 +17,7 @@ from tiny import make_rows
 from hf_miwv.processes import Processes
 from hf_miwv.workspace import workspace_of
 
-LAUNCH = Path(__file__).parents[2] / "recipes" / "accelerate" / "two_cpu_processes.yaml"
+LAUNCH = Path(__file__).parents[2] / "recipes" / "accelerate" / "cpu.yaml"
 
 
 @pytest.mark.parametrize("world", [1, 2, 3, 8])

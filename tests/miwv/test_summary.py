@@ -38,9 +38,14 @@ def test_summary_tells_the_numbers() -> None:
     assert line(text, "empty response") == ["empty", "response", "1", "(25.0", "%)"]
     assert line(text, "flag: duplicate") == ["flag:", "duplicate", "prompt", "0", "(0.0", "%)"]
     assert line(text, "MIWV (nats")[-5:] == ["1", "above", "zero,", "1", "below"]
-    assert line(text, "embed") == ["embed", "1.5", "4", "3,000", "2,000"]
-    assert line(text, "neighbors") == ["neighbors", "0.0", "4", "–", "–"]
-    assert line(text, "score ") == ["score", "2.5", "4", "5,000", "2,000"]
+    assert line(text, "embed") == ["embed", "1.5", "38%", "4", "3,000", "2,000"]
+    assert line(text, "neighbors") == ["neighbors", "0.0", "0%", "4", "–", "–"]
+    assert line(text, "score ") == ["score", "2.5", "62%", "4", "5,000", "2,000"]
+    assert line(text, "tokens run")[2:] == ["5,000", "(2.00", "x", "T0)"]
+    assert line(text, "with padding")[2:] == ["6,000", "(2.40", "x", "T0)"]
+    assert line(text, "padding") == ["padding", "16.7%"]
+    assert line(text, "rows that share all")[-1] == "3"
+    assert line(text, "peak memory") == ["peak", "memory", "1.50", "GiB"]
     assert line(text, "7 ") == ["7", "0.500", "1.250", "1.750", "1,200", "say", "hi", "hi"]
     assert text.index("high = weak = keep") < text.index("lowest:") < text.index("-2.000")
 

@@ -1,0 +1,176 @@
+"""The scoring engine against the plain loop and against padded batches, side by side in one run.
+
+    python benchmarks/engine.py [--data ROWS.json] [--rows 256] [--repeats 3]
+
+Prints Markdown: ratios of rows/s (medians of interleaved runs), tokens run per token of the rows,
+and the largest difference of any MIWV from the plain loop's. Without --data the sample in the
+package serves. The model and the embedder are the small real ones that `make demo` installs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from hf_miwv.branching import branching_obstacle
+from hf_miwv.demo import EMBEDDER_PACKAGE, MODEL_PACKAGE, package_folder
+from hf_miwv.demonstrations import Passes, build_passes
+from hf_miwv.embed import Embedder
+from hf_miwv.forest import Forest, grow_forest
+from hf_miwv.models import load_embedder, load_model
+from hf_miwv.neighbors import nearest_neighbors
+from hf_miwv.pass_losses import score_forest
+from hf_miwv.processes import Processes
+from hf_miwv.prompts import choose_prompts
+from hf_miwv.reading import read_dataset
+from hf_miwv.rows import Rows
+from hf_miwv.schema import recognize
+from hf_miwv.tokenization import tokenize_rows
+from hf_miwv.workspace import Workspace
+
+
+@torch.inference_mode()
+def plain_loop(model: Any, passes: Passes) -> np.ndarray:
+    """One pass at a time, full logits: what public implementations do."""
+    losses = np.full(len(passes.lengths), np.nan)
+    for number in np.flatnonzero(passes.lengths).tolist():
+        ids, response = passes[number]
+        row = torch.tensor([ids])
+        logits = model(input_ids=row, use_cache=False).logits[0].float()
+        losses[number] = torch.nn.functional.cross_entropy(
+            logits[-response - 1 : -1], row[0, -response:]
+        ).item()
+    return losses
+
+
+@torch.inference_mode()
+def padded_batches(model: Any, passes: Passes, size: int = 8) -> np.ndarray:
+    """Batches of 8 in file order, padded to the longest, full logits, each pass by itself."""
+    losses = np.full(len(passes.lengths), np.nan)
+    rows = len(passes.responses)
+    for start in range(0, rows, size):
+        for first in (0, rows):
+            numbers = [n for n in range(first + start, first + min(start + size, rows))
+                       if passes.lengths[n]]  # fmt: skip
+            if numbers:
+                losses[numbers] = _padded(model, [passes[number] for number in numbers])
+    return losses
+
+
+def _padded(model: Any, batch: list[Any]) -> list[float]:
+    longest = max(len(ids) for ids, _ in batch)
+    ids = torch.tensor([ids + [0] * (longest - len(ids)) for ids, _ in batch])
+    mask = torch.tensor([[1] * len(ids) + [0] * (longest - len(ids)) for ids, _ in batch])
+    logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits.float()
+    return [
+        torch.nn.functional.cross_entropy(
+            logits[i, len(row) - response - 1 : len(row) - 1],
+            ids[i, len(row) - response : len(row)],
+        ).item()
+        for i, (row, response) in enumerate(batch)
+    ]
+
+
+def engine(model: Any, forest: Forest, batch_tokens: int) -> tuple[np.ndarray, dict[str, float]]:
+    """What `hf-miwv score` does from the forest on, journal on disk included."""
+    with tempfile.TemporaryDirectory() as folder, Workspace(Path(folder) / "w") as workspace:
+        return score_forest(model, forest, workspace, batch_tokens, Processes(), progress=False)
+
+
+def prepare(data: str, count: int, model: Any, tokenizer: Any) -> tuple[Passes, Forest]:
+    """The passes of `count` evenly spaced rows, with real neighbours."""
+    dataset = read_dataset(data)
+    step = max(1, len(dataset) // count)
+    dataset = dataset.select(range(0, min(len(dataset), step * count), step))
+    rows = Rows(dataset, recognize(dataset.column_names))
+    prompts = choose_prompts(None, tokenizer, "alpaca", False)
+    table = tokenize_rows(rows, prompts, progress=False)
+    embedder = Embedder(load_embedder(str(package_folder(EMBEDDER_PACKAGE) / "model")))
+    texts = [prompts.prompt_text(rows[index]) for index in range(len(rows))]
+    neighbors, _ = nearest_neighbors(embedder(texts, 32))
+    passes = build_passes(table, neighbors, prompts, 2048, progress=False)
+    return passes, grow_forest(passes, neighbors, obstacle=branching_obstacle(model))
+
+
+def miwv(losses: np.ndarray) -> np.ndarray:
+    zero_shot, one_shot = losses.reshape(2, -1)
+    return one_shot - zero_shot
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    sample = resources.files("hf_miwv") / "sample" / "instructions.jsonl"
+    parser.add_argument("--data", default=str(sample))
+    parser.add_argument("--rows", type=int, default=256)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--batch-tokens", type=int, default=4096)
+    parser.add_argument("--dtypes", default="float32,bfloat16")
+    given = parser.parse_args()
+    loaded = load_model(str(package_folder(MODEL_PACKAGE)), device="cpu")
+    passes, forest = prepare(given.data, given.rows, loaded.model, loaded.tokenizer)
+    rows, own = len(passes.responses), int(passes.lengths[: len(passes.responses)].sum())
+    print(f"{rows} rows, T0 = {own:,} tokens, {dict(forest.reuse)}\n")
+    arms = {"plain loop, float32": ("float32", lambda m: plain_loop(m, passes))}
+    for dtype in given.dtypes.split(","):
+        arms[f"padded batches of 8, {dtype}"] = (dtype, lambda m: padded_batches(m, passes))
+        arms[f"hf_miwv, {dtype}"] = (dtype, lambda m: engine(m, forest, given.batch_tokens))
+    seconds, found, counts = measure(arms, loaded.model, given.repeats)
+    report(seconds, found, counts, own)
+
+
+def measure(
+    arms: dict[str, Any], model: Any, repeats: int
+) -> tuple[dict[str, list[float]], dict[str, np.ndarray], dict[str, dict[str, float]]]:
+    """Every arm once in each round, so that what else the machine does meets all alike."""
+    models = {"float32": model}
+    seconds: dict[str, list[float]] = {name: [] for name in arms}
+    found, counts = {}, {}
+    for _ in range(repeats):
+        for name, (dtype, run) in arms.items():
+            if dtype not in models:
+                import copy
+
+                models[dtype] = copy.deepcopy(model).to(getattr(torch, dtype))
+            began = time.perf_counter()
+            result = run(models[dtype])
+            seconds[name].append(time.perf_counter() - began)
+            found[name], counts[name] = result if isinstance(result, tuple) else (result, {})
+    return seconds, found, counts
+
+
+def report(
+    seconds: dict[str, list[float]],
+    found: dict[str, np.ndarray],
+    counts: dict[str, dict[str, float]],
+    own: int,
+) -> None:
+    plain_name = "plain loop, float32"
+    base, plain = statistics.median(seconds[plain_name]), miwv(found[plain_name])
+    scored = np.isfinite(plain)
+    print(
+        "| arm | x plain loop | x padded batches, same dtype | tokens run / T0 "
+        "| with padding / T0 | largest difference in MIWV (nats) |\n|---|---|---|---|---|---|"
+    )
+    for name, times in seconds.items():
+        middle = statistics.median(times)
+        padded = seconds.get(f"padded batches of 8, {name.split(', ')[1]}")
+        against = f"{statistics.median(padded) / middle:.2f}" if padded else "–"
+        tokens, forwarded = (
+            f"{counts[name][key] / own:.2f}" if counts[name] else "–"
+            for key in ("tokens", "forwarded_tokens")
+        )
+        difference = np.abs(miwv(found[name]) - plain)[scored].max()
+        print(f"| {name} | {base / middle:.2f} | {against} | {tokens} | {forwarded} "
+              f"| {difference:.1e} |", flush=True)  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""The neighbour searches: blocked and exact, one dense matrix, the index.
+
+    python benchmarks/neighbors.py [--small] [--index-rows 1000000]
+
+Prints Markdown. The vectors are a mixture of Gaussians around 4,000 centres in 384 dimensions,
+normalised (cosines of about 0.67 within a centre), the same every time. Each case runs in a process
+of its own; its memory is what the peak of the process grew by after the vectors were there. The
+extrapolated time is that of the part in proportion to queries times rows.
+`--small` runs everything at 1/50 of the size, to see that it works. Needs Linux or macOS.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import resource
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hf_miwv.neighbor_index import hashed_sample, indexed_neighbors
+from hf_miwv.neighbors import nearest_neighbors
+
+DIMENSIONS, CENTRES, SPREAD, BLOCK = 384, 4000, 0.7, 50_000
+
+
+@dataclass
+class Run:
+    """What one case gave: marks are the seconds at which each block of queries was done."""
+
+    index: np.ndarray
+    cosines: np.ndarray
+    seconds: float
+    mebibytes: float
+    marks: list[float] = field(default_factory=list)
+    report: dict[str, Any] = field(default_factory=dict)
+
+
+def write_vectors(path: Path, rows: int, centres: int) -> None:
+    """(rows, DIMENSIONS) unit vectors in an .npy file; a shorter file is the start of a longer."""
+    generator = np.random.default_rng(0)
+    centre = generator.standard_normal((centres, DIMENSIONS), dtype=np.float32)
+    vectors = np.lib.format.open_memmap(path, "w+", np.float32, (rows, DIMENSIONS))
+    for first in range(0, rows, BLOCK):
+        noise = generator.standard_normal((BLOCK, DIMENSIONS), dtype=np.float32)
+        block = centre[generator.integers(centres, size=BLOCK)] + np.float32(SPREAD) * noise
+        block /= np.linalg.norm(block, axis=1, keepdims=True)
+        vectors[first : first + BLOCK] = block[: rows - first]
+    vectors.flush()
+
+
+def dense(vectors: np.ndarray, marks: list[float]) -> tuple[np.ndarray, np.ndarray]:
+    """All N x N cosines at once."""
+    cosines = vectors @ vectors.T
+    np.fill_diagonal(cosines, -np.inf)
+    index = cosines.argmax(axis=1)
+    return index, cosines[np.arange(len(index)), index]
+
+
+def blocked(
+    vectors: np.ndarray, marks: list[float], queries: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The exact search of the package."""
+    return nearest_neighbors(
+        vectors, queries=queries, progress=lambda _: marks.append(time.perf_counter())
+    )
+
+
+def indexed(vectors: np.ndarray, marks: list[float]) -> tuple[np.ndarray, np.ndarray, Any]:
+    """The approximate search of the package."""
+    return indexed_neighbors(vectors, progress=lambda _: marks.append(time.perf_counter()))
+
+
+def run(search: Any, path: Path, rows: int) -> Run:
+    """One search over the first `rows` vectors of the file, read into memory."""
+    vectors = np.fromfile(path, np.float32, rows * DIMENSIONS, offset=_offset(path))
+    vectors = vectors.reshape(rows, DIMENSIONS)
+    marks: list[float] = []
+    before, began = _peak_mebibytes(), time.perf_counter()
+    index, cosines, *report = search(vectors, marks)
+    ended, after = time.perf_counter(), _peak_mebibytes()
+    marks = [mark - began for mark in marks]
+    return Run(index, cosines, ended - began, after - before, marks, *report)
+
+
+def _offset(path: Path) -> int:
+    return path.stat().st_size - np.load(path, mmap_mode="r").nbytes
+
+
+def _peak_mebibytes() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def head(against: str) -> None:
+    """Prints the top of a table whose ratios are to the time of `against`."""
+    cells = ["case", "rows", "queries", "seconds", f"x {against}", "peak MiB beyond the vectors"]
+    print(f"\n| {' | '.join(cells)} | result |\n|{'---|' * 7}", flush=True)
+
+
+def line(case: str, rows: int, found: Run, against: float | None, result: str = "–") -> None:
+    """Prints a line of the table; `against`: the seconds that its own are divided by."""
+    ratio = f"{found.seconds / against:.2f}" if against else "–"
+    cells = [case, f"{rows:,}", f"{len(found.index):,}", f"{found.seconds:.1f}", ratio]
+    print(f"| {' | '.join(cells)} | {found.mebibytes:,.0f} | {result} |", flush=True)
+
+
+def compare_dense(apart: Any, path: Path, few: int, many: int) -> None:
+    """(1) one dense matrix against blocks."""
+    head("dense")
+    plain = apart(run, (dense, path, few))
+    line("dense matrix, numpy", few, plain, plain.seconds)
+    found = apart(run, (blocked, path, few))
+    same = int((found.index == plain.index).sum())
+    difference = float(np.abs(found.cosines - plain.cosines).max())
+    result = f"{same:,} of {few:,} as in the dense one, cosines within {difference:.0e}"
+    line("blocked, exact", few, found, plain.seconds, result)
+    line("blocked, exact", many, apart(run, (blocked, path, many)), None)
+
+
+def compare_index(apart: Any, path: Path, rows: int, queries: int, index_rows: int) -> None:
+    """(2) a sample of exact queries, extrapolated to all, against (3) the index in full."""
+    head("exact, extrapolated")
+    wanted = hashed_sample(np.arange(rows), queries, seed=0)
+    found = apart(run, (partial(blocked, queries=wanted), path, rows))
+    whole = found.seconds * rows / queries
+    note = f"all {rows:,} queries, extrapolated: {whole:,.0f} s"
+    line("blocked, exact, part", rows, found, None, note)
+    index = apart(run, (indexed, path, index_rows))
+    share = (index.marks[-1] - index.marks[0]) / (len(index.marks) - 1)  # of one block of queries
+    build, last = index.marks[0] - share, index.marks[-1]
+    result = (
+        f"build {build:.1f} s, search {last - build:.1f} s, recall check {index.seconds - last:.1f}"
+        f" s; recall {index.report['recall']:.4f} on {index.report['recall_sample']:,} rows"
+    )
+    library = f"{index.report['library']} {index.report['version']}"
+    line(f"index, {library}", index_rows, index, whole * (index_rows / rows) ** 2, result)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--small", action="store_true", help="everything at 1/50 of the size")
+    parser.add_argument("--index-rows", type=int, default=1_000_000)
+    given = parser.parse_args()
+    scale = 50 if given.small else 1
+    sizes = [size // scale for size in (20_000, 50_000, 1_000_000, 20_000, given.index_rows)]
+    few, many, rows, queries, index_rows = sizes
+    spawn = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory() as folder, spawn.Pool(1, maxtasksperchild=1) as pool:
+        path = Path(folder) / "vectors.npy"
+        pool.apply(write_vectors, (path, rows, CENTRES // scale))
+        compare_dense(pool.apply, path, few, many)
+        compare_index(pool.apply, path, rows, queries, index_rows)
+
+
+if __name__ == "__main__":
+    main()
