@@ -10,7 +10,9 @@ package serves. The model and the embedder are the small real ones that `make de
 from __future__ import annotations
 
 import argparse
+import copy
 import statistics
+import sys
 import tempfile
 import time
 from importlib import resources
@@ -136,12 +138,11 @@ def measure(
     for _ in range(repeats):
         for name, (dtype, run) in arms.items():
             if dtype not in models:
-                import copy
-
                 models[dtype] = copy.deepcopy(model).to(getattr(torch, dtype))
             began = time.perf_counter()
             result = run(models[dtype])
             seconds[name].append(time.perf_counter() - began)
+            print(f"{name}: {seconds[name][-1]:.1f} s", file=sys.stderr, flush=True)
             found[name], counts[name] = result if isinstance(result, tuple) else (result, {})
     return seconds, found, counts
 
