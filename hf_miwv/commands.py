@@ -85,7 +85,7 @@ def select_data(
     scored: Path | Dataset = Path(data)
     if model is not None:
         scored = workspace_of(output) / "scored"
-        score_data(data, model, scored, **settings)
+        score_data(data, model, scored, overwrite=True, **settings)  # only ever ours
         if not Processes.launched().first:
             return
     elif not is_local(data) or settings["split"]:

@@ -39,15 +39,17 @@ def embed_rows(
     done = workspace.read_journal(JOURNAL)
     own = range(processes.rank, -(-len(rows) // CHUNK), processes.world)
     todo = list(own)[len(done) :]
-    with tqdm(total=len(own) * CHUNK, desc="embedding", unit="row", disable=not progress) as bar:
-        bar.update(len(done) * CHUNK)
+    sizes = {chunk: min(CHUNK, len(rows) - chunk * CHUNK) for chunk in own}
+    total, left = sum(sizes.values()), sum(sizes[chunk] for chunk in todo)
+    with tqdm(total=total, desc="embedding", unit="row", disable=not progress) as bar:
+        bar.update(total - left)
         for chunk in todo:
             examples = rows.slice(chunk * CHUNK, CHUNK)
             entry, vectors = _embed_chunk([text(example) for example in examples], embedder)
             workspace.write_array(_chunk_name(chunk), vectors)
             workspace.append_journal(JOURNAL, entry)
             done.append(entry)
-            bar.update(CHUNK)
+            bar.update(len(examples))
     names = ("tokens", "prompts_cut", "seconds")
     parts = processes.gather({name: sum(entry[name] for entry in done) for name in names})
     totals = {name: sum(part[name] for part in parts) for name in names}

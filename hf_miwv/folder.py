@@ -52,18 +52,19 @@ def check_output(output: Path, overwrite: bool, source: Path | None = None) -> N
 def is_finished(output: Path, identity: dict[str, Any], overwrite: bool) -> bool:
     """Whether `output` already is the whole result of the run with this identity.
 
-    Raises InputError where it is the result of another run and may not be replaced.
+    To run it again would give the same bytes. Raises InputError where it is the result of another
+    run and may not be replaced.
     """
-    record = None if overwrite else read_record(output)
-    if record is None:
+    record = read_record(output)
+    if record is None or not any((output / "data").glob("*.parquet")):
         return False
     differs = differing_names(record.get("identity") or {}, identity)
-    if differs:
+    if differs and not overwrite:
         raise InputError(
             f"--output {output} holds the result of another run (not the same: "
             f"{', '.join(differs)}); give a new folder, or --overwrite"
         )
-    return True
+    return not differs
 
 
 def write_folder(

@@ -88,18 +88,17 @@ class Journey:
             self.table.rows, self.embedder, self._text, workspace, self.processes, self.progress
         )
         self._count("embed", totals)
-        neighbors = workspace.read_array("neighbors.npy")
-        cosines = workspace.read_array("cosines.npy")
-        counts = workspace.read_json("search.json")
-        if neighbors is None or cosines is None or counts is None:
+        saved = _saved_search(workspace)
+        ready = all(self.processes.gather(saved is not None))
+        if saved is None or not ready:  # all search, or none: they do it together
             began = time.perf_counter()
             neighbors, cosines, counts = self._search(vectors)
-            counts["seconds"] = time.perf_counter() - began
+            saved = neighbors, cosines, {**counts, "seconds": time.perf_counter() - began}
             workspace.write_array("neighbors.npy", neighbors)
             workspace.write_array("cosines.npy", cosines)
-            workspace.write_json("search.json", counts)
-        self._count("neighbors", counts)
-        return neighbors, cosines
+            workspace.write_json("search.json", saved[2])
+        self._count("neighbors", saved[2])
+        return saved[:2]
 
     def _search(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
         """Neighbours, cosines and what is to be said of the search.
@@ -149,6 +148,14 @@ class Journey:
         self.seconds[stage] = totals["seconds"]
         counts = {name: value for name, value in totals.items() if name != "seconds"}
         self.stages[stage] = {"rows": len(self.table), **counts}
+
+
+def _saved_search(workspace: Workspace) -> tuple[np.ndarray, np.ndarray, dict[str, Any]] | None:
+    neighbors, cosines = workspace.read_array("neighbors.npy"), workspace.read_array("cosines.npy")
+    counts = workspace.read_json("search.json")
+    if neighbors is None or cosines is None or counts is None:
+        return None
+    return neighbors, cosines, counts
 
 
 def _final_status(passes: Passes, losses: np.ndarray) -> list[str]:

@@ -177,6 +177,13 @@ def _tell_of_earlier_work(changed: list[str] | None, workspace: Workspace) -> No
         )  # fmt: skip
     elif changed is not None:
         logger.info("going on with the unfinished work in %s", workspace.folder)
+    elif others := [
+        p.name
+        for p in workspace.folder.parent.glob("process-*-of-*")
+        if p.name.rpartition("-")[2] != workspace.folder.name.rpartition("-")[2]
+    ]:
+        logger.warning("unfinished work of another number of processes is not reused: %s",
+                       ", ".join(sorted(others)))  # fmt: skip
 
 
 def _default_batch_tokens(model: Any) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ class Workspace:
         self._lock.release()
         if kind is None or not any(path.name != "lock" for path in self.folder.iterdir()):
             shutil.rmtree(self.folder, ignore_errors=True)
-            if self._root.is_dir() and not any(self._root.iterdir()):
+            with suppress(OSError):  # another process's work is still in it, or it is gone
                 self._root.rmdir()
 
     def read_json(self, name: str) -> Any | None:

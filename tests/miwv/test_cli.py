@@ -64,6 +64,18 @@ def test_select_in_one_go_equals_two_steps(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["one", "rows.jsonl", "scored", "two"]
 
 
+def test_one_go_replaces_the_scored_part_of_another_run(
+    data: Path, models: list[object], tmp_path: Path
+) -> None:
+    scored, one = tmp_path / "one.work" / "scored", tmp_path / "one"
+    words = ["score", data, *models, "--max-length", 150, "--output", scored]
+    assert invoke(*words).exit_code == 0
+    result = invoke("select", data, *models, "--count", 4, "--output", one)
+    assert result.exit_code == 0, result.output
+    assert json.loads((one / "run.json").read_text())["settings"]["max_length"] == 512
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["one", "rows.jsonl"]
+
+
 def test_python_minus_m_does_the_same(data: Path, models: list[object], tmp_path: Path) -> None:
     command = [sys.executable, "-m", "hf_miwv", "score", data, *models, "--output", tmp_path / "s"]
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
