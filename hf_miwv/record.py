@@ -9,7 +9,7 @@ import platform
 import resource
 import sys
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -72,7 +72,7 @@ def complete_record(
         "stages": stages,
         "timing": {
             "peak_memory_bytes": _peak_memory(journey.model.device),
-            "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": {name: round(value, 3) for name, value in journey.seconds.items()},
         },
     }
