@@ -39,6 +39,9 @@ def check_output(output: Path, overwrite: bool, source: Path | None = None) -> N
     """
     if output.is_file():
         raise InputError(f"--output {output} is a file; give a folder")
+    parent = next(folder for folder in output.absolute().parents if folder.exists())
+    if not os.access(parent, os.W_OK):
+        raise InputError(f"--output {output}: {parent} cannot be written; give another folder")
     if output.exists() and Path.cwd().is_relative_to(output.resolve()):
         raise InputError(f"--output {output} is the folder you stand in; give a new one")
     if source is not None and source.resolve().is_relative_to(output.resolve()):
