@@ -39,7 +39,7 @@ def check_output(output: Path, overwrite: bool, source: Path | None = None) -> N
     """
     if output.is_file():
         raise InputError(f"--output {output} is a file; give a folder")
-    parent = next(folder for folder in output.absolute().parents if folder.exists())
+    parent = next((folder for folder in output.absolute().parents if folder.exists()), output)
     if not os.access(parent, os.W_OK):
         raise InputError(f"--output {output}: {parent} cannot be written; give another folder")
     if output.exists() and Path.cwd().is_relative_to(output.resolve()):
