@@ -1,4 +1,4 @@
-"""Whether a model may be run on trees of sequences, and if not, why."""
+"""Whether a model may be run on packed trees of sequences, and if not, why."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from hf_miwv.losses import Branch, ResponseLosses, Tree
 from hf_miwv.models import quantization_of
 
-# Two paths must give the same loss up to rounding; state that leaks from one branch to the next
+# Two ways must give the same loss up to rounding; state that leaks from one branch to the next
 # moves it by whole tenths.
 TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-3}
 HALF_TOLERANCE = 0.1
@@ -19,26 +19,33 @@ HALF_TOLERANCE = 0.1
 def branching_obstacle(model: Any) -> str | None:
     """Why trees cannot be used with this model, in a few words; None where they can.
 
-    Flash attention takes no mask of our own. For the rest (recurrent or hybrid state, attention
-    biases by distance) the model itself is asked: a small tree, and its paths one by one.
+    Kernels that were asked for by name (flash, eager) are used as they are, which means pass by
+    pass. For the rest the model itself is asked: a small packed tree, against its paths one by
+    one under the model's own attention.
     """
-    attention = str(getattr(model.config, "_attn_implementation", ""))
-    if "flash" in attention or "flex" in attention:
-        return f"{attention} takes no tree mask"
+    attention = str(model.config._attn_implementation)
+    if attention != "sdpa":
+        return f"{attention} attention knows no trees"
+    if getattr(model.config.get_text_config(), "attention_chunk_size", None) is not None:
+        return "the model's attention is in chunks"
     ids = [3 + 5 * step % 47 for step in range(40)]
     tree = Tree(ids[:16], 4, (Branch(16, ids[16:28], 5), Branch(11, ids[28:], 6)))
     paths = [Tree(ids[:16], 4), Tree(ids[:28], 5), Tree(ids[:11] + ids[28:], 6)]
-    losses = ResponseLosses(model)
+    packed, padded = ResponseLosses(model, packed=True), ResponseLosses(model)
+    with padded.ready():
+        alone = np.concatenate([padded([path]) for path in paths])
     try:
-        with losses.ready():
-            together = losses([tree])
-            alone = np.concatenate([losses([path]) for path in paths])
-    except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError):
-        return "the model takes no tree mask"
+        with packed.ready():
+            together = packed([tree])
+    except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError) as error:
+        words = str(error).strip().splitlines()[:1] or [type(error).__name__]
+        return f"the model takes no trees ({words[0][:100]})"
     exact = quantization_of(model) is None
     tolerance = TOLERANCE.get(model.dtype, HALF_TOLERANCE) if exact else HALF_TOLERANCE
     if not np.allclose(together, alone, rtol=0, atol=tolerance, equal_nan=True):
         return "the model keeps state beside its attention"
+    if sliding_window(model) not in {None, *packed.windows}:
+        return "the model does not tell its attention of its sliding window"
     return None
 
 

@@ -16,8 +16,8 @@ import numpy as np
 from hf_miwv.demonstrations import Passes
 from hf_miwv.losses import Branch, Tree
 
-TREE_TOKENS = 1024  # a tree grows to this, or to TRUNKS times its trunk, before another is begun:
-TRUNKS = 4  # attention in a packed tree costs its length squared, a second tree its trunk again
+TREE_TOKENS = 2048  # a tree grows to this, or to TRUNKS times its trunk, before another is begun:
+TRUNKS = 4  # a second tree costs its trunk again, but an endless one could not be halved for memory
 LEAST_SHARED = 16  # tokens; to share less is not worth a branch
 
 
@@ -36,6 +36,7 @@ class Forest:
     """All passes as units, each pass scored once."""
 
     passes: Passes
+    packed: bool = True  # False: the model's own attention, and no unit has branches
     units: list[Unit] = field(default_factory=list)
     reuse: Counter[str] = field(default_factory=Counter)  # one-shot passes by what they share
 
@@ -66,7 +67,6 @@ def grow_forest(
     *,
     tree_tokens: int = TREE_TOKENS,
     obstacle: str | None = None,
-    window: int | None = None,
 ) -> Forest:
     """Every pass that can be run, as units.
 
@@ -75,14 +75,13 @@ def grow_forest(
         tree_tokens: a tree takes no further branch beyond this many tokens (or beyond TRUNKS
             times its trunk); the trunk is then run again in another tree.
         obstacle: why no pass may share with another (the model or its attention does not allow).
-        window: tokens that a sliding window sees; longer passes run by themselves.
     """
-    forest = Forest(passes)
+    forest = Forest(passes, packed=obstacle is None)
     rows, lengths = len(passes.responses), passes.lengths
     children: list[list[tuple[int, int]]] = [[] for _ in range(rows)]
     alone: list[int] = []
     for row in np.flatnonzero(lengths[rows:]).tolist():
-        fork, shared = _fork(passes, row, int(neighbors[row]), obstacle, window)
+        fork, shared = _fork(passes, row, int(neighbors[row]), obstacle)
         forest.reuse[shared] += 1
         if fork:
             children[int(neighbors[row])].append((row + rows, fork))
@@ -94,16 +93,12 @@ def grow_forest(
     return forest
 
 
-def _fork(
-    passes: Passes, row: int, neighbor: int, obstacle: str | None, window: int | None
-) -> tuple[int, str]:
+def _fork(passes: Passes, row: int, neighbor: int, obstacle: str | None) -> tuple[int, str]:
     """How many tokens the row's one-shot pass shares with its neighbour's zero-shot pass (0: it
     runs by itself), and that in words."""
     if obstacle:
         return 0, f"nothing: {obstacle}"
     one_shot = passes[row + len(passes.responses)]
-    if window is not None and len(one_shot.ids) > window:
-        return 0, "nothing: longer than the sliding window"
     trunk = passes[neighbor].ids
     own = len(one_shot.ids) - one_shot.response  # the response itself is never shared
     shared = _common_prefix(trunk, one_shot.ids[:own])

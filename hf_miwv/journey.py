@@ -10,7 +10,7 @@ import numpy as np
 from datasets import Dataset
 from tqdm.auto import tqdm
 
-from hf_miwv.branching import branching_obstacle, sliding_window
+from hf_miwv.branching import branching_obstacle
 from hf_miwv.columns import add_score_columns
 from hf_miwv.demonstrations import Passes, build_passes
 from hf_miwv.embed import Embedder
@@ -130,7 +130,6 @@ class Journey:
             neighbors,
             tree_tokens=min(TREE_TOKENS, self.batch_tokens),
             obstacle=branching_obstacle(self.model),
-            window=sliding_window(self.model),
         )
         losses, totals = score_forest(
             self.model, forest, workspace, self.batch_tokens, self.processes, self.progress

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+
+from hf_miwv.tree_attention import NAME, Layout, Segment, attending
 
 LOGIT_CHUNK = 1 << 25  # float32 logits that the log-softmax holds at a time: 128 MiB
 
@@ -43,18 +45,20 @@ class ResponseLosses:
     tokens, over token ids that the caller has joined. The weights keep their dtype; log-softmax
     is in float32 and the mean in float64. Not finite where the model's logits are not.
 
-    A tree is one packed sequence: trunk, branch, branch ... Each token sees the tokens before it
-    on its own path only (a mask), and has the position that it would have there. Padding is on
-    the right, whatever side the tokenizer pads: under a causal mask no token sees what stands
-    after it, so a batch without branches needs no mask at all, and the fastest kernels apply.
+    Packed, a batch is one sequence without padding: trunk, branch, branch, trunk ... Each token
+    sees its own path only (see `tree_attention`) and has the position that it would have there.
+    Otherwise the model's own attention runs, on trees without branches, padded on the right
+    whatever side the tokenizer pads: under a causal mask no token sees what stands after it.
 
     Logits are computed at response positions only: a hook in front of the output layer keeps
     those hidden states, and whatever the model does to its logits afterwards (scaling,
     soft-capping) still happens.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, packed: bool = False) -> None:
+        self.windows: set[int | None] = set()  # sliding windows that packed layers asked for
         self._model = model
+        self._packed = packed
         self._head = model.get_output_embeddings()
         self._device = model.get_input_embeddings().weight.device
         self._wanted: tuple[torch.Tensor, torch.Tensor] | None = None
@@ -62,12 +66,13 @@ class ResponseLosses:
 
     @contextmanager
     def ready(self) -> Iterator[None]:
-        """Evaluation mode and the hook, both put back afterwards."""
+        """Evaluation mode, the hook and the attention, all put back afterwards."""
         training = [module for module in self._model.modules() if module.training]
         self._model.eval()
         hook = self._head.register_forward_pre_hook(self._keep_wanted) if self._head else None
         try:
-            yield
+            with _attention(self._model) if self._packed else nullcontext():
+                yield
         finally:
             if hook:
                 hook.remove()
@@ -78,10 +83,9 @@ class ResponseLosses:
     def __call__(self, trees: Sequence[Tree]) -> np.ndarray:
         """Mean nats per response token: of each tree, the trunk where it has a response, then
         the branches; (S,) float64. A response needs a token before it."""
-        scored = _scored_tokens(trees)
-        rows, positions, targets, lengths = scored
+        rows, positions, targets, lengths = _scored_tokens(trees, self._packed)
         self._wanted, self._reached = (rows, positions), False
-        logits = self._model(**self._inputs(trees), use_cache=False).logits
+        logits = self._run_packed(trees) if self._packed else self._run_padded(trees)
         if self._reached:
             logits = logits[0]
         else:
@@ -89,16 +93,22 @@ class ResponseLosses:
         losses = token_losses(logits, targets.to(logits.device)).double().cpu()
         return np.array([part.mean().item() for part in losses.split(lengths)])
 
-    def _inputs(self, trees: Sequence[Tree]) -> dict[str, torch.Tensor]:
-        """(B, L) ids, and where there are branches (B, L) positions and a (B, 1, L, L) mask."""
-        longest = max(tree.tokens for tree in trees)
-        inputs = {"input_ids": torch.tensor([_packed(tree, longest) for tree in trees])}
+    def _run_packed(self, trees: Sequence[Tree]) -> torch.Tensor:
+        ids = torch.tensor([[token for tree in trees for token in _tokens(tree)]])
+        positions = torch.tensor([[place for tree in trees for place in _path_positions(tree)]])
+        with attending(Layout(_segments(trees), self.windows)):
+            return self._model(
+                input_ids=ids.to(self._device),
+                position_ids=positions.to(self._device),
+                use_cache=False,
+            ).logits
+
+    def _run_padded(self, trees: Sequence[Tree]) -> torch.Tensor:
         if any(tree.branches for tree in trees):
-            seen = torch.stack([_visible(tree, longest) for tree in trees])[:, None]
-            mask = torch.zeros(seen.shape, dtype=self._model.dtype)
-            inputs["attention_mask"] = mask.masked_fill_(~seen, torch.finfo(mask.dtype).min)
-            inputs["position_ids"] = torch.tensor([_path_positions(t, longest) for t in trees])
-        return {name: tensor.to(self._device) for name, tensor in inputs.items()}
+            raise ValueError("branches can only be run packed")
+        longest = max(len(tree.ids) for tree in trees)
+        ids = torch.tensor([tree.ids + tree.ids[-1:] * (longest - len(tree.ids)) for tree in trees])
+        return self._model(input_ids=ids.to(self._device), use_cache=False).logits
 
     def _keep_wanted(self, module: torch.nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         if self._wanted is None:
@@ -119,51 +129,59 @@ def token_losses(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     )
 
 
-def _packed(tree: Tree, length: int) -> list[int]:
-    """Trunk and branches, one behind the other, padded with the last id."""
-    ids = tree.ids + [token for branch in tree.branches for token in branch.ids]
-    return ids + ids[-1:] * (length - len(ids))
+@contextmanager
+def _attention(model: Any) -> Iterator[None]:
+    """The model with our attention in place of its own."""
+    own = model.config._attn_implementation
+    model.set_attn_implementation(NAME)
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(own)
 
 
-def _path_positions(tree: Tree, length: int) -> list[int]:
+def _tokens(tree: Tree) -> list[int]:
+    return tree.ids + [token for branch in tree.branches for token in branch.ids]
+
+
+def _path_positions(tree: Tree) -> list[int]:
     positions = list(range(len(tree.ids)))
     for branch in tree.branches:
         positions += range(branch.fork, branch.fork + len(branch.ids))
-    return positions + [0] * (length - len(positions))
+    return positions
 
 
-def _visible(tree: Tree, length: int) -> torch.Tensor:
-    """(L, L) bool: whether the token of this row sees that of this column; padding sees itself."""
-    seen = torch.eye(length, dtype=torch.bool)
-    trunk = len(tree.ids)
-    seen[:trunk, :trunk] = torch.ones(trunk, trunk, dtype=torch.bool).tril()
-    start = trunk
-    for branch in tree.branches:
-        own = slice(start, start + len(branch.ids))
-        seen[own, : branch.fork] = True
-        seen[own, own] = torch.ones(len(branch.ids), len(branch.ids), dtype=torch.bool).tril()
-        start = own.stop
-    return seen
+def _segments(trees: Sequence[Tree]) -> list[Segment]:
+    """Trunks and branches as they lie one behind the other."""
+    segments: list[Segment] = []
+    end = 0
+    for tree in trees:
+        trunk = end
+        for fork, ids, _ in ((0, tree.ids, 0), *tree.branches):
+            segments.append(Segment(end, end + len(ids), trunk, fork))
+            end += len(ids)
+    return segments
 
 
 def _scored_tokens(
-    trees: Sequence[Tree],
+    trees: Sequence[Tree], packed: bool
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[int]]:
     """Of the R scored tokens: row (R,), position of the token before it (R,), id (R,); and the
-    number of them in each scored response, (S,)."""
+    number of them in each scored response, (S,). Packed, all lie in row 0."""
     rows: list[int] = []
     before: list[int] = []
     targets: list[int] = []
     lengths: list[int] = []
+    end = 0
     for row, tree in enumerate(trees):
-        start = 0
+        end = end if packed else 0
+        trunk = end
         for fork, ids, response in ((0, tree.ids, tree.response), *tree.branches):
-            end = start + len(ids)
+            start, end = end, end + len(ids)
             if response:
                 lengths.append(response)
                 targets += ids[-response:]
-                rows += [row] * response
+                rows += [0 if packed else row] * response
                 first = end - response
-                before += [first - 1 if first > start else fork - 1, *range(first, end - 1)]
-            start = end
+                before += [first - 1 if first > start else trunk + fork - 1, *range(first, end - 1)]
     return torch.tensor(rows), torch.tensor(before), torch.tensor(targets), lengths

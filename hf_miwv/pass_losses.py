@@ -42,9 +42,9 @@ def score_forest(
         InputError: one unit alone does not fit into memory.
     """
     own = processes.deal(forest.lengths)
-    plan = _open_plan(workspace, forest.lengths[own], batch_tokens)
+    plan = _open_plan(workspace, forest.lengths[own], batch_tokens, forest.packed)
     done = workspace.read_journal(JOURNAL)
-    losses = ResponseLosses(model)
+    losses = ResponseLosses(model, forest.packed)
     with (
         losses.ready(),
         tqdm(total=int(forest.lengths[own].sum()), desc="scoring", unit="token", unit_scale=True,
@@ -65,11 +65,13 @@ def score_forest(
     return _gather(found, done, len(forest.passes.lengths), processes)
 
 
-def _open_plan(workspace: Workspace, lengths: np.ndarray, budget: int) -> BatchPlan:
+def _open_plan(
+    workspace: Workspace, lengths: np.ndarray, budget: int, packed: bool
+) -> BatchPlan:
     order, budgets = workspace.read_array("order.npy"), workspace.read_json("budgets.json")
     if order is not None and budgets is not None:
-        return BatchPlan(lengths, order, [(start, tokens) for start, tokens in budgets])
-    plan = BatchPlan.new(lengths, budget)
+        return BatchPlan(lengths, order, [(start, tokens) for start, tokens in budgets], packed)
+    plan = BatchPlan.new(lengths, budget, packed)
     workspace.write_array("order.npy", plan.order)
     workspace.write_json("budgets.json", plan.budgets)
     return plan
@@ -96,12 +98,11 @@ def _run_batch(
                 "--dtype bfloat16, or another --device"
             ) from error
         return None
-    tokens = [tree.tokens for tree in trees]
     return {
         "end": end,
         "losses": values.tolist(),
-        "tokens": sum(tokens),
-        "forwarded_tokens": max(tokens) * len(tokens),
+        "tokens": sum(tree.tokens for tree in trees),
+        "forwarded_tokens": plan.tokens(start, end),
         "seconds": time.perf_counter() - began,
     }
 

@@ -8,40 +8,55 @@ import numpy as np
 class BatchPlan:
     """Sequences in falling length, cut into batches by a token budget.
 
-    A batch is as many sequences, in order, as fit `budget` tokens with padding: (number in the
-    batch) x (longest in the batch) <= budget; one sequence alone may exceed it. The longest come
-    first, so that a lack of memory shows at once. `budgets` is a list of (position in the order,
-    budget from there on): the first entry is the budget that was asked for, later ones are made
-    by `halve` after an out-of-memory error. Order and budgets determine every batch, so a resumed
-    run repeats the same batches to the last bit.
+    A batch is as many sequences, in order, as fit `budget` tokens: packed, their sum; padded,
+    (number in the batch) x (longest in the batch). One sequence alone may exceed it. The longest
+    come first, so that a lack of memory shows at once. `budgets` is a list of (position in the
+    order, budget from there on): the first entry is the budget that was asked for, later ones are
+    made by `halve` after an out-of-memory error. Order and budgets determine every batch, so a
+    resumed run repeats the same batches to the last bit.
     """
 
     def __init__(
-        self, lengths: np.ndarray, order: np.ndarray, budgets: list[tuple[int, int]]
+        self,
+        lengths: np.ndarray,
+        order: np.ndarray,
+        budgets: list[tuple[int, int]],
+        packed: bool = False,
     ) -> None:
         self.order = order
         self.budgets = budgets
+        self.packed = packed
         self._lengths = lengths[order]
+        self._sums = np.concatenate([[0], np.cumsum(self._lengths)])
 
     @classmethod
-    def new(cls, lengths: np.ndarray, budget: int) -> BatchPlan:
+    def new(cls, lengths: np.ndarray, budget: int, packed: bool = False) -> BatchPlan:
         """The plan for sequences of these lengths (N,), ties in their given order."""
-        return cls(lengths, np.argsort(-lengths, kind="stable"), [(0, budget)])
+        return cls(lengths, np.argsort(-lengths, kind="stable"), [(0, budget)], packed)
 
     def batch_end(self, start: int) -> int:
         """The position after the batch that begins at `start`."""
         budget = self._budget(start)
-        fits = max(1, budget // max(1, int(self._lengths[start])))
+        if self.packed:
+            end = int(np.searchsorted(self._sums, self._sums[start] + budget, side="right")) - 1
+        else:
+            end = start + budget // max(1, int(self._lengths[start]))
         later = [position for position, _ in self.budgets if position > start]
-        return min(start + fits, len(self.order), *later)
+        return min(max(end, start + 1), len(self.order), *later)
+
+    def tokens(self, start: int, end: int) -> int:
+        """Tokens that the model is run on for the batch start..end, padding included."""
+        if self.packed:
+            return int(self._sums[end] - self._sums[start])
+        return (end - start) * int(self._lengths[start])
 
     def halve(self, start: int) -> bool:
         """Half the budget from `start` on; False where the batch there is one sequence already."""
         size = self.batch_end(start) - start
         if size <= 1:
             return False
-        longest = int(self._lengths[start])
-        self.budgets.append((start, min(self._budget(start) // 2, (size // 2) * longest)))
+        half = self.tokens(start, start + size // 2)
+        self.budgets.append((start, min(self._budget(start) // 2, half)))
         return True
 
     def _budget(self, start: int) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from plain import plain_loss
 from tiny import BRACKETS, CHATML, THINKING, make_model, make_rows, make_tokenizer
 
@@ -40,7 +41,7 @@ def passes_of(
 
 
 def losses_of(model: Any, forest: Forest) -> dict[int, float]:
-    engine = ResponseLosses(model)
+    engine = ResponseLosses(model, forest.packed)
     found: dict[int, float] = {}
     with engine.ready():
         for index in range(len(forest.units)):
@@ -110,15 +111,12 @@ def test_a_neighbor_with_an_empty_response_is_a_trunk_without_a_score() -> None:
     assert forest.reuse == {ALL: 7}
 
 
-@pytest.mark.parametrize(("settings", "reason"), [
-    ({"obstacle": "no mask"}, "nothing: no mask"),
-    ({"window": 150}, "nothing: longer than the sliding window"),
-])  # fmt: skip
-def test_passes_that_may_not_share_run_by_themselves(settings: dict[str, Any], reason: str) -> None:
-    forest = grow_forest(passes_of("alpaca", RING), np.array(RING), **settings)
-    assert forest.reuse == {reason: 8}
+def test_passes_that_may_not_share_run_by_themselves() -> None:
+    forest = grow_forest(passes_of("alpaca", RING), np.array(RING), obstacle="no trees")
+    assert forest.reuse == {"nothing: no trees": 8}
     assert all(not unit.branches for unit in forest.units)
     assert len(forest.units) == 16
+    assert not forest.packed
 
 
 def test_a_trimmed_demonstration_runs_by_itself() -> None:
@@ -138,11 +136,19 @@ def test_a_model_with_recurrent_state_may_not_branch() -> None:
     from transformers import MambaConfig, MambaForCausalLM
 
     config = MambaConfig(vocab_size=400, hidden_size=32, num_hidden_layers=2, state_size=8)
-    obstacle = branching_obstacle(MambaForCausalLM(config).eval())
-    assert obstacle in (
-        "the model takes no tree mask",
-        "the model keeps state beside its attention",
-    )
+    assert branching_obstacle(MambaForCausalLM(config).eval()) is not None
+
+
+def test_a_model_of_attention_and_recurrent_layers_may_not_branch() -> None:
+    from transformers import JambaConfig, JambaForCausalLM
+
+    config = JambaConfig(
+        vocab_size=400, hidden_size=32, intermediate_size=64, num_hidden_layers=4,
+        num_attention_heads=4, num_key_value_heads=2, attn_layer_period=2, attn_layer_offset=1,
+        num_experts=2, use_mamba_kernels=False, initializer_range=0.3, mamba_dt_rank=4,
+    )  # fmt: skip
+    model = JambaForCausalLM(config).eval()
+    assert branching_obstacle(model) == "the model keeps state beside its attention"
 
 
 def test_a_model_that_biases_attention_by_distance_may_not_branch() -> None:
@@ -152,11 +158,43 @@ def test_a_model_that_biases_attention_by_distance_may_not_branch() -> None:
     assert branching_obstacle(BloomForCausalLM(config).eval()) is not None
 
 
+def test_a_model_that_caps_its_attention_may_not_branch() -> None:
+    from transformers import Gemma2Config, Gemma2ForCausalLM
+
+    config = Gemma2Config(**SHAPE, head_dim=8, attn_logit_softcapping=5.0)
+    assert branching_obstacle(Gemma2ForCausalLM(config).eval()) is not None
+
+
+@pytest.mark.parametrize("attention", ["eager", "flash_attention_2"])
+def test_kernels_asked_for_by_name_run_pass_by_pass(attention: str) -> None:
+    model = make_model("llama")
+    model.config._attn_implementation_internal = attention  # flash kernels are not on every machine
+    assert branching_obstacle(model) == f"{attention} attention knows no trees"
+
+
+SHAPE = {"vocab_size": 400, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+         "num_attention_heads": 4, "num_key_value_heads": 2, "initializer_range": 0.3}  # fmt: skip
+
+
+@pytest.mark.parametrize("window", [8, 100])
+def test_trees_are_exact_through_a_sliding_window(window: int) -> None:
+    """Passes here have 100 to 300 tokens, so both windows cut."""
+    from transformers import MistralConfig, MistralForCausalLM
+
+    torch.manual_seed(3)
+    model = MistralForCausalLM(MistralConfig(**SHAPE, sliding_window=window)).eval()
+    assert branching_obstacle(model) is None
+    passes = passes_of("alpaca", HUB)
+    found = losses_of(model, grow_forest(passes, np.array(HUB)))
+    for number in range(16):
+        ids, response = passes[number]
+        plain = plain_loss(model, ids[:-response], ids[-response:])
+        assert found[number] == pytest.approx(plain, abs=1e-4)
+
+
 def test_the_sliding_window_is_read_off_the_configuration() -> None:
     from transformers import MistralConfig, MistralForCausalLM
 
-    shape = {"vocab_size": 400, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1,
-             "num_attention_heads": 4, "num_key_value_heads": 2}  # fmt: skip
-    assert sliding_window(MistralForCausalLM(MistralConfig(**shape, sliding_window=64))) == 64
+    assert sliding_window(MistralForCausalLM(MistralConfig(**SHAPE, sliding_window=64))) == 64
     assert sliding_window(make_model("llama")) is None
     assert sliding_window(make_model("qwen3")) is None

@@ -109,14 +109,34 @@ def plain_paths(model: Any, tree: Tree) -> list[float]:
     return found
 
 
-@pytest.mark.parametrize("attention", ["sdpa", "eager"])
 @pytest.mark.parametrize("kind", ["llama", "qwen3", "gpt2"])
-def test_a_tree_equals_its_paths_run_one_by_one(kind: str, attention: str) -> None:
+def test_packed_trees_equal_their_paths_run_one_by_one(kind: str) -> None:
     model = make_model(kind)
-    model.set_attn_implementation(attention)
-    losses = ResponseLosses(model)
+    losses = ResponseLosses(model, packed=True)
     with losses.ready():
         found = losses(TREES)
     plain = [value for tree in TREES for value in plain_paths(model, tree)]
     assert len(found) == 6
     np.testing.assert_allclose(found, plain, atol=1e-5)
+
+
+def test_packed_trees_are_the_work_of_their_tokens_and_no_more() -> None:
+    model = make_model("llama")
+    seen = []
+    model.model.layers[0].mlp.register_forward_hook(lambda _, i, o: seen.append(tuple(o.shape[:2])))
+    losses = ResponseLosses(model, packed=True)
+    with losses.ready():
+        losses(TREES)
+    assert seen == [(1, sum(tree.tokens for tree in TREES))]
+
+
+def test_the_models_own_attention_is_put_back() -> None:
+    model = make_model("llama")
+    with ResponseLosses(model, packed=True).ready():
+        assert model.config._attn_implementation == "hf_miwv_tree"
+    assert model.config._attn_implementation == "sdpa"
+
+
+def test_branches_need_a_packed_batch() -> None:
+    with pytest.raises(ValueError, match="packed"):
+        ResponseLosses(make_model("llama"))(TREES)

@@ -29,6 +29,31 @@ def test_batches(lengths: list[int], budget: int, expected: list[list[int]]) -> 
     assert batches(BatchPlan.new(np.array(lengths), budget)) == expected
 
 
+@pytest.mark.parametrize(("lengths", "budget", "expected"), [
+    ([3, 9, 5], 10, [[1], [2, 0]]),
+    ([3, 9, 5], 14, [[1, 2], [0]]),  # no padding: the sum counts
+    ([3, 9, 5], 13, [[1], [2, 0]]),
+    ([50, 4], 8, [[0], [1]]),
+    ([2, 3, 2, 3], 100, [[1, 3, 0, 2]]),
+])  # fmt: skip
+def test_packed_batches(lengths: list[int], budget: int, expected: list[list[int]]) -> None:
+    plan = BatchPlan.new(np.array(lengths), budget, packed=True)
+    assert batches(plan) == expected
+
+
+@pytest.mark.parametrize(("packed", "tokens"), [(True, 17), (False, 27)])
+def test_tokens_of_a_batch(packed: bool, tokens: int) -> None:
+    assert BatchPlan.new(np.array([3, 9, 5]), 100, packed).tokens(0, 3) == tokens
+
+
+@pytest.mark.parametrize(("budget", "first"), [(16, [3]), (1000, [3, 2])])
+def test_halving_a_packed_batch(budget: int, first: list[int]) -> None:
+    plan = BatchPlan.new(np.array([2, 3, 4, 5]), budget, packed=True)
+    assert batches(plan)[0] == [3, 2, 1, 0]
+    assert plan.halve(0)
+    assert batches(plan)[0] == first
+
+
 def test_halving_changes_only_what_comes_after() -> None:
     plan = BatchPlan.new(np.full(8, 4), 16)
     assert batches(plan) == [[0, 1, 2, 3], [4, 5, 6, 7]]
