@@ -26,7 +26,7 @@ from hf_miwv.branching import branching_obstacle
 from hf_miwv.demo import EMBEDDER_PACKAGE, MODEL_PACKAGE, package_folder
 from hf_miwv.demonstrations import Passes, build_passes
 from hf_miwv.embed import Embedder
-from hf_miwv.forest import Forest, grow_forest
+from hf_miwv.forest import TREE_TOKENS, Forest, grow_forest
 from hf_miwv.models import load_embedder, load_model
 from hf_miwv.neighbors import nearest_neighbors
 from hf_miwv.pass_losses import score_forest
@@ -87,7 +87,7 @@ def engine(model: Any, forest: Forest, batch_tokens: int) -> tuple[np.ndarray, d
         return score_forest(model, forest, workspace, batch_tokens, Processes(), progress=False)
 
 
-def prepare(data: str, count: int, model: Any, tokenizer: Any) -> tuple[Passes, Forest]:
+def prepare(data: str, count: int, tokenizer: Any) -> tuple[Passes, np.ndarray]:
     """The passes of `count` evenly spaced rows, with real neighbours."""
     dataset = read_dataset(data)
     step = max(1, len(dataset) // count)
@@ -99,7 +99,7 @@ def prepare(data: str, count: int, model: Any, tokenizer: Any) -> tuple[Passes, 
     texts = [prompts.prompt_text(rows[index]) for index in range(len(rows))]
     neighbors, _ = nearest_neighbors(embedder(texts, 32))
     passes = build_passes(table, neighbors, prompts, 2048, progress=False)
-    return passes, grow_forest(passes, neighbors, obstacle=branching_obstacle(model))
+    return passes, neighbors
 
 
 def miwv(losses: np.ndarray) -> np.ndarray:
@@ -113,11 +113,17 @@ def main() -> None:
     parser.add_argument("--data", default=str(sample))
     parser.add_argument("--rows", type=int, default=256)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--batch-tokens", type=int, default=4096)
+    parser.add_argument("--batch-tokens", type=int, default=1024)
     parser.add_argument("--dtypes", default="float32,bfloat16")
     given = parser.parse_args()
     loaded = load_model(str(package_folder(MODEL_PACKAGE)), device="cpu")
-    passes, forest = prepare(given.data, given.rows, loaded.model, loaded.tokenizer)
+    passes, neighbors = prepare(given.data, given.rows, loaded.tokenizer)
+    forest = grow_forest(
+        passes,
+        neighbors,
+        tree_tokens=min(TREE_TOKENS, given.batch_tokens),
+        obstacle=branching_obstacle(loaded.model),
+    )
     rows, own = len(passes.responses), int(passes.lengths[: len(passes.responses)].sum())
     print(f"{rows} rows, T0 = {own:,} tokens, {dict(forest.reuse)}\n")
     arms = {"plain loop, float32": ("float32", lambda m: plain_loop(m, passes))}

@@ -14,13 +14,51 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hf_miwv.callbacks.callbacks import MIWVDriftCallback, MIWVSelectionCallback
+    from hf_miwv.comparing.comparison import compare
     from hf_miwv.errors import InputError
+    from hf_miwv.judging.answering import answer
+    from hf_miwv.judging.journey import judge_answers
+    from hf_miwv.mapping.losses import MeasureLosses
+    from hf_miwv.mapping.neighbors import AttachDemonstration
+    from hf_miwv.mapping.transforms import ComputeMIWV, EmbedPrompts, RenderPrompts
     from hf_miwv.scoring import score
     from hf_miwv.selection import select
+    from hf_miwv.training.journey import train
 
-_HOMES = {"InputError": "hf_miwv.errors", "score": "hf_miwv.scoring", "select": "hf_miwv.selection"}
+_HOMES = {
+    "AttachDemonstration": "hf_miwv.mapping.neighbors",
+    "ComputeMIWV": "hf_miwv.mapping.transforms",
+    "EmbedPrompts": "hf_miwv.mapping.transforms",
+    "InputError": "hf_miwv.errors",
+    "MIWVDriftCallback": "hf_miwv.callbacks.callbacks",
+    "MIWVSelectionCallback": "hf_miwv.callbacks.callbacks",
+    "MeasureLosses": "hf_miwv.mapping.losses",
+    "RenderPrompts": "hf_miwv.mapping.transforms",
+    "answer": "hf_miwv.judging.answering",
+    "compare": "hf_miwv.comparing.comparison",
+    "judge_answers": "hf_miwv.judging.journey",
+    "score": "hf_miwv.scoring",
+    "select": "hf_miwv.selection",
+    "train": "hf_miwv.training.journey",
+}
 
-__all__ = ["InputError", "score", "select"]
+__all__ = [
+    "AttachDemonstration",
+    "ComputeMIWV",
+    "EmbedPrompts",
+    "InputError",
+    "MIWVDriftCallback",
+    "MIWVSelectionCallback",
+    "MeasureLosses",
+    "RenderPrompts",
+    "answer",
+    "compare",
+    "judge_answers",
+    "score",
+    "select",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

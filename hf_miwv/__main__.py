@@ -1,4 +1,4 @@
-"""The door: `hf-miwv score | select | demo`; heavy imports wait inside the commands."""
+"""The door: `hf-miwv COMMAND`; heavy imports wait inside the commands."""
 
 from __future__ import annotations
 
@@ -11,9 +11,13 @@ from typing import Any
 
 import click
 
+from hf_miwv.comparing.compare_command import compare_command
 from hf_miwv.config import read_settings
 from hf_miwv.errors import InputError, did_you_mean
+from hf_miwv.judging.answer_command import answer_command
+from hf_miwv.judging.judge_command import judge_command
 from hf_miwv.precision_command import precision_command
+from hf_miwv.training.train_command import train_command
 
 HIGH = (
     "A high score means that the model is weak on the row even with an example: high = weak = keep."
@@ -80,6 +84,10 @@ data_options = options(
     click.option("--columns", help="For other column names: prompt=question,completion=answer."),
 )
 scoring_options = options(
+    click.option("--streaming", is_flag=True, help="Read DATA row by row, straight into the work "
+                 "folder beside OUTPUT, with no other copy of it on the disk."),
+    click.option("--limit", type=int, metavar="ROWS", help="With --streaming: score the first "
+                 "ROWS rows, and no more. A stream without end needs it."),
     click.option("--embedder", help="Hub id or folder; finds the neighbours. "
                  "[default: BAAI/bge-large-en-v1.5, as in the paper]"),
     click.option("--template", help="alpaca, chat, plain or a Jinja file. [default: by the rows: "
@@ -91,17 +99,25 @@ scoring_options = options(
     click.option("--max-length", type=int, help="Tokens of a sequence. [default: 2048, or the "
                  "model's own limit if smaller]"),
     click.option("--batch-tokens", type=int, help="Tokens of a forward pass, with padding. "
-                 "[default: 4096 on the CPU, else 16384]"),
+                 "[default: 1024 on the CPU, else 16384]"),
     click.option("--dtype", type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
                  default="auto", show_default=True, help="Of the weights; auto: the checkpoint's."),
     click.option("--load-in-4bit", is_flag=True, help="Weights in 4 bits (bitsandbytes, NF4)."),
     click.option("--load-in-8bit", is_flag=True, help="Weights in 8 bits (bitsandbytes)."),
     click.option("--search", type=click.Choice(["auto", "exact", "index"]), default="auto",
                  show_default=True, help="For neighbours; auto: exact up to 400,000 rows."),
+    click.option("--avoid-duplicate-neighbors", is_flag=True, help="Neighbour: the nearest row "
+                 "with another prompt. By default, as in the paper, it may have the same."),
+    click.option("--also", multiple=True, type=click.Choice(["ifd", "superfiltering"]),
+                 help="Measure what this method of select needs, too: one more pass over each "
+                 "response. May be given twice. superfiltering is meant for a small proxy MODEL."),
+    click.option("--keep-embeddings", is_flag=True, help="Write the prompts' embeddings, too: "
+                 "what --diversity of select needs."),
     click.option("--attention", type=click.Choice(["auto", "sdpa", "flash_attention_2",
                  "flash_attention_3", "eager"]), default="auto", show_default=True,
                  help="Attention kernels. Flash attention cannot share passes between rows."),
-    click.option("--device", help="cpu, cuda, cuda:1, mps. [default: the accelerator at hand]"),
+    click.option("--device", help="cpu, cuda, cuda:1, mps, or split: MODEL over all "
+                 "accelerators. [default: the accelerator at hand]"),
     click.option("--revision", help="Revision of DATA or MODEL, whichever is on the Hub."),
     click.option("--data-revision", help="Where both are on the Hub: of DATA."),
     click.option("--model-revision", help="Where both are on the Hub: of MODEL."),
@@ -110,6 +126,19 @@ scoring_options = options(
                  "EMBEDDER from the Hub. Off by default."),
     click.option("--overwrite-columns", is_flag=True, help="Replace columns of DATA that are "
                  "named like ours."),
+)  # fmt: skip
+selection_options = options(
+    click.option("--fraction", metavar="P", help="Share of all rows to keep: 0.01 keeps 1 %."),
+    click.option("--count", type=int, help="Number of rows to keep."),
+    click.option("--threshold", type=float, help="Keep rows with at least this score (MIWV: nats "
+                 "per response token)."),
+    click.option("--method", default="miwv", show_default=True, help="Score to choose by: miwv, "
+                 "prompt_loss, perplexity, ifd, superfiltering, length, random. The highest are "
+                 "kept; with _low behind the name (miwv_low) the lowest. superfiltering is for "
+                 "rows scored with a small proxy model."),
+    click.option("--seed", type=int, default=0, show_default=True, help="Of --method random."),
+    click.option("--diversity", type=float, metavar="COSINE", help="Pass over a row whose prompt "
+                 "has a cosine above this with one chosen before it."),
 )  # fmt: skip
 output_options = options(
     click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder to "
@@ -140,12 +169,10 @@ def score_command(**given: Any) -> None:
     Keep the rows of DATA with the highest scores and write the folder OUTPUT.
 
     DATA is what `hf-miwv score` wrote; or, with --model, a data set that is scored first. {HIGH}
-    Give one of --fraction, --count and --threshold.
+    Give one of --fraction, --count and --threshold. Other scores than MIWV: --method.
     """)  # fmt: skip
 @data_options
-@click.option("--fraction", metavar="P", help="Share of all rows to keep: 0.01 keeps 1 %.")
-@click.option("--count", type=int, help="Number of rows to keep.")
-@click.option("--threshold", type=float, help="Keep rows with at least this score (nats/token).")
+@selection_options
 @click.option("--model", help="Score DATA with this model first.")
 @scoring_options
 @output_options
@@ -158,7 +185,8 @@ def select_command(context: click.Context, **given: Any) -> None:
     select_data(**given)
 
 
-main.add_command(precision_command)
+for command in (precision_command, compare_command, train_command, answer_command, judge_command):
+    main.add_command(command)
 
 
 @main.command("demo", help="""
@@ -174,7 +202,8 @@ def demo_command(output: Path, fraction: str) -> None:
 
 
 def _refuse_scoring_options(context: click.Context) -> None:
-    own = {"data", "split", "fraction", "count", "threshold", "model", "output", "overwrite"}
+    own = {"data", "split", "fraction", "count", "threshold", "method", "seed", "diversity",
+           "model", "output", "overwrite"}  # fmt: skip
     sources = {name: context.get_parameter_source(name) for name in context.params}
     given = [
         f"--{name.removeprefix('data_').replace('_', '-')}"

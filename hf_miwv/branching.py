@@ -40,7 +40,7 @@ def branching_obstacle(model: Any) -> str | None:
     except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError) as error:
         words = str(error).strip().splitlines()[:1] or [type(error).__name__]
         return f"the model takes no trees ({words[0][:100]})"
-    exact = quantization_of(model) is None
+    exact = quantization_of(model) is None and not torch.is_autocast_enabled(model.device.type)
     tolerance = TOLERANCE.get(model.dtype, HALF_TOLERANCE) if exact else HALF_TOLERANCE
     if not np.allclose(together, alone, rtol=0, atol=tolerance, equal_nan=True):
         return "the model keeps state beside its attention"

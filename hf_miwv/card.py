@@ -11,42 +11,29 @@ import hashlib
 import json
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hf_miwv.card_words import (
+    COLUMN_WORDS,
+    FLAG_WORDS,
+    NOT_RECORDED,
+    REQUESTED_COLUMN_WORDS,
+    STATUS_WORDS,
+    correlation_words,
+    length_words,
+)
+from hf_miwv.markdown import escape, one_line, table
+from hf_miwv.methods import LOW, method_label, method_words
+from hf_miwv.schema import ALSO_COLUMNS, EMBEDDING_COLUMN
 from hf_miwv.statistics import PERCENTS, write_number, write_share
 
 TEMPLATES = Path(__file__).parent / "templates"
-NOT_RECORDED = "not recorded"
-STATUS_WORDS = {
-    "ok": "scored",
-    "empty_response": "not scored: the response is empty",
-    "not_finite": "not scored: a loss is not finite",
-    "demonstration_dropped": "not scored: no room for a worked example",
-}
-FLAG_WORDS = {
-    "demonstration_trimmed": "flagged: the worked example was cut on its left to fit",
-    "response_truncated": "flagged: the response was cut on its right to fit",
-    "duplicate_prompt": "flagged: another row has the same prompt",
-}
-COLUMN_WORDS = {
-    "row": "index of the row in the input of the scoring",
-    "miwv": "loss_one_shot − loss_zero_shot, nats per response token; null where not scored",
-    "loss_zero_shot": "mean loss on the response, given the prompt alone",
-    "loss_one_shot": "the same with the nearest neighbour as a worked example before it",
-    "neighbor": "the row number of that neighbour",
-    "neighbor_similarity": "cosine of the two prompts' embeddings",
-    "response_tokens": "length of the scored response in tokens",
-    "miwv_status": "ok, empty_response, not_finite or demonstration_dropped",
-    "miwv_flags": "any of demonstration_trimmed, response_truncated, duplicate_prompt",
-}
 SIZES = ("1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B", "100B", "1T")
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+([@:].+)?")
 FILE_ENDINGS = (".json", ".jsonl", ".csv", ".parquet", ".arrow", ".gz", ".zst", ".gguf", ".jinja",
                 ".yaml", ".yml", ".txt")  # fmt: skip
-# A single underscore between letters is never markup in Markdown, so it stays readable.
-MARKUP = re.compile(r"[\\`*\[\]<>|~&]|(?<![^\W_])_|_(?![^\W_])")
 
 
 def write_card(run: dict[str, Any], pictures: list[str], folder: Path) -> None:
@@ -73,7 +60,8 @@ def render_card(run: dict[str, Any], pictures: list[str]) -> str:
     environment.filters.update(number=write_number, escape=escape)
     environment.globals.update(
         correlation_words=correlation_words, length_words=length_words, share=write_share,
-        length_table=length_table, quantile_table=quantile_table, command_block=command_block,
+        length_table=length_table, quantile_table=quantile_table, score_table=score_table,
+        command_block=command_block, method_words=method_words,
     )  # fmt: skip
     template = "scored_card.md.jinja" if run["command"] == "score" else "chosen_card.md.jinja"
     return environment.get_template(template).render(_values(run, pictures))
@@ -96,7 +84,8 @@ def _values(run: dict[str, Any], pictures: list[str]) -> dict[str, Any]:
         else "whose name is not recorded",
         "counts": table(("", "rows"), count_rows(run)),
         "fifths": table(("cosine from", "to", "median MIWV"), fifth_rows(run["statistics"])),
-        "columns": table(("column", "what it holds"), COLUMN_WORDS.items()),
+        "columns": table(("column", "what it holds"), column_rows(run)),
+        "chosen_by": method_label(chosen_by(run)),
         "how_made": table(("", ""), made_rows(made)) if made else NOT_RECORDED,
     }
 
@@ -106,9 +95,10 @@ def front_matter(run: dict[str, Any]) -> str:
     import yaml
 
     kind = "scored" if run["command"] == "score" else "chosen"
+    method = chosen_by(run)
     content = {
-        "pretty_name": f"{data_name(run)}, {kind} by MIWV",
-        "tags": ["instruction-tuning", "data-selection", "miwv"],
+        "pretty_name": f"{data_name(run)}, {kind} by {method_label(method)}",
+        "tags": ["instruction-tuning", "data-selection", method.removesuffix(LOW)],
         "size_categories": [size_category(run["statistics"]["rows"])],
         "configs": [
             {
@@ -121,6 +111,11 @@ def front_matter(run: dict[str, Any]) -> str:
     if run["data"] and run["data"].get("license"):
         content["license"] = run["data"]["license"]
     return f"---\n{yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=10**6)}---"
+
+
+def chosen_by(run: dict[str, Any]) -> str:
+    """The method that the rows are ranked by: MIWV, or what a selection asked for."""
+    return "miwv" if run["command"] == "score" else run["selection"]["method"]
 
 
 def run_digest(run: dict[str, Any]) -> str:
@@ -169,29 +164,11 @@ def shown_name(source: str | None) -> str:
     """
     if not source:
         return NOT_RECORDED
+    if source.startswith(("http://", "https://")):
+        return source
     if HUB_ID.fullmatch(source) and not source.lower().endswith(FILE_ENDINGS):
         return source
     return re.split(r"[/\\]", source.rstrip("/\\"))[-1] or source
-
-
-def one_line(text: str) -> str:
-    """The text with every run of white space, line breaks among it, as one space."""
-    return " ".join(text.split())
-
-
-def escape(text: Any) -> str:
-    """Any value as one line of Markdown text that means nothing but itself, also in a table.
-
-    >>> escape("a|b `c` [d]")
-    'a\\\\|b \\\\`c\\\\` \\\\[d\\\\]'
-    """
-    return MARKUP.sub(r"\\\g<0>", one_line(str(text)))
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A Markdown table; every cell is escaped, so cells hold text and not markup."""
-    lines = [header, ["---"] * len(header), *([escape(cell) for cell in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def count_rows(run: dict[str, Any]) -> list[tuple[str, str]]:
@@ -202,6 +179,8 @@ def count_rows(run: dict[str, Any]) -> list[tuple[str, str]]:
         if statistics["status"][name] or name == "ok":
             rows.append((words, write_share(statistics["status"][name], statistics["rows"])))
     for name, words in FLAG_WORDS.items():
+        if name == "duplicate_neighbor" and not statistics["flags"][name]:
+            continue  # only a run that avoids such neighbours can have it
         rows.append((words, write_share(statistics["flags"][name], statistics["rows"])))
     if run.get("demonstrations_with_empty_response"):
         words = "scored behind a worked example whose response is empty"
@@ -215,15 +194,37 @@ def quantile_table(statistics: dict[str, Any]) -> str:
         ("MIWV", "miwv", 3),
         ("zero-shot loss", "loss_zero_shot", 3),
         ("one-shot loss", "loss_one_shot", 3),
+        ("loss without prompt (IFD)", "loss_response_alone", 3),
+        ("loss without prompt (Superfiltering)", "loss_response_bare", 3),
         ("response tokens", "response_tokens", 1),
     )
+    found = [measure for measure in measures if measure[1] in statistics]
+    return measure_table([(words, statistics[name], digits) for words, name, digits in found])
+
+
+def score_table(selection: dict[str, Any]) -> str:
+    """The quantiles of the score that the rows were chosen by, of the chosen and of all."""
+    scores = selection["scores"]
+    return measure_table([("chosen", scores["chosen"], 3), ("all with a score", scores["all"], 3)])
+
+
+def measure_table(measures: Sequence[tuple[str, dict[str, Any], int]]) -> str:
+    """Mean, standard deviation and quantiles of each measure, with so many decimals."""
     header = ["", "mean", "st. dev.", *(f"{percent} %" for percent in PERCENTS)]
     rows = []
-    for words, name, digits in measures:
-        part = statistics[name]
+    for words, part, digits in measures:
         values = [part["mean"], part["standard_deviation"], *part["quantiles"].values()]
         rows.append([words, *(write_number(value, digits) for value in values)])
     return table(header, rows)
+
+
+def column_rows(run: dict[str, Any]) -> list[tuple[str, str]]:
+    """The columns that the folder holds beside the data set's own, and what they hold."""
+    held = {name for name in ALSO_COLUMNS.values() if name in run["statistics"]}
+    if run["command"] == "score" and run["settings"].get("keep_embeddings"):
+        held.add(EMBEDDING_COLUMN)
+    asked = [(name, words) for name, words in REQUESTED_COLUMN_WORDS.items() if name in held]
+    return [*COLUMN_WORDS.items(), *asked]
 
 
 def fifth_rows(statistics: dict[str, Any]) -> list[list[str]]:
@@ -231,35 +232,6 @@ def fifth_rows(statistics: dict[str, Any]) -> list[list[str]]:
     fifths = statistics["similarity_fifths"]
     columns = (fifths["similarity_from"], fifths["similarity_to"], fifths["median_miwv"])
     return [[write_number(value) for value in row] for row in zip(*columns, strict=True)]
-
-
-def correlation_words(correlation: float | None, what: str) -> str:
-    """A rank correlation with MIWV in words; `what` is the other measure's higher end.
-
-    >>> correlation_words(-0.31, "longer responses")
-    '−0.310: longer responses tend to score lower'
-    """
-    if correlation is None:
-        return "not defined for these rows"
-    number = write_number(correlation).replace("-", "−")
-    if abs(correlation) < 0.1:
-        return f"{number}: {what} score neither clearly higher nor clearly lower"
-    return f"{number}: {what} tend to score {'higher' if correlation > 0 else 'lower'}"
-
-
-def length_words(lengths: dict[str, Any] | None, subject: str) -> str:
-    """What `compare_lengths` found, as a sentence about `subject` ("The chosen part")."""
-    if lengths is None or lengths["ratio_of_medians"] is None:
-        return f"How the response lengths compare is {NOT_RECORDED}."
-    ratio = lengths["ratio_of_medians"]
-    kind = "shorter than" if ratio < 0.9 else "longer than" if ratio > 1.1 else "about as long as"
-    return (
-        f"{subject} has responses {kind} the whole: a median of "
-        f"{write_number(lengths['chosen']['median'], 1)} tokens against "
-        f"{write_number(lengths['scored']['median'], 1)} ({ratio:.2f} times). "
-        f"{100 * lengths['share_shorter_than_chosen_median']:.1f} % of all scored rows are "
-        "shorter than that first median."
-    )
 
 
 def length_table(lengths: dict[str, Any] | None) -> str:
@@ -294,6 +266,9 @@ def made_rows(made: dict[str, Any]) -> list[tuple[str, Any]]:
         "embedder fingerprint": embedder["fingerprint"],
         "embedded text": f"{embedder['text']} prompt, up to {embedder['max_tokens']} tokens "
         f"(prompts cut: {write_number(embedder['prompts_cut'])})",
+        "worked example": "nearest row with another prompt"
+        if made["settings"].get("avoid_duplicate_neighbors")
+        else "nearest other row",
         "template": shown_name(made["template"]["name"]),
         "template SHA-256": made["template"]["sha256"],
         "max length": f"{write_number(made['settings']['max_length'])} tokens",

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow
 from datasets import Dataset, Features, List, Value, concatenate_datasets
 
 from hf_miwv.errors import InputError
-from hf_miwv.schema import SCORE_COLUMNS
+from hf_miwv.schema import ALSO_COLUMNS, EMBEDDING_COLUMN, REQUESTED_COLUMNS, SCORE_COLUMNS
 
 FEATURES = Features(
     {
@@ -28,7 +29,8 @@ FEATURES = Features(
 
 def check_columns(dataset: Dataset, overwrite: bool) -> Dataset:
     """The data set without columns of our names; InputError where they may not be overwritten."""
-    taken = [name for name in SCORE_COLUMNS if name in dataset.column_names]
+    ours = (*SCORE_COLUMNS, *REQUESTED_COLUMNS)
+    taken = [name for name in ours if name in dataset.column_names]
     if taken and not overwrite:
         raise InputError(
             f"the data set already has the column{'s' * (len(taken) > 1)} {', '.join(taken)}; "
@@ -38,9 +40,38 @@ def check_columns(dataset: Dataset, overwrite: bool) -> Dataset:
 
 
 def add_score_columns(dataset: Dataset, scores: Mapping[str, Any]) -> Dataset:
-    """The data set with the columns of FEATURES behind its own; nan becomes null."""
-    columns = {name: _nullable(scores[name]) for name in FEATURES}
-    return concatenate_datasets([dataset, Dataset.from_dict(columns, features=FEATURES)], axis=1)
+    """The data set with the columns of FEATURES behind its own; nan becomes null.
+
+    The losses of ALSO_COLUMNS, (N,) float64, and the vectors of EMBEDDING_COLUMN, (N, D) float32,
+    follow where `scores` has them.
+    """
+    losses = {name: Value("float64") for name in ALSO_COLUMNS.values() if name in scores}
+    features = Features({**FEATURES, **losses})
+    columns = {name: _nullable(scores[name]) for name in features}
+    parts = [dataset, Dataset.from_dict(columns, features=features)]
+    if EMBEDDING_COLUMN in scores:
+        parts.append(_vector_column(scores[EMBEDDING_COLUMN]))
+    return concatenate_datasets(parts, axis=1)
+
+
+def read_embeddings(dataset: Dataset) -> np.ndarray:
+    """EMBEDDING_COLUMN of these N rows as (N, D) float32; InputError where there is none."""
+    if EMBEDDING_COLUMN not in dataset.column_names:
+        raise InputError(
+            f"the scored rows have no column {EMBEDDING_COLUMN}, by which --diversity tells how "
+            "close two prompts are; score them with --keep-embeddings"
+        )
+    table = dataset.select_columns([EMBEDDING_COLUMN]).with_format("arrow")[:]
+    vectors = table[EMBEDDING_COLUMN].combine_chunks()
+    return vectors.flatten().to_numpy().astype(np.float32, copy=False).reshape(len(dataset), -1)
+
+
+def _vector_column(vectors: np.ndarray) -> Dataset:
+    width = vectors.shape[1]
+    column = pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(vectors.reshape(-1)), width)
+    features = Features({EMBEDDING_COLUMN: List(Value("float32"), length=width)})
+    table = pyarrow.table({EMBEDDING_COLUMN: column}).cast(features.arrow_schema)
+    return Dataset(table)
 
 
 def _nullable(values: Sequence[Any]) -> Sequence[Any]:

@@ -8,15 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from datasets import Dataset
+from datasets import Dataset, IterableDataset
 
+from hf_miwv.diversity import check_diversity
 from hf_miwv.errors import InputError
 from hf_miwv.folder import check_output, read_record
+from hf_miwv.methods import check_method, needed_columns
 from hf_miwv.processes import Processes
-from hf_miwv.reading import is_local, read_dataset
+from hf_miwv.reading import is_local, read_dataset, state_of
 from hf_miwv.schema import Shape, parse_columns, read_example
 from hf_miwv.scoring import DEFAULT_EMBEDDER, score
 from hf_miwv.selection import check_choice, select
+from hf_miwv.streaming import open_stream
 from hf_miwv.summary import show_selection, show_summary
 from hf_miwv.workspace import workspace_of
 
@@ -39,13 +42,22 @@ def score_data(
     load_in_4bit: bool = False,
     load_in_8bit: bool = False,
     overwrite: bool = False,
+    streaming: bool = False,
+    limit: int | None = None,
     **settings: Any,
 ) -> None:
     """`hf-miwv score`: read, score, write, show."""
     check_output(output, overwrite, _local(data))
     data_revision, model_revision = _revisions(data, model, revision, data_revision, model_revision)
+    if limit is not None and not streaming:
+        raise InputError(f"--limit {limit}: is for --streaming; else give --split train[:{limit}]")
     logger.info("reading %s", data)
-    dataset = read_dataset(data, split=split, config=data_config, revision=data_revision)
+    wanted = {"split": split, "config": data_config, "revision": data_revision}
+    dataset: Dataset | IterableDataset
+    if streaming:
+        dataset, split = open_stream(data, **wanted, limit=limit)
+    else:
+        dataset = read_dataset(data, **wanted)
     scored = score(
         dataset,
         model,
@@ -60,6 +72,7 @@ def score_data(
             "split": split,
             "config": data_config,
             "revision": data_revision,
+            "state": state_of(Path(data).expanduser()) if streaming and is_local(data) else None,
             "command_line": ["hf-miwv", *sys.argv[1:]],
         },
         **settings,
@@ -77,14 +90,21 @@ def select_data(
     count: int | None,
     threshold: float | None,
     overwrite: bool,
+    method: str = "miwv",
+    seed: int = 0,
+    diversity: float | None = None,
     **settings: Any,
 ) -> None:
     """`hf-miwv select`: with a model, score into the workspace first; then choose, write, show."""
     check_choice(fraction, count, threshold)
+    check_method(method, seed)
+    check_diversity(diversity)
     check_output(output, overwrite, _local(data))
     scored: Path | Dataset = Path(data)
     if model is not None:
         scored = workspace_of(output) / "scored"
+        settings["also"] = (*settings["also"], *needed_columns(method))
+        settings["keep_embeddings"] |= diversity is not None
         score_data(data, model, scored, overwrite=True, **settings)  # only ever ours
         if not Processes.launched().first:
             return
@@ -92,9 +112,12 @@ def select_data(
         scored = read_dataset(data, split=settings["split"])
     select(
         scored,
+        method=method,
         fraction=fraction,
         count=count,
         threshold=threshold,
+        diversity=diversity,
+        seed=seed,
         output=output,
         overwrite=overwrite,
         origin={"command_line": ["hf-miwv", *sys.argv[1:]]},

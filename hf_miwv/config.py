@@ -22,20 +22,21 @@ def read_settings(path: Path, command: click.Command) -> dict[str, Any]:
     """
     known = {name: parameter for parameter in command.params for name in _keys(parameter)}
     faults, settings = [], {}
-    for key, value in _load(path).items():
+    for key, value in load_mapping(path).items():
         parameter = known.get(str(key).replace("-", "_"))
         if parameter is None:
             faults.append(f"unknown key {key!r}: {did_you_mean(str(key), known)}")
         elif fault := _fault(key, value, parameter):
             faults.append(fault)
         else:
-            settings[str(parameter.name)] = value if _is_flag(parameter) else str(value)
+            settings[str(parameter.name)] = _given(value, parameter)
     if faults:
         raise InputError(f"{path}: " + "\n  ".join(["", *faults] if len(faults) > 1 else faults))
     return settings
 
 
-def _load(path: Path) -> dict[Any, Any]:
+def load_mapping(path: Path) -> dict[Any, Any]:
+    """The mapping that a YAML file holds. Raises InputError where it holds none."""
     try:
         content = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -58,11 +59,25 @@ def _is_flag(parameter: click.Parameter) -> bool:
     return bool(getattr(parameter, "is_flag", False))
 
 
+def _is_list(parameter: click.Parameter) -> bool:
+    return bool(getattr(parameter, "multiple", False))
+
+
+def _given(value: Any, parameter: click.Parameter) -> Any:
+    if _is_flag(parameter):
+        return value
+    if _is_list(parameter):
+        return [str(one) for one in (value if isinstance(value, list) else [value])]
+    return str(value)
+
+
 def _fault(key: Any, value: Any, parameter: click.Parameter) -> str | None:
     if _is_flag(parameter):
         return None if isinstance(value, bool) else f"{key}: {value!r} is not true or false"
     if isinstance(value, bool):
         return f"{key}: YAML reads this word as {value}; put it in quotes"
     if isinstance(value, (str, int, float)):
+        return None
+    if _is_list(parameter) and isinstance(value, list) and all(isinstance(v, str) for v in value):
         return None
     return f"{key}: give one value, not {value!r}"

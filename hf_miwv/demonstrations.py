@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -11,7 +11,9 @@ from tqdm.auto import tqdm
 from hf_miwv.prompts import Prompts
 from hf_miwv.schema import Flag, Status
 from hf_miwv.tokenization import TokenizedRows
-from hf_miwv.tokens import TokenTable
+from hf_miwv.tokens import TokenTable, encode, stand_in_token, start_tokens
+
+RESPONSE_HEADING = "### Response:"  # before y in Cherry_LLM's direct answer score
 
 
 class Pass(NamedTuple):
@@ -81,6 +83,41 @@ def build_passes(
         }
         passes.flags.append([flag for flag, present in found.items() if present])
     return passes
+
+
+def flag_duplicate_neighbors(passes: Passes, neighbors: np.ndarray, groups: list[int]) -> None:
+    """Flag the rows whose neighbour has their own prompt, though another one was asked for."""
+    for row, neighbor in enumerate(neighbors.tolist()):
+        if groups[row] == groups[neighbor]:
+            passes.flags[row].append("duplicate_neighbor")
+
+
+def response_context(method: str, tokenizer: Any) -> list[int]:
+    """The ids that stand before y where x is left out, by the method that asks for it.
+
+    "ifd": what the tokenizer puts before a text, and `### Response:`, whatever the template of
+    the rows (Cherry_LLM, arXiv 2308.12032). "superfiltering": what the tokenizer puts before a
+    text alone, or, where that is nothing, the token that stands in for an empty prompt, so that
+    the first token of y has a context (ours: arXiv 2402.00530's code leaves that token out).
+    """
+    start = start_tokens(tokenizer)
+    if method == "ifd":
+        return start + encode(tokenizer, [RESPONSE_HEADING])[0]
+    return start or [stand_in_token(tokenizer)]
+
+
+def response_passes(passes: Passes, context: list[int], max_length: int) -> Passes:
+    """The same N responses, each behind `context` alone: passes 0 to N - 1, the others empty.
+
+    A row with an empty response, and one that would exceed `max_length` tokens, has no pass.
+    """
+    room = max_length - len(context)
+    lengths = passes.responses.lengths.tolist()
+    return Passes(
+        TokenTable(context if length <= room else [] for length in lengths),
+        TokenTable([] for _ in lengths),
+        passes.responses,
+    )
 
 
 def _status(empty: bool, context: list[int] | None) -> Status:

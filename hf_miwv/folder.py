@@ -91,7 +91,7 @@ def write_folder(
         text = json.dumps(run, indent=2, ensure_ascii=False, sort_keys=False)
         (draft / RECORD).write_text(text + "\n", "utf-8")
         decorate(draft)
-        _flush_all(draft)
+        flush_all(draft)
         if output.exists():
             os.rename(output, replaced)
         os.rename(draft, output)
@@ -120,7 +120,7 @@ def _write_shards(dataset: Dataset, folder: Path) -> None:
         part.to_parquet(str(folder / f"train-{index:05d}-of-{shards:05d}.parquet"))
 
 
-def _flush_all(folder: Path) -> None:
+def flush_all(folder: Path) -> None:
     for path in [*folder.rglob("*"), folder]:
         descriptor = os.open(path, os.O_RDONLY)
         os.fsync(descriptor)

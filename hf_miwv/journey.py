@@ -12,7 +12,12 @@ from tqdm.auto import tqdm
 
 from hf_miwv.branching import branching_obstacle
 from hf_miwv.columns import add_score_columns
-from hf_miwv.demonstrations import Passes, build_passes
+from hf_miwv.demonstrations import (
+    Passes,
+    build_passes,
+    flag_duplicate_neighbors,
+    response_passes,
+)
 from hf_miwv.embed import Embedder
 from hf_miwv.embedding import embed_rows
 from hf_miwv.errors import InputError
@@ -22,7 +27,7 @@ from hf_miwv.neighbors import nearest_neighbors
 from hf_miwv.pass_losses import score_forest
 from hf_miwv.processes import Processes
 from hf_miwv.prompts import Prompts
-from hf_miwv.schema import Example, Shape
+from hf_miwv.schema import ALSO_COLUMNS, EMBEDDING_COLUMN, Example, Shape
 from hf_miwv.tokenization import TokenizedRows
 from hf_miwv.workspace import Workspace
 
@@ -41,6 +46,9 @@ class Journey:
     search: str  # for the neighbours: "exact" or "index"
     max_length: int
     batch_tokens: int
+    avoid_duplicates: bool = False  # the neighbour is to have another prompt than the row
+    also: dict[str, list[int]] = field(default_factory=dict)  # method -> ids before y without x
+    keep_embeddings: bool = False
     processes: Processes = field(default_factory=Processes)
     progress: bool = True
     stages: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -56,8 +64,10 @@ class Journey:
         Raises:
             InputError: no row can be scored.
         """
-        neighbors, cosines = self._neighbors(workspace)
+        vectors, neighbors, cosines = self._neighbors(workspace)
         passes = build_passes(self.table, neighbors, self.prompts, self.max_length, self.progress)
+        if self.avoid_duplicates:
+            flag_duplicate_neighbors(passes, neighbors, self.table.groups)
         losses, totals = self._losses(passes, neighbors, workspace)
         self._count("score", totals)
         zero_shot, one_shot = np.where(np.isfinite(losses), losses, np.nan).reshape(2, -1)
@@ -75,6 +85,8 @@ class Journey:
             "response_tokens": passes.responses.lengths,
             "miwv_status": status,
             "miwv_flags": passes.flags,
+            **{ALSO_COLUMNS[name]: self._also(name, passes, workspace) for name in self.also},
+            **({} if vectors is None else {EMBEDDING_COLUMN: vectors}),
         }
         self.empty_demonstrations = sum(
             state == "ok" and self.table.empty[neighbor]
@@ -82,8 +94,9 @@ class Journey:
         )
         return add_score_columns(self.dataset, columns)
 
-    def _neighbors(self, workspace: Workspace) -> tuple[np.ndarray, np.ndarray]:
-        """(N,) nearest neighbours and (N,) cosines, from the workspace where they are there."""
+    def _neighbors(self, workspace: Workspace) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
+        """(N, D) vectors where they are to be kept, (N,) nearest neighbours and (N,) cosines, the
+        latter from the workspace where they are there."""
         vectors, totals = embed_rows(
             self.table.rows, self.embedder, self._text, workspace, self.processes, self.progress
         )
@@ -98,7 +111,7 @@ class Journey:
             workspace.write_array("cosines.npy", cosines)
             workspace.write_json("search.json", saved[2])
         self._count("neighbors", saved[2])
-        return saved[:2]
+        return (vectors if self.keep_embeddings else None), *saved[:2]
 
     def _search(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
         """Neighbours, cosines and what is to be said of the search.
@@ -108,15 +121,20 @@ class Journey:
         """
         rows = len(vectors)
         own = range(rows)
+        groups = np.array(self.table.groups) if self.avoid_duplicates else None
         if self.search == "exact":
             share = -(-rows // self.processes.world)
             own = range(rows)[self.processes.rank * share : (self.processes.rank + 1) * share]
         with tqdm(total=len(own), desc="neighbours", unit="row", disable=not self.progress) as bar:
             if self.search == "index":
-                neighbors, cosines, report = indexed_neighbors(vectors, progress=bar.update)
+                neighbors, cosines, report = indexed_neighbors(
+                    vectors, progress=bar.update, groups=groups
+                )
                 return neighbors, cosines, {"search": "index", **report}
             device = self.embedder.model.device
-            found = nearest_neighbors(vectors, device=device, progress=bar.update, queries=own)
+            found = nearest_neighbors(
+                vectors, device=device, progress=bar.update, queries=own, groups=groups
+            )
         parts = self.processes.gather(found)
         neighbors, cosines = (np.concatenate(column) for column in zip(*parts, strict=True))
         return neighbors, cosines, {"search": "exact"}
@@ -137,6 +155,25 @@ class Journey:
         row_tokens = int(passes.lengths[: len(self.table)].sum())
         reuse = dict(sorted(forest.reuse.items()))
         return losses, {"row_tokens": row_tokens, **totals, "reuse": reuse}
+
+    def _also(self, method: str, passes: Passes, workspace: Workspace) -> np.ndarray:
+        """(N,) losses of y without x, as `method` wants them; nan where unknown.
+
+        A stage of its own, with a journal of its own inside the workspace.
+        """
+        losses = workspace.read_array(f"{method}.npy")
+        totals = workspace.read_json(f"{method}.json")
+        ready = all(self.processes.gather(losses is not None and totals is not None))
+        if losses is None or totals is None or not ready:  # all score, or none: as the search
+            alone = response_passes(passes, self.also[method], self.max_length)
+            with Workspace(workspace.folder / method) as own:
+                losses, totals = self._losses(alone, np.arange(len(self.table)), own)
+                workspace.write_array(f"{method}.npy", losses)
+                workspace.write_json(f"{method}.json", totals)
+        counts = ("tokens", "forwarded_tokens", "seconds")
+        self._count(method, {name: totals[name] for name in counts})
+        losses = losses[: len(self.table)]
+        return np.where(np.isfinite(losses), losses, np.nan)
 
     def _text(self, example: Example) -> str:
         if self.embed_text == "bare":

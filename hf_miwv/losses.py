@@ -11,7 +11,7 @@ import torch
 
 from hf_miwv.tree_attention import NAME, Layout, Segment, attending
 
-LOGIT_CHUNK = 1 << 25  # float32 logits that the log-softmax holds at a time: 128 MiB
+LOGIT_CHUNK = 1 << 23  # float32 logits that the log-softmax holds at a time: 32 MiB
 
 
 class Branch(NamedTuple):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +13,7 @@ from sentence_transformers import SentenceTransformer
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from hf_miwv.conversion import safetensors_folder
+from hf_miwv.devices import check_split, device_map, pick_device
 from hf_miwv.errors import InputError, did_you_mean
 from hf_miwv.hub_errors import hub_error
 
@@ -27,24 +27,6 @@ class LoadedModel(NamedTuple):
     model: Any
     tokenizer: Any
     revision: str | None
-
-
-def pick_device(device: str | None) -> torch.device:
-    """`device`, or the accelerator at hand, or the CPU. Raises InputError for one not here."""
-    if device is None:
-        found = torch.accelerator.current_accelerator(check_available=True)
-        if found is None:
-            return torch.device("cpu")
-        return torch.device(found.type, int(os.environ.get("LOCAL_RANK", "0")))
-    try:
-        chosen = torch.device(device)
-        torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(
-            f"device {device!r} cannot be used here ({str(error).splitlines()[0]}); "
-            "give cpu, cuda, cuda:1 or mps, or leave --device out"
-        ) from error
-    return chosen
 
 
 def load_model(
@@ -62,7 +44,8 @@ def load_model(
     Only safetensors and GGUF weights are read. dtype "auto" is the checkpoint's own (float32 for
     GGUF, which is dequantized). With a quantization, "4bit" or "8bit" as in `quantized_loading`,
     dtype is that of the other weights, and a GGUF file is converted to safetensors once.
-    attention is the name of transformers' kernels, "auto" for its own choice.
+    attention is the name of transformers' kernels, "auto" for its own choice. device "split"
+    spreads the model over all accelerators here (see `hf_miwv.devices`).
 
     Raises:
         InputError: no such model, gated, offline, not a causal LM, quantized in another way
@@ -70,7 +53,7 @@ def load_model(
     """
     if dtype not in DTYPES:
         raise InputError(f"dtype {dtype!r} is not one of ours: {did_you_mean(dtype, DTYPES)}")
-    place = pick_device(device)
+    placement = device_map(device)
     loading = (
         {} if quantization is None else {"quantization_config": quantized_loading(quantization)}
     )
@@ -87,7 +70,7 @@ def load_model(
             folder,
             dtype=dtype if dtype == "auto" else getattr(torch, dtype),
             attn_implementation=None if attention == "auto" else attention,
-            device_map={"": place},
+            device_map=placement,
             use_safetensors=None if gguf else True,
             output_loading_info=True,
             **shared,
@@ -98,6 +81,8 @@ def load_model(
     except (OSError, ValueError, RuntimeError) as error:
         raise _model_error(source, error) from error
     model, report = loaded
+    if placement == "auto":
+        check_split(model, source)
     if report.get("missing_keys"):
         raise InputError(
             f"{source!r} is no causal language model: its checkpoint has no weights for "

@@ -11,7 +11,13 @@ import numpy as np
 import xxhash
 
 from hf_miwv.errors import InputError, did_you_mean
-from hf_miwv.neighbors import Queries, check_vectors, nearest_neighbors, query_rows
+from hf_miwv.neighbors import (
+    Queries,
+    check_vectors,
+    nearest_neighbors,
+    one_group,
+    query_rows,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -62,8 +68,12 @@ def indexed_neighbors(
     sample: int = 1000,
     progress: Callable[[int], object] | None = None,
     queries: Queries = None,
+    groups: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
     """For each row i of `queries`: nearly argmax over j != i of <v_i, v_j>, and that cosine.
+
+    With `groups`, over the j of another group than i's, as in `nearest_neighbors`; of each group
+    only the first row is then proposed.
 
     The index proposes CANDIDATES rows; the cosines are computed from the vectors in float32 and
     the largest one wins, the lower index of equals among the candidates. Rows are excluded by
@@ -75,6 +85,7 @@ def indexed_neighbors(
         sample: how many of the queries are also searched exactly, at most.
         progress: called with the number of rows done, block by block.
         queries: the rows to search for, all by default.
+        groups: (N,) integers, equal where rows may not be each other's neighbour.
 
     Returns:
         Of the Q queries: (Q,) int64 indices, (Q,) float32 cosines, and {"library", "version",
@@ -89,19 +100,20 @@ def indexed_neighbors(
 
     check_vectors(vectors)
     wanted = query_rows(queries, len(vectors))
-    index = _build(vectors)
+    kinds = np.arange(len(vectors)) if groups is None or one_group(groups) else groups
+    index = _build(vectors, kinds)
     neighbors = np.empty(len(wanted), dtype=np.int64)
     cosines = np.empty(len(wanted), dtype=np.float32)
     for start in range(0, len(wanted), BLOCK):
         block = slice(start, min(start + BLOCK, len(wanted)))
-        neighbors[block], cosines[block] = _search(index, vectors, wanted[block])
+        neighbors[block], cosines[block] = _search(index, vectors, wanted[block], kinds)
         if progress:
             progress(block.stop - block.start)
     report = {
         "library": "usearch",
         "version": usearch.__version__,
         "parameters": {**GRAPH, "candidates": CANDIDATES},
-        **_recall(vectors, wanted, cosines, hashed_sample(wanted, sample, seed)),
+        **_recall(vectors, wanted, cosines, hashed_sample(wanted, sample, seed), kinds),
     }
     return neighbors, cosines, report
 
@@ -114,10 +126,11 @@ def _check_library() -> None:
         )
 
 
-def _build(vectors: np.ndarray) -> Any:
+def _build(vectors: np.ndarray, groups: np.ndarray) -> Any:
     from usearch.index import Index
 
-    rows = _first_two_of_equals(vectors)
+    firsts = np.sort(np.unique(groups, return_index=True)[1])
+    rows = firsts[_first_two_of_equals(vectors, firsts)]
     logger.info("building an index of %s rows", f"{len(rows):,}")
     index = Index(ndim=vectors.shape[1], metric="ip", **GRAPH)
     for first in range(0, len(rows), BLOCK):
@@ -126,19 +139,21 @@ def _build(vectors: np.ndarray) -> Any:
     return index
 
 
-def _first_two_of_equals(vectors: np.ndarray) -> np.ndarray:
-    """The rows to index, ascending: of those with the same bytes the first two.
+def _first_two_of_equals(vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The places in `rows` to index, ascending: of those with the same bytes the first two.
 
     No row needs a third, and a graph in which thousands are equal is cut into parts.
     """
-    digests = (xxhash.xxh3_64_intdigest(vector) for vector in vectors)
-    hashes = np.fromiter(digests, np.uint64, len(vectors))
+    digests = (xxhash.xxh3_64_intdigest(vectors[row]) for row in rows)
+    hashes = np.fromiter(digests, np.uint64, len(rows))
     order = hashes.argsort(kind="stable")
     hashes = hashes[order]
     return np.sort(np.delete(order, 2 + np.flatnonzero(hashes[2:] == hashes[:-2])))
 
 
-def _search(index: Any, vectors: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _search(
+    index: Any, vectors: np.ndarray, rows: np.ndarray, groups: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Neighbours and cosines of some rows; a row to which the index names no other, exactly."""
     padded = np.resize(rows, max(2, len(rows)))  # one query alone gets an answer of another shape
     found = index.search(vectors[padded], CANDIDATES)
@@ -146,13 +161,15 @@ def _search(index: Any, vectors: np.ndarray, rows: np.ndarray) -> tuple[np.ndarr
     given = np.arange(keys.shape[1]) < counts[:, None]
     candidates = np.sort(np.where(given, keys, rows[:, None]), axis=1)
     cosines = np.einsum("qd,qkd->qk", vectors[rows], vectors[candidates])
-    cosines[candidates == rows[:, None]] = -np.inf
+    cosines[groups[candidates] == groups[rows][:, None]] = -np.inf
     best = cosines.argmax(axis=1)[:, None]  # the first of several equal maxima
     neighbors = np.take_along_axis(candidates, best, axis=1)[:, 0]
     nearest = np.take_along_axis(cosines, best, axis=1)[:, 0]
     alone = np.flatnonzero(np.isneginf(nearest))
     if len(alone):
-        neighbors[alone], nearest[alone] = nearest_neighbors(vectors, queries=rows[alone])
+        neighbors[alone], nearest[alone] = nearest_neighbors(
+            vectors, queries=rows[alone], groups=groups
+        )
     return neighbors, nearest
 
 
@@ -163,8 +180,12 @@ def hashed_sample(wanted: np.ndarray, sample: int, seed: int) -> np.ndarray:
 
 
 def _recall(
-    vectors: np.ndarray, wanted: np.ndarray, cosines: np.ndarray, places: np.ndarray
+    vectors: np.ndarray,
+    wanted: np.ndarray,
+    cosines: np.ndarray,
+    places: np.ndarray,
+    groups: np.ndarray,
 ) -> dict[str, Any]:
-    _, exact = nearest_neighbors(vectors, queries=wanted[places])
+    _, exact = nearest_neighbors(vectors, queries=wanted[places], groups=groups)
     right = cosines[places] >= exact - TOLERANCE
     return {"recall": float(right.mean()) if len(right) else None, "recall_sample": len(places)}

@@ -21,8 +21,12 @@ def nearest_neighbors(
     key_block: int = 16384,
     progress: Callable[[int], object] | None = None,
     queries: Queries = None,
+    groups: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """For each row i of `queries`: argmax over j != i of <v_i, v_j>, and that cosine (2511.07074).
+
+    With `groups`, over the j of another group than i's (ours: the paper allows every other row);
+    where all rows are of one group, as without.
 
     Exact, in float32, in blocks. Beside the vectors, which may be a memory map, the CPU holds one
     query_block x key_block matrix (64 MiB) and little else; an accelerator also holds the vectors,
@@ -34,6 +38,7 @@ def nearest_neighbors(
         vectors: (N, D) float32, each of length 1.
         progress: called with the number of rows done, block by block.
         queries: the rows to search for, all by default; several processes can each take a part.
+        groups: (N,) integers, equal where rows may not be each other's neighbour.
 
     Returns:
         Of the Q queries: (Q,) int64 indices and (Q,) float32 cosines.
@@ -44,12 +49,13 @@ def nearest_neighbors(
     check_vectors(vectors)
     wanted = query_rows(queries, len(vectors))
     keys = _as_tensor(vectors, torch.device(device))
+    kinds = None if one_group(groups) else torch.as_tensor(groups, device=device)
     scratch = torch.empty((min(query_block, len(wanted)), min(key_block, len(keys))), device=device)
     index = np.empty(len(wanted), dtype=np.int64)
     cosines = np.empty(len(wanted), dtype=np.float32)
     for start in range(0, len(wanted), query_block):
         block = slice(start, min(start + query_block, len(wanted)))
-        index[block], cosines[block] = _search(keys, wanted[block], scratch)
+        index[block], cosines[block] = _search(keys, wanted[block], scratch, kinds)
         if progress:
             progress(block.stop - block.start)
     return index, cosines
@@ -78,6 +84,11 @@ def query_rows(queries: Queries, rows: int) -> np.ndarray:
     return wanted
 
 
+def one_group(groups: np.ndarray | None) -> bool:
+    """Whether these groups forbid no row in particular: there are none, or all rows are of one."""
+    return groups is None or bool((groups == groups[0]).all())
+
+
 def _as_tensor(vectors: np.ndarray, device: torch.device) -> torch.Tensor:
     """The vectors on `device`, uncopied on the CPU; left there if they would fill a CUDA device."""
     with warnings.catch_warnings():  # of a read-only memory map; nothing here writes to it
@@ -89,7 +100,7 @@ def _as_tensor(vectors: np.ndarray, device: torch.device) -> torch.Tensor:
 
 
 def _search(
-    keys: torch.Tensor, wanted: np.ndarray, scratch: torch.Tensor
+    keys: torch.Tensor, wanted: np.ndarray, scratch: torch.Tensor, groups: torch.Tensor | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """The nearest other rows of one block of rows, on the device of `scratch` (queries x keys).
 
@@ -104,8 +115,12 @@ def _search(
     for first in range(0, len(keys), width):
         block = keys[first : first + width].to(device)
         cosines = torch.mm(queries, block.T, out=scratch[: len(own), : len(block)])
-        itself = torch.nonzero((own >= first) & (own < first + len(block))).squeeze(1)
-        cosines[itself, own[itself] - first] = -torch.inf
+        if groups is None:
+            itself = torch.nonzero((own >= first) & (own < first + len(block))).squeeze(1)
+            cosines[itself, own[itself] - first] = -torch.inf
+        else:
+            forbidden = groups[own][:, None] == groups[first : first + len(block)]
+            cosines.masked_fill_(forbidden, -torch.inf)
         values, columns = cosines.max(dim=1)  # the first of several equal maxima
         better = values > best
         index = torch.where(better, columns + first, index)

@@ -65,9 +65,7 @@ def score_forest(
     return _gather(found, done, len(forest.passes.lengths), processes)
 
 
-def _open_plan(
-    workspace: Workspace, lengths: np.ndarray, budget: int, packed: bool
-) -> BatchPlan:
+def _open_plan(workspace: Workspace, lengths: np.ndarray, budget: int, packed: bool) -> BatchPlan:
     order, budgets = workspace.read_array("order.npy"), workspace.read_json("budgets.json")
     if order is not None and budgets is not None:
         return BatchPlan(lengths, order, [(start, tokens) for start, tokens in budgets], packed)
@@ -94,8 +92,8 @@ def _run_batch(
             unit = forest.units[int(own[plan.order[start]])]
             raise InputError(
                 f"row {unit.trunk % len(forest.passes.responses)}: {trees[0].tokens} tokens do "
-                f"not fit into memory at once; give a smaller --batch-tokens or --max-length, "
-                "--dtype bfloat16, or another --device"
+                "not fit into memory at once; give a smaller --batch-tokens (batch_tokens=) or "
+                "--max-length, --dtype bfloat16, or another --device"
             ) from error
         return None
     return {

@@ -20,9 +20,10 @@ import xxhash
 from datasets import Dataset
 from sentence_transformers import SentenceTransformer
 
+from hf_miwv.devices import pick_device
 from hf_miwv.errors import InputError, did_you_mean
 from hf_miwv.folder import read_record
-from hf_miwv.models import load_embedder, load_model, pick_device
+from hf_miwv.models import load_embedder, load_model
 from hf_miwv.rows import Rows
 from hf_miwv.schema import recognize
 from hf_miwv.scoring import DEFAULT_EMBEDDER, score
@@ -255,7 +256,7 @@ def show_precisions(report: dict[str, Any], console: Console | None = None) -> N
 
 def precision_table(report: dict[str, Any]) -> Table:
     """One line per precision, how to read it, and why a precision could not run."""
-    share = f"{100 * Decimal(report['fraction']):f}".rstrip("0").rstrip(".")
+    share = f"{(100 * Decimal(report['fraction'])).normalize():f}"
     table = new_table(
         f"{report['sample']} of {report['rows']} rows, each precision against {REFERENCE}",
         "", "rank corr.", f"top {share} %", "MIWV max", "mean", "loss max", "mean",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from typing import Any, NamedTuple, TypeVar
 
@@ -25,6 +26,7 @@ class Processes(NamedTuple):
         from accelerate import PartialState
 
         state = PartialState(cpu=not torch.cuda.is_available())
+        atexit.register(state.destroy_process_group)  # or the process may abort as it ends
         return cls(state.process_index, state.num_processes)
 
     @property

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -77,13 +77,13 @@ def is_local(source: str) -> bool:
     """
     return (
         Path(source).expanduser().exists()
-        or _file_format(Path(source)) is not None
+        or file_format_of(Path(source)) is not None
         or source.startswith((".", "/", "~"))
         or source.count("/") > 1
     )
 
 
-def _file_format(path: Path) -> str | None:
+def file_format_of(path: Path) -> str | None:
     """The builder for a file's ending, .gz taken off; None for an ending that is not known."""
     if path.suffix.lower() == ".gz":
         inner = FILE_FORMATS.get(Path(path.stem).suffix.lower())
@@ -92,17 +92,20 @@ def _file_format(path: Path) -> str | None:
 
 
 def _read_local(path: Path, config: str | None, revision: str | None) -> DatasetDict:
+    check_local(path, config, revision)
+    return _read_folder(path, config) if path.is_dir() else _read_file(path)
+
+
+def check_local(path: Path, config: str | None, revision: str | None) -> None:
+    """Raises InputError for a path without a file or folder, or options that are not for it."""
     if not path.exists():
         raise InputError(_missing_message(path))
     if revision is not None:
         raise InputError(
             f"--revision {revision}: is for Hub data sets, and {path} is here; omit it"
         )
-    if path.is_dir():
-        return _read_folder(path, config)
-    if config is not None:
+    if config is not None and not path.is_dir():
         raise InputError(f"--config {config}: is for Hub data sets and folders; omit it for {path}")
-    return _read_file(path)
 
 
 def _missing_message(path: Path) -> str:
@@ -112,8 +115,9 @@ def _missing_message(path: Path) -> str:
     return f"{path}: no such file or folder; {hint}"
 
 
-def _read_file(path: Path) -> DatasetDict:
-    file_format = _file_format(path)
+def check_file(path: Path) -> str:
+    """The builder for a file; InputError for one of no known kind, without permission, or empty."""
+    file_format = file_format_of(path)
     if file_format is None:
         raise InputError(
             f"{path}: unknown file ending {path.suffix!r}; known: {', '.join(FILE_FORMATS)}, "
@@ -123,9 +127,14 @@ def _read_file(path: Path) -> DatasetDict:
         raise InputError(f"{path}: you have no permission to read this file; change its mode")
     if path.stat().st_size == 0:
         raise InputError(f"{path}: the file is empty; give one with at least one row")
+    return file_format
+
+
+def _read_file(path: Path) -> DatasetDict:
+    file_format = check_file(path)
     try:
-        with _quiet_library():
-            options = _csv_options(path) if file_format == "csv" else {}
+        with quiet_library():
+            options = csv_options(path) if file_format == "csv" else {}
             splits = _load(file_format, data_files=glob.escape(str(path)), **options)
     except InputError:
         raise
@@ -151,7 +160,7 @@ def _load(path: str, **options: Any) -> DatasetDict:
 
 
 @contextmanager
-def _quiet_library() -> Iterator[None]:
+def quiet_library() -> Iterator[None]:
     """Without the library's log lines about a file that it cannot read: our message follows."""
     import datasets
 
@@ -163,7 +172,7 @@ def _quiet_library() -> Iterator[None]:
         datasets.logging.set_verbosity(verbosity)
 
 
-def _csv_options(path: Path) -> dict[str, Any]:
+def csv_options(path: Path) -> dict[str, Any]:
     """Options that read every column as text, with empty cells as "".
 
     Raises InputError where the first row has more cells than the header: pandas would take its
@@ -202,14 +211,14 @@ def _read_folder(path: Path, config: str | None) -> DatasetDict:
     if saved and config is not None:
         raise InputError(f"--config {config}: {path} was written by save_to_disk and has none")
     try:
-        with _quiet_library():
+        with quiet_library():
             if saved:
                 return _load_saved(path)
             return _load(str(path.resolve()), name=config, cache_dir=_folder_cache(path))
     except Exception as error:  # the library raises many kinds
         check_repository(str(path), config, error)
         for file in sorted(path.rglob("*")):
-            if file.is_file() and _file_format(file) is not None:
+            if file.is_file() and file_format_of(file) is not None:
                 _read_file(file)
         raise InputError(
             f"{path}: the folder cannot be read as a data set ({reason(error)}); "
@@ -218,19 +227,22 @@ def _read_folder(path: Path, config: str | None) -> DatasetDict:
 
 
 def _folder_cache(path: Path) -> str:
-    """A cache folder for this folder as it stands.
-
-    The library (5.2) keeps a local folder whose card declares `configs:` under its name alone, and
-    would hand out the rows of an earlier folder of that name.
-    """
-    import xxhash
+    """A cache folder for this folder as it stands: the library (5.2) knows one whose card declares
+    `configs:` by its name alone, and would hand out the rows of an earlier one of that name."""
     from datasets import config
 
+    return str(Path(config.HF_DATASETS_CACHE) / f"local-{state_of(path)}")
+
+
+def state_of(path: Path) -> str:
+    """A hash of a file or folder as it stands: where, and names, sizes and times of its files."""
+    import xxhash
+
     digest = xxhash.xxh3_64(str(path.resolve()).encode())
-    for file in sorted(path.rglob("*")):
+    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
         stat = file.stat()
         digest.update(f"{file.name} {stat.st_size} {stat.st_mtime_ns}".encode())
-    return str(Path(config.HF_DATASETS_CACHE) / f"local-{digest.hexdigest()}")
+    return digest.hexdigest()
 
 
 def _load_saved(path: Path) -> DatasetDict:
@@ -240,9 +252,14 @@ def _load_saved(path: Path) -> DatasetDict:
     return DatasetDict(train=saved) if isinstance(saved, Dataset) else saved
 
 
-def _read_hub(source: str, config: str | None, revision: str | None) -> DatasetDict:
-    if source in {*FILE_FORMATS.values(), "text"}:  # load_dataset would read the working folder
+def check_hub_name(source: str) -> None:
+    """Raises InputError for the name of a file format: load_dataset would read what lies here."""
+    if source in {*FILE_FORMATS.values(), "text"}:
         raise InputError(f"{source!r} is a file format; give a file, a folder, or OWNER/NAME")
+
+
+def _read_hub(source: str, config: str | None, revision: str | None) -> DatasetDict:
+    check_hub_name(source)
     try:
         return _load(source, name=config, revision=revision)
     except Exception as error:  # the library raises many kinds
@@ -250,13 +267,17 @@ def _read_hub(source: str, config: str | None, revision: str | None) -> DatasetD
 
 
 def _take_split(splits: DatasetDict, source: str, split: str | None) -> Dataset:
-    if split is not None:
-        return _slice(splits, source, split)
-    if "train" in splits:
-        return splits["train"]
-    if len(splits) == 1:
-        return next(iter(splits.values()))
-    raise InputError(f"{source}: has the splits {', '.join(splits)}; choose one with --split")
+    if split is None:
+        return splits[default_split(splits, source)]
+    return _slice(splits, source, split)
+
+
+def default_split(splits: Iterable[str], source: str) -> str:
+    """The split "train", or the only one; InputError where there are several others."""
+    names = list(splits)
+    if "train" not in names and len(names) > 1:
+        raise InputError(f"{source}: has the splits {', '.join(names)}; choose one with --split")
+    return "train" if "train" in names else names[0]
 
 
 def _slice(splits: DatasetDict, source: str, split: str) -> Dataset:

@@ -53,7 +53,13 @@ def start_record(
         run["versions"]["bitsandbytes"] = version("bitsandbytes")
     run["embedder"] = _describe_embedder(journey.embedder, journey.embed_text)
     run["template"] = {"name": journey.prompts.name, "sha256": journey.prompts.sha256}
-    run["settings"] = {"max_length": journey.max_length, "batch_tokens": journey.batch_tokens}
+    run["settings"] = {
+        "max_length": journey.max_length,
+        "batch_tokens": journey.batch_tokens,
+        "avoid_duplicate_neighbors": journey.avoid_duplicates,
+        "also": list(journey.also),
+        "keep_embeddings": journey.keep_embeddings,
+    }
     run["identity"] = _identity(run, journey)
     return run
 
@@ -144,6 +150,9 @@ def _identity(run: dict[str, Any], journey: Journey) -> dict[str, Any]:
         "max length": journey.max_length,
         "batch tokens": journey.batch_tokens,
         "neighbour search": journey.search,
+        "duplicate neighbours": "avoided" if journey.avoid_duplicates else "allowed",
+        "also": journey.also,
+        "embeddings": "kept" if journey.keep_embeddings else "not kept",
         "attention": run["model"]["attention"],
         "processes": journey.processes.world,
         "device": journey.model.device.type,

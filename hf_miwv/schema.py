@@ -19,7 +19,9 @@ from typing import Any, Literal, TypedDict
 from hf_miwv.errors import InputError, did_you_mean
 
 Status = Literal["ok", "empty_response", "not_finite", "demonstration_dropped"]
-Flag = Literal["demonstration_trimmed", "response_truncated", "duplicate_prompt"]
+Flag = Literal[
+    "demonstration_trimmed", "response_truncated", "duplicate_prompt", "duplicate_neighbor"
+]
 
 SCORE_COLUMNS = (
     "row",
@@ -32,6 +34,10 @@ SCORE_COLUMNS = (
     "miwv_status",
     "miwv_flags",
 )
+# Added only when asked for: by `--also METHOD`, and by `--keep-embeddings`.
+ALSO_COLUMNS = {"ifd": "loss_response_alone", "superfiltering": "loss_response_bare"}
+EMBEDDING_COLUMN = "prompt_embedding"
+REQUESTED_COLUMNS = (*ALSO_COLUMNS.values(), EMBEDDING_COLUMN)
 
 REQUIRED_COLUMNS = {
     "alpaca": ("instruction", "output"),

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from datasets import Dataset
+from datasets import Dataset, IterableDataset
 from sentence_transformers import SentenceTransformer
 
 from hf_miwv.card import write_card
 from hf_miwv.columns import check_columns
+from hf_miwv.demonstrations import response_context
 from hf_miwv.embed import POOLINGS, Embedder
 from hf_miwv.errors import InputError, did_you_mean
 from hf_miwv.folder import check_output, is_finished, write_errors, write_folder
@@ -25,21 +26,22 @@ from hf_miwv.prompts import choose_prompts
 from hf_miwv.reading import read_dataset
 from hf_miwv.record import complete_record, start_record
 from hf_miwv.rows import Rows
-from hf_miwv.schema import recognize
+from hf_miwv.schema import ALSO_COLUMNS, recognize
+from hf_miwv.spooling import release, spool
 from hf_miwv.statistics import ScoreColumns, describe
 from hf_miwv.tokenization import tokenize_rows
 from hf_miwv.workspace import Workspace, workspace_of
 
 DEFAULT_EMBEDDER = "BAAI/bge-large-en-v1.5"  # "Bge-en-large" in arXiv 2511.07074
 EMBED_TEXTS = ("rendered", "bare")
-CPU_BATCH_TOKENS = 4096
+CPU_BATCH_TOKENS = 1024  # measured: larger batches leave the cache
 ACCELERATOR_BATCH_TOKENS = 16384
 
 logger = logging.getLogger(__name__)
 
 
 def score(
-    dataset: Dataset,
+    dataset: Dataset | IterableDataset,
     model: Any,
     *,
     tokenizer: Any = None,
@@ -55,6 +57,9 @@ def score(
     attention: str = "auto",
     quantization: str | None = None,
     search: str = "auto",
+    avoid_duplicate_neighbors: bool = False,
+    also: Sequence[str] = (),
+    keep_embeddings: bool = False,
     device: str | None = None,
     model_revision: str | None = None,
     embedder_revision: str | None = None,
@@ -70,7 +75,8 @@ def score(
     on the row, so the row teaches (arXiv 2511.07074).
 
     Args:
-        dataset: rows of a known shape (see `hf_miwv.schema`), at least two.
+        dataset: rows of a known shape (see `hf_miwv.schema`), at least two. A stream is written to
+            disk first (see `hf_miwv.spooling`): one without end needs `.take(ROWS)`.
         model: the causal LM that will be tuned: a Hub id, a folder, a GGUF file, or a loaded
             model together with its `tokenizer`.
         embedder: finds the neighbours: a Hub id, a folder, or a loaded SentenceTransformer.
@@ -81,26 +87,38 @@ def score(
         pooling: "mean" of the token embeddings as in the paper, or the "model"'s own.
         embed_text: embed x as "rendered" by the template, or the "bare" instruction and input.
         max_length: tokens of a sequence; default 2,048 or the model's own limit if smaller.
-        batch_tokens: tokens of a forward pass, padding included; 4,096 on the CPU, else 16,384.
+        batch_tokens: tokens of a forward pass, padding included; 1,024 on the CPU, else 16,384.
         dtype, attention: of a model given by name; dtype "auto" is the checkpoint's own,
             attention "auto" the library's choice, or "sdpa", "eager", "flash_attention_2", ...
         quantization: "4bit" or "8bit" weights by bitsandbytes, for a model given by name.
         search: for the neighbours "exact", by "index", or "auto" (see `hf_miwv.neighbor_index`).
+        avoid_duplicate_neighbors: take the nearest row with another prompt as the neighbour (ours;
+            in the paper it may have the same). Where no row has another, rows are flagged
+            `duplicate_neighbor` and scored behind the nearest one.
+        also: "ifd" and "superfiltering": measure what those methods of `hf_miwv.methods` need, by
+            one more pass over each response.
+        keep_embeddings: add the prompts' unit vectors as a column, 4 bytes x D a row; `select`
+            needs them for its `diversity`.
         origin: what run.json says of where the rows come from ("source", "split", "config",
             "revision", "license", "command_line").
 
     Returns:
-        The data set with its own columns and those of `hf_miwv.schema.SCORE_COLUMNS`, every row
-        in its place; rows that cannot be scored have a status that says why, and null.
+        The data set with its own columns and those of `hf_miwv.schema.SCORE_COLUMNS`, then what
+        `also` and `keep_embeddings` ask for, every row in its place; rows that cannot be scored
+        have a status that says why, and null.
 
     Raises:
         InputError: anything given that cannot be used, with what to give instead.
     """
-    _check_settings(pooling, embed_text, batch_tokens)
+    _check_settings(pooling, embed_text, batch_tokens, also)
     processes = Processes.launched()
     progress = progress and processes.first
     if output is not None:
         check_output(Path(output), overwrite)
+    streamed = isinstance(dataset, IterableDataset)
+    if isinstance(dataset, IterableDataset):
+        place = Path(output) if output is not None else None
+        dataset = spool(dataset, place, origin=origin, processes=processes, progress=progress)
     _check_rows(dataset)
     dataset = check_columns(dataset, overwrite_columns)
     shape = recognize(dataset.column_names, columns)
@@ -135,6 +153,11 @@ def score(
         search=choose_search(len(dataset), search),
         max_length=length_limit(loaded.model, max_length),
         batch_tokens=batch_tokens or _default_batch_tokens(loaded.model),
+        avoid_duplicates=avoid_duplicate_neighbors,
+        also={
+            name: response_context(name, loaded.tokenizer) for name in ALSO_COLUMNS if name in also
+        },
+        keep_embeddings=keep_embeddings,
         processes=processes,
         progress=progress,
     )
@@ -143,7 +166,8 @@ def score(
         with TemporaryDirectory() as folder, Workspace(Path(folder) / "work") as workspace:
             workspace.claim(run["identity"])
             return journey.run(workspace)
-    return _score_to_folder(journey, run, Path(output), overwrite)
+    scored = _score_to_folder(journey, run, Path(output), overwrite)
+    return _leave_spool(Path(output), processes) if streamed else scored
 
 
 def _score_to_folder(
@@ -169,6 +193,14 @@ def _score_to_folder(
     return scored
 
 
+def _leave_spool(output: Path, processes: Processes) -> Dataset:
+    """The result read from `output`: what lay in the spool, the rows of `score`, is removed."""
+    processes.agree(None)
+    if processes.first:
+        release(output)
+    return read_dataset(str(output))
+
+
 def _tell_of_earlier_work(changed: list[str] | None, workspace: Workspace) -> None:
     if changed:
         logger.warning(
@@ -191,10 +223,15 @@ def _default_batch_tokens(model: Any) -> int:
     return CPU_BATCH_TOKENS if on_cpu else ACCELERATOR_BATCH_TOKENS
 
 
-def _check_settings(pooling: str, embed_text: str, batch_tokens: int | None) -> None:
+def _check_settings(
+    pooling: str, embed_text: str, batch_tokens: int | None, also: Sequence[str]
+) -> None:
+    if isinstance(also, str):
+        raise InputError(f"also {also!r}: give a list of names, such as [{also!r}]")
     for name, value, known in (
         ("pooling", pooling, POOLINGS),
         ("embed text", embed_text, EMBED_TEXTS),
+        *(("also", value, tuple(ALSO_COLUMNS)) for value in also),
     ):
         if value not in known:
             raise InputError(f"{name} {value!r} is not one of ours: {did_you_mean(value, known)}")

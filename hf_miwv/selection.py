@@ -1,4 +1,4 @@
-"""Scored rows -> the rows to keep: the highest MIWV first (high = weak = keep)."""
+"""Scored rows -> the rows to keep: the highest score first; by MIWV, high = weak = keep."""
 
 from __future__ import annotations
 
@@ -12,13 +12,17 @@ import numpy as np
 from datasets import Dataset
 
 from hf_miwv.card import write_card
+from hf_miwv.columns import read_embeddings
+from hf_miwv.diversity import check_diversity, choose_diverse
 from hf_miwv.errors import InputError
 from hf_miwv.fingerprints import content_fingerprint
 from hf_miwv.folder import check_output, is_finished, read_record, write_folder
-from hf_miwv.pictures import draw_chosen
+from hf_miwv.methods import check_method, method_scores
+from hf_miwv.pictures import draw_chosen, draw_length_comparison
 from hf_miwv.reading import read_dataset
 from hf_miwv.record import new_record
-from hf_miwv.statistics import ScoreColumns, compare_lengths, describe
+from hf_miwv.schema import EMBEDDING_COLUMN
+from hf_miwv.statistics import ScoreColumns, compare_lengths, describe, summarize
 from hf_miwv.workspace import Workspace, workspace_of
 
 logger = logging.getLogger(__name__)
@@ -27,43 +31,66 @@ logger = logging.getLogger(__name__)
 def select(
     scored: Dataset | str | Path,
     *,
+    method: str = "miwv",
     fraction: float | str | Decimal | None = None,
     count: int | None = None,
     threshold: float | None = None,
+    diversity: float | None = None,
+    seed: int = 0,
     output: str | Path | None = None,
     overwrite: bool = False,
     origin: Mapping[str, Any] | None = None,
 ) -> Dataset:
-    """The rows with the highest MIWV, sorted by falling MIWV, ties by row order.
+    """The rows with the highest score, sorted by falling score, ties by row order.
 
     Args:
         scored: what `score` returned, or the folder that it wrote.
+        method: what the score is, one of `hf_miwv.methods.METHODS`; MIWV by default.
         fraction: keep floor(all rows x fraction), in decimal arithmetic, at least 1 and at most
             the rows that have a score (arXiv 2511.07074: 52,002 rows at 1 % -> 520).
         count: keep this many rows.
-        threshold: keep every row with MIWV >= threshold (nats per response token).
+        threshold: keep every row with a score >= threshold, in the method's unit (MIWV: nats per
+            response token; of a method with `_low`: -1 times that).
+        diversity: going down the ranking, pass over a row whose prompt's embedding has a cosine
+            above this with one chosen before it, until as many are chosen as without (ours). The
+            embeddings are those that the neighbours were found with, so the rows must have been
+            scored with `keep_embeddings`: embedding them again could give others (another
+            template, another version of the embedder). Prompts embedded with their template lie
+            close together; `neighbor_similarity` shows how close.
+        seed: of the method "random"; no other depends on it.
         output: a folder to write: parquet, card, pictures, run.json.
         overwrite: replace `output` where it holds something.
         origin: what run.json says of the command ("command_line").
 
+    Returns:
+        The chosen rows with all their columns but the embeddings.
+
     Raises:
-        InputError: not exactly one of fraction, count and threshold; a value out of range; no
-            scored rows; a count above the scored rows; an output folder that holds something.
+        InputError: not exactly one of fraction, count and threshold; a value out of range; an
+            unknown method, or one whose column the rows lack; no scored rows; a count above the
+            rows that have a score or are far enough apart; an output folder that holds something.
     """
     check_choice(fraction, count, threshold)
+    check_method(method, seed)
+    check_diversity(diversity)
     folder = None if isinstance(scored, Dataset) else Path(scored)
     if output is not None:
         check_output(Path(output), overwrite, folder)
     dataset = scored if isinstance(scored, Dataset) else read_dataset(scored)
     whole = ScoreColumns.from_dataset(dataset)
-    kept, note = choose(whole, fraction=fraction, count=count, threshold=threshold)
-    chosen = dataset.select(kept)
+    scores = method_scores(dataset, method, seed)
+    choice = {"fraction": fraction, "count": count, "threshold": threshold}
+    kept, told = _keep(dataset, scores, choice, diversity)
+    ours = [name for name in (EMBEDDING_COLUMN,) if name in dataset.column_names]
+    chosen = dataset.select(kept).remove_columns(ours)
     if output is not None:
+        asked = {"method": method, "seed": seed, **choice, "diversity": diversity}
+        asked["fraction"] = None if fraction is None else str(fraction)
         run = _record(origin or {}, read_record(folder) if folder else None, whole, chosen)
-        run["selection"] = _selection(fraction, count, threshold, whole, kept, note)
+        run["selection"] = {**asked, **_outcome(scores, kept), **told}
         run["identity"] = {
             "scored rows": content_fingerprint(dataset),
-            **{name: run["selection"][name] for name in ("fraction", "count", "threshold")},
+            **asked,
             "hf_miwv": run["package"]["version"],
         }
         _write(Path(output), chosen, run, overwrite)
@@ -94,27 +121,66 @@ def choose(
     count: int | None = None,
     threshold: float | None = None,
 ) -> tuple[np.ndarray, str | None]:
+    """`choose_rows` by MIWV."""
+    return choose_rows(columns.miwv, fraction=fraction, count=count, threshold=threshold)
+
+
+def choose_rows(
+    scores: np.ndarray,
+    *,
+    fraction: float | str | Decimal | None = None,
+    count: int | None = None,
+    threshold: float | None = None,
+) -> tuple[np.ndarray, str | None]:
     """Positions of the rows to keep, (K,) int64, best first, and a note where K is not as asked.
 
-    Rows without a score are never kept.
+    Of (N,) scores the highest are kept; rows without a score (nan) never are.
     """
-    order = np.lexsort((np.arange(len(columns.miwv)), -columns.miwv))  # nan sorts last
-    ranked = order[: int(columns.scored.sum())]
+    ranked = rank_rows(scores)
     if len(ranked) == 0:
         raise InputError("no row has a score, so there is nothing to choose from")
     if threshold is not None:
-        kept = ranked[columns.miwv[ranked] >= threshold]
+        kept = ranked[scores[ranked] >= threshold]
         if len(kept) == 0:
-            best = columns.miwv[ranked[0]]
+            best = scores[ranked[0]]
             raise InputError(
-                f"no row reaches threshold {threshold}: the highest MIWV is {best:.4f}"
+                f"no row reaches threshold {threshold}: the highest score is {best:.4f}"
             )
         return kept, None
     if count is not None:
         if count > len(ranked):
             raise InputError(f"count {count} is above the {len(ranked)} rows that have a score")
         return ranked[:count], None
-    return _top_share(ranked, len(columns.miwv), _decimal(fraction))
+    return _top_share(ranked, len(scores), _decimal(fraction))
+
+
+def rank_rows(scores: np.ndarray) -> np.ndarray:
+    """Positions of the rows that have a score, (R,) int64: falling scores, ties by row order."""
+    order = np.argsort(-scores, kind="stable")  # nan sorts last
+    return order[: int(np.isfinite(scores).sum())]
+
+
+def _keep(
+    dataset: Dataset, scores: np.ndarray, choice: dict[str, Any], diversity: float | None
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """`choose_rows`, and with `diversity` the `choose_diverse` of as many; what to tell of it."""
+    kept, note = choose_rows(scores, **choice)
+    if diversity is None:
+        return kept, {"passed_over": 0, "note": note}
+    wanted, all_that_reach = len(kept), choice["threshold"] is not None
+    ranked = kept if all_that_reach else rank_rows(scores)
+    kept, passed_over = choose_diverse(
+        ranked, lambda rows: read_embeddings(dataset.select(rows)), wanted, diversity
+    )
+    if len(kept) < wanted and not all_that_reach:
+        found = f"only {len(kept)} rows with a score have cosines of at most {diversity}"
+        if choice["count"] is not None:
+            raise InputError(
+                f"count {wanted}: {found} to one another; give a lower count or a higher "
+                "--diversity"
+            )
+        note = f"{wanted} rows were asked for, but {found} to one another: all of those kept"
+    return kept, {"passed_over": passed_over, "note": note}
 
 
 def _top_share(ranked: np.ndarray, rows: int, fraction: Decimal) -> tuple[np.ndarray, str | None]:
@@ -151,24 +217,15 @@ def _record(
     return run
 
 
-def _selection(
-    fraction: float | str | Decimal | None,
-    count: int | None,
-    threshold: float | None,
-    whole: ScoreColumns,
-    kept: np.ndarray,
-    note: str | None,
-) -> dict[str, Any]:
+def _outcome(scores: np.ndarray, kept: np.ndarray) -> dict[str, Any]:
+    """What was chosen from, and with which scores."""
+    known = scores[np.isfinite(scores)]
     return {
-        "method": "miwv",
-        "fraction": None if fraction is None else str(fraction),
-        "count": count,
-        "threshold": threshold,
-        "all_rows": len(whole.miwv),
-        "scored_rows": int(whole.scored.sum()),
+        "all_rows": len(scores),
+        "scored_rows": len(known),
         "kept": len(kept),
-        "lowest_kept_score": float(whole.miwv[kept[-1]]),
-        "note": note,
+        "lowest_kept_score": float(scores[kept[-1]]),
+        "scores": {"chosen": summarize(scores[kept]), "all": summarize(known)},
     }
 
 
@@ -179,7 +236,18 @@ def _write(output: Path, chosen: Dataset, run: dict[str, Any], overwrite: bool) 
     columns = ScoreColumns.from_dataset(chosen)
 
     def decorate(folder: Path) -> None:
-        write_card(run, draw_chosen(columns, run, folder), folder)
+        write_card(run, _draw(columns, run, folder), folder)
 
     with Workspace(workspace_of(output)) as workspace:
         write_folder(output, workspace, chosen, run, decorate)
+
+
+def _draw(columns: ScoreColumns, run: dict[str, Any], folder: Path) -> list[str]:
+    """The pictures: those of MIWV only where the rows were chosen by it."""
+    if run["selection"]["method"] == "miwv":
+        return draw_chosen(columns, run, folder)
+    if run["scored_run"] is None:
+        return []
+    return [
+        draw_length_comparison(columns.response_tokens, run["scored_run"]["statistics"], folder)
+    ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 
 from hf_miwv.errors import InputError
-from hf_miwv.schema import SCORE_COLUMNS, Flag, Status
+from hf_miwv.schema import ALSO_COLUMNS, SCORE_COLUMNS, Flag, Status
 
 if TYPE_CHECKING:
     import datasets
@@ -30,6 +30,8 @@ class ScoreColumns:
     neighbor_similarity: (N,) float64, cosine; nan where there is no neighbour.
     response_tokens: (N,) int64.
     status: N words, each a `Status`. flags: N lists of words, each a `Flag`.
+    loss_response_alone, loss_response_bare: (N,) float64, nats per response token, nan where
+        unknown; None where the scoring was not asked for them.
     """
 
     row: np.ndarray
@@ -41,6 +43,8 @@ class ScoreColumns:
     response_tokens: np.ndarray
     status: list[str]
     flags: list[list[str]]
+    loss_response_alone: np.ndarray | None = None
+    loss_response_bare: np.ndarray | None = None
 
     @classmethod
     def from_dataset(cls, dataset: datasets.Dataset) -> ScoreColumns:
@@ -54,7 +58,8 @@ class ScoreColumns:
                 f"the data set has no column {', '.join(missing)}: give a folder that "
                 "`hf-miwv score` or `hf-miwv select` wrote"
             )
-        table = dataset.select_columns(list(SCORE_COLUMNS)).with_format("arrow")[:]
+        also = [name for name in ALSO_COLUMNS.values() if name in dataset.column_names]
+        table = dataset.select_columns([*SCORE_COLUMNS, *also]).with_format("arrow")[:]
         return cls(
             row=_integers(table["row"]),
             miwv=_floats(table["miwv"]),
@@ -65,6 +70,7 @@ class ScoreColumns:
             response_tokens=_integers(table["response_tokens"]),
             status=table["miwv_status"].to_pylist(),
             flags=table["miwv_flags"].to_pylist(),
+            **{name: _floats(table[name]) for name in also},
         )
 
     @property
@@ -88,8 +94,9 @@ def describe(columns: ScoreColumns) -> dict[str, Any]:
 
     `rows`, `status`, `flags` and `hubness` count all N rows. Everything else is over the `scored`
     rows, those with a MIWV: `miwv`, `loss_zero_shot` and `loss_one_shot` in nats per response
-    token, `response_tokens` in tokens. `highest_tenth_lengths` compares the response lengths of
-    the tenth with the highest MIWV with those of all scored rows.
+    token, `response_tokens` in tokens; the losses of y without x only where they were measured.
+    `highest_tenth_lengths` compares the response lengths of the tenth with the highest MIWV with
+    those of all scored rows.
     """
     scored = columns.scored
     miwv = columns.miwv[scored]
@@ -108,6 +115,7 @@ def describe(columns: ScoreColumns) -> dict[str, Any]:
         "miwv": summarize(miwv),
         "loss_zero_shot": summarize(columns.loss_zero_shot[scored]),
         "loss_one_shot": summarize(columns.loss_one_shot[scored]),
+        **_also_summaries(columns),
         "response_tokens": summarize(tokens),
         "spearman": {
             "response_tokens": rank_correlation(tokens, miwv),
@@ -117,6 +125,16 @@ def describe(columns: ScoreColumns) -> dict[str, Any]:
         "highest_tenth_lengths": compare_lengths(tokens[highest_tenth(miwv)], tokens),
         "response_length_histogram": length_histogram(tokens),
         "hubness": describe_hubness(columns.row, columns.neighbor),
+    }
+
+
+def _also_summaries(columns: ScoreColumns) -> dict[str, Any]:
+    """`summarize` of the losses of y without x that were measured, over the scored rows."""
+    found = {name: getattr(columns, name) for name in ALSO_COLUMNS.values()}
+    return {
+        name: summarize(losses[columns.scored & np.isfinite(losses)])
+        for name, losses in found.items()
+        if losses is not None
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hf_miwv.methods import method_label, method_words
 from hf_miwv.statistics import PERCENTS, write_number, write_share
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def show_summary(
 def show_selection(run: dict[str, Any], console: Console | None = None) -> None:
     """Print what a selection kept, on stderr unless a console is given."""
     console = console or stderr_console()
+    console.print(plain(choice_words(run["selection"])))
     console.print(kept_table(run["selection"]))
     if run["lengths"] is not None:
         console.print(length_table(run["lengths"]))
@@ -61,6 +63,8 @@ def count_table(statistics: dict[str, Any]) -> Table:
     table.add_row("all", write_number(statistics["rows"]))
     for prefix, counts in (("", statistics["status"]), ("flag: ", statistics["flags"])):
         for name, count in counts.items():
+            if name == "duplicate_neighbor" and not count:
+                continue  # only a run that avoids such neighbours can have it
             words = "scored" if name == "ok" else prefix + name.replace("_", " ")
             table.add_row(words, write_share(count, statistics["rows"]))
     return table
@@ -136,13 +140,23 @@ def example_table(title: str, rows: list[dict[str, Any]]) -> Table:
     return table
 
 
+def choice_words(selection: dict[str, Any]) -> str:
+    """The method that the rows were chosen by, and which end of its score they are from."""
+    method = selection["method"]
+    words = "high = weak = keep" if method == "miwv" else method_words(method, selection["seed"])
+    return f"chosen by {method_label(method)} ({words})"
+
+
 def kept_table(selection: dict[str, Any]) -> Table:
     """Rows kept, of how many, down to which score, and the note where it is not as asked."""
-    table = new_table("kept (high = weak = keep)", "", "")
+    table = new_table("kept", "", "")
     table.add_row("kept", write_share(selection["kept"], selection["all_rows"]))
     table.add_row("of rows", write_number(selection["all_rows"]))
     table.add_row("of them scored", write_number(selection["scored_rows"]))
     table.add_row("lowest kept score", write_number(selection["lowest_kept_score"]))
+    if selection["diversity"] is not None:
+        words = f"passed over: cosine above {selection['diversity']} with one kept"
+        table.add_row(words, write_number(selection["passed_over"]))
     if selection["note"]:
         table.caption = plain(selection["note"])
     return table

@@ -24,6 +24,7 @@ class TokenizedRows:
     responses: TokenTable = field(default_factory=TokenTable)  # N sequences, before any cutting
     empty: list[bool] = field(default_factory=list)  # (N,) nothing but white space as response
     duplicate: list[bool] = field(default_factory=list)  # (N,) x occurs more than once
+    groups: list[int] = field(default_factory=list)  # (N,) the first row with the same x
 
     def __getitem__(self, index: int) -> Row:
         tokens = RowTokens(self.prompts[index], self.responses[index])
@@ -40,18 +41,19 @@ def tokenize_rows(rows: Rows, prompts: Prompts, progress: bool = True) -> Tokeni
         InputError: a row that cannot be read or rendered (named), or no row with a response.
     """
     table = TokenizedRows(rows)
-    seen: list[bytes] = []
+    first: dict[bytes, int] = {}
     with tqdm(total=len(rows), desc="tokenizing", unit="row", disable=not progress) as bar:
         for examples in rows.blocks():
-            encoded = _encode(examples, prompts, len(seen))
+            encoded = _encode(examples, prompts, len(table.groups))
             for example, tokens in zip(examples, encoded, strict=True):
-                seen.append(xxhash.xxh3_128_digest(prompts.prompt_text(example).encode()))
+                text = xxhash.xxh3_128_digest(prompts.prompt_text(example).encode())
+                table.groups.append(first.setdefault(text, len(table.groups)))
                 table.prompts.append(tokens.prompt)
                 table.responses.append(tokens.response)
                 table.empty.append(not example.response.strip() or not tokens.response)
             bar.update(len(examples))
-    counts = Counter(seen)
-    table.duplicate = [counts[text] > 1 for text in seen]
+    counts = Counter(table.groups)
+    table.duplicate = [counts[group] > 1 for group in table.groups]
     if all(table.empty):
         raise InputError(f"none of the {len(rows)} rows has a response: nothing can be scored")
     return table

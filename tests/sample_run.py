@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hf_miwv.statistics import ScoreColumns, compare_lengths, describe
+from hf_miwv.statistics import ScoreColumns, compare_lengths, describe, summarize
 
 NAN = float("nan")
 
@@ -47,13 +47,15 @@ def random_columns(rows: int, seed: int = 0) -> ScoreColumns:
 
 def take(columns: ScoreColumns, index: Sequence[int]) -> ScoreColumns:
     """The rows at these places."""
-    values = vars(columns)
-    return ScoreColumns(
-        **{
-            name: value[list(index)] if isinstance(value, np.ndarray) else [value[i] for i in index]
-            for name, value in values.items()
-        }
-    )
+
+    def part(values: Any) -> Any:
+        if values is None:  # a column that was not asked for
+            return None
+        if isinstance(values, np.ndarray):
+            return values[list(index)]
+        return [values[i] for i in index]
+
+    return ScoreColumns(**{name: part(values) for name, values in vars(columns).items()})
 
 
 def make_scored_run(columns: ScoreColumns, source: str = "tatsu-lab/alpaca") -> dict[str, Any]:
@@ -77,7 +79,10 @@ def make_scored_run(columns: ScoreColumns, source: str = "tatsu-lab/alpaca") -> 
             "text": "rendered", "fingerprint": "e1", "max_tokens": 256, "prompts_cut": 3,
         },
         "template": {"name": "alpaca", "sha256": "t1"},
-        "settings": {"max_length": 2048, "batch_tokens": 4096},
+        "settings": {
+            "max_length": 2048, "batch_tokens": 4096, "avoid_duplicate_neighbors": False,
+            "also": [], "keep_embeddings": False,
+        },
         "statistics": describe(columns),
         "demonstrations_with_empty_response": 0,
         "stages": {
@@ -106,9 +111,13 @@ def make_chosen_run(
             chosen.response_tokens, columns.response_tokens[columns.scored]
         ),
         "selection": {
-            "method": "miwv", "fraction": "0.5", "count": None, "threshold": None,
-            "all_rows": len(columns.miwv), "scored_rows": int(columns.scored.sum()),
-            "kept": len(kept), "lowest_kept_score": float(chosen.miwv[-1]), "note": None,
+            "method": "miwv", "seed": 0, "fraction": "0.5", "count": None, "threshold": None,
+            "diversity": None, "all_rows": len(columns.miwv),
+            "scored_rows": int(columns.scored.sum()), "kept": len(kept), "passed_over": 0,
+            "lowest_kept_score": float(chosen.miwv[-1]), "note": None,
+            "scores": {
+                "chosen": summarize(chosen.miwv), "all": summarize(columns.miwv[columns.scored]),
+            },
         },
         "scored_run": scored_run,
     }  # fmt: skip

@@ -184,7 +184,7 @@ def test_chosen_card_without_a_record_of_the_scoring() -> None:
         ({"fraction": None, "count": 2}, "The 2 highest of all 4 rows,"),
         (
             {"fraction": None, "threshold": 0.1234567},
-            "Every one of all 4 rows with a MIWV of at least 0.1234567,",
+            "Every one of all 4 rows with a score of at least 0.1234567,",
         ),
         ({"note": "less|than one"}, "Note: less\\|than one."),
     ],

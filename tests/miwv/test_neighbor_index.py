@@ -63,8 +63,10 @@ def test_the_recall_is_that_of_the_sampled_rows(monkeypatch: pytest.MonkeyPatch)
     vectors = unit_vectors(300)
 
     def worsen(search: Callable[..., Any]) -> Callable[..., Any]:
-        def worse(index: Any, vectors: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, ...]:
-            found, cosines = search(index, vectors, rows)
+        def worse(
+            index: Any, vectors: np.ndarray, rows: np.ndarray, groups: np.ndarray
+        ) -> tuple[np.ndarray, ...]:
+            found, cosines = search(index, vectors, rows, groups)
             return found, np.where(rows % 3 == 0, cosines - np.float32(1e-3), cosines)
 
         return worse
@@ -91,6 +93,36 @@ def test_many_equal_rows_hide_no_others() -> None:
 
 
 @pytest.mark.usefixtures("with_library")
+@pytest.mark.parametrize("queries", [None, range(900, 1400)])
+def test_a_neighbor_of_another_group(queries: range | None) -> None:
+    vectors = unit_vectors(2000)
+    groups = np.arange(2000) // 40  # more of a kind than the index proposes candidates
+    vectors = 0.1 * vectors + vectors[groups * 40]
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    expected, _ = nearest_neighbors(vectors, queries=queries, groups=groups)
+    index, cosines, _ = indexed_neighbors(vectors, queries=queries, groups=groups)
+    rows = np.arange(2000) if queries is None else np.asarray(queries)
+    assert not (groups[index] == groups[rows]).any()
+    assert (index % 40 == 0).all()  # the first of its group stands for it
+    np.testing.assert_allclose(cosines, (vectors[rows] * vectors[index]).sum(axis=1), atol=1e-6)
+    assert np.mean(groups[index] == groups[expected]) > 0.5
+
+
+@pytest.mark.usefixtures("with_library")
+def test_equal_rows_of_different_groups_are_neighbors() -> None:
+    vectors = unit_vectors(300)
+    vectors[100:200] = vectors[3]
+    groups = np.arange(300)
+    groups[100:150], groups[150:200] = 100, 150
+    index, _, report = indexed_neighbors(vectors, groups=groups)
+    exact, _ = nearest_neighbors(vectors, groups=groups)
+    assert index[[3, 100, 149, 150, 199]].tolist() == exact[[3, 100, 149, 150, 199]].tolist()
+    assert report["recall"] == 1
+    one, _, _ = indexed_neighbors(vectors, groups=np.zeros(300, dtype=np.int64))
+    assert one.tolist() == indexed_neighbors(vectors)[0].tolist()
+
+
+@pytest.mark.usefixtures("with_library")
 def test_two_rows_and_bad_rows() -> None:
     index, _, report = indexed_neighbors(unit_vectors(2))
     assert index.tolist() == [1, 0]
@@ -110,7 +142,8 @@ def test_a_row_without_another_candidate_is_searched_exactly() -> None:
             self.counts = np.ones(len(queries), dtype=np.int64)
             return self
 
-    found, _ = neighbor_index._search(FindsOnlyItself(), vectors, np.array([30, 31]))
+    rows = np.array([30, 31])
+    found, _ = neighbor_index._search(FindsOnlyItself(), vectors, rows, np.arange(40))
     assert found.tolist() == nearest_neighbors(vectors, queries=range(30, 32))[0].tolist()
 
 

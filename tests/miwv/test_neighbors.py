@@ -86,3 +86,36 @@ def test_a_read_only_memory_map_serves(tmp_path: Path) -> None:
     mapped = np.load(tmp_path / "vectors.npy", mmap_mode="r")
     index, _ = nearest_neighbors(mapped)
     assert index.tolist() == [plain_neighbor(mapped, row) for row in range(30)]
+
+
+def plain_neighbor_of_another_group(vectors: np.ndarray, groups: np.ndarray, row: int) -> int:
+    """The row of another group with the largest cosine, the first of equals."""
+    others = [other for other in range(len(vectors)) if groups[other] != groups[row]]
+    cosines = [float(np.dot(vectors[row], vectors[other])) for other in others]
+    return others[int(np.argmax(cosines))]
+
+
+@pytest.mark.parametrize(("query_block", "key_block"), [(1, 1), (7, 5), (64, 64), (3, 100)])
+@pytest.mark.parametrize("kinds", [2, 5, 40])
+def test_a_neighbor_of_another_group(kinds: int, query_block: int, key_block: int) -> None:
+    vectors = unit_vectors(50)
+    groups = np.random.default_rng(kinds).integers(0, kinds, 50)
+    for row in range(50):  # rows of a group lie close together, so that the nearest is forbidden
+        vectors[row] = 0.2 * vectors[row] + vectors[groups[row]]
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    index, cosines = nearest_neighbors(
+        vectors, query_block=query_block, key_block=key_block, groups=groups
+    )
+    expected = [plain_neighbor_of_another_group(vectors, groups, row) for row in range(50)]
+    assert index.tolist() == expected
+    assert index.tolist() != nearest_neighbors(vectors)[0].tolist()
+    np.testing.assert_allclose(cosines, (vectors * vectors[index]).sum(axis=1), atol=1e-6)
+    part, _ = nearest_neighbors(vectors, queries=range(20, 31), groups=groups)
+    assert part.tolist() == expected[20:31]
+
+
+@pytest.mark.parametrize("groups", [np.zeros(20, dtype=np.int64), np.arange(20), None])
+def test_groups_that_forbid_nothing_in_particular(groups: np.ndarray | None) -> None:
+    vectors = unit_vectors(20)
+    index, _ = nearest_neighbors(vectors, groups=groups)
+    assert index.tolist() == [plain_neighbor(vectors, row) for row in range(20)]

@@ -519,10 +519,13 @@ class SmallHub(BaseHTTPRequestHandler):
 READ_ALL = """
 import json, sys
 from hf_miwv.reading import InputError, read_dataset
+from hf_miwv.streaming import open_stream
 for line in sys.stdin:
     source, options = json.loads(line)
     try:
-        print(json.dumps(len(read_dataset(source, **options))))
+        streamed = "limit" in options
+        rows = open_stream(source, **options)[0] if streamed else read_dataset(source, **options)
+        print(json.dumps(len(list(rows))))
     except InputError as error:
         print(json.dumps(str(error)))
 """
@@ -545,6 +548,13 @@ HUB_CASES = [
     ("me/forbidden", {}, ["refuses access (status 403)"]),
     ("single", {}, ["no such data set on the Hub"]),
     ("-not an id-", {}, ["cannot be the id", "OWNER/NAME"]),
+    ("me/fine", {"limit": 4}, 4),
+    ("me/fine", {"limit": 99, "revision": COMMIT, "split": "train"}, 10),
+    ("me/two", {"limit": 99, "config": "second"}, 10),
+    ("me/two", {"limit": 9, "config": "frist"}, ["no configuration 'frist'", "'first'?"]),
+    ("me/fine", {"limit": 9, "revision": "v9"}, ["has no revision 'v9'"]),
+    ("me/gated", {"limit": 9}, ["is gated", "/datasets/me/gated", "hf auth login"]),
+    ("me/missing", {"limit": 9}, ["no such data set on the Hub", "hf auth login"]),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,60 @@ def test_embedding_the_bare_text_and_other_pooling(rows: Dataset, embedder_folde
         ["\n\n".join(filter(None, (r["instruction"], r["input"]))) for r in make_rows()],
     )
     assert bare["neighbor"] == [plain_neighbor(vectors, i) for i in range(len(rows))]
+
+
+def copies() -> list[dict[str, str]]:
+    """Rows of which three have one prompt, and two another."""
+    rows = make_rows(16)
+    for copy, first in ((5, 2), (11, 2), (9, 4)):
+        rows[copy] = {**rows[first], "output": rows[copy]["output"]}
+    return rows
+
+
+@pytest.mark.parametrize("search", ["exact", "index"])
+def test_neighbors_with_another_prompt(search: str, embedder_folder: Path) -> None:
+    if search == "index":
+        pytest.importorskip("usearch")
+    rows, model, tokenizer = copies(), make_model("llama"), make_tokenizer()
+    settings: dict[str, Any] = {"embedder": str(embedder_folder), "tokenizer": tokenizer, **QUIET}
+    found = score(
+        Dataset.from_list(rows), model, avoid_duplicate_neighbors=True, search=search, **settings
+    )
+    prompts = [plain_alpaca(row) for row in rows]
+    vectors = plain_embeddings(embedder_folder, prompts)
+    expected = []
+    for row, prompt in enumerate(prompts):
+        others = [other for other in range(16) if prompts[other] != prompt]
+        expected.append(max(others, key=lambda other: float(vectors[row] @ vectors[other])))
+    same = [prompts[a] == prompts[b] for a, b in zip(found["neighbor"], expected, strict=True)]
+    assert all(same)  # of rows with one prompt, either may be first by a rounding
+    losses = np.array(plain_miwv(model, tokenizer, rows, found["neighbor"], [1]))
+    np.testing.assert_allclose(found["miwv"], losses[:, 2], atol=1e-4)
+    assert [row for row in range(16) if found["miwv_flags"][row]] == [2, 4, 5, 9, 11]
+    assert {flag for flags in found["miwv_flags"] for flag in flags} == {"duplicate_prompt"}
+    allowed = score(Dataset.from_list(rows), model, search=search, **settings)
+    assert {allowed["neighbor"][row] for row in (2, 5, 11)} <= {2, 5, 11}
+    assert {allowed["neighbor"][row] for row in (4, 9)} == {4, 9}
+
+
+def test_where_all_rows_have_one_prompt_the_nearest_is_taken_and_flagged(
+    embedder_folder: Path,
+) -> None:
+    rows = [{**make_rows(1)[0], "output": row["output"]} for row in make_rows(5)]
+    found = score_tiny(Dataset.from_list(rows), embedder_folder, avoid_duplicate_neighbors=True)
+    assert found["neighbor"] == score_tiny(Dataset.from_list(rows), embedder_folder)["neighbor"]
+    assert found["miwv_flags"] == [["duplicate_prompt", "duplicate_neighbor"]] * 5
+    assert set(found["miwv_status"]) == {"ok"}
+
+
+def test_avoiding_duplicates_is_part_of_the_run(tmp_path: Path, embedder_folder: Path) -> None:
+    rows, output = Dataset.from_list(copies()), tmp_path / "scored"
+    score_tiny(rows, embedder_folder, output=output, avoid_duplicate_neighbors=True)
+    run = json.loads((output / "run.json").read_text())
+    assert run["settings"]["avoid_duplicate_neighbors"] is True
+    assert "nearest row with another prompt" in (output / "README.md").read_text()
+    with pytest.raises(InputError, match="not the same: duplicate neighbours"):
+        score_tiny(rows, embedder_folder, output=output)
 
 
 @pytest.mark.parametrize(("settings", "message"), [

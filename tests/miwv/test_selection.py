@@ -77,7 +77,7 @@ def test_a_share_above_the_scored_rows_keeps_those_and_says_so() -> None:
     ({"fraction": "1%"}, "'1%' is not a number; 0.01 keeps 1 %"),
     ({"count": 0}, "keeps nothing"),
     ({"count": 4}, "count 4 is above the 3 rows that have a score"),
-    ({"threshold": 9.0}, "no row reaches threshold 9.0: the highest MIWV is 3.0000"),
+    ({"threshold": 9.0}, "no row reaches threshold 9.0: the highest score is 3.0000"),
     ({"threshold": NAN}, "no finite number"),
 ])  # fmt: skip
 def test_bad_choices(choice: dict[str, Any], message: str) -> None:
@@ -140,9 +140,11 @@ def test_run_json_tells_what_was_done(folders: Path) -> None:
     assert scored["model"]["dtype"] == "float32"
     assert scored["template"]["name"] == "alpaca"
     assert chosen["selection"] == {
-        "method": "miwv", "fraction": None, "count": 5, "threshold": None, "all_rows": 24,
-        "scored_rows": 23, "kept": 5, "note": None,
+        "method": "miwv", "seed": 0, "fraction": None, "count": 5, "threshold": None,
+        "diversity": None, "all_rows": 24, "scored_rows": 23, "kept": 5, "passed_over": 0,
         "lowest_kept_score": load_dataset(str(folders / "chosen"), split="train")["miwv"][-1],
+        "scores": {"all": scored["statistics"]["miwv"], "chosen": chosen["statistics"]["miwv"]},
+        "note": None,
     }  # fmt: skip
     assert chosen["scored_run"] == scored
 

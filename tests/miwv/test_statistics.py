@@ -74,6 +74,7 @@ def test_describe_counts_rows_statuses_flags_and_signs() -> None:
     }  # fmt: skip
     assert described["flags"] == {
         "demonstration_trimmed": 0, "response_truncated": 1, "duplicate_prompt": 2,
+        "duplicate_neighbor": 0,
     }  # fmt: skip
     assert [described[name] for name in ("above_zero", "below_zero", "equal_zero")] == [1, 1, 0]
 

@@ -83,13 +83,24 @@ def test_selection_tells_the_numbers() -> None:
     console = Console(file=io.StringIO(), width=100)
     show_selection(run, console)
     text = console.file.getvalue()  # type: ignore[attr-defined]
-    assert line(text, "kept ") == ["kept", "(high", "=", "weak", "=", "keep)"]
+    assert text.startswith("chosen by MIWV (high = weak = keep)\n")
+    assert "passed over" not in text
     assert "2 (50.0 %)" in text
     assert line(text, "of them scored") == ["of", "them", "scored", "3"]
     assert line(text, "lowest kept score") == ["lowest", "kept", "score", "1.000"]
-    assert line(text, "chosen") == ["chosen", "2", "2.2", "3.0", "3.0", "3.8"]
+    assert line(text, "chosen  ") == ["chosen", "2", "2.2", "3.0", "3.0", "3.8"]
     assert line(text, "all scored") == ["all", "scored", "3", "2.4", "4.0", "15.3", "32.8"]
     assert "[red]fewer" in text
+
+
+def test_selection_names_another_method_and_the_rows_passed_over() -> None:
+    run = make_chosen_run(make_columns([2.0, -1.0, 1.0, NAN]), [0, 2])
+    run["selection"].update(method="random", seed=7, diversity=0.8, passed_over=1234)
+    console = Console(file=io.StringIO(), width=100)
+    show_selection(run, console)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert text.startswith("chosen by random draw (a number in [0, 1) from a hash of the seed 7")
+    assert line(text, "passed over: cosine above 0.8 with one kept")[-1] == "1,234"
 
 
 def test_without_a_terminal_it_goes_to_stderr_wide_enough(

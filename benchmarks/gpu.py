@@ -1,0 +1,285 @@
+"""How much of a GPU the scoring engine uses, and how long the paper's data set would take on it.
+
+    python benchmarks/gpu.py [--data ROWS.json] [--rows 2000] [--batch-tokens 16384,32768,65536]
+    python benchmarks/gpu.py --dry-run      # the same code, shrunken, on the CPU: does it work?
+
+Prints Markdown. The models have the shapes of Qwen3-0.6B and LLaMA-7B and random bf16 weights, made
+on the GPU: nothing is fetched. The passes have the lengths of real rows (without --data, of the
+sample in the package) under --tokenizer, with each token id renamed to a random one. Each row's
+neighbour is another row at random, which leaves 37 % of the rows nobody's neighbour (of 999 Alpaca
+rows it is 42 %), or with --embedder the real one.
+
+Counted are the floating-point operations that the formula needs, whatever the kernels do:
+
+    2 x P x tokens run              P: parameters but for the embedding and the output layer
+  + 4 x layers x heads x head dimension x attended pairs
+  + 2 x hidden size x vocabulary x scored tokens
+
+where a trunk of t tokens attends t (t + 1) / 2 pairs, and a branch of b tokens that forks off after
+f tokens b f + b (b + 1) / 2. Softmax, norms and activations count nothing. Their rate is compared
+with that of a product of two 8192 x 8192 bf16 matrices on the same GPU (median). The minutes for
+52,002 rows are the measured seconds in proportion, forward passes only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import statistics
+import sys
+import tempfile
+import time
+from importlib import resources
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import transformers
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+from hf_miwv.branching import branching_obstacle
+from hf_miwv.demo import MODEL_PACKAGE, package_folder
+from hf_miwv.demonstrations import Passes, build_passes
+from hf_miwv.embed import Embedder
+from hf_miwv.errors import InputError
+from hf_miwv.forest import Forest, grow_forest
+from hf_miwv.models import load_embedder
+from hf_miwv.neighbor_index import hashed_sample
+from hf_miwv.neighbors import nearest_neighbors
+from hf_miwv.pass_losses import score_forest
+from hf_miwv.processes import Processes
+from hf_miwv.prompts import choose_prompts
+from hf_miwv.reading import read_dataset
+from hf_miwv.rows import Rows
+from hf_miwv.schema import recognize
+from hf_miwv.tokenization import tokenize_rows
+from hf_miwv.tokens import TokenTable
+from hf_miwv.workspace import Workspace
+
+ALPACA_ROWS = 52_002  # arXiv 2511.07074: 85 minutes with LLaMA2-7B
+SHAPES: dict[str, dict[str, Any]] = {
+    "Qwen3-0.6B": {
+        "model_type": "qwen3", "hidden_size": 1024, "num_hidden_layers": 28,
+        "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 128,
+        "intermediate_size": 3072, "vocab_size": 151_936, "tie_word_embeddings": True,
+        "max_position_embeddings": 32_768,
+    },
+    "Llama-7B": {
+        "model_type": "llama", "hidden_size": 4096, "num_hidden_layers": 32,
+        "num_attention_heads": 32, "num_key_value_heads": 32, "head_dim": 128,
+        "intermediate_size": 11_008, "vocab_size": 32_000, "tie_word_embeddings": False,
+        "max_position_embeddings": 4096,
+    },
+}  # fmt: skip
+SHRUNKEN = {
+    "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+    "head_dim": 16, "intermediate_size": 128, "vocab_size": 512,
+}  # fmt: skip
+WARM_UP = 64  # units
+
+
+class Measured(NamedTuple):
+    """One shape under one budget."""
+
+    seconds: float
+    totals: dict[str, float]
+    halved: bool  # the budget did not fit and was halved
+    peak_bytes: int
+
+
+def make_model(values: dict[str, Any], device: torch.device) -> Any:
+    """A causal LM of this shape with random bf16 weights, made on the device."""
+    values = dict(values)
+    config = AutoConfig.for_model(values.pop("model_type"), **values)
+    torch.manual_seed(0)
+    with device:
+        return AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).eval()
+
+
+def load_tokenizer(name: str) -> Any:
+    """A tokenizer from a folder or a Hub id, or out of the GGUF file in a folder."""
+    files = sorted(Path(name).glob("*.gguf"))
+    return AutoTokenizer.from_pretrained(name, **({"gguf_file": files[0].name} if files else {}))
+
+
+def prepare(given: argparse.Namespace) -> tuple[Passes, np.ndarray]:
+    """The passes of --rows rows, chosen by hash, and (N,) their neighbours."""
+    dataset = read_dataset(given.data)
+    chosen = hashed_sample(np.arange(len(dataset)), min(given.rows, len(dataset)), seed=0)
+    rows = Rows(dataset.select(sorted(chosen.tolist())), recognize(dataset.column_names))
+    prompts = choose_prompts(None, load_tokenizer(given.tokenizer), "alpaca", False)
+    table = tokenize_rows(rows, prompts, progress=False)
+    neighbors = random_neighbors(len(rows))
+    if given.embedder:
+        texts = [prompts.prompt_text(rows[index]) for index in range(len(rows))]
+        neighbors, _ = nearest_neighbors(Embedder(load_embedder(given.embedder))(texts, 32))
+    return build_passes(table, neighbors, prompts, given.max_length, progress=False), neighbors
+
+
+def random_neighbors(rows: int) -> np.ndarray:
+    """(N,) another row for each row, the same every time."""
+    steps = np.random.default_rng(0).integers(1, rows, size=rows)
+    return (np.arange(rows) + steps) % rows
+
+
+def renamed(passes: Passes, vocabulary: int) -> Passes:
+    """The same passes with each token id replaced by a random one of this vocabulary."""
+    names = ("zero_shot", "one_shot", "responses")
+    tables: list[TokenTable] = [getattr(passes, name) for name in names]
+    most = np.concatenate([table.flat for table in tables]).max()
+    ids = np.random.default_rng(0).integers(0, vocabulary, size=most + 1)
+    fresh = [TokenTable(ids[table[i]].tolist() for i in range(len(table))) for table in tables]
+    return dataclasses.replace(passes, **dict(zip(names, fresh, strict=True)))
+
+
+def attended_pairs(forest: Forest) -> int:
+    """Pairs of a token and one that it sees, over all units, by the formula at the top."""
+    pairs = 0
+    for index in range(len(forest.units)):
+        tree = forest.tree(index)
+        for fork, ids in ((0, tree.ids), *((branch.fork, branch.ids) for branch in tree.branches)):
+            pairs += len(ids) * fork + len(ids) * (len(ids) + 1) // 2
+    return pairs
+
+
+def counted_operations(model: Any, forest: Forest) -> float:
+    """Floating-point operations that all units need, by the formula at the top."""
+    config = model.config
+    ends = {id(layer.weight): layer.weight.numel()
+            for layer in (model.get_input_embeddings(), model.get_output_embeddings())}  # fmt: skip
+    body = sum(parameter.numel() for parameter in model.parameters()) - sum(ends.values())
+    width = config.num_hidden_layers * config.num_attention_heads * config.head_dim
+    lengths, responses = forest.passes.lengths, np.tile(forest.passes.responses.lengths, 2)
+    return (
+        2.0 * body * int(forest.lengths.sum())
+        + 4.0 * width * attended_pairs(forest)
+        + 2.0 * config.hidden_size * config.vocab_size * int(responses[lengths > 0].sum())
+    )
+
+
+def dense_rate(device: torch.device, size: int, repeats: int = 20) -> float:
+    """Operations a second of a bf16 product of two square matrices: 2 n^3 over the median time."""
+    one, other = (
+        torch.randn(size, size, device=device, dtype=torch.bfloat16) for _ in range(2)
+    )  # fmt: skip
+    seconds = []
+    for _ in range(repeats + 3):
+        synchronize(device)
+        began = time.perf_counter()
+        torch.matmul(one, other)
+        synchronize(device)
+        seconds.append(time.perf_counter() - began)
+    return 2 * size**3 / statistics.median(seconds[3:])
+
+
+def synchronize(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def measure(model: Any, forest: Forest, batch_tokens: int, device: torch.device) -> Measured:
+    """All units once, as `hf-miwv score` runs them, after a few for warming up."""
+    run(model, dataclasses.replace(forest, units=forest.units[:WARM_UP]), batch_tokens)
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+    synchronize(device)
+    began = time.perf_counter()
+    totals, halved = run(model, forest, batch_tokens)
+    synchronize(device)
+    seconds = time.perf_counter() - began
+    peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
+    return Measured(seconds, totals, halved, peak)
+
+
+def run(model: Any, forest: Forest, batch_tokens: int) -> tuple[dict[str, float], bool]:
+    """The counts of the engine, and whether it had to halve the budget."""
+    with tempfile.TemporaryDirectory() as folder, Workspace(Path(folder) / "w") as workspace:
+        _, totals = score_forest(
+            model, forest, workspace, batch_tokens, Processes(), progress=False
+        )
+        return totals, len(workspace.read_json("budgets.json") or []) > 1
+
+
+def line(name: str, budget: int, found: Measured, operations: float, rate: float, rows: int,
+         own: int) -> str:  # fmt: skip
+    """A line of the table."""
+    speed = operations / found.seconds
+    cells = [
+        name,
+        f"{budget:,}" + (" (halved)" if found.halved else ""),
+        f"{found.totals['tokens'] / own:.2f}",
+        f"{found.totals['forwarded_tokens'] / found.totals['tokens'] - 1:.1%}",
+        f"{found.seconds:.1f}",
+        f"{found.totals['tokens'] / found.seconds:,.0f}",
+        f"{speed / 1e12:.3g}",
+        f"{speed / rate:.1%}",
+        f"{found.peak_bytes / 2**30:.1f}" if found.peak_bytes else "–",
+        f"{found.seconds * ALPACA_ROWS / rows / 60:.1f}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    sample = resources.files("hf_miwv") / "sample" / "instructions.jsonl"
+    parser.add_argument("--data", default=str(sample))
+    parser.add_argument("--rows", type=int, default=2000)
+    parser.add_argument("--tokenizer", help="folder or Hub id [default: the demo's model]")
+    parser.add_argument("--embedder", help="folder or Hub id: real neighbours, not random ones")
+    parser.add_argument("--max-length", type=int, default=2048)
+    parser.add_argument("--shapes", default=",".join(SHAPES))
+    parser.add_argument("--batch-tokens", default="16384,32768,65536")
+    parser.add_argument("--dry-run", action="store_true", help="shrunken, on the CPU")
+    given = parser.parse_args()
+    unknown = [name for name in given.shapes.split(",") if name not in SHAPES]
+    if unknown:
+        parser.error(f"--shapes {unknown[0]}: known are {', '.join(SHAPES)}")
+    if given.rows < 2:
+        parser.error(f"--rows {given.rows}: a row needs a neighbour; give 2 or more")
+    if not given.dry_run and not torch.cuda.is_available():
+        parser.error("no GPU here; --dry-run runs the same code, shrunken, on the CPU")
+    given.tokenizer = given.tokenizer or str(package_folder(MODEL_PACKAGE))
+    return given
+
+
+def main() -> None:
+    try:
+        benchmark(parse())
+    except InputError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+
+
+def benchmark(given: argparse.Namespace) -> None:
+    """Every shape under every budget, as lines of a table."""
+    device = torch.device("cpu" if given.dry_run else "cuda")
+    passes, neighbors = prepare(given)
+    rows, own = len(neighbors), int(passes.lengths[: len(neighbors)].sum())
+    rate = dense_rate(device, 256 if given.dry_run else 8192)
+    where = "CPU, shrunken" if given.dry_run else torch.cuda.get_device_name(device)
+    print(
+        f"{where}; torch {torch.__version__}, transformers {transformers.__version__}; dense bf16 "
+        f"product {rate / 1e12:.3g} TFLOP/s; {rows:,} rows, T0 = {own:,} tokens\n\n"
+        "| shape | batch tokens | tokens run / T0 | padding | seconds | tokens/s | TFLOP/s counted "
+        f"| share of the dense rate | peak GiB | minutes for {ALPACA_ROWS:,} rows |\n|{'---|' * 10}"
+    )
+    for name in given.shapes.split(","):
+        model = make_model(SHAPES[name] | (SHRUNKEN if given.dry_run else {}), device)
+        forest = grow_forest(
+            renamed(passes, model.config.vocab_size), neighbors,
+            obstacle=branching_obstacle(model),
+        )  # fmt: skip
+        operations = counted_operations(model, forest)
+        print(f"{name}: {dict(forest.reuse)}", file=sys.stderr)
+        for budget in map(int, given.batch_tokens.split(",")):
+            found = measure(model, forest, budget, device)
+            print(line(name, budget, found, operations, rate, rows, own), flush=True)
+        del model
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""MIWV in the trainer that people already have."""

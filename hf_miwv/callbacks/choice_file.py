@@ -1,0 +1,144 @@
+"""The choice of rows on disk: which rows are trained on, under which settings."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from transformers import TrainerState
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+
+from hf_miwv.errors import InputError
+
+CHOICE = "miwv_choice.json"
+NEIGHBORS = "miwv_neighbors.npz"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The rows chosen at a step of the training, by their keys, in the training set's order."""
+
+    step: int
+    numbers: dict[str, float]  # what is logged of it
+    rows: list[str]
+
+
+@dataclass
+class Choices:
+    """What a choice file holds.
+
+    identity: what the first choice depends on (rows, model, settings), by name.
+    first: the choice before training. current: the one in force.
+    next: one that is made and not in force yet, because batches were fetched ahead.
+    """
+
+    identity: dict[str, Any]
+    first: Choice
+    current: Choice
+    next: Choice | None = None
+
+    @property
+    def latest(self) -> Choice:
+        """The choice that was made last, in force or not."""
+        return self.next or self.current
+
+
+def write_choices(path: Path, choices: Choices) -> None:
+    """Write the file as a whole: aside, flushed to disk, renamed."""
+    _replace(path, (json.dumps(asdict(choices), indent=1) + "\n").encode())
+
+
+def read_choices(path: Path) -> Choices | None:
+    """What `write_choices` wrote; None where there is no such file, or not a whole one."""
+    try:
+        found = json.loads(path.read_text("utf-8"))
+        later = Choice(**found["next"]) if found["next"] else None
+        return Choices(
+            found["identity"], Choice(**found["first"]), Choice(**found["current"]), later
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def saved_choices(folder: Path, state: TrainerState) -> Choices | None:
+    """The choices in force when this state was saved, if its checkpoint lies in `folder`."""
+    checkpoint = checkpoint_of(folder, state)
+    try:
+        there = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
+    except OSError:
+        return None
+    if json.dumps(there.log_history) != json.dumps(state.log_history):  # of another run
+        return None
+    copy = read_choices(checkpoint / CHOICE)
+    if copy is None:  # killed between the checkpoint and its copy: nothing came after it
+        copy = read_choices(folder / CHOICE)
+        return copy if copy and copy.latest.step <= state.global_step else None
+    return copy
+
+
+def checkpoint_of(folder: Path, state: TrainerState) -> Path:
+    """Where the Trainer saves this state."""
+    return folder / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
+
+
+def write_neighbors(path: Path, identity: dict[str, Any], neighbors: np.ndarray) -> None:
+    """The nearest other row of each row, (N,) int64, and what it depends on."""
+    part = path.with_name(f"{path.name}.part")
+    with open(part, "wb") as file:
+        np.savez(file, neighbors=neighbors, identity=np.array(json.dumps(identity)))
+    _put(part, path)
+
+
+def read_neighbors(path: Path, identity: dict[str, Any]) -> np.ndarray | None:
+    """What `write_neighbors` wrote under the same identity, or None."""
+    if not path.exists():
+        return None
+    with np.load(path, allow_pickle=False) as found:
+        same = str(found["identity"]) == json.dumps(identity)
+        return found["neighbors"] if same else None
+
+
+def positions(chosen: Sequence[str], keys: Sequence[str], source: str) -> list[int]:
+    """Where the chosen rows lie in a training set with these `keys`, in its order.
+
+    Of rows with equal keys the first are meant: they have equal scores, and ties go by row order.
+
+    Raises:
+        InputError: a chosen row is not there; `source` says where the choice came from.
+    """
+    places: dict[str, list[int]] = defaultdict(list)
+    for place in reversed(range(len(keys))):
+        places[keys[place]].append(place)
+    missing = 0
+    found = []
+    for key in chosen:
+        if places[key]:
+            found.append(places[key].pop())
+        else:
+            missing += 1
+    if missing:
+        raise InputError(
+            f"{source}: {missing} of its {len(chosen)} rows are not in this training set; give "
+            "the trainer the same rows and tokenizer as before, or another output_dir"
+        )
+    return sorted(found)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    part = path.with_name(f"{path.name}.part")
+    part.write_bytes(content)
+    _put(part, path)
+
+
+def _put(part: Path, path: Path) -> None:
+    descriptor = os.open(part, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)
+    os.replace(part, path)

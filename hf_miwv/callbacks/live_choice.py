@@ -1,0 +1,60 @@
+"""Scores of a Trainer's rows -> the rows to train on, and the numbers that are logged of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from transformers import Trainer
+
+from hf_miwv.callbacks.choice_file import Choice
+from hf_miwv.callbacks.live_scoring import LiveScores
+from hf_miwv.errors import InputError
+
+QUANTILES = (10, 50, 90)
+
+
+def choose_rows(
+    scores: LiveScores, keys: Sequence[str], size: int, step: int, last: Choice | None = None
+) -> Choice:
+    """The `size` rows with the highest MIWV, ties by row order, in the order of the training set.
+
+    Its numbers: quantiles of all scores and the lowest chosen one (nats per response token), rows
+    with a score, seconds, and where there is a `last` choice the share of its rows that stay.
+
+    Raises:
+        InputError: fewer rows have a score.
+    """
+    eligible = int(np.isfinite(scores.miwv).sum())
+    if eligible < size:
+        raise InputError(
+            f"{size} of {len(keys)} rows are to be kept, but only {eligible} have a score (the "
+            "others have no response, no prompt, no room for a demonstration, or a loss that is "
+            "not finite); give a smaller fraction"
+        )
+    best = np.lexsort((np.arange(len(keys)), -scores.miwv))[:size]  # nan sorts last
+    rows = [keys[place] for place in sorted(best.tolist())]
+    numbers = {
+        **quantiles("miwv", scores.miwv),
+        "miwv_lowest_chosen": float(scores.miwv[best[-1]]),
+        "miwv_rows_with_score": eligible,
+        "miwv_seconds": round(scores.seconds, 3),
+    }
+    if last is not None:
+        numbers["miwv_overlap"] = len(set(rows) & set(last.rows)) / len(set(rows))
+    return Choice(step, numbers, rows)
+
+
+def quantiles(name: str, miwv: np.ndarray) -> dict[str, float]:
+    """NAME_quantile_10, _50 and _90 of the scores that are known."""
+    values = np.nanpercentile(miwv, QUANTILES)
+    return {f"{name}_quantile_{q}": float(v) for q, v in zip(QUANTILES, values, strict=True)}
+
+
+def log_numbers(trainer: Any, numbers: Mapping[str, float]) -> None:
+    """Log beside the trainer's own entries: a subclass's `log` would empty its running metrics
+    into this one, and any entry takes the place of the one that is due."""
+    due = trainer.control.should_log
+    Trainer.log(trainer, dict(numbers))
+    trainer.control.should_log = due

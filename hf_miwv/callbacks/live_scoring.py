@@ -1,0 +1,231 @@
+"""MIWV of a Trainer's rows with the model as it stands, without a trace in the training."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from sentence_transformers import SentenceTransformer
+from torch.distributed.tensor import DTensor
+from transformers.integrations import is_deepspeed_zero3_enabled
+
+from hf_miwv.branching import branching_obstacle
+from hf_miwv.callbacks.choice_file import read_neighbors, write_neighbors
+from hf_miwv.callbacks.rows import TrainerRows
+from hf_miwv.demonstrations import Passes, build_passes
+from hf_miwv.embed import Embedder
+from hf_miwv.embedding import embed_rows
+from hf_miwv.errors import InputError
+from hf_miwv.fingerprints import model_fingerprint, token_fingerprint
+from hf_miwv.forest import TREE_TOKENS, grow_forest
+from hf_miwv.losses import ResponseLosses
+from hf_miwv.models import check_causal, length_limit, load_embedder
+from hf_miwv.neighbor_index import choose_search, indexed_neighbors
+from hf_miwv.neighbors import nearest_neighbors
+from hf_miwv.pass_losses import score_forest
+from hf_miwv.processes import Processes
+from hf_miwv.record import package_version
+from hf_miwv.scoring import ACCELERATOR_BATCH_TOKENS, CPU_BATCH_TOKENS
+from hf_miwv.workspace import Workspace
+
+REPACKS = "support_avx512bf16_for_cpu"  # of bitsandbytes' 4-bit layers
+
+
+class LiveScores(NamedTuple):
+    """Of N rows: losses in mean nats per response token, nan where a row has no score."""
+
+    zero_shot: np.ndarray  # (N,) L(y|x)
+    one_shot: np.ndarray  # (N,) L(y|x,C)
+    seconds: float
+
+    @property
+    def miwv(self) -> np.ndarray:
+        """(N,) L(y|x,C) - L(y|x)."""
+        return self.one_shot - self.zero_shot
+
+
+class LiveScorer:
+    """Scores the rows of a trainer whenever it is called.
+
+    The model runs in evaluation mode under the trainer's own mixed precision, with adapters and
+    quantized weights as they are; modes, hooks and random states are put back. The neighbours do
+    not depend on the model: they are found once, and kept in `output_dir`/NAME_neighbors.npz. What
+    a killed run has scored lies in `output_dir`/NAME.work.
+
+    Raises:
+        InputError: a model that cannot be scored; see `check_model`.
+    """
+
+    def __init__(
+        self,
+        trainer: Any,
+        rows: TrainerRows,
+        embedder: str | SentenceTransformer,
+        *,
+        name: str = "miwv",
+        max_length: int | None = None,
+        batch_tokens: int | None = None,
+    ) -> None:
+        check_model(trainer)
+        self._trainer, self._rows, self._embedder = trainer, rows, embedder
+        self._folder, self._name = Path(trainer.args.output_dir), name
+        self._limit = length_limit(self.model, max_length)
+        on_cpu = trainer.args.device.type == "cpu"
+        default = CPU_BATCH_TOKENS if on_cpu else ACCELERATOR_BATCH_TOKENS
+        self._batch_tokens = batch_tokens or default
+        self.processes = processes_of(trainer)
+        self._progress = self.processes.first and not trainer.args.disable_tqdm
+        self._searched: tuple[np.ndarray, Passes] | None = None
+        with undisturbed(self.model):
+            self._fingerprint = model_fingerprint(self.model)
+
+    @property
+    def model(self) -> Any:
+        """The trainer's model without what data-parallel training puts around it."""
+        return self._trainer.accelerator.unwrap_model(self._trainer.model)
+
+    def identity(self) -> dict[str, Any]:
+        """What the scores of the model as it was at first depend on, under the names that a user
+        is told when one differs."""
+        return {
+            **self._neighbor_identity(),
+            "model": self._fingerprint,
+            "precision": str(self._trainer.accelerator.mixed_precision),
+            "max length": self._limit,
+            "hf_miwv": package_version(),
+        }
+
+    def __call__(self) -> LiveScores:
+        """Both losses of every row, as the model stands; goes on where a killed run stopped."""
+        began = time.perf_counter()
+        root = self._folder / f"{self._name}.work"
+        with (
+            undisturbed(self.model),
+            Workspace(root / self.processes.name(), root) as workspace,
+        ):
+            workspace.claim({**self.identity(), **self._now()})
+            neighbors, passes = self._searched = self._searched or self._search(workspace)
+            with self._trainer.accelerator.autocast():
+                losses = self._losses(passes, neighbors, workspace)
+        zero_shot, one_shot = np.where(np.isfinite(losses), losses, np.nan).reshape(2, -1)
+        return LiveScores(zero_shot, one_shot, time.perf_counter() - began)
+
+    def _now(self) -> dict[str, Any]:
+        """What changes in training; frozen weights are not read again, which may take minutes."""
+        trained = [weight for weight in self.model.parameters() if weight.requires_grad]
+        return {
+            "batch tokens": self._batch_tokens,
+            "trained weights": model_fingerprint(torch.nn.ParameterList(trained)),
+        }
+
+    def _losses(self, passes: Passes, neighbors: np.ndarray, workspace: Workspace) -> np.ndarray:
+        forest = grow_forest(
+            passes,
+            neighbors,
+            tree_tokens=min(TREE_TOKENS, self._batch_tokens),
+            obstacle=branching_obstacle(self.model),
+        )
+        losses, _ = score_forest(
+            self.model, forest, workspace, self._batch_tokens, self.processes, self._progress
+        )
+        return losses
+
+    def _search(self, workspace: Workspace) -> tuple[np.ndarray, Passes]:
+        """The nearest other row of each row, (N,), and the passes of all rows."""
+        path = self._folder / f"{self._name}_neighbors.npz"
+        identity = self._neighbor_identity()
+        first = self.processes.first
+        neighbors = self.processes.agree(read_neighbors(path, identity) if first else None)
+        if neighbors is None:
+            neighbors = self._find_neighbors(workspace)
+            if first:
+                write_neighbors(path, identity, neighbors)
+        table, prompts = self._rows.table, self._rows.prompts
+        return neighbors, build_passes(table, neighbors, prompts, self._limit, self._progress)
+
+    def _find_neighbors(self, workspace: Workspace) -> np.ndarray:
+        embedder = Embedder(self._load_embedder())
+        table, text, processes = self._rows.table, self._rows.prompts.prompt_text, self.processes
+        vectors, _ = embed_rows(table.rows, embedder, text, workspace, processes, self._progress)
+        if choose_search(len(vectors)) == "index":
+            return indexed_neighbors(vectors)[0]
+        share = -(-len(vectors) // processes.world)
+        own = range(len(vectors))[processes.rank * share : (processes.rank + 1) * share]
+        found, _ = nearest_neighbors(vectors, device=embedder.model.device, queries=own)
+        return np.concatenate(processes.gather(found))
+
+    def _load_embedder(self) -> SentenceTransformer:
+        if isinstance(self._embedder, SentenceTransformer):
+            return self._embedder
+        return load_embedder(self._embedder, device=str(self._trainer.args.device))
+
+    def _neighbor_identity(self) -> dict[str, Any]:
+        table, embedder = self._rows.table, self._embedder
+        fingerprint = embedder if isinstance(embedder, str) else model_fingerprint(embedder)
+        return {
+            "rows": token_fingerprint(table.prompts, table.responses),
+            "template": self._rows.prompts.sha256,
+            "embedder": fingerprint,
+        }
+
+
+def processes_of(trainer: Any) -> Processes:
+    """The processes that train together."""
+    return Processes(trainer.accelerator.process_index, trainer.accelerator.num_processes)
+
+
+def check_model(trainer: Any) -> None:
+    """Raise InputError for a model that cannot be scored as it stands in the training.
+
+    Sharded weights (FSDP, DeepSpeed ZeRO-3, tensor parallel): each process scores its share of the
+    rows and needs the whole model. Virtual tokens (prompt tuning): positions shift. No causal LM.
+    """
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    sharded = (
+        trainer.is_fsdp_enabled
+        or is_deepspeed_zero3_enabled()
+        or any(isinstance(weight, DTensor) for weight in model.parameters())
+    )
+    if sharded:
+        raise InputError(
+            "the model's weights are sharded (FSDP, DeepSpeed ZeRO-3 or tensor parallel), and a "
+            "process cannot score rows with a part of them; choose the rows before training "
+            "(hf-miwv select), or train with DDP, ZeRO-2 or on one device"
+        )
+    adapters = getattr(model, "peft_config", {}) or {}
+    for name, adapter in adapters.items():
+        if getattr(adapter, "is_prompt_learning", False):
+            raise InputError(
+                f"the adapter {name!r} puts virtual tokens before each row, which scoring does not "
+                "know; use LoRA, or choose the rows before training (hf-miwv select)"
+            )
+    with undisturbed(model), trainer.accelerator.autocast(), ResponseLosses(model).ready():
+        check_causal(model, model.config.name_or_path or type(model).__name__)
+
+
+@contextmanager
+def undisturbed(model: Any) -> Iterator[None]:
+    """Random states are put back afterwards, and 4-bit weights are not repacked meanwhile.
+
+    On some CPUs bitsandbytes repacks 4-bit weights in the first pass in evaluation mode, and from
+    then on no gradient passes through them.
+    """
+    states = random.getstate(), np.random.get_state()
+    repacking = [module for module in model.modules() if getattr(module, REPACKS, False)]
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
+    with torch.random.fork_rng(devices):
+        try:
+            for module in repacking:
+                setattr(module, REPACKS, False)
+            yield
+        finally:
+            for module in repacking:
+                setattr(module, REPACKS, True)
+            random.setstate(states[0])
+            np.random.set_state(states[1])

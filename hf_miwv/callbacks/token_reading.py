@@ -1,0 +1,99 @@
+"""Tokenized rows of a Trainer -> x and y: where the response begins, and where it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from hf_miwv.callbacks.chat_reading import ChatReader
+from hf_miwv.errors import InputError
+from hf_miwv.tokens import RowTokens, encode
+
+LABELLED = ("input_ids", "labels")
+MASKS = ("completion_mask", "assistant_masks")  # what TRL kept before it wrote labels
+PREFERENCE = ("prompt_ids", "chosen_ids")  # y = chosen
+EMPTY_THINKING = "<think>\n\n</think>\n\n"  # what reasoning templates write before a plain answer
+
+
+def token_columns(row: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """The columns that x and y are read from, or None where a row has no ids."""
+    for wanted in (PREFERENCE, LABELLED[:1]):
+        if set(wanted) <= set(row):
+            known = (*PREFERENCE, *LABELLED, *MASKS, "attention_mask")
+            return tuple(name for name in known if name in row)
+    return None
+
+
+class TokenReader:
+    """Tokenized rows -> (x, y), by the marks that this tokenizer and its chat template write.
+
+    y is the last labelled span, less what ends the turn (the template's ending, EOS tokens). An
+    empty think block in front of it belongs to x, as in the text path.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.chat = _chat_reader(tokenizer)
+        ending = encode(tokenizer, [self.chat.marks.ending])[0] if self.chat else []
+        added = tokenizer.added_tokens_decoder
+        self._ending = ending
+        self._stops = {token for token in ending if token in added and added[token].special}
+        self._stops.add(tokenizer.eos_token_id)
+        self._thinking = encode(tokenizer, [EMPTY_THINKING])[0]
+
+    def split(self, row: Mapping[str, Any]) -> RowTokens:
+        """x and y of one row; y is empty where nothing is labelled, x where nothing is before y."""
+        prompt, response = _spans(row)
+        if prompt and response[: len(self._thinking)] == self._thinking:
+            prompt = prompt + self._thinking
+            response = response[len(self._thinking) :]
+        return RowTokens(prompt, self.without_ending(response))
+
+    def without_ending(self, response: list[int]) -> list[int]:
+        """y without the end of turn, whole or begun, and without EOS tokens."""
+        left: list[int] = []
+        while left != response:
+            left = response
+            response = self._without_one_ending(response)
+        return response
+
+    def _without_one_ending(self, response: list[int]) -> list[int]:
+        for size in range(len(self._ending), 0, -1):
+            begun = self._ending[:size]
+            if response[-size:] == begun and self._stops.intersection(begun):
+                return response[:-size]
+        return response[:-1] if response and response[-1] in self._stops else response
+
+
+def _spans(row: Mapping[str, Any]) -> tuple[list[int], list[int]]:
+    """All before the last labelled span, and that span."""
+    if "chosen_ids" in row:
+        return _list(row["prompt_ids"]), _list(row["chosen_ids"])
+    ids = np.asarray(row["input_ids"])
+    labels = np.asarray(row["labels"]) if "labels" in row else ids
+    labelled = labels != -100
+    for mask in MASKS:
+        if mask in row:
+            labelled = labelled & (np.asarray(row[mask]) == 1)
+    if "attention_mask" in row:
+        real = np.asarray(row["attention_mask"]) == 1
+        ids, labelled = ids[real], labelled[real]
+    places = np.flatnonzero(labelled)
+    if len(places) == 0:
+        return ids.tolist(), []
+    end = int(places[-1]) + 1
+    before = np.flatnonzero(~labelled[:end])
+    start = int(before[-1]) + 1 if len(before) else 0
+    return ids[:start].tolist(), ids[start:end].tolist()
+
+
+def _list(ids: Any) -> list[int]:
+    return np.asarray(ids, dtype=np.int64).tolist()
+
+
+def _chat_reader(tokenizer: Any) -> ChatReader | None:
+    try:
+        return ChatReader(tokenizer)
+    except InputError:
+        return None

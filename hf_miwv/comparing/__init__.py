@@ -1,0 +1,1 @@
+"""What each method would choose from the same scored rows, side by side."""

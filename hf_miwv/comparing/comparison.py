@@ -1,0 +1,222 @@
+"""Which rows would each method keep, and is it a different choice? The numbers of a comparison."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hf_miwv.comparing.rankings import Ranking, check_methods, correlations, rank
+from hf_miwv.comparing.rows import (
+    Scored,
+    check_text_columns,
+    example_texts,
+    read_scored,
+    source_values,
+)
+from hf_miwv.errors import InputError
+from hf_miwv.fingerprints import content_fingerprint
+from hf_miwv.selection import check_choice, choose_rows
+from hf_miwv.statistics import ScoreColumns, compare_lengths
+
+FRACTIONS = ("0.01", "0.05", "0.1", "0.15")  # arXiv 2511.07074, main results
+MOST_EXAMPLES = 3  # rows shown of those that one method alone chooses
+SOURCES_NAMED = 30  # the sources with the most rows; the rows of further ones are added up
+
+
+def compare(
+    folders: Sequence[str | Path],
+    *,
+    fractions: Sequence[float | str | Decimal] = FRACTIONS,
+    methods: Sequence[str] | None = None,
+    seed: int = 0,
+    source_column: str | None = None,
+    text_columns: Sequence[str] = (),
+) -> dict[str, Any]:
+    """How the rows that each method keeps differ, at each share of the rows, in numbers.
+
+    A ranking is a method on a folder's scores. Rows are kept as `select` keeps them: the highest
+    floor(all rows x fraction) scores, ties by row order (of the first folder).
+
+    Args:
+        folders: what `hf-miwv score` wrote; several hold the same rows, scored otherwise.
+        fractions: shares of all rows, each in (0, 1].
+        methods: names of `methods.METHODS`; default: all whose columns are there, each with its
+            highest scores first, and miwv_low. A random choice knows nothing of the folder, so
+            that it is taken once, among the rows that the first folder scores.
+        seed: of the random choice.
+        source_column: says where a row comes from; see `source_values` for the default.
+        text_columns: shown of example rows; default: their prompt and response.
+
+    Returns:
+        A report, ready for JSON: "folders", "rankings", "left_out" (methods that the folders do
+        not allow, with the reason), "shown" (texts of example rows), "sources" (rows by source, or
+        None), "spearman" (`correlations`), and under "fractions" for each what `compare_choices`
+        returns and "choices", by ranking: "kept" rows, the "note" of `choose_rows`, the
+        "lowest_kept_score", response "lengths" in tokens against all scored rows of the folder
+        (`compare_lengths`), "sources", "only" (rows that no other ranking keeps) and "examples" of
+        those, best first. These figures are our choice.
+
+    Raises:
+        InputError: anything given that cannot be used; folders that do not hold the same rows.
+    """
+    shares = check_fractions(fractions)
+    check_methods(methods, seed)
+    scored = read_scored(folders)
+    check_text_columns(scored[0].dataset, text_columns)
+    column, sources = source_values(scored[0], source_column) or (None, None)
+    rows = RowDetails(scored[0], text_columns, sources, largest_sources(sources or []))
+    rankings, left_out = rank(scored, methods, seed)
+    return {
+        "format": 1,
+        "rows": len(scored[0].dataset),
+        "seed": seed,
+        "folders": [_describe_folder(folder) for folder in scored],
+        "rankings": {
+            ranking.name: {
+                "folder": ranking.folder.name,
+                "method": ranking.method,
+                "scored": int(np.isfinite(ranking.scores).sum()),
+            }
+            for ranking in rankings
+        },
+        "left_out": left_out,
+        "shown": list(text_columns) or ["prompt", "response"],
+        "sources": {"column": column, **count_sources(sources, rows.named)} if sources else None,
+        "spearman": correlations(rankings),
+        "fractions": {share: _at_fraction(rankings, share, rows) for share in shares},
+    }
+
+
+class RowDetails(NamedTuple):
+    """What is said of single rows: the columns to show, and the sources of all N rows."""
+
+    folder: Scored
+    columns: Sequence[str]
+    sources: list[str] | None
+    named: list[str]
+
+
+def check_fractions(fractions: Sequence[float | str | Decimal]) -> list[str]:
+    """The fractions in decimal notation, in the order given.
+
+    Raises InputError for none, for one out of range and for one that is given twice.
+
+    >>> check_fractions(["0.10", 0.05])
+    ['0.1', '0.05']
+    """
+    if not fractions:
+        raise InputError("no fraction is given; 0.01,0.05 compares the top 1 % and 5 %")
+    for fraction in fractions:
+        check_choice(fraction=fraction, count=None, threshold=None)
+    shares = [f"{Decimal(str(fraction)).normalize():f}" for fraction in fractions]
+    for share, times in Counter(shares).items():
+        if times > 1:
+            raise InputError(f"fraction {share} is given {times} times; give each once")
+    return shares
+
+
+def compare_choices(
+    scores: Mapping[str, np.ndarray], kept: Mapping[str, np.ndarray]
+) -> dict[str, dict[str, dict[str, float]]]:
+    """What choices A and B have in common, as shares of A, by name and name.
+
+    scores: (N,) float64 each, nan for none. kept: (K,) positions each. Returns "overlap",
+    |A & B| / |A|, and "expected", the same on average where B is |B| rows drawn at random from
+    those that B's method scores: |A & scored by B| / |A| x |B| / |scored by B|, which is |B| / N
+    where that is all of them.
+    """
+    finite = {name: np.isfinite(values) for name, values in scores.items()}
+    return {
+        "overlap": {
+            one: {other: float(np.isin(kept[one], kept[other]).mean()) for other in kept}
+            for one in kept
+        },
+        "expected": {
+            one: {
+                other: float(finite[other][kept[one]].mean())
+                * len(kept[other])
+                / int(finite[other].sum())
+                for other in kept
+            }
+            for one in kept
+        },
+    }
+
+
+def _at_fraction(rankings: Sequence[Ranking], share: str, rows: RowDetails) -> dict[str, Any]:
+    kept, notes = {}, {}
+    for ranking in rankings:
+        kept[ranking.name], notes[ranking.name] = choose_rows(ranking.scores, fraction=share)
+    times = Counter(int(place) for places in kept.values() for place in places)
+    choices = {}
+    for ranking in rankings:
+        places = kept[ranking.name].tolist()
+        alone = [place for place in places if times[place] == 1]
+        choices[ranking.name] = {
+            "kept": len(places),
+            "note": notes[ranking.name],
+            "lowest_kept_score": float(ranking.scores[places[-1]]),
+            **_describe_choice(ranking.folder.columns, places, rows),
+            "only": len(alone),
+            "examples": [_example(ranking, place, rows) for place in alone[:MOST_EXAMPLES]],
+        }
+    scores = {ranking.name: ranking.scores for ranking in rankings}
+    return {"choices": choices, **compare_choices(scores, kept)}
+
+
+def _describe_choice(columns: ScoreColumns, places: list[int], rows: RowDetails) -> dict[str, Any]:
+    tokens = columns.response_tokens
+    sources = [rows.sources[place] for place in places] if rows.sources else None
+    return {
+        "lengths": compare_lengths(tokens[places], tokens[columns.scored]),
+        "sources": count_sources(sources, rows.named) if sources else None,
+    }
+
+
+def _example(ranking: Ranking, place: int, rows: RowDetails) -> dict[str, Any]:
+    return {
+        "row": int(rows.folder.columns.row[place]),
+        "score": float(ranking.scores[place]),
+        "response_tokens": int(ranking.folder.columns.response_tokens[place]),
+        "source": rows.sources[place] if rows.sources else None,
+        "texts": example_texts(rows.folder, place, rows.columns),
+    }
+
+
+def largest_sources(values: Sequence[str]) -> list[str]:
+    """The `SOURCES_NAMED` sources with the most rows, most first, equals by name."""
+    ranked = sorted(Counter(values).items(), key=lambda item: (-item[1], item[0]))
+    return [source for source, _ in ranked[:SOURCES_NAMED]]
+
+
+def count_sources(values: Sequence[str], named: Sequence[str]) -> dict[str, Any]:
+    """Rows of each `named` source, and of all others together.
+
+    >>> count_sources(["b", "a", "a", "c"], ["a", "b"])
+    {'rows': {'a': 2, 'b': 1}, 'others': 1}
+    """
+    counts = Counter(values)
+    rows = {source: counts[source] for source in named}
+    return {"rows": rows, "others": len(values) - sum(rows.values())}
+
+
+def _describe_folder(folder: Scored) -> dict[str, Any]:
+    run, tokens = folder.run, folder.columns.response_tokens[folder.columns.scored]
+    return {
+        "name": folder.name,
+        "rows": len(folder.dataset),
+        "scored": len(tokens),
+        "lengths": compare_lengths(tokens, tokens)["scored"],
+        "data": run["data"]["source"],
+        "model": run["model"]["source"],
+        "dtype": run["model"]["dtype"],
+        "template": run["template"]["name"],
+        "embedder": run["embedder"]["source"],
+        "max_length": run["settings"]["max_length"],
+        "fingerprint": content_fingerprint(folder.dataset),
+    }

@@ -1,0 +1,94 @@
+"""The folder of a comparison: numbers, pictures, page and run.json, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hf_miwv.comparing.page import write_page
+from hf_miwv.comparing.pictures import draw_comparison
+from hf_miwv.errors import InputError
+from hf_miwv.folder import RECORD, check_output, read_record, write_errors
+from hf_miwv.record import new_record
+from hf_miwv.workspace import Workspace, differing_names, workspace_of
+
+NUMBERS = "comparison.json"
+
+logger = logging.getLogger(__name__)
+
+
+def write_comparison(
+    report: dict[str, Any],
+    output: Path,
+    overwrite: bool = False,
+    origin: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a report of `comparison.compare` to the folder `output`.
+
+    comparison.json (the report), comparison.html, the PNGs, and a run.json with versions, command
+    line and the identity of the comparison; all but the command line is the same for the same
+    comparison. It is a report and no data set, so `write_folder`, which writes rows, is not for it.
+
+    Raises:
+        InputError: `output` holds something else, or cannot be written.
+    """
+    check_output(output, overwrite)
+    run = new_record("compare", origin or {})
+    run["identity"] = {
+        **identity_of(report),
+        "hf_miwv": run["package"]["version"],
+        **run["versions"],
+    }
+    if _is_finished(output, run["identity"], overwrite):
+        logger.info("%s already holds this comparison, whole", output)
+        return
+    with Workspace(workspace_of(output)) as workspace, write_errors(output):
+        draft, replaced = workspace.folder / "output", workspace.folder / "replaced"
+        for folder in (draft, replaced):
+            shutil.rmtree(folder, ignore_errors=True)
+        draft.mkdir()
+        for name, content in ((NUMBERS, report), (RECORD, run)):
+            text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+            (draft / name).write_text(text + "\n", "utf-8")
+        write_page(report, draw_comparison(report, draft), draft)
+        _flush(draft)
+        if output.exists():
+            os.rename(output, replaced)
+        os.rename(draft, output)
+
+
+def identity_of(report: dict[str, Any]) -> dict[str, Any]:
+    """What the result depends on, under the names that a user is told when one differs."""
+    return {
+        "scored folders": [[folder["name"], folder["fingerprint"]] for folder in report["folders"]],
+        "fractions": list(report["fractions"]),
+        "methods": list(report["rankings"]),
+        "seed": report["seed"],
+        "source column": report["sources"]["column"] if report["sources"] else None,
+        "text columns": report["shown"],
+    }
+
+
+def _is_finished(output: Path, identity: dict[str, Any], overwrite: bool) -> bool:
+    record = read_record(output)
+    if record is None:
+        return False
+    differs = differing_names(record.get("identity") or {}, identity)
+    if differs and not overwrite:
+        raise InputError(
+            f"--output {output} holds the result of another run (not the same: "
+            f"{', '.join(differs)}); give a new folder, or --overwrite"
+        )
+    return not differs
+
+
+def _flush(folder: Path) -> None:
+    for path in [*folder.iterdir(), folder]:
+        descriptor = os.open(path, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.close(descriptor)

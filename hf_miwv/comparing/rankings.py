@@ -1,0 +1,92 @@
+"""Methods on scored folders -> rankings of the same rows, and how alike these are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hf_miwv.comparing.rows import Scored
+from hf_miwv.errors import InputError
+from hf_miwv.methods import LOW, METHODS, RANDOM, check_method, method_scores
+from hf_miwv.statistics import rank_correlation
+
+
+class Ranking(NamedTuple):
+    """The rows as one method orders them, by one folder: scores (N,) float64, nan for none."""
+
+    name: str
+    folder: Scored
+    method: str
+    scores: np.ndarray
+
+
+def check_methods(methods: Sequence[str] | None, seed: int) -> None:
+    """Raise InputError for a list that is empty or has a name that is unknown or there twice.
+
+    And for a seed that the random choice cannot take.
+    """
+    check_method(RANDOM, seed)
+    if methods is None:
+        return
+    if not methods:
+        raise InputError(f"no method is given; known: {', '.join(METHODS)}")
+    for method, times in Counter(methods).items():
+        check_method(method)
+        if times > 1:
+            raise InputError(f"method {method!r} is given {times} times; give each once")
+
+
+def rank(
+    folders: Sequence[Scored], methods: Sequence[str] | None, seed: int
+) -> tuple[list[Ranking], list[dict[str, str]]]:
+    """Every method on every folder, and what of the default `methods` is left out, and why.
+
+    Raises InputError where a method that is asked for cannot be had of a folder.
+    """
+    wanted = methods or [*(name for name in METHODS if not name.endswith(LOW)), f"miwv{LOW}"]
+    rankings: list[Ranking] = []
+    left_out = []
+    for folder in folders:
+        for method in wanted:
+            if method == RANDOM and folder is not folders[0]:
+                continue
+            alone = len(folders) == 1 or method == RANDOM
+            name = method if alone else f"{folder.name}: {method}"
+            try:
+                rankings.append(Ranking(name, folder, method, _scores(folder, method, seed)))
+            except InputError as error:
+                if methods:
+                    raise InputError(f"{folder.name}: {error}") from error
+                left_out.append({"folder": folder.name, "method": method, "reason": str(error)})
+    if not rankings:
+        raise InputError(f"{folders[0].name}: no row has a score, so there is nothing to compare")
+    return rankings, left_out
+
+
+def _scores(folder: Scored, method: str, seed: int) -> np.ndarray:
+    scores = method_scores(folder.dataset, method, seed=seed)
+    if not np.isfinite(scores).any():
+        raise InputError(f"no row has a score by {method}")
+    return scores
+
+
+def correlations(rankings: Sequence[Ranking]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Spearman's rank correlation of each two rankings over the rows that both score.
+
+    "correlation" and "rows", each by ranking and ranking; a correlation is None where
+    `rank_correlation` is.
+    """
+    finite = {ranking.name: np.isfinite(ranking.scores) for ranking in rankings}
+    return {
+        "correlation": {
+            one.name: {other.name: rank_correlation(one.scores, other.scores) for other in rankings}
+            for one in rankings
+        },
+        "rows": {
+            one: {other: int((finite[one] & finite[other]).sum()) for other in finite}
+            for one in finite
+        },
+    }

@@ -1,0 +1,163 @@
+"""answer(): prompts in, a JSON Lines file of one model's answers out, for `hf-miwv judge`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+from tqdm.auto import tqdm
+
+from hf_miwv.card import shown_name
+from hf_miwv.errors import InputError
+from hf_miwv.fingerprints import model_fingerprint
+from hf_miwv.folder import write_errors
+from hf_miwv.judging.generation import (
+    default_batch_tokens,
+    generate,
+    generation_batches,
+    longest_prompt,
+    prompt_ids,
+)
+from hf_miwv.judging.prompts_given import PROMPT_COLUMNS, SET_COLUMNS, read_label, read_question
+from hf_miwv.models import LoadedModel
+from hf_miwv.prompts import choose_prompts
+from hf_miwv.schema import Example
+from hf_miwv.workspace import Workspace, workspace_of
+
+DEFAULT_TEMPLATE = "alpaca"  # what arXiv 2511.07074 tunes with
+JOURNAL = "answers.jsonl"
+KEPT_COLUMNS = ("id", *SET_COLUMNS, *PROMPT_COLUMNS, "input")
+
+logger = logging.getLogger(__name__)
+
+
+def answer(
+    dataset: Dataset,
+    loaded: LoadedModel,
+    output: Path,
+    *,
+    source: str = "data",
+    template: str | None = None,
+    max_new_tokens: int = 1024,
+    batch_tokens: int | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> Counter[str]:
+    """Answer every prompt greedily and write `output`, one JSON object per line, in row order.
+
+    The prompt is rendered by the same code as for scoring, so it is token for token what the
+    model was tuned on if the template is the same. A line has the row's id, test set and prompt
+    columns, then `output`, `generator` (the model's name) and `answer_status`: "complete", "cut"
+    (at max_new_tokens) or "prompt_too_long" (with an empty output). Of other columns, a reference
+    answer among them, nothing is kept.
+
+    Answers are written down batch by batch in OUTPUT.work, under a hash of model, prompt tokens
+    and settings; after a kill the same call goes on from there and ends with the same bytes.
+
+    Args:
+        source: the data set's name in messages.
+        template: alpaca (default), chat, plain or a Jinja file, as in `score`.
+        batch_tokens: (longest prompt + max_new_tokens) x rows of a batch, at most.
+
+    Returns:
+        How many rows have each status.
+
+    Raises:
+        InputError: a row without a prompt, a template that does not fit, an output that is there.
+    """
+    check_file(output, overwrite)
+    examples = _questions(dataset, source)
+    prompts = choose_prompts(template or DEFAULT_TEMPLATE, loaded.tokenizer, "alpaca", False)
+    ids = prompt_ids(prompts, examples)
+    longest = longest_prompt(loaded.model, max_new_tokens)
+    base = f"{model_fingerprint(loaded.model)} {max_new_tokens}"
+    keys = [hashlib.sha256(f"{base} {prompt}".encode()).hexdigest() for prompt in ids]
+    fitting = {key: prompt for key, prompt in zip(keys, ids, strict=True) if len(prompt) <= longest}
+    with write_errors(output), Workspace(workspace_of(output)) as workspace:
+        budget = batch_tokens or default_batch_tokens(loaded.model)
+        found = _generate_all(loaded, fitting, max_new_tokens, budget, workspace, progress)
+        answers = [found.get(key, ("", "prompt_too_long")) for key in keys]
+        name = shown_name(loaded.model.name_or_path or None)
+        lines = [
+            {**_kept(row), "output": text, "generator": name, "answer_status": status}
+            for row, (text, status) in zip(dataset, answers, strict=True)
+        ]
+        _write(output, lines, workspace)
+    return Counter(status for _, status in answers)
+
+
+def check_file(output: Path, overwrite: bool, source: str | None = None) -> None:
+    """Raise InputError where the file cannot be written, before any work is done.
+
+    `source`: what is read, and never replaced.
+    """
+    if source is not None and output.exists() and Path(source).resolve() == output.resolve():
+        raise InputError(f"--output {output} is the input; give another file")
+    if output.is_dir():
+        raise InputError(f"--output {output} is a folder; give a file, such as answers.jsonl")
+    if output.exists() and not overwrite:
+        raise InputError(f"--output {output} is there already; give a new file, or --overwrite")
+
+
+def _questions(dataset: Dataset, source: str) -> list[Example]:
+    questions = []
+    for index, row in enumerate(dataset):
+        place = f"{source}: row {index}"
+        for names in (("id",), SET_COLUMNS):
+            read_label(row, names, place)  # before the work, not when the row is written
+        questions.append(read_question(row, place))
+    return questions
+
+
+def _kept(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in KEPT_COLUMNS if row.get(name) is not None}
+
+
+def _generate_all(
+    loaded: LoadedModel,
+    prompts: Mapping[str, list[int]],
+    max_new_tokens: int,
+    batch_tokens: int,
+    workspace: Workspace,
+    progress: bool,
+) -> dict[str, tuple[str, str]]:
+    """(text, status) of each prompt by its key; batches that the journal holds are not run."""
+    found: dict[str, tuple[str, str]] = {
+        key: (text, status)
+        for batch in workspace.read_journal(JOURNAL)
+        for key, text, status in batch
+        if key in prompts
+    }
+    if found:
+        logger.info("going on with the unfinished work in %s: %d of %d answers are there",
+                    workspace.folder, len(found), len(prompts))  # fmt: skip
+    keys, lengths = list(prompts), [len(prompt) for prompt in prompts.values()]
+    with tqdm(total=len(keys), initial=len(found), desc="answering", unit="prompt",
+              disable=not progress) as bar:  # fmt: skip
+        for batch in generation_batches(lengths, max_new_tokens, batch_tokens):
+            missing = [keys[index] for index in batch if keys[index] not in found]
+            if not missing:
+                continue
+            ids = [prompts[key] for key in missing]
+            written = generate(loaded.model, loaded.tokenizer, ids, max_new_tokens)
+            entry = [(key, *answer) for key, answer in zip(missing, written, strict=True)]
+            workspace.append_journal(JOURNAL, entry)
+            found.update({key: (text, status) for key, text, status in entry})
+            bar.update(len(missing))
+    return found
+
+
+def _write(output: Path, lines: Sequence[dict[str, Any]], workspace: Workspace) -> None:
+    part = workspace.folder / "answers.part"
+    with open(part, "w", encoding="utf-8") as file:
+        file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, output)

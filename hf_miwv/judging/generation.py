@@ -1,0 +1,131 @@
+"""Greedy generation: token ids of prompts -> what the model writes after them, in batches."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Literal, NamedTuple
+
+import torch
+from accelerate.utils.memory import should_reduce_batch_size
+from transformers import GenerationConfig
+
+from hf_miwv.errors import InputError
+from hf_miwv.prompts import Prompts
+from hf_miwv.schema import Example
+
+CPU_BATCH_TOKENS = 4096
+ACCELERATOR_BATCH_TOKENS = 16384
+STAND_IN = "answer"  # templates are asked what they write before some answer
+
+
+class Generated(NamedTuple):
+    """What the model wrote; "complete": it ended by itself, "cut": it ran into the limit."""
+
+    text: str
+    status: Literal["complete", "cut"]
+
+
+def default_batch_tokens(model: Any) -> int:
+    """Tokens that are generated in, prompts and padding included; our choice."""
+    on_cpu = model.get_input_embeddings().weight.device.type == "cpu"
+    return CPU_BATCH_TOKENS if on_cpu else ACCELERATOR_BATCH_TOKENS
+
+
+def longest_prompt(model: Any, max_new_tokens: int) -> int:
+    """Tokens a prompt may have, so that max_new_tokens still fit behind it in the model's limit.
+
+    Raises:
+        InputError: max_new_tokens is below 1, or leaves no room for a prompt.
+    """
+    if max_new_tokens < 1:
+        raise InputError(f"max new tokens {max_new_tokens} leaves no answer; give 1 or more")
+    own = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    if own is not None and max_new_tokens >= own:
+        raise InputError(
+            f"max new tokens {max_new_tokens} leaves no room for a prompt in the model's {own} "
+            "tokens; give a smaller --max-new-tokens"
+        )
+    return sys.maxsize if own is None else own - max_new_tokens
+
+
+def prompt_ids(prompts: Prompts, examples: Sequence[Example]) -> list[list[int]]:
+    """What the template writes before each example's response, as in scoring; the response is
+    not looked at."""
+    asked = [replace(example, response=STAND_IN) for example in examples]
+    return [tokens.prompt for tokens in prompts.encode(asked)]
+
+
+def generation_batches(
+    lengths: Sequence[int], max_new_tokens: int, batch_tokens: int
+) -> list[list[int]]:
+    """Indices of prompts, longest first, in batches of (longest + max_new_tokens) x rows <= limit.
+
+    A prompt alone is always a batch. Equal lengths stay in order, so the batches hang on nothing
+    but the arguments.
+    """
+    batches: list[list[int]] = []
+    for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
+        batch = batches[-1] if batches else []
+        if batch and (lengths[batch[0]] + max_new_tokens) * (len(batch) + 1) <= batch_tokens:
+            batch.append(index)
+        else:
+            batches.append([index])
+    return batches
+
+
+@torch.inference_mode()
+def generate(
+    model: Any, tokenizer: Any, prompts: Sequence[list[int]], max_new_tokens: int
+) -> list[Generated]:
+    """The most probable token at every step, up to max_new_tokens, after each of the prompts.
+
+    Prompts are padded on their left to (rows, longest). The checkpoint's own generation settings
+    (sampling, penalties) are left out, but for its end tokens; special tokens and the white space
+    around the text are taken off.
+
+    Raises:
+        InputError: the batch does not fit into memory.
+    """
+    ends = end_tokens(model, tokenizer)
+    filler = ends[0] if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+    width = max(len(prompt) for prompt in prompts)
+    device = model.get_input_embeddings().weight.device
+    ids = torch.tensor([[filler] * (width - len(prompt)) + prompt for prompt in prompts])
+    mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])
+    settings, model.generation_config = model.generation_config, GenerationConfig(
+        do_sample=False, max_new_tokens=max_new_tokens, eos_token_id=ends, pad_token_id=filler
+    )  # fmt: skip
+    try:
+        written = model.generate(input_ids=ids.to(device), attention_mask=mask.to(device))
+    except (RuntimeError, MemoryError) as error:
+        if not (isinstance(error, MemoryError) or should_reduce_batch_size(error)):
+            raise
+        raise InputError(
+            f"{len(prompts)} prompts of up to {width} tokens do not fit into memory at once; give "
+            "a smaller --batch-tokens or --max-new-tokens, --dtype bfloat16, or another --device"
+        ) from error
+    finally:
+        model.generation_config = settings
+    return [_until_end(tokenizer, row, ends) for row in written[:, width:].tolist()]
+
+
+def end_tokens(model: Any, tokenizer: Any) -> list[int]:
+    """The ids that end an answer: those of the checkpoint's generation settings, and the EOS.
+
+    Raises:
+        InputError: there are none.
+    """
+    own = model.generation_config.eos_token_id
+    listed = own if isinstance(own, list) else [own]
+    ends = sorted({end for end in (*listed, tokenizer.eos_token_id) if end is not None})
+    if not ends:
+        raise InputError("the model's tokenizer has no EOS token, so its answers would never end")
+    return ends
+
+
+def _until_end(tokenizer: Any, ids: list[int], ends: list[int]) -> Generated:
+    length = next((place for place, token in enumerate(ids) if token in ends), None)
+    text = tokenizer.decode(ids[:length], skip_special_tokens=True).strip()
+    return Generated(text, "cut" if length is None else "complete")

@@ -1,0 +1,46 @@
+"""The prompt of a row that is to be answered, or was: which column holds it, and the row's id."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hf_miwv.errors import InputError
+from hf_miwv.schema import Example, describe
+
+PROMPT_COLUMNS = ("instruction", "prompt", "text", "question")  # the first that is there counts
+SET_COLUMNS = ("set", "source")
+
+
+def read_question(row: Mapping[str, Any], place: str) -> Example:
+    """The prompt of a row, from `instruction` (with `input`), `prompt`, `text` or `question`.
+
+    Raises:
+        InputError: none of them, or it is not text, or empty; `place` names file and row.
+    """
+    name = next((name for name in PROMPT_COLUMNS if row.get(name) is not None), None)
+    if name is None:
+        raise InputError(
+            f"{place}: no prompt; give it as one of {', '.join(PROMPT_COLUMNS)} "
+            f"(found: {', '.join(row) or 'nothing'})"
+        )
+    more = row.get("input") if name == "instruction" else None
+    for column, value in ((name, row[name]), ("input", more or "")):
+        if not isinstance(value, str):
+            raise InputError(
+                f"{place}: column {column!r} must be a string, found {describe(value)}"
+            )
+    if not row[name].strip() and not (more or "").strip():
+        raise InputError(f"{place}: column {name!r} is empty; remove the row, or give its prompt")
+    return Example(instruction=row[name], input=more or "", turns=None, response="")
+
+
+def read_label(row: Mapping[str, Any], names: tuple[str, ...], place: str) -> str | None:
+    """The first of these columns that has a value, as text (an id, a test set's name); or None."""
+    value = next((row[name] for name in names if row.get(name) is not None), None)
+    if value is None or isinstance(value, (str, int)):
+        return None if value is None else str(value)
+    raise InputError(
+        f"{place}: column {' or '.join(names)} must be a string or a whole number, "
+        f"found {describe(value)}"
+    )

@@ -1,0 +1,76 @@
+"""What a judge is asked, and how its reply is read: two scores on the first line, or nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import cache
+from importlib import resources
+
+import jinja2
+
+from hf_miwv.schema import Turn
+
+PROTOCOL = "two scores from 1 to 10 on the first line of the reply, reasons below; both orders"
+REMINDER = (
+    "Your reply does not begin with a line of this form, with two numbers from 1 to 10:\n\n"
+    "Answer 1: ...; Answer 2: ...\n\nReply again, with that line first."
+)
+_NUMBER = r"(10(?:\.0+)?|[1-9](?:\.\d+)?)"
+_THOUGHTS = r"(?:<think>.*?</think>)?"  # that a server may leave before the reply itself
+_FIRST_LINE = re.compile(
+    rf"\s*{_THOUGHTS}\s*Answer 1: {_NUMBER}; Answer 2: {_NUMBER}[ \t\r]*(?:\n|\Z)", re.DOTALL
+)
+
+
+def judge_question(prompt: str, first: str, second: str) -> list[Turn]:
+    """The conversation that asks for two scores, with the answers in the order that is given.
+
+    The judge is not told which system an answer comes from. One user turn and no system turn,
+    because some chat templates allow none.
+
+    The form of the comparison is that of FastChat's pairwise judge (lm-sys/FastChat,
+    arXiv 2306.05685), which arXiv 2511.07074 and the selection papers before it use: scores
+    first, then reasons, so that the reasons cannot move the scores. The wording is ours.
+    """
+    content = _template().render(prompt=prompt, first=first, second=second)
+    return [Turn(role="user", content=content)]
+
+
+def ask_again(conversation: list[Turn], reply: str) -> list[Turn]:
+    """The conversation goes on after a reply that cannot be read, with a word on the form."""
+    return [
+        *conversation,
+        Turn(role="assistant", content=reply),
+        Turn(role="user", content=REMINDER),
+    ]
+
+
+def read_scores(reply: str) -> tuple[float, float] | None:
+    """The scores of the first and the second answer shown, or None where the form is not kept.
+
+    Nothing is guessed: other words, marks or ranges on the first line make the reply unreadable.
+    A leading <think> block is passed over.
+
+    >>> read_scores("Answer 1: 7; Answer 2: 8.5\\nThe second is more exact.")
+    (7.0, 8.5)
+    >>> read_scores("7/10 and 8/10")
+    """
+    found = _FIRST_LINE.match(reply)
+    return (float(found[1]), float(found[2])) if found else None
+
+
+def prompt_sha256() -> str:
+    """A hash of all the words that a judge is asked in."""
+    return hashlib.sha256((_source() + REMINDER).encode()).hexdigest()
+
+
+def _source() -> str:
+    return (resources.files("hf_miwv") / "templates" / "judge_prompt.jinja").read_text("utf-8")
+
+
+@cache
+def _template() -> jinja2.Template:
+    # The output is plain text for a model, not HTML.
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701
+    return environment.from_string(_source())

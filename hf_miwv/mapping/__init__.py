@@ -1,0 +1,1 @@
+"""The journey as steps for `datasets.map`."""

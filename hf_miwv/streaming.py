@@ -1,0 +1,145 @@
+"""DATA, as it is given on the command line, to a `datasets.IterableDataset`: rows as they come."""
+
+from __future__ import annotations
+
+import glob
+import logging
+import os
+from collections.abc import Iterator
+from gzip import BadGzipFile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zlib import error as ZlibError  # noqa: N812
+
+from hf_miwv.diagnosis import (
+    check_repository,
+    check_utf8,
+    diagnose_file,
+    diagnose_hub,
+    json_rows,
+    reason,
+)
+from hf_miwv.errors import InputError, did_you_mean
+from hf_miwv.reading import (
+    ARROW_FOLDER_FILES,
+    check_file,
+    check_hub_name,
+    check_local,
+    csv_options,
+    default_split,
+    is_local,
+    quiet_library,
+)
+from hf_miwv.schema import describe
+
+if TYPE_CHECKING:
+    from datasets import IterableDataset
+
+logger = logging.getLogger(__name__)
+
+
+def open_stream(
+    source: str | os.PathLike[str],
+    *,
+    split: str | None = None,
+    config: str | None = None,
+    revision: str | None = None,
+    limit: int | None = None,
+) -> tuple[IterableDataset, str]:
+    """The rows of a file, a folder or a Hub data set as a stream, and the name of their split.
+
+    Takes what `hf_miwv.reading.read_dataset` takes, but for folders that `save_to_disk` wrote and
+    for slices of a split; `limit` takes the first so many rows, and the name then says so, as the
+    slice "train[:100]" would. Nothing but the beginning is read here. A JSON file that is one
+    document, not lines, is in memory as a whole while its rows are taken.
+
+    Raises:
+        InputError: no such data, or data that cannot be read as a stream.
+    """
+    source = os.fspath(source)
+    if limit is not None and limit < 1:
+        raise InputError(f"--limit {limit}: give the number of rows to take, 1 or more")
+    if is_local(source):
+        splits = _open_local(Path(source).expanduser(), config, revision)
+    else:
+        splits = _open_hub(source, config, revision)
+    name = default_split(splits, source) if split is None else _named(splits, source, split)
+    if limit is None:
+        return splits[name], name
+    logger.info("the first %s rows of %s are taken, and none after them", f"{limit:,}", source)
+    return splits[name].take(limit), f"{name}[:{limit}]"
+
+
+def _open_local(path: Path, config: str | None, revision: str | None) -> dict[str, Any]:
+    check_local(path, config, revision)
+    return _open_folder(path, config) if path.is_dir() else _open_file(path)
+
+
+def _open_file(path: Path) -> dict[str, Any]:
+    from datasets import IterableDataset, load_dataset
+
+    file_format = check_file(path)
+    if file_format == "json":  # the library takes types from the start, and text for dates
+        return {"train": IterableDataset.from_generator(_rows, gen_kwargs={"path": str(path)})}
+    try:
+        with quiet_library():
+            options = csv_options(path) if file_format == "csv" else {}
+            files = glob.escape(str(path))
+            return dict(load_dataset(file_format, data_files=files, streaming=True, **options))
+    except InputError:
+        raise
+    except Exception as error:  # the library raises many kinds
+        diagnose_file(path, file_format, error)
+
+
+def _rows(path: str) -> Iterator[dict[str, Any]]:
+    """The rows of a JSON file; InputError, with the place, for what is none."""
+    try:
+        for place, row in json_rows(Path(path)):
+            if not isinstance(row, dict):
+                found = describe(row)
+                raise InputError(f"{place}: a row must be an object {{...}}, found {found}")
+            yield row
+    except (UnicodeDecodeError, EOFError, BadGzipFile, ZlibError):
+        check_utf8(Path(path))  # says where
+        raise
+
+
+def _open_folder(path: Path, config: str | None) -> dict[str, Any]:
+    from datasets import load_dataset
+
+    if any((path / name).is_file() for name in ARROW_FOLDER_FILES):
+        raise InputError(
+            f"{path}: was written by save_to_disk and lies on this disk in Arrow already; leave "
+            "--streaming out"
+        )
+    try:
+        with quiet_library():
+            return dict(load_dataset(str(path.resolve()), name=config, streaming=True))
+    except Exception as error:  # the library raises many kinds
+        check_repository(str(path), config, error)
+        raise InputError(
+            f"{path}: the folder cannot be read as a stream ({reason(error)}); give one of its "
+            "files, or leave --streaming out"
+        ) from error
+
+
+def _open_hub(source: str, config: str | None, revision: str | None) -> dict[str, Any]:
+    from datasets import load_dataset
+
+    check_hub_name(source)
+    try:
+        return dict(load_dataset(source, name=config, revision=revision, streaming=True))
+    except Exception as error:  # the library raises many kinds
+        diagnose_hub(source, config, revision, error)
+
+
+def _named(splits: dict[str, Any], source: str, split: str) -> str:
+    if split in splits:
+        return split
+    if "[" in split or "+" in split:
+        raise InputError(
+            f"{source}: --split {split!r}: a stream has no slices; give one of "
+            f"{', '.join(splits)}, and --limit ROWS for its first rows"
+        )
+    raise InputError(f"{source}: has no split {split!r}; {did_you_mean(split, splits)}")

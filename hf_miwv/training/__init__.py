@@ -1,0 +1,1 @@
+"""Score, choose, tune and save, by one recipe."""

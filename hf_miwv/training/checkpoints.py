@@ -1,0 +1,50 @@
+"""Which checkpoints of a killed training run are whole, and so can be gone on from."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback
+from transformers.trainer_utils import get_last_checkpoint
+
+from hf_miwv.folder import flush_all
+from hf_miwv.processes import Processes
+
+MARK = "whole"  # an empty file, written last
+
+logger = logging.getLogger(__name__)
+
+
+class MarkWhole(TrainerCallback):
+    """Marks each checkpoint once every process has written its part of it to the disk.
+
+    The trainer writes a checkpoint file by file under its final name, so that a kill leaves a torn
+    one, and `get_last_checkpoint` takes the highest number, whole or not.
+    """
+
+    def __init__(self, processes: Processes) -> None:
+        self._processes = processes
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._processes.gather(None)
+        if self._processes.first:
+            folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+            flush_all(folder)
+            (folder / MARK).touch()
+            flush_all(folder)
+
+
+def newest_whole_checkpoint(folder: Path, processes: Processes) -> str | None:
+    """The checkpoint to go on from, None to begin; torn ones are removed."""
+    if processes.first and folder.exists():
+        for checkpoint in folder.glob("checkpoint-*"):
+            if not (checkpoint / MARK).exists():
+                shutil.rmtree(checkpoint)
+    found = get_last_checkpoint(str(folder)) if processes.first and folder.exists() else None
+    newest = processes.agree(found)
+    if newest is not None:
+        logger.info("going on from %s", Path(newest).name)
+    return newest

@@ -1,0 +1,226 @@
+"""`train`: score, select, tune, save; the folder of a tuned model, whole or not there at all."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Mapping
+from contextlib import nullcontext
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+
+from hf_miwv.errors import InputError
+from hf_miwv.fingerprints import content_fingerprint
+from hf_miwv.folder import RECORD, check_output, flush_all, read_record, write_errors
+from hf_miwv.processes import Processes
+from hf_miwv.reading import read_dataset
+from hf_miwv.record import new_record
+from hf_miwv.scoring import score
+from hf_miwv.selection import select
+from hf_miwv.training.card import draw_curve, write_model_card
+from hf_miwv.training.tuning import Tuning, release_memory, trainable_source, try_out, tune
+from hf_miwv.workspace import Workspace, differing_names, workspace_of
+
+LIBRARIES = ("trl", "peft", "accelerate")  # beside those of `new_record`
+
+logger = logging.getLogger(__name__)
+
+
+def train(
+    dataset: Dataset,
+    model: str,
+    *,
+    output: str | Path,
+    selection: Mapping[str, Any],
+    training: Mapping[str, Any] | None = None,
+    lora: Mapping[str, Any] | None = None,
+    loading: Mapping[str, Any] | None = None,
+    scoring: Mapping[str, Any] | None = None,
+    columns: Mapping[str, str] | None = None,
+    scored: str | Path | None = None,
+    license: str | None = None,
+    overwrite: bool = False,
+    origin: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Score the rows with the model, choose, tune the model on the chosen ones; its run.json.
+
+    The loss is -log p(token | all before it), in nats, over the tokens of the response and the
+    end of turn, the mean over all such tokens of a step (trl.SFTTrainer). Prompts and responses
+    are the very tokens that were scored. Killed at any moment, the same call goes on: from the
+    scored rows so far, then from the newest whole checkpoint.
+
+    Args:
+        dataset, columns: as in `score`.
+        model: name of the causal LM: a Hub id, a folder or a GGUF file (converted once).
+        output: a folder to write: the model (or adapter) as safetensors, tokenizer and chat
+            template, model card, training curve, run.json.
+        selection: arguments of `select`, scoring: of `score`, loading: of `load_model`,
+            training: of trl.SFTConfig, lora: of peft.LoraConfig; None tunes all weights.
+            `score` takes attention, dtype and quantization of `loading` unless told otherwise.
+        scored: where the scored rows are kept, for other runs to choose from; by default they
+            go when the model is there.
+        license: of the tuned model, for its card, where it is known.
+
+    Raises:
+        InputError: anything given that cannot be used; what can be seen from the model and the
+            settings alone, before anything is scored.
+    """
+    output, loading, scoring = Path(output), dict(loading or {}), dict(scoring or {})
+    origin, processes = origin or {}, Processes.launched()
+    check_output(output, overwrite)
+    tuning = Tuning(
+        source=trainable_source(model),
+        loading=loading,
+        settings=dict(training or {}),
+        lora=lora,
+        template=scoring.get("template"),
+        columns=columns,
+    )
+    run = _start_record(dataset, model, tuning, scoring, selection, origin, license)
+    if processes.agree(_is_finished(output, run["identity"], overwrite)):
+        logger.info("%s already holds this result, whole: nothing to do", output)
+        return read_record(output) or {}
+    root = workspace_of(output)
+    with Workspace(root) if processes.first else nullcontext():
+        _score(dataset, model, tuning, scoring, root, scored, origin)
+        if processes.first:
+            _select(Path(scored or root / "scored"), selection, root / "chosen", origin)
+        processes.agree(None)
+        return _tune_to_folder(tuning, run, root, output, processes)
+
+
+def _start_record(
+    dataset: Dataset,
+    model: str,
+    tuning: Tuning,
+    scoring: Mapping[str, Any],
+    selection: Mapping[str, Any],
+    origin: Mapping[str, Any],
+    license_name: str | None,
+) -> dict[str, Any]:
+    """What is known before anything is scored, with the run's "identity"."""
+    run = new_record("train", origin)
+    run["versions"] |= {name: version(name) for name in LIBRARIES}
+    run["license"] = license_name
+    run["data"] = {
+        **{name: origin.get(name) for name in ("source", "split", "config", "revision")},
+        "rows": len(dataset),
+        "fingerprint": content_fingerprint(dataset),
+    }
+    run["model"] = {"source": model, **try_out(tuning)}
+    if run["model"]["quantization"]:
+        run["versions"]["bitsandbytes"] = version("bitsandbytes")
+    run["recipe"] = {
+        "loading": dict(tuning.loading), "scoring": dict(scoring), "selection": dict(selection),
+        "training": dict(tuning.settings), "lora": None if tuning.lora is None else {**tuning.lora},
+        "columns": None if tuning.columns is None else {**tuning.columns},
+    }  # fmt: skip
+    processor = torch.get_num_threads() if run["model"]["device"] == "cpu" else None
+    identity = {
+        "data set": run["data"]["fingerprint"],
+        "model": run["model"]["fingerprint"],
+        **run["recipe"],
+        "license": license_name,
+        "processes": Processes.launched().world,
+        "device": run["model"]["device"],
+        "processor threads": processor,
+        "hf_miwv": run["package"]["version"],
+        **run["versions"],
+    }
+    run["identity"] = json.loads(json.dumps(identity))  # as it will be read again
+    return run
+
+
+def _is_finished(output: Path, identity: dict[str, Any], overwrite: bool) -> bool:
+    """Whether the folder holds this very run; InputError where it holds another of ours."""
+    record = read_record(output)
+    if record is None:
+        return False
+    differs = differing_names(record.get("identity") or {}, identity)
+    if differs and not overwrite:
+        raise InputError(
+            f"--output {output} holds the result of another run (not the same: "
+            f"{', '.join(differs)}); give a new folder, or --overwrite"
+        )
+    return not differs and any(output.glob("*.safetensors"))
+
+
+def _score(
+    dataset: Dataset,
+    model: str,
+    tuning: Tuning,
+    scoring: dict[str, Any],
+    root: Path,
+    scored: str | Path | None,
+    origin: Mapping[str, Any],
+) -> None:
+    shared = dict(tuning.loading)
+    score(
+        dataset,
+        model,
+        output=scored or root / "scored",
+        columns=tuning.columns,
+        model_revision=shared.pop("revision", None),
+        overwrite=scored is None,  # only ever ours
+        origin=origin,
+        **{**shared, **scoring},
+    )
+    release_memory()
+
+
+def _select(
+    scored: Path, selection: Mapping[str, Any], chosen: Path, origin: Mapping[str, Any]
+) -> None:
+    logger.info("choosing from %s", scored)
+    kept = select(scored, output=chosen, overwrite=True, origin=origin, **selection)
+    logger.info("%d rows chosen", len(kept))
+
+
+def _tune_to_folder(
+    tuning: Tuning, run: dict[str, Any], root: Path, output: Path, processes: Processes
+) -> dict[str, Any]:
+    chosen = read_dataset(root / "chosen")
+    run["chosen_run"] = read_record(root / "chosen")
+    identity = {**run["identity"], "chosen rows": content_fingerprint(chosen)}
+    with (
+        write_errors(output),
+        Workspace(root / "training", root) if processes.first else nullcontext() as workspace,
+    ):
+        if workspace is not None and (changed := workspace.claim(identity)):
+            logger.warning(
+                "%s held the unfinished training of another run (not the same: %s): it is not "
+                "reused", workspace.folder, ", ".join(changed),
+            )  # fmt: skip
+        processes.agree(None)
+        trainer, report = tune(tuning, chosen, root / "training" / "checkpoints", processes)
+        run |= report
+        _write(trainer, run, root, output, processes)
+    return run
+
+
+def _write(
+    trainer: Any, run: dict[str, Any], root: Path, output: Path, processes: Processes
+) -> None:
+    """The model is saved by all processes together, all else by the first."""
+    draft, replaced = root / "output", root / "replaced"
+    if processes.first:
+        for folder in (draft, replaced):
+            shutil.rmtree(folder, ignore_errors=True)
+    processes.agree(None)
+    trainer.save_model(str(draft))
+    if processes.first:
+        (draft / "training_args.bin").unlink(missing_ok=True)  # pickled, and with local paths
+        text = json.dumps(run, indent=2, ensure_ascii=False)
+        (draft / RECORD).write_text(text + "\n", "utf-8")
+        write_model_card(run, draw_curve(run["loss_curve"], draft), draft)
+        flush_all(draft)
+        if output.exists():
+            os.rename(output, replaced)
+        os.rename(draft, output)
+    processes.agree(None)  # nobody leaves before the output is there

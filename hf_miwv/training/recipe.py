@@ -1,0 +1,227 @@
+"""A recipe for `hf-miwv train`: one YAML file, checked as a whole, all faults told together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hf_miwv.config import load_mapping
+from hf_miwv.demo import package_folder
+from hf_miwv.diversity import check_diversity
+from hf_miwv.errors import InputError, did_you_mean
+from hf_miwv.methods import check_method, needed_columns
+from hf_miwv.selection import check_choice
+from hf_miwv.training.keys import SET_BY_US, Hints, known_keys
+from hf_miwv.training.values import fault_of, fit
+
+SECTIONS = ("model", "data", "scoring", "selection", "training", "lora", "output")
+BATCH = "global_batch_size"
+REQUIRED = (("model", "name"), ("data", "source"), ("output", "folder"))
+PACKAGE = "package:"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The sections of a recipe as plain values; `lora` is None for full tuning."""
+
+    model: dict[str, Any]
+    data: dict[str, Any]
+    scoring: dict[str, Any]
+    selection: dict[str, Any]
+    training: dict[str, Any]
+    lora: dict[str, Any] | None
+    output: dict[str, Any]
+
+
+def read_recipe(path: Path, overrides: Sequence[str] = (), output: Path | None = None) -> Recipe:
+    """The recipe in the YAML file `path`, with `overrides` of its training keys.
+
+    `overrides` are words of a command line: --max_steps 3, --max-steps 3 or --max_steps=3; their
+    values are read as YAML. `output` takes the place of output: folder. The keys of `training` are
+    those of trl.SFTConfig, of `lora` peft.LoraConfig's, of `scoring` and `selection` the arguments
+    of `score` and `select`; their types come from those annotations. `global_batch_size` (rows a
+    step) becomes gradient_accumulation_steps by the number of processes. A name package:NAME/PATH
+    stands for a file or folder of an installed Python package.
+
+    Raises:
+        InputError: unknown keys, values of the wrong type, combinations that cannot be; all told
+            together.
+    """
+    check_installed()
+    content = load_mapping(path)
+    faults: list[str] = []
+    sections = {name: _section(name, content, faults) for name in SECTIONS}
+    sections["training"] |= _overrides(overrides, faults)
+    if output is not None:
+        sections["output"]["folder"] = str(output)
+    faults += _check(sections, content)
+    if faults:
+        raise InputError(f"{path}: " + "\n  ".join(["", *faults] if len(faults) > 1 else faults))
+    for section, key in (("model", "name"), ("data", "source"), ("scoring", "embedder")):
+        if key in sections[section]:
+            sections[section][key] = locate(sections[section][key])
+    lora = sections.pop("lora")
+    return Recipe(**sections, lora=lora if "lora" in content else None)
+
+
+def check_installed() -> None:
+    """Raise InputError where trl or peft is missing."""
+    missing = [name for name in ("trl", "peft") if find_spec(name) is None]
+    if missing:
+        raise InputError(
+            f"training needs {' and '.join(missing)}, not installed here; run "
+            "pip install 'hf-miwv-lmt[train]'"
+        )
+
+
+def locate(name: str) -> str:
+    """package:NAME/PATH as the path of that file or folder; any other name as it is.
+
+    Raises InputError where the package is not installed or does not hold it.
+    """
+    if not name.startswith(PACKAGE):
+        return name
+    package, _, inner = name.removeprefix(PACKAGE).partition("/")
+    path = package_folder(package) / inner
+    if not path.exists():
+        raise InputError(f"{name}: the package {package} has no {inner}; look in {path.parent}")
+    return str(path)
+
+
+def _section(name: str, content: Mapping[Any, Any], faults: list[str]) -> dict[str, Any]:
+    section = content.get(name, {})
+    if isinstance(section, dict):
+        return dict(section)
+    hint = " (for all of peft's defaults: {})" if name == "lora" else ""
+    faults.append(f"{name}: give a mapping of keys to values{hint}, not {section!r}")
+    return {}
+
+
+def _overrides(words: Sequence[str], faults: list[str]) -> dict[str, Any]:
+    """--key value pairs as training keys; the last of several wins."""
+    given: dict[str, Any] = {}
+    rest = list(words)
+    while rest:
+        key, equals, text = rest.pop(0).partition("=")
+        if not key.startswith("--") or not (equals or rest):
+            faults.append(f"{key}: give a training key and its value, as in --max_steps 3")
+            continue
+        text = text if equals else rest.pop(0)
+        try:
+            given[key.removeprefix("--").replace("-", "_")] = yaml.safe_load(text)
+        except yaml.YAMLError:
+            faults.append(f"{key} {text}: not a YAML value; put it in quotes")
+    return given
+
+
+def _check(sections: dict[str, dict[str, Any]], content: Mapping[Any, Any]) -> list[str]:
+    """The faults of the whole; puts values in place as what they stand for."""
+    known = (*SECTIONS, BATCH)
+    faults = [
+        f"unknown section {name!r}; {did_you_mean(str(name), known)}"
+        for name in content
+        if name not in known
+    ]
+    typed = {name: _check_section(name, sections[name], hints)
+             for name, hints in known_keys().items()}  # fmt: skip
+    faults += [fault for part in typed.values() for fault in part]
+    faults += [f"{section}: {key} is missing" for section, key in REQUIRED
+               if sections[section].get(key) is None]  # fmt: skip
+    if not typed["selection"] + typed["scoring"]:  # checked by code that needs the right types
+        faults += _selection_faults(sections["selection"], sections["scoring"])
+    faults += _combinations(sections["model"], sections["training"], "lora" in content)
+    return faults + _set_batch(sections["training"], content.get(BATCH))
+
+
+def _check_section(name: str, section: dict[str, Any], hints: Hints) -> list[str]:
+    """The faults of a section; values that fit are put in place as what they stand for."""
+    refused = {key: why for why, keys in SET_BY_US.get(name, {}).items() for key in keys}
+    faults = []
+    for key, value in section.items():
+        if key in refused:
+            faults.append(f"{name}: {key} cannot be given: {refused[key]}")
+        elif key not in hints:
+            usable = [word for word in hints if word not in refused]
+            faults.append(f"{name}: unknown key {key!r}; {did_you_mean(str(key), usable)}")
+        elif fault := fault_of(key, value, hints[key]):
+            faults.append(f"{name}: {fault}")
+        else:
+            section[key] = fit(value, hints[key])
+    return faults
+
+
+def _combinations(
+    model: Mapping[str, Any], training: Mapping[str, Any], adapter: bool
+) -> list[str]:
+    """What cannot be together, though each by itself may."""
+    small = [key for key in ("load_in_4bit", "load_in_8bit") if model.get(key) is True]
+    faults = []
+    if len(small) == 2:
+        faults.append("model: give one of load_in_4bit and load_in_8bit")
+    if small and not adapter:
+        faults.append(
+            f"model: {small[0]} holds the weights still; add a section lora (lora: {{}} for its "
+            "defaults), or leave it out for full tuning"
+        )
+    if model.get("dtype") == "float16" and not adapter:
+        faults.append(
+            "model: full tuning in float16 loses the small steps; give dtype: float32 and, in "
+            "training, bf16: true or fp16: true"
+        )
+    if training.get("bf16") is True and training.get("fp16") is True:
+        faults.append("training: give one of bf16 and fp16")
+    return faults
+
+
+def _selection_faults(selection: Mapping[str, Any], scoring: Mapping[str, Any]) -> list[str]:
+    """What `select` would refuse hours later, with what its method needs of the scoring."""
+    given = {key: selection.get(key) for key in ("fraction", "count", "threshold", "diversity")}
+    method = selection.get("method", "miwv")
+    checks: list[Callable[[], None]] = [
+        lambda: check_choice(given["fraction"], given["count"], given["threshold"]),
+        lambda: check_method(method, selection.get("seed", 0)),
+        lambda: check_diversity(given["diversity"]),
+    ]
+    faults = []
+    for check in checks:
+        try:
+            check()
+        except InputError as error:
+            faults.append(f"selection: {str(error).replace('--', '')}")
+    lacking = [name for name in needed_columns(method) if name not in scoring.get("also", ())]
+    if lacking:
+        faults.append(f"selection: method {method} needs its own losses; in scoring, also: "
+                      f"[{lacking[0]}]")  # fmt: skip
+    if given["diversity"] is not None and not scoring.get("keep_embeddings"):
+        faults.append("selection: diversity needs the embeddings; in scoring, "
+                      "keep_embeddings: true")  # fmt: skip
+    return faults
+
+
+def _set_batch(training: dict[str, Any], batch: Any) -> list[str]:
+    """batch = processes x per device x accumulation; sets the last, or says why it cannot be."""
+    if batch is None:
+        return []
+    if fault := fault_of(BATCH, batch, int):
+        return [fault]
+    if "gradient_accumulation_steps" in training:
+        return [f"training: gradient_accumulation_steps follows from {BATCH}; give one of them"]
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    each = training.get("per_device_train_batch_size", 8)  # trl's default
+    if not isinstance(each, int) or each < 1:
+        return [] if not isinstance(each, int) else [
+            f"training: per_device_train_batch_size {each}: give 1 or more"
+        ]  # fmt: skip
+    if batch < 1 or batch % (processes * each):
+        return [
+            f"{BATCH} {batch} is no multiple of {processes} process{'es' * (processes > 1)} x "
+            f"{each} rows each (per_device_train_batch_size); change one of the three"
+        ]
+    training["gradient_accumulation_steps"] = batch // (processes * each)
+    return []

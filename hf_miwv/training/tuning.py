@@ -1,0 +1,212 @@
+"""One model tuned on the chosen rows by TRL's SFTTrainer: all its weights, or a LoRA adapter.
+
+Imports trl and peft only when it is called: they are optional.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from datasets import Dataset
+
+from hf_miwv.conversion import safetensors_folder
+from hf_miwv.devices import pick_device
+from hf_miwv.errors import InputError
+from hf_miwv.fingerprints import model_fingerprint
+from hf_miwv.models import (
+    LoadedModel,
+    length_limit,
+    load_model,
+    quantization_of,
+)
+from hf_miwv.processes import Processes
+from hf_miwv.prompts import choose_prompts
+from hf_miwv.rows import Rows
+from hf_miwv.schema import recognize
+from hf_miwv.training.checkpoints import MarkWhole, newest_whole_checkpoint
+from hf_miwv.training.rows import (
+    TrainingRows,
+    check_trainer,
+    compare_with_inference,
+    prepare_rows,
+)
+
+# What a run depends on most, recorded as the trainer has it, given in the recipe or not.
+EFFECTIVE = (
+    "learning_rate", "lr_scheduler_type", "warmup_steps", "weight_decay", "optim",
+    "num_train_epochs", "max_steps", "per_device_train_batch_size", "gradient_accumulation_steps",
+    "max_length", "max_grad_norm", "bf16", "fp16", "gradient_checkpointing", "loss_type",
+)  # fmt: skip
+
+logger = logging.getLogger(__name__)
+
+
+class Tuning(NamedTuple):
+    """What is tuned and how, before anything is loaded."""
+
+    source: str  # what from_pretrained reads: a Hub id or a safetensors folder
+    loading: Mapping[str, Any]  # arguments of load_model
+    settings: Mapping[str, Any]  # arguments of trl.SFTConfig
+    lora: Mapping[str, Any] | None  # arguments of peft.LoraConfig; None: all weights are tuned
+    template: str | None
+    columns: Mapping[str, str] | None
+
+
+def trainable_source(name: str) -> str:
+    """The name itself; for a GGUF file, which transformers can read but not save, a conversion."""
+    path = Path(name).expanduser()
+    files = [path] if path.suffix == ".gguf" else sorted(path.glob("*.gguf"))
+    if len(files) != 1 or not path.exists() or any(path.glob("*.safetensors")):
+        return name
+    return str(safetensors_folder(files[0], lambda: load_model(name, device="cpu")[:2]))
+
+
+def try_out(tuning: Tuning) -> dict[str, Any]:
+    """What run.json says of the model, loaded once as it will be tuned.
+
+    Raises:
+        InputError: model, adapter or training settings that cannot be: hours before the training.
+    """
+    from peft import get_peft_model
+
+    loaded = load_model(tuning.source, **tuning.loading)
+    model = loaded.model
+    described = {
+        "revision": loaded.revision,
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "quantization": quantization_of(model),
+        "attention": getattr(model.config, "_attn_implementation", None),
+        "parameters": model.num_parameters(),
+        "device": model.device.type,
+        "fingerprint": model_fingerprint(model),
+    }
+    if described["dtype"] == "float16" and tuning.lora is None:
+        raise InputError(
+            "these weights are float16, in which full tuning loses the small steps; in model give "
+            "dtype: float32 and, in training, bf16: true or fp16: true"
+        )
+    _check_arguments(_arguments(tuning, Path("unused"), model), model)
+    if tuning.lora is not None:
+        try:
+            model = get_peft_model(model, _adapter(tuning.lora))
+        except (ValueError, TypeError) as error:
+            raise InputError(f"lora: {error}") from error
+    trained = sum(part.numel() for part in model.parameters() if part.requires_grad)
+    del model, loaded
+    release_memory()
+    return {**described, "trained_parameters": trained}
+
+
+def _arguments(tuning: Tuning, folder: Path, model: Any) -> Any:
+    """trl.SFTConfig with our own defaults: every step is logged, max_length is the scoring's."""
+    from trl import SFTConfig
+
+    on_cpu = pick_device(tuning.loading.get("device")).type == "cpu"
+    limit = length_limit(model, tuning.settings.get("max_length"))
+    settings = {"logging_steps": 1, **tuning.settings, "max_length": limit}
+    try:
+        return SFTConfig(output_dir=str(folder), use_cpu=on_cpu, **settings)
+    except (ValueError, ImportError) as error:
+        raise InputError(f"training: {error}") from error
+
+
+def _check_arguments(arguments: Any, model: Any) -> None:
+    """What the trainer would refuse when it is made, or at its first step."""
+    from trl import SFTTrainer
+
+    if arguments.n_gpu > 1:
+        raise InputError(
+            "several GPUs are visible to one process; start one process for each with `accelerate "
+            "launch` (recipes/accelerate), or set CUDA_VISIBLE_DEVICES to one of them"
+        )
+    try:
+        SFTTrainer.get_optimizer_cls_and_kwargs(arguments, model)
+    except (ValueError, ImportError) as error:
+        raise InputError(f"training: {error}") from error
+
+
+def _adapter(lora: Mapping[str, Any]) -> Any:
+    from peft import LoraConfig
+
+    return LoraConfig(task_type="CAUSAL_LM", **lora)
+
+
+def tune(
+    tuning: Tuning, chosen: Dataset, checkpoints: Path, processes: Processes
+) -> tuple[Any, dict[str, Any]]:
+    """The trainer after its last step, and what run.json says of the training.
+
+    Goes on from the newest whole checkpoint in the folder `checkpoints`, where there is one.
+
+    Raises:
+        InputError: none of the rows can be trained on, or not as they were scored.
+    """
+    began = time.perf_counter()
+    loaded = load_model(tuning.source, **tuning.loading)
+    use_cache = loaded.model.config.use_cache
+    arguments = _arguments(tuning, checkpoints, loaded.model)
+    shape = recognize(chosen.column_names, tuning.columns)
+    conversational = Rows(chosen, shape)[0].turns is not None
+    prompts = choose_prompts(tuning.template, loaded.tokenizer, shape.name, conversational)
+    rows = prepare_rows(chosen, shape, prompts, loaded.tokenizer, arguments.max_length)
+    difference = compare_with_inference(chosen, shape, prompts, loaded.tokenizer)
+    logger.info("training on %d rows, %d tokens", rows.counts["used"], rows.counts["tokens"])
+    trainer = _trainer(tuning, loaded, arguments, rows, processes)
+    trainer.train(resume_from_checkpoint=newest_whole_checkpoint(checkpoints, processes))
+    trainer.model.config.use_cache = use_cache  # the trainer turns it off
+    return trainer, {
+        "template": {"name": prompts.name, "sha256": prompts.sha256},
+        "settings": {name: _plain(getattr(arguments, name)) for name in EFFECTIVE},
+        "seeds": {"training": arguments.seed, "data": arguments.data_seed},
+        "rows": rows.counts,
+        "prompts_unlike_inference": difference,
+        "steps": trainer.state.global_step,
+        "epochs": trainer.state.epoch,
+        "loss_curve": _curve(trainer.state.log_history),
+        "timing": {
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": {"training": round(time.perf_counter() - began, 3)},
+        },
+    }
+
+
+def _trainer(
+    tuning: Tuning, loaded: LoadedModel, arguments: Any, rows: TrainingRows, processes: Processes
+) -> Any:
+    from trl import SFTTrainer
+
+    trainer = SFTTrainer(
+        model=loaded.model,
+        args=arguments,
+        train_dataset=rows.dataset,
+        processing_class=loaded.tokenizer,
+        peft_config=None if tuning.lora is None else _adapter(tuning.lora),
+        callbacks=[MarkWhole(processes)],
+    )
+    check_trainer(trainer, rows)
+    return trainer
+
+
+def _curve(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of each logged step: loss (nats per token), learning rate, gradient norm, epoch."""
+    names = ("step", "epoch", "loss", "learning_rate", "grad_norm")
+    return [{name: entry.get(name) for name in names} for entry in history if "loss" in entry]
+
+
+def _plain(value: Any) -> Any:
+    """An enumeration's member as its word."""
+    return getattr(value, "value", value)
+
+
+def release_memory() -> None:
+    """Give back what a model that is not used any more has held."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
