@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from typing import Any
 
 import torch
@@ -94,3 +95,8 @@ def make_rows(count: int = 24) -> list[dict[str, str]]:
             "output": " ".join(reversed(spin[: 1 + (index * 5) % 23])),
         })  # fmt: skip
     return rows
+
+
+def zipped(text: str) -> bytes:
+    """The text gzipped, without the time of day: test processes must collect the same tests."""
+    return gzip.compress(text.encode(), mtime=0)

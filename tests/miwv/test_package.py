@@ -15,6 +15,7 @@ import click
 import pytest
 
 import hf_miwv
+from hf_lmt.__main__ import main as lmt_main
 from hf_miwv.__main__ import main
 
 ROOT = Path(__file__).parents[2]
@@ -89,6 +90,9 @@ def test_readme_commands_parse(line: str) -> None:
         command = main.commands[words[1]]
         context = command.make_context(words[1], words[2:], parent=click.Context(main))
         assert next(context.params[p.name] for p in command.params if p.required)
+    elif words[0] == "hf-lmt":
+        context = click.Context(lmt_main)
+        lmt_main.commands[words[1]].make_context(words[1], words[2:], parent=context)
     elif words[0] == "accelerate":
         assert (ROOT / words[words.index("--config_file") + 1]).exists()
         own = words[words.index("-m") + 2 :]

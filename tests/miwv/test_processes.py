@@ -52,7 +52,7 @@ def test_two_processes_killed_and_resumed_equal_one(
     tmp_path: Path, model_folder: Path, embedder_folder: Path
 ) -> None:
     data = tmp_path / "rows.jsonl"
-    data.write_text("".join(json.dumps(row) + "\n" for row in make_rows(700)))
+    data.write_text("".join(json.dumps(row) + "\n" for row in make_rows(300)))
     models = ["--model", str(model_folder), "--embedder", str(embedder_folder)]
     one, two, again = (tmp_path / name / "scored" for name in ("one", "two", "again"))
     run(command(data, models, one, processes=1))

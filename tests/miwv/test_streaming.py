@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import logging
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from datasets import Dataset, DatasetDict
-from tiny import make_rows
+from tiny import make_rows, zipped
 
 from hf_miwv.__main__ import main
 from hf_miwv.errors import InputError
@@ -43,9 +42,9 @@ def taken(stream: Any, tmp_path: Path) -> Dataset:
     ("a.json", json.dumps(ROWS)),
     ("a.jsonl", lines(ROWS)),
     ("a.jsonl", lines(DATES)),
-    ("a.jsonl.gz", gzip.compress(lines(ROWS).encode())),
+    ("a.jsonl.gz", zipped(lines(ROWS))),
     ("a.csv", "prompt,completion\n01,\nNA,\"x, y\"\n"),
-    ("a.csv.gz", gzip.compress(b"prompt,completion\na,2\n")),
+    ("a.csv.gz", zipped("prompt,completion\na,2\n")),
     ("a.tsv", "prompt\tcompletion\na\tb\n"),
     ("folder/train-0.jsonl", lines(ROWS)),
     ("folder/README.md", "---\nconfigs:\n- config_name: x\n  data_files: more/*.jsonl\n---\n"),
@@ -98,7 +97,7 @@ def test_limit_takes_the_first_rows_and_says_so(
     ("a.jsonl", lines(ROWS) + "{x\n", {}, "a.jsonl:13: not valid JSON"),
     ("a.jsonl", lines(ROWS) + "[1]\n", {}, "a.jsonl:13: row 12: a row must be an object"),
     ("a.jsonl", lines(ROWS).encode() + b'{"a": "\xe9"}\n', {}, "a.jsonl:13: not UTF-8 (byte 0xe9"),
-    ("a.jsonl.gz", gzip.compress(lines(ROWS * 99).encode())[:-20], {}, "damaged gzip file"),
+    ("a.jsonl.gz", zipped(lines(ROWS * 99))[:-20], {}, "damaged gzip file"),
     ("a.csv", "prompt,completion\na,b,c\n", {}, "row 0 has more cells than the header"),
     ("a.csv", "prompt,completion\na,b\nc,d,e\n", {}, "Expected 2 fields in line 3, saw 3"),
     ("a.parquet", b"junk" * 99, {}, "cannot be read as parquet"),

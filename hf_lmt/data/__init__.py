@@ -1,0 +1,1 @@
+"""From corpora to training rows: which rows are kept, which get a hint, what the prompt says."""

@@ -1,0 +1,195 @@
+"""What a row is known by, and the hashes that decide about it.
+
+Every decision about a row (keep it, give it a hint) compares a hash with a share:
+
+    h = mix(xxh3_64(decision, seed, direction) xor xxh3_64(key))        h / 2^64 < share
+
+so it depends on nothing but the row, the seed and the decision's own name: not on the place of the
+row, the number of processes, shards or rows before it. The rows of a smaller share are among those
+of a larger one, and decisions of different names are independent. That sampling goes by hash is
+the habit of OpusFilter's `split` (Helsinki-NLP); the hash and its fields are our choice.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import pyarrow
+import pyarrow.compute
+import xxhash
+
+from hf_lmt.errors import InputError, did_you_mean
+
+Batch: TypeAlias = (
+    Mapping[str, Any] | pyarrow.Table
+)  # columns by name, as `map` and `filter` hand them over
+
+FIELD = "\x1f"  # between the fields of a hashed text: ASCII's unit separator
+SPAN = 2.0**64
+
+
+def content_key(
+    corpus: str | None, source_lang: str, target_lang: str, source: str, target: str
+) -> str:
+    """xxh3_128 of corpus, direction, source and target, in 32 hexadecimal digits.
+
+    The texts count in Unicode's form NFC. Copies of a row have the same key, and so one fate.
+
+    >>> content_key("ntrex", "en", "de", "Hello.", "Hallo.")
+    '25e48ac82da5621bb86e0208c0e6e6e0'
+    """
+    return _digest(FIELD.join((corpus or "", f"{source_lang}-{target_lang}", source, target)))
+
+
+def row_keys(batch: Batch) -> list[str]:
+    """(B,) keys: `row_key` where the row has one, else its `content_key`.
+
+    Raises:
+        InputError: a column is missing or does not hold text, or a text is null.
+    """
+    given = optional_texts(batch, "row_key")
+    if all(given):
+        return [key or "" for key in given]
+    corpora = pyarrow.array(optional_texts(batch, "corpus"), pyarrow.large_string())
+    texts = [text_column(batch, name) for name in ("source", "target")]
+    fields = [corpora.fill_null(""), direction_column(batch).dictionary_decode(), *texts]
+    separator = pyarrow.scalar(FIELD, pyarrow.large_string())
+    contents = pyarrow.compute.binary_join_element_wise(*fields, separator).to_pylist()
+    return [key or _digest(text) for key, text in zip(given, contents, strict=True)]
+
+
+def direction_column(batch: Batch) -> pyarrow.DictionaryArray:
+    """(B,) directions as "de-en", each distinct one spelt once in `.dictionary`.
+
+    Raises:
+        InputError: source_lang or target_lang is missing, is not text, or is null in a row.
+    """
+    source, target = (
+        text_column(batch, name).dictionary_encode() for name in ("source_lang", "target_lang")
+    )
+    pairs = [f"{one}-{other}" for one in source.dictionary for other in target.dictionary]
+    places = direction_codes(source) * len(target.dictionary) + direction_codes(target)
+    found, codes = np.unique(places, return_inverse=True)
+    names = pyarrow.array([pairs[place] for place in found], pyarrow.large_string())
+    return pyarrow.DictionaryArray.from_arrays(codes, names)
+
+
+def direction_codes(directions: pyarrow.DictionaryArray) -> np.ndarray:
+    """(B,) places in `directions.dictionary`."""
+    return directions.indices.to_numpy(zero_copy_only=False)
+
+
+def decision_hashes(
+    decision: str, seed: int, directions: pyarrow.DictionaryArray, keys: Sequence[str]
+) -> np.ndarray:
+    """(B,) uint64, even over 0 .. 2^64 - 1: h of the module's formula.
+
+    `mix` is the last step of SplitMix64 (Steele, Lea and Flood 2014; constants by Stafford).
+
+    Args:
+        decision: what is decided, such as "downsampling"; decisions of different names are
+            independent of each other, with the same seed.
+        seed: 0 or more.
+        directions: (B,) from `direction_column`.
+        keys: (B,) from `row_keys`.
+    """
+    digest = xxhash.xxh3_64_intdigest
+    names = directions.dictionary.to_pylist()
+    heads = [digest(FIELD.join((decision, str(seed), name)).encode()) for name in names]
+    hashes = np.fromiter(map(digest, map(str.encode, keys)), np.uint64, len(keys))
+    return _mix(hashes ^ np.array(heads, np.uint64)[direction_codes(directions)])
+
+
+def _mix(hashes: np.ndarray) -> np.ndarray:
+    hashes = (hashes ^ (hashes >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    hashes = (hashes ^ (hashes >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return hashes ^ (hashes >> np.uint64(31))
+
+
+def below(hashes: np.ndarray, shares: float | np.ndarray) -> np.ndarray:
+    """(B,) bool: hash / 2^64 < share, exactly; a share of 1 takes every hash, 0 none.
+
+    Args:
+        hashes: (B,) uint64.
+        shares: one number in [0, 1], or (B,) of them.
+    """
+    shares = np.broadcast_to(np.asarray(shares, np.float64), hashes.shape)
+    whole = shares >= 1
+    limits = np.where(whole, 0.0, np.ceil(shares * SPAN)).astype(np.uint64)  # below 2^64
+    return whole | (hashes < limits)
+
+
+def text_column(batch: Batch, name: str, required: bool = True) -> pyarrow.Array:
+    """(B,) large_string: a column of a batch, as Arrow.
+
+    Raises:
+        InputError: the column is missing or does not hold text; if `required`, a text is null.
+    """
+    names = column_names(batch)
+    if name not in names:
+        raise InputError(
+            f"the rows have no column {name!r}: {did_you_mean(name, names)} Give source_lang, "
+            "target_lang, source and target, and call map or filter with batched=True"
+        )
+    column = _as_text(batch[name], name)
+    if required and column.null_count:
+        row = column.is_null().index(True).as_py()
+        raise InputError(
+            f"row {row} of this batch has no {name} (null): fill it in, or leave the row out"
+        )
+    return column
+
+
+def optional_texts(batch: Batch, name: str) -> list[str | None]:
+    """(B,) texts of a column, None where there is none; all None without the column."""
+    if name in column_names(batch):
+        return text_column(batch, name, required=False).to_pylist()
+    return [None] * len(batch["source_lang"])
+
+
+def column_names(batch: Batch) -> list[str]:
+    return batch.column_names if isinstance(batch, pyarrow.Table) else list(batch)
+
+
+def check_seed(seed: Any) -> None:
+    """Raise InputError unless the seed is a whole number of 0 or more."""
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise InputError(f"seed {seed!r}: give a whole number, 0 or more")
+
+
+def check_share(name: str, share: Any) -> None:
+    """Raise InputError unless the share is a number in [0, 1]; `name` is what the message says."""
+    number = isinstance(share, (int, float)) and not isinstance(share, bool)
+    if not number or not 0 <= share <= 1:
+        raise InputError(f"{name} {share!r}: give a share of the rows from 0 to 1, such as 0.05")
+
+
+def _digest(content: str) -> str:
+    """NFC of the whole is NFC of its fields, for FIELD composes with nothing."""
+    normalized = content if content.isascii() else unicodedata.normalize("NFC", content)
+    return xxhash.xxh3_128_hexdigest(normalized.encode())
+
+
+def _as_text(values: Any, name: str) -> pyarrow.Array:
+    try:
+        if isinstance(values, str):
+            raise TypeError("one text instead of a list of them")
+        if isinstance(values, pyarrow.ChunkedArray):
+            values = values.combine_chunks()
+        elif not isinstance(values, pyarrow.Array):
+            values = pyarrow.array(values, from_pandas=True)
+        if pyarrow.types.is_dictionary(values.type):
+            values = values.dictionary_decode()
+        kind = values.type
+        if not (pyarrow.types.is_large_string(kind) or pyarrow.types.is_string(kind)
+                or pyarrow.types.is_null(kind)):  # fmt: skip
+            raise TypeError(f"{kind}")
+        return values.cast(pyarrow.large_string())
+    except (TypeError, pyarrow.ArrowException) as error:
+        raise InputError(
+            f"column {name!r} does not hold texts ({error}): give one string a row, with "
+            "batched=True"
+        ) from error

@@ -1,0 +1,146 @@
+"""A source of translations to rows on disk.
+
+Files are read block by block, and the rows lie as one Arrow file in the cache of `datasets`, to be
+mapped into memory, until the source changes.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import datasets
+import pyarrow as pa
+import xxhash
+from datasets import Dataset
+
+from hf_lmt.data.blocks import Tally, row_blocks
+from hf_lmt.data.contents import Contents, open_source
+from hf_lmt.data.multiway import ROW_SCHEMA
+from hf_lmt.data.sources import Source
+from hf_lmt.directions import DIRECTIONS, Direction
+from hf_lmt.errors import InputError
+
+LAYOUT = 1  # of the rows in the cache: with another number all sources are read again
+
+logger = logging.getLogger(__name__)
+
+
+class Loaded(NamedTuple):
+    """The rows of a source, and what became of its sentences.
+
+    counts: `sentences` read, and `rows` made of them; `without_rows`, sentences that gave none (not
+        there in two languages of an asked direction); `languages`, {code: texts}, and
+        `other_languages`, {name: texts} of those that LMT does not have.
+    """
+
+    rows: Dataset
+    counts: dict[str, Any]
+
+
+def load(
+    source: Source | str,
+    directions: Iterable[Direction] = DIRECTIONS,
+    *,
+    auxiliaries: bool = True,
+) -> Loaded:
+    """The rows of a source in the asked directions, with the columns of ROW_SCHEMA.
+
+    A sentence in several languages gives a row for each asked direction between them, both ways,
+    and beside it the text of the auxiliary language where there is one (`multiway.auxiliary_of`);
+    rows of this program's own form keep their direction and auxiliary. Texts are normalised to NFC;
+    nothing else about them changes, and empty ones stay. The same source gives the same rows in
+    the same order. The shape of the rows is ours.
+
+    Raises:
+        InputError: the source cannot be read, is misaligned, is not UTF-8, is of another kind than
+            it says, lacks a language that it asks for, or holds no row in these directions.
+    """
+    source = Source(source) if isinstance(source, str) else source
+    asked = list(dict.fromkeys(directions))
+    contents = open_source(source)
+    folder = _folder(source, contents, asked, auxiliaries)
+    if not (folder / "counts.json").exists():
+        _write(folder, source, contents, asked, auxiliaries)
+    counts = json.loads((folder / "counts.json").read_text("utf-8"))
+    _report(source, counts)
+    return Loaded(Dataset.from_file(str(folder / "rows.arrow")), counts)
+
+
+def _folder(
+    source: Source, contents: Contents, directions: list[Direction], auxiliaries: bool
+) -> Path:
+    """Where the rows lie: named after all that they are made of."""
+    made_of = [
+        LAYOUT, contents.kind, contents.state, source.corpus_name, source.languages,
+        source.multiway, directions, auxiliaries,
+    ]  # fmt: skip
+    key = xxhash.xxh3_128_hexdigest(json.dumps(made_of).encode())
+    return Path(datasets.config.HF_DATASETS_CACHE) / f"lmt-rows-{key}"
+
+
+def _write(
+    folder: Path, source: Source, contents: Contents, asked: list[Direction], auxiliaries: bool
+) -> None:
+    """The rows and counts in `folder`, which is there as a whole or not at all."""
+    draft = folder.with_name(f"{folder.name}.{uuid4().hex}")
+    draft.mkdir(parents=True)
+    logger.info("reading %s (%s)", source.name, contents.kind)
+    try:
+        tally = Tally()
+        _write_rows(draft / "rows.arrow", row_blocks(source, contents, asked, auxiliaries, tally))
+        _check(source, tally, asked)
+        (draft / "counts.json").write_text(json.dumps(tally.counts()), "utf-8")
+        if not folder.exists():  # another process may have been quicker, with the same bytes
+            os.rename(draft, folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _write_rows(path: Path, blocks: Iterator[pa.Table]) -> None:
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, ROW_SCHEMA) as writer:
+        for block in blocks:
+            writer.write_table(block)
+
+
+def _check(source: Source, tally: Tally, asked: list[Direction]) -> None:
+    there = ", ".join(sorted(tally.languages)) or "none"
+    for code in source.languages:
+        if code not in tally.languages:
+            raise InputError(
+                f"{source.name}: has no text in {code}, which the source asks for; LMT's languages "
+                f"in it: {there}"
+            )
+    if tally.rows:
+        return
+    if not tally.sentences:
+        raise InputError(f"{source.name}: holds no sentences; give one with at least one")
+    if others := ", ".join(tally.other_languages):
+        there += f"; not LMT's: {others} (`hf-lmt languages` lists those that are)"
+    directions = ", ".join(map(str, asked[:4])) + (", ..." if len(asked) > 4 else "")
+    raise InputError(
+        f"{source.name}: none of its {tally.sentences:,} sentences is in both languages of an "
+        f"asked direction ({directions}); LMT's languages in it: {there}"
+    )
+
+
+def _report(source: Source, counts: dict[str, Any]) -> None:
+    rows, sentences = f"{counts['rows']:,}", f"{counts['sentences']:,}"
+    logger.info("%s: %s rows of %s sentences", source.name, rows, sentences)
+    if counts["without_rows"]:
+        logger.warning(
+            "%s: %s sentences gave no row: they are not in two languages of an asked direction",
+            source.name,
+            f"{counts['without_rows']:,}",
+        )
+    if counts["other_languages"]:
+        others = ", ".join(f"{name} ({n:,})" for name, n in counts["other_languages"].items())
+        logger.warning(
+            "%s: texts in languages that LMT does not have are left out: %s", source.name, others
+        )

@@ -1,0 +1,177 @@
+"""A multi-way table, one column per language, to rows of translations in the asked directions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from datasets import Dataset, Features
+
+from hf_lmt.directions import DIRECTIONS, Direction
+from hf_lmt.errors import InputError
+from hf_lmt.languages import LANGUAGES, PIVOTS
+
+ROW_SCHEMA = pa.schema(
+    {
+        "source_lang": pa.string(),
+        "target_lang": pa.string(),
+        "source": pa.string(),
+        "target": pa.string(),
+        "auxiliary_lang": pa.string(),
+        "auxiliary": pa.string(),
+        "corpus": pa.string(),
+        "row_id": pa.string(),
+        "line": pa.int64(),
+    }
+)
+"""The columns of a row. `line`, the place of the sentence in a multi-way corpus, is null elsewhere;
+`row_id` is the source's own name for the sentence, or null."""
+
+
+def auxiliary_of(direction: Direction) -> str | None:
+    """The language whose sentence is the hint for a direction; None where there is none.
+
+    Between English and X the auxiliary language of X, between Chinese and X English (arXiv
+    2511.07003, Parallel Multilingual Prompting). It is never one of the two.
+    """
+    pivots = [code for code in direction if code in PIVOTS]
+    if len(pivots) != 1:
+        return None
+    other = direction.target if direction.source in PIVOTS else direction.source
+    auxiliary = LANGUAGES[other].auxiliary if pivots == ["en"] else "en"
+    return None if auxiliary in direction else auxiliary
+
+
+def expand(
+    table: Dataset,
+    directions: Iterable[Direction] = DIRECTIONS,
+    *,
+    auxiliaries: bool = True,
+    corpus: str | None = None,
+    multiway: bool | None = None,
+) -> Dataset:
+    """Each line of a table in each direction that both languages have a text for.
+
+    `{"en": "Good day", "de": "Guten Tag", "nl": "Goedendag"}` gives en-de, en-nl, and the two back;
+    with `auxiliaries`, en-de carries the Dutch sentence as its hint (`auxiliary_of`).
+
+    Columns named by LMT's codes are texts; `corpus`, `row_id` and `line` are kept where they are
+    there; `line` is otherwise the place in the table. All other columns go. Texts are normalised
+    to NFC. A null text gives no row, an empty one does. A line is multi-way where it has texts in
+    more than two languages, unless `multiway` says so for all. Rows go to disk block by block;
+    directions vary faster than blocks of lines, and slower than lines.
+
+    Raises:
+        InputError: the table has fewer than two languages, or one of its columns is not text.
+    """
+    texts = [name for name in table.column_names if name in LANGUAGES]
+    if len(texts) < 2:
+        raise InputError(
+            f"the table has the columns {', '.join(table.column_names)}, and languages "
+            f"among these are: {', '.join(texts) or 'none'}; name two or more by LMT's codes"
+        )
+    block = partial(
+        _expand_rows,
+        directions=[(one.source, one.target) for one in directions],
+        auxiliaries=auxiliaries,
+        corpus=corpus,
+        multiway=multiway,
+    )
+    return table.with_format("arrow").map(
+        block,
+        with_indices=True,
+        batched=True,
+        remove_columns=table.column_names,
+        features=Features.from_arrow_schema(ROW_SCHEMA),
+        desc="expanding",
+    ).with_format(None)  # fmt: skip
+
+
+def _expand_rows(
+    block: pa.Table,
+    indices: Sequence[int],
+    directions: Sequence[tuple[str, str]],
+    auxiliaries: bool,
+    corpus: str | None,
+    multiway: bool | None,
+) -> pa.Table:
+    if corpus is not None:
+        block = _with_column(block, "corpus", pa.repeat(corpus, len(block)))
+    if "line" not in block.column_names:
+        block = _with_column(block, "line", pa.array(list(indices), pa.int64()))
+    named = [Direction(*direction) for direction in directions]
+    return expand_block(block, named, auxiliaries=auxiliaries, multiway=multiway)
+
+
+def expand_block(
+    block: pa.Table,
+    directions: Iterable[Direction],
+    *,
+    auxiliaries: bool = True,
+    multiway: bool | None = None,
+) -> pa.Table:
+    """`expand` for lines in memory, as Arrow: columns of texts, `corpus`, `row_id` and `line`."""
+    texts = {name: _normalised(block, name) for name in block.column_names if name in LANGUAGES}
+    block = _with_column(block, "line", _multiway_lines(block, texts, multiway))
+    parts = [ROW_SCHEMA.empty_table()]
+    for direction in directions:
+        if direction.source in texts and direction.target in texts:
+            hint = auxiliary_of(direction) if auxiliaries else None
+            parts.append(_rows(block, texts, direction, hint))
+    return pa.concat_tables(parts)
+
+
+def _rows(
+    block: pa.Table, texts: dict[str, pa.Array], direction: Direction, hint: str | None
+) -> pa.Table:
+    size = len(block)
+    source, target = texts[direction.source], texts[direction.target]
+    auxiliary = texts[hint] if hint in texts else pa.nulls(size, pa.string())
+    auxiliary = pc.if_else(pc.equal(pc.utf8_trim_whitespace(auxiliary), ""), None, auxiliary)
+    columns = {
+        "source_lang": pa.repeat(direction.source, size),
+        "target_lang": pa.repeat(direction.target, size),
+        "source": source,
+        "target": target,
+        "auxiliary_lang": pc.if_else(pc.is_valid(auxiliary), hint, pa.scalar(None, pa.string())),
+        "auxiliary": auxiliary,
+    }
+    for name in ("corpus", "row_id", "line"):
+        there = name in block.column_names
+        columns[name] = block[name] if there else pa.nulls(size, ROW_SCHEMA.field(name).type)
+    rows = pa.table(columns).cast(ROW_SCHEMA)
+    return rows.filter(pc.and_(pc.is_valid(source), pc.is_valid(target)))
+
+
+def _normalised(block: pa.Table, name: str) -> pa.Array:
+    column = block[name].combine_chunks()
+    if pa.types.is_null(column.type):
+        return pa.nulls(len(column), pa.string())
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        raise InputError(
+            f"column {name!r} holds {column.type}, and a column named after a language must hold "
+            "text; rename it"
+        )
+    return pc.utf8_normalize(column.cast(pa.string()), form="NFC")
+
+
+def _multiway_lines(
+    block: pa.Table, texts: dict[str, pa.Array], multiway: bool | None
+) -> pa.Array | pa.ChunkedArray:
+    """`line` where the line is multi-way, and null elsewhere."""
+    size = len(block)
+    lines = block["line"] if "line" in block.column_names else pa.nulls(size, pa.int64())
+    if multiway is not None:
+        return lines if multiway else pa.nulls(size, pa.int64())
+    languages = pa.repeat(0, size)
+    for text in texts.values():
+        languages = pc.add(languages, pc.cast(pc.is_valid(text), pa.int64()))
+    return pc.if_else(pc.greater(languages, 2), lines, None)
+
+
+def _with_column(block: pa.Table, name: str, values: pa.Array | pa.ChunkedArray) -> pa.Table:
+    if name in block.column_names:
+        return block.set_column(block.column_names.index(name), name, values)
+    return block.append_column(name, values)

@@ -1,0 +1,149 @@
+"""Directions of translation, the 234 of LMT among them, and patterns that stand for several."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from itertools import combinations
+from typing import NamedTuple, Self
+
+from hf_lmt.errors import InputError
+from hf_lmt.languages import LANGUAGES, PIVOTS, language
+
+
+class _Codes(NamedTuple):
+    source: str
+    target: str
+
+
+class Direction(_Codes):
+    """From one language into another, by their codes.
+
+    Any two languages of the registry: directions without English and Chinese are not trained on,
+    but evaluated (zero-shot).
+
+    >>> str(Direction("en", "kk")), Direction("en", "kk").target
+    ('en-kk', 'kk')
+
+    Raises:
+        InputError: a language is unknown, or both are the same.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, source: str, target: str) -> Self:
+        if language(source) is language(target):
+            raise InputError(f"{source}-{target}: source and target are the same; give two")
+        return super().__new__(cls, source, target)
+
+    def __str__(self) -> str:
+        return f"{self.source}-{self.target}"
+
+    @property
+    def opposite(self) -> Direction:
+        return Direction(self.target, self.source)
+
+
+def _pairs() -> tuple[Direction, ...]:
+    pivots = [Direction(*two) for two in combinations(PIVOTS, 2)]
+    others = [code for code in LANGUAGES if code not in PIVOTS]
+    return (*pivots, *(Direction(pivot, other) for pivot in PIVOTS for other in others))
+
+
+PAIRS: tuple[Direction, ...] = _pairs()
+"""English with each of the others, Chinese with each but English: 117, each from the pivot on."""
+
+DIRECTIONS: tuple[Direction, ...] = tuple(
+    direction for pair in PAIRS for direction in (pair, pair.opposite)
+)
+"""Both directions of each pair: 234 (arXiv 2511.07003, section 1)."""
+
+
+def parse_direction(text: str) -> Direction:
+    """The direction that is written like `en-kk`.
+
+    Raises:
+        InputError: it is written otherwise, has a `*`, a language is unknown, or both are the same.
+    """
+    source, target = _sides(text)
+    if "*" in (source, target):
+        raise InputError(f"{text}: stands for several directions, and one is meant here; "
+                         "name both languages, as in en-kk")  # fmt: skip
+    return Direction(source, target)
+
+
+def is_reverse(direction: Direction) -> bool:
+    """Whether it leads from another language into English or Chinese.
+
+    These are the directions that Strategic Downsampling thins out. English <-> Chinese counts as
+    forward both ways; the paper is silent on it, the choice is ours.
+    """
+    return direction.target in PIVOTS and direction.source not in PIVOTS
+
+
+def match_directions(globs: Iterable[str]) -> list[Direction]:
+    """The directions that any of the patterns stands for, each once, in the order of DIRECTIONS.
+
+    A pattern is a direction, or has `*` for one language or both: `en-*`, `*-zh`, `*-*`. `*` ranges
+    over the 234; a direction outside of them must be named, and stands after them.
+
+    >>> len(match_directions(["en-*"])), len(match_directions(["en-*", "*-zh"]))
+    (59, 117)
+
+    Raises:
+        InputError: as `fits`, and where a direction named has one language twice.
+    """
+    found: dict[Direction, None] = {}
+    for glob in globs:
+        matches = [one for one in DIRECTIONS if fits(glob, one)]
+        found |= dict.fromkeys(matches or [parse_direction(glob)])
+    place = {direction: index for index, direction in enumerate(DIRECTIONS)}
+    return sorted(found, key=lambda direction: place.get(direction, len(place)))
+
+
+def fits(glob: str, direction: Direction) -> bool:
+    """Whether the pattern stands for the direction.
+
+    Raises:
+        InputError: it is no pattern, or names an unknown language.
+    """
+    pairs = zip(_sides(glob), direction, strict=True)
+    return all(side in ("*", code) for side, code in pairs)
+
+
+def most_specific(globs: Iterable[str], direction: Direction) -> str | None:
+    """The pattern that applies to the direction: with the fewest `*` of those that fit.
+
+    Returns:
+        The pattern as it was given; None where none fits.
+
+    Raises:
+        InputError: two fit equally well, as `zh-*` and `*-en` do with zh-en; `check_globs` finds
+            that beforehand.
+    """
+    fitting = sorted({(glob.count("*"), glob) for glob in globs if fits(glob, direction)})
+    if len(fitting) > 1 and fitting[0][0] == fitting[1][0]:
+        raise InputError(f"{direction}: {fitting[0][1]} and {fitting[1][1]} fit equally well; "
+                         f"give {direction} itself, too")  # fmt: skip
+    return fitting[0][1] if fitting else None
+
+
+def check_globs(globs: Collection[str]) -> None:
+    """Make sure that at most one of the patterns applies to each of the 234 directions.
+
+    Raises:
+        InputError: as `fits` and `most_specific`.
+    """
+    for direction in DIRECTIONS:
+        most_specific(globs, direction)
+
+
+def _sides(text: str) -> list[str]:
+    """Source and target of a direction or pattern, each a known code or `*`."""
+    sides = text.split("-") if isinstance(text, str) else []
+    if len(sides) != 2:
+        raise InputError(f"{text!r} is not a direction: write source and target as in en-kk; "
+                         "en-* and *-zh stand for all from one language or into it")  # fmt: skip
+    for side in sides:
+        if side != "*":
+            language(side)
+    return sides

@@ -1,0 +1,81 @@
+"""`hf-lmt languages`: the registry on screen, or as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from hf_lmt.languages import Language
+
+
+@click.command("languages", help="""
+    Show the languages: their names in prompts, tiers, scripts, auxiliaries, codes elsewhere.
+
+    Without CODE all of them, a line each: the auxiliary language of a hint, the code in FLORES+,
+    sacreBLEU's tokenizer, and whether COMET can be relied on. With one CODE or several (kk yue)
+    all that is known of these.
+    """)  # fmt: skip
+@click.argument("codes", metavar="[CODE]...", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="Print all fields as a JSON list.")
+def languages_command(codes: tuple[str, ...], as_json: bool) -> None:
+    from rich.console import Console
+
+    from hf_lmt.directions import DIRECTIONS, PAIRS
+    from hf_lmt.languages import LANGUAGES, language
+
+    chosen = [language(code) for code in codes] or list(LANGUAGES.values())
+    if as_json:
+        click.echo(json.dumps([asdict(one) for one in chosen], ensure_ascii=False, indent=2))
+        return
+    console = Console()
+    if codes:
+        for one in chosen:
+            console.print(_language_table(one))
+        return
+    console.print(_overview(chosen))
+    console.print(f"{len(chosen)} languages, {len(PAIRS)} pairs, {len(DIRECTIONS)} directions: "
+                  "each with en, each with zh")  # fmt: skip
+
+
+def _overview(chosen: Sequence[Language]) -> Table:
+    """One line for each language, within 80 columns."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, padding=0)
+    for header in ("code", "name in prompts", "tier", "scripts", "hint", "FLORES+", "BLEU",
+                   "COMET"):  # fmt: skip
+        table.add_column(header, no_wrap=True)
+    for one in chosen:
+        table.add_row(
+            one.code, one.name, one.tier, " ".join(one.scripts), one.auxiliary, one.flores_plus,
+            one.sacrebleu_tokenizer, one.comet,
+        )  # fmt: skip
+    return table
+
+
+def _language_table(one: Language) -> Table:
+    """All fields of a language, a line each, under the names that Python has for them."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    title = f"{one.code}: {one.name}"
+    table = Table(box=SIMPLE_HEAD, show_header=False, title=title, title_justify="left")
+    for field, value in asdict(one).items():
+        table.add_row(field, _in_words(value))
+    return table
+
+
+def _in_words(value: str | bool | tuple[str, ...] | None) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return " ".join(value)
+    return "none" if value is None else value

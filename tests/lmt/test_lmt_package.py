@@ -1,0 +1,104 @@
+"""The package as a whole: its face, its structure, its door."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import subprocess
+import sys
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import hf_lmt
+
+PACKAGE = Path(__file__).parents[2] / "hf_lmt"
+MODULES = sorted(
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in PACKAGE.rglob("*.py")
+)
+LIGHT = "{'torch', 'numpy', 'datasets', 'transformers', 'trl', 'matplotlib', 'pyarrow'}"
+
+
+def is_door(module: str) -> bool:
+    return module == "__main__" or module.endswith("_command")
+
+
+def path_of(module: str) -> Path:
+    return PACKAGE / f"{module.replace('.', '/')}.py"
+
+
+def imported(module: str) -> set[str]:
+    """The modules of this package that a module imports, wherever in its text."""
+    found = set()
+    for node in ast.walk(ast.parse(path_of(module).read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("hf_lmt"):
+            home = (node.module or "").partition(".")[2]
+            found |= {home, *(f"{home}.{alias.name}".lstrip(".") for alias in node.names)}
+        assert not (isinstance(node, ast.ImportFrom) and node.level), f"{module}: relative import"
+    return found & set(MODULES)
+
+
+def test_the_public_names_are_all() -> None:
+    for name in hf_lmt.__all__:
+        home = importlib.import_module(hf_lmt._HOMES[name])
+        assert getattr(hf_lmt, name) is getattr(home, name)
+        assert name not in MODULES, f"a module {name} would take the place of {name}"
+    assert dir(hf_lmt) == sorted(hf_lmt.__all__)
+    assert set(hf_lmt._HOMES) == set(hf_lmt.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'languges'"):
+        _ = hf_lmt.languges
+
+
+def test_the_names_for_type_checkers_are_the_same() -> None:
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    (block,) = [node for node in tree.body if isinstance(node, ast.If)]
+    found = {
+        alias.name: node.module
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert found == hf_lmt._HOMES
+
+
+def test_imports_run_downward_only() -> None:
+    graph = {module: imported(module) for module in MODULES if not module.endswith("__init__")}
+    list(TopologicalSorter(graph).static_order())  # raises CycleError on a circle
+    assert graph["errors"] == set()
+    assert graph["languages"] == {"errors"}
+    assert graph["directions"] == {"errors", "languages"}
+    for module, below in graph.items():
+        if not is_door(module):
+            assert not any(map(is_door, below)), f"{module} imports the door"
+
+
+def test_only_the_door_reads_options() -> None:
+    for module in MODULES:
+        text = path_of(module).read_text()
+        reads = re.search(r"^(import|from) (click|argparse)\b|sys\.argv", text, re.MULTILINE)
+        assert not reads or is_door(module), module
+
+
+@pytest.mark.parametrize("module", ["hf_lmt", "hf_lmt.__main__", "hf_lmt.directions"])
+def test_importing_is_light(module: str) -> None:
+    code = f"import sys, {module}; assert not {LIGHT} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--help"], 0, "languages  Show the languages"),
+        (["languages", "--help"], 0, "--json"),
+        (["langauges"], 2, "no such command 'langauges': did you mean 'languages'?"),
+        (["languages", "zho"], 2, "Error: no language 'zho': it is called 'zh' here"),
+    ],
+)
+def test_the_door_helps_and_refuses(arguments: list[str], code: int, message: str) -> None:
+    command = [sys.executable, "-m", "hf_lmt", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == code
+    assert message in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
