@@ -115,7 +115,7 @@ scoring_options = options(
                  "what --diversity of select needs."),
     click.option("--attention", type=click.Choice(["auto", "sdpa", "flash_attention_2",
                  "flash_attention_3", "eager"]), default="auto", show_default=True,
-                 help="Attention kernels. Flash attention cannot share passes between rows."),
+                 help="Attention kernels. Only auto and sdpa share passes between rows."),
     click.option("--device", help="cpu, cuda, cuda:1, mps, or split: MODEL over all "
                  "accelerators. [default: the accelerator at hand]"),
     click.option("--revision", help="Revision of DATA or MODEL, whichever is on the Hub."),

@@ -318,7 +318,11 @@ def test_kill_9_and_go_on_without_asking_twice(server: JudgeServer, tmp_path: Pa
 def test_ctrl_c_asks_nothing_more(server: JudgeServer, tmp_path: Path) -> None:
     files = answers(tmp_path, [(i % 9 + 1, 5) for i in range(12)])
     server.holds_from = 3
-    process = subprocess.Popen(command(server, *files, tmp_path / "judged"), stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        command(server, *files, tmp_path / "judged"), stderr=subprocess.PIPE,
+        # a shell's background jobs, and so what they start, would ignore it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
     while len(server.asked) < 3:
         assert process.poll() is None, "ended before it could be stopped"
         time.sleep(0.01)
