@@ -58,6 +58,8 @@ class Commands(click.Group):
 def main() -> None:
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     first = os.environ.get("RANK", "0") == "0"  # of several processes, one does the talking
+    # bitsandbytes tells of a faster kernel that it could not fetch, whatever it is asked for
+    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
     logging.getLogger("hf_miwv").setLevel(logging.INFO if first else logging.WARNING)
 
 
