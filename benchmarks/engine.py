@@ -1,6 +1,6 @@
 """The scoring engine against the plain loop and against padded batches, side by side in one run.
 
-    python benchmarks/engine.py [--data ROWS.json] [--rows 256] [--repeats 3]
+    python benchmarks/engine.py [--data ROWS.json] [--rows 256] [--repeats 3] [--without-padded]
 
 Prints Markdown: ratios of rows/s (medians of interleaved runs), tokens run per token of the rows,
 and the largest difference of any MIWV from the plain loop's. Without --data the sample in the
@@ -115,6 +115,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--batch-tokens", type=int, default=1024)
     parser.add_argument("--dtypes", default="float32,bfloat16")
+    parser.add_argument("--without-padded", action="store_true", help="leave out the slowest arm")
     given = parser.parse_args()
     loaded = load_model(str(package_folder(MODEL_PACKAGE)), device="cpu")
     passes, neighbors = prepare(given.data, given.rows, loaded.tokenizer)
@@ -128,7 +129,8 @@ def main() -> None:
     print(f"{rows} rows, T0 = {own:,} tokens, {dict(forest.reuse)}\n")
     arms = {"plain loop, float32": ("float32", lambda m: plain_loop(m, passes))}
     for dtype in given.dtypes.split(","):
-        arms[f"padded batches of 8, {dtype}"] = (dtype, lambda m: padded_batches(m, passes))
+        if not given.without_padded:
+            arms[f"padded batches of 8, {dtype}"] = (dtype, lambda m: padded_batches(m, passes))
         arms[f"hf_miwv, {dtype}"] = (dtype, lambda m: engine(m, forest, given.batch_tokens))
     seconds, found, counts = measure(arms, loaded.model, given.repeats)
     report(seconds, found, counts, own)

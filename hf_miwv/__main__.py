@@ -13,7 +13,8 @@ import click
 
 from hf_miwv.comparing.compare_command import compare_command
 from hf_miwv.config import read_settings
-from hf_miwv.errors import InputError, did_you_mean
+from hf_miwv.door import Commands
+from hf_miwv.errors import InputError
 from hf_miwv.judging.answer_command import answer_command
 from hf_miwv.judging.judge_command import judge_command
 from hf_miwv.precision_command import precision_command
@@ -22,30 +23,6 @@ from hf_miwv.training.train_command import train_command
 HIGH = (
     "A high score means that the model is weak on the row even with an example: high = weak = keep."
 )
-
-
-class Refused(click.ClickException):
-    """What the caller gave cannot be used."""
-
-    exit_code = 2
-
-
-class Commands(click.Group):
-    """A group that turns InputError into a message and exit code 2, and knows mistyped commands."""
-
-    def invoke(self, context: click.Context) -> Any:
-        try:
-            return super().invoke(context)
-        except InputError as error:
-            raise Refused(str(error)) from error
-
-    def resolve_command(
-        self, context: click.Context, arguments: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if arguments and arguments[0] not in self.commands:
-            hint = did_you_mean(arguments[0], self.commands)
-            raise click.UsageError(f"no such command {arguments[0]!r}: {hint}", context)
-        return super().resolve_command(context, arguments)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, help=f"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ import torch
 
 from hf_miwv.losses import Branch, ResponseLosses, Tree
 from hf_miwv.models import quantization_of
+
+logger = logging.getLogger(__name__)
 
 # Two ways must give the same loss up to rounding; state that leaks from one branch to the next
 # moves it by whole tenths.
@@ -39,6 +42,7 @@ def branching_obstacle(model: Any) -> str | None:
             together = packed([tree])
     except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError) as error:
         words = str(error).strip().splitlines()[:1] or [type(error).__name__]
+        logger.warning("the rows do not share passes: the model takes no trees (%s)", words[0])
         return f"the model takes no trees ({words[0][:100]})"
     exact = quantization_of(model) is None and not torch.is_autocast_enabled(model.device.type)
     tolerance = TOLERANCE.get(model.dtype, HALF_TOLERANCE) if exact else HALF_TOLERANCE

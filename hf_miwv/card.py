@@ -45,11 +45,11 @@ def write_card(run: dict[str, Any], pictures: list[str], folder: Path) -> None:
     (folder / "README.md").write_text(text, encoding="utf-8", newline="\n")
 
 
-def render_card(run: dict[str, Any], pictures: list[str]) -> str:
-    """The card as text; run["timing"] is not used, so equal runs have equal cards."""
+def markdown_environment() -> Any:
+    """Jinja for the templates of cards; a name that a template misspells is an error."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    environment = Environment(
+    return Environment(
         loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -57,6 +57,11 @@ def render_card(run: dict[str, Any], pictures: list[str]) -> str:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701  the output is Markdown; `escape` and `table` guard it
     )
+
+
+def render_card(run: dict[str, Any], pictures: list[str]) -> str:
+    """The card as text; run["timing"] is not used, so equal runs have equal cards."""
+    environment = markdown_environment()
     environment.filters.update(number=write_number, escape=escape)
     environment.globals.update(
         correlation_words=correlation_words, length_words=length_words, share=write_share,

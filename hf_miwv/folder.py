@@ -52,14 +52,16 @@ def check_output(output: Path, overwrite: bool, source: Path | None = None) -> N
         )
 
 
-def is_finished(output: Path, identity: dict[str, Any], overwrite: bool) -> bool:
-    """Whether `output` already is the whole result of the run with this identity.
+def is_finished(
+    output: Path, identity: dict[str, Any], overwrite: bool, holds: str = "data/*.parquet"
+) -> bool:
+    """Whether `output`, with files like `holds`, is the whole result of the run with this identity.
 
     To run it again would give the same bytes. Raises InputError where it is the result of another
     run and may not be replaced.
     """
     record = read_record(output)
-    if record is None or not any((output / "data").glob("*.parquet")):
+    if record is None:
         return False
     differs = differing_names(record.get("identity") or {}, identity)
     if differs and not overwrite:
@@ -67,7 +69,7 @@ def is_finished(output: Path, identity: dict[str, Any], overwrite: bool) -> bool
             f"--output {output} holds the result of another run (not the same: "
             f"{', '.join(differs)}); give a new folder, or --overwrite"
         )
-    return not differs
+    return not differs and any(output.glob(holds))
 
 
 def write_folder(

@@ -12,10 +12,9 @@ from typing import Any
 
 from hf_miwv.comparing.page import write_page
 from hf_miwv.comparing.pictures import draw_comparison
-from hf_miwv.errors import InputError
-from hf_miwv.folder import RECORD, check_output, read_record, write_errors
+from hf_miwv.folder import RECORD, check_output, flush_all, is_finished, write_errors
 from hf_miwv.record import new_record
-from hf_miwv.workspace import Workspace, differing_names, workspace_of
+from hf_miwv.workspace import Workspace, workspace_of
 
 NUMBERS = "comparison.json"
 
@@ -44,7 +43,7 @@ def write_comparison(
         "hf_miwv": run["package"]["version"],
         **run["versions"],
     }
-    if _is_finished(output, run["identity"], overwrite):
+    if is_finished(output, run["identity"], overwrite, holds="comparison.json"):
         logger.info("%s already holds this comparison, whole", output)
         return
     with Workspace(workspace_of(output)) as workspace, write_errors(output):
@@ -56,7 +55,7 @@ def write_comparison(
             text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
             (draft / name).write_text(text + "\n", "utf-8")
         write_page(report, draw_comparison(report, draft), draft)
-        _flush(draft)
+        flush_all(draft)
         if output.exists():
             os.rename(output, replaced)
         os.rename(draft, output)
@@ -72,23 +71,3 @@ def identity_of(report: dict[str, Any]) -> dict[str, Any]:
         "source column": report["sources"]["column"] if report["sources"] else None,
         "text columns": report["shown"],
     }
-
-
-def _is_finished(output: Path, identity: dict[str, Any], overwrite: bool) -> bool:
-    record = read_record(output)
-    if record is None:
-        return False
-    differs = differing_names(record.get("identity") or {}, identity)
-    if differs and not overwrite:
-        raise InputError(
-            f"--output {output} holds the result of another run (not the same: "
-            f"{', '.join(differs)}); give a new folder, or --overwrite"
-        )
-    return not differs
-
-
-def _flush(folder: Path) -> None:
-    for path in [*folder.iterdir(), folder]:
-        descriptor = os.open(path, os.O_RDONLY)
-        os.fsync(descriptor)
-        os.close(descriptor)

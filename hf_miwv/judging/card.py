@@ -7,8 +7,8 @@ from typing import Any
 
 from hf_miwv.card import (
     NOT_RECORDED,
-    TEMPLATES,
     command_block,
+    markdown_environment,
     run_digest,
     shown_name,
     size_category,
@@ -44,16 +44,7 @@ def write_judged_card(run: dict[str, Any], pictures: list[str], folder: Path) ->
 
 def render_judged_card(run: dict[str, Any], pictures: list[str]) -> str:
     """The card as text; run["timing"] is not used, so equal runs have equal cards."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701  the output is Markdown; `escape` and `table` guard it
-    )
+    environment = markdown_environment()
     a, b = (run["answers"][name]["file"] for name in ("a", "b"))
     return environment.get_template("judged_card.md.jinja").render(
         run=run,

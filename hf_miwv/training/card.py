@@ -9,9 +9,9 @@ from hf_miwv.card import (
     FILE_ENDINGS,
     HUB_ID,
     NOT_RECORDED,
-    TEMPLATES,
     command_block,
     escape,
+    markdown_environment,
     shown_name,
     table,
 )
@@ -36,16 +36,7 @@ def draw_curve(curve: list[dict[str, Any]], folder: Path) -> str:
 
 def write_model_card(run: dict[str, Any], picture: str, folder: Path) -> None:
     """Write README.md to `folder`; `picture` is the name of the curve that lies beside it."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701  the output is Markdown; `escape` and `table` guard it
-    )
+    environment = markdown_environment()
     environment.filters.update(number=write_number, escape=escape)
     text = environment.get_template("model_card.md.jinja").render(
         run=run,

@@ -15,9 +15,8 @@ from typing import Any
 import torch
 from datasets import Dataset
 
-from hf_miwv.errors import InputError
 from hf_miwv.fingerprints import content_fingerprint
-from hf_miwv.folder import RECORD, check_output, flush_all, read_record, write_errors
+from hf_miwv.folder import RECORD, check_output, flush_all, is_finished, read_record, write_errors
 from hf_miwv.processes import Processes
 from hf_miwv.reading import read_dataset
 from hf_miwv.record import new_record
@@ -25,7 +24,7 @@ from hf_miwv.scoring import score
 from hf_miwv.selection import select
 from hf_miwv.training.card import draw_curve, write_model_card
 from hf_miwv.training.tuning import Tuning, release_memory, trainable_source, try_out, tune
-from hf_miwv.workspace import Workspace, differing_names, workspace_of
+from hf_miwv.workspace import Workspace, workspace_of
 
 LIBRARIES = ("trl", "peft", "accelerate")  # beside those of `new_record`
 
@@ -83,7 +82,7 @@ def train(
         columns=columns,
     )
     run = _start_record(dataset, model, tuning, scoring, selection, origin, license)
-    if processes.agree(_is_finished(output, run["identity"], overwrite)):
+    if processes.agree(is_finished(output, run["identity"], overwrite, holds="*.safetensors")):
         logger.info("%s already holds this result, whole: nothing to do", output)
         return read_record(output) or {}
     root = workspace_of(output)
@@ -135,20 +134,6 @@ def _start_record(
     }
     run["identity"] = json.loads(json.dumps(identity))  # as it will be read again
     return run
-
-
-def _is_finished(output: Path, identity: dict[str, Any], overwrite: bool) -> bool:
-    """Whether the folder holds this very run; InputError where it holds another of ours."""
-    record = read_record(output)
-    if record is None:
-        return False
-    differs = differing_names(record.get("identity") or {}, identity)
-    if differs and not overwrite:
-        raise InputError(
-            f"--output {output} holds the result of another run (not the same: "
-            f"{', '.join(differs)}); give a new folder, or --overwrite"
-        )
-    return not differs and any(output.glob("*.safetensors"))
 
 
 def _score(

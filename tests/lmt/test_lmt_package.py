@@ -22,7 +22,7 @@ LIGHT = "{'torch', 'numpy', 'datasets', 'transformers', 'trl', 'matplotlib', 'py
 
 
 def is_door(module: str) -> bool:
-    return module == "__main__" or module.endswith("_command")
+    return module == "__main__" or module.startswith("commands.")
 
 
 def path_of(module: str) -> Path:

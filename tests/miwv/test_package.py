@@ -24,7 +24,7 @@ MODULES = sorted(
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in PACKAGE.rglob("*.py")
 )
 DOOR = {
-    "__main__", "commands", "config", "demo", "precision_command", "comparing.compare_command",
+    "__main__", "commands", "config", "demo", "door", "precision_command", "comparing.compare_command",
     "judging.answer_command", "judging.judge_command", "training.recipe", "training.train_command",
 }  # fmt: skip
 

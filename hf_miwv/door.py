@@ -1,0 +1,33 @@
+"""What both command lines stand on: refusals without a traceback, mistyped commands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from hf_miwv.errors import InputError, did_you_mean
+
+
+class Refused(click.ClickException):
+    """What the caller gave cannot be used."""
+
+    exit_code = 2
+
+
+class Commands(click.Group):
+    """A group that turns InputError into a message and exit code 2, and knows mistyped commands."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except InputError as error:
+            raise Refused(str(error)) from error
+
+    def resolve_command(
+        self, context: click.Context, arguments: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if arguments and arguments[0] not in self.commands:
+            hint = did_you_mean(arguments[0], self.commands)
+            raise click.UsageError(f"no such command {arguments[0]!r}: {hint}", context)
+        return super().resolve_command(context, arguments)
