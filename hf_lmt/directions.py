@@ -80,6 +80,20 @@ def is_reverse(direction: Direction) -> bool:
     return direction.target in PIVOTS and direction.source not in PIVOTS
 
 
+def auxiliary_of(direction: Direction) -> str | None:
+    """The language whose sentence is the hint for a direction; None where there is none.
+
+    Between English and X the auxiliary language of X, between Chinese and X English (arXiv
+    2511.07003, Parallel Multilingual Prompting). It is never one of the two.
+    """
+    pivots = [code for code in direction if code in PIVOTS]
+    if len(pivots) != 1:
+        return None
+    other = direction.target if direction.source in PIVOTS else direction.source
+    auxiliary = LANGUAGES[other].auxiliary if pivots == ["en"] else "en"
+    return None if auxiliary in direction else auxiliary
+
+
 def match_directions(globs: Iterable[str]) -> list[Direction]:
     """The directions that any of the patterns stands for, each once, in the order of DIRECTIONS.
 

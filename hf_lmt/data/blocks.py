@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from hf_lmt.data.contents import Contents
 from hf_lmt.data.language_codes import code_of
-from hf_lmt.data.multiway import ROW_SCHEMA, expand_block
+from hf_lmt.data.multiway import ROW_SCHEMA, expand_block, with_keys
 from hf_lmt.data.shapes import Record, Unit, whole_number
 from hf_lmt.data.sources import Source
 from hf_lmt.directions import Direction
@@ -70,7 +70,7 @@ def row_blocks(
 
 
 def _lines(source: Source, units: list[Unit], tally: Tally) -> pa.Table:
-    """The units as a table: a column of texts per language, and corpus, row_id and line."""
+    """The units as a table: a column of texts per language, and corpus, row_key and line."""
     texts: dict[str, list[str | None]] = {}
     for index, unit in enumerate(units):
         for name, text in unit.texts.items():
@@ -89,7 +89,7 @@ def _lines(source: Source, units: list[Unit], tally: Tally) -> pa.Table:
         {code: pa.array(column, pa.string()) for code, column in texts.items()}
         | {
             "corpus": pa.array([unit.corpus or source.corpus_name for unit in units], pa.string()),
-            "row_id": pa.array([unit.row_id for unit in units], pa.string()),
+            "row_key": pa.array([unit.row_id for unit in units], pa.string()),
             "line": pa.array(
                 [first + i if unit.line is None else unit.line for i, unit in enumerate(units)],
                 pa.int64(),
@@ -127,7 +127,7 @@ def _own_rows(
         if whole and (row["source_lang"], row["target_lang"]) in asked:
             rows.append(row)
     tally.without_rows += len(batch) - len(rows)
-    return pa.Table.from_pylist(rows, ROW_SCHEMA)
+    return with_keys(pa.Table.from_pylist(rows, ROW_SCHEMA))
 
 
 def _own_row(place: str, record: Record, corpus: str, tally: Tally) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def _own_row(place: str, record: Record, corpus: str, tally: Tally) -> dict[str,
         "auxiliary_lang": _text(place, record, "auxiliary_lang") or None,
         "auxiliary": _text(place, record, "auxiliary") or None,
         "corpus": _text(place, record, "corpus") or corpus,
-        "row_id": None if record.get("row_id") in (None, "") else str(record["row_id"]),
+        "row_key": None if record.get("row_key") in (None, "") else str(record["row_key"]),
         "line": whole_number(record.get("line")),
     }
 

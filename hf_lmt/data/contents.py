@@ -30,7 +30,6 @@ from hf_lmt.data.text_files import (
 )
 from hf_lmt.data.tmx import read_tmx
 from hf_lmt.errors import InputError
-from hf_miwv.errors import InputError as ReadingError
 from hf_miwv.reading import read_dataset
 
 JSON_LINES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
@@ -198,7 +197,7 @@ def _records(source: Source) -> tuple[list[str], Iterator[tuple[str, Record]]]:
         dataset = read_dataset(
             source.path, split=source.split, config=source.config, revision=source.revision
         )
-    except ReadingError as error:
+    except InputError as error:
         raise InputError(f"{error} (kinds of sources: {', '.join(KINDS)})") from error
     return [source.path, dataset._fingerprint], _dataset_records(dataset, source.name)
 

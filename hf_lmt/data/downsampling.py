@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow
+import pyarrow.compute
 from datasets import Dataset, DatasetDict, IterableDataset, IterableDatasetDict
 
 from hf_lmt.data.hashing import (
@@ -27,8 +28,7 @@ from hf_lmt.data.hashing import (
     decision_hashes,
     direction_codes,
     direction_column,
-    optional_texts,
-    row_keys,
+    key_column,
     text_column,
 )
 from hf_lmt.directions import (
@@ -48,6 +48,7 @@ BETWEEN_PIVOTS = ("en-zh", "zh-en")  # both forward: only a rule that names them
 DECISION = "downsampling"
 KEY_COLUMNS = ("source_lang", "target_lang", "row_key", "corpus", "source", "target")
 READ = (*KEY_COLUMNS, "line")
+KEYED = ("source_lang", "target_lang", "row_key", "line")  # enough where every row has a key
 BATCH = 10_000  # rows
 RULES = 1  # part of the pickle, so of the cache's name: raise it when other rows come to be kept
 
@@ -147,7 +148,7 @@ class StrategicDownsampling:
         if not len(dataset):
             return dataset
         if num_proc in (None, 1) or self.counts:
-            kept = dataset.select(np.flatnonzero(self._kept(dataset)))
+            kept = dataset.select(np.flatnonzero(self.kept(dataset)))
         else:
             arrow = dataset.with_format("arrow")  # only what decides becomes Python objects
             kept = arrow.filter(self, batched=True, batch_size=BATCH, num_proc=num_proc)
@@ -159,7 +160,7 @@ class StrategicDownsampling:
     def _mask(self, batch: Batch) -> np.ndarray:
         """(B,) bool: what the rates keep; a direction with a count is kept whole."""
         directions = direction_column(batch)
-        rates = [self._open_rate(parse_direction(name)) for name in _names(directions)]
+        rates = [self._open_rate(_direction(name)) for name in _names(directions)]
         row_rates = np.array(rates, np.float64)[direction_codes(directions)]
         decided = self._reaches(batch, row_rates < 1)
         mask = np.ones(len(directions), bool)
@@ -182,10 +183,10 @@ class StrategicDownsampling:
                 "each row its place in the multi-way corpus, null elsewhere, or leave out "
                 "multiway_only"
             )
-        return rows & np.array([line is not None for line in _values(batch["line"])], bool)
+        return rows & _there(batch["line"])
 
-    def _kept(self, dataset: Dataset) -> np.ndarray:
-        """(N,) bool: what the rates keep, and of each counted direction the lowest hashes.
+    def kept(self, dataset: Dataset) -> np.ndarray:
+        """(N,) bool, which rows stay: by rate, and of each counted direction the lowest hashes.
 
         Holds 16 bytes for each row of a counted direction, and one for every row.
         """
@@ -193,9 +194,10 @@ class StrategicDownsampling:
         counted: dict[str, list[tuple[np.ndarray, np.ndarray]]] = defaultdict(list)
         arrow = dataset.with_format("arrow")
         direction_column(arrow[:1])  # says which column is missing
-        arrow = arrow.select_columns([name for name in READ if name in dataset.column_names])
-        for first, batch in zip(range(0, len(arrow), BATCH), arrow.iter(BATCH), strict=True):
+        for first, batch in _batches(arrow):
             masks.append(self._mask(batch))
+            if not self.counts:
+                continue
             directions = direction_column(batch)
             for name, rows in self._counted_rows(batch, directions):
                 places = np.flatnonzero(rows) + first
@@ -213,36 +215,64 @@ class StrategicDownsampling:
         """Each counted direction in the batch, and (B,) bool of its rows."""
         for code, name in enumerate(_names(directions)):
             rows = direction_codes(directions) == code
-            if self.count_of(parse_direction(name)) is not None:
+            if self.count_of(_direction(name)) is not None:
                 yield name, self._reaches(batch, rows)
 
     def _first(self, name: str, hashes: np.ndarray) -> np.ndarray:
         """The places of the direction's lowest hashes, as many as its count; ties in row order."""
-        count = self.count_of(parse_direction(name)) or 0
+        count = self.count_of(_direction(name)) or 0
         if len(hashes) < count:
             logger.warning("counts: %s: %s asked for, only %s rows", name, count, len(hashes))
         return np.argsort(hashes, kind="stable")[:count]
+
+
+def _batches(arrow: Dataset) -> Iterator[tuple[int, pyarrow.Table]]:
+    """The place of each batch's first row, and what decides about its rows.
+
+    Texts are read only where a row has no key.
+    """
+    there = [name for name in READ if name in arrow.column_names]
+    keyed = [name for name in KEYED if name in there]
+    narrow = arrow.select_columns(keyed if "row_key" in there else there)
+    for first, batch in zip(range(0, len(arrow), BATCH), narrow.iter(BATCH), strict=True):
+        if "row_key" in there and not _has_keys(batch):
+            batch = arrow.select_columns(there)[first : first + BATCH]
+        yield first, batch
+
+
+def _has_keys(batch: pyarrow.Table) -> bool:
+    keys = text_column(batch, "row_key", required=False)
+    return not keys.null_count and not pyarrow.compute.equal(keys, "").true_count
 
 
 def _hashes(
     seed: int, batch: Batch, directions: pyarrow.DictionaryArray, rows: np.ndarray
 ) -> np.ndarray:
     """Hashes of those rows of a batch, (sum of `rows`,) uint64."""
-    needed = [name for name in KEY_COLUMNS if name in column_names(batch)]
-    if all(optional_texts(batch, "row_key")):
-        needed = ["source_lang", "row_key"]
-    chosen = pyarrow.array(rows)
+    names, chosen = column_names(batch), pyarrow.array(rows)
+    chosen_directions = directions.filter(chosen)
+    if "row_key" in names:
+        given = text_column(batch, "row_key", required=False).fill_null("").filter(chosen)
+        if not pyarrow.compute.equal(given, "").true_count:
+            return decision_hashes(DECISION, seed, chosen_directions, given)
+    needed = [name for name in KEY_COLUMNS if name in names]
     columns = [text_column(batch, name, name in ("source", "target")) for name in needed]
     table = pyarrow.table([column.filter(chosen) for column in columns], needed)
-    return decision_hashes(DECISION, seed, directions.filter(chosen), row_keys(table))
+    return decision_hashes(DECISION, seed, chosen_directions, key_column(table))
 
 
-def _values(column: Any) -> list[Any]:
-    return column.to_pylist() if isinstance(column, pyarrow.ChunkedArray) else list(column)
+def _there(column: Any) -> np.ndarray:
+    """(B,) bool: which values are not null."""
+    if isinstance(column, (pyarrow.Array, pyarrow.ChunkedArray)):
+        return column.is_valid().to_numpy(zero_copy_only=False)
+    return np.array([value is not None for value in column], bool)
 
 
 def _names(directions: pyarrow.DictionaryArray) -> list[str]:
     return directions.dictionary.to_pylist()
+
+
+_direction = lru_cache(maxsize=4096)(parse_direction)
 
 
 @lru_cache(maxsize=4096)

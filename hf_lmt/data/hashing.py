@@ -45,20 +45,64 @@ def content_key(
 
 
 def row_keys(batch: Batch) -> list[str]:
+    """(B,) keys, as `key_column` gives them."""
+    return key_column(batch).to_pylist()
+
+
+def key_column(batch: Batch) -> pyarrow.LargeStringArray:
     """(B,) keys: `row_key` where the row has one, else its `content_key`.
 
     Raises:
         InputError: a column is missing or does not hold text, or a text is null.
     """
-    given = optional_texts(batch, "row_key")
-    if all(given):
-        return [key or "" for key in given]
-    corpora = pyarrow.array(optional_texts(batch, "corpus"), pyarrow.large_string())
+    if "row_key" not in column_names(batch):
+        return content_keys(batch)
+    given = text_column(batch, "row_key", required=False).fill_null("")
+    missing = pyarrow.compute.equal(given, "")
+    if not missing.true_count:
+        return given
+    found = content_keys(batch).filter(missing)
+    return pyarrow.compute.replace_with_mask(given, missing, found)
+
+
+def content_keys(batch: Batch, *, normalised: bool = False) -> pyarrow.LargeStringArray:
+    """(B,) `content_key` of each row, as Arrow; no text becomes a Python string on the way.
+
+    Args:
+        normalised: the texts and `corpus` are in form NFC already, and need no look.
+
+    Raises:
+        InputError: a column is missing or does not hold text, or a text is null.
+    """
+    size = len(batch["source_lang"])
+    corpora = pyarrow.repeat(pyarrow.scalar("", pyarrow.large_string()), size)
+    if "corpus" in column_names(batch):
+        corpora = text_column(batch, "corpus", required=False).fill_null("")
     texts = [text_column(batch, name) for name in ("source", "target")]
-    fields = [corpora.fill_null(""), direction_column(batch).dictionary_decode(), *texts]
+    joined = joined_fields([corpora, direction_column(batch).dictionary_decode(), *texts])
+    contents = as_bytes(joined) if normalised else _normal_bytes(joined)
+    digests = b"".join(map(xxhash.xxh3_128_digest, contents)).hex()
+    ends = np.arange(0, len(digests) + 1, 32, dtype=np.int64)
+    return pyarrow.LargeStringArray.from_buffers(
+        size, pyarrow.py_buffer(ends), pyarrow.py_buffer(digests.encode())
+    )
+
+
+def joined_fields(fields: Sequence[pyarrow.Array]) -> pyarrow.LargeStringArray:
+    """(B,) the texts of several (B,) large_string columns, one after another, FIELD between."""
     separator = pyarrow.scalar(FIELD, pyarrow.large_string())
-    contents = pyarrow.compute.binary_join_element_wise(*fields, separator).to_pylist()
-    return [key or _digest(text) for key, text in zip(given, contents, strict=True)]
+    return pyarrow.compute.binary_join_element_wise(*fields, separator)
+
+
+def as_bytes(texts: pyarrow.Array) -> np.ndarray:
+    """(B,) objects: each text in UTF-8."""
+    return texts.cast(pyarrow.large_binary()).to_numpy(zero_copy_only=False)
+
+
+def text_hashes(texts: pyarrow.Array, *, normalised: bool = True) -> np.ndarray:
+    """(B,) uint64: xxh3_64 of each text in UTF-8, in form NFC unless it is `normalised` already."""
+    contents = as_bytes(texts) if normalised else _normal_bytes(texts)
+    return np.fromiter(map(xxhash.xxh3_64_intdigest, contents), np.uint64, len(texts))
 
 
 def direction_column(batch: Batch) -> pyarrow.DictionaryArray:
@@ -72,9 +116,10 @@ def direction_column(batch: Batch) -> pyarrow.DictionaryArray:
     )
     pairs = [f"{one}-{other}" for one in source.dictionary for other in target.dictionary]
     places = direction_codes(source) * len(target.dictionary) + direction_codes(target)
-    found, codes = np.unique(places, return_inverse=True)
-    names = pyarrow.array([pairs[place] for place in found], pyarrow.large_string())
-    return pyarrow.DictionaryArray.from_arrays(codes, names)
+    there = np.bincount(places, minlength=len(pairs)) > 0
+    codes = (np.cumsum(there) - 1)[places]
+    names = [pair for pair, used in zip(pairs, there, strict=True) if used]
+    return pyarrow.DictionaryArray.from_arrays(codes, pyarrow.array(names, pyarrow.large_string()))
 
 
 def direction_codes(directions: pyarrow.DictionaryArray) -> np.ndarray:
@@ -83,7 +128,10 @@ def direction_codes(directions: pyarrow.DictionaryArray) -> np.ndarray:
 
 
 def decision_hashes(
-    decision: str, seed: int, directions: pyarrow.DictionaryArray, keys: Sequence[str]
+    decision: str,
+    seed: int,
+    directions: pyarrow.DictionaryArray,
+    keys: Sequence[str] | pyarrow.LargeStringArray,
 ) -> np.ndarray:
     """(B,) uint64, even over 0 .. 2^64 - 1: h of the module's formula.
 
@@ -94,13 +142,16 @@ def decision_hashes(
             independent of each other, with the same seed.
         seed: 0 or more.
         directions: (B,) from `direction_column`.
-        keys: (B,) from `row_keys`.
+        keys: (B,) from `row_keys` or `key_column`.
     """
+    if not isinstance(keys, pyarrow.Array):
+        keys = pyarrow.array(keys, pyarrow.large_string())
     digest = xxhash.xxh3_64_intdigest
-    names = directions.dictionary.to_pylist()
-    heads = [digest(FIELD.join((decision, str(seed), name)).encode()) for name in names]
-    hashes = np.fromiter(map(digest, map(str.encode, keys)), np.uint64, len(keys))
-    return _mix(hashes ^ np.array(heads, np.uint64)[direction_codes(directions)])
+    heads = [
+        digest(FIELD.join((decision, str(seed), name)).encode())
+        for name in directions.dictionary.to_pylist()
+    ]
+    return _mix(text_hashes(keys) ^ np.array(heads, np.uint64)[direction_codes(directions)])
 
 
 def _mix(hashes: np.ndarray) -> np.ndarray:
@@ -171,6 +222,18 @@ def _digest(content: str) -> str:
     """NFC of the whole is NFC of its fields, for FIELD composes with nothing."""
     normalized = content if content.isascii() else unicodedata.normalize("NFC", content)
     return xxhash.xxh3_128_hexdigest(normalized.encode())
+
+
+def _normal_bytes(texts: pyarrow.Array) -> np.ndarray:
+    """`as_bytes` in form NFC; what is ASCII, or in that form, is not made anew."""
+    contents = as_bytes(texts)
+    spelt = pyarrow.compute.string_is_ascii(texts).to_numpy(zero_copy_only=False)
+    for row in np.flatnonzero(~spelt):
+        text = contents[row].decode()
+        normal = unicodedata.normalize("NFC", text)
+        if normal is not text:
+            contents[row] = normal.encode()
+    return contents
 
 
 def _as_text(values: Any, name: str) -> pyarrow.Array:

@@ -27,7 +27,7 @@ from hf_lmt.data.sources import Source
 from hf_lmt.directions import DIRECTIONS, Direction
 from hf_lmt.errors import InputError
 
-LAYOUT = 1  # of the rows in the cache: with another number all sources are read again
+LAYOUT = 2  # of the rows in the cache: with another number all sources are read again
 
 logger = logging.getLogger(__name__)
 
@@ -53,9 +53,10 @@ def load(
     """The rows of a source in the asked directions, with the columns of ROW_SCHEMA.
 
     A sentence in several languages gives a row for each asked direction between them, both ways,
-    and beside it the text of the auxiliary language where there is one (`multiway.auxiliary_of`);
+    and beside it the text of the auxiliary language where there is one (`directions.auxiliary_of`);
     rows of this program's own form keep their direction and auxiliary. Texts are normalised to NFC;
-    nothing else about them changes, and empty ones stay. The same source gives the same rows in
+    nothing else about them changes, and empty ones stay. `row_key` is the source's own id of the
+    sentence where it has one, else `hashing.content_key`. The same source gives the same rows in
     the same order. The shape of the rows is ours.
 
     Raises:

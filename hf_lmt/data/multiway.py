@@ -9,9 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from datasets import Dataset, Features
 
-from hf_lmt.directions import DIRECTIONS, Direction
+from hf_lmt.data.hashing import content_keys
+from hf_lmt.directions import DIRECTIONS, Direction, auxiliary_of
 from hf_lmt.errors import InputError
-from hf_lmt.languages import LANGUAGES, PIVOTS
+from hf_lmt.languages import LANGUAGES
 
 ROW_SCHEMA = pa.schema(
     {
@@ -22,26 +23,12 @@ ROW_SCHEMA = pa.schema(
         "auxiliary_lang": pa.string(),
         "auxiliary": pa.string(),
         "corpus": pa.string(),
-        "row_id": pa.string(),
+        "row_key": pa.string(),
         "line": pa.int64(),
     }
 )
-"""The columns of a row. `line`, the place of the sentence in a multi-way corpus, is null elsewhere;
-`row_id` is the source's own name for the sentence, or null."""
-
-
-def auxiliary_of(direction: Direction) -> str | None:
-    """The language whose sentence is the hint for a direction; None where there is none.
-
-    Between English and X the auxiliary language of X, between Chinese and X English (arXiv
-    2511.07003, Parallel Multilingual Prompting). It is never one of the two.
-    """
-    pivots = [code for code in direction if code in PIVOTS]
-    if len(pivots) != 1:
-        return None
-    other = direction.target if direction.source in PIVOTS else direction.source
-    auxiliary = LANGUAGES[other].auxiliary if pivots == ["en"] else "en"
-    return None if auxiliary in direction else auxiliary
+"""The columns of a row. `row_key` is the source's own name for the sentence, or `content_key`, and
+never its place. `line`, the place of the sentence in a multi-way corpus, is null elsewhere."""
 
 
 def expand(
@@ -57,8 +44,9 @@ def expand(
     `{"en": "Good day", "de": "Guten Tag", "nl": "Goedendag"}` gives en-de, en-nl, and the two back;
     with `auxiliaries`, en-de carries the Dutch sentence as its hint (`auxiliary_of`).
 
-    Columns named by LMT's codes are texts; `corpus`, `row_id` and `line` are kept where they are
-    there; `line` is otherwise the place in the table. All other columns go. Texts are normalised
+    Columns named by LMT's codes are texts; `corpus`, `row_key` and `line` are kept where they are
+    there. Rows without a `row_key` get `hashing.content_key`; `line` is otherwise the place in the
+    table. All other columns go. Texts are normalised
     to NFC. A null text gives no row, an empty one does. A line is multi-way where it has texts in
     more than two languages, unless `multiway` says so for all. Rows go to disk block by block;
     directions vary faster than blocks of lines, and slower than lines.
@@ -112,9 +100,11 @@ def expand_block(
     auxiliaries: bool = True,
     multiway: bool | None = None,
 ) -> pa.Table:
-    """`expand` for lines in memory, as Arrow: columns of texts, `corpus`, `row_id` and `line`."""
+    """`expand` for lines in memory, as Arrow: columns of texts, `corpus`, `row_key`, `line`."""
     texts = {name: _normalised(block, name) for name in block.column_names if name in LANGUAGES}
     block = _with_column(block, "line", _multiway_lines(block, texts, multiway))
+    if "corpus" in block.column_names:
+        block = _with_column(block, "corpus", _normalised(block, "corpus"))
     parts = [ROW_SCHEMA.empty_table()]
     for direction in directions:
         if direction.source in texts and direction.target in texts:
@@ -138,11 +128,21 @@ def _rows(
         "auxiliary_lang": pc.if_else(pc.is_valid(auxiliary), hint, pa.scalar(None, pa.string())),
         "auxiliary": auxiliary,
     }
-    for name in ("corpus", "row_id", "line"):
+    for name in ("corpus", "row_key", "line"):
         there = name in block.column_names
         columns[name] = block[name] if there else pa.nulls(size, ROW_SCHEMA.field(name).type)
     rows = pa.table(columns).cast(ROW_SCHEMA)
-    return rows.filter(pc.and_(pc.is_valid(source), pc.is_valid(target)))
+    return with_keys(rows.filter(pc.and_(pc.is_valid(source), pc.is_valid(target))))
+
+
+def with_keys(rows: pa.Table) -> pa.Table:
+    """Rows of ROW_SCHEMA, their texts in form NFC, with `row_key` filled in where it was null."""
+    place, keys = rows.column_names.index("row_key"), rows["row_key"].combine_chunks()
+    if keys.null_count:
+        missing = keys.is_null()
+        found = content_keys(rows.filter(missing), normalised=True).cast(pa.string())
+        keys = pc.replace_with_mask(keys, missing, found)
+    return rows.set_column(place, "row_key", keys)
 
 
 def _normalised(block: pa.Table, name: str) -> pa.Array:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hf_lmt.directions import match_directions
+from hf_lmt.directions import check_globs, match_directions, most_specific, parse_direction
 from hf_lmt.errors import InputError, did_you_mean
 from hf_lmt.languages import language
 
@@ -69,11 +69,17 @@ class Source:
             )
         for glob, rows in self.caps.items():
             match_directions([glob])
-            if not _is_number(rows) or rows != int(rows) or rows < 0:
+            if not _is_number(rows) or not math.isfinite(rows) or rows != int(rows) or rows < 0:
                 raise InputError(
                     f"{self.name}: caps: {glob}: {rows!r} is not a number of rows; give a whole "
                     "number that is not below 0"
                 )
+        check_globs(self.caps)
+
+    def cap_of(self, direction: str) -> int | None:
+        """The most rows of a direction, such as "en-kk"; None where there is no limit."""
+        glob = most_specific(self.caps, parse_direction(direction))
+        return None if glob is None else int(self.caps[glob])
 
     @property
     def name(self) -> str:

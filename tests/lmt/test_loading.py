@@ -9,6 +9,7 @@ import datasets
 import pytest
 from datasets import Dataset
 
+from hf_lmt.data.hashing import content_key, row_keys
 from hf_lmt.data.language_codes import code_of
 from hf_lmt.data.loading import load
 from hf_lmt.data.multiway import ROW_SCHEMA
@@ -126,16 +127,18 @@ def test_both_directions_hints_and_lines_of_a_multi_way_source(tmp_path):
     rows, counts = load(
         Source(str(tmp_path / "t"), corpus="mine"), match_directions(["en-*", "*-en"])
     )
-    assert [tuple(row.values()) for row in rows] == [
-        ("en", "ru", "one", "один", None, None, "mine", None, 0),
-        ("en", "ru", "two", "", None, None, "mine", None, 1),
-        ("ru", "en", "один", "one", None, None, "mine", None, 0),
-        ("ru", "en", "", "two", None, None, "mine", None, 1),
-        ("en", "kk", "one", "бір", "ru", "один", "mine", None, 0),
-        ("en", "kk", "two", "екі", None, None, "mine", None, 1),
-        ("kk", "en", "бір", "one", "ru", "один", "mine", None, 0),
-        ("kk", "en", "екі", "two", None, None, "mine", None, 1),
+    found = rows.remove_columns("row_key")
+    assert [tuple(row.values()) for row in found] == [
+        ("en", "ru", "one", "один", None, None, "mine", 0),
+        ("en", "ru", "two", "", None, None, "mine", 1),
+        ("ru", "en", "один", "one", None, None, "mine", 0),
+        ("ru", "en", "", "two", None, None, "mine", 1),
+        ("en", "kk", "one", "бір", "ru", "один", "mine", 0),
+        ("en", "kk", "two", "екі", None, None, "mine", 1),
+        ("kk", "en", "бір", "one", "ru", "один", "mine", 0),
+        ("kk", "en", "екі", "two", None, None, "mine", 1),
     ]
+    assert rows["row_key"][:] == row_keys(found.to_dict())
     assert counts == {
         "sentences": 2, "rows": 8, "without_rows": 0,
         "languages": {"en": 2, "kk": 2, "ru": 2}, "other_languages": {},
@@ -148,7 +151,7 @@ def test_ids_corpora_and_lines_of_the_source_are_kept(tmp_path):
         {"translation": {"en": "c", "de": "d", "fr": "e"}},
     ]
     rows = load(Source(str(write(tmp_path, {"a.jsonl": jsonl(records)}) / "a.jsonl")), EN_DE).rows
-    assert rows["row_id"][:] == ["5", None]
+    assert rows["row_key"][:] == ["5", content_key("a", "en", "de", "c", "d")]
     assert rows["corpus"][:] == ["wmt", "a"]
     assert rows["line"][:] == [None, 1]
 
@@ -162,21 +165,23 @@ def test_a_column_id_is_indonesian_or_a_name(identifiers, languages, row_ids, tm
     records = [{"id": one, "en": "a", "de": "b"} for one in identifiers]
     path = str(write(tmp_path, {"a.jsonl": jsonl(records)}) / "a.jsonl")
     rows, counts = load(Source(path, languages=languages), EN_DE)
-    assert rows["row_id"][:] == row_ids
+    keys = row_keys(rows.remove_columns("row_key").to_dict())
+    assert rows["row_key"][:] == [own or key for own, key in zip(row_ids, keys, strict=True)]
     assert ("id" in counts["languages"]) == (row_ids == [None, None])
 
 
 def test_smol_documents_name_their_sentences(tmp_path):
     path = str(write(tmp_path, {"a.jsonl": jsonl(SMOL)}) / "a.jsonl")
-    assert load(path, EN_DE).rows["row_id"][:] == ["7", "d/0", "d/1", None]
+    key = content_key("a", "en", "de", ENGLISH[3], GERMAN[3])
+    assert load(path, EN_DE).rows["row_key"][:] == ["7", "d/0", "d/1", key]
 
 
 def test_own_rows_keep_their_direction_and_hint(tmp_path):
-    row = ROWS[0] | {"auxiliary_lang": "nl", "auxiliary": "e\u0301\u00e9n", "line": 3, "row_id": 4}
+    row = ROWS[0] | {"auxiliary_lang": "nl", "auxiliary": "e\u0301\u00e9n", "line": 3, "row_key": 4}
     other = row | {"source_lang": "de", "target_lang": "en"}
     path = str(write(tmp_path, {"a.jsonl": jsonl([row, other])}) / "a.jsonl")
     rows, counts = load(path, EN_DE)
-    assert list(rows) == [row | {"auxiliary": "\u00e9\u00e9n", "row_id": "4", "corpus": "a"}]
+    assert list(rows) == [row | {"auxiliary": "\u00e9\u00e9n", "row_key": "4", "corpus": "a"}]
     assert counts["without_rows"] == 1
     assert load(path, EN_DE, auxiliaries=False).rows["auxiliary"][:] == [None]
 
@@ -188,7 +193,7 @@ def test_tmx_markup_versions_and_entities_of_xml(tmp_path):
     assert list(zip(rows["source"], rows["target"], strict=True)) == [
         ("a b & cd", "x"), ("a b & cd", "y"),
     ]  # fmt: skip
-    assert set(rows["row_id"]) == {"0"}
+    assert set(rows["row_key"]) == {"0"}
 
 
 def test_what_cannot_be_used_is_counted_and_said(tmp_path, caplog):

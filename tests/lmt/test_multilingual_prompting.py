@@ -11,8 +11,9 @@ import pytest
 from datasets import Dataset, DatasetDict, load_dataset
 from datasets.fingerprint import Hasher
 
+from hf_lmt.data.auxiliary_sentences import AuxiliarySentences
 from hf_lmt.data.downsampling import StrategicDownsampling
-from hf_lmt.data.multilingual_prompting import AuxiliarySentences, ParallelMultilingualPrompting
+from hf_lmt.data.multilingual_prompting import ParallelMultilingualPrompting
 from hf_lmt.data.prompts import Wording, translation_prompt
 from hf_lmt.errors import InputError
 

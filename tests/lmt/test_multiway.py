@@ -6,8 +6,9 @@ import pyarrow as pa
 import pytest
 from datasets import Dataset
 
-from hf_lmt.data.multiway import ROW_SCHEMA, auxiliary_of, expand, expand_block
-from hf_lmt.directions import DIRECTIONS, Direction, parse_direction
+from hf_lmt.data.hashing import content_key
+from hf_lmt.data.multiway import ROW_SCHEMA, expand, expand_block
+from hf_lmt.directions import DIRECTIONS, Direction, auxiliary_of, parse_direction
 from hf_lmt.errors import InputError
 from hf_lmt.languages import LANGUAGES
 
@@ -100,10 +101,22 @@ def test_a_line_number_marks_the_rows_of_multi_way_lines(multiway, lines):
 
 def test_texts_are_normalised_and_nothing_else_happens_to_them():
     odd = " e\u0301\u00a0\u2028\ufb01 \r"
-    block = pa.table({"en": [odd], "fr": ["\u00e9"], "row_id": ["x"]})
+    block = pa.table({"en": [odd], "fr": ["\u00e9"], "row_key": ["x"]})
     (row,) = expand_block(block, directions("en-fr")).to_pylist()
     assert row["source"] == unicodedata.normalize("NFC", odd) == " \u00e9\u00a0\u2028\ufb01 \r"
-    assert row["row_id"] == "x"
+    assert row["row_key"] == "x"
+
+
+def test_keys_are_the_rows_own_or_made_of_their_content():
+    lines = pa.table({"en": ["a", "e\u0301"], "fr": ["b", "c"], "row_key": ["x", None],
+                      "corpus": ["mine", "n\u0303"]})  # fmt: skip
+    rows = expand_block(lines, directions("en-fr", "fr-en"))
+    assert rows["row_key"].to_pylist() == [
+        "x", content_key("\u00f1", "en", "fr", "\u00e9", "c"),
+        "x", content_key("\u00f1", "fr", "en", "c", "\u00e9"),
+    ]  # fmt: skip
+    turned = expand_block(lines.take([1, 0]), directions("en-fr", "fr-en"))
+    assert sorted(turned["row_key"].to_pylist()) == sorted(rows["row_key"].to_pylist())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,223 @@
+"""How fast do corpora become training rows, and in how much memory?
+
+    python benchmarks/preparation.py [--data TABLE] [--rows 1000000] [--processes 1 2]
+
+Sentences of TABLE (a multi-way table; without it, the package's sample corpus) are repeated, each
+copy with a number in every text, until they make `--rows` rows. Half of the lines have all
+languages, so that auxiliary sentences stand beside them; the others only English or Chinese and one
+more, so that these have to be joined by their text. Each figure comes from a process of its own:
+
+- pairs: the table to rows on disk; downsampling: StrategicDownsampling on these rows, and
+  Dataset.filter with the same decision row by row on the first of them; prompts:
+  ParallelMultilingualPrompting on the first of them; chain: `prepare` on the table, with and
+  without the default steps of curation (no evaluation sets).
+- rows/s by the clock, and by the seconds of processor time of all processes, which other work on
+  the machine does not move much. Memory: the most that a process held of its own (anonymous), and
+  with the pages of files that it had mapped, which the system takes back when it needs them.
+
+Prints Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+FIRST = 200_000  # rows for what is slow
+SHARES = 2**64
+
+
+def write_table(data: str, folder: Path, rows: int) -> None:
+    """A table of about as many rows, with lines of all languages and lines of two."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from hf_lmt.directions import DIRECTIONS, PAIRS
+    from hf_lmt.languages import LANGUAGES
+    from hf_miwv.reading import read_dataset
+
+    table = read_dataset(data).with_format("arrow")[:]
+    codes = [name for name in table.column_names if name in LANGUAGES]
+    lines = table.select(codes).to_pylist()
+    pairs = [pair for pair in PAIRS if {*pair} <= {*codes}]
+    schema = pa.schema([(code, pa.string()) for code in codes])
+    each = sum({*direction} <= {*codes} for direction in DIRECTIONS)
+    with pq.ParquetWriter(folder / "table.parquet", schema) as writer:
+        for number in range(0, max(1, rows // (2 * each))):
+            line = lines[number % len(lines)]
+            copy = {code: f"{text} ({number})" for code, text in line.items() if text is not None}
+            other = {code: f"{text} ({number}.)" for code, text in line.items() if text is not None}
+            two = [{code: other.get(code) for code in pair} for pair in pairs]
+            writer.write_table(pa.Table.from_pylist([copy, *two], schema))
+
+
+def load_rows(folder: Path) -> Any:
+    from hf_lmt.data.loading import load
+    from hf_lmt.data.sources import Source
+
+    return load(Source(str(folder / "table.parquet"), corpus="benchmark")).rows
+
+
+def pairs(folder: Path, processes: int) -> tuple[int, Callable[[], Any]]:
+    return 0, lambda: load_rows(folder)
+
+
+def downsampling(folder: Path, processes: int) -> tuple[int, Callable[[], Any]]:
+    from hf_lmt.data.downsampling import StrategicDownsampling
+
+    rows = load_rows(folder)
+    return len(rows), lambda: StrategicDownsampling()(rows, num_proc=processes)
+
+
+def row_by_row(folder: Path, processes: int) -> tuple[int, Callable[[], Any]]:
+    import xxhash
+
+    rows = load_rows(folder)
+    rows = rows.select(range(min(FIRST, len(rows))))
+
+    def stays(row: dict[str, Any]) -> bool:
+        if row["target_lang"] not in ("en", "zh") or row["source_lang"] in ("en", "zh"):
+            return True
+        key = f"{row['source_lang']}-{row['target_lang']} {row['row_key']}"
+        return xxhash.xxh3_64_intdigest(key.encode()) / SHARES < 0.05
+
+    return len(rows), lambda: rows.filter(stays, load_from_cache_file=False, num_proc=processes)
+
+
+def downsampling_of_the_same(folder: Path, processes: int) -> tuple[int, Callable[[], Any]]:
+    from hf_lmt.data.downsampling import StrategicDownsampling
+
+    rows = load_rows(folder)
+    rows = rows.select(range(min(FIRST, len(rows))))
+    return len(rows), lambda: StrategicDownsampling()(rows, num_proc=processes)
+
+
+def prompts(folder: Path, processes: int) -> tuple[int, Callable[[], Any]]:
+    from hf_lmt.data.multilingual_prompting import ParallelMultilingualPrompting
+
+    rows = load_rows(folder)
+    rows = rows.select(range(min(FIRST, len(rows))))
+    return len(rows), lambda: ParallelMultilingualPrompting()(rows, num_proc=processes)
+
+
+def chain(folder: Path, processes: int, curation: bool = False) -> tuple[int, Callable[[], Any]]:
+    import yaml
+
+    from hf_lmt.data.curation.settings import DEFAULT
+    from hf_lmt.data.prepare.journey import prepare
+    from hf_lmt.data.prepare.recipe import read_data_recipe
+
+    steps: dict[str, Any] = {name: curation for name in DEFAULT if name != "contamination"}
+    recipe = {"data": [{"path": str(folder / "table.parquet"), "corpus": "benchmark"}],
+              "curation": {**steps, "contamination": False}}  # fmt: skip
+    path, output = folder / "recipe.yaml", folder / f"rows-{processes}-{curation}"
+    path.write_text(yaml.safe_dump(recipe), "utf-8")
+    return 0, lambda: prepare(read_data_recipe(path), output, num_proc=processes, progress=False)
+
+
+def curated_chain(folder: Path, processes: int) -> tuple[int, Callable[[], Any]]:
+    return chain(folder, processes, curation=True)
+
+
+MEASURES = {
+    "pairs": pairs,
+    "downsampling": downsampling,
+    "the same rows, downsampling": downsampling_of_the_same,
+    "the same rows, Dataset.filter row by row": row_by_row,
+    "prompts": prompts,
+    "chain, without curation": chain,
+    "chain, with curation": curated_chain,
+}
+FRESH = ("pairs", "chain, without curation", "chain, with curation")  # nothing in the cache
+
+
+class Watch(threading.Thread):
+    """Looks every 50 ms how much memory this process has of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.most = 0
+
+    def run(self) -> None:
+        while True:
+            status = Path("/proc/self/status").read_text()
+            kibibytes = int(status.split("RssAnon:")[1].split()[0])
+            self.most = max(self.most, kibibytes * 1024)
+            time.sleep(0.05)
+
+
+def measure(name: str, folder: Path, processes: int) -> dict[str, float]:
+    rows, work = MEASURES[name](folder, processes)
+    watch = Watch()
+    watch.start()
+    began, used = time.perf_counter(), processor_seconds()
+    result = work()
+    seconds, spent = time.perf_counter() - began, processor_seconds() - used
+    if name.startswith("chain"):
+        rows = result["counts"]["groups"]["all"]["read"]
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {"rows": rows or len(result), "seconds": seconds, "processor": spent,
+            "own": watch.most, "mapped": held}  # fmt: skip
+
+
+def processor_seconds() -> float:
+    """Of this process and of those that it started and that have ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def run(name: str, folder: Path, processes: int) -> dict[str, float]:
+    """`measure` in a process of its own, with a cache of its own where it is to start afresh."""
+    cache = tempfile.mkdtemp(dir=folder) if name in FRESH else str(folder / "cache")
+    words = [sys.executable, __file__, "--measure", name, "--folder", str(folder)]
+    environment = {
+        **os.environ,
+        "HF_DATASETS_CACHE": cache,
+        "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+    }
+    done = subprocess.run(  # noqa: S603  this very file
+        [*words, "--processes", str(processes)], capture_output=True, text=True, env=environment
+    )
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    sample = resources.files("hf_lmt") / "sample" / "sentences.csv"
+    parser.add_argument("--data", default=str(sample))
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--processes", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--measure", choices=MEASURES, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.measure:
+        print(json.dumps(measure(given.measure, given.folder, given.processes[0])))
+        return
+    print("| what | processes | rows | rows/s | rows per processor second | own MB | with mapped |")
+    print("|---|---|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        write_table(given.data, Path(folder), given.rows)
+        for name in MEASURES:
+            for processes in given.processes if name != "pairs" else [1]:
+                found = run(name, Path(folder), processes)
+                rows = found["rows"]
+                print(f"| {name} | {processes} | {rows:,.0f} | {rows / found['seconds']:,.0f} | "
+                      f"{rows / found['processor']:,.0f} | {found['own'] / 1e6:,.0f} | "
+                      f"{found['mapped'] / 1e6:,.0f} |", flush=True)  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""`hf-lmt curate`: corpora through filters, with a reason for every row that goes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command("curate", help="""
+    Filter DATA, count for every direction what each filter took and why, and write the rest.
+
+    DATA is anything that holds translations: a table with a column per language, JSON Lines, TSV,
+    TMX, plain text files side by side (data/train for train.en and train.de), a FLORES folder, or
+    a Hub data set. CLEAN opens with `load_dataset`. Applied by default: empty, length,
+    length_ratio, markup, copy, script, duplicates, contamination (rows that repeat an evaluation
+    set). On request: terminal_punctuation, digits, identification, near_duplicates, quality, caps.
+    """)  # fmt: skip
+@click.argument("data")
+@click.option("--output", metavar="CLEAN", required=True, type=click.Path(path_type=Path),
+              help="Folder to write.")  # fmt: skip
+@click.option("--kind", help="What DATA is, where its look does not tell: rows, table, "
+              "translation, smol, text, flores, tsv or tmx.")  # fmt: skip
+@click.option("--languages", metavar="CODES", help="Languages to read, with commas between.")
+@click.option("--directions", metavar="GLOBS", help="Directions to make rows of, with commas "
+              "between: en-*,*-zh. [default: all that are there]")  # fmt: skip
+@click.option("--corpus", help="What the corpus is called. [default: by its path]")
+@click.option("--split", help="Split of a Hub data set, FLORES folder or other folder.")
+@click.option(
+    "--settings",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="YAML file of steps, as in `length_ratio: {most: 4}` or `script: false`.",
+)
+@click.option(
+    "--set",
+    "changes",
+    metavar="STEP.SETTING=VALUE",
+    multiple=True,
+    help="One setting, such as length_ratio.most=4, or a step: digits=true. Repeatable.",
+)
+@click.option("--contamination-sets", metavar="SETS", help="Evaluation sets, with commas "
+              "between: names, files, folders; none for no check. "
+              "[default: flores-devtest,wmt24++]")  # fmt: skip
+@click.option("--keep-rejects", is_flag=True, help="Write what goes, too, each with its reason.")
+@click.option("--overwrite", is_flag=True, help="Replace what is in the folder.")
+def curate_command(
+    data: str,
+    output: Path,
+    kind: str | None,
+    languages: str | None,
+    directions: str | None,
+    corpus: str | None,
+    split: str | None,
+    settings: Path | None,
+    changes: tuple[str, ...],
+    contamination_sets: str | None,
+    keep_rejects: bool,
+    overwrite: bool,
+) -> None:
+    import sys
+
+    from hf_lmt.data.curation.journey import curate_source
+    from hf_lmt.data.curation.report import show_curation
+    from hf_lmt.data.curation.settings import steps_from
+    from hf_lmt.data.sources import Source
+    from hf_lmt.directions import DIRECTIONS, match_directions
+    from hf_miwv.config import load_mapping
+
+    given = _changed(load_mapping(settings) if settings else {}, changes)
+    if contamination_sets is not None:
+        sets = _parts(contamination_sets)
+        given = _set(given, "contamination", "sets", "none" if sets == ["none"] else sets)
+    run = curate_source(
+        Source(data, kind=kind, corpus=corpus, languages=_parts(languages or ""), split=split),
+        output,
+        steps_from(given),
+        directions=match_directions(_parts(directions)) if directions else DIRECTIONS,
+        keep_rejects=keep_rejects,
+        overwrite=overwrite,
+        command_line=["hf-lmt", *sys.argv[1:]],
+    )
+    show_curation(run)
+
+
+def _changed(given: dict[Any, Any], changes: tuple[str, ...]) -> dict[Any, Any]:
+    """The settings with each STEP.SETTING=VALUE or STEP=VALUE in their place; values are YAML."""
+    import yaml
+
+    from hf_lmt.errors import InputError
+
+    for change in changes:
+        name, equals, text = change.partition("=")
+        step, dot, option = name.partition(".")
+        if not (step and equals and text) or bool(dot) != bool(option):
+            raise InputError(f"--set {change}: write STEP.SETTING=VALUE as in length_ratio.most=4, "
+                             "or STEP=true")  # fmt: skip
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise InputError(f"--set {change}: {text!r} is no value: {error}") from error
+        given = _set(given, step, option, value) if option else {**given, step: value}
+    return given
+
+
+def _set(given: dict[Any, Any], step: str, option: str, value: Any) -> dict[Any, Any]:
+    own = given.get(step)
+    return {**given, step: {**(own if isinstance(own, dict) else {}), option: value}}
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]

@@ -1,0 +1,92 @@
+"""`hf-lmt inspect`: what is in corpora, direction by direction, and what will go wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("inspect", help="""
+    Show what is in DATA, direction by direction, and what will go wrong in training on it.
+
+    DATA is anything that holds translations: a table with a column per language, JSON Lines, TSV,
+    TMX, plain text files side by side (data/train for train.en and train.de), a FLORES folder, a
+    Hub data set, or a folder that `hf-lmt prepare` or `curate` wrote. Each verdict says how bad it
+    is, by which numbers, and which setting mends it. Without DATA, the sample in the package.
+    """)  # fmt: skip
+@click.argument("data", required=False)
+@click.option("--kind", help="What DATA is, where its look does not tell: rows, table, "
+              "translation, smol, text, flores, tsv or tmx.")  # fmt: skip
+@click.option("--languages", metavar="CODES", help="Languages to read, with commas between.")
+@click.option("--directions", metavar="GLOBS", help="Directions that there should be, with commas "
+              "between: en-*,*-zh. [default: all that are there]")  # fmt: skip
+@click.option("--corpus", help="What the corpus is called. [default: by its path]")
+@click.option("--split", help="Split of a Hub data set, FLORES folder or other folder.")
+@click.option("--rate", type=float, default=0.05, show_default=True,
+              help="Share of X->En and X->Zh that downsampling would keep.")  # fmt: skip
+@click.option("--evaluation-sets", metavar="SETS", help="Look for rows that repeat these, with "
+              "commas between: flores-devtest, wmt24++, paths. [default: not checked]")  # fmt: skip
+@click.option("--identify", is_flag=True, help="Also identify each text's language; about 3,000 "
+              "distinct texts a second.")  # fmt: skip
+@click.option("--all", "every", is_flag=True, help="Show every direction, not only the worst.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False),
+              help="File to write all numbers to.")  # fmt: skip
+@click.option("--output", type=click.Path(path_type=Path),
+              help="Folder to write table, picture and numbers to.")  # fmt: skip
+@click.option("--overwrite", is_flag=True, help="Replace what is in the --output folder.")
+def inspect_command(
+    data: str | None,
+    kind: str | None,
+    languages: str | None,
+    directions: str | None,
+    corpus: str | None,
+    split: str | None,
+    rate: float,
+    evaluation_sets: str | None,
+    identify: bool,
+    every: bool,
+    json_file: Path | None,
+    output: Path | None,
+    overwrite: bool,
+) -> None:
+    import sys
+    from importlib.resources import files
+
+    from hf_lmt.data.curation.identification import LanguageIdentification
+    from hf_lmt.data.downsampling import StrategicDownsampling
+    from hf_lmt.data.inspection.folder import as_json, check_inspection_output, write_inspection
+    from hf_lmt.data.inspection.inspect import inspect_rows
+    from hf_lmt.data.inspection.table import show_inspection
+    from hf_lmt.data.loading import load
+    from hf_lmt.data.sources import Source
+    from hf_lmt.directions import DIRECTIONS, match_directions
+    from hf_lmt.errors import InputError
+
+    downsampling = StrategicDownsampling(rate)
+    asked = match_directions(_parts(directions)) if directions else None
+    if output is not None:
+        check_inspection_output(output, overwrite)
+    if json_file is not None and not json_file.absolute().parent.is_dir():
+        raise InputError(f"--json {json_file}: no such folder; make it first")
+    data = data or str(files("hf_lmt") / "sample" / "sentences.csv")
+    source = Source(data, kind=kind, corpus=corpus, languages=_parts(languages or ""), split=split)
+    rows = load(source, asked or DIRECTIONS).rows
+    found = inspect_rows(
+        rows,
+        downsampling=downsampling,
+        directions=asked,
+        evaluation_sets=_parts(evaluation_sets or ""),
+        identification=LanguageIdentification() if identify else None,
+    )
+    show_inspection(found, every)
+    if json_file is not None:
+        part = json_file.with_name(f"{json_file.name}.part")
+        part.write_text(as_json(found) + "\n", "utf-8")
+        part.replace(json_file)
+    if output is not None:
+        write_inspection(found, output, overwrite, {"command_line": ["hf-lmt", *sys.argv[1:]]})
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]

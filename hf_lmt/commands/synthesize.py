@@ -1,0 +1,80 @@
+"""`hf-lmt synthesize`: texts in one language, or pairs with a pivot, to synthetic pairs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hf_lmt.commands.curate import _changed, _parts, _set, curate_command
+from hf_lmt.commands.evaluate import TRANSLATING
+from hf_lmt.commands.translate import translate_command
+
+CURATING = ("corpus", "split", "settings", "changes", "contamination_sets", "keep_rejects",
+            "overwrite")  # fmt: skip
+"""Options of `hf-lmt curate` that are taken here, too."""
+
+
+@click.command("synthesize", help="""
+    Translate MONO, texts in one language, with MODEL, and write pairs of text and translation.
+
+    MONO is plain text (news.en), a table with a column per language, or rows with `text` and
+    `lang`. With --pivot en it holds pairs instead: their English side is translated, so that en-de
+    and --into zh give zh-de. By default the translation is the source and the human text the target
+    (back-translation); --as changes that. `hf-lmt prepare` keeps 5 % of the rows into English and
+    Chinese unless its recipe says otherwise.
+
+    Translations that did not end, are blank or do not fit are counted and not used; the pairs are
+    curated as by `hf-lmt curate`. PAIRS opens with `load_dataset`, and is a source of `hf-lmt
+    prepare`. A killed run goes on where it stopped when the same command is typed again.
+    """)  # fmt: skip
+@click.argument("mono")
+@click.option("--into", required=True, metavar="CODE", help="Language to translate into (kk).")
+@click.option("--output", metavar="PAIRS", required=True, type=click.Path(path_type=Path),
+              help="Folder to write.")  # fmt: skip
+@click.option("--from", "language", metavar="CODE", help="The only language of MONO to read, or "
+              "its language where it does not say. [default: all that it names]")  # fmt: skip
+@click.option("--pivot", metavar="CODE", help="MONO holds pairs: translate their side in CODE.")
+@click.option("--as", "way", type=click.Choice(["back", "forward", "both"]), default="back",
+              show_default=True, help="The translation is the source, the target, or a row "
+              "each.")  # fmt: skip
+@click.option("--kind", help="What MONO is, where its look does not tell: text, documents or "
+              "table; with --pivot as in `hf-lmt curate`.")  # fmt: skip
+@click.option("--licence", help="Licence of MONO, for the card.")
+@click.option("--model-licence", help="Licence of MODEL, for the card.")
+def synthesize_command(
+    mono: str,
+    into: str,
+    output: Path,
+    settings: Path | None,
+    changes: tuple[str, ...],
+    contamination_sets: str | None,
+    **given: Any,
+) -> None:
+    from hf_lmt.data.curation.settings import steps_from
+    from hf_lmt.data.synthesis.journey import synthesize_source
+    from hf_lmt.data.synthesis.report import show_synthesis
+    from hf_miwv.config import load_mapping
+
+    curation = _changed(load_mapping(settings) if settings else {}, changes)
+    if contamination_sets is not None:
+        sets = _parts(contamination_sets)
+        curation = _set(curation, "contamination", "sets", "none" if sets == ["none"] else sets)
+    run = synthesize_source(
+        mono,
+        into,
+        output,
+        steps=steps_from(curation),
+        command_line=["hf-lmt", *sys.argv[1:]],
+        **given,
+    )
+    show_synthesis(run)
+
+
+_shared = [
+    *(one for one in translate_command.params if one.name in ("model", *TRANSLATING)),
+    *(one for one in curate_command.params if one.name in CURATING),
+]
+synthesize_command.params += _shared

@@ -1,0 +1,206 @@
+"""The filter on rows that say what an evaluation set says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import pyarrow
+
+from hf_lmt.data.curation.evaluation_sets import EVALUATION_SETS, read_evaluation_set
+from hf_lmt.data.curation.ngrams import (
+    Folded,
+    character_grams,
+    fold,
+    is_unspaced,
+    whole_texts,
+    word_grams,
+)
+from hf_lmt.data.curation.step import Step, reasons
+from hf_lmt.data.hashing import text_column, text_hashes
+from hf_lmt.data.language_codes import code_of
+from hf_lmt.data.sources import Source
+from hf_lmt.errors import InputError
+
+TEXTS = 10_000  # folded at a time
+REMEMBERED = 500_000  # distinct texts whose answers are kept, about 60 MB
+
+
+class _Index(NamedTuple):
+    """What one set says: sorted uint64 hashes of whole texts, runs of words, of characters."""
+
+    whole: np.ndarray
+    words: np.ndarray
+    characters: np.ndarray
+
+
+@dataclass
+class EvaluationOverlap(Step):
+    """Takes rows of which a side is in an evaluation set, as a whole or by a long run.
+
+    A side overlaps with a set if, folded as in `ngrams`, it is one of the set's texts in any
+    language, or shares `words` consecutive words with one; in languages without blanks between
+    words (`ngrams.is_unspaced`) `characters` consecutive characters. So FLORES devtest stays unseen
+    also where a training text is merely longer. Compared by 64-bit hashes: a wrong match is to be
+    expected once in 10^12 runs or so. 13 words are the habit since GPT-3 (arXiv 2005.14165,
+    appendix C); 20 characters, and that all languages of a set count, are ours.
+
+    A set takes 8 bytes for each run in it, about 10 MB for 1,012 lines in 60 languages. Answers
+    are remembered by text, so multi-way rows cost little more than their distinct sentences.
+
+    Args:
+        sets: names out of `EVALUATION_SETS`, paths, `Source`s or their fields; "none" or an empty
+            list for no check at all, which `notes` then say.
+        words: from this number of words on a run counts.
+        characters: the same for languages without blanks.
+
+    Attributes:
+        notes: "sets", {name: {"texts": ..., "languages": ...}}, once rows were judged; or
+            {"checked": "not checked"}.
+
+    Raises:
+        InputError: a set is neither known nor readable; a number is not whole or below 1.
+    """
+
+    name: ClassVar[str] = "contamination"
+
+    sets: Any = tuple(EVALUATION_SETS)
+    words: int = 13
+    characters: int = 20
+    notes: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _indices: list[_Index] | None = field(default=None, init=False, repr=False, compare=False)
+    _answers: dict[tuple[int, bool], int] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        self.sets = _listed(self.sets)
+        for option in ("words", "characters"):
+            value = getattr(self, option)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise InputError(f"contamination: {option} {value!r}: give a whole number of at "
+                                 "least 1")  # fmt: skip
+
+    def __getstate__(self) -> dict[str, Any]:
+        own = ("notes", "_indices", "_answers")
+        return {name: value for name, value in vars(self).items() if name not in own}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, notes={}, _indices=None, _answers={})
+
+    def __call__(self, rows: pyarrow.Table) -> list[str | None]:
+        found = {side: self._first_sets(rows, side) for side in ("source", "target")}
+        return reasons(
+            {
+                f"{side} in {label}": found[side] == place
+                for place, label in enumerate(map(_label, self.sets), start=1)
+                for side in found
+            }
+            or {"": np.zeros(len(rows), bool)}
+        )
+
+    def overlaps(self, texts: Sequence[str], lang: str) -> np.ndarray:
+        """(B,) bool: whether each text, in the language `lang`, overlaps with one of the sets."""
+        column = pyarrow.array(texts, pyarrow.large_string())
+        return self._answered(column, is_unspaced(lang)) > 0
+
+    def load(self) -> None:
+        """Read the sets now, and not with the first rows: what cannot be read shows at once."""
+        if self._indices is not None:
+            return
+        found, counts = [], {}
+        for one in self.sets:
+            texts = read_evaluation_set(one)
+            found.append(_index(texts, self.words, self.characters))
+            total = sum(map(len, texts.values()))
+            counts[_label(one)] = {"texts": total, "languages": len(texts)}
+        self._indices = found
+        self.notes.update({"sets": counts} if counts else {"checked": "not checked"})
+
+    def _first_sets(self, rows: pyarrow.Table, side: str) -> np.ndarray:
+        """(B,) the place of the first set that the side overlaps with, from 1; 0 for none."""
+        languages = text_column(rows, f"{side}_lang").dictionary_encode()
+        unspaced = np.array([is_unspaced(code) for code in languages.dictionary.to_pylist()], bool)
+        groups = unspaced[languages.indices.to_numpy()]
+        texts = text_column(rows, side)
+        found = np.zeros(len(rows), np.int64)
+        for kind in (False, True):
+            chosen = groups == kind
+            if chosen.any():
+                found[chosen] = self._answered(texts.filter(pyarrow.array(chosen)), kind)
+        return found
+
+    def _answered(self, texts: pyarrow.Array, unspaced: bool) -> np.ndarray:
+        """(B,) as `_first_sets`: from memory, or looked up once for each distinct text."""
+        self.load()
+        if len(self._answers) > REMEMBERED:
+            self._answers.clear()
+        hashes, first, places = np.unique(text_hashes(texts), return_index=True,
+                                          return_inverse=True)  # fmt: skip
+        keys = [(number, unspaced) for number in hashes.tolist()]
+        fresh = [place for place, key in enumerate(keys) if key not in self._answers]
+        for begin in range(0, len(fresh), TEXTS):
+            some = fresh[begin : begin + TEXTS]
+            answers = self._look_up(texts.take(pyarrow.array(first[some])), unspaced)
+            self._answers.update(zip((keys[place] for place in some), answers, strict=True))
+        return np.array([self._answers[key] for key in keys], np.int64)[places]
+
+    def _look_up(self, texts: pyarrow.Array, unspaced: bool) -> list[int]:
+        folded = fold(texts.to_pylist())
+        whole = whole_texts(folded)
+        runs = _runs(folded, unspaced, self.words, self.characters)
+        found = np.zeros(len(texts), np.int64)
+        for place, index in reversed(list(enumerate(self._indices or (), start=1))):
+            found[_among(whole, index.whole)] = place
+            known = index.characters if unspaced else index.words
+            found[runs.rows[_among(runs.hashes, known)]] = place
+        return found.tolist()
+
+
+def _runs(folded: Folded, unspaced: bool, words: int, characters: int) -> Any:
+    return character_grams(folded, characters) if unspaced else word_grams(folded, words)
+
+
+def _among(hashes: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """(S,) bool: whether each is one of `known`, (K,) sorted."""
+    if not len(known):
+        return np.zeros(len(hashes), bool)
+    places = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
+    return known[places] == hashes
+
+
+def _index(texts: Mapping[str, Sequence[str]], words: int, characters: int) -> _Index:
+    whole, runs = [], {False: [np.zeros(0, np.uint64)], True: [np.zeros(0, np.uint64)]}
+    for name, found in texts.items():
+        unspaced = is_unspaced(code_of(name) or name)
+        for begin in range(0, len(found), TEXTS):
+            folded = fold(found[begin : begin + TEXTS])
+            whole.append(whole_texts(folded))
+            runs[unspaced].append(np.unique(_runs(folded, unspaced, words, characters).hashes))
+    all_whole = np.unique(np.concatenate(whole))
+    return _Index(
+        all_whole[all_whole != 0], *(np.unique(np.concatenate(runs[kind])) for kind in runs)
+    )
+
+
+def _label(one: str | Source | Mapping[str, Any]) -> str:
+    if isinstance(one, str):
+        return one
+    return (one if isinstance(one, Source) else Source(**one)).name
+
+
+def _listed(sets: Any) -> tuple[Any, ...]:
+    """What `sets` says as a tuple; empty for none."""
+    if sets is None or sets is False or sets == "none":
+        return ()
+    if isinstance(sets, (str, Source, Mapping)):
+        sets = [sets]
+    for one in sets:
+        if one == "none":
+            raise InputError("contamination: sets: none stands alone; leave it or the others out")
+        if not isinstance(one, (str, Source, Mapping)):
+            known = ", ".join(EVALUATION_SETS)
+            raise InputError(f"contamination: sets: {one!r}: give names ({known}) or paths")
+    return tuple(sets)

@@ -1,0 +1,210 @@
+"""Rows through steps, one after another, and the count of what each took."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from datasets import Dataset
+from tqdm.auto import tqdm
+
+from hf_lmt.data.curation.step import Step, surveys
+from hf_lmt.data.hashing import direction_codes, direction_column
+from hf_lmt.errors import InputError
+
+BATCH = 10_000  # rows
+REJECT_COLUMNS = ("rejected_by", "reason")
+
+
+class Curated(NamedTuple):
+    """What stays and, where asked for, what goes.
+
+    rows: those that every step kept, in their order.
+    rejects: the others, in their order, with `rejected_by` (the step's name) and `reason`; None
+        where they were not asked for.
+    counts: `rows_in` and `rows_out`; `directions`, {direction: {"in": rows, "out": rows}}; `steps`,
+        a list in order with `name`, `rows_in`, `rejected`, `reasons` ({reason: rows}),
+        `directions` ({direction: {"in": rows, "rejected": rows}}) and the step's own `notes`.
+    """
+
+    rows: Dataset
+    rejects: Dataset | None
+    counts: dict[str, Any]
+
+
+def curate(
+    rows: Dataset, steps: Sequence[Step], *, keep_rejects: bool = False, progress: bool = True
+) -> Curated:
+    """The rows that no step has a reason against.
+
+    Steps come in their order; each sees only rows that those before it left. Which rows stay
+    depends on no order of rows. Rows are read batch by batch, and held are a few bytes for each.
+
+    Args:
+        rows: with source_lang, target_lang, source and target.
+        steps: such as `steps_from(None)` gives; a step may come once.
+        keep_rejects: hand out the rejected rows, too.
+        progress: show a bar for each step.
+
+    Raises:
+        InputError: a column is missing, two steps have one name, there is no row, or none stays
+            (the message says which step took how many); and what the steps raise.
+    """
+    _check(rows, steps)
+    for step in steps:
+        step.load()
+    codes, names = _directions(rows)
+    found = _Outcome(np.zeros(len(rows), np.int16), [(None, None)])
+    counted = []
+    for step in steps:
+        before = found.staying
+        _apply(step, rows, found, progress)
+        counted.append(_step_counts(step, before, found, codes, names))
+    counts = {
+        "rows_in": len(rows),
+        "rows_out": int(found.staying.sum()),
+        "directions": _by_direction(names, codes, {"in": None, "out": found.staying}),
+        "steps": counted,
+    }
+    if not counts["rows_out"]:
+        raise InputError(_nothing_left(counts))
+    rejects = _rejects(rows, found) if keep_rejects else None
+    return Curated(_left(rows, found), rejects, counts)
+
+
+class _Outcome(NamedTuple):
+    """codes: (N,) places in `labels`, 0 for rows that stay; labels: (step, reason) of each."""
+
+    codes: np.ndarray
+    labels: list[tuple[str | None, str | None]]
+
+    @property
+    def staying(self) -> np.ndarray:
+        """(N,) bool."""
+        return self.codes == 0
+
+
+def _check(rows: Dataset, steps: Sequence[Step]) -> None:
+    if not len(rows):
+        raise InputError("there are no rows to curate; give at least one")
+    direction_column(rows.with_format("arrow")[:1])  # says which column is missing
+    names = [step.name for step in steps]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"step {name!r} is there {names.count(name)} times; give it once")
+
+
+def _directions(rows: Dataset) -> tuple[np.ndarray, list[str]]:
+    """(N,) places in the sorted names of the directions, and these names."""
+    arrow = rows.select_columns(["source_lang", "target_lang"]).with_format("arrow")
+    places: dict[str, int] = {}
+    parts = []
+    for batch in arrow.iter(BATCH):
+        column = direction_column(batch)
+        own = [places.setdefault(name, len(places)) for name in column.dictionary.to_pylist()]
+        parts.append(np.array(own, np.int32)[direction_codes(column)])
+    order = sorted(places)
+    renamed = np.argsort(np.array([places[name] for name in order]))
+    return renamed[np.concatenate(parts)].astype(np.int32), order
+
+
+def _apply(step: Step, rows: Dataset, found: _Outcome, progress: bool) -> None:
+    """Let the step survey and judge the rows that stay, and write down what it says."""
+    if surveys(step):
+        step.survey(_left(rows, found))
+    known: dict[str | None, int] = {None: 0}
+    total = int(found.staying.sum())
+    with tqdm(total=total, desc=step.name, unit="row", disable=not progress) as bar:
+        for first, batch in _staying_batches(rows, found):
+            reasons = step(batch)
+            for reason in set(reasons) - known.keys():
+                known[reason] = len(found.labels)
+                found.labels.append((step.name, reason))
+            judged = first + np.flatnonzero(found.codes[first : first + BATCH] == 0)
+            found.codes[judged] = [known[reason] for reason in reasons]
+            bar.update(len(batch))
+
+
+def _left(rows: Dataset, found: _Outcome) -> Dataset:
+    """The rows that stay, written out: `select` would read them one by one, thirty times slower."""
+    if found.staying.all():
+        return rows
+
+    def staying(batch: pa.Table, indices: list[int]) -> pa.Table:
+        return batch.filter(pa.array(found.codes[indices] == 0))
+
+    return _written(rows, staying, "keeping")
+
+
+def _written(
+    rows: Dataset, change: Callable[[pa.Table, list[int]], pa.Table], what: str
+) -> Dataset:
+    """`map` over Arrow tables; the result is in the cache on disk, or in memory where `rows` is."""
+    arrow = rows.with_format("arrow")
+    changed = arrow.map(change, with_indices=True, batched=True, batch_size=BATCH, desc=what)
+    return changed.with_format(None)
+
+
+def _staying_batches(rows: Dataset, found: _Outcome) -> Iterator[tuple[int, pa.Table]]:
+    """Each batch's first place and those of its rows that stay, where there are any."""
+    arrow = rows.with_format("arrow")
+    for first, batch in zip(range(0, len(rows), BATCH), arrow.iter(BATCH), strict=True):
+        mask = found.codes[first : first + BATCH] == 0
+        if mask.any():
+            yield first, batch if mask.all() else batch.filter(pa.array(mask))
+
+
+def _step_counts(
+    step: Step, before: np.ndarray, found: _Outcome, codes: np.ndarray, names: list[str]
+) -> dict[str, Any]:
+    rejected = before & ~found.staying
+    per_label = np.bincount(found.codes, minlength=len(found.labels))
+    own = [
+        (str(reason), int(rows))
+        for (name, reason), rows in zip(found.labels, per_label, strict=True)
+        if name == step.name
+    ]
+    return {
+        "name": step.name,
+        "rows_in": int(before.sum()),
+        "rejected": int(rejected.sum()),
+        "reasons": dict(sorted(own, key=lambda one: (-one[1], one[0]))),
+        "directions": _by_direction(names, codes, {"in": before, "rejected": rejected}),
+        "notes": dict(getattr(step, "notes", {})),
+    }
+
+
+def _by_direction(
+    names: list[str], codes: np.ndarray, masks: dict[str, np.ndarray | None]
+) -> dict[str, dict[str, int]]:
+    """{direction: {name of a mask: rows of the direction where (N,) the mask holds}}."""
+    counts = {
+        key: np.bincount(codes if mask is None else codes[mask], minlength=len(names)).tolist()
+        for key, mask in masks.items()
+    }
+    return {name: {key: counts[key][place] for key in masks} for place, name in enumerate(names)}
+
+
+def _rejects(rows: Dataset, found: _Outcome) -> Dataset:
+    """The rejected rows with `rejected_by` and `reason`, in place of columns of these names."""
+    labels = [pa.array(part, pa.string()) for part in zip(*found.labels, strict=True)]
+    kept = [name for name in rows.column_names if name not in REJECT_COLUMNS]
+
+    def rejected(batch: pa.Table, indices: list[int]) -> pa.Table:
+        codes = found.codes[indices]
+        chosen = batch.filter(pa.array(codes > 0))
+        for name, texts in zip(REJECT_COLUMNS, labels, strict=True):
+            chosen = chosen.append_column(name, texts.take(pa.array(codes[codes > 0])))
+        return chosen
+
+    return _written(rows.select_columns(kept), rejected, "rejects")
+
+
+def _nothing_left(counts: dict[str, Any]) -> str:
+    taken = [f"{step['name']} {step['rejected']:,}" for step in counts["steps"] if step["rejected"]]
+    return (
+        f"no row is left of {counts['rows_in']:,}; taken by the steps: {', '.join(taken)}; "
+        "look at the rows, or set the step that takes too many otherwise or to false"
+    )

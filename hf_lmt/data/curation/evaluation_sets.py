@@ -1,0 +1,161 @@
+"""Evaluation sets by name or path: where each is, and its texts by language."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hf_lmt.data.contents import open_source
+from hf_lmt.data.language_codes import code_of
+from hf_lmt.data.sources import Source
+from hf_lmt.data.text_files import read_lines
+from hf_lmt.errors import InputError, did_you_mean
+from hf_miwv.hub_errors import hub_error
+
+
+class EvaluationSet(NamedTuple):
+    """A published set: its repository on the Hub, the files that are read, how to get access."""
+
+    repository: str
+    files: str
+    access: str
+
+
+EVALUATION_SETS: Mapping[str, EvaluationSet] = {
+    "flores-devtest": EvaluationSet(
+        "openlanguagedata/flores_plus",
+        "devtest/*.parquet",
+        "accept its terms at https://huggingface.co/datasets/openlanguagedata/flores_plus and log "
+        "in with `hf auth login`",
+    ),
+    "wmt24++": EvaluationSet(
+        "google/wmt24pp", "en-*.jsonl", "connect to the Hub once, so that it lies in the cache"
+    ),
+}
+"""The sets of arXiv 2511.07003: FLORES-200 devtest, in its maintained form FLORES+ (1,012 lines in
+each language), and WMT24++ (998 segments from English into 55 languages and regions)."""
+
+OTHER_NAMES = {"no_NO": "nb_NO"}  # WMT24++: what it calls Norwegian is Bokmål
+
+
+def read_evaluation_set(given: str | Source | Mapping[str, Any]) -> dict[str, list[str]]:
+    """{language: texts} of an evaluation set, in LMT's languages.
+
+    Languages are named as the set names them (`eng_Latn`, `ar_EG`), which
+    `language_codes.code_of` understands. Texts of a language are in the set's order: in a set that
+    is whole the i-th texts of all languages say the same. A language of several regions has a list
+    for each.
+
+    Args:
+        given: one of EVALUATION_SETS, which is read from the Hub or its cache; or a local copy of
+            one (a folder with the same files); or what `Source` can read, as a path, a `Source` or
+            its fields: a FLORES-200 folder is {"path": FOLDER, "split": "devtest"}; or one plain
+            text file whose name ends in its language (news.de).
+
+    Raises:
+        InputError: there is no such set or path, or it cannot be read; for a named set the message
+            says how to get it.
+    """
+    if isinstance(given, str):
+        texts = _from_path(given)
+    else:
+        texts = _from_source(given if isinstance(given, Source) else Source(**given))
+    texts = {name: found for name, found in sorted(texts.items()) if code_of(name) and found}
+    if not texts:
+        raise InputError(f"evaluation set {given!r}: no text in a language of LMT is in it; give "
+                         "one that has some")  # fmt: skip
+    return texts
+
+
+def _from_path(given: str) -> dict[str, list[str]]:
+    if given in EVALUATION_SETS:
+        return _from_folder(_fetched(given))
+    path = Path(given).expanduser()
+    if not path.exists() and not list(path.parent.glob(f"{path.name}.*")):
+        raise InputError(
+            f"evaluation set {given!r}: there is no such file or folder, and it is no known set; "
+            f"{did_you_mean(given, EVALUATION_SETS)}"
+        )
+    if path.is_dir() and any(list(path.glob(one.files)) for one in EVALUATION_SETS.values()):
+        return _from_folder(path)
+    language = path.name.removesuffix(".gz").rpartition(".")[2]
+    if path.is_file() and "." in path.name and code_of(language):
+        return {language: list(read_lines(path))}
+    return _from_source(Source(given))
+
+
+def _fetched(name: str) -> Path:
+    """The folder of a known set in the Hub's cache."""
+    from huggingface_hub import snapshot_download
+
+    one = EVALUATION_SETS[name]
+    try:
+        folder = Path(snapshot_download(one.repository, repo_type="dataset",
+                                        allow_patterns=[one.files]))  # fmt: skip
+        found = any(folder.glob(one.files))
+    except Exception as error:
+        raise InputError(f"{hub_error('evaluation set', one.repository, error)}. {_ways(name)}") \
+            from error  # fmt: skip
+    if not found:
+        raise InputError(f"evaluation set {one.repository!r}: the copy in the cache has no "
+                         f"{one.files}. {_ways(name)}")  # fmt: skip
+    return folder
+
+
+def _ways(name: str) -> str:
+    return (
+        f"To look for overlap with {name}: {EVALUATION_SETS[name].access}; or give the path of a "
+        "local copy in place of the name; or give none for no set at all, which is recorded as "
+        '"not checked"'
+    )
+
+
+def _from_folder(folder: Path) -> dict[str, list[str]]:
+    """A copy of a known set: FLORES+ has a Parquet file per language, WMT24++ one per pair."""
+    flores, wmt = (sorted(folder.glob(one.files)) for one in EVALUATION_SETS.values())
+    if flores:
+        return {path.stem: _parquet_texts(path) for path in flores if code_of(path.stem)}
+    texts: dict[str, list[str]] = {}
+    for path in wmt:
+        source, _, target = path.stem.partition("-")
+        pairs = list(_pairs(path))
+        texts.setdefault(source, [one for one, _ in pairs])  # the same in each file
+        texts[OTHER_NAMES.get(target, target)] = [other for _, other in pairs]
+    return texts
+
+
+def _parquet_texts(path: Path) -> list[str]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        return pyarrow.parquet.read_table(path, columns=["text"])["text"].to_pylist()
+    except (OSError, pyarrow.ArrowException, KeyError) as error:
+        raise InputError(f"{path}: no Parquet file with a column text ({error}); fetch the set "
+                         "again")  from error  # fmt: skip
+
+
+def _pairs(path: Path) -> Iterator[tuple[str, str]]:
+    for number, line in enumerate(read_lines(path), 1):
+        try:
+            row = json.loads(line)
+            yield str(row["source"]), str(row["target"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path}:{number}: no JSON object with source and target ({error}); "
+                             "fetch the set again")  from error  # fmt: skip
+
+
+def _from_source(source: Source) -> dict[str, list[str]]:
+    contents = open_source(source)
+    texts: dict[str, list[str]] = {}
+    for unit in contents.units or ():
+        for name, text in unit.texts.items():
+            if text is not None:
+                texts.setdefault(name, []).append(text)
+    for _, record in contents.records or ():
+        for side in ("source", "target"):
+            if record[side] is not None:
+                texts.setdefault(record[f"{side}_lang"], []).append(record[side])
+    return texts

@@ -1,0 +1,169 @@
+"""The filter on rows that say nearly what another row says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import ClassVar
+
+import numpy as np
+import pyarrow
+from datasets import Dataset
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from hf_lmt.data.curation.duplicates import BATCH, Reasons, _preferences, _Survey
+from hf_lmt.data.curation.lengths import check_number
+from hf_lmt.data.curation.ngrams import Grams, character_grams, fold, is_unspaced
+from hf_lmt.data.hashing import _mix as mix
+from hf_lmt.data.hashing import direction_codes, direction_column, text_column
+from hf_lmt.errors import InputError
+
+PERMUTATIONS = 128  # of a signature: the error of a similarity of 0.8 is 0.035
+FOUND = 0.99  # the least share of pairs at the threshold that become candidates
+COMPARED = 20_000  # pairs of signatures at a time
+TARGET = 0x5851F42D4C957F2D  # tells what a target says from the same in a source
+
+
+@dataclass
+class NearDuplicates(_Survey):
+    """Takes all but one of the rows of a direction that are nearly the same on both sides.
+
+        |A and B| / |A or B|  >=  threshold
+
+    with A and B the sets of runs of 5 characters in the two rows' sources and targets (3 in scripts
+    without blanks and in Korean; folded as in `ngrams`; a shorter side is one run). The share is
+    estimated by MinHash (Broder 1997; the library rensa) over 128 numbers, as the share of those
+    that agree, and only for rows that agree in a band of them, which pairs at the threshold do in
+    99 of 100 cases. Rows with one source and different translations stay. Within a band, each row
+    is compared with the one to be kept first, then those unlike it with each other, and so on.
+    Of rows that are connected, directly or by others between, one stays: one with an auxiliary
+    before one without, else that of the lowest hash. The threshold is a habit (ours here).
+
+    Holds 540 bytes for each row of one direction at a time, and 10 for each of all rows.
+
+    Raises:
+        InputError: the threshold is not from 0.5 to 1, or the library rensa is not installed.
+    """
+
+    name: ClassVar[str] = "near_duplicates"
+    words: ClassVar[Reasons] = (None, "nearly the same as another row")
+
+    threshold: float = 0.8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("near_duplicates: threshold", self.threshold, 0.5, 1)
+        if find_spec("rensa") is None:
+            raise InputError("near_duplicates: needs the library rensa: install it with "
+                             "`pip install rensa`, or leave the step out")  # fmt: skip
+
+    def survey(self, rows: Dataset) -> None:
+        codes = np.zeros(len(rows), np.int8)
+        for places in _directions(rows):
+            codes[places[self._beyond(rows.select(places))]] = 1
+        self._found(codes)
+
+    def _beyond(self, rows: Dataset) -> np.ndarray:
+        """(N,) bool: rows of one direction that a better one stands for."""
+        keys, parts = [], []
+        for batch in rows.with_format("arrow").iter(BATCH):
+            keys.append(_preferences(batch, self.name))
+            parts.append(_signatures(batch))
+        bare, hashes, contents = (np.concatenate(part) for part in zip(*keys, strict=True))
+        order = np.lexsort((contents, hashes, bare))
+        gone = np.zeros(len(rows), bool)
+        gone[order[_doubled(np.concatenate(parts)[order], self.threshold)]] = True
+        return gone
+
+
+def _directions(rows: Dataset) -> Iterator[np.ndarray]:
+    """The places of each direction's rows, rising."""
+    known: dict[str, int] = {}
+    parts = [np.zeros(0, np.int16)]
+    columns = rows.select_columns(["source_lang", "target_lang"]).with_format("arrow")
+    for batch in columns.iter(BATCH):
+        column = direction_column(batch)
+        own = [known.setdefault(name, len(known)) for name in column.dictionary.to_pylist()]
+        parts.append(np.array(own, np.int16)[direction_codes(column)])
+    codes = np.concatenate(parts)
+    order = np.argsort(codes, kind="stable")
+    yield from np.split(order, np.cumsum(np.bincount(codes))[:-1]) if len(codes) else ()
+
+
+def _signatures(batch: pyarrow.Table) -> np.ndarray:
+    """(B, PERMUTATIONS) uint32 of rows of one direction; all ones where a row says nothing."""
+    from rensa import RMinHash
+
+    source, target = _runs(batch, "source"), _runs(batch, "target")
+    hashes = np.concatenate((source.hashes, target.hashes ^ np.uint64(TARGET)))
+    rows = np.concatenate((source.rows, target.rows))
+    order = np.argsort(rows, kind="stable")
+    offsets = np.searchsorted(rows[order], np.arange(len(batch) + 1))
+    matrix = RMinHash.digest_matrix_from_flat_token_hashes(hashes[order], offsets, PERMUTATIONS, 1)
+    return np.array(matrix.to_rows(), np.uint32).reshape(len(batch), PERMUTATIONS)
+
+
+def _runs(batch: pyarrow.Table, side: str) -> Grams:
+    code = text_column(batch, f"{side}_lang")[0].as_py()
+    size = 3 if is_unspaced(code) or code == "ko" else 5
+    folded = fold(text_column(batch, side).to_pylist())
+    runs = character_grams(folded, size)
+    lengths = np.diff(folded.bounds)
+    short = np.flatnonzero((lengths > 0) & (lengths < size))
+    whole = folded.hashes(folded.bounds[short], folded.bounds[short + 1])
+    return Grams(np.concatenate((runs.hashes, whole)), np.concatenate((runs.rows, short)))
+
+
+def _doubled(signatures: np.ndarray, threshold: float) -> np.ndarray:
+    """(N,) bool: rows that an earlier one is connected with; (N, P) in the order of preference."""
+    speaking = np.flatnonzero((signatures != np.iinfo(np.uint32).max).any(axis=1))
+    width = _band_width(threshold)
+    pairs = [np.zeros((2, 0), np.int64)]
+    for first in range(0, PERMUTATIONS - width + 1, width):
+        band = np.zeros(len(speaking), np.uint64)
+        for column in range(first, first + width):
+            band = mix(band ^ signatures[speaking, column].astype(np.uint64))
+        order = np.argsort(band, kind="stable")
+        pairs += _alike(signatures, speaking[order], band[order], threshold)
+    earlier, later = np.concatenate(pairs, axis=1)
+    graph = coo_array((np.ones(len(earlier), bool), (earlier, later)), shape=(len(signatures),) * 2)
+    _, groups = connected_components(graph, directed=False)
+    doubled = np.ones(len(signatures), bool)
+    doubled[np.unique(groups, return_index=True)[1]] = False
+    return doubled
+
+
+def _alike(
+    signatures: np.ndarray, rows: np.ndarray, band: np.ndarray, threshold: float
+) -> Iterator[np.ndarray]:
+    """(2, E) pairs of rows of one band that are alike; rows lie together by band, rising in it."""
+    while len(rows):
+        starts = np.flatnonzero(np.diff(band, prepend=~band[:1]))
+        sizes = np.diff(starts, append=len(rows))
+        firsts = np.repeat(rows[starts], sizes)
+        others = np.flatnonzero(firsts != rows)
+        same = _agreement(signatures, firsts[others], rows[others]) >= threshold
+        yield np.stack((firsts[others[same]], rows[others[same]]))
+        rows, band = rows[others[~same]], band[others[~same]]
+
+
+def _agreement(signatures: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """(E,) the share of the numbers that are equal."""
+    shares = np.zeros(len(left))
+    for begin in range(0, len(left), COMPARED):
+        part = slice(begin, begin + COMPARED)
+        shares[part] = (signatures[left[part]] == signatures[right[part]]).mean(axis=1)
+    return shares
+
+
+def _band_width(threshold: float) -> int:
+    """The most numbers of a band with which pairs at the threshold still meet in some band.
+
+    They do with probability 1 - (1 - threshold^width)^bands.
+    """
+    for width in range(32, 1, -1):
+        if 1 - (1 - threshold**width) ** (PERMUTATIONS // width) >= FOUND:
+            return width
+    return 1

@@ -1,0 +1,188 @@
+"""The filter on how well a target translates its source, by an estimate without a reference."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shlex
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow
+import xxhash
+from datasets import Dataset
+
+from hf_lmt.data.curation.estimators import Pair, scores_of_command, scores_of_model
+from hf_lmt.data.curation.lengths import check_number
+from hf_lmt.data.curation.quality_scores import QualityScores, pair_keys
+from hf_lmt.data.curation.step import Step, with_reason
+from hf_lmt.data.hashing import text_column
+from hf_lmt.errors import InputError
+from hf_lmt.languages import LANGUAGES, language
+
+BATCH = 10_000  # rows
+DIGITS = 4  # of a score that count: the order of a batch moves the others
+WORKER = Path(__file__).with_name("quality_worker.py")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class QualityEstimation(Step):
+    """Takes rows whose estimated quality is below `threshold`.
+
+    The estimator is one of three:
+
+    - `model` alone: a sentence-transformers model, here in this process; the score is the cosine of
+      the embeddings of source and target.
+    - `model` and `python`: a COMET model without reference, such as Unbabel/wmt22-cometkiwi-da (its
+      terms are to be accepted on the Hub), run by the Python at this path, which has unbabel-comet.
+    - `command`: any program, see `estimators.scores_of_command`. It is split like a line of a
+      shell, and runs without one.
+
+    CometKiwi is the estimator of arXiv 2511.07003; the threshold, which it leaves open, is ours:
+    the middle one of those marked in its plots, 0.6, 0.7 and 0.8. It is for CometKiwi; cosines are
+    on another scale, so look at some before. Rows with a side in a language that is not among
+    `languages` stay, and `notes` count them.
+
+    Scores lie in the cache of `datasets` by estimator and texts as soon as they are there, so a
+    killed run goes on, and another threshold costs nothing. An estimator is another one if its
+    settings are, or files that they name; a model on the Hub goes by its name alone. Holds 16
+    bytes for each score.
+
+    Args:
+        languages: codes that the estimator covers; by default those that COMET does
+            (`Language.comet`).
+
+    Attributes:
+        notes: "not_covered", {language: rows}; "scored", rows with a score.
+
+    Raises:
+        InputError: settings that do not go together; an estimator that cannot be had or fails.
+    """
+
+    name: ClassVar[str] = "quality"
+
+    model: str | None = None
+    python: str | None = None
+    command: str | None = None
+    threshold: float = 0.7
+    languages: Sequence[str] | None = None
+    notes: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        check_number("quality: threshold", self.threshold, -100, 100)
+        if (self.model is None) == (self.command is None) or (self.command and self.python):
+            raise InputError(
+                "quality: give model (a sentence-transformers model), or model and python (a COMET "
+                "model, and the Python that has unbabel-comet), or command (a program of your own)"
+            )
+        if isinstance(self.languages, str):
+            raise InputError(f"quality: languages must be a list, as in [{self.languages}]")
+        given = [one.code for one in LANGUAGES.values() if one.comet == "covered"]
+        codes = given if self.languages is None else self.languages
+        self._covered = frozenset(language(code).code for code in codes)
+        self._forget()
+
+    def __getstate__(self) -> dict[str, Any]:
+        own = ("notes", "_scores", "_loaded")
+        return {name: value for name, value in vars(self).items() if name not in own}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, notes={})
+        self._forget()
+
+    def survey(self, rows: Dataset) -> None:
+        """Have all rows scored by one start of the estimator."""
+        self._score(self._missing(rows.with_format("arrow").iter(BATCH)))
+
+    def __call__(self, rows: pyarrow.Table) -> list[str | None]:
+        covered = self._is_covered(rows, count=True)
+        keys = pair_keys(text_column(rows, "source"), text_column(rows, "target"))
+        if not self._known.known(keys[covered]).all():
+            self._score(self._missing([rows]))
+        low = np.zeros(len(rows), bool)
+        low[covered] = self._known.of(keys[covered]).round(DIGITS) < self.threshold
+        self.notes["scored"] += int(covered.sum())
+        return with_reason(low, "quality below the threshold")
+
+    def _forget(self) -> None:
+        self.notes.update(not_covered=Counter(), scored=0)
+        self._scores: QualityScores | None = None
+        self._loaded: Any = None
+
+    @property
+    def _known(self) -> QualityScores:
+        if self._scores is None:
+            import datasets
+
+            folder = Path(datasets.config.HF_DATASETS_CACHE)
+            self._scores = QualityScores(folder / f"lmt-quality-{self._identity()}")
+        return self._scores
+
+    def _is_covered(self, rows: pyarrow.Table, count: bool = False) -> np.ndarray:
+        """(B,) bool: whether the estimator knows both languages."""
+        covered = np.ones(len(rows), bool)
+        sides = [text_column(rows, f"{side}_lang").to_pylist() for side in ("source", "target")]
+        for place, codes in enumerate(zip(*sides, strict=True)):
+            for code in codes:
+                if code not in self._covered:
+                    covered[place] = False
+                    if count:
+                        self.notes["not_covered"][code] += 1
+        return covered
+
+    def _missing(self, batches: Iterable[pyarrow.Table]) -> Iterator[tuple[int, Pair]]:
+        """(key, pair) of rows that are covered and have no score yet."""
+        for rows in batches:
+            sources, targets = (text_column(rows, side) for side in ("source", "target"))
+            keys = pair_keys(sources, targets)
+            asked = np.flatnonzero(self._is_covered(rows) & ~self._known.known(keys))
+            asked = asked[np.unique(keys[asked], return_index=True)[1]]  # each pair once
+            texts = (side.take(pyarrow.array(asked)).to_pylist() for side in (sources, targets))
+            yield from zip(keys[asked].tolist(), zip(*texts, strict=True), strict=True)
+
+    def _score(self, missing: Iterator[tuple[int, Pair]]) -> None:
+        """Have the estimator score these, and write its scores down."""
+        first = next(missing, None)
+        if first is None:
+            return  # no estimator starts for nothing
+        keys: deque[int] = deque()  # of the pairs that are on their way
+
+        def pairs() -> Iterator[Pair]:
+            for key, pair in chain([first], missing):
+                keys.append(key)
+                yield pair
+
+        self._known.add((keys.popleft(), score) for score in self._estimate(pairs()))
+
+    def _estimate(self, pairs: Iterator[Pair]) -> Iterator[float]:
+        command = self._command_line()
+        if command is not None:
+            logger.info("estimating quality: %s", shlex.join(command))
+            return scores_of_command(command, pairs)
+        if self._loaded is None:
+            from hf_miwv.models import load_embedder
+
+            self._loaded = load_embedder(str(self.model))
+        return scores_of_model(self._loaded, pairs)
+
+    def _command_line(self) -> list[str] | None:
+        if self.command is not None:
+            return shlex.split(self.command)
+        return [self.python, str(WORKER), str(self.model)] if self.python else None
+
+    def _identity(self) -> str:
+        """What tells this estimator from others: its settings, and the files they name."""
+        words = self._command_line() or [str(self.model)]
+        files = [Path(word).expanduser() for word in words]
+        if self.model is not None and Path(self.model).is_dir():
+            files += sorted(Path(self.model).rglob("*"))
+        states = [[str(file), file.stat().st_size, file.stat().st_mtime_ns]
+                  for file in files if file.is_file()]  # fmt: skip
+        return xxhash.xxh3_128_hexdigest(json.dumps([words, states]).encode())

@@ -1,0 +1,91 @@
+"""What a curation step is: one filter, that says for each row why it should go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import ClassVar, Protocol
+
+import numpy as np
+import pyarrow
+from datasets import Dataset
+
+from hf_lmt.data.hashing import Batch
+from hf_lmt.errors import InputError
+
+
+class Step(Protocol):
+    """One filter: a dataclass of plain settings that derives from this class.
+
+    `name` is what a recipe calls it and what its rejects are counted under, such as
+    "length_ratio". Rows have source_lang, target_lang, source and target; what else a step reads
+    it must do without where it is not there. What a step decides about a row must depend neither
+    on the order of the rows nor on where batches begin. What else is to be recorded of a run, a
+    step says in an attribute `notes`, a dict that JSON can hold.
+    """
+
+    name: ClassVar[str]
+
+    def load(self) -> None:
+        """Read what the step needs, such as a model, before any step begins.
+
+        So that what cannot be read stops the run at once. The default does nothing.
+        """
+        return
+
+    def survey(self, rows: Dataset) -> None:
+        """Look at all rows that earlier steps left, before the first of them is judged.
+
+        For steps that judge a row by others (duplicates, caps). `curate` calls it once, and then
+        the step with these rows batch by batch: each row once, in their order. The default does
+        nothing, and such a step judges each row alone.
+        """
+        return
+
+    def __call__(self, rows: pyarrow.Table) -> list[str | None]:
+        """(B,) a short reason for each row that should go, None for each that stays.
+
+        Reasons are counted by their text: keep them few (no text or number of the row in them).
+        """
+        ...
+
+
+def surveys(step: Step) -> bool:
+    """Whether the step judges rows by other rows, and so must see all of them first."""
+    return type(step).survey is not Step.survey
+
+
+def keeps(step: Step) -> Callable[[Batch], list[bool]]:
+    """A step that judges each row alone, as a predicate for `datasets`' filter.
+
+    >>> dataset.filter(keeps(LengthRatio()), batched=True)                      # doctest: +SKIP
+
+    The predicate takes a batch of columns and gives (B,) bool, whether each row stays.
+
+    Raises:
+        InputError: the step must see all rows first; `curate` shows it them.
+    """
+    if surveys(step):
+        raise InputError(
+            f"{step.name}: judges rows by other rows, and filter shows it one batch at a time: "
+            f"give it to curate(rows, [...]) instead"
+        )
+    return partial(_mask, step)
+
+
+def _mask(step: Step, batch: Batch) -> list[bool]:
+    rows = batch if isinstance(batch, pyarrow.Table) else pyarrow.table(dict(batch))
+    return [reason is None for reason in step(rows)]
+
+
+def with_reason(rejected: np.ndarray, reason: str) -> list[str | None]:
+    """(B,) the reason where `rejected`, (B,) bool, holds, else None."""
+    return [reason if gone else None for gone in rejected.tolist()]
+
+
+def reasons(cases: Mapping[str, np.ndarray]) -> list[str | None]:
+    """(B,) the first reason of which (B,) bool holds, else None."""
+    found = np.full(len(next(iter(cases.values()))), None, object)
+    for reason, rejected in reversed(list(cases.items())):
+        found[rejected] = reason
+    return found.tolist()

@@ -1,0 +1,56 @@
+"""An inspection as a folder: figures, table and picture, there as a whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hf_lmt.data.inspection.inspect import Inspection
+from hf_lmt.data.inspection.pictures import draw_inspection
+from hf_lmt.data.inspection.table import as_text
+from hf_lmt.errors import InputError
+from hf_miwv.folder import RECORD, check_output, put_in_place
+from hf_miwv.record import new_record
+from hf_miwv.workspace import Workspace, workspace_of
+
+REPORT = "inspection.json"
+
+
+def write_inspection(
+    found: Inspection,
+    output: Path,
+    overwrite: bool = False,
+    origin: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the folder `output`: inspection.json, inspection.txt (all directions), inspection.png.
+
+    Beside them a run.json with versions and command line. The folder is there as a whole or not at
+    all; an earlier inspection in it is replaced only with `overwrite`.
+
+    Raises:
+        InputError: `output` holds something, or cannot be written.
+    """
+    check_inspection_output(output, overwrite)
+    run = {**new_record("inspect", origin or {}), "rows": found.rows}
+
+    def fill(draft: Path) -> None:
+        for name, content in ((REPORT, as_json(found)), (RECORD, json.dumps(run, indent=2))):
+            (draft / name).write_text(content + "\n", "utf-8")
+        (draft / "inspection.txt").write_text(as_text(found, every=True), "utf-8")
+        draw_inspection(found, draft)
+
+    with Workspace(workspace_of(output)) as workspace:
+        put_in_place(output, workspace, fill)
+
+
+def check_inspection_output(output: Path, overwrite: bool) -> None:
+    """Raise InputError where `output` cannot be written, before any work is done."""
+    check_output(output, overwrite)
+    if output.exists() and any(output.iterdir()) and not overwrite:
+        raise InputError(f"--output {output} is there already; give a new folder, or --overwrite")
+
+
+def as_json(found: Inspection) -> str:
+    return json.dumps(found.as_dict(), indent=2, ensure_ascii=False, allow_nan=False)

@@ -1,0 +1,213 @@
+"""What the facts about rows come to: for a direction, for directions of one kind, for a target."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hf_lmt.data.inspection.facts import SIDES, Facts
+from hf_lmt.directions import Direction
+from hf_lmt.languages import LANGUAGES, PIVOTS, TIERS
+
+SHARED = 8  # sources behind one target from which on it counts as shared; see verdict.LIMITS
+KINDS = ("en2x", "zh2x", "x2en", "x2zh", "other")
+PERCENTS = (5, 50, 95)
+
+
+def kind_of(direction: Direction) -> str:
+    """en2x, zh2x, x2en or x2zh; "other" without English and Chinese.
+
+    English <-> Chinese is en2x and zh2x, forward both ways as in Strategic Downsampling.
+    """
+    if direction.source in PIVOTS:
+        return f"{direction.source}2x"
+    return f"x2{direction.target}" if direction.target in PIVOTS else "other"
+
+
+def tier_of(direction: Direction) -> str:
+    """The tier of the language that is not the pivot; the lower one of two without a pivot."""
+    others = [code for code in direction if code not in PIVOTS] or [direction.target]
+    return max((LANGUAGES[code].tier for code in others), key=TIERS.index)
+
+
+def measure_directions(facts: Facts) -> dict[str, dict[str, Any]]:
+    """{direction: its `measure`, and more}, in the order of the registry of languages.
+
+    sources_behind: how many sources, of all languages together, lead to a target, as the mean over
+    rows. source_language_targets: rows whose target is no copy, but a source in the source's
+    language elsewhere. corpora: {corpus: rows and length_ratio_spread}.
+    """
+    place = {code: number for number, code in enumerate(LANGUAGES)}
+    order = np.argsort(facts.rows["direction"], kind="stable")
+    edges = np.searchsorted(facts.rows["direction"][order], np.arange(len(facts.directions) + 1))
+    own_texts, behind = _texts_by_language(facts), sources_behind(facts.rows)
+    measured = {}
+    for direction in sorted(facts.directions, key=lambda one: [place[code] for code in one]):
+        number = facts.directions.index(direction)
+        places = order[edges[number] : edges[number + 1]]
+        rows = facts.rows[places]
+        foreign = _among(own_texts[direction.source], rows["foreign_target"]) & ~rows["blank"]
+        measured[str(direction)] = {
+            **measure(rows),
+            "sources_behind": float(behind[places].mean()),
+            "source_language_targets": int((foreign & ~rows["copy"]).sum()),
+            "corpora": _corpora(facts, rows),
+        }
+    return measured
+
+
+def measure(rows: np.ndarray) -> dict[str, Any]:
+    """What (n,) ROW_FACTS come to.
+
+    rows; `fan_in`'s counts; duplicates: rows beyond the first of the same source, target and
+    language; copies, blank, hints, overlaps (with evaluation sets) and other_language: rows, of
+    the last two 0 where they were not asked for; wrong_script: rows with a side in the wrong
+    script, and each side's. Lengths and ratio as `lengths` has them, over rows that are not blank.
+    after: the `fan_in` of what downsampling leaves.
+    """
+    counts = fan_in(rows["source"], rows["target"])
+    wrong = rows["source_script"] | rows["target_script"]
+    kept = rows[rows["kept"]]
+    return {
+        "rows": len(rows),
+        **counts,
+        "duplicates": len(rows) - counts["pairs"],
+        "copies": int(rows["copy"].sum()),
+        "blank": int(rows["blank"].sum()),
+        "wrong_script": int(wrong.sum()),
+        "wrong_script_source": int(rows["source_script"].sum()),
+        "wrong_script_target": int(rows["target_script"].sum()),
+        "hints": int(rows["hint"].sum()),
+        "overlaps": int(rows["overlap"].sum()),
+        "other_language": int(rows["other_language"].sum()),
+        **lengths(rows[~rows["blank"]]),
+        "after": {"rows": len(kept), **fan_in(kept["source"], kept["target"])},
+    }
+
+
+def fan_in(sources: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
+    """How many sources lead to one target; rows are (n,) hashes of texts with their languages.
+
+        many_to_one = rows / unique targets        sources_per_target = pairs / unique targets
+
+    pairs: distinct (source, target). largest: distinct sources of the target that has most.
+    shared_rows: rows whose target has SHARED sources or more; shared_sources: how many these
+    targets have on average. All 0 without rows.
+    """
+    names = ("unique_sources", "unique_targets", "pairs", "many_to_one", "sources_per_target",
+             "largest", "shared_rows", "shared_sources")  # fmt: skip
+    if not len(targets):
+        return dict.fromkeys(names, 0)
+    _, behind, rows = _by_target(sources, targets)
+    shared = behind >= SHARED
+    values = (
+        len(np.unique(sources)), len(rows), int(behind.sum()), len(targets) / len(rows),
+        float(behind.mean()), int(behind.max()), int(rows[shared].sum()),
+        float(behind[shared].mean()) if shared.any() else 0,
+    )  # fmt: skip
+    return dict(zip(names, values, strict=True))
+
+
+def sources_behind(rows: np.ndarray) -> np.ndarray:
+    """(n,) how many distinct sources, of any language, lead to each row's target; n above 0."""
+    order, behind, counts = _by_target(rows["source"], rows["target"])
+    found = np.empty(len(rows), np.int64)
+    found[order] = np.repeat(behind, counts)
+    return found
+
+
+def _by_target(sources: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, ...]:
+    """(n,) an order of the rows by target, and of each target, in it, its sources and rows."""
+    order = np.lexsort((sources, targets))
+    source, target = sources[order], targets[order]
+    new_target = np.concatenate([[True], target[1:] != target[:-1]])
+    new_pair = new_target | np.concatenate([[True], source[1:] != source[:-1]])
+    starts = np.flatnonzero(new_target)
+    behind = np.add.reduceat(new_pair, starts, dtype=np.int64)
+    return order, behind, np.diff(np.append(starts, len(target)))
+
+
+def lengths(rows: np.ndarray) -> dict[str, Any]:
+    """Characters of both sides (mean, median, 95 %), and target / source (5, 50, 95 %).
+
+    length_ratio_spread = ratio at 95 % / ratio at 5 %. None without rows.
+    """
+    found: dict[str, Any] = {}
+    for side in SIDES:
+        values = rows[f"{side}_length"]
+        median, most = np.percentile(values, (50, 95)).tolist() if len(values) else (None, None)
+        mean = float(values.mean()) if len(values) else None
+        found[f"{side}_length"] = {"mean": mean, "median": median, "p95": most}
+    if not len(rows):
+        return {**found, "length_ratio": None, "length_ratio_spread": None}
+    low, median, high = np.percentile(rows["target_length"] / rows["source_length"], PERCENTS)
+    ratio = {"p5": float(low), "median": float(median), "p95": float(high)}
+    return {**found, "length_ratio": ratio, "length_ratio_spread": float(high / low)}
+
+
+def measure_targets(facts: Facts) -> dict[str, dict[str, Any]]:
+    """{pivot: its rows as a target, whatever their source language, now and after downsampling}.
+
+    This is where degeneration shows: one direction alone has each sentence once.
+    """
+    into = np.array([one.target for one in facts.directions])[facts.rows["direction"]]
+    measured = {}
+    for pivot in PIVOTS:
+        rows = facts.rows[into == pivot]
+        kept = rows[rows["kept"]]
+        now, after = (
+            {"rows": len(part), **fan_in(part["source"], part["target"])} for part in (rows, kept)
+        )
+        if len(rows):
+            measured[pivot] = {**now, "after": after}
+    return measured
+
+
+def measure_groups(
+    facts: Facts, directions: dict[str, dict[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """{"x2en low": the `measure` of these directions' rows, and their number}, for those there are.
+
+    `directions`: their own measures, of which sources_behind is the mean over rows and
+    length_ratio_spread the largest, for ratios of several languages do not go together.
+    """
+    own = [f"{kind_of(one)} {tier_of(one)}" for one in facts.directions]
+    names = [f"{kind} {tier}" for kind in KINDS for tier in TIERS if f"{kind} {tier}" in own]
+    group_of_row = np.array([names.index(name) for name in own])[facts.rows["direction"]]
+    measured = {}
+    for number, name in enumerate(names):
+        rows = facts.rows[group_of_row == number]
+        members = [directions[str(one)] for one, group in zip(facts.directions, own, strict=True)
+                   if group == name]  # fmt: skip
+        spreads = [one["length_ratio_spread"] or 0.0 for one in members]
+        behind = sum(one["sources_behind"] * one["rows"] for one in members) / len(rows)
+        measured[name] = {
+            "directions": len(members),
+            **measure(rows),
+            "sources_behind": behind,
+            "length_ratio_spread": max(spreads) or None,
+        }
+    return measured
+
+
+def _texts_by_language(facts: Facts) -> dict[str, np.ndarray]:
+    """{source language: hashes of the texts that are a source in it, each once}."""
+    spoken = np.array([one.source for one in facts.directions])
+    codes = spoken[facts.rows["direction"]]
+    return {code: np.unique(facts.rows["source"][codes == code]) for code in sorted(set(spoken))}
+
+
+def _among(known: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """(n,) bool: whether each value is one of `known`, which is sorted and not empty."""
+    return known[np.minimum(np.searchsorted(known, values), len(known) - 1)] == values
+
+
+def _corpora(facts: Facts, rows: np.ndarray) -> dict[str, dict[str, Any]]:
+    """{corpus: rows and length_ratio_spread} of a direction's rows."""
+    found = {}
+    for number in np.unique(rows["corpus"]):
+        own = rows[(rows["corpus"] == number)]
+        spread = lengths(own[~own["blank"]])["length_ratio_spread"]
+        found[facts.corpora[number]] = {"rows": len(own), "length_ratio_spread": spread}
+    return found

@@ -1,0 +1,7 @@
+"""Continued pre-training: texts in one language and translations, mixed by tokens."""
+
+from __future__ import annotations
+
+from hf_lmt.data.mixture.mixing import Mixed, mix
+
+__all__ = ["Mixed", "mix"]

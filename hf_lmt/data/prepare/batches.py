@@ -1,0 +1,99 @@
+"""Rows made batch by batch, by one process or several, in one Arrow file: whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Thread
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+from datasets import Dataset
+from tqdm.auto import tqdm
+
+BATCH = 10_000  # rows
+AHEAD = 2  # batches that each process may be ahead of the file
+
+Part: TypeAlias = Callable[[int, int], pa.Table]
+
+
+def write_rows(
+    path: Path, size: int, part: Part, *, num_proc: int, words: str, progress: bool
+) -> Dataset:
+    """The rows of `part(first, last)` for each span of 0..size, mapped into memory from `path`.
+
+    The file is the same whatever `num_proc`: batches are always the same and come in order. One
+    that is there already is whole, and is not made again.
+
+    Args:
+        part: the rows of a span, all of one schema; runs in the other processes, if there are any.
+        words: what is happening, for the progress bar.
+    """
+    if not path.exists():
+        draft = path.with_name(f"{path.name}.part")
+        with tqdm(total=size, desc=words, unit="row", disable=not progress) as bar:
+            _write(draft, _parts(part, spans(size), num_proc), bar)
+        os.replace(draft, path)
+    return Dataset.from_file(str(path))
+
+
+def spans(size: int) -> list[tuple[int, int]]:
+    """First and last (exclusive) of each batch."""
+    return [(first, min(first + BATCH, size)) for first in range(0, size, BATCH)]
+
+
+def _write(draft: Path, tables: Iterator[pa.Table], bar: Any) -> None:
+    first = next(tables)
+    with open(draft, "wb") as file:
+        with pa.ipc.new_stream(file, first.schema) as writer:
+            for table in _with_first(first, tables):
+                writer.write_table(table.combine_chunks())
+                bar.update(len(table))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _with_first(first: pa.Table, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    yield first
+    yield from tables
+
+
+def _parts(part: Part, places: list[tuple[int, int]], num_proc: int) -> Iterator[pa.Table]:
+    if num_proc == 1:
+        yield from (part(*place) for place in places)
+        return
+    from multiprocess import Pool
+
+    with Pool(num_proc, initializer=_begin, initargs=(part,)) as pool:
+        waiting: deque[Any] = deque()
+        for place in places:
+            waiting.append(pool.apply_async(_work, place))
+            if len(waiting) >= AHEAD * num_proc:
+                yield waiting.popleft().get()
+        while waiting:
+            yield waiting.popleft().get()
+
+
+_part: Part | None = None  # of a process that works for another
+
+
+def _begin(part: Part) -> None:
+    global _part
+    _part = part
+    Thread(target=_leave_with_parent, daemon=True).start()
+
+
+def _leave_with_parent() -> None:
+    """A killed parent does not end its pool, whose processes would wait for work for ever."""
+    from multiprocess import parent_process
+    from multiprocess.connection import wait
+
+    wait([parent_process().sentinel])
+    os._exit(1)
+
+
+def _work(first: int, last: int) -> pa.Table:
+    assert _part is not None  # noqa: S101  set by _begin
+    return _part(first, last)

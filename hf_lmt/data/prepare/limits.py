@@ -1,0 +1,87 @@
+"""How much of each source is used: its weight beside the others, and its caps per direction."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+from datasets import Dataset
+
+from hf_lmt.data.hashing import (
+    below,
+    decision_hashes,
+    direction_codes,
+    direction_column,
+    key_column,
+)
+from hf_lmt.data.prepare.batches import BATCH
+from hf_lmt.data.sources import Source
+
+ORIGIN = "origin"  # a column of the rows: the place of their source in the recipe
+NEEDED = ("source_lang", "target_lang", "row_key", ORIGIN)
+
+
+def weigh_rows(rows: Dataset, sources: Sequence[Source], seed: int) -> np.ndarray:
+    """(N,) bool: which rows of each source are used, by its weight.
+
+        hash(seed, "weight", direction, key) / 2^64 < weight / largest weight
+
+    No row is repeated: the source with the largest weight is used whole. The rule is ours.
+
+    Args:
+        rows: with NEEDED columns.
+    """
+    weights = np.array([source.weight for source in sources], float)
+    shares = weights / weights.max()
+    if (shares == 1).all():
+        return np.ones(len(rows), bool)
+    parts = []
+    for batch in _batches(rows):
+        hashes = decision_hashes("weight", seed, direction_column(batch), key_column(batch))
+        parts.append(below(hashes, shares[batch[ORIGIN].to_numpy()]))
+    return np.concatenate(parts)
+
+
+def cap_rows(rows: Dataset, sources: Sequence[Source], seed: int) -> np.ndarray:
+    """(N,) bool: of each source and direction with a cap, the rows with the lowest hashes.
+
+    The hashes have the name "cap"; ties go by the order of the rows. 16 bytes are held for each row
+    of a capped direction.
+
+    Args:
+        rows: with NEEDED columns.
+    """
+    staying = np.ones(len(rows), bool)
+    if not any(source.caps for source in sources):
+        return staying
+    found: dict[tuple[int, str], list[tuple[np.ndarray, np.ndarray]]] = defaultdict(list)
+    first = 0
+    for batch in _batches(rows):
+        for which, places, hashes in _capped(batch, sources, seed):
+            found[which].append((places + first, hashes))
+        first += len(batch)
+    for (origin, name), parts in sorted(found.items()):
+        places, hashes = (np.concatenate(part) for part in zip(*parts, strict=True))
+        beyond = np.argsort(hashes, kind="stable")[sources[origin].cap_of(name) :]
+        staying[places[beyond]] = False
+    return staying
+
+
+def _batches(rows: Dataset) -> Iterator[pa.Table]:
+    yield from rows.select_columns(list(NEEDED)).with_format("arrow").iter(BATCH)
+
+
+def _capped(
+    batch: pa.Table, sources: Sequence[Source], seed: int
+) -> Iterator[tuple[tuple[int, str], np.ndarray, np.ndarray]]:
+    """Source and direction with a cap, and places and hashes of their rows in the batch."""
+    directions, origins = direction_column(batch), batch[ORIGIN].to_numpy()
+    hashes = decision_hashes("cap", seed, directions, key_column(batch))
+    codes = direction_codes(directions)
+    for origin in np.unique(origins).tolist():
+        for code, name in enumerate(directions.dictionary.to_pylist()):
+            if sources[origin].cap_of(name) is not None:
+                own = np.flatnonzero((origins == origin) & (codes == code))
+                yield (origin, name), own, hashes[own]

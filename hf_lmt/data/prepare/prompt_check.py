@@ -1,0 +1,77 @@
+"""Is a row of these trained on behind the very ids that a translation starts from?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+
+from hf_lmt.data.prompts import check_same_prompt
+from hf_lmt.errors import InputError
+
+SAMPLE = 64  # rows; the first ones, and their order is that of a hash
+KEY = "model_name_or_path"
+
+
+def check_prompts(rows: Dataset, training: Mapping[str, Any], thinking: str) -> dict[str, Any]:
+    """`check_same_prompt` on the first rows, with the tokenizer that the recipe names.
+
+    Args:
+        rows: with prompt and completion.
+        training: TRL's keys of the recipe; its model, revision and chat template are heeded.
+        thinking: the policy that the rows were made with; a name in `prompts.THINKING`.
+
+    Returns:
+        What the record of the run says: `checked` with "yes" and the rows, tokenizer, policy, and
+        `before_target`, what the loss covers before the target; or "no" and why.
+
+    Raises:
+        InputError: no tokenizer can be had by that name, or the ids differ.
+    """
+    if not training.get(KEY):
+        return {"checked": "no", "why": f"the recipe names no model ({KEY})"}
+    tokenizer = load_tokenizer(training)
+    if not isinstance(rows[0]["prompt"], str) and tokenizer.chat_template is None:
+        raise InputError(
+            f"{KEY} {training[KEY]}: its tokenizer has no chat template; for a base model give "
+            "pmp: {form: text}, or name a template (chat_template_path)"
+        )
+    first = [_plain(row) for row in rows.select(range(min(SAMPLE, len(rows))))]
+    leads = {check_same_prompt(tokenizer, row, thinking) for row in first}
+    return {
+        "checked": "yes",
+        "rows": len(first),
+        "tokenizer": training[KEY],
+        "thinking": thinking,
+        "before_target": sorted(leads),
+    }
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in ("prompt", "completion", "chat_template_kwargs")
+            if name in row}  # fmt: skip
+
+
+def load_tokenizer(training: Mapping[str, Any]) -> Any:
+    """The tokenizer that the recipe's training keys name; InputError where there is none."""
+    tokenizer = _load(str(training[KEY]), training.get("model_revision"))
+    template = training.get("chat_template_path")
+    if template and str(template).endswith((".jinja", ".j2")):
+        tokenizer.chat_template = Path(template).read_text("utf-8")
+    elif template:
+        tokenizer.chat_template = _load(str(template), None).chat_template
+    return tokenizer
+
+
+def _load(name: str, revision: str | None) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(name, revision=revision or "main")
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{KEY} {name}: no tokenizer can be read, and the prompts are checked with it "
+            f"({str(error).splitlines()[0]}); give a folder or Hub id, or leave the key out"
+        ) from error

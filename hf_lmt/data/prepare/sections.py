@@ -1,0 +1,181 @@
+"""The sections of a recipe to what they stand for; what is wrong with them is collected."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from inspect import signature
+from typing import Any
+
+from hf_lmt.data.downsampling import StrategicDownsampling
+from hf_lmt.data.multilingual_prompting import ParallelMultilingualPrompting
+from hf_lmt.data.prompts import Wording
+from hf_lmt.data.sources import Source
+from hf_lmt.directions import DIRECTIONS, Direction, match_directions
+from hf_lmt.errors import InputError, did_you_mean
+from hf_miwv.training.values import fault_of
+
+WITH_CODES = ("path", "languages")  # of a source; it says itself which code cannot be
+
+
+class Faults(list[str]):
+    """What is wrong with a recipe, one line each."""
+
+    def of(self, section: str) -> bool:
+        """Whether any is about the section."""
+        return any(fault.startswith(section) for fault in self)
+
+    def check(self, section: str, make: Any, **given: Any) -> Any:
+        """`make(**given)`, or None where it refuses them; why is a fault of the section."""
+        try:
+            return make(**given)
+        except InputError as error:
+            self.append(f"{section}: {error}")
+            return None
+
+
+def read_sources(section: Any, faults: Faults) -> tuple[Source, ...]:
+    """A list of mappings with the fields of Source."""
+    if not isinstance(section, list) or not section:
+        missing = "is missing; " if section is None else ""
+        faults.append(f"data: {missing}give a list of sources, as in\n"
+                      "    data:\n      - path: data/train")  # fmt: skip
+        return ()
+    hints = typing.get_type_hints(Source)
+    sources = []
+    for number, given in enumerate(section, 1):
+        place = f"data, source {number}"
+        if not isinstance(given, dict) or "path" not in given:
+            faults.append(f"{place}: give a mapping with a path, not {given!r}")
+            continue
+        wrong = _key_faults(place, given, {name: hints[name] for name in _fields(Source)})
+        faults += wrong
+        source = None if wrong else faults.check(place, Source, **given)
+        sources += [source] if source else []
+    if sources and not any(source.weight for source in sources):
+        faults.append("data: all weights are 0, so nothing is asked for; give one above 0")
+    return tuple(sources)
+
+
+def read_directions(
+    section: Any, faults: Faults
+) -> tuple[tuple[Direction, ...], frozenset[Direction]]:
+    """A list of directions and globs: the directions, and those that are named one by one."""
+    if section is None:
+        return DIRECTIONS, frozenset()
+    if not isinstance(section, list) or not section:
+        faults.append(f"directions: give a list, as in [en-*, kk-zh], not {section!r}")
+        return (), frozenset()
+    found: list[str] = []
+    for glob in section:
+        fault = fault_of("directions", glob, str)
+        if fault:
+            faults.append(fault)
+        elif faults.check("directions", match_directions, globs=[glob]) is not None:
+            found.append(glob)
+    named = match_directions(glob for glob in found if "*" not in glob)
+    return tuple(match_directions(found)), frozenset(named)
+
+
+def read_curation(section: Any, faults: Faults) -> tuple[Any, ...]:
+    """The steps that the section stands for; the defaults without one."""
+    from hf_lmt.data.curation.settings import steps_from
+
+    if section is not None and not isinstance(section, dict):
+        faults.append(f"curation: give a mapping of steps to settings, not {section!r}")
+        return ()
+    try:
+        return tuple(steps_from(section))
+    except InputError as error:  # it begins with the section's name itself
+        faults.append(str(error))
+        return ()
+
+
+def read_downsampling(section: Any, seed: int, faults: Faults) -> StrategicDownsampling | None:
+    """True is the default, false is none."""
+    if section is False:
+        return None
+    given = _arguments("downsampling", section, StrategicDownsampling, seed, faults)
+    return None if given is None else faults.check("downsampling", StrategicDownsampling, **given)
+
+
+def read_prompting(section: Any, seed: int, faults: Faults) -> ParallelMultilingualPrompting:
+    """False is the plain prompt for every row."""
+    plain = ParallelMultilingualPrompting(0.0, seed=seed)
+    if section is False:
+        return plain
+    given = _arguments("pmp", section, ParallelMultilingualPrompting, seed, faults)
+    if given is None:
+        return plain
+    if isinstance(given.get("wording"), dict):
+        wording = given["wording"]
+        if set(wording) != {"plain", "hinted"}:
+            faults.append("pmp: wording: give a name, or two templates, {plain: ..., hinted: ...}")
+            return plain
+        given["wording"] = faults.check("pmp", Wording, **wording)
+        if given["wording"] is None:
+            return plain
+    return faults.check("pmp", ParallelMultilingualPrompting, **given) or plain
+
+
+def read_mixture(section: Any, faults: Faults) -> Mapping[str, Any] | None:
+    """The section as it is, where its keys are known."""
+    if section is None or section is False:
+        return None
+    if not isinstance(section, dict):
+        faults.append(f"mixture: give a mapping of settings, or leave it out; not {section!r}")
+        return None
+    from hf_lmt.data.mixture import mix
+    from hf_lmt.data.monolingual import load_monolingual
+
+    known = ["monolingual", *_keywords(mix, ("bilingual", "monolingual", "tokenizer", "num_proc"))]
+    faults += [f"mixture: unknown key {key!r}; {did_you_mean(str(key), known)}"
+               for key in section if key not in known]  # fmt: skip
+    sources = section.get("monolingual", [])
+    if not isinstance(sources, list) or not all(isinstance(one, dict) for one in sources):
+        faults.append("mixture: monolingual: give a list of sources, each with a path")
+        return None
+    hints = typing.get_type_hints(load_monolingual)
+    hints.pop("return")
+    for number, given in enumerate(sources, 1):
+        place = f"mixture, monolingual source {number}"
+        if "path" not in given:
+            faults.append(f"{place}: path is missing")
+        faults += _key_faults(place, given, hints)
+    return section
+
+
+def _arguments(
+    name: str, section: Any, step: Any, seed: int, faults: Faults
+) -> dict[str, Any] | None:
+    """The arguments of a step, with the seed of the recipe where none is given."""
+    section = {} if section is True or section is None else section
+    if not isinstance(section, dict):
+        faults.append(f"{name}: give a mapping of settings, or false; not {section!r}")
+        return None
+    known = _fields(step)
+    unknown = [f"{name}: unknown key {key!r}; {did_you_mean(str(key), known)}"
+               for key in section if key not in known]  # fmt: skip
+    faults += unknown
+    return {"seed": seed, **{key: value for key, value in section.items() if key in known}}
+
+
+def _key_faults(place: str, given: Mapping[Any, Any], hints: Mapping[str, Any]) -> list[str]:
+    faults = []
+    for key, value in given.items():
+        if key not in hints:
+            faults.append(f"{place}: unknown key {key!r}; {did_you_mean(str(key), hints)}")
+        elif key == "languages" and not isinstance(value, list):
+            faults.append(f"{place}: languages: give a list, as in [en, kk], not {value!r}")
+        elif key not in WITH_CODES and (fault := fault_of(key, value, hints[key])):
+            faults.append(f"{place}: {fault}")
+    return faults
+
+
+def _fields(settings: Any) -> list[str]:
+    return [field.name for field in dataclasses.fields(settings) if field.init]
+
+
+def _keywords(function: Any, inner: tuple[str, ...]) -> list[str]:
+    return [name for name in signature(function).parameters if name not in inner]

@@ -1,0 +1,220 @@
+"""The stages between sources and prompts; each leaves a file in the workspace, to go on from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from datasets import Dataset, concatenate_datasets
+
+from hf_lmt.data.auxiliary_sentences import AuxiliarySentences
+from hf_lmt.data.curation.curate import curate
+from hf_lmt.data.hashing import direction_column
+from hf_lmt.data.loading import load
+from hf_lmt.data.multilingual_prompting import ADDED
+from hf_lmt.data.prepare.batches import BATCH, write_rows
+from hf_lmt.data.prepare.counting import count_rows
+from hf_lmt.data.prepare.limits import ORIGIN, cap_rows, weigh_rows
+from hf_lmt.data.prepare.order import Ordered, order_rows
+from hf_lmt.data.prepare.recipe import DataRecipe
+from hf_lmt.data.scattered import ScatteredRows
+from hf_lmt.errors import InputError
+from hf_miwv.workspace import Workspace
+
+INNER = ("line", ORIGIN)  # columns that are not written: they hang on places
+
+
+@dataclass(frozen=True)
+class Running:
+    """How a run goes: by how many processes, with bars or without, in which folder."""
+
+    workspace: Workspace
+    num_proc: int
+    progress: bool
+
+    def finished(self, name: str) -> Dataset | None:
+        """The rows of a stage that an earlier run wrote."""
+        path = self.workspace.folder / f"{name}.arrow"
+        return Dataset.from_file(str(path)) if path.exists() else None
+
+    def write(self, name: str, size: int, part: Any, words: str) -> Dataset:
+        path = self.workspace.folder / f"{name}.arrow"
+        return write_rows(
+            path, size, part, num_proc=self.num_proc, words=words, progress=self.progress
+        )
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """All rows as they were read, source after source, and in which order they will stand."""
+
+    rows: Dataset
+    sizes: list[int]
+    counts: list[dict[str, Any]]
+    ordered: Ordered
+
+
+def load_sources(recipe: DataRecipe) -> Loaded:
+    """The rows of every source in the asked directions.
+
+    Raises:
+        InputError: as `loading.load`; a direction asked for by name is in no source.
+    """
+    parts, counts = zip(*(load(one, recipe.directions) for one in recipe.sources), strict=True)
+    rows, sizes = concatenate_datasets(list(parts)), [len(part) for part in parts]
+    there = count_rows(rows)
+    missing = [name for name in map(str, recipe.directions) if not there[name]]
+    if named := [name for name in map(str, recipe.named) if name in missing]:
+        raise InputError(
+            f"directions: {', '.join(sorted(named))}: asked for by name, and in no source; "
+            f"add one, or take it off the list (there are: {', '.join(sorted(there)[:12])}"
+            f"{', ...' if len(there) > 12 else ''})"
+        )
+    return Loaded(rows, sizes, list(counts), order_rows(rows, sizes, recipe.seed))
+
+
+def gather(loaded: Loaded, running: Running) -> Dataset:
+    """The rows in their order, with auxiliary sentences joined where a row lacks one, and `origin`.
+
+    A sentence for a hint may come from any row that was read, by the English or Chinese text.
+    """
+    if (finished := running.finished("rows")) is not None:
+        return finished
+    scattered, order = ScatteredRows(loaded.rows), loaded.ordered.order
+    origins = np.searchsorted(np.cumsum(loaded.sizes), order, "right").astype(np.int16)
+    joining = AuxiliarySentences(loaded.rows)
+
+    def part(first: int, last: int) -> pa.Table:
+        batch = scattered[order[first:last]]
+        found = joining(batch)
+        for name, texts in found.items():
+            column = pa.array(texts, pa.string())
+            column = pc.if_else(pc.equal(column, ""), None, column)
+            batch = batch.set_column(batch.column_names.index(name), name, column)
+        return batch.append_column(ORIGIN, pa.array(origins[first:last]))
+
+    return running.write("rows", len(order), part, "joining rows")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The rows that are used, and what became of the others.
+
+    left: rows by direction after each stage; curation: the counts of `curate`, None without it;
+    rejects: the rows that curation took, where they were asked for.
+    """
+
+    rows: Dataset
+    left: dict[str, Counter[str]]
+    curation: dict[str, Any] | None
+    rejects: Dataset | None
+
+
+def choose(rows: Dataset, recipe: DataRecipe, running: Running, keep_rejects: bool) -> Kept:
+    """Weights, curation, caps and Strategic Downsampling, in this order.
+
+    Raises:
+        InputError: no row is left, or none of a direction asked for by name; which stage took how
+            many is said.
+    """
+    known = running.workspace.read_json("kept.json")
+    if known is None:
+        known = _choose(rows, recipe, running, keep_rejects)
+        running.workspace.write_json("kept.json", known)
+    kept = running.finished("kept")
+    assert kept is not None  # noqa: S101  kept.json is written after it
+    left = {stage: Counter(counts) for stage, counts in known["left"].items()}
+    return Kept(kept, left, known["curation"], running.finished("rejects"))
+
+
+def _choose(
+    rows: Dataset, recipe: DataRecipe, running: Running, keep_rejects: bool
+) -> dict[str, Any]:
+    staying, curation = weigh_rows(rows, recipe.sources, recipe.seed), None
+    left = {"read": count_rows(rows), "outside_weight": count_rows(rows, staying)}
+    rows = _copy("weighted", rows, staying, running)
+    if recipe.steps:
+        curated = curate(rows, recipe.steps, keep_rejects=keep_rejects, progress=running.progress)
+        rows, curation = curated.rows, curated.counts
+        if curated.rejects is not None and len(curated.rejects):
+            _copy("rejects", _outer(curated.rejects), None, running)
+    left["curated_away"] = count_rows(rows)
+    staying = cap_rows(rows, recipe.sources, recipe.seed)
+    left["capped"] = left["downsampled"] = count_rows(rows, staying)
+    _check_left(left, recipe)
+    if recipe.downsampling is not None:
+        rows = _copy("capped", rows, staying, running)
+        staying = recipe.downsampling.kept(rows)
+        left["downsampled"] = count_rows(rows, staying)
+        _check_left(left, recipe)
+    _copy("kept", _outer(rows), staying, running, always=True)
+    return {"left": left, "curation": curation}
+
+
+def _outer(rows: Dataset) -> Dataset:
+    return rows.remove_columns([name for name in INNER if name in rows.column_names])
+
+
+def _copy(
+    name: str, rows: Dataset, staying: np.ndarray | None, running: Running, always: bool = False
+) -> Dataset:
+    """The rows where (N,) bool `staying` holds, on disk; where all do, only if `always` written."""
+    if staying is not None and staying.all() and not always:
+        return rows
+    arrow = rows.with_format("arrow")
+
+    def part(first: int, last: int) -> pa.Table:
+        batch = arrow[first:last]
+        return batch if staying is None else batch.filter(pa.array(staying[first:last]))
+
+    return running.write(name, len(rows), part, f"writing {name} rows")
+
+
+def _check_left(left: dict[str, Counter[str]], recipe: DataRecipe) -> None:
+    """Raise InputError where no row, or none of a direction asked for by name, is left."""
+    stages, last = list(left.items()), left["downsampled"]
+    if not last.total():
+        raise InputError(f"no row is left; {_taken(stages, None)}")
+    for direction in sorted(recipe.named):
+        rate = recipe.downsampling.rate_of(direction) if recipe.downsampling else 1.0
+        count = recipe.downsampling.count_of(direction) if recipe.downsampling else None
+        if not last[str(direction)] and rate > 0 and count != 0:
+            raise InputError(
+                f"directions: {direction}: asked for by name, and no row of it is left; "
+                f"{_taken(stages, str(direction))}"
+            )
+
+
+def _taken(stages: list[tuple[str, Counter[str]]], name: str | None) -> str:
+    """Which stage took how many of all rows, or of a direction's."""
+    sums = [(stage, counts[name] if name else counts.total()) for stage, counts in stages]
+    taken = [
+        f"{stage.replace('_', ' ')} {before - after:,}"
+        for (_, before), (stage, after) in pairwise(sums)
+        if before > after
+    ]
+    return f"of {sums[0][1]:,} read: {', '.join(taken)}"
+
+
+def prompt(rows: Dataset, recipe: DataRecipe, running: Running) -> tuple[Dataset, Counter[str]]:
+    """The rows with prompt, completion and hinted, and the hinted ones by direction."""
+    arrow, step = rows.with_format("arrow"), recipe.prompting
+
+    def part(first: int, last: int) -> pa.Table:
+        batch = arrow[first:last]
+        added = step(batch)
+        for name in (name for name in ADDED if name in added):
+            batch = batch.append_column(name, pa.array(added[name]))
+        return batch
+
+    found = running.write("prompted", len(rows), part, "prompts")
+    hinted: Counter[str] = Counter()
+    columns = ["source_lang", "target_lang", "hinted"]
+    for batch in found.select_columns(columns).with_format("arrow").iter(BATCH):
+        hinted.update(direction_column(batch.filter(batch["hinted"])).to_pylist())
+    return found, hinted
