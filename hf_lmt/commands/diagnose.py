@@ -1,0 +1,62 @@
+"""`hf-lmt diagnose`: where did it get worse, and is it degeneration?"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command("diagnose", help="""
+    Say where EVAL_AFTER is worse than EVAL_BEFORE and what kind of failure it is: directional
+    degeneration, off-target output, copying, empty output, over-generation, or a plain loss.
+
+    Both are folders that `hf-lmt evaluate` wrote, of the same set: a model before and after
+    training, or two models. One EVAL alone is judged by what its outputs show. Exit code 1 where a
+    threshold is passed, 0 where none is, 2 where the input cannot be used.
+    """)  # fmt: skip
+@click.argument("evaluations", metavar="[EVAL_BEFORE] EVAL_AFTER", nargs=-1, required=True,
+                type=click.Path(path_type=Path))  # fmt: skip
+@click.option("--training-rows", type=click.Path(path_type=Path), metavar="FOLDER",
+              help="The rows that the model was trained on, as `hf-lmt prepare` wrote them: says "
+              "how many sources stand behind a sentence.")  # fmt: skip
+@click.option("--samples", type=click.IntRange(min=40), default=1000, show_default=True,
+              help="Resamples of the bootstrap.")  # fmt: skip
+@click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False),
+              help="File to write all numbers to.")  # fmt: skip
+@click.option("--output", type=click.Path(path_type=Path),
+              help="Folder to write picture, page and numbers to.")  # fmt: skip
+@click.option("--overwrite", is_flag=True, help="Replace what is in the --output folder.")
+def diagnose_command(
+    evaluations: tuple[Path, ...],
+    training_rows: Path | None,
+    samples: int,
+    json_file: Path | None,
+    output: Path | None,
+    overwrite: bool,
+) -> None:
+    from hf_lmt.errors import InputError
+    from hf_lmt.evaluation.diagnosis.diagnose import as_json, diagnose
+    from hf_lmt.evaluation.diagnosis.folder import write_diagnosis
+    from hf_lmt.evaluation.diagnosis.tables import show_diagnosis
+    from hf_lmt.evaluation.report.write import check_new
+
+    if len(evaluations) > 2:
+        raise InputError(f"{len(evaluations)} evaluations: give one, or one before and one after")
+    if output is not None:
+        check_new(output, overwrite, evaluations)
+    if json_file is not None and not json_file.absolute().parent.is_dir():
+        raise InputError(f"--json {json_file}: no such folder; make it first")
+    before = evaluations[0] if len(evaluations) == 2 else None
+    found = diagnose(before, evaluations[-1], training_rows, samples)
+    show_diagnosis(found)
+    if json_file is not None:
+        part = json_file.with_name(f"{json_file.name}.part")
+        part.write_text(as_json(found), "utf-8")
+        part.replace(json_file)
+    if output is not None:
+        write_diagnosis(found, output, overwrite, {"command_line": ["hf-lmt", *sys.argv[1:]]})
+        click.echo(f"written: open {output / 'index.html'}", err=True)
+    if found.alarm:
+        sys.exit(1)

@@ -1,0 +1,44 @@
+"""`hf-lmt report`: evaluations as tables, heat maps and a page."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command("report", help="""
+    Show EVAL, a folder that `hf-lmt evaluate` wrote, or several of one set side by side: means by
+    group here, all directions in heat maps and on a page for the browser.
+
+    Page and heat map of one EVAL go into its own folder, without texts of the evaluation set, so
+    that it can be pushed. With --output they go there, with sources and references where the set is
+    at hand: for your eyes only.
+    """)  # fmt: skip
+@click.argument("evaluations", metavar="EVAL...", nargs=-1, required=True,
+                type=click.Path(path_type=Path))  # fmt: skip
+@click.option("--output", type=click.Path(path_type=Path), help="Folder to write page and heat "
+              "maps to. [default: EVAL itself; none for several]")  # fmt: skip
+@click.option("--overwrite", is_flag=True, help="Replace what is in the --output folder.")
+def report_command(evaluations: tuple[Path, ...], output: Path | None, overwrite: bool) -> None:
+    from hf_lmt.evaluation.report.tables import show_report
+    from hf_lmt.evaluation.report.write import (
+        check_new,
+        read_evaluations,
+        write_report,
+        write_reports,
+    )
+
+    if output is not None:
+        check_new(output, overwrite, evaluations)
+    show_report(read_evaluations(evaluations))
+    if output is not None:
+        origin = {"command_line": ["hf-lmt", *sys.argv[1:]]}
+        page = write_reports(evaluations, output, overwrite, origin)
+    elif len(evaluations) == 1:
+        page = write_report(evaluations[0])
+    else:
+        click.echo("no page: give --output FOLDER for one of several evaluations", err=True)
+        return
+    click.echo(f"written: open {page}", err=True)

@@ -1,0 +1,172 @@
+"""`hf-lmt translate`: lines or rows in, their translations out."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import click
+
+if TYPE_CHECKING:
+    from hf_lmt.translation.files import Reading
+    from hf_lmt.translation.translator import Translator
+
+logger = logging.getLogger(__name__)
+
+
+@click.command("translate", help="""
+    Translate with MODEL: lines from standard input to standard output, or FILE to FILE.
+
+    Lines of text need --from and --to. JSONL rows have `source`, `source_lang` and `target_lang`;
+    their other columns are kept, and `hypothesis` is added with its status and tokens. The order
+    stays; an empty line stays an empty line. With --output or --work, a killed run goes on where it
+    stopped when the same command is typed again.
+    """)  # fmt: skip
+@click.option("--model", required=True, help="A causal language model: Hub id, folder, GGUF file, "
+              "or the folder of a PEFT adapter.")  # fmt: skip
+@click.option("--model-revision", "revision", help="Revision of MODEL on the Hub.")
+@click.option("--from", "source_lang", metavar="CODE", help="Language of the texts (en).")
+@click.option("--to", "target_lang", metavar="CODE", help="Language to translate into (kk).")
+@click.option("--input", "input_path", type=click.Path(path_type=Path, dir_okay=False),
+              help="File to read. [default: standard input]")  # fmt: skip
+@click.option("--output", "output_path", type=click.Path(path_type=Path),
+              help="File to write, whole or not at all. [default: standard output]")  # fmt: skip
+@click.option("--overwrite", is_flag=True, help="Replace what --output holds.")
+@click.option("--jsonl", is_flag=True, help="Read JSONL rows. [default: by the name of --input]")
+@click.option("--documents", is_flag=True, help="Split texts at sentence ends, and put them "
+              "together again.")  # fmt: skip
+@click.option("--hints", type=click.Choice(["none", "self", "given"]), default="none",
+              show_default=True, help="A hint in a third language: the model's own (PMP-S), or the "
+              "row's `auxiliary` in `auxiliary_lang` (PMP-O).")  # fmt: skip
+@click.option("--beams", type=click.IntRange(1), default=5, show_default=True,
+              help="Width of the beam search, as in the paper; 1: greedy.")  # fmt: skip
+@click.option("--max-new-tokens", type=click.IntRange(1), default=512, show_default=True,
+              help="Tokens of a translation, at most; short sources get fewer.")  # fmt: skip
+@click.option("--batch-tokens", type=click.IntRange(1), help="Tokens of a batch, times beams. "
+              "[default: 32768 on the CPU, else 131072]")  # fmt: skip
+@click.option("--prompt", help="lmt, plain, figure, tower, gemmax2, hunyuan-mt. "
+              "[default: what the model was trained with, else lmt]")  # fmt: skip
+@click.option("--form", type=click.Choice(["conversation", "text"]),
+              help="A turn in the chat template, or text, for base models. "
+              "[default: the prompt's]")  # fmt: skip
+@click.option("--backend", type=click.Choice(["transformers", "vllm"]), default="transformers",
+              show_default=True)  # fmt: skip
+@click.option("--dtype", type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
+              default="auto", show_default=True,
+              help="Of the weights; auto: the checkpoint's.")  # fmt: skip
+@click.option("--load-in-8bit", "quantization", flag_value="8bit", help="8-bit weights.")
+@click.option("--load-in-4bit", "quantization", flag_value="4bit", help="4-bit weights (NF4).")
+@click.option("--device", help="cpu, cuda, cuda:1, mps. [default: the accelerator at hand]")
+@click.option("--work", type=click.Path(path_type=Path, file_okay=False), help="Folder to keep "
+              "finished texts in, for other runs too. [default: beside --output, removed at the "
+              "end]")  # fmt: skip
+def translate_command(
+    source_lang: str | None,
+    target_lang: str | None,
+    input_path: Path | None,
+    output_path: Path | None,
+    overwrite: bool,
+    jsonl: bool,
+    documents: bool,
+    work: Path | None,
+    **given: Any,
+) -> None:
+    from hf_lmt.translation.files import Reading, count_rows, is_jsonl, read_rows
+    from hf_miwv.folder import write_errors
+    from hf_miwv.judging.answering import check_file
+    from hf_miwv.workspace import Workspace, workspace_of
+
+    reading = Reading(jsonl or is_jsonl(input_path), source_lang, target_lang, given["hints"],
+                      documents)  # fmt: skip
+    name = str(input_path or "standard input")
+    if output_path is not None:
+        check_file(output_path, overwrite, str(input_path) if input_path else None)
+    with ExitStack() as stack:
+        total = None
+        if input_path is None:
+            file: BinaryIO = sys.stdin.buffer
+        else:
+            file = stack.enter_context(_open(input_path))
+            total = count_rows(read_rows(file, name, reading))  # every fault before any work
+            file.seek(0)
+        rows = read_rows(file, name, reading)
+        if output_path is None:
+            translator = _load(work, given)
+            for line in _lines(translator, rows, reading, total):
+                sys.stdout.buffer.write(line.encode())
+            sys.stdout.buffer.flush()
+            return
+        stack.enter_context(write_errors(output_path))
+        workspace = stack.enter_context(Workspace(workspace_of(output_path)))
+        translator = _load(work or workspace.folder, given)
+        part = workspace.folder / "output.part"
+        with open(part, "wb") as draft:
+            draft.writelines(line.encode() for line in _lines(translator, rows, reading, total))
+            draft.flush()
+            os.fsync(draft.fileno())
+        translator.close()
+        os.replace(part, output_path)
+
+
+def _open(path: Path) -> BinaryIO:
+    from hf_lmt.errors import InputError
+
+    try:
+        return open(path, "rb")
+    except OSError as error:
+        raise InputError(f"--input {path} cannot be read: {error.strerror or error}") from error
+
+
+def _load(work: Path | None, given: dict[str, Any]) -> Translator:
+    from hf_lmt.translation.translator import Translator
+
+    logger.info("loading %s", given["model"])
+    return Translator(work=work, **given)
+
+
+def _lines(
+    translator: Translator,
+    rows: Iterable[tuple[dict[str, Any], Any]],
+    reading: Reading,
+    total: int | None,
+) -> Iterator[str]:
+    """The output line by line, with a bar on standard error, and a summary at the end."""
+    from tqdm.auto import tqdm
+
+    from hf_lmt.translation.files import write_line
+
+    kept: deque[dict[str, Any]] = deque()
+
+    def requests() -> Iterator[Any]:
+        for columns, request in rows:
+            kept.append(columns)
+            yield request
+
+    def advance(count: int) -> None:
+        bar.update(count)
+
+    with tqdm(total=total, unit="line", desc="translating") as bar:
+        for one in translator.stream(requests(), notify=advance):
+            yield write_line(kept.popleft(), one, reading)
+    _report(translator)
+
+
+def _report(translator: Translator) -> None:
+    counts = translator.counts
+    lines = sum(counts[status] for status in ("ok", "empty", "capped", "too_long"))
+    dropped = sum(counts[name] for name in ("hint_blank", "hint_capped", "hint_too_long"))
+    rate = counts["tokens"] / translator.seconds if translator.seconds else 0.0
+    logger.info(
+        "%d lines: %d empty, %d hinted (%d hints dropped), %d capped, %d too long; %d tokens, "
+        "%.1f a second", lines, counts["empty"], counts["hinted"], dropped, counts["capped"],
+        counts["too_long"], counts["tokens"], rate,
+    )  # fmt: skip
+    if counts["too_long"]:
+        logger.warning("%d texts do not fit into the model's context; their translations are "
+                       "empty; --documents splits them", counts["too_long"])  # fmt: skip

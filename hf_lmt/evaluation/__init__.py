@@ -1,0 +1,1 @@
+"""Judging translations: scores with their signatures, rates of misbehaviour, intervals, means."""

@@ -1,0 +1,106 @@
+"""`diagnose`: two evaluations in, or one; what got worse, and what kind of failure it is, out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from hf_lmt.evaluation.confidence import SAMPLES, SEED
+from hf_lmt.evaluation.diagnosis.compare import Measured, compare
+from hf_lmt.evaluation.diagnosis.thresholds import MARGIN, ROWS, THRESHOLDS
+from hf_lmt.evaluation.diagnosis.training_rows import sources_behind_targets
+from hf_lmt.evaluation.diagnosis.verdict import Finding, judge
+from hf_lmt.evaluation.folder import Evaluation, read_evaluation
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What `diagnose` found.
+
+    Attributes:
+        before, after: the evaluations; before is None where one was looked at alone.
+        measured: all changes.
+        findings: the verdict, failures first; never empty.
+        training: what `training_rows.sources_behind_targets` counted; None where not given.
+        marks: reasons to doubt the figures of either evaluation.
+        samples, seed: of the bootstrap.
+    """
+
+    before: Evaluation | None
+    after: Evaluation
+    measured: Measured
+    findings: list[Finding]
+    training: Mapping[str, Mapping[str, Any]] | None
+    marks: list[str]
+    samples: int
+    seed: int
+
+    @property
+    def alarm(self) -> bool:
+        """Whether a threshold of failure is passed."""
+        return any(finding.alarm for finding in self.findings)
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it, and the thresholds that the verdict goes by, ready for JSON."""
+        return {
+            "before": None if self.before is None else str(self.before.folder),
+            "after": str(self.after.folder),
+            "alarm": self.alarm,
+            "findings": [{**one._asdict(), "alarm": one.alarm} for one in self.findings],
+            "marks": self.marks,
+            "training_rows": self.training,
+            "bootstrap": {"samples": self.samples, "seed": self.seed},
+            "thresholds": {
+                "margin": MARGIN,
+                "rows": ROWS,
+                **{name: one._asdict() for name, one in THRESHOLDS.items()},
+            },
+            **asdict(self.measured),
+        }
+
+
+def diagnose(
+    before: str | Path | None,
+    after: str | Path,
+    training_rows: str | Path | None = None,
+    samples: int = SAMPLES,
+    seed: int = SEED,
+) -> Diagnosis:
+    """Where a model got worse, or differs from another, and what kind of failure that is.
+
+    >>> found = diagnose("EVAL_BEFORE", "EVAL_AFTER")                           # doctest: +SKIP
+    >>> found.alarm, found.findings[0].kind                                     # doctest: +SKIP
+    (True, 'directional_degeneration')
+
+    Args:
+        before, after: folders that `evaluate` wrote, of the same set; None for `before` looks at
+            one alone, where only what its outputs show can be judged.
+        training_rows: the rows that the model was trained on, such as a folder of `prepare`, to
+            count how many sources stand behind a sentence.
+        samples, seed: of the bootstrap.
+
+    Raises:
+        InputError: a folder or the rows cannot be read, or the two cannot be compared (`compare`).
+    """
+    first = None if before is None else read_evaluation(before)
+    second = read_evaluation(after)
+    training = None if training_rows is None else sources_behind_targets(training_rows)
+    measured = compare(first, second, samples, seed)
+    marks = [mark for one in (first, second) if one is not None for mark in one.scores["marks"]]
+    return Diagnosis(
+        before=first,
+        after=second,
+        measured=measured,
+        findings=judge(measured, first is not None, training),
+        training=training,
+        marks=list(dict.fromkeys(marks)),
+        samples=samples,
+        seed=seed,
+    )
+
+
+def as_json(found: Diagnosis) -> str:
+    return json.dumps(found.as_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -1,0 +1,123 @@
+"""Whether two evaluations can be compared at all: the same set, lines, texts and signatures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import zip_longest
+
+import numpy as np
+
+from hf_lmt.directions import Direction
+from hf_lmt.errors import InputError
+from hf_lmt.evaluation.corpus_scores import Statistics
+from hf_lmt.evaluation.folder import Evaluation, SentenceCounts
+
+AGAIN = "evaluate one of them again; with --hypotheses EVAL no model is needed"
+BESIDE_MEAN = {"bleu": slice(1, 2), "spbleu": slice(1, 2), "chrf": slice(1, None, 3),
+               "chrf++": slice(1, None, 3), "ter": slice(1, 2)}  # fmt: skip
+"""Columns of a metric's counts that the reference alone decides."""
+
+
+def common_directions(before: Evaluation, after: Evaluation) -> list[Direction]:
+    """The directions of both, in the order of the first.
+
+    Raises:
+        InputError: the evaluations are of different sets or samples of one, or have no direction in
+            common.
+    """
+    own, other = before.run["data"], after.run["data"]
+    for name in ("name", "limit", "seed"):
+        if name == "seed" and own["limit"] is None:
+            continue
+        if own[name] != other[name]:
+            raise InputError(
+                f"{before.folder} is of the set {_described(own)}, {after.folder} of "
+                f"{_described(other)}; give two evaluations of the same lines"
+            )
+    common = [one for one in before.directions if one in set(after.directions)]
+    if not common:
+        raise InputError(
+            f"no direction in common: {before.folder} has {_list(before.directions)}, "
+            f"{after.folder} {_list(after.directions)}; evaluate both in the same directions"
+        )
+    return common
+
+
+def check_lines(before: Evaluation, after: Evaluation, direction: Direction) -> list[str]:
+    """The ids of a direction's lines, the same in both.
+
+    Raises:
+        InputError: they differ; the message names the first that does.
+    """
+    ids, others = ([str(row["id"]) for row in one.hypotheses(direction)] for one in (before, after))
+    if ids != others:
+        place, (first, second) = next(
+            (place, two) for place, two in enumerate(zip_longest(ids, others), 1)
+            if two[0] != two[1]
+        )  # fmt: skip
+        raise InputError(
+            f"{direction}: different lines: {len(ids):,} in {before.folder}, {len(others):,} in "
+            f"{after.folder}; line {place} is {_id(first)} and {_id(second)}; evaluate both on the "
+            "same lines"
+        )
+    return ids
+
+
+def check_counts(
+    before: SentenceCounts, after: SentenceCounts, direction: Direction, ids: Sequence[str]
+) -> None:
+    """Raise InputError where signatures or references differ; say in what."""
+    for metric in before.statistics.keys() & after.statistics.keys():
+        first, second = before.statistics[metric], after.statistics[metric]
+        if first.signature != second.signature:
+            raise InputError(
+                f"{direction}: {metric} has different signatures: {first.signature} and "
+                f"{second.signature}; {AGAIN}"
+            )
+        row = _other_reference(first, second)
+        if row is not None:
+            raise InputError(
+                f"{direction}: the references of line {row + 1} (id {ids[row]!r}) differ; the set "
+                "has changed between the two: evaluate both on the same texts"
+            )
+    if not np.array_equal(before.asked, after.asked):
+        row = int(np.flatnonzero(before.asked != after.asked)[0])
+        raise InputError(
+            f"{direction}: the sources of line {row + 1} (id {ids[row]!r}) differ, one is empty; "
+            "evaluate both on the same texts"
+        )
+
+
+def check_rates(before: Evaluation, after: Evaluation, direction: Direction) -> None:
+    """Raise InputError where a rate of behaviour was measured in two ways."""
+    own, other = (one.scores["directions"][str(direction)]["behaviour"] for one in (before, after))
+    for name in own.keys() & other.keys():
+        first, second = own[name]["signature"], other[name]["signature"]
+        if first != second:
+            raise InputError(
+                f"{direction}: the rate {name} has different signatures: {first} and {second}; "
+                f"{AGAIN}"
+            )
+
+
+def _other_reference(first: Statistics, second: Statistics) -> int | None:
+    """The first row whose counts of the reference differ; None where all are alike."""
+    if first.metric not in BESIDE_MEAN:
+        return None
+    columns = BESIDE_MEAN[first.metric]
+    differs = (first.counts[:, columns] != second.counts[:, columns]).any(axis=1)
+    return int(differs.argmax()) if differs.any() else None
+
+
+def _described(data: dict) -> str:
+    limit = "" if data["limit"] is None else f" ({data['limit']:,} lines, seed {data['seed']})"
+    return f"{data['name']!r}{limit}"
+
+
+def _id(one: str | None) -> str:
+    return "missing" if one is None else f"id {one!r}"
+
+
+def _list(directions: Sequence[Direction]) -> str:
+    more = len(directions) - 5
+    return ", ".join(map(str, directions[:5])) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,59 @@
+"""What a finding is about: a group of directions as in `aggregation`, or one direction."""
+
+from __future__ import annotations
+
+from hf_lmt.directions import parse_direction
+from hf_lmt.evaluation.aggregation import COLUMNS, groups_of
+from hf_lmt.evaluation.diagnosis.compare import Changes, Measured
+from hf_lmt.languages import PIVOTS
+
+
+def changes_of(scope: str, measured: Measured) -> Changes:
+    """Empty where the scope is not among those measured."""
+    if scope in measured.groups:
+        return measured.groups[scope].changes
+    return measured.directions.get(scope, {})
+
+
+def wider(scope: str) -> list[str]:
+    """The groups that a tier or a direction is part of."""
+    if "-" in scope:
+        return groups_of(parse_direction(scope))
+    return scope.split("/")[:1] if "/" in scope else []
+
+
+def opposite_of(scope: str) -> str | None:
+    """The scope the other way; None for a group without English and Chinese.
+
+    >>> opposite_of("x2zh/low"), opposite_of("en-kk")
+    ('zh2x/low', 'kk-en')
+    """
+    if "-" in scope:
+        return str(parse_direction(scope).opposite)
+    column, slash, tier = scope.partition("/")
+    if column not in COLUMNS:
+        return None
+    first, last = column.split("2")
+    return f"{last}2{first}{slash}{tier}"
+
+
+def pivot_into(scope: str) -> str | None:
+    """English or Chinese, where the scope leads into it."""
+    if "-" in scope:
+        target = parse_direction(scope).target
+        return target if target in PIVOTS else None
+    return next((code for code in PIVOTS if scope.startswith(f"x2{code}")), None)
+
+
+def scope_words(scope: str) -> str:
+    """
+    >>> scope_words("x2zh/low"), scope_words("kk-en")
+    ('X->zh (low)', 'kk-en')
+    """
+    if scope in ("overall", "zero_shot"):
+        return {"overall": "all directions", "zero_shot": "zero-shot directions"}[scope]
+    if "-" in scope:
+        return scope
+    column, _, tier = scope.partition("/")
+    words = "->".join("X" if side == "x" else side for side in column.split("2"))
+    return f"{words} ({tier})" if tier else words

@@ -1,0 +1,165 @@
+"""`evaluate`: a model, or hypotheses, and an evaluation set to a folder of figures."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hf_lmt.data.sources import Source
+from hf_lmt.directions import Direction
+from hf_lmt.errors import InputError
+from hf_lmt.evaluation.comet_scores import comet_statistics
+from hf_lmt.evaluation.corpus_scores import DEFAULT_METRICS, Statistics
+from hf_lmt.evaluation.folder import HYPOTHESES, Evaluation, read_evaluation
+from hf_lmt.evaluation.hypotheses import Given, align, read_hypotheses
+from hf_lmt.evaluation.plan import Plan, check_training, make_plan
+from hf_lmt.evaluation.record import complete_record, start_record
+from hf_lmt.evaluation.scores import Judged, Task, can_identify, judge_directions, score_figures
+from hf_lmt.evaluation.sets import open_set
+from hf_lmt.evaluation.summary import summarise
+from hf_lmt.evaluation.translating import count_rows, translate_lines
+from hf_lmt.evaluation.writing import write_evaluation
+from hf_lmt.translation.requests import check_hints
+from hf_lmt.translation.translator import Translator
+from hf_miwv.folder import check_output, is_finished, write_errors
+from hf_miwv.workspace import Workspace, workspace_of
+
+logger = logging.getLogger(__name__)
+
+Rows = dict[Direction, list[dict[str, Any]]]
+
+
+def evaluate(
+    data: str | Source,
+    output: str | Path,
+    *,
+    model: str | Translator | None = None,
+    hypotheses: Given | None = None,
+    directions: Sequence[str] | None = None,
+    split: str | None = None,
+    metrics: Sequence[str] = DEFAULT_METRICS,
+    hints: str = "none",
+    limit: int | None = None,
+    seed: int = 0,
+    num_proc: int = 1,
+    allow_contaminated: bool = False,
+    comet_python: Path | None = None,
+    install_comet: bool = False,
+    overwrite: bool = False,
+    work: Path | None = None,
+    origin: Mapping[str, Any] | None = None,
+    progress: bool = True,
+    **translating: Any,
+) -> Evaluation:
+    """Translate an evaluation set with a model, or take hypotheses, and judge them: see `folder`.
+
+    >>> found = evaluate("flores-devtest", "EVAL", model="NiuTrans/LMT-60-0.6B")  # doctest: +SKIP
+    >>> found.scores["groups"]["en2x"]["scores"]["chrf++"]["mean"]                # doctest: +SKIP
+
+    A run that was killed goes on with the translations that it has, to the same bytes; so does one
+    with other metrics or more directions.
+
+    Args:
+        data, split, limit, seed: as in `sets.open_set`.
+        output: folder to write, whole or not at all.
+        model: name or folder, or a Translator; or else
+        hypotheses: as in `hypotheses.read_hypotheses`.
+        directions: directions and globs; all that the set has, or that there are hypotheses for,
+            where not given. One that is named must be there; one that a glob stands for and that
+            is not is recorded as missing.
+        metrics: of `corpus_scores.METRICS` and `judgeable.COMET_METRICS`.
+        hints: "none", "self" (PMP-S), "given" (PMP-O: the set's own text in the auxiliary
+            language).
+        num_proc: processes that score.
+        allow_contaminated: judge also where the model was trained on the set, and mark it.
+        comet_python, install_comet: as in `comet_scores.find_comet`. Without COMET the rest goes
+            on, and its figures say why they are not there.
+        work: a folder to keep translations in for other runs, too.
+        origin: `command_line`, for the record.
+        translating: what `Translator` takes beside model, hints and work, for a model by its name.
+
+    Raises:
+        InputError: the set, hypotheses, model or output cannot be used; a direction that is named
+            has no lines; the model was trained on the set.
+    """
+    if (model is None) == (hypotheses is None):
+        raise InputError("give a model or hypotheses, one of both")
+    if hypotheses is not None and hints != "none":
+        raise InputError(f"hints {hints!r} go with a model; leave them out with hypotheses")
+    if num_proc < 1:
+        raise InputError(f"num_proc {num_proc}: give 1 or more processes")
+    output, began = Path(output), time.monotonic()
+    check_hints(hints)
+    check_output(output, overwrite)
+    opened = open_set(data, split, limit, seed)
+    given = None if hypotheses is None else read_hypotheses(hypotheses)
+    name = model if isinstance(model, str) else None
+    plan = make_plan(
+        opened, directions, metrics, there=given, hints=hints, comet_python=comet_python,
+        install_comet=install_comet,
+        contamination=check_training(
+            opened, name, translating.get("revision"), allow_contaminated
+        ),
+    )  # fmt: skip
+    with write_errors(output), Workspace(workspace_of(output)) as workspace:
+        store = work or workspace.folder / "translations"
+        translator = None if model is None else _loaded(model, store, translating)
+        rows = {one: align(given[one], opened, one) for one in plan.lines} if given else {}
+        run = start_record(plan, translator, rows, hints, name, origin or {})
+        if is_finished(output, run["identity"], overwrite, holds=f"{HYPOTHESES}/*.jsonl"):
+            logger.info("%s already holds this result, whole", output)
+            return read_evaluation(output)
+        if translator is not None:
+            rows = translate_lines(translator, plan.lines, hints, progress)
+        translated = time.monotonic()
+        judged = _judge(plan, rows, num_proc, workspace, progress)
+        figures = {one.direction: one.figures for one in judged}
+        seconds = {"translating": translated - began, "judging": time.monotonic() - translated}
+        run = complete_record(run, count_rows(rows), plan.marks, seconds)
+        write_evaluation(output, workspace, run, summarise(figures, plan), rows, judged, plan)
+    return read_evaluation(output)
+
+
+def _loaded(model: str | Translator, work: Path, translating: Mapping[str, Any]) -> Translator:
+    if isinstance(model, Translator):
+        if translating:
+            raise InputError(f"{', '.join(translating)}: the Translator has settings of its own")
+        return model
+    logger.info("loading %s", model)
+    return Translator(model, work=work, **translating)
+
+
+def _judge(
+    plan: Plan, rows: Rows, num_proc: int, workspace: Workspace, progress: bool
+) -> list[Judged]:
+    """The figures of every direction: what is counted, then COMET's."""
+    from tqdm.auto import tqdm
+
+    identify = can_identify()
+    if not identify:
+        logger.warning("no off_target_language: pip install py3langid for the identifier")
+    tasks = [
+        Task(one, lines.sources, [row["hypothesis"] for row in rows[one]], lines.references,
+             plan.counted, identify)
+        for one, lines in plan.lines.items()
+    ]  # fmt: skip
+    judged = [
+        *tqdm(judge_directions(tasks, num_proc), total=len(tasks), unit="direction",
+              desc="scoring", disable=not progress)
+    ]  # fmt: skip
+    for metric in plan.learned:
+        found: dict[Direction, Statistics] = {}
+        if plan.comet is not None:
+            found = comet_statistics(metric, tasks, plan.comet, workspace.folder)
+        for one in judged:
+            _add(one, metric, found.get(one.direction), plan.unavailable.get(metric))
+    return judged
+
+
+def _add(one: Judged, metric: str, statistics: Statistics | None, reason: str | None) -> None:
+    one.figures["scores"][metric] = score_figures(statistics, metric, one.direction, reason)
+    if statistics is not None:
+        one.counts.statistics[metric] = statistics

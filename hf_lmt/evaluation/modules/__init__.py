@@ -1,0 +1,23 @@
+"""Metrics for `evaluate.load`: each folder is one, and needs nothing from the network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hf_lmt.errors import InputError, did_you_mean
+
+MODULES = {"scores": "hf_lmt_scores", "behaviour": "hf_lmt_behaviour"}
+
+
+def metric_path(name: str) -> str:
+    """The folder to give to `evaluate.load`: of "scores" or "behaviour".
+
+    >>> metric_path("scores").endswith("hf_lmt_scores")
+    True
+
+    Raises:
+        InputError: there is no module of that name.
+    """
+    if name not in MODULES:
+        raise InputError(f"no metric module {name!r}: {did_you_mean(name, MODULES)}")
+    return str(Path(__file__).parent / MODULES[name])

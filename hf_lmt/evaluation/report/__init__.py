@@ -1,0 +1,1 @@
+"""Evaluations to be read: tables, heat maps, and a page for the browser."""

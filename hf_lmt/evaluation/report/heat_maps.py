@@ -1,0 +1,186 @@
+"""Heat maps of directions: a line for each language, a column for each way, a block per measure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from hf_lmt.evaluation.aggregation import COLUMNS
+from hf_lmt.evaluation.corpus_scores import LOWER_IS_BETTER
+from hf_lmt.evaluation.folder import Evaluation
+from hf_lmt.evaluation.judgeable import COMET_METRICS
+from hf_lmt.evaluation.report.figures import (
+    COLUMN_TITLES,
+    Figure,
+    described,
+    directions_of,
+    figure_of,
+    is_rate,
+    measures_of,
+    place_of,
+    title_of,
+)
+from hf_lmt.languages import LANGUAGES
+from hf_miwv.pictures import ABOVE, BELOW, DOTS_PER_INCH, INK
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Canvas
+
+CELL, LINE = 0.36, 0.165  # inches: width and height of a cell
+FULL_RATE = 20.0  # per cent at which a rate's colour is full
+ABSENT = (0.93, 0.94, 0.94, 1.0)
+
+
+class Block(NamedTuple):
+    """One measure: its title, its cells by (line, column), and how they are coloured.
+
+    low, high: values of no and of full colour; diverging: around 0, loss orange and gain blue.
+    color: of one that is not diverging.
+    """
+
+    title: str
+    cells: Mapping[tuple[str, str], Figure]
+    low: float
+    high: float
+    digits: int = 1
+    color: str = BELOW
+    diverging: bool = False
+
+
+def draw_heat_map(evaluation: Evaluation, folder: Path, name: str = "heat_map") -> list[str]:
+    """Draw every direction's figures; return the names of the PNG and the SVG written to `folder`.
+
+    A line for each language, by tier; for each measure the columns en->X, X->en, zh->X, X->zh, and
+    one more for directions without English and Chinese, which have lines of their own. Scores are
+    blue from the lowest to the highest reliable one, rates orange up to 20 %. Grey: no figure.
+    "~": COMET is unreliable there.
+    """
+    directions = directions_of([evaluation])
+    blocks = [
+        _block(measure, {direction: figure_of(evaluation, direction, measure)
+                         for direction in directions})
+        for measure in measures_of([evaluation])
+    ]  # fmt: skip
+    about = described(evaluation)
+    title = f"{about['model']} on {about['set']}"
+    return save_both(draw_blocks(blocks, title, about["marks"]), folder, name)
+
+
+def draw_blocks(blocks: Sequence[Block], title: str, marks: Sequence[str] = ()) -> Canvas:
+    """The blocks side by side, the languages at one height."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure as NewFigure
+
+    lines = lines_of(blocks)
+    columns = columns_of(blocks)
+    width = max(5.0, 1.1 + len(blocks) * (len(columns) * CELL + 0.25))
+    heads = [_cut(title, width), *(_cut(f"marked: {mark}", width) for mark in marks)]
+    height = 0.9 + 0.25 * len(heads) + len(lines) * LINE
+    figure = NewFigure(figsize=(width, height), layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    figure.suptitle("\n".join(heads), x=0.01, ha="left", fontsize=10, color=INK, parse_math=False)
+    parts = figure.subplots(1, len(blocks), squeeze=False, sharey=True)[0]
+    for place, (axes, block) in enumerate(zip(parts, blocks, strict=True)):
+        draw_block(axes, block, lines, columns)
+        axes.tick_params(axis="y", labelleft=place == 0)
+    return figure
+
+
+def lines_of(blocks: Sequence[Block]) -> list[str]:
+    """Languages by tier and code, then directions without English and Chinese."""
+    there = {line for block in blocks for line, _ in block.cells}
+    return [*(code for code in LANGUAGES if code in there), *sorted(there - LANGUAGES.keys())]
+
+
+def columns_of(blocks: Sequence[Block]) -> list[str]:
+    there = {column for block in blocks for _, column in block.cells}
+    return [column for column in (*COLUMNS, "zero_shot") if column in there]
+
+
+def draw_block(axes: Axes, block: Block, lines: Sequence[str], columns: Sequence[str]) -> None:
+    """One measure; a rule between the tiers."""
+    colors = np.tile(np.array(ABSENT), (len(lines), len(columns), 1))
+    for y, line in enumerate(lines):
+        for x, column in enumerate(columns):
+            cell = block.cells.get((line, column))
+            if cell is None or cell.value is None:
+                continue
+            colors[y, x] = _color(block, cell.value)
+            text = ("~" if cell.why else "") + _number(cell.value, block)
+            axes.text(x, y, text, ha="center", va="center", size=5.5, color=_ink(colors[y, x]))
+    axes.imshow(colors, aspect="auto", interpolation="nearest")
+    axes.set_title(block.title, loc="left", fontsize=8, fontweight="bold", color=INK)
+    axes.xaxis.tick_top()
+    axes.set_xticks(range(len(columns)), [COLUMN_TITLES[one] for one in columns], size=6)
+    axes.set_yticks(range(len(lines)), [_label(line) for line in lines], size=6)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    tiers = [LANGUAGES[line].tier if line in LANGUAGES else "" for line in lines]
+    for y in range(1, len(lines)):
+        if tiers[y] != tiers[y - 1]:
+            axes.axhline(y - 0.5, color=INK, linewidth=0.9)
+
+
+def save_both(figure: Canvas, folder: Path, name: str) -> list[str]:
+    """NAME.png and NAME.svg, the same bytes for the same figures."""
+    import matplotlib
+
+    with matplotlib.rc_context({"svg.hashsalt": "hf_lmt", "svg.fonttype": "none"}):
+        figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None})
+    figure.savefig(folder / f"{name}.png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+    return [f"{name}.png", f"{name}.svg"]
+
+
+def _block(measure: str, figures: Mapping[Any, Figure]) -> Block:
+    cells = {place: one for direction, one in figures.items() for place in place_of(direction)}
+    if is_rate(measure):
+        return Block(title_of(measure), cells, 0.0, FULL_RATE, color=ABOVE)
+    values = [one.value for one in cells.values() if one.value is not None and not one.why]
+    values = values or [0.0]
+    low, high = min(values), max(values)
+    if measure in LOWER_IS_BETTER:
+        low, high = high, low
+    return Block(title_of(measure), cells, low, high, 3 if measure in COMET_METRICS else 1)
+
+
+def _color(block: Block, value: float) -> tuple[float, ...]:
+    from matplotlib.colors import LinearSegmentedColormap
+
+    part = (value - block.low) / (block.high - block.low) if block.high != block.low else 0.5
+    color = block.color
+    if block.diverging:
+        part, color = value / block.high, BELOW if value > 0 else ABOVE
+    shades = LinearSegmentedColormap.from_list("shades", ["#FFFFFF", color])
+    return shades(float(np.clip(abs(part) if block.diverging else part, 0, 1)))
+
+
+def _ink(color: np.ndarray) -> str:
+    """Black, or white where that is the easier to read (WCAG's relative luminance)."""
+    linear = np.where(color[:3] <= 0.03928, color[:3] / 12.92, ((color[:3] + 0.055) / 1.055) ** 2.4)
+    return "#FFFFFF" if float(linear @ (0.2126, 0.7152, 0.0722)) < 0.18 else INK
+
+
+def _number(value: float, block: Block) -> str:
+    if block.digits == 1 and abs(value) >= 99.95:
+        return f"{value:.0f}"
+    sign = "+" if block.diverging and value > 0 else ""
+    text = f"{sign}{value:.{block.digits}f}"
+    return "0" if text.strip("+-0.") == "" else text
+
+
+def _label(line: str) -> str:
+    if line not in LANGUAGES:
+        return line
+    one = LANGUAGES[line]
+    return f"{one.name} {line} · {one.tier}"
+
+
+def _cut(text: str, width: float) -> str:
+    """What fits in so many inches at size 10."""
+    most = int(width * 12)
+    text = " ".join(text.split())
+    return text if len(text) <= most else text[: most - 1] + "…"

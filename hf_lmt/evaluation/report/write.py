@@ -1,0 +1,139 @@
+"""`write_report`: the page and heat maps of evaluations, beside the figures or in a new folder."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hf_lmt.directions import Direction
+from hf_lmt.errors import InputError
+from hf_lmt.evaluation.folder import Evaluation, read_evaluation
+from hf_lmt.evaluation.lines import Lines
+from hf_lmt.evaluation.report.examples import texts_of
+from hf_lmt.evaluation.report.figures import names_of
+from hf_lmt.evaluation.report.heat_maps import draw_heat_map
+from hf_lmt.evaluation.report.page import PAGE, render_page
+from hf_miwv.folder import RECORD, check_output, put_in_place, write_errors
+from hf_miwv.workspace import Workspace, workspace_of
+
+PUSHABLE = "an evaluation's own folder can be pushed; hf-lmt report EVAL --output FOLDER shows them"
+
+
+def write_report(folder: str | Path) -> Path:
+    """Write index.html, heat_map.png and heat_map.svg into a folder that `evaluate` wrote.
+
+    The page has no text of the evaluation set, so that the folder can still be pushed as it is;
+    `write_reports` writes one with sources and references elsewhere. The same evaluation gives the
+    same bytes.
+
+    Returns:
+        Path of the page.
+
+    Raises:
+        InputError: it is no evaluation, or cannot be written to.
+    """
+    evaluation = read_evaluation(folder)
+    with write_errors(evaluation.folder), tempfile.TemporaryDirectory(
+        prefix=".report-", dir=evaluation.folder
+    ) as draft:  # fmt: skip
+        _write_into(Path(draft), [evaluation], {}, PUSHABLE)
+        for path in sorted(Path(draft).iterdir()):
+            os.replace(path, evaluation.folder / path.name)
+    return evaluation.folder / PAGE
+
+
+def write_reports(
+    folders: Sequence[str | Path],
+    output: Path,
+    overwrite: bool = False,
+    origin: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write the page and heat maps of one or several evaluations to a new folder.
+
+    Where the evaluation set is at hand, the page shows sources and references beside the outputs,
+    and says that it must not be published; else it says why it does not. Several evaluations stand
+    side by side in the order given; they may be of different directions, but of one set.
+
+    Returns:
+        Path of the page.
+
+    Raises:
+        InputError: a folder is no evaluation, they are of different sets, or `output` holds
+            something or cannot be written.
+    """
+    from hf_miwv.record import new_record
+
+    evaluations = read_evaluations(folders)
+    texts, why = texts_of(evaluations[0])
+    for other in evaluations[1:]:
+        more, reason = texts_of(other)
+        texts, why = {**more, **texts}, why or reason
+    run = new_record("report", origin or {})
+
+    def fill(draft: Path) -> None:
+        _write_into(draft, evaluations, texts, "" if texts else why)
+
+    write_whole(output, overwrite, run, fill)
+    return output / PAGE
+
+
+def read_evaluations(folders: Sequence[str | Path]) -> list[Evaluation]:
+    """The evaluations, of one set.
+
+    Raises:
+        InputError: one cannot be read, or they are of different sets.
+    """
+    evaluations = [read_evaluation(folder) for folder in folders]
+    first = evaluations[0]
+    for other in evaluations[1:]:
+        names = [one.run["data"]["name"] for one in (first, other)]
+        if names[0] != names[1]:
+            raise InputError(f"{first.folder} is of the set {names[0]!r}, {other.folder} of "
+                             f"{names[1]!r}; give evaluations of one set")  # fmt: skip
+    return evaluations
+
+
+def write_whole(output: Path, overwrite: bool, run: Mapping[str, Any], fill: Any) -> None:
+    """A folder with run.json and what `fill(folder)` adds, there as a whole or not at all.
+
+    Raises:
+        InputError: `output` holds something and may not be replaced, or cannot be written.
+    """
+    import json
+
+    check_new(output, overwrite)
+
+    def fill_all(draft: Path) -> None:
+        (draft / RECORD).write_text(json.dumps(run, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        fill(draft)
+
+    with Workspace(workspace_of(output)) as workspace:
+        put_in_place(output, workspace, fill_all)
+
+
+def check_new(output: Path, overwrite: bool, sources: Sequence[str | Path] = ()) -> None:
+    """Raise InputError where `output` cannot be written, before any work is done."""
+    for source in (None, *sources):
+        check_output(output, overwrite, None if source is None else Path(source).expanduser())
+    if output.exists() and any(output.iterdir()) and not overwrite:
+        raise InputError(f"--output {output} is there already; give a new folder, or --overwrite")
+
+
+def _write_into(
+    draft: Path,
+    evaluations: Sequence[Evaluation],
+    texts: Mapping[Direction, Lines],
+    without_texts: str,
+) -> None:
+    several = len(evaluations) > 1
+    pictures = {}
+    for place, (name, one) in enumerate(zip(names_of(evaluations), evaluations, strict=True), 1):
+        file = f"heat_map_{place}" if several else "heat_map"
+        draw_heat_map(one, draft, file)
+        title = f"Heat map of {name}" if several else "Heat map"
+        pictures[title] = (draft / f"{file}.svg").read_bytes()
+    page = render_page(evaluations, pictures, texts, without_texts)
+    (draft / PAGE).write_text(page, "utf-8", newline="\n")

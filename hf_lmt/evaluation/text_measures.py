@@ -1,0 +1,82 @@
+"""What the rates of behaviour look at in texts: scripts, loops, lengths, and what "the same" is."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow
+
+from hf_lmt.data.curation.characters import (
+    NO_LETTER,
+    OTHER_SCRIPT,
+    SCRIPTS,
+    characters,
+    invisible_table,
+    script_table,
+    weight_table,
+    weighted_lengths,
+)
+from hf_lmt.languages import language
+
+REPEATS = 4
+REPEATED_CHARACTERS = 20
+_GRAM = 5
+_SPACE = re.compile(r"\s+")
+_LOOP = re.compile(
+    "|".join([
+        rf"(.{{{_GRAM},}}?)\1{{{REPEATS - 1},}}",
+        *(rf"(.{{{size}}})\{_GRAM + 1 - size}{{{-(-REPEATED_CHARACTERS // size) - 1},}}"
+          for size in range(_GRAM - 1, 0, -1)),
+    ]),
+    re.DOTALL,
+)  # fmt: skip
+
+
+def letters(texts: Sequence[str], target: str) -> tuple[np.ndarray, np.ndarray]:
+    """(S,) letters of each text in the scripts of a language, and (S,) in any script.
+
+    Each letter has the weight of its script (`data.curation.characters.WEIGHTS`): a Latin name
+    in a Chinese sentence takes three letters where a Chinese one takes one.
+    """
+    found = characters(_column(texts))
+    scripts = script_table()[found.codes]
+    weights = weight_table()[found.codes] * (scripts != NO_LETTER)
+    expected = np.array([False] * (OTHER_SCRIPT + 1)
+                        + [script in language(target).scripts for script in SCRIPTS])  # fmt: skip
+    return found.sums(weights * expected[scripts]), found.sums(weights)
+
+
+def lengths(texts: Sequence[str]) -> np.ndarray:
+    """(S,) lengths in characters of an alphabet, `data.curation.characters.weighted_lengths`."""
+    return weighted_lengths(_column(texts))
+
+
+def blanks(texts: Sequence[str]) -> np.ndarray:
+    """(S,) bool: whether nothing of the text shows; zero-width characters do not."""
+    found = characters(_column(texts))
+    return found.sums(~invisible_table()[found.codes]) == 0
+
+
+def is_repetitive(text: str) -> bool:
+    """Whether something in the text stands four times or more in a row, over 20 characters or more.
+
+    What repeats is any run of characters, so that it needs no words: "la la la la la la la",
+    "比赛比赛比赛比赛比赛比赛比赛比赛比赛比赛", a sentence four times. Both limits are ours.
+    """
+    text = _SPACE.sub(" ", text.strip()) + " "  # the last of "ha ha ha" counts, too
+    grams = Counter([text[start : start + _GRAM] for start in range(len(text) - _GRAM + 1)])
+    often = max(grams.values(), default=0) >= REPEATS  # any loop of that kind has such a 5-gram
+    return often and _LOOP.search(text) is not None
+
+
+def normalised(text: str) -> str:
+    """NFKC, case folded, each run of white space one blank, none around: what "the same" means."""
+    return _SPACE.sub(" ", unicodedata.normalize("NFKC", text)).strip().casefold()
+
+
+def _column(texts: Sequence[str]) -> pyarrow.Array:
+    return pyarrow.array(texts, pyarrow.large_string())

@@ -1,0 +1,69 @@
+"""A model's hypotheses for the lines of an evaluation set."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from hf_lmt.directions import Direction
+from hf_lmt.evaluation.lines import Lines
+from hf_lmt.translation.requests import Request, Translation
+from hf_lmt.translation.translator import Translator
+
+
+def translate_lines(
+    translator: Translator,
+    lines: Mapping[Direction, Lines],
+    hints: str,
+    progress: bool,
+) -> dict[Direction, list[dict[str, Any]]]:
+    """Each direction's lines, translated: rows as `hypotheses.align` gives them.
+
+    All directions go through the model together, so that its batches are full. Given hints are
+    texts of the set, which no file of an evaluation may hold: of them only the language is kept.
+    """
+    from tqdm.auto import tqdm
+
+    total = sum(len(one.ids) for one in lines.values())
+    found: dict[Direction, list[dict[str, Any]]] = {direction: [] for direction in lines}
+    with tqdm(total=total, unit="line", desc="translating", disable=not progress) as bar:
+        notify: Any = bar.update
+        written = translator.stream(_requests(lines), hints=hints, notify=notify)
+        for direction, own in lines.items():
+            found[direction] = [_row(next(written), hints) for _ in own.ids]
+    return found
+
+
+def _requests(lines: Mapping[Direction, Lines]) -> Iterator[Request]:
+    for direction, own in lines.items():
+        for source, hint in zip(own.sources, own.hints, strict=True):
+            yield Request(source, *direction, hint, own.hint_lang if hint else None)
+
+
+def _row(one: Translation, hints: str) -> dict[str, Any]:
+    return {
+        "hypothesis": one.text,
+        "status": one.status,
+        "tokens": one.tokens,
+        "hint_lang": one.hint_lang or "",
+        "hint": "" if hints == "given" else one.hint or "",
+        "hint_dropped": one.hint_dropped or "",
+    }
+
+
+def count_rows(rows: Mapping[Direction, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
+    """Rows by status, and by what became of their hints."""
+    statuses: Counter[str] = Counter()
+    dropped: Counter[str] = Counter()
+    for own in rows.values():
+        statuses.update(row["status"] for row in own)
+        dropped.update(row["hint_dropped"] for row in own if row["hint_dropped"])
+    hinted = sum(bool(row["hint_lang"]) for own in rows.values() for row in own)
+    return {
+        "directions": len(rows),
+        "lines": statuses.total(),
+        "status": dict(sorted(statuses.items())),
+        "hinted": hinted,
+        "hints_dropped": dict(sorted(dropped.items())),
+    }

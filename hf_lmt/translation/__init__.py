@@ -1,0 +1,1 @@
+"""From texts to translations: prompts, batches, the search for the best text, and what is kept."""

@@ -1,0 +1,197 @@
+"""Prompts to what the model writes after them, in one batch that shrinks as its rows end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+
+from hf_lmt.translation.beam_attention import NAME, SlotCache
+from hf_lmt.translation.search import BeamSearch, GreedySearch
+from hf_miwv.branching import sliding_window
+
+TIDY = 8  # steps after which ended rows and abandoned beams leave the cache, at the latest
+LEAVING = 4  # they leave at once where a quarter of the rows has ended
+
+COMMON = 8  # tokens from which on it pays to read what all prompts begin with by itself
+EXACT, ROUNDED = 1e-3, 0.25  # nats that two ways to the same logits may differ by: float32, half
+
+
+@torch.inference_mode()
+def decode(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    caps: Sequence[int],
+    ends: Sequence[int],
+    beams: int,
+) -> list[list[int]]:
+    """The best continuation of each prompt, as `transformers`' own search finds it row by row.
+
+    Each prompt is read once, not once per beam; then each step reads one token of each beam. The
+    cache is never reordered (`beam_attention`), and rows that have ended leave it.
+
+    Args:
+        prompts: token ids, at least one each.
+        caps: tokens that each continuation may have, 1 or more.
+        ends: token ids that end a text.
+        beams: 1 for greedy search.
+
+    Returns:
+        Token ids, the end token included; a text of `caps` tokens without one ran into its cap.
+    """
+    device = model.get_input_embeddings().weight.device
+    limits, stops = torch.tensor(caps, device=device), torch.tensor(ends, device=device)
+    search = BeamSearch(limits, stops, beams) if beams > 1 else GreedySearch(limits, stops)
+    cache = SlotCache(model.config.get_text_config().num_hidden_layers, TIDY * beams)
+    reader = _Reader(model, cache, prompts, device)
+    logits = reader.read_prompts()
+    numbers, waited = list(range(len(prompts))), 0  # of the rows that are still in the batch
+    written: dict[int, list[int]] = {}
+    with _beam_attention(model):
+        while True:
+            tokens, parents = search.advance(logits)
+            for row in search.done.nonzero()[:, 0].tolist():
+                if numbers[row] not in written:
+                    written[numbers[row]] = search.best(row)
+            if len(written) == len(prompts):
+                return [written[number] for number in range(len(prompts))]
+            reader.follow(parents)
+            waited += 1
+            if waited >= TIDY or int(search.done.sum()) * LEAVING >= len(numbers):
+                rows, waited = (~search.done).nonzero()[:, 0], 0
+                reader.keep(rows)
+                search.keep(rows)
+                tokens, numbers = tokens[rows], [numbers[row] for row in rows.tolist()]
+            logits = reader.read(tokens)
+
+
+class _Reader:
+    """What the rows of a batch have read, and what each beam of them sees of it."""
+
+    def __init__(
+        self, model: Any, cache: SlotCache, prompts: Sequence[Sequence[int]], device: torch.device
+    ) -> None:
+        self._model, self._cache = model, cache
+        size = _common_length(prompts)
+        self._head = torch.tensor([list(prompts[0][:size])], dtype=torch.long, device=device)
+        self._ids, seen = _padded([prompt[size:] for prompt in prompts], device)
+        self._seen = torch.nn.functional.pad(seen, (size, 0), value=1)
+        self._positions = self._seen.sum(1)  # (R,) of the next token
+        self._paths = self._seen[:, None].bool()  # (R, beams, slots): what each beam sees
+
+    def read_prompts(self) -> torch.Tensor:
+        """(R, 1, V) float32 logits of what follows each prompt, under the model's own attention.
+
+        What all prompts begin with is read once, if it is COMMON tokens or more.
+        """
+        size = self._head.shape[1]
+        if size:
+            self._model(input_ids=self._head, past_key_values=self._cache, use_cache=True,
+                        logits_to_keep=1)  # fmt: skip
+            self._cache.spread(len(self._ids))
+        output = self._model(
+            input_ids=self._ids,
+            attention_mask=self._seen,
+            position_ids=(self._seen.cumsum(1) - 1).clamp(min=0)[:, size:],
+            past_key_values=self._cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        return output.logits.float()
+
+    def follow(self, parents: torch.Tensor) -> None:
+        """Beam b of a row now sees what its beam parents[b] saw; (R, beams)."""
+        self._paths = self._paths.take_along_dim(parents[:, :, None], dim=1)
+
+    def keep(self, rows: torch.Tensor) -> None:
+        """Drop other rows, and slots that no beam of a row sees.
+
+        Rows keep as many slots as the one with most; what a row has too many is seen by no beam.
+        """
+        paths = self._paths[rows]
+        alive = paths.any(dim=1)
+        count = int(alive.sum(1).max())
+        slots = alive.to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, :count]
+        self._cache.keep(rows, slots)
+        self._paths = paths.take_along_dim(slots[:, None], dim=2)
+        self._positions = self._positions[rows]
+
+    def read(self, tokens: torch.Tensor) -> torch.Tensor:
+        """(R, beams, V) float32 logits after the (R, beams) tokens, each in a slot of its own."""
+        own = torch.eye(tokens.shape[1], dtype=torch.bool, device=tokens.device)
+        self._paths = torch.cat([self._paths, own.expand(len(tokens), -1, -1)], dim=2)
+        output = self._model(
+            input_ids=tokens,
+            attention_mask=self._paths[:, None],
+            position_ids=self._positions[:, None].expand_as(tokens),
+            past_key_values=self._cache,
+            use_cache=True,
+        )
+        self._positions = self._positions + 1
+        return output.logits.float()
+
+
+def _common_length(prompts: Sequence[Sequence[int]]) -> int:
+    """Tokens that all prompts begin with, each having one more; 0 if that are under COMMON."""
+    first, last = min(map(list, prompts)), max(map(list, prompts))  # the others lie between
+    most = min(map(len, prompts)) - 1
+    size = next((at for at in range(most) if first[at] != last[at]), most)
+    return size if size >= COMMON and len(prompts) > 1 else 0
+
+
+def _padded(
+    prompts: Sequence[Sequence[int]], device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(R, P) token ids, padded on the left with id 0, and (R, P) 1 where there is a token."""
+    width = max(map(len, prompts))
+    ids = torch.tensor([[0] * (width - len(prompt)) + list(prompt) for prompt in prompts])
+    seen = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])
+    return ids.to(device), seen.to(device)
+
+
+@contextmanager
+def _beam_attention(model: Any) -> Iterator[None]:
+    own = model.config._attn_implementation
+    model.set_attn_implementation(NAME)
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(own)
+
+
+def sharing_obstacle(model: Any) -> str | None:
+    """Why the beams of a row cannot share a cache with this model; None where they can.
+
+    Attention that was asked for by name stays as it is, which means `generate`. For the rest the
+    model itself is asked: a continuation found in a batch with shared slots, against the logits
+    of its whole text in one pass.
+    """
+    config = model.config.get_text_config()
+    if str(model.config._attn_implementation) != "sdpa":
+        return f"{model.config._attn_implementation} attention was asked for"
+    if sliding_window(model) is not None or getattr(config, "attention_chunk_size", None):
+        return "the model attends within a window"
+    probe = [[3 + 5 * step % 47 for step in range(length)] for length in (9, 6)]
+    tolerance = EXACT if model.dtype in (torch.float32, torch.float64) else ROUNDED
+    try:
+        decode(model, probe, [3, 3], [0], 2)
+        written = decode(model, probe, [3, 3], [0], 1)
+        if max(map(partial(_regret, model), probe, written)) > tolerance:
+            return "the model keeps state beside its attention"
+    except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError) as error:
+        words = str(error).strip().splitlines()[:1] or [type(error).__name__]
+        return f"the model takes no shared slots ({words[0][:100]})"
+    return None
+
+
+@torch.inference_mode()
+def _regret(model: Any, prompt: list[int], written: list[int]) -> float:
+    """By how much, in nats, another token was more probable than one written, in a plain pass."""
+    device = model.get_input_embeddings().weight.device
+    ids = torch.tensor([prompt + written], device=device)
+    logits = model(input_ids=ids).logits[0, len(prompt) - 1 : -1].float()
+    chosen = logits.gather(1, ids[0, len(prompt) :, None])[:, 0]
+    return float((logits.amax(1) - chosen).max())

@@ -1,0 +1,68 @@
+"""Long texts: split at sentence ends, translated sentence by sentence, and put together again.
+
+Sentences are told apart by `sentencex` (Wikimedia; MIT licence), whose rules cover most of the
+languages and fall back for others. Line breaks, blank lines, indentation and blanks at line ends
+stay as they are. Thai and Lao write no sentence ends: their lines stay whole.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+from hf_lmt.errors import InputError
+
+UNSPACED = frozenset({"bo", "ja", "km", "lo", "my", "th", "yue", "zh"})
+"""Languages whose sentences follow each other without a blank (Burmese, Khmer, Lao, Thai and
+Tibetan put one where it is useful; the paper is silent, and none is our choice for zh yue ja)."""
+BLANKS_BETWEEN = UNSPACED - {"zh", "yue", "ja"}
+OWN_STOPS = {"km": re.compile(r"(?<=។)\s+"), "bo": re.compile(r"(?<=།)\s+")}
+LINE = re.compile(r"(\s*)(.*?)(\s*)", re.DOTALL)
+
+Piece = tuple[str, bool]  # text, whether it is a sentence to be translated
+
+
+def split_document(text: str, source_lang: str, target_lang: str) -> list[Piece]:
+    """The pieces of a document in order: sentences, and what stands between them.
+
+    Joined, with each sentence replaced by its translation, they are the translated document.
+
+    >>> split_document("  One. Two.\\n\\n", "en", "zh")
+    [('  ', False), ('One.', True), ('Two.', True), ('\\n', False), ('\\n', False)]
+
+    Raises:
+        InputError: the package `sentencex` is missing.
+    """
+    joint = "" if target_lang in UNSPACED - BLANKS_BETWEEN else " "
+    pieces: list[Piece] = []
+    for line in text.splitlines(keepends=True):
+        match = LINE.fullmatch(line)
+        before, content, after = match.groups() if match else ("", line, "")
+        pieces.append((before, False))
+        for place, sentence in enumerate(_sentences(content, source_lang)):
+            pieces += [(joint if place else "", False), (sentence, True)]
+        pieces.append((after, False))
+    return [piece for piece in pieces if piece[0]]
+
+
+def join_document(pieces: Sequence[Piece], translations: Iterable[str]) -> str:
+    """The document with its sentences replaced, in order."""
+    translated = iter(translations)
+    return "".join(next(translated) if sentence else text for text, sentence in pieces)
+
+
+def _sentences(text: str, code: str) -> list[str]:
+    parts = OWN_STOPS[code].split(text) if code in OWN_STOPS else [text]
+    found = [sentence.strip() for part in parts for sentence in _segmenter()(code, part)]
+    return [sentence for sentence in found if sentence]
+
+
+def _segmenter() -> Callable[[str, str], Iterable[str]]:
+    try:
+        from sentencex import segment
+    except ImportError as error:
+        raise InputError(
+            "documents are split by the package sentencex, which is not installed; run "
+            "pip install 'hf-miwv-lmt[translate]'"
+        ) from error
+    return segment

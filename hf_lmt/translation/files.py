@@ -1,0 +1,122 @@
+"""Lines or JSONL rows of a file to requests, and back to lines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from hf_lmt.errors import InputError
+from hf_lmt.translation.requests import Request, Translation, check_request
+
+ADDED = ("hypothesis", "hypothesis_status", "hypothesis_tokens")
+ADDED_HINT = ("hypothesis_hint", "hypothesis_hint_lang", "hypothesis_hint_dropped")
+KEYS = ("source", "source_lang", "target_lang")
+BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a file is read.
+
+    Attributes:
+        jsonl: rows with `source`, `source_lang` and `target_lang` instead of lines of text.
+        source_lang, target_lang: for all lines, and for rows that do not say.
+        hints: as in `Translator`. documents: whether every text is one.
+    """
+
+    jsonl: bool
+    source_lang: str | None
+    target_lang: str | None
+    hints: str = "none"
+    documents: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.jsonl and (self.source_lang is None or self.target_lang is None):
+            raise InputError("lines of text do not say their languages: give --from and --to, as "
+                             "in --from en --to kk")  # fmt: skip
+        if not self.jsonl and self.hints == "given":
+            raise InputError("hints given: lines of text have none; give JSONL rows with auxiliary "
+                             "and auxiliary_lang (--jsonl, or a file named so)")  # fmt: skip
+
+
+def is_jsonl(path: Path | None) -> bool:
+    return path is not None and path.suffix.lower() in (".jsonl", ".ndjson")
+
+
+def read_rows(file: BinaryIO, name: str, reading: Reading) -> Iterator[tuple[dict, Request]]:
+    """The columns of each row (none for a line of text) and what it asks for.
+
+    Lines end with a line feed, or carriage return and line feed; a byte order mark is passed over.
+
+    Raises:
+        InputError: with file and line: not UTF-8, not JSON, a key missing or no text, a language
+            that cannot be, a column that would be written over.
+    """
+    for number, raw in enumerate(file, 1):
+        line = raw.removeprefix(BOM) if number == 1 else raw
+        place = f"{name}, line {number}"
+        try:
+            text = line.decode("utf-8").removesuffix("\n").removesuffix("\r")
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"{place}: byte {error.start} is not UTF-8; convert the file first (iconv -t UTF-8)"
+            ) from error
+        try:
+            columns = _columns(text, place) if reading.jsonl else {"source": text}
+            request = _request(columns, reading)
+            check_request(request, reading.hints)
+        except InputError as error:
+            where = "" if str(error).startswith(place) else f"{place}: "
+            raise InputError(f"{where}{error}") from error
+        yield (columns if reading.jsonl else {}), request
+
+
+def write_line(columns: Mapping[str, Any], one: Translation, reading: Reading) -> str:
+    """The line of output for a row: a JSON object, or the text with line breaks as blanks."""
+    if not reading.jsonl:
+        return (one.text if reading.documents else " ".join(one.text.splitlines())) + "\n"
+    added = dict(zip(ADDED, (one.text, one.status, one.tokens), strict=True))
+    hint = (one.hint, one.hint_lang, one.hint_dropped)
+    hints = {} if reading.hints == "none" else dict(zip(ADDED_HINT, hint, strict=True))
+    return json.dumps({**columns, **added, **hints}, ensure_ascii=False) + "\n"
+
+
+def count_rows(rows: Iterable[Any]) -> int:
+    """How many there are; reading them checks them all."""
+    return sum(1 for _ in rows)
+
+
+def _columns(text: str, place: str) -> dict[str, Any]:
+    try:
+        columns = json.loads(text)
+    except ValueError as error:
+        raise InputError(f"{place}: not JSON ({error}); give an object in each line") from error
+    if not isinstance(columns, dict):
+        raise InputError(f"{place}: {text[:60]!r} is not an object; give rows with source, "
+                         "source_lang and target_lang")  # fmt: skip
+    taken = [name for name in (*ADDED, *ADDED_HINT) if name in columns]
+    if taken:
+        raise InputError(f"{place}: the row has {', '.join(taken)} already; rename or remove it")
+    return columns
+
+
+def _request(columns: Mapping[str, Any], reading: Reading) -> Request:
+    defaults = {"source_lang": reading.source_lang, "target_lang": reading.target_lang}
+    given: dict[str, Any] = {name: columns.get(name, defaults.get(name)) for name in KEYS}
+    missing = [name for name, value in given.items() if value is None]
+    if missing:
+        raise InputError(
+            f"the row has no {', '.join(missing)} (it has {', '.join(columns) or 'nothing'}); add "
+            "it; languages can also be given with --from and --to"
+        )
+    auxiliary: dict[str, Any] = {
+        name: columns.get(name) for name in ("auxiliary", "auxiliary_lang")
+    }
+    for name, value in {**given, **auxiliary}.items():
+        if value is not None and not isinstance(value, str):
+            raise InputError(f"{name} is {value!r}: give a text")
+    document = reading.documents or columns.get("document") is True
+    return Request(**given, **auxiliary, document=document)

@@ -1,0 +1,159 @@
+"""The model in this process: token ids of prompts in, texts out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import torch
+from accelerate.utils.memory import should_reduce_batch_size
+from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
+
+from hf_lmt.errors import InputError
+from hf_lmt.translation.batches import default_batch_tokens
+from hf_lmt.translation.decoding import decode, sharing_obstacle
+from hf_lmt.translation.store import Entry
+from hf_miwv.fingerprints import model_fingerprint
+from hf_miwv.judging.generation import end_tokens
+
+logger = logging.getLogger(__name__)
+
+
+class Backend(Protocol):
+    """What writes: `beams` wide, in batches of `batch_tokens`, within a context of `context`."""
+
+    beams: int
+    batch_tokens: int
+    context: int | None
+
+    def made_by(self) -> Mapping[str, Any]:
+        """All that a text hangs on beside its prompt and cap."""
+        ...
+
+    def write(self, prompts: Sequence[list[int]], caps: Sequence[int]) -> list[Entry]:
+        """Text, status ("ok" or "capped") and tokens of each prompt."""
+        ...
+
+
+class TransformersBackend:
+    """A loaded model: beams that share a cache where it allows that, else `generate`.
+
+    The text ends at an end token of the model, and in form "text" also at the first line break,
+    because a base model goes on with the next example; so it is one line. The checkpoint's own
+    generation settings (sampling, penalties) are left out, but for its end tokens.
+
+    Raises:
+        InputError: beams below 1, or no end token.
+    """
+
+    def __init__(
+        self, model: Any, tokenizer: Any, form: str, beams: int, batch_tokens: int | None
+    ) -> None:
+        if beams < 1:
+            raise InputError(f"beams {beams}: give 1 for greedy search, or more")
+        self._model, self._tokenizer, self.beams = model, tokenizer, beams
+        ends = set(end_tokens(model, tokenizer))
+        self._ends = sorted(ends | _line_breaks(tokenizer) if form == "text" else ends)
+        self._form = form
+        device = model.get_input_embeddings().weight.device.type
+        self.batch_tokens = batch_tokens or default_batch_tokens(device)
+        config = model.config.get_text_config()
+        self.context = getattr(config, "max_position_embeddings", None)
+        self._obstacle = sharing_obstacle(model)
+        if self._obstacle:
+            logger.info("beams do not share a cache: %s", self._obstacle)
+
+    def made_by(self) -> Mapping[str, Any]:
+        return {
+            "backend": "transformers",
+            "model": model_fingerprint(self._model),
+            "beams": self.beams,
+            "ends": self._ends,
+        }
+
+    def write(self, prompts: Sequence[list[int]], caps: Sequence[int]) -> list[Entry]:
+        run = self._generate if self._obstacle else self._decode
+        return [self._entry(ids) for ids in run(prompts, caps)]
+
+    def _decode(self, prompts: Sequence[list[int]], caps: Sequence[int]) -> list[list[int]]:
+        return decode(self._model, prompts, caps, self._ends, self.beams)
+
+    @torch.inference_mode()
+    def _generate(self, prompts: Sequence[list[int]], caps: Sequence[int]) -> list[list[int]]:
+        """`generate` of transformers, each row up to its own cap."""
+        model, width = self._model, max(map(len, prompts))
+        device = model.get_input_embeddings().weight.device
+        ids = torch.tensor([[self._ends[0]] * (width - len(row)) + row for row in prompts])
+        mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in prompts])
+        own, model.generation_config = model.generation_config, GenerationConfig(
+            do_sample=False, num_beams=self.beams, max_new_tokens=max(caps),
+            eos_token_id=self._ends, pad_token_id=self._ends[0],
+        )  # fmt: skip
+        try:
+            written = model.generate(
+                input_ids=ids.to(device),
+                attention_mask=mask.to(device),
+                stopping_criteria=StoppingCriteriaList([_Caps(caps, width)]),
+            )
+        finally:
+            model.generation_config = own
+        return [
+            self._until_end(row[:cap])
+            for row, cap in zip(written[:, width:].tolist(), caps, strict=True)
+        ]
+
+    def _until_end(self, ids: list[int]) -> list[int]:
+        ends = set(self._ends)
+        return next((ids[: at + 1] for at, token in enumerate(ids) if token in ends), ids)
+
+    def _entry(self, ids: list[int]) -> Entry:
+        ended = bool(ids) and ids[-1] in self._ends
+        text = self._tokenizer.decode(ids, skip_special_tokens=True)
+        if self._form == "text":
+            text = text.partition("\n")[0]
+        return text.strip(), "ok" if ended else "capped", len(ids)
+
+
+class _Caps(StoppingCriteria):
+    """Ends each row at its own cap; beams and candidates of a row lie next to each other."""
+
+    def __init__(self, caps: Sequence[int], width: int) -> None:
+        self._caps, self._width = torch.tensor(caps), width
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
+        done = self._caps.to(input_ids.device) <= input_ids.shape[1] - self._width
+        return done.repeat_interleave(len(input_ids) // len(done))
+
+
+def _line_breaks(tokenizer: Any) -> set[int]:
+    """The ids of all tokens whose text has a line break."""
+    texts = tokenizer.batch_decode([[token] for token in range(len(tokenizer))])
+    special = set(tokenizer.all_special_ids)
+    return {token for token, text in enumerate(texts) if "\n" in text and token not in special}
+
+
+def write_halving(
+    backend: Backend, prompts: Sequence[list[int]], caps: Sequence[int]
+) -> list[Entry]:
+    """`backend.write`, in halves where the batch does not fit into memory.
+
+    Raises:
+        InputError: a single prompt does not fit.
+    """
+    try:
+        return backend.write(prompts, caps)
+    except (RuntimeError, MemoryError) as error:
+        if not (isinstance(error, MemoryError) or should_reduce_batch_size(error)):
+            raise
+        if len(prompts) == 1:
+            raise InputError(
+                f"a prompt of {len(prompts[0])} tokens does not fit into memory; give fewer "
+                "--beams, a smaller --max-new-tokens, --dtype bfloat16, or another --device"
+            ) from error
+    half = len(prompts) // 2
+    logger.warning("%d prompts do not fit into memory at once; going on with halves", len(prompts))
+    return [
+        *write_halving(backend, prompts[:half], caps[:half]),
+        *write_halving(backend, prompts[half:], caps[half:]),
+    ]

@@ -1,0 +1,62 @@
+"""Hints in a third language: a model's own (PMP-S), or given ones (PMP-O)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from hf_lmt.directions import Direction, auxiliary_of
+from hf_lmt.translation.requests import Request, Translation
+
+Write = Callable[[Sequence[Request]], list[Translation]]
+
+
+class Hint(NamedTuple):
+    """What goes into a prompt as hint, if anything.
+
+    Attributes:
+        language, text: None for a plain prompt.
+        tokens: that the model wrote for it; 0 for a given one.
+        dropped: why the model's own hint is not used.
+    """
+
+    language: str | None = None
+    text: str | None = None
+    tokens: int = 0
+    dropped: str | None = None
+
+
+def find_hints(requests: Sequence[Request], hints: str, write: Write) -> list[Hint]:
+    """A hint for each request, or an empty one, which means the plain prompt.
+
+    "none": no hints. "given" (PMP-O): the request's own auxiliary, where it has one. "self"
+    (PMP-S, arXiv 2511.07003): the model first translates into the auxiliary language of the
+    direction (`directions.auxiliary_of`), with the plain prompt. Directions without one have no
+    hint, nor has a request whose hint came out blank, capped or too long: it would mislead (our
+    choice).
+    """
+    if hints == "none":
+        return [Hint()] * len(requests)
+    if hints == "given":
+        return [
+            Hint(one.auxiliary_lang, one.auxiliary)
+            if one.auxiliary and one.auxiliary.strip()
+            else Hint()
+            for one in requests
+        ]
+    languages = [auxiliary_of(Direction(one.source_lang, one.target_lang)) for one in requests]
+    asked = [row for row, code in enumerate(languages) if code is not None]
+    firsts = [Request(requests[row].source, requests[row].source_lang, str(languages[row]))
+              for row in asked]  # fmt: skip
+    found = [Hint()] * len(requests)
+    for row, first in zip(asked, write(firsts), strict=True):
+        found[row] = _own_hint(str(languages[row]), first)
+    return found
+
+
+def _own_hint(code: str, first: Translation) -> Hint:
+    if first.status != "ok":
+        return Hint(tokens=first.tokens, dropped=first.status)
+    if not first.text:
+        return Hint(tokens=first.tokens, dropped="blank")
+    return Hint(code, first.text, first.tokens)

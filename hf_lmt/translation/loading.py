@@ -1,0 +1,93 @@
+"""The model to translate with, from a name: whole models, adapters, and the prompt beside them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hf_lmt.errors import InputError
+from hf_lmt.translation.prompt_registry import (
+    IDENTITY,
+    PromptStyle,
+    read_identity_file,
+    read_prompt_identity,
+)
+from hf_miwv.models import load_model
+
+ADAPTER = "adapter_config.json"
+
+
+class TranslationModel(NamedTuple):
+    """A causal LM, its tokenizer, and the prompt that it says it was trained with."""
+
+    model: Any
+    tokenizer: Any
+    identity: PromptStyle | None
+
+
+def load_translation_model(
+    source: str,
+    *,
+    revision: str | None = None,
+    dtype: str = "auto",
+    device: str | None = None,
+    quantization: str | None = None,
+) -> TranslationModel:
+    """A model from a Hub id, a folder, a GGUF file, or the folder of a PEFT adapter.
+
+    An adapter is put on the base model that it names and merged into it, unless the base is
+    quantized. No code from the Hub is run, and only safetensors and GGUF weights are read.
+
+    Raises:
+        InputError: as `hf_miwv.models.load_model`; an adapter without safetensors weights or
+            base model, or `peft` is missing; a damaged translation_prompt.json.
+    """
+    given: dict[str, Any] = {"dtype": dtype, "device": device, "quantization": quantization}
+    folder = Path(source).expanduser()
+    if (folder / ADAPTER).is_file():
+        model, tokenizer = _with_adapter(folder, given)
+    else:
+        model, tokenizer, _ = load_model(source, revision=revision, **given)
+    return TranslationModel(model, tokenizer, find_identity(source, revision))
+
+
+def find_identity(source: str, revision: str | None) -> PromptStyle | None:
+    """The `translation_prompt.json` of a folder, of the folder of a GGUF file, or on the Hub."""
+    path = Path(source).expanduser()
+    if path.exists():
+        return read_prompt_identity(path if path.is_dir() else path.parent)
+    from transformers.utils import cached_file
+
+    found = cached_file(
+        source, IDENTITY, revision=revision, _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_gated_repo=False, _raise_exceptions_for_connection_errors=False,
+    )  # fmt: skip
+    return read_identity_file(Path(found)) if found else None
+
+
+def _with_adapter(folder: Path, given: dict[str, Any]) -> tuple[Any, Any]:
+    try:
+        from peft import PeftModel
+    except ImportError as error:
+        raise InputError(
+            f"{folder} holds an adapter, which needs the package peft; run "
+            "pip install 'hf-miwv-lmt[train]'"
+        ) from error
+    base = json.loads((folder / ADAPTER).read_text("utf-8")).get("base_model_name_or_path")
+    if not base:
+        raise InputError(f"{folder}: {ADAPTER} names no base model; merge the adapter first")
+    if not (folder / "adapter_model.safetensors").is_file():
+        raise InputError(f"{folder} has no adapter_model.safetensors, and pickled weights are not "
+                         "read; save the adapter anew")  # fmt: skip
+    model, tokenizer, _ = load_model(base, **given)
+    name = model.name_or_path
+    adapted: Any = PeftModel.from_pretrained(model, str(folder))
+    if given["quantization"] is None:
+        adapted = adapted.merge_and_unload()
+        adapted.name_or_path = name
+    if (folder / "tokenizer_config.json").is_file():
+        from transformers import AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(str(folder))
+    return adapted.eval(), tokenizer

@@ -1,0 +1,128 @@
+"""Greedy and beam search over the logits of a batch, step by step, rows leaving when they end."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+
+NEVER = -1.0e9  # the score of what must not be chosen
+
+
+class Step(NamedTuple):
+    """What is read next: (R, B) tokens, and the (R, B) beam of the last step that each follows."""
+
+    tokens: torch.Tensor
+    parents: torch.Tensor
+
+
+class GreedySearch:
+    """The most probable token at every step.
+
+    Attributes:
+        done: (R,) rows that have ended: by an end token, or at their cap of tokens.
+    """
+
+    def __init__(self, caps: torch.Tensor, ends: torch.Tensor) -> None:
+        """`caps`: (R,) tokens that each row may have; `ends`: ids that end a text."""
+        self._caps, self._ends = caps, ends
+        self._written = caps.new_zeros(len(caps), 0)
+        self.done = torch.zeros_like(caps, dtype=torch.bool)
+
+    def advance(self, logits: torch.Tensor) -> Step:
+        """(R, 1, V) logits of what comes next."""
+        tokens = logits.argmax(-1)
+        self._written = written = torch.cat([self._written, tokens], dim=1)
+        self.done |= torch.isin(tokens[:, 0], self._ends) | (self._caps <= written.shape[1])
+        return Step(tokens, torch.zeros_like(tokens))
+
+    def keep(self, rows: torch.Tensor) -> None:
+        self._caps, self._written, self.done = (
+            part[rows] for part in (self._caps, self._written, self.done)
+        )
+
+    def best(self, row: int) -> list[int]:
+        """The token ids of a row, its end token included."""
+        return self._written[row].tolist()
+
+
+class BeamSearch:
+    """The beam search of `transformers` (5.23: length_penalty 1, early_stopping False), by rows.
+
+        score(y) = log p(y | prompt) / |y|        |y| in tokens, the end token counted
+
+    At each step the B most probable continuations of a row's B beams are looked at: those that end
+    become candidates, the B best that do not end are the beams of the next step. A row is done
+    once it has B candidates and its best beam, divided by its present length, is not above the
+    worst of them; or at its cap, where beams count as they stand. In a batch, its neighbours do
+    not keep it running. Two lists of B are drawn instead of one of B x (1 + ends), which is the
+    same choice and does not grow with the number of end tokens.
+    """
+
+    def __init__(self, caps: torch.Tensor, ends: torch.Tensor, beams: int) -> None:
+        self._caps, self._ends, self._beams = caps, ends, beams
+        rows = len(caps)
+        self._scores = torch.zeros(rows, 1, device=caps.device)
+        self._running = caps.new_zeros(rows, 1, 0)
+        self._found = caps.new_zeros(rows, beams, 0)
+        self._lengths = caps.new_zeros(rows, beams)
+        self._found_scores = torch.full((rows, beams), NEVER, device=caps.device)
+        self.done = torch.zeros_like(caps, dtype=torch.bool)
+
+    def advance(self, logits: torch.Tensor) -> Step:
+        """(R, b, V) float32 logits of the b beams that there are: 1 at the first step, then B."""
+        totals = self._scores[:, :, None] - logits.logsumexp(-1, keepdim=True)
+        best = self._continuations(logits, totals)
+        capped = (self._caps <= self._running.shape[2] + 1)[:, None]
+        self._collect(*best, torch.isin(best[1], self._ends) | capped)
+        logits = logits.index_fill(-1, self._ends, float("-inf"))
+        self._scores, tokens, parents = self._continuations(logits, totals)
+        self._running = _append(self._running, parents, tokens)
+        settled = self._found_scores.amin(1)
+        length = self._running.shape[2]
+        full = settled > NEVER / 2
+        self.done |= capped[:, 0] | (full & (self._scores[:, 0] / length <= settled))
+        return Step(tokens, parents)
+
+    def keep(self, rows: torch.Tensor) -> None:
+        for name in ("_caps", "_scores", "_running", "_found", "_lengths", "_found_scores", "done"):
+            setattr(self, name, getattr(self, name)[rows])
+
+    def best(self, row: int) -> list[int]:
+        """The token ids of a row's best candidate, its end token included."""
+        place = int(self._found_scores[row].argmax())
+        return self._found[row, place, : int(self._lengths[row, place])].tolist()
+
+    def _continuations(
+        self, logits: torch.Tensor, totals: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """(R, B) scores, tokens and parents of the best continuations, by falling score."""
+        values, ids = logits.topk(min(self._beams, logits.shape[-1]), dim=-1)  # (R, b, B)
+        scores, places = (values + totals).flatten(1).topk(self._beams, dim=-1)
+        return scores, ids.flatten(1).gather(1, places), places // ids.shape[2]
+
+    def _collect(
+        self, scores: torch.Tensor, tokens: torch.Tensor, parents: torch.Tensor, ended: torch.Tensor
+    ) -> None:
+        """Take the continuations that ended among the B best candidates."""
+        open_rows = ~self.done[:, None]
+        if not (ended & open_rows).any():
+            return
+        length = self._running.shape[2] + 1
+        ended_scores = torch.where(ended & open_rows, scores / length, NEVER)
+        merged = torch.cat([self._found_scores, ended_scores], dim=1)
+        self._found_scores, places = merged.topk(self._beams, dim=1)
+        texts = _append(self._running, parents, tokens)
+        padded = torch.nn.functional.pad(self._found, (0, length - self._found.shape[2]))
+        self._found = _gather(torch.cat([padded, texts], dim=1), places)
+        lengths = torch.cat([self._lengths, torch.full_like(tokens, length)], dim=1)
+        self._lengths = lengths.gather(1, places)
+
+
+def _gather(texts: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """(R, B, T) of (R, b, T), by (R, B) places."""
+    return texts.take_along_dim(places[:, :, None], dim=1)
+
+
+def _append(texts: torch.Tensor, parents: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+    return torch.cat([_gather(texts, parents), tokens[:, :, None]], dim=2)

@@ -1,0 +1,282 @@
+"""Translator: a model, and texts in any of its directions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from time import perf_counter
+from typing import Any, overload
+
+from hf_lmt.errors import InputError, did_you_mean
+from hf_lmt.translation.documents import Piece, join_document, split_document
+from hf_lmt.translation.generate import Backend, TransformersBackend
+from hf_lmt.translation.hints import Hint, find_hints
+from hf_lmt.translation.lengths import MAX_NEW_TOKENS, length_cap
+from hf_lmt.translation.loading import find_identity, load_translation_model
+from hf_lmt.translation.prompt_registry import PromptStyle, find_style
+from hf_lmt.translation.requests import (
+    Request,
+    Status,
+    Translation,
+    check_hints,
+    check_request,
+    requests_of,
+)
+from hf_lmt.translation.writing import Notify, Writer
+
+BACKENDS = ("transformers", "vllm")
+BLOCK = 1024  # requests that are sorted and decoded together; ours
+WORST: tuple[Status, ...] = ("too_long", "capped", "ok")
+
+Texts = list[str] | tuple[str, ...]
+Auxiliary = tuple[str, str] | None  # language, sentence
+
+
+class Translator:
+    """Translates texts with a causal language model, deterministically.
+
+    >>> translator = Translator("NiuTrans/LMT-60-0.6B")                       # doctest: +SKIP
+    >>> translator("Hello", source="en", target="kk")                         # doctest: +SKIP
+    >>> translator(["Hello", "Danke"], source=["en", "de"], target="zh")      # doctest: +SKIP
+
+    Texts of all directions are decoded together, longest first, and come back in their order. A
+    text without letters is not sent to the model and stays empty. What batch a text is in makes no
+    difference but where two continuations are equally probable to the last digits.
+
+    Args:
+        model: Hub id, folder, GGUF file, adapter folder, or a loaded model with `tokenizer`.
+        beams: 5, as in arXiv 2511.07003; 1 for greedy search.
+        max_new_tokens: 512, as there.
+        length_caps: whether short sources get fewer (`lengths.length_cap`).
+        hints: "none"; "self", the model's own translation into a third language (PMP-S); or
+            "given" (PMP-O). A call may say otherwise.
+        prompt, form: a name in `prompt_registry.STYLES`, "conversation" or "text"; what the model
+            was trained with where it says so, else "lmt".
+        backend: "transformers" or "vllm" (from a name only).
+        batch_tokens: as in `batches.plan_batches`.
+        work: a folder to keep finished texts in, and to take them from.
+
+    Attributes:
+        counts: of requests by status, `hinted`, `hint_...` dropped ones, and of `tokens` written.
+        seconds: spent in writing them.
+        commit: of the model on the Hub, where that is known.
+
+    Raises:
+        InputError: a model, name or number that cannot be used.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any = None,
+        *,
+        revision: str | None = None,
+        dtype: str = "auto",
+        device: str | None = None,
+        quantization: str | None = None,
+        backend: str = "transformers",
+        beams: int = 5,
+        max_new_tokens: int = MAX_NEW_TOKENS,
+        length_caps: bool = True,
+        hints: str = "none",
+        prompt: str | None = None,
+        form: str | None = None,
+        batch_tokens: int | None = None,
+        work: str | Path | None = None,
+    ) -> None:
+        if backend not in BACKENDS:
+            raise InputError(f"backend {backend!r}: {did_you_mean(str(backend), BACKENDS)}")
+        if max_new_tokens < 1:
+            raise InputError(f"max_new_tokens {max_new_tokens}: give 1 or more")
+        self.hints = check_hints(hints)
+        self._most, self._length_caps = max_new_tokens, length_caps
+        self.counts: Counter[str] = Counter()
+        self.seconds = 0.0
+        self.commit: str | None = None
+        if backend == "vllm":
+            from hf_lmt.translation.vllm_backend import VllmBackend
+
+            own = find_identity(str(model), revision)
+            engine = VllmBackend(str(model), revision, dtype, beams)
+            self.tokenizer: Any = engine.tokenizer
+            self.style: PromptStyle = find_style(prompt, form, own, self.tokenizer)
+            engine.form = self.style.form
+            backend_used: Backend = engine
+        else:
+            identity = None
+            if isinstance(model, str | Path):
+                model, tokenizer, identity = load_translation_model(
+                    str(model), revision=revision, dtype=dtype, device=device,
+                    quantization=quantization,
+                )  # fmt: skip
+            elif tokenizer is None:
+                raise InputError("a loaded model needs its tokenizer: Translator(model, tokenizer)")
+            self.tokenizer = tokenizer
+            self.commit = getattr(model.config, "_commit_hash", None)
+            self.style = find_style(prompt, form, identity, tokenizer)
+            backend_used = TransformersBackend(
+                model, tokenizer, self.style.form, beams, batch_tokens
+            )
+        self._writer = Writer(backend_used, Path(work) if work is not None else None, self.counts)
+
+    @overload
+    def __call__(
+        self, texts: str, source: str, target: str, *, hints: str | None = None,
+        auxiliaries: Sequence[Auxiliary] | None = None,
+    ) -> str: ...  # fmt: skip
+
+    @overload
+    def __call__(
+        self, texts: Texts, source: str | Sequence[str], target: str | Sequence[str], *,
+        hints: str | None = None, auxiliaries: Sequence[Auxiliary] | None = None,
+    ) -> list[str]: ...  # fmt: skip
+
+    def __call__(
+        self,
+        texts: str | Texts,
+        source: str | Sequence[str],
+        target: str | Sequence[str],
+        *,
+        hints: str | None = None,
+        auxiliaries: Sequence[Auxiliary] | None = None,
+    ) -> str | list[str]:
+        """The translation of a text, or of each of a list; `stream` gives more than the texts.
+
+        Args:
+            source, target: codes, such as "kk": one for all texts, or one each.
+            auxiliaries: for hints="given", a language and a sentence for each text, or None.
+
+        Raises:
+            InputError: an unknown language, source and target the same, lists of other lengths.
+        """
+        several = [texts] if isinstance(texts, str) else texts
+        requests = list(requests_of(several, source, target, auxiliaries))
+        found = [one.text for one in self.stream(requests, hints=hints)]
+        return found[0] if isinstance(texts, str) else found
+
+    def stream(
+        self,
+        requests: Iterable[Request],
+        *,
+        hints: str | None = None,
+        notify: Notify | None = None,
+    ) -> Iterator[Translation]:
+        """The translation of each request, in their order, BLOCK by BLOCK as they are done.
+
+        Only a block is held in memory. `notify` is told the number of requests of each part that
+        was finished.
+
+        Raises:
+            InputError: as `__call__`, when the block with the request is reached.
+        """
+        way = self._check_way(hints)
+        remaining = iter(requests)
+        while block := list(islice(remaining, BLOCK)):
+            for request in block:
+                check_request(request, way)
+            began = perf_counter()
+            found = self._translate(block, way, notify or _quiet)
+            self.seconds += perf_counter() - began
+            for translation in found:
+                self._count(translation)
+                yield translation
+
+    def describe(self) -> dict[str, Any]:
+        """What the texts hang on beside their sources: for the record of a run."""
+        style = self.style
+        return {
+            "made_by": dict(self._writer.backend.made_by()),
+            "max_new_tokens": self._most,
+            "length_caps": self._length_caps,
+            "prompt": {"name": style.name, "form": style.form, "sha256": style.sha256},
+        }
+
+    def close(self) -> None:
+        """Close the file of finished texts."""
+        self._writer.close()
+
+    def _check_way(self, hints: str | None) -> str:
+        way = check_hints(self.hints if hints is None else hints)
+        if way != "none" and not self.style.hints:
+            raise InputError(
+                f"hints {way!r}: the prompt {self.style.name!r} has no form for them; leave them "
+                "out, or give another prompt"
+            )
+        return way
+
+    def _translate(self, block: Sequence[Request], way: str, notify: Notify) -> list[Translation]:
+        pieces = [
+            split_document(one.source, one.source_lang, one.target_lang)
+            if one.document
+            else [(one.source, bool(one.source.strip()))]
+            for one in block
+        ]
+        sentences = [
+            Request(text, one.source_lang, one.target_lang, one.auxiliary, one.auxiliary_lang)
+            for one, parts in zip(block, pieces, strict=True)
+            for text, is_sentence in parts
+            if is_sentence
+        ]
+        plain = [Hint()] * len(sentences)
+        hints = find_hints(
+            sentences, way, lambda some: self._write(some, plain[: len(some)], _quiet)
+        )
+        has_documents = any(one.document for one in block)
+        written = iter(self._write(sentences, hints, _quiet if has_documents else notify))
+        found = []
+        for one, parts in zip(block, pieces, strict=True):
+            done = [next(written) for _, is_sentence in parts if is_sentence]
+            found.append(_joined(one, parts, done))
+        notify(len(block) if has_documents else len(block) - len(sentences))
+        return found
+
+    def _write(
+        self, requests: Sequence[Request], hints: Sequence[Hint], notify: Notify
+    ) -> list[Translation]:
+        """The model's text for each request, with its hint."""
+        prompts, caps = [], []
+        context = self._writer.backend.context
+        for one, hint in zip(requests, hints, strict=True):
+            given = (hint.language, hint.text) if hint.language and hint.text else None
+            prompt = self.style.ids(
+                self.tokenizer, one.source, one.source_lang, one.target_lang, given
+            )
+            cap = self._most
+            if self._length_caps:
+                cap = length_cap(one.source, one.source_lang, one.target_lang, cap)
+            prompts.append(prompt)
+            caps.append(cap if context is None else min(cap, context - len(prompt)))
+        entries = self._writer.write(prompts, caps, notify)
+        return [
+            Translation(text, status, tokens, hint.text, hint.language, hint.tokens, hint.dropped)
+            for (text, status, tokens), hint in zip(entries, hints, strict=True)
+        ]
+
+    def _count(self, one: Translation) -> None:
+        self.counts[one.status] += 1
+        self.counts["hinted"] += one.hint is not None
+        if one.hint_dropped:
+            self.counts[f"hint_{one.hint_dropped}"] += 1
+
+
+def _quiet(count: int) -> None:
+    """Nobody is told."""
+
+
+def _joined(request: Request, pieces: Sequence[Piece], done: Sequence[Translation]) -> Translation:
+    """The translation of a request from those of its sentences."""
+    if not done:
+        return Translation(request.source if request.document else "", "empty")
+    if not request.document:
+        return done[0]
+    return Translation(
+        join_document(pieces, [" ".join(one.text.splitlines()) for one in done]),
+        next(status for status in WORST if any(one.status == status for one in done)),
+        sum(one.tokens for one in done),
+        " ".join(one.hint for one in done if one.hint) or None,
+        next((one.hint_lang for one in done if one.hint), None),
+        sum(one.hint_tokens for one in done),
+        next((one.hint_dropped for one in done if one.hint_dropped), None),
+    )

@@ -1,0 +1,84 @@
+"""vLLM as backend, for accelerators. Written after its documentation, and not tested by us."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hf_lmt.errors import InputError
+from hf_lmt.translation.store import Entry
+
+BATCH_TOKENS = 1 << 22  # vLLM makes its own batches; this is what it is handed at a time
+
+
+class VllmBackend:
+    """Prompts as token ids to vLLM's own engine.
+
+    Its beam search takes one cap for all, so with beams > 1 prompts are handed over by cap. In
+    form "text" what it writes is cut at the first line break afterwards.
+
+    Raises:
+        InputError: the package `vllm` is missing, or beams is below 1.
+    """
+
+    def __init__(self, source: str, revision: str | None, dtype: str, beams: int) -> None:
+        try:
+            from vllm import LLM
+        except ImportError as error:
+            raise InputError(
+                "backend vllm needs the package vllm, which is not installed; run "
+                "pip install 'hf-miwv-lmt[vllm]', or give --backend transformers"
+            ) from error
+        if beams < 1:
+            raise InputError(f"beams {beams}: give 1 for greedy search, or more")
+        self._engine = LLM(
+            model=source, revision=revision, dtype=dtype, trust_remote_code=False,
+            load_format="safetensors", generation_config="vllm",
+        )  # fmt: skip
+        self.tokenizer: Any = self._engine.get_tokenizer()
+        self.form = "conversation"
+        self._name, self._dtype = f"{source}@{revision or 'main'}", dtype
+        self.beams, self.batch_tokens = beams, BATCH_TOKENS
+        self.context: int | None = self._engine.llm_engine.model_config.max_model_len
+
+    def made_by(self) -> Mapping[str, Any]:
+        from vllm import __version__
+
+        return {
+            "backend": f"vllm {__version__}", "model": self._name, "dtype": self._dtype,
+            "beams": self.beams, "form": self.form,
+        }  # fmt: skip
+
+    def write(self, prompts: Sequence[list[int]], caps: Sequence[int]) -> list[Entry]:
+        run = self._greedy if self.beams == 1 else self._beam_search
+        return [self._entry(ids, cap) for ids, cap in zip(run(prompts, caps), caps, strict=True)]
+
+    def _greedy(self, prompts: Sequence[list[int]], caps: Sequence[int]) -> list[list[int]]:
+        from vllm import SamplingParams
+
+        stop = ["\n"] if self.form == "text" else None
+        settings = [SamplingParams(temperature=0.0, max_tokens=cap, stop=stop) for cap in caps]
+        asked = [{"prompt_token_ids": ids} for ids in prompts]
+        outputs = self._engine.generate(asked, settings, use_tqdm=False)
+        return [list(output.outputs[0].token_ids) for output in outputs]
+
+    def _beam_search(self, prompts: Sequence[list[int]], caps: Sequence[int]) -> list[list[int]]:
+        from vllm.sampling_params import BeamSearchParams
+
+        written: dict[int, list[int]] = {}
+        for cap in sorted(set(caps)):
+            rows = [row for row, own in enumerate(caps) if own == cap]
+            outputs = self._engine.beam_search(
+                [{"prompt_token_ids": prompts[row]} for row in rows],
+                BeamSearchParams(beam_width=self.beams, max_tokens=cap),
+            )
+            for row, output in zip(rows, outputs, strict=True):
+                written[row] = list(output.sequences[0].tokens[len(prompts[row]) :])
+        return [written[row] for row in range(len(prompts))]
+
+    def _entry(self, ids: list[int], cap: int) -> Entry:
+        text = self.tokenizer.decode(ids, skip_special_tokens=True)
+        if self.form == "text":
+            text = text.partition("\n")[0]
+        ended = len(ids) < cap or ids[-1] == self.tokenizer.eos_token_id
+        return text.strip(), "ok" if ended else "capped", len(ids)

@@ -1,0 +1,84 @@
+"""Prompts to texts: each distinct one once, what is on disk not again, the rest batch by batch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from hf_lmt.translation.batches import plan_batches
+from hf_lmt.translation.generate import Backend, write_halving
+from hf_lmt.translation.store import Entry, Store, entry_key
+
+Notify = Callable[[int], None]
+
+
+class Writer:
+    """A backend with the folder that its finished texts lie in, if they are kept.
+
+    Batches are planned over all prompts, also those whose texts are there already, so that a run
+    that was killed goes on with the batches that it would have come to.
+
+    Args:
+        work: the folder; None to keep nothing.
+        counts: where `tokens` written and `reused` texts are added up.
+    """
+
+    def __init__(self, backend: Backend, work: Path | None, counts: Counter[str]) -> None:
+        self.backend, self._counts = backend, counts
+        self._store = Store(work) if work is not None else None
+        self._made_by = backend.made_by() if self._store else {}
+
+    def write(
+        self, prompts: Sequence[list[int]], caps: Sequence[int], notify: Notify
+    ) -> list[Entry]:
+        """Text, status and tokens of each prompt; "too_long" where its cap is below 1.
+
+        `notify` is told the number of prompts of each part that is finished.
+        """
+        keys = [entry_key(self._made_by, *pair) for pair in zip(prompts, caps, strict=True)]
+        uses, places = Counter(keys), {key: place for place, key in enumerate(keys)}
+        found: dict[bytes, Entry] = {
+            key: ("", "too_long", 0) for key, place in places.items() if caps[place] < 1
+        }
+        notify(sum(uses[key] for key in found))
+        asked = [key for key in places if key not in found]
+        if self._store:
+            found |= self._store.get(asked)
+        for batch in self._batches(asked, places, prompts, caps):
+            missing = [key for key in batch if key not in found]
+            self._counts["reused"] += len(batch) - len(missing)
+            if missing:
+                some = [places[key] for key in missing]
+                parts = [prompts[place] for place in some], [caps[place] for place in some]
+                found |= self._written(missing, *parts)
+            notify(sum(uses[key] for key in batch))
+        return [found[key] for key in keys]
+
+    def close(self) -> None:
+        if self._store:
+            self._store.close()
+
+    def _batches(
+        self,
+        asked: Sequence[bytes],
+        places: dict[bytes, int],
+        prompts: Sequence[list[int]],
+        caps: Sequence[int],
+    ) -> list[list[bytes]]:
+        planned = plan_batches(
+            [len(prompts[places[key]]) for key in asked],
+            [caps[places[key]] for key in asked],
+            self.backend.beams,
+            self.backend.batch_tokens,
+        )
+        return [[asked[place] for place in batch] for batch in planned]
+
+    def _written(
+        self, keys: Sequence[bytes], prompts: Sequence[list[int]], caps: Sequence[int]
+    ) -> dict[bytes, Entry]:
+        entries = dict(zip(keys, write_halving(self.backend, prompts, caps), strict=True))
+        if self._store:
+            self._store.add(entries)
+        self._counts["tokens"] += sum(tokens for _, _, tokens in entries.values())
+        return entries

@@ -1,0 +1,209 @@
+"""Tables, heat maps and page of evaluations, opened in a real browser where there is one."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shutil
+import subprocess
+from html import unescape
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from matplotlib.image import imread
+
+from hf_lmt.commands.report import report_command
+from hf_lmt.errors import InputError
+from hf_lmt.evaluation.evaluate import evaluate
+from hf_lmt.evaluation.folder import read_evaluation
+from hf_lmt.evaluation.report.figures import directions_of, place_of
+from hf_lmt.evaluation.report.heat_maps import draw_heat_map
+from hf_lmt.evaluation.report.page import as_script_data
+from hf_lmt.evaluation.report.write import write_report, write_reports
+
+SAMPLE = files("hf_lmt") / "sample" / "sentences.csv"
+TABLE = list(csv.DictReader(SAMPLE.read_text("utf-8").splitlines()))
+HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=alert(1)> $x_{ \u2028"
+DIRECTIONS = ("en-kk", "kk-en", "zh-de", "en-zh")
+BROWSER = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))),
+    None,
+)
+ACT = """
+const found = {};
+const rows = () => [...table.tBodies[0].rows].map((row) => row.cells[0].textContent);
+found.all = rows();
+table.tHead.querySelectorAll("button")[1].click();
+found.sorted = rows();
+document.getElementById("language").value = "Kazakh";
+document.getElementById("language").dispatchEvent(new Event("input"));
+found.kazakh = rows();
+table.tBodies[0].querySelector("button").click();
+found.hostile = [...document.querySelectorAll("#examples .text")].map((one) => one.textContent);
+document.getElementById("group").value = "x2en";
+document.getElementById("group").dispatchEvent(new Event("input"));
+found.group = rows();
+table.tBodies[0].querySelector("button").click();
+found.heading = document.querySelector("#examples h3").textContent;
+found.owned = document.title;
+found.images = document.images.length;
+found.texts = document.querySelectorAll("#examples .text").length;
+document.title = JSON.stringify(found);
+"""
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two evaluations: hostile outputs, a mark, a COMET score that is unreliable, a gap."""
+    parent = tmp_path_factory.mktemp("evaluations")
+    made = []
+    for name in ("first", "second"):
+        texts = {one: [row[one.split("-")[1]] for row in TABLE] for one in DIRECTIONS}
+        texts["en-kk"] = [HOSTILE if i % 2 else text for i, text in enumerate(texts["en-kk"])]
+        if name == "second":
+            texts["kk-en"] = texts["kk-en"][7:] + texts["kk-en"][:7]
+        evaluate(str(SAMPLE), parent / name, hypotheses=texts, metrics=["chrf++"], progress=False)
+        made.append(parent / name)
+    path = made[1] / "scores.json"
+    scores = json.loads(path.read_text("utf-8"))
+    scores["marks"] = ["trained on this <b>set</b>"]
+    scores["missing"] = {"en-mvf": "the set has no text in mvf"}
+    scores["metrics"].append("comet-22")
+    for name, own in scores["directions"].items():
+        why = "XLM-R has not seen it" if name == "en-kk" else None
+        own["scores"]["comet-22"] = {
+            "value": 0.8, "low": 0.7, "high": 0.9, "signature": "s", "unavailable": None,
+            "unreliable": why,
+        }  # fmt: skip
+    for own in scores["groups"].values():
+        own["scores"]["comet-22"] = {
+            "mean": 0.8, "count": 1, "missing": ["en-mvf"], "apart": ["en-kk"],
+            "mean_with_apart": 0.8,
+        }  # fmt: skip
+    path.write_text(json.dumps(scores), "utf-8")
+    return made
+
+
+@pytest.fixture(scope="module")
+def page(folders: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_reports(folders, tmp_path_factory.mktemp("report") / "out")
+
+
+def browse(page: Path, folder: Path, *options: str) -> str:
+    if BROWSER is None:
+        pytest.skip("no Chromium or Chrome on this machine")
+    command = [
+        BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync",
+        f"--user-data-dir={folder / 'profile'}", *options, f"file://{page}",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    return done.stdout
+
+
+def test_the_page_asks_for_nothing_and_runs_one_script(page: Path) -> None:
+    html = page.read_text("utf-8")
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]+)"', html)
+    assert policy.startswith("default-src 'none'; img-src data:; style-src 'unsafe-inline'; ")
+    assert re.search(r"script-src 'sha256-[\w+/]{43}='$", policy)
+    assert html.count("<script") == 2
+    assert not re.search(r"""(?:src|href)=["'](?!#|data:)""", html)
+    assert "url(" not in html
+    assert "Do not publish" in html
+    assert "trained on this &lt;b&gt;set&lt;/b&gt;" in html
+    assert "en-mvf: the set has no text in mvf" in html
+    assert "~0.800*" in html
+
+
+def test_a_browser_runs_it_and_nothing_else(page: Path, tmp_path: Path) -> None:
+    dom = browse(page, tmp_path, "--dump-dom")
+    title = re.search(r"<title>(.*?)</title>", dom)
+    assert title is not None
+    assert title[1] == "Evaluation: hypotheses given as files"
+    assert "5 of 5 directions" in dom
+    assert dom.count("<img") == 2
+    assert 'id="examples"' in dom
+    assert 'class="text" dir="auto"' in dom
+
+
+def test_sorting_filters_and_examples(page: Path, tmp_path: Path) -> None:
+    html = re.sub(r"<meta http-equiv[^>]+>", "", page.read_text("utf-8"))  # to let the test act
+    acted = tmp_path / "acted.html"
+    acted.write_text(html.replace("</body>", f"<script>{ACT}</script></body>"), "utf-8")
+    title = re.search(r"<title>(.*?)</title>", browse(acted, tmp_path, "--dump-dom"))
+    assert title is not None
+    found: dict[str, Any] = json.loads(unescape(title[1]))
+    assert set(found["all"]) == {*DIRECTIONS, "en-mvf"}
+    assert found["sorted"][0] == "en-kk"  # the lowest chrF++ first
+    assert found["sorted"][-1] == "en-mvf"  # no figure, last
+    assert set(found["kazakh"]) == {"en-kk", "kk-en"}
+    assert found["group"] == ["kk-en"]
+    assert HOSTILE in found["hostile"]
+    assert found["owned"] == "Evaluation: hypotheses given as files"
+    assert found["images"] == 2  # the heat maps
+    assert found["heading"] == "kk-en: Kazakh → English"
+    assert found["texts"] >= 5 * 4  # source, reference and two outputs of five lines at least
+
+
+def test_a_folder_stays_free_of_the_sets_texts(folders: list[Path]) -> None:
+    page = write_report(folders[1])
+    assert page == folders[1] / "index.html"
+    first = page.read_bytes()
+    html = first.decode()
+    assert "Sources and references are not in this page" in html
+    lines = {row["en"] for row in TABLE} | {row["kk"] for row in TABLE}
+    own = {row["hypothesis"] for one in DIRECTIONS
+           for row in read_evaluation(folders[1]).hypotheses(one)}  # fmt: skip
+    shown = json.loads(html.split('id="data">')[1].split("</script>")[0])
+    for direction in shown["directions"]:
+        for example in direction["examples"]:
+            assert example["source"] is None
+            assert example["reference"] is None
+    assert {row["kk"] for row in TABLE} - own  # there is something that could have leaked
+    assert not any(as_script_data(text)[1:-1] in html for text in lines - own)
+    assert write_report(folders[1]).read_bytes() == first
+    assert {"heat_map.png", "heat_map.svg"} <= {path.name for path in folders[1].iterdir()}
+    assert not list(folders[1].glob(".report-*"))
+
+
+def test_heat_maps_have_a_place_for_every_direction(folders: list[Path], tmp_path: Path) -> None:
+    evaluation = read_evaluation(folders[1])
+    assert draw_heat_map(evaluation, tmp_path) == ["heat_map.png", "heat_map.svg"]
+    assert imread(tmp_path / "heat_map.png").shape[1] > 1000
+    svg = (tmp_path / "heat_map.svg").read_text("utf-8")
+    for words in ("Kazakh kk · low", "~0.800", "marked: trained on this"):
+        assert words in svg
+    first = (tmp_path / "heat_map.svg").read_bytes()
+    draw_heat_map(evaluation, tmp_path)
+    assert (tmp_path / "heat_map.svg").read_bytes() == first
+    places = {str(one): place_of(one) for one in directions_of([evaluation])}
+    assert places["en-zh"] == [("zh", "en2x"), ("en", "x2zh")]
+
+
+def test_the_terminal_names_what_is_marked_and_missing(folders: list[Path], tmp_path: Path) -> None:
+    result = CliRunner().invoke(report_command, [*map(str, folders)])
+    assert result.exit_code == 0, result.output
+    for words in (
+        "CONTAMINATED", "second is marked: trained on this <b>set</b>", "~0.800*",
+        "1 direction missing (en-mvf): the set has no text in mvf",
+        "COMET-22 is unreliable in 1 direction", "give --output FOLDER",
+    ):  # fmt: skip
+        assert words in result.output
+    output = tmp_path / "out"
+    arguments = [str(folders[0]), "--output", str(output)]
+    assert CliRunner().invoke(report_command, arguments).exit_code == 0
+    names = {"index.html", "heat_map.png", "heat_map.svg", "run.json"}
+    assert {path.name for path in output.iterdir()} == names
+    with pytest.raises(InputError, match="--overwrite"):
+        CliRunner().invoke(report_command, arguments, catch_exceptions=False)
+
+
+def test_json_in_a_script_cannot_end_it() -> None:
+    text = as_script_data({"a": HOSTILE})
+    assert "<" not in text
+    assert ">" not in text
+    assert json.loads(text) == {"a": HOSTILE}
