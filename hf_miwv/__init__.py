@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from hf_miwv.mapping.losses import MeasureLosses
     from hf_miwv.mapping.neighbors import AttachDemonstration
     from hf_miwv.mapping.transforms import ComputeMIWV, EmbedPrompts, RenderPrompts
+    from hf_miwv.publishing.background import PushCheckpoints
+    from hf_miwv.publishing.push import push
     from hf_miwv.scoring import score
     from hf_miwv.selection import select
     from hf_miwv.training.journey import train
@@ -35,9 +37,11 @@ _HOMES = {
     "MIWVSelectionCallback": "hf_miwv.callbacks.callbacks",
     "MeasureLosses": "hf_miwv.mapping.losses",
     "RenderPrompts": "hf_miwv.mapping.transforms",
+    "PushCheckpoints": "hf_miwv.publishing.background",
     "answer": "hf_miwv.judging.answering",
     "compare": "hf_miwv.comparing.comparison",
     "judge_answers": "hf_miwv.judging.journey",
+    "push": "hf_miwv.publishing.push",
     "score": "hf_miwv.scoring",
     "select": "hf_miwv.selection",
     "train": "hf_miwv.training.journey",
@@ -51,10 +55,12 @@ __all__ = [
     "MIWVDriftCallback",
     "MIWVSelectionCallback",
     "MeasureLosses",
+    "PushCheckpoints",
     "RenderPrompts",
     "answer",
     "compare",
     "judge_answers",
+    "push",
     "score",
     "select",
     "train",

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,11 +10,12 @@ import click
 
 from hf_miwv.comparing.compare_command import compare_command
 from hf_miwv.config import read_settings
-from hf_miwv.door import Commands
+from hf_miwv.door import Commands, start_logging
 from hf_miwv.errors import InputError
 from hf_miwv.judging.answer_command import answer_command
 from hf_miwv.judging.judge_command import judge_command
 from hf_miwv.precision_command import precision_command
+from hf_miwv.publishing.push_command import push_command
 from hf_miwv.training.train_command import train_command
 
 HIGH = (
@@ -33,11 +31,7 @@ HIGH = (
     """)  # fmt: skip
 @click.version_option(package_name="hf-miwv-lmt", prog_name="hf-miwv")
 def main() -> None:
-    logging.basicConfig(format="%(message)s", stream=sys.stderr)
-    first = os.environ.get("RANK", "0") == "0"  # of several processes, one does the talking
-    # bitsandbytes tells of a faster kernel that it could not fetch, whatever it is asked for
-    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
-    logging.getLogger("hf_miwv").setLevel(logging.INFO if first else logging.WARNING)
+    start_logging("hf_miwv")
 
 
 def _settings(context: click.Context, _: click.Parameter, path: Path | None) -> None:
@@ -164,7 +158,14 @@ def select_command(context: click.Context, **given: Any) -> None:
     select_data(**given)
 
 
-for command in (precision_command, compare_command, train_command, answer_command, judge_command):
+for command in (
+    precision_command,
+    compare_command,
+    train_command,
+    answer_command,
+    judge_command,
+    push_command,
+):
     main.add_command(command)
 
 

@@ -79,20 +79,32 @@ def write_folder(
     run: dict[str, Any],
     decorate: Callable[[Path], None],
 ) -> None:
-    """Write the data set, run.json and whatever `decorate(folder)` adds; then put it in place.
+    """Write the data set, run.json and whatever `decorate(folder)` adds; then put it in place."""
 
-    All of it is written inside the workspace, flushed to disk and renamed to `output` at the end.
-    An earlier `output` is moved into the workspace first and goes with it.
-    """
-    draft, replaced = workspace.folder / "output", workspace.folder / "replaced"
-    with write_errors(output):
-        for folder in (draft, replaced):
-            shutil.rmtree(folder, ignore_errors=True)
-        (draft / "data").mkdir(parents=True)
+    def fill(draft: Path) -> None:
+        (draft / "data").mkdir()
         _write_shards(dataset, draft / "data")
         text = json.dumps(run, indent=2, ensure_ascii=False, sort_keys=False)
         (draft / RECORD).write_text(text + "\n", "utf-8")
         decorate(draft)
+
+    put_in_place(output, workspace, fill)
+
+
+def put_in_place(output: Path, workspace: Workspace, fill: Callable[[Path], None]) -> None:
+    """`fill(folder)` writes all of `output` into a draft, which then takes its place and name.
+
+    The draft lies inside the workspace, is called as the output will be, and is flushed to disk
+    before it is renamed. An earlier `output` is moved into the workspace first and goes with it.
+    Raises InputError where there is no room or no permission to write.
+    """
+    drafts, replaced = workspace.folder / "output", workspace.folder / "replaced"
+    draft = drafts / output.name
+    with write_errors(output):
+        for folder in (drafts, replaced):
+            shutil.rmtree(folder, ignore_errors=True)
+        draft.mkdir(parents=True)
+        fill(draft)
         flush_all(draft)
         if output.exists():
             os.rename(output, replaced)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from hf_miwv.comparing.page import write_page
 from hf_miwv.comparing.pictures import draw_comparison
-from hf_miwv.folder import RECORD, check_output, flush_all, is_finished, write_errors
+from hf_miwv.folder import RECORD, check_output, is_finished, put_in_place
 from hf_miwv.record import new_record
 from hf_miwv.workspace import Workspace, workspace_of
 
@@ -46,19 +44,15 @@ def write_comparison(
     if is_finished(output, run["identity"], overwrite, holds="comparison.json"):
         logger.info("%s already holds this comparison, whole", output)
         return
-    with Workspace(workspace_of(output)) as workspace, write_errors(output):
-        draft, replaced = workspace.folder / "output", workspace.folder / "replaced"
-        for folder in (draft, replaced):
-            shutil.rmtree(folder, ignore_errors=True)
-        draft.mkdir()
+
+    def fill(draft: Path) -> None:
         for name, content in ((NUMBERS, report), (RECORD, run)):
             text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
             (draft / name).write_text(text + "\n", "utf-8")
         write_page(report, draw_comparison(report, draft), draft)
-        flush_all(draft)
-        if output.exists():
-            os.rename(output, replaced)
-        os.rename(draft, output)
+
+    with Workspace(workspace_of(output)) as workspace:
+        put_in_place(output, workspace, fill)
 
 
 def identity_of(report: dict[str, Any]) -> dict[str, Any]:

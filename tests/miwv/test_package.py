@@ -24,7 +24,8 @@ MODULES = sorted(
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in PACKAGE.rglob("*.py")
 )
 DOOR = {
-    "__main__", "commands", "config", "demo", "door", "precision_command", "comparing.compare_command",
+    "__main__", "commands", "config", "demo", "door", "precision_command",
+    "comparing.compare_command", "publishing.push_command",
     "judging.answer_command", "judging.judge_command", "training.recipe", "training.train_command",
 }  # fmt: skip
 

@@ -1,0 +1,1 @@
+"""Putting finished folders on the Hub, each in one commit."""

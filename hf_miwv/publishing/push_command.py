@@ -1,0 +1,60 @@
+"""`hf-miwv push`: a finished folder to the Hub."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+logger = logging.getLogger(__name__)
+
+PUSH_OPTIONS = (
+    click.argument("repository", metavar="USER/NAME"),
+    click.option("--public", is_flag=True, help="A repository that is made now can be read by all; "
+                 "needed, too, to push to one that is public already. [default: private]"),
+    click.option("--revision", help="Branch to push to; made where it is not there."),
+    click.option("--pull-request", is_flag=True, help="Propose the change to the main branch."),
+    click.option("--message", metavar="TEXT", help="Of the commit."),
+    click.option("--base-model", metavar="OWNER/NAME", help="Of a model whose own was a local "
+                 "path: what the card and the adapter name."),
+)  # fmt: skip
+"""What `hf-miwv push` and `hf-lmt push` have in common, behind the folder."""
+
+
+def push_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(PUSH_OPTIONS):
+        command = option(command)
+    return command
+
+
+@click.command("push", help="""
+    Put FOLDER, as score, select, train or judge wrote it, on the Hub as USER/NAME.
+
+    All of it in one commit. A model becomes a model repository, rows a data set that
+    `load_dataset` opens by its id. Private unless --public is given. Interrupted, the same
+    command goes on and sends nothing twice. The token is that of `hf auth login`, or HF_TOKEN.
+    """)  # fmt: skip
+@click.argument("folder", type=click.Path(path_type=Path))
+@push_options
+@click.option("--config", metavar="NAME", help="Push a data set as one of several configurations "
+              "of USER/NAME: scored and chosen rows side by side.")  # fmt: skip
+def push_command(folder: Path, **given: Any) -> None:
+    push_folder(folder, logger, **given)
+
+
+def push_folder(folder: Path, news: logging.Logger, **given: Any) -> None:
+    """`push`, and what became of it."""
+    from hf_miwv.publishing.push import push
+
+    made = push(folder, **given)
+    seen_by = "private" if made.private else "public"
+    if not made.written and not made.removed:
+        news.info("already there, nothing to push: %s (%s)", made.url, seen_by)
+        return
+    if made.removed:
+        news.info("removed, as they are gone from the folder: %s", ", ".join(made.removed))
+    news.info("pushed: %d files, %.1f MB, as commit %.8s to %s (%s)", len(made.written),
+              made.bytes / 1e6, made.commit, made.url, seen_by)  # fmt: skip

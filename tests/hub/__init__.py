@@ -1,0 +1,1 @@
+"""A small Hub on the loopback address: a real HTTP server for the real clients."""
