@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import sys
-
 import click
 
+from hf_lmt.commands.curate import curate_command
+from hf_lmt.commands.diagnose import diagnose_command
+from hf_lmt.commands.evaluate import evaluate_command
+from hf_lmt.commands.inspect import inspect_command
 from hf_lmt.commands.languages import languages_command
-from hf_miwv.door import Commands
+from hf_lmt.commands.prepare import prepare_command
+from hf_lmt.commands.push import push_command
+from hf_lmt.commands.report import report_command
+from hf_lmt.commands.synthesize import synthesize_command
+from hf_lmt.commands.translate import translate_command
+from hf_miwv.door import Commands, start_logging
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, help="""
@@ -18,12 +23,21 @@ from hf_miwv.door import Commands
     """)  # fmt: skip
 @click.version_option(package_name="hf-miwv-lmt", prog_name="hf-lmt")
 def main() -> None:
-    logging.basicConfig(format="%(message)s", stream=sys.stderr)
-    first = os.environ.get("RANK", "0") == "0"  # of several processes, one does the talking
-    logging.getLogger("hf_lmt").setLevel(logging.INFO if first else logging.WARNING)
+    start_logging("hf_lmt", "hf_miwv")
 
 
-for command in (languages_command,):
+for command in (
+    languages_command,
+    inspect_command,
+    curate_command,
+    synthesize_command,
+    prepare_command,
+    translate_command,
+    evaluate_command,
+    diagnose_command,
+    report_command,
+    push_command,
+):
     main.add_command(command)
 
 if __name__ == "__main__":

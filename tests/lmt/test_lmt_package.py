@@ -22,7 +22,8 @@ LIGHT = "{'torch', 'numpy', 'datasets', 'transformers', 'trl', 'matplotlib', 'py
 
 
 def is_door(module: str) -> bool:
-    return module == "__main__" or module.startswith("commands.")
+    """Commands, and programs that another Python environment runs."""
+    return module == "__main__" or module.startswith("commands.") or module.endswith("_worker")
 
 
 def path_of(module: str) -> Path:
@@ -90,7 +91,7 @@ def test_importing_is_light(module: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--help"], 0, "languages  Show the languages"),
+        (["--help"], 0, "languages   Show the languages"),
         (["languages", "--help"], 0, "--json"),
         (["langauges"], 2, "no such command 'langauges': did you mean 'languages'?"),
         (["languages", "zho"], 2, "Error: no language 'zho': it is called 'zh' here"),
