@@ -1,0 +1,35 @@
+"""`hf-lmt recipe check`: what a recipe will do, and what is wrong with it, before it costs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.group("recipe", help="Look at a recipe before it is run.")
+def recipe_command() -> None:
+    pass
+
+
+@recipe_command.command("check", context_settings={"ignore_unknown_options": True}, help="""
+    Read RECIPE as `hf-lmt train` would, and say what it will train on, for how many steps and in
+    how much memory. Needs neither GPU nor weights. KEYS replace parts of it, as for `train`. Ends
+    with 2 where there is anything wrong, and says all of it.
+    """)  # fmt: skip
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option("--launch", "launch_file", type=click.Path(path_type=Path),
+              help="The launch file that it will be run with. [default: one process]")  # fmt: skip
+@click.argument("keys", nargs=-1, type=click.UNPROCESSED)
+def check_command(recipe: Path, launch_file: Path | None, keys: tuple[str, ...]) -> None:
+    from hf_lmt.training.launch import Launch
+
+    launch = Launch.from_file(launch_file) if launch_file else Launch()
+
+    from hf_lmt.training.recipe import read_training_recipe
+
+    wanted = read_training_recipe(recipe, keys, launch)
+
+    from hf_lmt.training.check import check_recipe, show_check
+
+    show_check(check_recipe(wanted, launch), wanted)

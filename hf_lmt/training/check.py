@@ -1,0 +1,164 @@
+"""`recipe check`: what a recipe will train on, for how long and in how much memory; no GPU."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from textwrap import fill
+from typing import Any
+
+from datasets import Dataset
+
+from hf_lmt.data.prepare.journey import prepare
+from hf_lmt.errors import InputError
+from hf_lmt.training.combinations import (
+    ACCUMULATION,
+    DEFAULT_PER_DEVICE,
+    PER_DEVICE,
+)
+from hf_lmt.training.estimate import Memory, memory_of, shape_of, steps_of
+from hf_lmt.training.launch import Launch
+from hf_lmt.training.placement import load_tokenizer
+from hf_lmt.training.recipe import MODEL, TrainingRecipe
+from hf_lmt.training.tokens import tokenize_rows
+from hf_miwv.folder import read_record
+from hf_miwv.reading import is_local
+from hf_miwv.training.tuning import trainable_source
+
+SAMPLE = 2_000  # rows whose tokens are counted; their order is that of a hash
+
+
+def check_recipe(recipe: TrainingRecipe, launch: Launch) -> dict[str, Any]:
+    """Rows, steps, tokens and memory of a recipe that was read without a fault.
+
+    Rows are made in a folder that is removed again, where every source is on this machine; tokens
+    are those of a sample times the rows; memory is that of `estimate.memory_of`, by the model's
+    config. What cannot be known here is None, and `unknown` says why.
+
+    Raises:
+        InputError: what `prepare` finds in rows that are here.
+    """
+    found: dict[str, Any] = {"unknown": {}, "rows": None, "groups": None, "tokens": None}
+    with tempfile.TemporaryDirectory() as folder:
+        _count_rows(recipe, Path(folder), found)
+    each = recipe.training.get(PER_DEVICE, DEFAULT_PER_DEVICE)
+    accumulation = recipe.training.get(ACCUMULATION, 1)
+    batch = launch.processes * each * accumulation
+    found |= {
+        "launch": launch.words,
+        "batch": batch,
+        "batch_words": f"{launch.processes} x {each} x {accumulation} (processes, rows of each, "
+        "accumulation)",
+        "steps": steps_of(found["rows"], batch, recipe.training),
+        "memory": _memory(recipe, launch, found),
+    }
+    return found
+
+
+def _count_rows(recipe: TrainingRecipe, folder: Path, found: dict[str, Any]) -> None:
+    absent = [] if recipe.rows else _absent(recipe)
+    if absent:
+        found["unknown"]["rows"] = f"not on this machine: {', '.join(absent)}"
+        return
+    rows_folder = recipe.rows or folder / "rows"
+    run = read_record(rows_folder) if recipe.rows else None
+    source = _source(recipe, found)
+    if run is None:
+        training = {**recipe.data.training, MODEL: source} if source else {}
+        run = prepare(replace(recipe.data, training=training), rows_folder, progress=False)
+    found |= {"rows": run["rows"], "groups": run["counts"]["groups"],
+              "directions": run["counts"]["directions"],
+              "contamination": run["contamination"]}  # fmt: skip
+    if source is None:
+        return
+    files = sorted(str(path) for path in (rows_folder / "data").glob("*.parquet"))
+    rows = Dataset.from_parquet(files, cache_dir=str(folder / "cache"))
+    assert isinstance(rows, Dataset)  # noqa: S101  not a stream
+    sample = rows.select(range(min(SAMPLE, len(rows))))
+    limit = recipe.training.get("max_length", 1024)
+    counts = tokenize_rows(sample, load_tokenizer(recipe, source), limit,
+                           folder / "sample.arrow", progress=False).counts  # fmt: skip
+    found["tokens"] = round(counts["tokens"] / len(sample) * len(rows))
+    found["sample"] = counts
+
+
+def _absent(recipe: TrainingRecipe) -> list[str]:
+    """Sources that are not here: ids of the Hub, files that are missing."""
+    monolingual = (recipe.data.mixture or {}).get("monolingual") or []
+    paths: list[Any] = [source.path for source in recipe.data.sources]
+    paths += [source.get("path") for source in monolingual]
+    names = [str(path) for one in paths
+             for path in (one.values() if isinstance(one, Mapping) else [one])]  # fmt: skip
+    return [name for name in names if not Path(name).expanduser().exists()
+            and not any(Path(name).parent.glob(f"{Path(name).name}.*"))]  # fmt: skip
+
+
+def _source(recipe: TrainingRecipe, found: dict[str, Any]) -> str | None:
+    """The model's folder or id where its tokenizer can be read."""
+    source = str(recipe.model[MODEL])
+    try:
+        source = trainable_source(source)
+        load_tokenizer(recipe, source)
+    except InputError as error:
+        if is_local(source):
+            raise
+        found["unknown"]["tokens"] = str(error).splitlines()[0]
+        return None
+    return source
+
+
+def _memory(recipe: TrainingRecipe, launch: Launch, found: dict[str, Any]) -> Memory | None:
+    from transformers import AutoConfig
+
+    source = str(recipe.model[MODEL])
+    try:
+        source = trainable_source(source)
+        config = AutoConfig.from_pretrained(source, revision=recipe.model.get("model_revision"))
+    except (OSError, ValueError) as error:
+        words = str(error).splitlines()[0]
+        found["unknown"]["memory"] = f"the config of {source} cannot be read ({words})"
+        return None
+    return memory_of(shape_of(config, recipe.model), recipe.model, recipe.training, launch)
+
+
+def show_check(found: Mapping[str, Any], recipe: TrainingRecipe) -> None:
+    """Print what `check_recipe` found."""
+    from rich.console import Console
+
+    from hf_lmt.data.prepare.summary import show_prepared
+
+    console = Console()
+    if found["groups"]:
+        show_prepared({"counts": {"groups": found["groups"]},
+                       "contamination": found["contamination"]})  # fmt: skip
+        _show_directions(console, found["directions"])
+    lines = [
+        f"model: {recipe.content[MODEL]}",
+        f"launch: {found['launch']}; rows a step: {found['batch']} = {found['batch_words']}",
+        f"rows: {_number(found['rows'])}; steps: {_number(found['steps'])}; tokens of an epoch "
+        f"(estimated): {_number(found['tokens'])}",
+        *_memory_lines(found["memory"]),
+        *(f"{name}: {why}" for name, why in found["unknown"].items()),
+    ]
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _show_directions(console: Any, directions: Mapping[str, Mapping[str, int]]) -> None:
+    rows = {name: own["rows"] for name, own in directions.items() if own["rows"]}
+    words = ", ".join(f"{name} {count:,}" for name, count in sorted(rows.items()))
+    text = fill(f"rows of each direction: {words}", console.width, break_on_hyphens=False)
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _number(value: int | None) -> str:
+    return "not known" if value is None else f"{value:,}"
+
+
+def _memory_lines(memory: Memory | None) -> list[str]:
+    if memory is None:
+        return []
+    parts = ", ".join(f"{name} {part / 2**30:.1f}" for name, part in memory._asdict().items())
+    return [f"memory of a GPU (estimated): {memory.total / 2**30:.1f} GiB ({parts})"]

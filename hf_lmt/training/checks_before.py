@@ -1,0 +1,210 @@
+"""What must be true before the first step; each check says what to change where it is not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from datasets import Dataset
+
+from hf_lmt.data.curation.contamination import EvaluationOverlap
+from hf_lmt.data.prepare.batches import BATCH
+from hf_lmt.data.prompts import check_same_prompt
+from hf_lmt.errors import InputError
+from hf_lmt.training.rows import describe
+from hf_lmt.training.tokens import MASKED
+from hf_miwv.processes import Processes
+
+SAMPLE = 64  # rows whose prompts are compared; each row's ids were, when they were made
+MARKER = re.compile(r"<\|[^<>|]{1,40}\|>|</?s>|<(?:start|end)_of_turn>|\[/?INST\]")
+ROW = ("prompt", "completion", "chat_template_kwargs")
+
+
+def check_world(trainer: Any, processes: Processes) -> int:
+    """That the trainer spreads its batches over as many processes as were launched.
+
+    Raises:
+        InputError: it does not; the effective batch would be another one.
+    """
+    ranks = sorted(processes.gather(processes.rank))
+    found = trainer.accelerator.num_processes
+    if ranks != list(range(processes.world)) or found != processes.world:
+        raise InputError(
+            f"{processes.world} processes were launched (WORLD_SIZE) and the trainer sees {found}; "
+            "start them with `accelerate launch --config_file recipes/accelerate/...`"
+        )
+    return found
+
+
+def check_prompts(tokenizer: Any, rows: Dataset, prompts: Mapping[str, Any]) -> dict[str, Any]:
+    """`check_same_prompt` on the first rows, with the very tokenizer of the training.
+
+    Raises:
+        InputError: prompts of training and translating differ.
+    """
+    first = rows.select(range(min(SAMPLE, len(rows))))
+    leads = {
+        check_same_prompt(tokenizer, {name: row[name] for name in ROW if name in row},
+                          prompts["thinking"])
+        for row in first
+    }  # fmt: skip
+    return {"rows": len(first), "before_target": sorted(leads)}
+
+
+def check_special_tokens(tokenizer: Any, rows: Dataset, embeddings: int) -> list[str]:
+    """That what looks like a special token in the chat template is one, and the model knows it.
+
+    Args:
+        embeddings: rows of the model's embedding table.
+
+    Returns:
+        The special tokens of the first row.
+
+    Raises:
+        InputError: the tokenizer takes such a word to pieces, or a token has no embedding.
+    """
+    row = rows[0]
+    if isinstance(row.get("prompt"), list):
+        told = row.get("chat_template_kwargs") or {}
+        text = tokenizer.apply_chat_template(row["prompt"] + row["completion"], tokenize=False,
+                                             **told)  # fmt: skip
+        content = "".join(turn["content"] for turn in row["prompt"] + row["completion"])
+        words = sorted({word for word in MARKER.findall(text) if word not in content})
+    else:
+        words = [tokenizer.eos_token]
+    largest = 0
+    for word in words:
+        pieces = tokenizer(word, add_special_tokens=False)["input_ids"]
+        if len(pieces) != 1:
+            raise InputError(
+                f"the chat template writes {word}, which the tokenizer takes to {len(pieces)} "
+                "pieces: it is no special token of this model; give another chat_template_path"
+            )
+        largest = max(largest, *pieces)
+    if largest >= embeddings:
+        raise InputError(
+            f"token {largest} of the tokenizer has no embedding: the model has {embeddings}; give "
+            "the tokenizer that belongs to the model"
+        )
+    return words
+
+
+def check_first_batch(trainer: Any, rows: Dataset, mixture: bool) -> dict[str, int]:
+    """That the loss of the trainer's first batch is over the targets and their ends, and only them.
+
+    The labels that the collator makes are decoded and compared with the rows' targets, as the
+    tokenizer itself gives them back. Of a mixture every token has its label, but the first.
+
+    Returns:
+        rows, tokens and labelled tokens of the batch.
+
+    Raises:
+        InputError: a row has no label, others than its target, or no end that generation heeds.
+    """
+    size = min(trainer.args.per_device_train_batch_size, len(trainer.train_dataset))
+    examples = [trainer.train_dataset[place] for place in range(size)]
+    batch = trainer.data_collator([
+        {name: one[name] for name in ("input_ids", "labels", "seq_lengths") if name in one}
+        for one in examples
+    ])  # fmt: skip
+    labels = batch["labels"].numpy()
+    counted = {"rows": size, "tokens": sum(len(one["input_ids"]) for one in examples),
+               "labelled": int((labels != MASKED).sum())}  # fmt: skip
+    if mixture:
+        texts = sum(len(one.get("seq_lengths") or [0]) for one in examples)
+        if counted["labelled"] < counted["tokens"] - texts:
+            raise InputError(
+                f"of {counted['tokens']} tokens of the first batch only {counted['labelled']} have "
+                "a label, and the loss is to be over all"
+            )
+        return counted
+    tokenizer = trainer.processing_class
+    for example, found in zip(examples, _by_row(labels, examples), strict=True):
+        _check_labels(found, rows[example["row"]], example["cut"], tokenizer, _ends(trainer))
+    return counted
+
+
+def _by_row(labels: np.ndarray, examples: list[dict[str, Any]]) -> list[np.ndarray]:
+    """The labels of each row, also of a batch that was flattened to one sequence."""
+    if len(labels) == len(examples):
+        return list(labels)
+    ends = np.cumsum([len(one["input_ids"]) for one in examples])[:-1]
+    return np.split(labels[0], ends)
+
+
+def _ends(trainer: Any) -> set[int]:
+    """The tokens at which generation stops."""
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    found = model.generation_config.eos_token_id
+    found = model.config.eos_token_id if found is None else found
+    return set(found) if isinstance(found, list) else {found}
+
+
+def _check_labels(
+    labels: np.ndarray, row: Mapping[str, Any], cut: bool, tokenizer: Any, ends: set[int]
+) -> None:
+    own = labels[labels != MASKED].tolist()
+    if not own:
+        raise InputError(f"{describe(row)}: no token of its target has a label; its prompt fills "
+                         "max_length, or the collator masks it")  # fmt: skip
+    target = row["completion"]
+    target = target if isinstance(target, str) else target[-1]["content"]
+    wanted = tokenizer.decode(tokenizer(target, add_special_tokens=False)["input_ids"]).strip()
+    found = tokenizer.decode(own).strip()
+    fits = wanted.startswith(found) if cut else wanted in found
+    if not fits or (not cut and len(own) > 2 * len(tokenizer(target)["input_ids"]) + 16):
+        raise InputError(f"{describe(row)}: the loss is over {found[:200]!r}, and the target is "
+                         f"{wanted[:200]!r}")  # fmt: skip
+    if cut or ends.intersection(own):
+        return
+    end = tokenizer.decode(own[-2:])
+    if tokenizer.pad_token_id == tokenizer.eos_token_id and tokenizer.eos_token_id not in own:
+        detail = f"; the padding token is the end itself ({tokenizer.eos_token})"
+    else:
+        detail = ""
+    raise InputError(
+        f"{describe(row)}: what is learned ends with {end!r}, and generation stops at "
+        f"{', '.join(tokenizer.convert_ids_to_tokens(sorted(ends)))} only{detail}, so the model "
+        "would not stop; give eos_token, the token that ends a turn"
+    )
+
+
+def check_evaluation(rows: Dataset, sets: list[Any]) -> dict[str, Any]:
+    """That no row says what one of the evaluation sets says, by `EvaluationOverlap`.
+
+    Raises:
+        InputError: some do, the first named; a set cannot be read.
+    """
+    if not sets:
+        return {"checked": "not checked"}
+    overlap = EvaluationOverlap(sets)
+    overlap.load()
+    first, count, place = None, 0, 0
+    for batch in rows.with_format("arrow").iter(BATCH):
+        hits = _hits(batch, overlap)
+        if len(hits) and first is None:
+            first = place + int(hits[0])
+        count += len(hits)
+        place += len(batch)
+    if first is not None:
+        raise InputError(
+            f"{count} of {len(rows)} training rows say what an evaluation set says, the first "
+            f"{describe(rows[first])}; take them out with curation: {{contamination: {{sets: "
+            f"{sets}}}}}, or take another evaluation set"
+        )
+    return dict(overlap.notes)
+
+
+def _hits(batch: pa.Table, overlap: EvaluationOverlap) -> np.ndarray:
+    if "text" not in batch.column_names:
+        return np.flatnonzero([reason is not None for reason in overlap(batch)])
+    texts, found = batch["text"].to_pylist(), np.zeros(len(batch), bool)
+    for side in ("source_lang", "target_lang"):
+        codes = np.array(batch[side].to_pylist(), object)
+        for code in {one for one in codes.tolist() if one}:
+            own = np.flatnonzero(codes == code)
+            found[own] |= overlap.overlaps([texts[place] for place in own], code)
+    return np.flatnonzero(found)

@@ -1,0 +1,141 @@
+"""What a recipe will take of each GPU's memory: an estimate, before anything is loaded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from hf_lmt.training.combinations import DEFAULT_PER_DEVICE, PER_DEVICE
+from hf_lmt.training.launch import Launch
+
+WIDTHS = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0, "auto": 2.0}  # bytes a weight
+QUANTIZED = {"4bit": 0.516, "8bit": 1.004}  # with scales: QLoRA, section 3; LLM.int8()
+MOMENTS = 2  # of AdamW
+LAYER = (
+    34  # bytes a token and hidden unit in a layer: arXiv 2205.05198, equation 2, attention apart
+)
+CONTEXT = 2**30  # of CUDA and its libraries; ours
+
+
+class Memory(NamedTuple):
+    """Bytes of each GPU."""
+
+    weights: float
+    gradients: float
+    optimizer: float
+    activations: float
+    context: float = CONTEXT
+
+    @property
+    def total(self) -> float:
+        return sum(self)
+
+
+class Shape(NamedTuple):
+    """A model by its config: all parameters, those of linear layers, layers, hidden units."""
+
+    parameters: int
+    linear: int
+    layers: int
+    hidden: int
+    adapter: int = 0
+
+
+def shape_of(config: Any, model: Mapping[str, Any]) -> Shape:
+    """Counted on a model without any storage.
+
+    Args:
+        config: transformers' config of a causal language model.
+        model: the recipe's keys of trl.ModelConfig, for the adapter.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    text = config.get_text_config()
+    with torch.device("meta"):
+        built = AutoModelForCausalLM.from_config(config)
+    output = built.get_output_embeddings()
+    layers = [part for part in built.modules()
+              if isinstance(part, torch.nn.Linear) and part is not output]  # fmt: skip
+    rank = model.get("lora_r", 16)
+    wanted = model.get("lora_target_modules")
+    names = {name.rpartition(".")[2]: part for name, part in built.named_modules()}
+    adapted = sum(
+        part.in_features + part.out_features
+        for name, part in built.named_modules()
+        if part in layers and _is_target(name.rpartition(".")[2], wanted, names)
+    )
+    return Shape(
+        built.num_parameters(), sum(part.weight.numel() for part in layers),
+        text.num_hidden_layers, text.hidden_size, rank * adapted if model.get("use_peft") else 0,
+    )  # fmt: skip
+
+
+def _is_target(name: str, wanted: Any, names: Mapping[str, Any]) -> bool:
+    """peft's own choice for Llama, Qwen and their like, where the recipe makes none."""
+    if wanted is None:
+        return name in ("q_proj", "v_proj")
+    return name in names if wanted == "all-linear" else name in wanted
+
+
+def memory_of(
+    shape: Shape, model: Mapping[str, Any], training: Mapping[str, Any], launch: Launch
+) -> Memory:
+    r"""Weights, gradients, AdamW's two moments and activations of one GPU, roughly.
+
+        full     (w + g + m) N      w, g: bytes of dtype; m = 2 x bytes of dtype
+        adapter  w N or 0.516 linear + 2 (N - linear), and (4 + 4 + 8) A (8 A beside 4-bit weights)
+        FSDP and ZeRO-3 divide all three by the processes, ZeRO-2 gradients and moments, ZeRO-1
+        the moments; DDP holds gradients twice, in the buckets that it sends
+        activations  T h (2 L + 34) with activation checkpointing, T h 34 L without
+
+    N parameters, A of the adapter, L layers, h hidden units, T = rows of a device x max_length
+    tokens, as if every row had the full length. Logits are not counted: TRL computes the loss in
+    chunks. What the allocator leaves unused comes on top.
+    """
+    weights, trained, width = _held(shape, model)
+    parts = {name: launch.processes if _shards(launch.sharding, name) else 1
+             for name in ("weights", "gradients", "optimizer")}  # fmt: skip
+    tokens = training.get(PER_DEVICE, DEFAULT_PER_DEVICE) * (training.get("max_length") or 1024)
+    checkpointing = training.get(
+        "activation_checkpointing", training.get("gradient_checkpointing", True)
+    )
+    copies = launch.processes > 1 and launch.sharding == "none"
+    layers = 2 * shape.layers + LAYER if checkpointing else LAYER * shape.layers
+    return Memory(
+        weights=weights / parts["weights"],
+        gradients=trained * width * (2 if copies else 1) / parts["gradients"],
+        optimizer=trained * width * MOMENTS / parts["optimizer"],
+        activations=float(tokens * shape.hidden * layers),
+    )
+
+
+def _held(shape: Shape, model: Mapping[str, Any]) -> tuple[float, int, float]:
+    """Bytes of all weights, how many are trained, bytes of each of these."""
+    width = WIDTHS[model.get("dtype") or "float32"]
+    if not shape.adapter:
+        return shape.parameters * width, shape.parameters, width
+    small = next((size for size in QUANTIZED if model.get(f"load_in_{size}")), None)
+    if small is None:
+        return shape.parameters * width + shape.adapter * 4.0, shape.adapter, 4.0
+    rest = 2.0 * (shape.parameters - shape.linear)
+    return shape.linear * QUANTIZED[small] + rest + shape.adapter * 2.0, shape.adapter, 2.0
+
+
+def _shards(sharding: str, part: str) -> bool:
+    return part in {
+        "fsdp": ("weights", "gradients", "optimizer"),
+        "zero3": ("weights", "gradients", "optimizer"),
+        "zero2": ("gradients", "optimizer"),
+        "zero1": ("optimizer",),
+    }.get(sharding, ())
+
+
+def steps_of(rows: int | None, batch: int, training: Mapping[str, Any]) -> int | None:
+    """Optimizer steps: max_steps, or epochs of ceil(rows / batch); None where rows are unknown."""
+    if training.get("max_steps", -1) > 0:
+        return int(training["max_steps"])
+    if rows is None:
+        return None
+    return math.ceil(math.ceil(rows / batch) * training.get("num_train_epochs", 3.0))

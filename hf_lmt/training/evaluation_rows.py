@@ -1,0 +1,81 @@
+"""The rows that a training is watched on: those of the recipe's evaluation sets, held out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+
+from hf_lmt.data.multilingual_prompting import ParallelMultilingualPrompting
+from hf_lmt.data.prompts import Wording, find_wording
+from hf_lmt.data.sources import Source
+from hf_lmt.directions import Direction
+from hf_lmt.errors import InputError
+from hf_lmt.evaluation.sets import open_set
+from hf_lmt.training.rows import PreparedRows
+from hf_lmt.training.tokens import Tokenized, tokenize_rows
+from hf_lmt.training.watching.sample import choose_sample
+from hf_lmt.training.watching.settings import watching_settings
+from hf_lmt.translation.prompt_registry import PromptStyle
+
+AS_TEXT = {"wording": "released", "form": "text", "thinking": "disabled"}  # after a mixture: ours
+
+
+def read_evaluation_rows(sets: Sequence[Any], directions: Sequence[Direction]) -> Dataset:
+    """The rows of the sets in these directions, set after set.
+
+    Args:
+        sets: names, paths or fields of `Source`, as in the section `evaluation`.
+
+    Raises:
+        InputError: a set cannot be read, or none has a row in these directions.
+    """
+    rows = [row for one in sets for row in _rows(one, directions)]
+    if not rows:
+        raise InputError(f"evaluation: sets: {sets}: none has a row in the directions of the "
+                         "recipe; give another set, or other directions")  # fmt: skip
+    return Dataset.from_list(rows)
+
+
+def _rows(given: Any, directions: Sequence[Direction]) -> Iterator[dict[str, Any]]:
+    opened = open_set(Source(**given) if isinstance(given, Mapping) else given)
+    for direction in opened.directions():
+        lines = opened.lines(direction) if direction in directions else None
+        for key, source, target, hint in zip(*lines[:4], strict=True) if lines else ():
+            yield {
+                "source_lang": direction.source, "target_lang": direction.target,
+                "source": source, "target": target,
+                "auxiliary_lang": lines.hint_lang if lines and hint else None,
+                "auxiliary": hint, "corpus": opened.name, "row_key": key,
+            }  # fmt: skip
+
+
+def style_of_rows(rows: PreparedRows) -> PromptStyle:
+    """How the rows ask for a translation; of a mixture, which asks for none, the words as text."""
+    given = rows.prompts or AS_TEXT
+    wording = given["wording"]
+    templates = Wording(**wording) if isinstance(wording, dict) else find_wording(wording)
+    return PromptStyle("recipe", templates, given["form"], given["thinking"])
+
+
+def tokenize_evaluation(
+    rows: Dataset, section: Mapping[str, Any], style: PromptStyle, tokenizer: Any, path: Path
+) -> Tokenized:
+    """The watched sample of the rows as the trainer reads them: plain prompts, loss on the target.
+
+    Without such rows a trainer does not evaluate at all.
+    """
+    settings = watching_settings(section)
+    sample = choose_sample(rows, settings.per_direction, settings.seed, settings.directions)
+    step = ParallelMultilingualPrompting(
+        0.0, wording=style.wording, form=style.form, thinking=style.thinking
+    )
+    texts = [
+        {"source_lang": one.direction.source, "target_lang": one.direction.target,
+         "source": one.source, "target": one.target, "row_key": str(place)}
+        for place, one in enumerate(sample.rows)
+    ]  # fmt: skip
+    prompted = step(Dataset.from_list(texts))
+    return tokenize_rows(prompted, tokenizer, None, path, progress=False)

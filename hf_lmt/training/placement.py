@@ -1,0 +1,96 @@
+"""The tokenizer and model of a recipe, each process's on the device where it is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hf_lmt.data.prepare.prompt_check import load_tokenizer as load_by_name
+from hf_lmt.errors import InputError
+from hf_lmt.training.launch import Launch
+from hf_lmt.training.recipe import MODEL, TrainingRecipe
+from hf_miwv.hub_errors import hub_error
+from hf_miwv.models import load_model, quantized_loading
+
+MAIN = "main"
+
+
+def load_tokenizer(recipe: TrainingRecipe, source: str) -> Any:
+    """The tokenizer, with the recipe's chat template and end-of-sequence token.
+
+    Raises:
+        InputError: there is none by that name, or its vocabulary lacks the token.
+    """
+    given = {**recipe.model, "chat_template_path": recipe.training.get("chat_template_path")}
+    tokenizer = load_by_name({**given, MODEL: source})
+    end = recipe.training.get("eos_token")
+    if end is not None and end not in tokenizer.get_vocab():
+        raise InputError(f"eos_token {end!r} is not in the tokenizer's vocabulary; give one that "
+                         "is, such as the one that ends a turn of its chat template")  # fmt: skip
+    if end is not None:
+        tokenizer.eos_token = end
+    return tokenizer
+
+
+def load_trainable(recipe: TrainingRecipe, source: str, launch: Launch) -> Any:
+    """The model as it will be trained.
+
+    Alone and with DDP each process loads the whole model onto its own device. Where weights are
+    sharded (FSDP, ZeRO-3) there is no device map: the sharding library says who holds what.
+    Quantized weights are NF4 with double quantization, computed in bfloat16 (QLoRA, arXiv
+    2305.14314), or 8-bit; where they are sharded, they are stored in the dtype of the others, as
+    FSDP asks for one dtype in all that it cuts.
+
+    Raises:
+        InputError: no such model, no causal language model, a package is missing.
+    """
+    model = recipe.model
+    quantization = quantization_of(model)
+    dtype = model.get("dtype") or ("bfloat16" if quantization else "float32")
+    revision = model.get("model_revision")
+    revision = None if revision == MAIN else revision
+    attention = model.get("attn_implementation")
+    trust = bool(recipe.training.get("trust_remote_code"))
+    if not launch.sharded:
+        return load_model(
+            source,
+            revision=revision,
+            dtype=dtype,
+            attention=attention or "auto",
+            device="cpu" if recipe.training.get("use_cpu") else None,
+            trust_remote_code=trust,
+            quantization=quantization,
+        ).model
+    return _load_for_shards(source, quantization, {
+        "revision": revision, "dtype": dtype, "attn_implementation": attention,
+        "trust_remote_code": trust, "use_safetensors": True,
+    })  # fmt: skip
+
+
+def quantization_of(model: Mapping[str, Any]) -> str | None:
+    """ "4bit", "8bit" or None, by the recipe's keys."""
+    small = [size for size in ("4bit", "8bit") if model.get(f"load_in_{size}")]
+    return small[0] if small else None
+
+
+def _load_for_shards(source: str, quantization: str | None, loading: dict[str, Any]) -> Any:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    if quantization is not None:
+        config = quantized_loading(quantization)
+        config.bnb_4bit_quant_storage = getattr(torch, loading["dtype"])
+        loading["quantization_config"] = config
+    try:
+        return AutoModelForCausalLM.from_pretrained(source, **loading)
+    except ImportError as error:
+        raise InputError(f"model {source!r} needs a package that is missing: {error}") from error
+    except (OSError, ValueError, RuntimeError) as error:
+        raise hub_error("model", source, error) from error
+
+
+def adapter_of(model: Mapping[str, Any]) -> Any:
+    """peft's LoraConfig by the recipe's keys, as TRL's own script makes it; None without."""
+    from trl import ModelConfig, get_peft_config
+
+    return get_peft_config(ModelConfig(**model)) if model.get("use_peft") else None

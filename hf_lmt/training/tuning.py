@@ -1,0 +1,231 @@
+"""One model trained on tokenized rows: trainer, checks before the first step, training."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+from datasets import Dataset
+
+from hf_lmt.errors import InputError
+from hf_lmt.training.checks_before import (
+    check_evaluation,
+    check_first_batch,
+    check_prompts,
+    check_special_tokens,
+    check_world,
+)
+from hf_lmt.training.launch import Launch
+from hf_lmt.training.placement import adapter_of
+from hf_lmt.training.recipe import TrainingRecipe
+from hf_lmt.training.rows import PreparedRows
+from hf_lmt.training.tokens import Tokenized
+from hf_miwv.models import length_limit
+from hf_miwv.processes import Processes
+from hf_miwv.training.checkpoints import MARK, MarkWhole, newest_whole_checkpoint
+
+DEFAULTS = {"logging_steps": 1, "save_total_limit": 2}  # ours, where the recipe says nothing
+HERE = ("max_length", "chat_template_path")  # acted on before the trainer has the rows
+
+DISK_FULL = ("No space left", "os error 28", "file write failed", "fail at inline_container")
+
+Watcher: TypeAlias = Callable[[Any], Sequence[Any]]
+"""Makes TrainerCallbacks of a trainer; `tune` adds them, in their order."""
+
+logger = logging.getLogger(__name__)
+
+
+class Run(NamedTuple):
+    """What is trained on what."""
+
+    recipe: TrainingRecipe
+    launch: Launch
+    processes: Processes
+    model: Any
+    tokenizer: Any
+    rows: PreparedRows
+    tokens: Tokenized
+
+
+def tune(
+    run: Run,
+    checkpoints: Path,
+    *,
+    evaluation_rows: Dataset | None = None,
+    watchers: Sequence[Watcher] = (),
+) -> tuple[Any, dict[str, Any]]:
+    """The trainer after its last step, and what run.json says of the training.
+
+    Goes on from the newest whole checkpoint in the folder, where there is one.
+
+    Args:
+        evaluation_rows: input_ids and labels of rows that are held out.
+        watchers: each makes callbacks for the trainer, which are added in their order.
+
+    Raises:
+        InputError: a check fails; the loss or the gradient is no number; memory or disk is full.
+    """
+    from hf_lmt.training.stopping import (
+        NotFiniteError,
+        WatchedTrainer,
+        explain_not_finite,
+        explain_out_of_memory,
+        is_out_of_memory,
+    )
+
+    limit = max_length_of(run.recipe, run.model)
+    arguments = training_arguments(run.recipe, checkpoints, limit)
+    use_cache = run.model.config.use_cache
+    with refused_settings():
+        trainer = WatchedTrainer(
+            model=run.model,
+            args=arguments,
+            train_dataset=run.tokens.dataset,
+            eval_dataset=evaluation_rows,
+            processing_class=run.tokenizer,
+            peft_config=adapter_of(run.recipe.model),
+            callbacks=[MarkWhole(run.processes)],
+        )
+    for callback in (one for watcher in watchers for one in watcher(trainer)):
+        trainer.add_callback(callback)
+    warn_of_long_batches(run)
+    checks = _check(trainer, run)
+    newest = newest_whole_checkpoint(checkpoints, run.processes)
+    try:
+        with full_disk():
+            trainer.train(resume_from_checkpoint=newest)
+    except NotFiniteError as error:
+        kept = _newest(checkpoints)
+        raise explain_not_finite(
+            error, run.tokens.dataset, run.rows.dataset, run.tokenizer, kept
+        ) from error
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        longest = run.tokens.counts["longest"]
+        raise explain_out_of_memory(arguments, longest, run.recipe.model, run.launch) from error
+    run.model.config.use_cache = use_cache  # the trainer turns it off
+    return trainer, {**_report(trainer), "checks": checks}
+
+
+def warn_of_long_batches(run: Run) -> None:
+    """Without flash attention a flattened batch costs by the square of all its tokens."""
+    training, attention = run.recipe.training, run.model.config._attn_implementation
+    flat = training.get("padding_free") or training.get("packing")
+    if flat and "flash" not in str(attention):
+        logger.warning(
+            "%s with attention %s: it is masked right, and computed over the whole batch of a "
+            "device at once; give attn_implementation: flash_attention_2, or fewer rows of a "
+            "device (per_device_train_batch_size)",
+            "packing" if training.get("packing") else "padding_free", attention,
+        )  # fmt: skip
+
+
+def training_arguments(recipe: TrainingRecipe, checkpoints: Path, limit: int | None) -> Any:
+    """trl.SFTConfig by the recipe; TRL leaves the rows, tokenized and cut already, as they are.
+
+    Packing is TRL's own, to `limit` tokens.
+
+    Raises:
+        InputError: settings that TRL or transformers refuse.
+    """
+    from trl import SFTConfig
+
+    given = {name: value for name, value in recipe.training.items() if name not in HERE}
+    ours = (
+        {"max_length": limit}
+        if given.get("packing")
+        else {"max_length": None, "dataset_kwargs": {"skip_prepare_dataset": True}}
+    )
+    with refused_settings():
+        return SFTConfig(
+            output_dir=str(checkpoints), seed=recipe.data.seed, **{**DEFAULTS, **given, **ours}
+        )
+
+
+def max_length_of(recipe: TrainingRecipe, model: Any) -> int | None:
+    """Tokens that a sequence may have; 1,024 (TRL's default) where the recipe says nothing.
+
+    Raises InputError for more than the model can read.
+    """
+    asked = recipe.training.get("max_length", 1024)
+    return None if asked is None else length_limit(model, asked)
+
+
+@contextmanager
+def refused_settings() -> Iterator[None]:
+    """What TRL and transformers refuse when they are made, as a fault of the recipe."""
+    try:
+        yield
+    except (ValueError, ImportError) as error:
+        raise InputError(f"the trainer refuses the recipe: {error}") from error
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """A full disk as OSError whatever the library calls it, for `write_errors` to explain."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (SafetensorError, RuntimeError) as error:
+        if not any(words in str(error) for words in DISK_FULL):
+            raise
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+
+
+def _check(trainer: Any, run: Run) -> dict[str, Any]:
+    rows, mixture = run.rows.dataset, run.recipe.mixture
+    embeddings = run.model.get_input_embeddings().num_embeddings
+    checks: dict[str, Any] = {
+        "processes": check_world(trainer, run.processes),
+        "special_tokens": check_special_tokens(run.tokenizer, rows, embeddings),
+        "first_batch": check_first_batch(trainer, rows, mixture),
+    }
+    if run.rows.prompts is not None:
+        checks["prompts"] = check_prompts(run.tokenizer, rows, run.rows.prompts)
+    sets = run.recipe.evaluation.get("sets", [])
+    found = check_evaluation(rows, sets) if run.processes.first else None
+    checks["evaluation"] = run.processes.agree(found)
+    return checks
+
+
+def _newest(checkpoints: Path) -> str | None:
+    found = [folder for folder in checkpoints.glob("checkpoint-*") if (folder / MARK).exists()]
+    newest = max(found, key=lambda folder: int(folder.name.rpartition("-")[2]), default=None)
+    return None if newest is None else newest.name
+
+
+def _report(trainer: Any) -> dict[str, Any]:
+    from hf_miwv.training.tuning import EFFECTIVE
+
+    arguments = trainer.args
+    names = [*(name for name in EFFECTIVE if name != "max_length"), "packing", "padding_free",
+             "adam_beta1", "adam_beta2"]  # fmt: skip
+    curve = ("step", "epoch", "loss", "learning_rate", "grad_norm")
+    return {
+        "settings": {name: _plain(getattr(arguments, name)) for name in names},
+        "seeds": {"training": arguments.seed, "data": arguments.data_seed},
+        "steps": trainer.state.global_step,
+        "epochs": trainer.state.epoch,
+        "loss_curve": [
+            {name: entry.get(name) for name in curve}
+            for entry in trainer.state.log_history
+            if "loss" in entry
+        ],
+        "evaluations": [
+            entry
+            for entry in trainer.state.log_history
+            if any(name.startswith("eval_") for name in entry)
+        ],
+    }
+
+
+def _plain(value: Any) -> Any:
+    """An enumeration's member as its word."""
+    return getattr(value, "value", value)

@@ -1,0 +1,1 @@
+"""Translation quality by direction while a model trains, in any `transformers.Trainer`."""

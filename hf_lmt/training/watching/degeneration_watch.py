@@ -1,0 +1,116 @@
+"""Loss by direction at each evaluation of a training, without translating anything."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+from transformers import TrainerCallback, TrainerState
+
+from hf_lmt.directions import Direction
+from hf_lmt.training.watching.checks import (
+    check_best_metric,
+    check_trainer,
+    place_before_early_stopping,
+)
+from hf_lmt.training.watching.curves import draw_losses
+from hf_lmt.training.watching.degeneration import loss_signs
+from hf_lmt.training.watching.figures import logged_numbers
+from hf_lmt.training.watching.live import LiveLosses, style_of
+from hf_lmt.training.watching.rounds import Rounds
+from hf_lmt.training.watching.sample import Sample, choose_sample
+from hf_lmt.translation.prompt_registry import PromptStyle
+from hf_miwv.callbacks.checks import tokenizer_of
+from hf_miwv.callbacks.live_choice import log_numbers
+
+logger = logging.getLogger(__name__)
+PREFIX = "eval_loss_"
+
+
+class DegenerationWatch(TrainerCallback):
+    """Measures the teacher-forced loss of the same rows of each direction at every evaluation.
+
+        L(direction) = - sum of log p(target token | prompt, target before it) / target tokens
+
+    in nats per token; a group is the mean over its directions. The training goes on as if nothing
+    had been. The numbers join the metrics of the evaluation and are logged as `eval_loss_en2x`,
+    `eval_loss_x2en_low`, `eval_loss_en-kk`; the curves are `output_dir`/loss_by_group.png. A
+    warning tells when the loss into English or Chinese rises while that out of it falls.
+
+    It costs one forward pass over the rows, and sees less than `TranslationEvaluationCallback`: a
+    model that has begun to ignore its source may still find the reference probable.
+
+    Args:
+        trainer, rows, seed, directions, prompt, form: as in TranslationEvaluationCallback, and with
+            the same seed the same rows.
+        per_direction: rows of each direction.
+        batch_tokens: tokens of a forward pass; 1,024 on the CPU, else 16,384.
+
+    Raises:
+        InputError: a trainer, setting or rows with which this cannot be done; it names them.
+    """
+
+    def __init__(
+        self,
+        trainer: Any,
+        rows: Dataset,
+        *,
+        per_direction: int = 20,
+        seed: int = 0,
+        directions: Sequence[str] | None = None,
+        prompt: str | PromptStyle | None = None,
+        form: str | None = None,
+        batch_tokens: int | None = None,
+    ) -> None:
+        check_trainer(trainer)
+        self._sample = choose_sample(rows, per_direction, seed, directions)
+        style = style_of(prompt, form, tokenizer_of(trainer))
+        self._losses = LiveLosses(trainer, self._sample.rows, style, batch_tokens)
+        if self._losses.too_long:
+            logger.warning("%d of %d evaluation rows are longer than the model's context and have "
+                           "no loss", self._losses.too_long, len(self._sample.rows))  # fmt: skip
+        keys = logged_numbers({one: {"loss": 0.0} for one in self._sample.directions}, ["loss"])
+        check_best_metric(trainer.args, keys, [PREFIX], keys)
+        self._trainer, self._rounds = trainer, Rounds()
+        self._folder = Path(trainer.args.output_dir)
+
+    @property
+    def sample(self) -> Sample:
+        """The rows that are measured."""
+        return self._sample
+
+    def on_train_begin(self, args: Any, state: TrainerState, control: Any, **_: Any) -> None:
+        place_before_early_stopping(self._trainer, self)
+
+    def on_evaluate(self, args: Any, state: TrainerState, control: Any, **given: Any) -> None:
+        metrics: dict[str, float] = given["metrics"]  # what the trainer itself goes on with
+        if not self._rounds.begins(state, metrics):
+            return
+        began = time.perf_counter()
+        values = {one: {"loss": loss} for one, loss in self._measure().items()}
+        numbers = logged_numbers(values, ["loss"])
+        signs = loss_signs(state.log_history, numbers)
+        metrics |= numbers
+        seconds = round(time.perf_counter() - began, 3)
+        log_numbers(self._trainer, numbers | {"eval_loss_by_direction_seconds": seconds})
+        if args.should_save:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            draw_losses(state.log_history, self._folder)
+        if state.is_world_process_zero:
+            for sign in signs:
+                logger.warning("step %d: %s", state.global_step, sign)
+
+    def _measure(self) -> dict[Direction, float]:
+        """Nats per target token of each direction."""
+        parts: dict[Direction, list[tuple[float, int]]] = {}
+        for number, part in sorted(self._losses().items()):
+            parts.setdefault(self._sample.rows[number].direction, []).append(part)
+        return {
+            direction: math.fsum(nats for nats, _ in some) / sum(tokens for _, tokens in some)
+            for direction, some in parts.items()
+        }

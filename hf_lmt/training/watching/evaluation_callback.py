@@ -1,0 +1,184 @@
+"""Translation quality by direction at each evaluation of a training.
+
+For an unmodified `transformers.Trainer`, `trl.SFTTrainer` and their subclasses:
+
+    trainer = Trainer(model, arguments, collator, processing_class=tokenizer,
+                      train_dataset=tokenized, eval_dataset=tokenized_dev)
+    rows = Dataset.from_csv("dev.csv")  # source_lang, target_lang, source, target
+    trainer.add_callback(TranslationEvaluationCallback(trainer, rows, per_direction=20))
+    trainer.train()
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+from transformers import TrainerCallback, TrainerState
+
+from hf_lmt.evaluation.judgeable import why_not_judgeable
+from hf_lmt.training.watching.checks import (
+    check_best_metric,
+    check_trainer,
+    place_before_early_stopping,
+)
+from hf_lmt.training.watching.curves import draw_curves
+from hf_lmt.training.watching.degeneration import quality_signs
+from hf_lmt.training.watching.figures import (
+    NAMES,
+    RATES,
+    Figures,
+    check_watched_metrics,
+    expected_keys,
+    judge,
+    logged_numbers,
+    values_of_figures,
+)
+from hf_lmt.training.watching.live import LiveTranslator, style_of
+from hf_lmt.training.watching.record import COPY, evaluation_record, write_record, write_whole
+from hf_lmt.training.watching.rounds import Rounds
+from hf_lmt.training.watching.sample import Sample, choose_sample
+from hf_lmt.translation.lengths import MAX_NEW_TOKENS
+from hf_lmt.translation.prompt_registry import PromptStyle
+from hf_miwv.callbacks.checks import tokenizer_of
+from hf_miwv.callbacks.choice_file import checkpoint_of
+from hf_miwv.callbacks.live_choice import log_numbers
+from hf_miwv.callbacks.live_scoring import processes_of
+
+logger = logging.getLogger(__name__)
+
+
+class TranslationEvaluationCallback(TrainerCallback):
+    """Translates the same few rows of each direction at every evaluation, and judges them.
+
+    The model translates as it stands, with adapters, in evaluation mode; the training goes on as
+    if nothing had been. All processes share the work, and all get the same numbers. They join the
+    metrics of the evaluation, so that `metric_for_best_model` and early stopping can go by any of
+    them, and are logged to whatever `report_to` says:
+
+    - `eval_chrf_GROUP`, `eval_bleu_GROUP`: chrF++ and BLEU, means over the directions of en2x,
+      x2en, zh2x, x2zh, each of them by tier (en2x_low), zero_shot and overall;
+      `eval_chrf_en-kk` of a direction;
+    - `eval_off_target_GROUP` (another script), `eval_copy_GROUP`, `eval_fan_in_GROUP` (one output
+      for different sources), `eval_blank_GROUP`: shares of the rows, lower is better.
+
+    Everything counted lies in `output_dir`/evaluations/step-N.json (final.json of an evaluation
+    after the training), with a copy of the latest in each checkpoint (evaluation.json), and the
+    curves in `output_dir`/chrf_by_group.png and loss_by_group.png. A warning tells of signs of
+    directional degeneration (`degeneration`).
+
+    Of several evaluation sets, the numbers go with the first. What is not called `eval` (another
+    `metric_key_prefix`) is left alone.
+
+    Args:
+        trainer: with a tokenizer (`processing_class`) and an `eval_strategy`.
+        rows: source_lang, target_lang, source, target; see `sample.choose_sample`. Not tokenized.
+        per_direction: rows of each direction; with 234 directions, 20 are 4,680 translations.
+        seed: another seed, other rows.
+        directions: directions and patterns; all that the rows have if left out.
+        metrics: of `figures.NAMES`; the first is watched for degeneration.
+        beams: 1 is greedy and cheap; 5, as in arXiv 2511.07003, is for `hf-lmt evaluate`.
+        hints, max_new_tokens, batch_tokens: as in `Translator`.
+        prompt, form: what the rows are trained with: a name in `prompt_registry.STYLES` or a
+            PromptStyle; "conversation" or "text".
+
+    Raises:
+        InputError: a trainer, setting or rows with which this cannot be done; it names them.
+    """
+
+    def __init__(
+        self,
+        trainer: Any,
+        rows: Dataset,
+        *,
+        per_direction: int = 20,
+        seed: int = 0,
+        directions: Sequence[str] | None = None,
+        metrics: Sequence[str] = ("chrf++", "bleu"),
+        beams: int = 1,
+        hints: str = "none",
+        max_new_tokens: int = MAX_NEW_TOKENS,
+        prompt: str | PromptStyle | None = None,
+        form: str | None = None,
+        batch_tokens: int | None = None,
+    ) -> None:
+        check_trainer(trainer)
+        self._metrics = check_watched_metrics(metrics)
+        self._sample = choose_sample(rows, per_direction, seed, directions)
+        self._check_metrics(trainer)
+        style = style_of(prompt, form, tokenizer_of(trainer))
+        self._translate = LiveTranslator(
+            trainer, self._sample.rows, style, beams=beams, hints=hints,
+            max_new_tokens=max_new_tokens, batch_tokens=batch_tokens,
+        )  # fmt: skip
+        self._settings = {
+            "per_direction": per_direction, "seed": seed, "metrics": list(self._metrics),
+            "beams": beams, "hints": hints, "max_new_tokens": max_new_tokens,
+            "prompt": style.name, "form": style.form, "prompt_sha256": style.sha256,
+        }  # fmt: skip
+        self._trainer, self._rounds = trainer, Rounds()
+        self._folder = Path(trainer.args.output_dir)
+        self._latest: Path | None = None
+        self._ended = False
+        self._processes = processes_of(trainer)
+
+    @property
+    def sample(self) -> Sample:
+        """The rows that are translated."""
+        return self._sample
+
+    def on_train_begin(self, args: Any, state: TrainerState, control: Any, **_: Any) -> None:
+        place_before_early_stopping(self._trainer, self)
+        self._ended = False
+
+    def on_train_end(self, args: Any, state: TrainerState, control: Any, **_: Any) -> None:
+        self._ended = True
+
+    def on_evaluate(self, args: Any, state: TrainerState, control: Any, **given: Any) -> None:
+        metrics: dict[str, float] = given["metrics"]  # what the trainer itself goes on with
+        if not self._rounds.begins(state, metrics):
+            return
+        began = time.perf_counter()
+        found = self._translate()
+        judged = judge(self._sample.rows, found, self._metrics) if self._processes.first else {}
+        figures = self._processes.agree(judged)
+        values = values_of_figures(figures)
+        numbers = logged_numbers(values, [NAMES[metric] for metric in self._metrics])
+        signs = quality_signs(state.log_history, numbers, NAMES[self._metrics[0]])
+        seconds = time.perf_counter() - began
+        metrics |= numbers
+        log_numbers(self._trainer, numbers | {"eval_translation_seconds": round(seconds, 3)})
+        if args.should_save:
+            self._write(state, figures, signs, seconds)
+        if state.is_world_process_zero:
+            for sign in signs:
+                logger.warning("step %d: %s", state.global_step, sign)
+
+    def on_save(self, args: Any, state: TrainerState, control: Any, **_: Any) -> None:
+        checkpoint = checkpoint_of(self._folder, state)
+        if args.should_save and self._latest is not None and checkpoint.is_dir():
+            write_whole(checkpoint / COPY, self._latest.read_bytes())
+
+    def _write(
+        self, state: TrainerState, figures: Figures, signs: list[str], seconds: float
+    ) -> None:
+        record = evaluation_record(
+            state.global_step, state.epoch, self._settings, self._sample, figures,
+            values_of_figures(figures), signs, seconds,
+        )  # fmt: skip
+        self._latest = write_record(self._folder, record, self._ended)
+        draw_curves(state.log_history, self._folder)
+
+    def _check_metrics(self, trainer: Any) -> None:
+        directions = self._sample.directions
+        for metric in self._metrics:
+            reasons = {why_not_judgeable(metric, one.target) for one in directions} - {None}
+            for reason in sorted(map(str, reasons)):
+                logger.warning("%s; its directions are left out of %s", reason, metric)
+        keys, lower = expected_keys(directions, self._metrics)
+        names = [*(NAMES[metric] for metric in NAMES), *RATES.values()]
+        check_best_metric(trainer.args, keys, [f"eval_{name}_" for name in names], lower)

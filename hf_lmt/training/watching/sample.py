@@ -1,0 +1,196 @@
+"""The rows that a training is watched on: few, fixed, as many of each direction."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from datasets import Dataset
+
+from hf_lmt.data.hashing import (
+    check_seed,
+    decision_hashes,
+    direction_codes,
+    direction_column,
+    key_column,
+    optional_texts,
+    text_column,
+)
+from hf_lmt.directions import DIRECTIONS, Direction, match_directions, parse_direction
+from hf_lmt.errors import InputError
+
+DECISION = "evaluation_subset"  # what the hash decides here
+BATCH = 10_000
+NEEDED = ("source_lang", "target_lang", "source", "target")
+READ = (*NEEDED, "auxiliary_lang", "auxiliary", "corpus", "row_key")
+
+logger = logging.getLogger(__name__)
+
+
+class WatchedRow(NamedTuple):
+    """A sentence with its reference; the auxiliary sentence is a hint, where there is one."""
+
+    direction: Direction
+    source: str
+    target: str
+    auxiliary_lang: str | None
+    auxiliary: str | None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The rows, in the order of DIRECTIONS.
+
+    counts: `rows` given, `chosen`, `blank` ones left out (no text in source or target), and
+        `other_directions`, rows in directions that are not asked for.
+    """
+
+    rows: tuple[WatchedRow, ...]
+    counts: dict[str, int]
+
+    @property
+    def directions(self) -> tuple[Direction, ...]:
+        return tuple(dict.fromkeys(row.direction for row in self.rows))
+
+    @property
+    def sha256(self) -> str:
+        """Of all rows in their order."""
+        return hashlib.sha256(json.dumps(self.rows).encode()).hexdigest()
+
+
+def choose_sample(
+    rows: Dataset, per_direction: int, seed: int = 0, directions: Sequence[str] | None = None
+) -> Sample:
+    """The rows with the lowest hashes of seed and key, at most `per_direction` of a direction.
+
+    The order of the rows makes no difference, nor do rows of other directions; a larger sample
+    holds a smaller one. Copies of a row count once. Rows without text in source or target cannot
+    be judged; they are left out and counted. The choice by hash is ours (`data.hashing`).
+
+    Args:
+        rows: source_lang, target_lang, source and target; where there are any, auxiliary_lang,
+            auxiliary, corpus and row_key.
+        directions: directions and patterns such as "en-*"; all that the rows have if left out.
+
+    Raises:
+        InputError: something else than a Dataset with these columns, an unknown language, a number
+            that cannot be, no row left in a direction that is named, or none at all.
+    """
+    _check(rows, per_direction, seed, directions)
+    wanted = None if directions is None else set(map(str, match_directions(directions)))
+    hashes, codes, names, counts = _hash_rows(rows, seed, wanted)
+    places = _lowest(hashes, codes, per_direction)
+    found = _read(rows, places, hashes, [names[code] for code in codes[places]])
+    sample = Sample(tuple(found), {"rows": len(rows), "chosen": len(found), **counts})
+    _check_found(sample, directions)
+    return sample
+
+
+def _check(rows: Any, per_direction: Any, seed: Any, directions: Any) -> None:
+    if not isinstance(rows, Dataset):
+        raise InputError(
+            f"the evaluation rows are a {type(rows).__name__}: give a datasets.Dataset with the "
+            f"columns {', '.join(NEEDED)}, such as one split of a DatasetDict"
+        )
+    if isinstance(per_direction, bool) or not isinstance(per_direction, int) or per_direction < 1:
+        raise InputError(f"per_direction {per_direction!r}: give a whole number, 1 or more")
+    if isinstance(directions, str):
+        raise InputError(f"directions {directions!r}: give a list, such as [{directions!r}]")
+    check_seed(seed)
+
+
+def _hash_rows(
+    rows: Dataset, seed: int, wanted: set[str] | None
+) -> tuple[np.ndarray, np.ndarray, list[str], dict[str, int]]:
+    """(N,) uint64 hashes, (N,) numbers of directions, -1 for rows that are left out, the
+    directions' names, and what is left out, counted."""
+    names: dict[str, int] = {}
+    hashes = np.zeros(len(rows), np.uint64)
+    codes = np.full(len(rows), -1, np.int64)
+    counts = {"blank": 0, "other_directions": 0}
+    arrow = rows.select_columns([name for name in READ if name in rows.column_names])
+    first = 0
+    for batch in arrow.with_format("arrow").iter(BATCH):
+        texts = [text_column(batch, name) for name in ("source", "target")]
+        blank = np.logical_or(*(_blanks(column) for column in texts))
+        directions = direction_column(batch)
+        spelt = directions.dictionary.to_pylist()
+        asked = np.array([wanted is None or name in wanted for name in spelt], bool)
+        numbers = np.array([names.setdefault(name, len(names)) for name in spelt], np.int64)
+        local = direction_codes(directions)
+        own = slice(first, first + len(local))
+        hashes[own] = decision_hashes(DECISION, seed, directions, key_column(batch))
+        codes[own] = np.where(asked[local] & ~blank, numbers[local], -1)
+        counts["other_directions"] += int((~asked[local]).sum())
+        counts["blank"] += int((asked[local] & blank).sum())
+        first += len(local)
+    return hashes, codes, list(names), counts
+
+
+def _lowest(hashes: np.ndarray, codes: np.ndarray, size: int) -> np.ndarray:
+    """(P,) places of the rows with the `size` lowest different hashes of each direction."""
+    order = np.lexsort((hashes, codes))
+    order = order[codes[order] >= 0]
+    if not len(order):
+        return order
+    direction_begins = np.diff(codes[order], prepend=-1) != 0
+    hash_begins = direction_begins | np.append(True, hashes[order][1:] != hashes[order][:-1])
+    ranks = np.cumsum(hash_begins)
+    firsts = np.maximum.accumulate(np.where(direction_begins, ranks, 0))
+    return order[ranks - firsts < size]
+
+
+def _blanks(texts: pa.Array) -> np.ndarray:
+    trimmed = pc.utf8_trim_whitespace(texts)
+    return pc.equal(pc.utf8_length(trimmed), 0).to_numpy(zero_copy_only=False)
+
+
+def _read(
+    rows: Dataset, places: np.ndarray, hashes: np.ndarray, names: Sequence[str]
+) -> list[WatchedRow]:
+    """The rows at these places, of equal hashes the one with the lowest texts."""
+    if not len(places):
+        return []
+    table = rows.with_format("arrow")[places.tolist()]
+    columns = (
+        text_column(table, "source").to_pylist(), text_column(table, "target").to_pylist(),
+        optional_texts(table, "auxiliary_lang"), optional_texts(table, "auxiliary"),
+    )  # fmt: skip
+    directions = {name: parse_direction(name) for name in dict.fromkeys(names)}
+    found: dict[tuple[str, int], WatchedRow] = {}
+    for name, number, texts in zip(
+        names, hashes[places].tolist(), zip(*columns, strict=True), strict=True
+    ):
+        row = WatchedRow(directions[name], *texts)
+        other = found.get((name, number), row)
+        found[name, number] = min(row, other, key=lambda one: [text or "" for text in one[1:]])
+    order = {direction: place for place, direction in enumerate(DIRECTIONS)}
+    return [
+        found[key]
+        for key in sorted(
+            found, key=lambda key: (order.get(directions[key[0]], len(order)), *key)
+        )
+    ]  # fmt: skip
+
+
+def _check_found(sample: Sample, directions: Sequence[str] | None) -> None:
+    counts = sample.counts
+    named = [] if directions is None else [one for one in directions if "*" not in one]
+    missing = [one for one in named if parse_direction(one) not in sample.directions]
+    if missing or not sample.rows:
+        where = ", ".join(missing) if missing else "the directions asked for"
+        raise InputError(
+            f"the evaluation rows hold none with text in {where} ({counts['rows']:,} rows, "
+            f"{counts['blank']:,} of them blank, {counts['other_directions']:,} in other "
+            "directions); give rows in these directions, or other directions"
+        )
+    if counts["blank"]:
+        logger.warning("%s evaluation rows without text in source or target are left out",
+                       f"{counts['blank']:,}")  # fmt: skip

@@ -1,0 +1,141 @@
+"""The section `evaluation:` of a recipe, and the callbacks that it stands for."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from hf_lmt.errors import InputError, did_you_mean
+from hf_lmt.translation.lengths import MAX_NEW_TOKENS
+from hf_miwv.training.values import fault_of
+
+if typing.TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import TrainerCallback
+
+    from hf_lmt.translation.prompt_registry import PromptStyle
+
+
+@dataclass(frozen=True)
+class WatchingSettings:
+    """The keys of the section `evaluation:` beside its `sets:`; the defaults are ours.
+
+    translate: whether to translate at each evaluation (`TranslationEvaluationCallback`).
+    losses: whether to measure losses by direction (`DegenerationWatch`).
+    directions: directions and patterns that are watched; None for all that the rows have.
+    early_stopping: evaluations without a better `metric_for_best_model` before the training stops;
+        None for never.
+    The others are arguments of TranslationEvaluationCallback.
+    """
+
+    translate: bool = True
+    losses: bool = True
+    per_direction: int = 20
+    seed: int = 0
+    directions: list[str] | None = None
+    metrics: list[Literal["chrf++", "bleu", "spbleu", "ter"]] = field(
+        default_factory=lambda: ["chrf++", "bleu"]
+    )
+    beams: int = 1
+    hints: Literal["none", "self", "given"] = "none"
+    max_new_tokens: int = MAX_NEW_TOKENS
+    batch_tokens: int | None = None
+    early_stopping: int | None = None
+
+
+ELSEWHERE = ("sets",)  # where the rows come from; read with the recipe
+LEAST = {
+    "per_direction": 1, "seed": 0, "beams": 1, "max_new_tokens": 1, "batch_tokens": 1,
+    "early_stopping": 1,
+}  # fmt: skip
+
+
+def watching_faults(section: Any) -> list[str]:
+    """What is wrong with the section, a line each."""
+    if not isinstance(section, Mapping):
+        return [f"evaluation: give a mapping of settings, not {section!r}"]
+    hints = typing.get_type_hints(WatchingSettings)
+    faults = []
+    for key, value in section.items():
+        if key in ELSEWHERE:
+            continue
+        if key not in hints:
+            hint = did_you_mean(str(key), [*ELSEWHERE, *hints])
+            faults.append(f"evaluation: unknown key {key!r}; {hint}")
+        elif fault := fault_of(key, value, hints[key]):
+            faults.append(f"evaluation: {fault}")
+        elif key in LEAST and value is not None and value < LEAST[key]:
+            faults.append(f"evaluation: {key} {value}: give {LEAST[key]} or more")
+    return faults or _direction_faults(section.get("directions"))
+
+
+def watching_settings(section: Mapping[str, Any]) -> WatchingSettings:
+    """The section as settings; InputError with all its faults."""
+    if faults := watching_faults(section):
+        raise InputError("\n  ".join(faults))
+    return WatchingSettings(
+        **{key: value for key, value in section.items() if key not in ELSEWHERE}
+    )
+
+
+def callbacks_from(
+    section: Mapping[str, Any],
+    trainer: Any,
+    rows: Dataset,
+    *,
+    prompt: str | PromptStyle | None = None,
+    form: str | None = None,
+) -> list[TrainerCallback]:
+    """The callbacks that the section asks for, in the order in which to add them to the trainer.
+
+    Args:
+        rows: what `sets` of the section stands for, before it is tokenized.
+        prompt, form: what the rows are trained with.
+
+    Raises:
+        InputError: faults of the section, or what the callbacks refuse; early stopping without
+            metric_for_best_model.
+    """
+    from transformers import EarlyStoppingCallback
+
+    from hf_lmt.training.watching.degeneration_watch import DegenerationWatch
+    from hf_lmt.training.watching.evaluation_callback import TranslationEvaluationCallback
+
+    settings = watching_settings(section)
+    shared: dict[str, Any] = {
+        "per_direction": settings.per_direction, "seed": settings.seed,
+        "directions": settings.directions, "prompt": prompt, "form": form,
+    }  # fmt: skip
+    callbacks: list[TrainerCallback] = []
+    if settings.losses:
+        callbacks.append(DegenerationWatch(trainer, rows, **shared))
+    if settings.translate:
+        callbacks.append(
+            TranslationEvaluationCallback(
+                trainer, rows, metrics=settings.metrics, beams=settings.beams,
+                hints=settings.hints, max_new_tokens=settings.max_new_tokens,
+                batch_tokens=settings.batch_tokens, **shared,
+            )
+        )  # fmt: skip
+    if settings.early_stopping is not None:
+        if trainer.args.metric_for_best_model is None:
+            raise InputError(
+                "evaluation: early_stopping goes by metric_for_best_model, which is not given; "
+                "give it, such as eval_chrf_x2en, with load_best_model_at_end: true"
+            )
+        callbacks.append(EarlyStoppingCallback(settings.early_stopping))
+    return callbacks
+
+
+def _direction_faults(globs: Sequence[str] | None) -> list[str]:
+    from hf_lmt.directions import match_directions
+
+    faults = []
+    for glob in globs or ():
+        try:
+            match_directions([glob])
+        except InputError as error:
+            faults.append(f"evaluation: directions: {error}")
+    return faults

@@ -1,0 +1,105 @@
+"""The folder of a trained model: weights and all that lies beside them, put in place as a whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from hf_lmt.data.prompts import Wording
+from hf_lmt.training.card import draw_loss, write_trained_card
+from hf_lmt.training.merge import merge_adapter
+from hf_lmt.training.recipe import MODEL
+from hf_lmt.training.record import save_recipe
+from hf_lmt.training.tuning import Run, full_disk
+from hf_lmt.translation.prompt_registry import save_prompt_identity
+from hf_miwv.fingerprints import content_fingerprint
+from hf_miwv.folder import RECORD, flush_all
+from hf_miwv.training.tuning import trainable_source
+
+ADAPTER = "adapter"
+
+
+def describe_run(run: Run, report: dict[str, Any], seconds: float) -> dict[str, Any]:
+    model, prepared = run.model, run.rows.run
+    trained = sum(part.numel() for part in model.parameters() if part.requires_grad)
+    return {
+        "model": {
+            "source": run.recipe.content[MODEL],
+            "revision": getattr(model.config, "_commit_hash", None),
+            "dtype": str(model.dtype).removeprefix("torch."),
+            "attention": getattr(model.config, "_attn_implementation", None),
+            "parameters": model.num_parameters(),
+            "trained_parameters": trained,
+            "device": model.device.type,
+        },
+        "data": prepared["data"],
+        "prepared": {name: prepared[name] for name in ("settings", "counts", "contamination")},
+        "rows": {**run.tokens.counts, "fingerprint": content_fingerprint(run.rows.dataset)},
+        "prompts": run.rows.prompts,
+        **report,
+        "timing": {
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": round(seconds, 3),
+        },
+    }
+
+
+def write_model(trainer: Any, run: Run, record: dict[str, Any], root: Path) -> None:
+    """Save in `root`, then rename it to the output.
+
+    The model is saved by all processes together, all else by the first.
+    """
+    draft, replaced, output = root / "output", root / "replaced", run.recipe.output
+    if run.processes.first:
+        for folder in (draft, replaced):
+            shutil.rmtree(folder, ignore_errors=True)
+    run.processes.agree(None)
+    if run.launch.sharding == "fsdp":
+        trainer.accelerator.state.fsdp_plugin.set_state_dict_type("FULL_STATE_DICT")
+    with full_disk():
+        trainer.save_model(str(draft))
+        if run.processes.first:
+            _complete(draft, trainer, run, record)
+            flush_all(draft)
+            if output.exists():
+                os.rename(output, replaced)
+            os.rename(draft, output)
+    run.processes.agree(None)  # nobody leaves before the output is there
+
+
+def _complete(draft: Path, trainer: Any, run: Run, record: dict[str, Any]) -> None:
+    """What lies beside the weights."""
+    (draft / "training_args.bin").unlink(missing_ok=True)  # pickled, and with local paths
+    (draft / "README.md").unlink(missing_ok=True)  # peft's
+    trainer.accelerator.unwrap_model(trainer.model).generation_config.save_pretrained(draft)
+    if run.recipe.merge:
+        _merge(draft, run)
+    if run.rows.prompts is not None:
+        style = {name: run.rows.prompts[name] for name in ("wording", "form", "thinking")}
+        save_prompt_identity(draft, **_with_wording(style))
+    save_recipe(run.recipe, draft)
+    text = json.dumps(record, indent=2, ensure_ascii=False)
+    (draft / RECORD).write_text(text + "\n", "utf-8")
+    write_trained_card(record, draw_loss(record, draft), draft)
+
+
+def _with_wording(style: dict[str, Any]) -> dict[str, Any]:
+    wording = style["wording"]
+    return {**style, "wording": Wording(**wording) if isinstance(wording, dict) else wording}
+
+
+def _merge(draft: Path, run: Run) -> None:
+    adapter = draft / ADAPTER
+    adapter.mkdir()
+    for path in draft.glob("adapter_*"):
+        path.rename(adapter / path.name)
+    revision = run.recipe.model.get("model_revision")
+    loading = {"trust_remote_code": bool(run.recipe.training.get("trust_remote_code")),
+               "revision": None if revision == "main" else revision}  # fmt: skip
+    kept = (draft / "generation_config.json").read_bytes()
+    merge_adapter(adapter, trainable_source(str(run.recipe.model[MODEL])), draft, loading)
+    (draft / "generation_config.json").write_bytes(kept)
