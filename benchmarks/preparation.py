@@ -158,7 +158,10 @@ class Watch(threading.Thread):
 
 
 def measure(name: str, folder: Path, processes: int) -> dict[str, float]:
+    import datasets
+
     rows, work = MEASURES[name](folder, processes)
+    datasets.disable_caching()  # nothing is to be found that an earlier measure left
     watch = Watch()
     watch.start()
     began, used = time.perf_counter(), processor_seconds()

@@ -11,8 +11,10 @@ from hf_lmt.commands.inspect import inspect_command
 from hf_lmt.commands.languages import languages_command
 from hf_lmt.commands.prepare import prepare_command
 from hf_lmt.commands.push import push_command
+from hf_lmt.commands.recipe import recipe_command
 from hf_lmt.commands.report import report_command
 from hf_lmt.commands.synthesize import synthesize_command
+from hf_lmt.commands.train import train_command
 from hf_lmt.commands.translate import translate_command
 from hf_miwv.door import Commands, start_logging
 
@@ -32,6 +34,8 @@ for command in (
     curate_command,
     synthesize_command,
     prepare_command,
+    recipe_command,
+    train_command,
     translate_command,
     evaluate_command,
     diagnose_command,

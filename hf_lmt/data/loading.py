@@ -107,7 +107,7 @@ def _write(
 def _write_rows(path: Path, blocks: Iterator[pa.Table]) -> None:
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, ROW_SCHEMA) as writer:
         for block in blocks:
-            writer.write_table(block)
+            writer.write_table(block.combine_chunks())  # not a batch for each direction
 
 
 def _check(source: Source, tally: Tally, asked: list[Direction]) -> None:

@@ -14,6 +14,7 @@ from hf_lmt.data.prepare.batches import BATCH
 from hf_lmt.errors import InputError
 from hf_lmt.training.launch import Launch
 from hf_lmt.training.rows import describe
+from hf_miwv.training.checkpoints import EndsAtItsLastStep
 
 SHOWN = 8  # rows that a message names
 
@@ -26,7 +27,7 @@ class NotFiniteError(Exception):
         self.what, self.step, self.sequences = what, step, sequences
 
 
-class WatchedTrainer(SFTTrainer):
+class WatchedTrainer(EndsAtItsLastStep, SFTTrainer):
     """SFTTrainer that raises NotFiniteError before the optimizer takes a step by such a gradient.
 
     With fp16 the loss scaler skips such steps by itself, and they are no fault.
@@ -51,13 +52,6 @@ class WatchedTrainer(SFTTrainer):
                 f"the norm of the gradient is {float(norm)}", self._step, _sequences(batches)
             )
         return norm
-
-    def _run_epoch(self, *places: Any, **given: Any) -> None:
-        """A run that was killed after its last step has none left; transformers would add one."""
-        if self.state.global_step >= self.state.max_steps:
-            self.control.should_training_stop = True
-        else:
-            super()._run_epoch(*places, **given)
 
     @property
     def _step(self) -> int:

@@ -89,10 +89,10 @@ def tune(
             eval_dataset=evaluation_rows,
             processing_class=run.tokenizer,
             peft_config=adapter_of(run.recipe.model),
-            callbacks=[MarkWhole(run.processes)],
         )
     for callback in (one for watcher in watchers for one in watcher(trainer)):
         trainer.add_callback(callback)
+    trainer.add_callback(MarkWhole(run.processes))  # behind those that write into a checkpoint
     warn_of_long_batches(run)
     checks = _check(trainer, run)
     newest = newest_whole_checkpoint(checkpoints, run.processes)

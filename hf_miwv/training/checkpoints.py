@@ -18,6 +18,19 @@ MARK = "whole"  # an empty file, written last
 logger = logging.getLogger(__name__)
 
 
+class EndsAtItsLastStep:
+    """For a Trainer class, before it: a run that goes on from its last step has none left.
+
+    transformers would take one more before it looks whether there are any.
+    """
+
+    def _run_epoch(self: Any, *places: Any, **given: Any) -> None:
+        if self.state.global_step >= self.state.max_steps:
+            self.control.should_training_stop = True
+        else:
+            super()._run_epoch(*places, **given)  # type: ignore[misc]
+
+
 class MarkWhole(TrainerCallback):
     """Marks each checkpoint once every process has written its part of it to the disk.
 

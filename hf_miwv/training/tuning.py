@@ -30,7 +30,11 @@ from hf_miwv.processes import Processes
 from hf_miwv.prompts import choose_prompts
 from hf_miwv.rows import Rows
 from hf_miwv.schema import recognize
-from hf_miwv.training.checkpoints import MarkWhole, newest_whole_checkpoint
+from hf_miwv.training.checkpoints import (
+    EndsAtItsLastStep,
+    MarkWhole,
+    newest_whole_checkpoint,
+)
 from hf_miwv.training.rows import (
     TrainingRows,
     check_trainer,
@@ -182,7 +186,10 @@ def _trainer(
 ) -> Any:
     from trl import SFTTrainer
 
-    trainer = SFTTrainer(
+    class Trainer(EndsAtItsLastStep, SFTTrainer):
+        """TRL's, for runs that go on after a kill."""
+
+    trainer = Trainer(
         model=loaded.model,
         args=arguments,
         train_dataset=rows.dataset,

@@ -94,8 +94,8 @@ def test_a_killed_run_goes_on_to_the_same_bytes(folder: Path, tmp_path: Path) ->
     assert not output.exists()
     given: dict[str, Any] = {"limit": 60, "batch_tokens": 200, **OPTIONS}
     judged(folder, output, **given)
-    judged(folder, tmp_path / "whole", **given)
-    assert content(output) == content(tmp_path / "whole")
+    judged(folder, tmp_path / "whole" / "EVAL", **given)
+    assert content(output) == content(tmp_path / "whole" / "EVAL")
 
 
 def rows_of(store: Path) -> int:

@@ -143,4 +143,4 @@ def test_launch_files_are_what_accelerate_reads(file: Path) -> None:
     text = file.read_text()
     assert config.num_processes >= 1
     assert f"--config_file recipes/accelerate/{file.name}" in text
-    assert "-m hf_miwv" in text
+    assert re.search(r"-m hf_(miwv|lmt) \w", text)

@@ -24,6 +24,8 @@ from tiny import CHATML, make_model, make_rows, make_tokenizer
 
 from hf_miwv import score
 from hf_miwv.__main__ import main
+from hf_miwv.processes import Processes
+from hf_miwv.training.tuning import Tuning, tune
 from hf_miwv.workspace import workspace_of
 
 ROOT = Path(__file__).parents[2]
@@ -258,6 +260,22 @@ def test_float16_weights_are_not_tuned_in_full(
     make_tokenizer().save_pretrained(tmp_path / "half")
     change(recipe, str(model_folder), str(tmp_path / "half"))
     refused(invoke(recipe), "these weights are float16")
+
+
+def test_a_run_killed_behind_its_last_step_takes_no_more(
+    tmp_path: Path, model_folder: Path, scored: Path
+) -> None:
+    settings = {"max_steps": 3, "per_device_train_batch_size": 3, "learning_rate": 1e-2,
+                "bf16": False, "report_to": "none"}  # fmt: skip
+    tuning = Tuning(str(model_folder), {"device": "cpu"}, settings, None, None, None)
+    rows = load_dataset(str(scored), split="train").select(range(6))
+    folder = tmp_path / "checkpoints"
+    whole, report = tune(tuning, rows, folder, Processes())
+    again, resumed = tune(tuning, rows, folder, Processes())
+    assert (report["steps"], resumed["steps"]) == (3, 3)  # within an epoch of two steps
+    assert resumed["loss_curve"] == report["loss_curve"]
+    for one, other in zip(whole.model.parameters(), again.model.parameters(), strict=True):
+        assert torch.equal(one, other)
 
 
 @pytest.mark.slow
