@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 import shlex
 import subprocess
@@ -96,8 +97,9 @@ def test_readme_commands_parse(line: str) -> None:
         lmt_main.commands[words[1]].make_context(words[1], words[2:], parent=context)
     elif words[0] == "accelerate":
         assert (ROOT / words[words.index("--config_file") + 1]).exists()
-        own = words[words.index("-m") + 2 :]
-        main.commands[own[0]].make_context(own[0], own[1:], parent=click.Context(main))
+        package, *own = words[words.index("-m") + 1 :]
+        door = {"hf_miwv": main, "hf_lmt": lmt_main}[package]
+        door.commands[own[0]].make_context(own[0], own[1:], parent=click.Context(door))
     elif words[0] == "make":
         assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
     else:
@@ -110,8 +112,9 @@ def test_readme_python_names_exist() -> None:
     assert blocks
     for block in blocks:
         for node in ast.walk(ast.parse(block)):
-            if isinstance(node, ast.ImportFrom) and node.module == "hf_miwv":
-                assert {alias.name for alias in node.names} <= set(hf_miwv.__all__)
+            if isinstance(node, ast.ImportFrom) and node.module in ("hf_miwv", "hf_lmt"):
+                face = importlib.import_module(node.module)
+                assert {alias.name for alias in node.names} <= set(face.__all__)
 
 
 def test_the_readme_tree_names_every_module() -> None:
