@@ -114,11 +114,13 @@ def direction_column(batch: Batch) -> pyarrow.DictionaryArray:
     source, target = (
         text_column(batch, name).dictionary_encode() for name in ("source_lang", "target_lang")
     )
-    pairs = [f"{one}-{other}" for one in source.dictionary for other in target.dictionary]
-    places = direction_codes(source) * len(target.dictionary) + direction_codes(target)
-    there = np.bincount(places, minlength=len(pairs)) > 0
+    width = len(target.dictionary)
+    places = direction_codes(source) * width + direction_codes(target)
+    there = np.bincount(places, minlength=len(source.dictionary) * width) > 0
     codes = (np.cumsum(there) - 1)[places]
-    names = [pair for pair, used in zip(pairs, there, strict=True) if used]
+    languages, others = source.dictionary.to_pylist(), target.dictionary.to_pylist()
+    found = np.flatnonzero(there).tolist()
+    names = [f"{languages[place // width]}-{others[place % width]}" for place in found]
     return pyarrow.DictionaryArray.from_arrays(codes, pyarrow.array(names, pyarrow.large_string()))
 
 

@@ -72,9 +72,11 @@ def prepare(
     with write_errors(output), Workspace(workspace_of(output)) as workspace:
         _tell(workspace.claim(run["identity"]), output)
         running = Running(workspace, num_proc, progress)
-        kept = choose(gather(loaded, running), recipe, running, keep_rejects)
+        rows = gather(loaded, running)
+        del loaded  # what is not mapped into memory any more, counts no more
+        kept = choose(rows, recipe, running, keep_rejects)
         rows, made = _make(kept, recipe, running)
-        run = complete_record(run, recipe, loaded, kept, made, time.monotonic() - began)
+        run = complete_record(run, recipe, kept, made, time.monotonic() - began)
         _warn(run)
         write_folder(output, workspace, rows, run, lambda folder: _decorate(folder, run, kept))
     return run

@@ -74,7 +74,6 @@ def contamination_of(recipe: DataRecipe) -> str:
 def complete_record(
     run: dict[str, Any],
     recipe: DataRecipe,
-    loaded: Loaded,
     kept: Kept,
     made: dict[str, Any],
     seconds: float,
