@@ -3,31 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
-
-import yaml
-
-
-def read_overrides(words: Sequence[str], faults: list[str]) -> dict[str, Any]:
-    """{key: value} of --key value, --key=value; the last of several wins.
-
-    Values are read as YAML. A dot leads into a section: `downsampling.rate`. Dashes in a key stand
-    for underscores. What cannot be read is told in `faults`.
-    """
-    given: dict[str, Any] = {}
-    rest = list(words)
-    while rest:
-        key, equals, text = rest.pop(0).partition("=")
-        if not key.startswith("--") or not (equals or rest):
-            faults.append(f"{key}: give a key of the recipe and its value, as in --max_steps 3")
-            continue
-        text = text if equals else rest.pop(0)
-        try:
-            given[key.removeprefix("--").replace("-", "_")] = yaml.safe_load(text)
-        except yaml.YAMLError:
-            faults.append(f"{key} {text}: not a YAML value; put it in quotes")
-    return given
 
 
 def overridden(

@@ -33,11 +33,11 @@ from hf_lmt.training.keys import (
     training_keys,
 )
 from hf_lmt.training.launch import Launch
-from hf_lmt.training.overrides import overridden, read_overrides
+from hf_lmt.training.overrides import overridden
 from hf_lmt.training.watching.settings import watching_faults
 from hf_miwv.config import load_mapping
 from hf_miwv.folder import read_record
-from hf_miwv.training.recipe import locate
+from hf_miwv.training.recipe import locate, read_overrides
 from hf_miwv.training.values import fault_of, fit
 
 MODEL = "model_name_or_path"

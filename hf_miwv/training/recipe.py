@@ -57,7 +57,7 @@ def read_recipe(path: Path, overrides: Sequence[str] = (), output: Path | None =
     content = load_mapping(path)
     faults: list[str] = []
     sections = {name: _section(name, content, faults) for name in SECTIONS}
-    sections["training"] |= _overrides(overrides, faults)
+    sections["training"] |= read_overrides(overrides, faults)
     if output is not None:
         sections["output"]["folder"] = str(output)
     faults += _check(sections, content)
@@ -103,14 +103,18 @@ def _section(name: str, content: Mapping[Any, Any], faults: list[str]) -> dict[s
     return {}
 
 
-def _overrides(words: Sequence[str], faults: list[str]) -> dict[str, Any]:
-    """--key value pairs as training keys; the last of several wins."""
+def read_overrides(words: Sequence[str], faults: list[str]) -> dict[str, Any]:
+    """{key: value} of --key value and --key=value; the last of several wins.
+
+    Values are read as YAML; dashes in a key stand for underscores. What cannot be read is added to
+    `faults`.
+    """
     given: dict[str, Any] = {}
     rest = list(words)
     while rest:
         key, equals, text = rest.pop(0).partition("=")
         if not key.startswith("--") or not (equals or rest):
-            faults.append(f"{key}: give a training key and its value, as in --max_steps 3")
+            faults.append(f"{key}: give a key of the recipe and its value, as in --max_steps 3")
             continue
         text = text if equals else rest.pop(0)
         try:

@@ -165,8 +165,8 @@ def test_the_command_line_replaces_training_keys(
 
 @pytest.mark.parametrize(("words", "message"), [
     (["--max_step", "3"], "unknown key 'max_step'; did you mean 'max_steps'"),
-    (["--max_steps"], "--max_steps: give a training key and its value"),
-    (["max_steps", "3"], "max_steps: give a training key and its value"),
+    (["--max_steps"], "--max_steps: give a key of the recipe and its value"),
+    (["max_steps", "3"], "max_steps: give a key of the recipe and its value"),
     (["--max_steps", "three"], "max_steps: 'three' is not a whole number"),
     (["--output_dir", "x"], "output_dir cannot be given"),
 ])  # fmt: skip
