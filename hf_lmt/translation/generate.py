@@ -62,7 +62,7 @@ class TransformersBackend:
         self.context = getattr(config, "max_position_embeddings", None)
         self._obstacle = sharing_obstacle(model)
         if self._obstacle:
-            logger.info("beams do not share a cache: %s", self._obstacle)
+            logger.warning("slower, by generate: beams do not share a cache: %s", self._obstacle)
 
     def made_by(self) -> Mapping[str, Any]:
         return {

@@ -91,6 +91,8 @@ class EvaluationOverlap(Step):
         vars(self).update(state, notes={}, _indices=None, _answers={})
 
     def __call__(self, rows: pyarrow.Table) -> list[str | None]:
+        if not self.sets:
+            return [None] * len(rows)
         found = {side: self._first_sets(rows, side) for side in ("source", "target")}
         return reasons(
             {
@@ -98,7 +100,6 @@ class EvaluationOverlap(Step):
                 for place, label in enumerate(map(_label, self.sets), start=1)
                 for side in found
             }
-            or {"": np.zeros(len(rows), bool)}
         )
 
     def overlaps(self, texts: Sequence[str], lang: str) -> np.ndarray:
