@@ -91,6 +91,7 @@ class EvaluationOverlap(Step):
         vars(self).update(state, notes={}, _indices=None, _answers={})
 
     def __call__(self, rows: pyarrow.Table) -> list[str | None]:
+        self.load()
         if not self.sets:
             return [None] * len(rows)
         found = {side: self._first_sets(rows, side) for side in ("source", "target")}
