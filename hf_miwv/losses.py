@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from hf_miwv.tree_attention import NAME, Layout, Segment, attending
+from hf_miwv.tree_attention import NAME
+from hf_miwv.tree_layout import Layout, Segment, attending
 
-LOGIT_CHUNK = 1 << 23  # float32 logits that the log-softmax holds at a time: 32 MiB
+# float32 logits that the log-softmax holds at a time: 32 MiB stay in a CPU cache, a GPU wants more
+LOGIT_CHUNK = {"cpu": 1 << 23, "cuda": 1 << 27}
 
 
 class Branch(NamedTuple):
@@ -90,16 +92,20 @@ class ResponseLosses:
             logits = logits[0]
         else:
             logits = logits[rows.to(logits.device), positions.to(logits.device)]
-        losses = token_losses(logits, targets.to(logits.device)).double().cpu()
-        return np.array([part.mean().item() for part in losses.split(lengths)])
+        losses = token_losses(logits, targets.to(logits.device)).double().cpu().numpy()
+        return np.array([part.mean() for part in np.split(losses, np.cumsum(lengths)[:-1])])
 
     def _run_packed(self, trees: Sequence[Tree]) -> torch.Tensor:
-        ids = torch.tensor([[token for tree in trees for token in _tokens(tree)]])
-        positions = torch.tensor([[place for tree in trees for place in _path_positions(tree)]])
-        with attending(Layout(_segments(trees), self.windows)):
+        ids: list[int] = []
+        for tree in trees:
+            ids += tree.ids
+            for branch in tree.branches:
+                ids += branch.ids
+        segments = _segments(trees)
+        with attending(Layout(segments, self.windows)):
             return self._model(
-                input_ids=ids.to(self._device),
-                position_ids=positions.to(self._device),
+                input_ids=torch.from_numpy(np.array(ids)[None]).to(self._device),
+                position_ids=torch.from_numpy(_path_positions(segments)[None]).to(self._device),
                 use_cache=False,
             ).logits
 
@@ -120,10 +126,11 @@ class ResponseLosses:
 
 def token_losses(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """-log softmax(logits)[target] in float32, in chunks: (R, V), (R,) -> (R,) nats."""
-    rows = max(1, LOGIT_CHUNK // logits.shape[-1])
+    chunk = LOGIT_CHUNK.get(logits.device.type, LOGIT_CHUNK["cpu"])
+    rows = max(1, chunk // logits.shape[-1])
     return torch.cat(
         [
-            torch.nn.functional.cross_entropy(part.float(), target, reduction="none")
+            -torch.log_softmax(part, dim=-1, dtype=torch.float32).gather(1, target[:, None])[:, 0]
             for part, target in zip(logits.split(rows), targets.split(rows), strict=True)
         ]
     )
@@ -140,15 +147,10 @@ def _attention(model: Any) -> Iterator[None]:
         model.set_attn_implementation(own)
 
 
-def _tokens(tree: Tree) -> list[int]:
-    return tree.ids + [token for branch in tree.branches for token in branch.ids]
-
-
-def _path_positions(tree: Tree) -> list[int]:
-    positions = list(range(len(tree.ids)))
-    for branch in tree.branches:
-        positions += range(branch.fork, branch.fork + len(branch.ids))
-    return positions
+def _path_positions(segments: Sequence[Segment]) -> np.ndarray:
+    """(L,) of each packed token its position in its own path."""
+    start, end, _, fork = np.array(segments).T
+    return np.arange(end[-1]) + np.repeat(fork - start, end - start)
 
 
 def _segments(trees: Sequence[Tree]) -> list[Segment]:
@@ -168,8 +170,8 @@ def _scored_tokens(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[int]]:
     """Of the R scored tokens: row (R,), position of the token before it (R,), id (R,); and the
     number of them in each scored response, (S,). Packed, all lie in row 0."""
-    rows: list[int] = []
-    before: list[int] = []
+    rows: list[np.ndarray] = []
+    before: list[np.ndarray] = []
     targets: list[int] = []
     lengths: list[int] = []
     end = 0
@@ -181,7 +183,14 @@ def _scored_tokens(
             if response:
                 lengths.append(response)
                 targets += ids[-response:]
-                rows += [0 if packed else row] * response
-                first = end - response
-                before += [first - 1 if first > start else trunk + fork - 1, *range(first, end - 1)]
-    return torch.tensor(rows), torch.tensor(before), torch.tensor(targets), lengths
+                rows.append(np.full(response, 0 if packed else row))
+                places = np.arange(end - response - 1, end - 1)
+                if places[0] < start:  # all of a branch is scored: its first token follows the path
+                    places[0] = trunk + fork - 1
+                before.append(places)
+    return (
+        torch.from_numpy(np.concatenate(rows)),
+        torch.from_numpy(np.concatenate(before)),
+        torch.from_numpy(np.array(targets)),
+        lengths,
+    )

@@ -2,62 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+import inspect
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any
 
 import torch
 from transformers import AttentionInterface
 
+from hf_miwv.tree_layout import Layout, Segment, current_layout
+
 NAME = "hf_miwv_tree"
 UNKNOWN = ("softcap", "s_aux", "position_bias", "cache")  # what some models do to their attention
-
-
-class Segment(NamedTuple):
-    """Tokens start..end of a packed sequence; the path to them is trunk..trunk + fork before."""
-
-    start: int
-    end: int
-    trunk: int
-    fork: int  # 0: the segment is itself a trunk
-
-
-@dataclass
-class Layout:
-    """The segments of a packed sequence, in order and without gaps."""
-
-    segments: list[Segment]
-    windows: set[int | None]  # the sliding windows that the model's layers ask for are added here
-    _masks: dict[tuple[Any, ...], torch.Tensor] = field(default_factory=dict)
-
-    def mask(self, segment: Segment, window: int | None, device: Any) -> torch.Tensor | None:
-        """(S, fork + S) bool: token i of the segment sees token j of its path if
-        fork + i - window < j <= fork + i; None where plain causal attention says the same."""
-        size = segment.end - segment.start
-        narrow = window if window is not None and window < segment.fork + size else None
-        if segment.fork == 0 and narrow is None:
-            return None
-        key = (size, segment.fork, narrow, device)
-        if key not in self._masks:
-            mask = torch.ones(size, segment.fork + size, dtype=torch.bool, device=device)
-            mask = mask.tril(segment.fork)
-            self._masks[key] = mask if narrow is None else mask.triu(segment.fork - narrow + 1)
-        return self._masks[key]
-
-
-_layout: ContextVar[Layout] = ContextVar("layout")
-
-
-@contextmanager
-def attending(layout: Layout) -> Iterator[None]:
-    """The layout of the packed sequence that the model is run on within."""
-    token = _layout.set(layout)
-    try:
-        yield
-    finally:
-        _layout.reset(token)
+LARGEST_HEAD = 256  # of torch's flash attention
 
 
 def tree_attention(
@@ -70,11 +27,13 @@ def tree_attention(
     sliding_window: int | None = None,
     **others: Any,
 ) -> tuple[torch.Tensor, None]:
-    """softmax(q k^T x scaling) v over the path of each token, segment by segment.
+    """softmax(q k^T x scaling) v over the path of each token.
 
     Query (1, H, L, D), key (1, K, L, D), value (1, K, L, V) with H a multiple of K, of a packed
     sequence whose `Layout` is `attending`; gives (1, L, H, V). No padding and no masked pair is
-    computed outside a segment's own path: the work is that of each path by itself.
+    computed outside a segment's own path: the work is that of each path by itself. Where torch
+    has a kernel for sequences of different lengths (CUDA, half precision), all segments go through
+    it in one call; elsewhere one after another.
 
     Raises:
         ValueError: the model asks for more than this formula (soft-capping, attention sinks, a
@@ -83,28 +42,101 @@ def tree_attention(
     asked = [name for name in UNKNOWN if others.get(name) is not None]
     if attention_mask is not None or asked:
         raise ValueError(f"attention with {', '.join(asked) or 'a mask'}")
-    layout = _layout.get()
+    layout = current_layout()
     layout.windows.add(sliding_window)
-    parts = []
-    for segment in layout.segments:
-        mask = layout.mask(segment, sliding_window, query.device)
-        keys, values = (_path(tensor, segment) for tensor in (key, value))
-        shared = query.shape[1] > key.shape[1]
-        if shared and mask is not None and query.device.type != "cpu":
-            # with a mask, the fast kernels of accelerators want as many keys as queries
-            groups, shared = query.shape[1] // key.shape[1], False
-            keys, values = (t.repeat_interleave(groups, dim=1) for t in (keys, values))
-        attended = torch.nn.functional.scaled_dot_product_attention(
-            query[:, :, segment.start : segment.end],
-            keys,
-            values,
-            attn_mask=mask,
-            is_causal=mask is None,
-            scale=scaling,
-            enable_gqa=shared,
-        )
-        parts.append(attended.transpose(1, 2))
+    kernel = one_call_kernel() if _takes_one_call(query, value) else None
+    if kernel is not None:
+        return _at_once(kernel, layout, query, key, value, scaling, sliding_window), None
+    parts = [
+        _one_segment(layout, segment, query, key, value, scaling, sliding_window)
+        for segment in layout.segments
+    ]
     return torch.cat(parts, dim=1), None
+
+
+@cache
+def one_call_kernel() -> Callable[..., Any] | None:
+    """torch's attention over sequences of different lengths; None where this torch has none that
+    takes windows (before 2.11)."""
+    try:
+        from torch.nn.attention.varlen import varlen_attn
+    except ImportError:
+        return None
+    known = inspect.signature(varlen_attn).parameters
+    if "window_size" not in known:
+        return None
+    return partial(varlen_attn, enable_gqa=True) if "enable_gqa" in known else varlen_attn
+
+
+def _takes_one_call(query: torch.Tensor, value: torch.Tensor) -> bool:
+    """Whether flash attention knows this device, precision and head size."""
+    size = query.shape[-1]
+    return (
+        query.dtype in (torch.float16, torch.bfloat16)
+        and size == value.shape[-1] <= LARGEST_HEAD
+        and size % 8 == 0
+        and _flash_device(query.device)
+    )
+
+
+@cache
+def _flash_device(device: torch.device) -> bool:
+    return device.type == "cuda" and torch.cuda.get_device_capability(device)[0] >= 8
+
+
+def _at_once(
+    kernel: Callable[..., Any],
+    layout: Layout,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    scaling: float | None,
+    window: int | None,
+) -> torch.Tensor:
+    """All segments in one call. Token i of S in a segment sees the keys up to fork + i of its
+    path: the kernel lays the last query beside the last key."""
+    paths = layout.paths(query.device)
+    keys, values = (t[0].transpose(0, 1).index_select(0, paths.keys) for t in (key, value))
+    return kernel(
+        query[0].transpose(0, 1),
+        keys,
+        values,
+        paths.query_ends,
+        paths.key_ends,
+        paths.most_queries,
+        paths.most_keys,
+        scale=scaling,
+        window_size=(-1 if window is None else window - 1, 0),
+    )[None]
+
+
+def _one_segment(
+    layout: Layout,
+    segment: Segment,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    scaling: float | None,
+    window: int | None,
+) -> torch.Tensor:
+    """(1, S, H, V): what the tokens of one segment see of their path."""
+    mask = layout.mask(segment, window, query.device)
+    keys, values = (_path(tensor, segment) for tensor in (key, value))
+    shared = query.shape[1] > key.shape[1]
+    if shared and mask is not None and query.device.type != "cpu":
+        # with a mask, the fast kernels of accelerators want as many keys as queries
+        groups, shared = query.shape[1] // key.shape[1], False
+        keys, values = (t.repeat_interleave(groups, dim=1) for t in (keys, values))
+    attended = torch.nn.functional.scaled_dot_product_attention(
+        query[:, :, segment.start : segment.end],
+        keys,
+        values,
+        attn_mask=mask,
+        is_causal=mask is None,
+        scale=scaling,
+        enable_gqa=shared,
+    )
+    return attended.transpose(1, 2)
 
 
 def _path(tensor: torch.Tensor, segment: Segment) -> torch.Tensor:

@@ -10,7 +10,7 @@ import torch
 from plain import plain_loss
 from tiny import make_model
 
-from hf_miwv.losses import Branch, ResponseLosses, Tree, token_losses
+from hf_miwv.losses import LOGIT_CHUNK, Branch, ResponseLosses, Tree, token_losses
 
 IDS = [5 + 7 * step % 390 for step in range(60)]
 SEQUENCES = [Tree(IDS[:n], r) for n, r in ((30, 5), (12, 11), (2, 1))]
@@ -84,7 +84,7 @@ def test_the_hook_is_gone_afterwards() -> None:
 
 
 def test_token_losses_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hf_miwv.losses.LOGIT_CHUNK", 25)
+    monkeypatch.setitem(LOGIT_CHUNK, "cpu", 25)
     logits, targets = torch.randn(7, 10), torch.arange(7)
     expected = [-torch.log_softmax(row, 0)[i].item() for i, row in enumerate(logits)]
     np.testing.assert_allclose(token_losses(logits, targets).numpy(), expected, rtol=1e-5)
