@@ -1,11 +1,11 @@
 """Translating with `Translator` against the authors' way, side by side in one run.
 
-    python benchmarks/translation.py --data TABLE.parquet [--lines 64] [--new-tokens 128]
+    python benchmarks/translation.py --data DATA [--lines 64] [--new-tokens 128]
 
 The authors' way is that of the inference script in NiuTrans/LMT, as a plain loop: rows in file
 order, 4 at a time, beam 5, padded to the longest, `generate`. In both arms the model writes at most
---new-tokens tokens, with no other cap, in float32. Lines are evenly spaced over the
-table (a column per language), and --directions go round. By default they lead into English, where
+--new-tokens tokens, with no other cap, in float32. DATA is what `hf-lmt evaluate` reads; lines are
+evenly spaced over it, and --directions go round. By default they lead into English, where
 the small model ends most of its texts by itself, as a translation model does. Out of English it
 rambles on to the limit in most lines: then no row can leave early, and what remains is that each
 prompt is read once and the cache is not copied. Prints Markdown: the ratio of the times, the share
@@ -22,14 +22,14 @@ import sys
 import time
 from collections.abc import Sequence
 from itertools import cycle, pairwise
-from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet
 import torch
 from transformers import GenerationConfig
 
 from hf_lmt.directions import Direction, match_directions
+from hf_lmt.errors import InputError
+from hf_lmt.evaluation.sets import open_set
 from hf_lmt.translation.requests import Request
 from hf_lmt.translation.translator import Translator
 from hf_miwv.demo import MODEL_PACKAGE, package_folder
@@ -40,22 +40,31 @@ DIRECTIONS = "de-en,fr-en,es-en,it-en"
 SIZE, BEAMS = 4, 5
 
 
-def read_requests(data: Path, lines: int, directions: Sequence[Direction]) -> list[Request]:
-    """Evenly spaced lines of a table with one column per language, in directions that go round."""
-    table = pyarrow.parquet.read_table(data)
-    step = max(1, len(table) // lines)
-    pairs = zip(range(0, len(table), step), cycle(directions))
-    return [Request(table[one.source][line].as_py(), *one) for line, one in pairs][:lines]
+def read_requests(data: str, lines: int, directions: Sequence[Direction]) -> list[Request]:
+    """Evenly spaced lines of an evaluation set, in directions that go round.
+
+    Raises:
+        InputError: as `open_set`; or a direction that the set has no lines in.
+    """
+    opened = open_set(data)
+    sources: dict[Direction, list[str]] = {}
+    for one in directions:
+        found = opened.lines(one)
+        if found is None:
+            raise InputError(f"{data}: no lines in {one}; give other --directions")
+        sources[one] = found.sources
+    pairs = zip(range(lines), cycle(directions))
+    return [Request(sources[one][at * len(sources[one]) // lines], *one) for at, one in pairs]
 
 
 @torch.inference_mode()
 def authors_way(
-    model: Any, tokenizer: Any, prompts: Sequence[list[int]], new_tokens: int
+    model: Any, tokenizer: Any, prompts: Sequence[list[int]], new_tokens: int, beams: int = BEAMS
 ) -> list[str]:
     """Rows in file order, 4 at a time, padded to the longest, all beams until the last is done."""
     ends = end_tokens(model, tokenizer)
     model.generation_config = GenerationConfig(
-        do_sample=False, num_beams=BEAMS, max_new_tokens=new_tokens, eos_token_id=ends,
+        do_sample=False, num_beams=beams, max_new_tokens=new_tokens, eos_token_id=ends,
         pad_token_id=ends[0],
     )  # fmt: skip
     found = []
@@ -64,7 +73,9 @@ def authors_way(
         width = max(map(len, batch))
         ids = torch.tensor([[ends[0]] * (width - len(row)) + row for row in batch])
         mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in batch])
-        written = model.generate(input_ids=ids, attention_mask=mask)[:, width:]
+        written = model.generate(
+            input_ids=ids.to(model.device), attention_mask=mask.to(model.device)
+        )[:, width:]
         found += tokenizer.batch_decode(written, skip_special_tokens=True)
         print(f"authors' way: {len(found)} of {len(prompts)}", file=sys.stderr, flush=True)
     return [text.strip() for text in found]
@@ -86,7 +97,7 @@ def peak_memory() -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--data", required=True)
     parser.add_argument("--model", default=None)
     parser.add_argument("--directions", default=DIRECTIONS)
     parser.add_argument("--lines", type=int, default=64)
@@ -139,4 +150,8 @@ def report(
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except InputError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,95 @@
+"""benchmarks/translation.py and translation_gpu.py, small, on tiny models: do they measure?"""
+
+from __future__ import annotations
+
+import json
+import runpy
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Lines in English and German."""
+    path = tmp_path / "lines.jsonl"
+    words = ["name", "the", "capital", "of", "france", "and", "add", "two", "colours", "flag"]
+    with path.open("w") as file:
+        for count in range(1, 11):
+            pair = {"en": " ".join(words[:count]), "de": " ".join(words[-count:])}
+            file.write(json.dumps({"translation": pair}) + "\n")
+    return path
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """A script with its words, as from its own folder."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+
+    def script(name: str, *words: str | Path) -> None:
+        monkeypatch.setattr(sys, "argv", [name, *map(str, words)])
+        runpy.run_path(str(BENCHMARKS / name), run_name="__main__")
+
+    yield script
+    for name in ("gpu", "translation"):
+        sys.modules.pop(name, None)
+
+
+def cells_of(lines: list[str]) -> list[list[str]]:
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_both_arms_write_the_same(
+    data: Path, model_folder: Path, run: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--directions", "en-de,de-en", "--lines", "6", "--new-tokens", "5"]
+    run("translation.py", "--data", data, "--model", model_folder, *words)
+    out, err = capsys.readouterr()
+    assert [row[0] for row in cells_of(out.splitlines()[2:4])] == ["hf_lmt", "authors' way"]
+    assert "identical 6 of 6" in out
+    assert "authors' way: 6 of 6" in err
+
+
+def test_dry_run_of_the_gpu_prints_a_table(
+    data: Path, model_folder: Path, run: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--directions", "en-de", "--few", "5", "--lines", "8", "--new-tokens", "6"]
+    run("translation_gpu.py", "--dry-run", "--data", data, "--tokenizer", model_folder, *words)
+    head, _, titles, rule, *lines = capsys.readouterr().out.splitlines()
+    assert head.startswith("CPU, shrunken; torch ")
+    assert head.endswith("; shape of Qwen3-0.6B, random bf16 weights; 6 new tokens in each line")
+    assert titles.count("|") == rule.count("|") == 9
+    cells = cells_of(lines)
+    arms = [("authors' way", "5"), ("hf_lmt", "5"), ("hf_lmt", "8")]
+    assert [tuple(row[:3]) for row in cells] == [
+        (search, *arm) for search in ("beam 5", "greedy") for arm in arms
+    ]
+    for first, *others in (cells[:3], cells[3:]):
+        for row in (first, *others):
+            assert float(row[4]) == pytest.approx(int(row[2]) / float(row[3]), rel=0.1)
+            assert float(row[6]) == pytest.approx(float(row[4]) / float(first[4]), rel=0.02)
+
+
+@pytest.mark.parametrize(("words", "message"), [
+    (["--dry-run", "--directions", "en-kk"], "no lines in en-kk; give other --directions"),
+    (["--dry-run", "--few", "0"], "--few, --lines and --new-tokens: give 1 or more"),
+    pytest.param([], "no GPU here; --dry-run runs the same code", marks=pytest.mark.skipif(
+        torch.cuda.is_available(), reason="a GPU is here")),
+])  # fmt: skip
+def test_what_is_refused(
+    words: list[str],
+    message: str,
+    data: Path,
+    model_folder: Path,
+    run: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        run("translation_gpu.py", "--data", data, "--tokenizer", model_folder, *words)
+    assert left.value.code == 2
+    assert message in " ".join(capsys.readouterr().err.split())
