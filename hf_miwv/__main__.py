@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,15 @@ from hf_miwv.errors import InputError
 from hf_miwv.judging.answer_command import answer_command
 from hf_miwv.judging.judge_command import judge_command
 from hf_miwv.precision_command import precision_command
-from hf_miwv.publishing.push_command import push_command
+from hf_miwv.publishing.push_command import (
+    TO_HUB_OPTIONS,
+    push_command,
+    push_folder,
+    take_hub_options,
+)
 from hf_miwv.training.train_command import train_command
+
+logger = logging.getLogger("hf_miwv")
 
 HIGH = (
     "A high score means that the model is weak on the row even with an example: high = weak = keep."
@@ -121,6 +129,8 @@ output_options = options(
                  callback=_settings, help="YAML file of these options; the command line wins."),
 )  # fmt: skip
 
+hub_options = options(*TO_HUB_OPTIONS)
+
 
 @main.command("score", help=f"""
     Score every row of DATA with MODEL and write the folder OUTPUT.
@@ -132,16 +142,20 @@ output_options = options(
 @click.option("--model", required=True, help="The causal language model that will be tuned.")
 @scoring_options
 @output_options
+@hub_options
 def score_command(**given: Any) -> None:
     from hf_miwv.commands import score_data
 
+    to_hub = take_hub_options(given)
     score_data(**given)
+    _push(given["output"], to_hub)
 
 
 @main.command("select", help=f"""
     Keep the rows of DATA with the highest scores and write the folder OUTPUT.
 
-    DATA is what `hf-miwv score` wrote; or, with --model, a data set that is scored first. {HIGH}
+    DATA is what `hf-miwv score` wrote, or its id on the Hub (USER/NAME, USER/NAME@REVISION); or,
+    with --model, a data set that is scored first. {HIGH}
     Give one of --fraction, --count and --threshold. Other scores than MIWV: --method.
     """)  # fmt: skip
 @data_options
@@ -149,13 +163,16 @@ def score_command(**given: Any) -> None:
 @click.option("--model", help="Score DATA with this model first.")
 @scoring_options
 @output_options
+@hub_options
 @click.pass_context
 def select_command(context: click.Context, **given: Any) -> None:
     from hf_miwv.commands import select_data
 
     if given["model"] is None:
         _refuse_scoring_options(context)
+    to_hub = take_hub_options(given)
     select_data(**given)
+    _push(given["output"], to_hub)
 
 
 for command in (
@@ -181,9 +198,18 @@ def demo_command(output: Path, fraction: str) -> None:
     run_demo(output, fraction)
 
 
+def _push(output: Path, to_hub: dict[str, Any] | None) -> None:
+    """Of several processes, one pushes."""
+    from hf_miwv.processes import Processes
+
+    if to_hub is not None and Processes.launched().first:
+        push_folder(output, logger, **to_hub)
+
+
 def _refuse_scoring_options(context: click.Context) -> None:
     own = {"data", "split", "fraction", "count", "threshold", "method", "seed", "diversity",
-           "model", "output", "overwrite"}  # fmt: skip
+           "model", "output", "overwrite", "data_config", "revision", "data_revision",
+           "push_to_hub", "public", "hub_revision", "pull_request"}  # fmt: skip
     sources = {name: context.get_parameter_source(name) for name in context.params}
     given = [
         f"--{name.removeprefix('data_').replace('_', '-')}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hf_miwv.errors import InputError
 from hf_miwv.folder import check_output, read_record
 from hf_miwv.methods import check_method, needed_columns
 from hf_miwv.processes import Processes
+from hf_miwv.publishing.fetching import fetch_written, split_revision
 from hf_miwv.reading import is_local, read_dataset, state_of
 from hf_miwv.schema import Shape, parse_columns, read_example
 from hf_miwv.scoring import DEFAULT_EMBEDDER, score
@@ -47,6 +49,8 @@ def score_data(
     **settings: Any,
 ) -> None:
     """`hf-miwv score`: read, score, write, show."""
+    (data, of_data), (model, of_model) = split_revision(data), split_revision(model)
+    data_revision, model_revision = data_revision or of_data, model_revision or of_model
     check_output(output, overwrite, _local(data))
     data_revision, model_revision = _revisions(data, model, revision, data_revision, model_revision)
     if limit is not None and not streaming:
@@ -100,7 +104,7 @@ def select_data(
     check_method(method, seed)
     check_diversity(diversity)
     check_output(output, overwrite, _local(data))
-    scored: Path | Dataset = Path(data)
+    scored: Path | Dataset
     if model is not None:
         scored = workspace_of(output) / "scored"
         settings["also"] = (*settings["also"], *needed_columns(method))
@@ -108,8 +112,8 @@ def select_data(
         score_data(data, model, scored, overwrite=True, **settings)  # only ever ours
         if not Processes.launched().first:
             return
-    elif not is_local(data) or settings["split"]:
-        scored = read_dataset(data, split=settings["split"])
+    else:
+        scored = _scored(data, settings)
     select(
         scored,
         method=method,
@@ -124,6 +128,20 @@ def select_data(
     )
     show_selection(read_record(output) or {})
     logger.info("written: %s", output)
+
+
+def _scored(data: str, given: Mapping[str, Any]) -> Path | Dataset:
+    """What `score` wrote, here or on the Hub, with its run.json; or scored rows from elsewhere."""
+    name, pinned = split_revision(data)
+    revision = given["revision"] or given["data_revision"] or pinned
+    options = {"config": given["data_config"], "revision": revision}
+    if is_local(name) and not any(options.values()):
+        folder = None if given["split"] else Path(name)
+    else:
+        folder = None if is_local(name) else fetch_written(name, **options)
+    if folder is None:
+        return read_dataset(name, split=given["split"], **options)
+    return read_dataset(folder, split=given["split"]) if given["split"] else folder
 
 
 def show_scored(scored: Dataset, run: dict[str, Any]) -> None:

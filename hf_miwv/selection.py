@@ -19,6 +19,7 @@ from hf_miwv.fingerprints import content_fingerprint
 from hf_miwv.folder import check_output, is_finished, read_record, write_folder
 from hf_miwv.methods import check_method, method_scores
 from hf_miwv.pictures import draw_chosen, draw_length_comparison
+from hf_miwv.publishing.fetching import fetch_written
 from hf_miwv.reading import read_dataset
 from hf_miwv.record import new_record
 from hf_miwv.schema import EMBEDDING_COLUMN
@@ -44,7 +45,8 @@ def select(
     """The rows with the highest score, sorted by falling score, ties by row order.
 
     Args:
-        scored: what `score` returned, or the folder that it wrote.
+        scored: what `score` returned, or the folder that it wrote, here or on the Hub (OWNER/NAME,
+            OWNER/NAME@REVISION).
         method: what the score is, one of `hf_miwv.methods.METHODS`; MIWV by default.
         fraction: keep floor(all rows x fraction), in decimal arithmetic, at least 1 and at most
             the rows that have a score (arXiv 2511.07074: 52,002 rows at 1 % -> 520).
@@ -73,10 +75,10 @@ def select(
     check_choice(fraction, count, threshold)
     check_method(method, seed)
     check_diversity(diversity)
-    folder = None if isinstance(scored, Dataset) else Path(scored)
+    folder = None if isinstance(scored, Dataset) else fetch_written(scored) or Path(scored)
     if output is not None:
         check_output(Path(output), overwrite, folder)
-    dataset = scored if isinstance(scored, Dataset) else read_dataset(scored)
+    dataset = scored if isinstance(scored, Dataset) else read_dataset(folder or scored)
     whole = ScoreColumns.from_dataset(dataset)
     scores = method_scores(dataset, method, seed)
     choice = {"fraction": fraction, "count": count, "threshold": threshold}

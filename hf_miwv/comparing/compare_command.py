@@ -11,9 +11,10 @@ import click
 @click.command("compare", help="""
     Compare the rows that MIWV and other methods would keep of SCORED, and write the folder OUTPUT.
 
-    SCORED: a folder that `hf-miwv score` wrote, or several of the same data, scored with other
-    models or settings. OUTPUT is a report: comparison.html, which opens in any browser, its
-    pictures, and all numbers in comparison.json.
+    SCORED: a folder that `hf-miwv score` wrote, or its id on the Hub (USER/NAME,
+    USER/NAME@REVISION), or several of the same data, scored with other models or settings. OUTPUT
+    is a report: comparison.html, which opens in any browser, its pictures, and all numbers in
+    comparison.json.
     """)  # fmt: skip
 @click.argument("scored", nargs=-1, required=True)
 @click.option("--fractions", metavar="P,...", default="0.01,0.05,0.1,0.15", show_default=True,

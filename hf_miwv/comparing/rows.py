@@ -15,6 +15,7 @@ from datasets import Dataset
 from hf_miwv.errors import InputError, did_you_mean
 from hf_miwv.folder import read_record
 from hf_miwv.methods import row_keys
+from hf_miwv.publishing.fetching import fetch_folder
 from hf_miwv.reading import read_dataset
 from hf_miwv.schema import REQUESTED_COLUMNS, SCORE_COLUMNS, Shape, read_example
 from hf_miwv.statistics import ScoreColumns
@@ -44,13 +45,13 @@ class Scored(NamedTuple):
 def read_scored(folders: Sequence[str | Path]) -> list[Scored]:
     """The folders, each with its rows in the order of the first.
 
-    Raises InputError for a folder that `hf-miwv score` did not write or that is given twice, and
-    where the folders do not hold the same rows.
+    A folder may be on the Hub: OWNER/NAME or OWNER/NAME@REVISION. Raises InputError for one that
+    `hf-miwv score` did not write or that is given twice, and where they do not hold the same rows.
     """
-    paths = [Path(folder).expanduser() for folder in folders]
-    names = folder_names(paths)
+    names = folder_names([Path(folder).expanduser() for folder in folders])
     found: list[Scored] = []
-    for name, path in zip(names, paths, strict=True):
+    for name, folder in zip(names, folders, strict=True):
+        path = fetch_folder(folder)
         run = _read_run(path)
         dataset = read_dataset(path)
         if found:

@@ -95,6 +95,24 @@ def check_config(config: str, folder: Path) -> None:
         )
 
 
+def config_names(card: str | None) -> list[str]:
+    """The names of the configurations that a card declares."""
+    metadata, _ = split_card(card or "")
+    return [str(one.get("config_name")) for one in metadata.get("configs") or []]
+
+
+def config_folders(card: str | None) -> tuple[dict[str, str], str | None]:
+    """The folder of each configuration ("" for the whole repository), and the default one's name.
+
+    The default is the one that says so, else the first, as for `load_dataset`.
+    """
+    metadata, _ = split_card(card or "")
+    entries = {str(one.get("config_name")): one for one in metadata.get("configs") or []}
+    default = next((name for name, one in entries.items() if one.get("default")), None)
+    folders = {name: name if _within(one, name) else "" for name, one in entries.items()}
+    return folders, default or next(iter(entries), None)
+
+
 def add_config(there: str | None, own: str, config: str, repository: str) -> str:
     """The repository's card with the configuration `config`, whose own card is `own`.
 
@@ -120,12 +138,12 @@ def add_config(there: str | None, own: str, config: str, repository: str) -> str
             "give another name, or another repository"
         )
     entry.pop("default", None)
-    if (before or {}).get("default") or not any(one is not before for one in entries):
+    if (before or {}).get("default"):
         entry["default"] = True
     merged = _united(metadata, new)
-    merged["configs"] = [entry if one is before else one for one in entries]
-    if before is None:
-        merged["configs"].append(entry)
+    merged["configs"] = _with_default(
+        [*(entry if one is before else one for one in entries), *([entry] * (before is None))]
+    )
     return join_card(merged, with_section(body or f"\n# {repository}\n", merged["configs"]))
 
 
@@ -150,11 +168,17 @@ def keep_configs(there: str | None, own: str, kept: Sequence[str], repository: s
                 "or to another repository"
             )
         entries.append({key: value for key, value in one.items() if key != "default"})
-    if not any(entry.get("default") for entry in entries):
-        entries[0] = {**entries[0], "default": True}
+    entries = _with_default(entries)
     return join_card(
         {**_united(metadata, earlier), "configs": entries}, with_section(body, entries)
     )
+
+
+def _with_default(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The first one is the default where none says so: `load_dataset` would refuse to choose."""
+    if any(entry.get("default") for entry in entries):
+        return entries
+    return [{**entries[0], "default": True}, *entries[1:]]
 
 
 def with_section(body: str, entries: Sequence[dict[str, Any]]) -> str:

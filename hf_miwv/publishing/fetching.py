@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from hf_miwv.errors import InputError
+from hf_miwv.errors import InputError, did_you_mean
+from hf_miwv.folder import RECORD
 from hf_miwv.hub_errors import hub_error
+from hf_miwv.publishing.card import config_folders
+from hf_miwv.publishing.contents import CARD
 from hf_miwv.reading import is_local
 
 WORDS = {"dataset": "data set", "model": "model"}
+
+
+def split_revision(source: str) -> tuple[str, str | None]:
+    """OWNER/NAME@REVISION as its two parts; what is here, and an id without one, as it is.
+
+    >>> split_revision("ada/model@step-100")
+    ('ada/model', 'step-100')
+    """
+    name, at, revision = source.partition("@")
+    if not at or Path(source).expanduser().exists() or is_local(name):
+        return source, None
+    if not revision:
+        raise InputError(f"{source}: names no revision after the @; give {name}@REVISION")
+    return name, revision
 
 
 def fetch_folder(
@@ -24,24 +42,78 @@ def fetch_folder(
     what lies beside them (run.json, scores.json, adapters).
 
     Args:
-        source: a folder, or OWNER/NAME.
+        source: a folder, OWNER/NAME, or OWNER/NAME@REVISION.
         kind: of the repository, "dataset" or "model". revision: a branch or commit of it.
-        config: what `push` was given; the folder of that name.
+        config: one of the configurations of a data set; the default one where not given.
 
     Raises:
         InputError: it is neither here nor on the Hub, or cannot be had from there.
     """
-    if is_local(str(source)):
-        return Path(source).expanduser()
+    name, revision = _pinned(source, revision)
+    if is_local(name):
+        return Path(name).expanduser()
     from huggingface_hub import snapshot_download
 
-    wanted = None if config is None else f"{config}/*"
+    place, others = _place(name, kind, revision, config)
+    wanted: dict[str, Any] = {"ignore_patterns": [f"{other}/*" for other in others]}
+    if place:
+        wanted = {"allow_patterns": f"{place}/*"}
     try:
-        copy = Path(snapshot_download(
-            str(source), repo_type=kind, revision=revision, allow_patterns=wanted
-        ))  # fmt: skip
+        copy = snapshot_download(name, repo_type=kind, revision=revision, **wanted)
     except Exception as error:  # the client raises many kinds
-        raise hub_error(WORDS[kind], str(source), error) from error
-    if config is not None and not (copy / config).is_dir():
-        raise InputError(f"{source}: has no configuration {config!r} that was pushed with --config")
-    return copy if config is None else copy / config
+        raise hub_error(WORDS[kind], name, error) from error
+    return Path(copy) / place
+
+
+def fetch_written(
+    source: str | Path, *, revision: str | None = None, config: str | None = None
+) -> Path | None:
+    """As `fetch_folder`, for rows with a run.json; None for a data set of others on the Hub.
+
+    Raises:
+        InputError: as `fetch_folder`.
+    """
+    name, revision = _pinned(source, revision)
+    if not is_local(name):
+        place, _ = _place(name, "dataset", revision, config, strict=False)
+        if _file(name, "dataset", revision, f"{place}/{RECORD}" if place else RECORD) is None:
+            return None
+    return fetch_folder(name, revision=revision, config=config)
+
+
+def _pinned(source: str | Path, revision: str | None) -> tuple[str, str | None]:
+    name, pinned = split_revision(str(source))
+    if pinned is not None and revision not in (None, pinned):
+        raise InputError(f"{source}: names another revision than --revision {revision}; give one")
+    return name, pinned or revision
+
+
+def _place(
+    name: str, kind: str, revision: str | None, config: str | None, strict: bool = True
+) -> tuple[str, list[str]]:
+    """The folder of a configuration ("" for the whole repository), and those of the others."""
+    card = _file(name, kind, revision, CARD) if kind == "dataset" else None
+    folders, default = config_folders(card.read_text("utf-8") if card else None)
+    wanted = config or default
+    if wanted is not None and wanted not in folders:
+        if strict:
+            known = f"; {did_you_mean(wanted, folders)}" if folders else ""
+            raise InputError(f"data set {name!r}: has no configuration {wanted!r}{known}")
+        return "", []
+    place = folders[wanted] if wanted is not None else ""
+    return place, [folder for folder in folders.values() if folder and folder != place]
+
+
+def _file(name: str, kind: str, revision: str | None, path: str) -> Path | None:
+    """One file of a repository in the client's cache; None where it has none of that name."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    try:
+        return Path(hf_hub_download(name, path, repo_type=kind, revision=revision))
+    except LocalEntryNotFoundError as error:
+        raise hub_error(WORDS[kind], name, error) from error
+    except EntryNotFoundError:
+        return None
+    except Exception as error:  # the client raises many kinds
+        raise hub_error(WORDS[kind], name, error) from error

@@ -68,6 +68,7 @@ class Pushed:
         url: of the repository, or of the pull request. kind: "model" or "dataset".
         private: whether the repository is. commit: its id; of an earlier one where nothing changed.
         written, removed: paths. bytes: of the written files.
+        config: the configuration that the folder became; None for the whole repository.
     """
 
     url: str
@@ -77,6 +78,7 @@ class Pushed:
     written: list[str]
     removed: list[str]
     bytes: int
+    config: str | None
 
 
 def push(
@@ -92,13 +94,14 @@ def push(
 ) -> Pushed:
     """Put a folder on the Hub, in one commit: it is there as a whole or not at all.
 
-    A folder with safetensors becomes a model, another that hf-miwv or hf-lmt wrote a data set. The
-    token comes from where the Hub's client keeps it, and the address from HF_ENDPOINT. Large files
-    are sent first; those that the Hub has are not sent again, so that the same call goes on after
-    an interruption. Files that an earlier push wrote and that are gone from the folder are removed
-    in the same commit, unless somebody else has changed them; all other files stay (pushed.json
-    keeps the account). Where other commits come in between, the change is worked out anew on top of
-    them.
+    A folder with safetensors becomes a model, another that hf-miwv or hf-lmt wrote a data set.
+    Chosen rows that are pushed to where scored ones are already become a configuration beside them.
+    The token comes from where the Hub's client keeps it, and the address from HF_ENDPOINT. Large
+    files are sent first; those that the Hub has are not sent again, so that the same call goes on
+    after an interruption. Files that an earlier push wrote and that are gone from the folder are
+    removed in the same commit, unless somebody else has changed them; all other files stay
+    (pushed.json keeps the account). Where other commits come in between, the change is worked out
+    anew on top of them.
 
     Args:
         repository: OWNER/NAME; made where it is not there.
@@ -116,7 +119,7 @@ def push(
             path as base model, metadata that the Hub refuses), and what the Hub refuses, each with
             what to do. The folder is never changed.
     """
-    from huggingface_hub import HfApi, get_token
+    from huggingface_hub import HfApi
 
     folder = Path(folder).expanduser()
     kind = kind_of(folder)
@@ -125,9 +128,7 @@ def push(
         message or f"Push {config or kind} with hf-miwv-lmt",
     )  # fmt: skip
     _check(where, folder, revision, base_model)
-    secret = get_token()
-    if secret is None:
-        raise InputError("you are not logged in to the Hub: `hf auth login`, or set HF_TOKEN")
+    secret = check_login()
     paths, left_out = read_contents(folder, secret)
     if left_out:
         logger.info("left out, as unfinished work or a trainer's state: %s", ", ".join(left_out))
@@ -139,14 +140,29 @@ def push(
         return _commit(api, where, files, url, private)
 
 
-def _check(where: Destination, folder: Path, revision: str | None, base_model: str | None) -> None:
-    if not REPOSITORY.fullmatch(where.repository):
-        raise InputError(f"{where.repository!r}: is no repository on the Hub; give OWNER/NAME")
-    if where.pull_request and revision is not None:
+def check_destination(repository: str, revision: str | None, pull_request: bool) -> None:
+    """Raise InputError for what is no repository, or a pull request for another branch."""
+    if not REPOSITORY.fullmatch(repository):
+        raise InputError(f"{repository!r}: is no repository on the Hub; give OWNER/NAME")
+    if pull_request and revision is not None:
         raise InputError(
             f"--revision {revision}: a pull request is for the main branch; leave one of "
             "--revision and --pull-request out"
         )
+
+
+def check_login() -> str:
+    """The token, from where the Hub's client keeps it. Raises InputError where there is none."""
+    from huggingface_hub import get_token
+
+    secret = get_token()
+    if secret is None:
+        raise InputError("you are not logged in to the Hub: `hf auth login`, or set HF_TOKEN")
+    return secret
+
+
+def _check(where: Destination, folder: Path, revision: str | None, base_model: str | None) -> None:
+    check_destination(where.repository, revision, where.pull_request)
     if base_model is not None and where.kind != "model":
         raise InputError(f"--base-model {base_model}: is for models, and {folder} is a data set")
     if where.config is not None:
@@ -209,7 +225,7 @@ def _commit(
         remote = persist(lambda: _read(api, where))
         changes = find_changes(files, where.config, remote, where.repository)
         if not changes.add and not changes.remove:  # there already; or made, and no answer came
-            return _report(where, last, url, private, remote.commit)
+            return _report(where, last, url, private, remote.commit, changes.config)
         operations = _upload(api, where, changes, additions)
         try:
             made = api.create_commit(
@@ -218,7 +234,8 @@ def _commit(
                 parent_commit=remote.commit,
                 **_options(where),
             )
-            return _report(where, changes, made.pr_url or url, private, made.oid)
+            url = made.pr_url or url
+            return _report(where, changes, url, private, made.oid, changes.config)
         except HTTPError as error:
             wait = next(conflicts, None) if is_conflict(error) else None
             if may_pass(error) and not where.pull_request:  # of those it could open a second one
@@ -260,9 +277,11 @@ def _options(where: Destination) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _report(where: Destination, made: Changes, url: str, private: bool, commit: str) -> Pushed:
+def _report(
+    where: Destination, made: Changes, url: str, private: bool, commit: str, config: str | None
+) -> Pushed:
     size = sum(file.size for file in made.add.values())
-    return Pushed(url, where.kind, private, commit, sorted(made.add), made.remove, size)
+    return Pushed(url, where.kind, private, commit, sorted(made.add), made.remove, size, config)
 
 
 def _read(api: HfApi, where: Destination) -> Remote:

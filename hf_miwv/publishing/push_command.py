@@ -24,6 +24,40 @@ PUSH_OPTIONS = (
 """What `hf-miwv push` and `hf-lmt push` have in common, behind the folder."""
 
 
+TO_HUB_OPTIONS = (
+    click.option("--push-to-hub", metavar="USER/NAME", help="Then put OUTPUT on the Hub, in one "
+                 "commit. Private, unless --public is given."),
+    click.option("--public", is_flag=True, help="With --push-to-hub: as for hf-miwv push."),
+    click.option("--hub-revision", metavar="BRANCH", help="With --push-to-hub: branch to push to."),
+    click.option("--pull-request", is_flag=True, help="With --push-to-hub: propose the change to "
+                 "the main branch."),
+)  # fmt: skip
+"""What commands have in common that push what they wrote."""
+
+
+def take_hub_options(given: dict[str, Any]) -> dict[str, Any] | None:
+    """What `push` is to be given when the work is done, taken out of `given`; None without.
+
+    Raises:
+        InputError: before any work, for what `push` would refuse afterwards.
+    """
+    from hf_miwv.errors import InputError
+
+    repository = given.pop("push_to_hub")
+    options = {"public": given.pop("public"), "revision": given.pop("hub_revision"),
+               "pull_request": given.pop("pull_request")}  # fmt: skip
+    if repository is None:
+        if any(options.values()):
+            raise InputError("--public, --hub-revision and --pull-request: are for --push-to-hub "
+                             "USER/NAME; give it, or leave them out")  # fmt: skip
+        return None
+    from hf_miwv.publishing.push import check_destination, check_login
+
+    check_destination(repository, options["revision"], options["pull_request"])
+    check_login()
+    return {"repository": repository, **options}
+
+
 def push_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(PUSH_OPTIONS):
         command = option(command)
@@ -54,6 +88,8 @@ def push_folder(folder: Path, news: logging.Logger, **given: Any) -> None:
     if not made.written and not made.removed:
         news.info("already there, nothing to push: %s (%s)", made.url, seen_by)
         return
+    if made.config is not None:
+        news.info("it is the configuration %s of the data set", made.config)
     if made.removed:
         news.info("removed, as they are gone from the folder: %s", ", ".join(made.removed))
     news.info("pushed: %d files, %.1f MB, as commit %.8s to %s (%s)", len(made.written),
