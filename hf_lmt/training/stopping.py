@@ -14,6 +14,7 @@ from hf_lmt.data.prepare.batches import BATCH
 from hf_lmt.errors import InputError
 from hf_lmt.training.launch import Launch
 from hf_lmt.training.rows import describe
+from hf_lmt.training.segment_attention import within_sequences
 from hf_miwv.training.checkpoints import EndsAtItsLastStep
 
 SHOWN = 8  # rows that a message names
@@ -30,14 +31,16 @@ class NotFiniteError(Exception):
 class WatchedTrainer(EndsAtItsLastStep, SFTTrainer):
     """SFTTrainer that raises NotFiniteError before the optimizer takes a step by such a gradient.
 
-    With fp16 the loss scaler skips such steps by itself, and they are no fault.
+    With fp16 the loss scaler skips such steps by itself, and they are no fault. Flattened batches
+    have the attention of `segment_attention`.
     """
 
     _batches: list[Mapping[str, Any]]
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Any:
         self._batches = [*getattr(self, "_batches", ()), dict(inputs)]
-        loss = super().training_step(model, inputs, num_items_in_batch)
+        with within_sequences(self.accelerator.unwrap_model(model), inputs):
+            loss = super().training_step(model, inputs, num_items_in_batch)
         if not torch.isfinite(loss).all():
             raise NotFiniteError(
                 f"the loss is {float(loss)}", self._step, _sequences(self._batches)

@@ -24,6 +24,7 @@ from hf_lmt.training.launch import Launch
 from hf_lmt.training.placement import adapter_of
 from hf_lmt.training.recipe import TrainingRecipe
 from hf_lmt.training.rows import PreparedRows
+from hf_lmt.training.segment_attention import INSTEAD_OF
 from hf_lmt.training.tokens import Tokenized
 from hf_miwv.models import length_limit
 from hf_miwv.processes import Processes
@@ -114,14 +115,14 @@ def tune(
 
 
 def warn_of_long_batches(run: Run) -> None:
-    """Without flash attention a flattened batch costs by the square of all its tokens."""
+    """Some attention costs by the square of all the tokens of a flattened batch."""
     training, attention = run.recipe.training, run.model.config._attn_implementation
     flat = training.get("padding_free") or training.get("packing")
-    if flat and "flash" not in str(attention):
+    if flat and "flash" not in str(attention) and attention != INSTEAD_OF:
         logger.warning(
             "%s with attention %s: it is masked right, and computed over the whole batch of a "
-            "device at once; give attn_implementation: flash_attention_2, or fewer rows of a "
-            "device (per_device_train_batch_size)",
+            "device at once; give attn_implementation: sdpa or flash_attention_2, or fewer rows of "
+            "a device (per_device_train_batch_size)",
             "packing" if training.get("packing") else "padding_free", attention,
         )  # fmt: skip
 

@@ -17,11 +17,13 @@ from plain import plain_loss
 from safetensors.torch import load_file
 from test_preparation import lines, table
 from tiny import CHATML, make_model, make_tokenizer
+from transformers import AttentionInterface
 
 from hf_lmt.commands.train import train_command
 from hf_lmt.data.prepare.journey import prepare
 from hf_lmt.data.prepare.recipe import read_data_recipe
 from hf_lmt.data.prompts import prompt_ids
+from hf_lmt.training.segment_attention import NAME, segment_attention
 from hf_lmt.translation.prompt_registry import read_prompt_identity
 from hf_miwv.door import Commands
 from hf_miwv.workspace import workspace_of
@@ -180,8 +182,19 @@ def test_padding_free_batches_have_the_loss_of_padded_ones(
     recipe: dict[str, Any], tmp_path: Path
 ) -> None:
     padded = losses(succeed(recipe, tmp_path))
+    calls: list[int] = []
+
+    def counting(*given: Any, **named: Any) -> Any:
+        calls.append(named["max_length_q"])
+        return segment_attention(*given, **named)
+
+    AttentionInterface.register(NAME, counting)
     recipe |= {"padding_free": True, "output_dir": str(tmp_path / "flat")}
-    assert losses(succeed(recipe, tmp_path)) == pytest.approx(padded, abs=1e-4)
+    try:
+        assert losses(succeed(recipe, tmp_path)) == pytest.approx(padded, abs=1e-4)
+    finally:
+        AttentionInterface.register(NAME, segment_attention)
+    assert len(calls) == 2 * 3 * 2  # layers, steps, batches of a step: no mask over all tokens
 
 
 def test_text_prompts_train_a_base_model(recipe: dict[str, Any], tmp_path: Path) -> None:

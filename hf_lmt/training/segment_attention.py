@@ -1,0 +1,142 @@
+"""Attention in a flattened batch: each sequence sees itself and no other, and nothing is padded.
+
+For padding_free and packed training without the package flash-attn. transformers' own way with
+sdpa is a mask over the whole batch, (L, L), of which the sequences' own squares are a small part.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface
+
+NAME = "hf_lmt_segments"
+INSTEAD_OF = "sdpa"  # what a model loads with where nothing else is asked for
+STARTS = (
+    "cu_seq_lens_q"  # of TRL's collator: where the sequences of a flattened batch begin, (N + 1,)
+)
+UNKNOWN = ("softcap", "s_aux", "position_bias", "cache")  # what some models do to their attention
+HALF = (torch.float16, torch.bfloat16)
+
+
+@contextmanager
+def within_sequences(model: Any, inputs: Mapping[str, Any]) -> Iterator[None]:
+    """`segment_attention` in the passes within, for a flattened batch and a model with sdpa."""
+    own = model.config._attn_implementation
+    if STARTS not in inputs or own != INSTEAD_OF:
+        yield
+        return
+    model.set_attn_implementation(NAME)
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(own)
+
+
+def segment_attention(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None = None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    sliding_window: int | None = None,
+    cu_seq_lens_q: torch.Tensor | None = None,
+    max_length_q: int | None = None,
+    **others: Any,
+) -> tuple[torch.Tensor, None]:
+    """softmax(q k^T x scaling) v of each sequence by itself, causal, within its sliding window.
+
+    Query (1, H, L, D), key (1, K, L, D), value (1, K, L, D) with H a multiple of K; cu_seq_lens_q
+    (N + 1,) int32, where the N sequences begin in L, and L; gives (1, L, H, D). On a GPU in half
+    precision by torch's own flash attention for sequences of different lengths
+    (torch.nn.attention.varlen), else sequence by sequence.
+
+    Raises:
+        ValueError: the model asks for more than this formula (soft-capping, attention sinks, a
+            bias by distance, a mask of its own), or the batch is not flattened.
+    """
+    asked = [name for name in UNKNOWN if others.get(name) is not None]
+    if attention_mask is not None or cu_seq_lens_q is None or max_length_q is None or asked:
+        raise ValueError(f"attention with {', '.join(asked) or 'a mask of its own'}")
+    kind = query.device.type
+    if torch.is_autocast_enabled(kind):  # which does not know the kernel below
+        dtype = torch.get_autocast_dtype(kind)
+        query, key, value = (part.to(dtype) for part in (query, key, value))
+    if kind == "cuda" and query.dtype in HALF and not dropout and _varlen() is not None:
+        parts = [part[0].transpose(0, 1) for part in (query, key, value)]
+        found = _at_once(*parts, cu_seq_lens_q, max_length_q, scaling, sliding_window)
+        return found[None], None
+    ends = cu_seq_lens_q.tolist()
+    attended = [
+        _alone(*(part[:, :, first:last] for part in (query, key, value)),
+               dropout, scaling, sliding_window)
+        for first, last in pairwise(ends)
+    ]  # fmt: skip
+    return torch.cat(attended, dim=2).transpose(1, 2), None
+
+
+def _alone(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    dropout: float,
+    scaling: float | None,
+    window: int | None,
+) -> torch.Tensor:
+    """(1, H, S, D) of one sequence."""
+    size, mask = query.shape[2], None
+    if window is not None and window < size:  # token i sees those after i - window
+        mask = torch.ones(size, size, dtype=torch.bool, device=query.device)
+        mask = mask.tril().triu(1 - window)
+    return scaled_dot_product_attention(
+        query, key, value, attn_mask=mask, dropout_p=dropout, is_causal=mask is None,
+        scale=scaling, enable_gqa=query.shape[1] > key.shape[1],
+    )  # fmt: skip
+
+
+def _at_once(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    starts: torch.Tensor,
+    longest: int,
+    scaling: float | None,
+    window: int | None,
+) -> torch.Tensor:
+    """(L, H, D) of all sequences, from (L, H, D), (L, K, D) and (L, K, D)."""
+    varlen, given = _varlen(), dict[str, Any]()
+    assert varlen is not None  # noqa: S101  the caller has looked
+    if query.shape[1] > key.shape[1]:
+        if "enable_gqa" in inspect.signature(varlen).parameters:
+            given["enable_gqa"] = True
+        else:
+            groups = query.shape[1] // key.shape[1]
+            key, value = (part.repeat_interleave(groups, dim=1) for part in (key, value))
+    before = -1 if window is None else window - 1
+    return varlen(
+        query, key, value, starts, starts, longest, longest, scale=scaling,
+        window_size=(before, 0), **given,
+    )  # fmt: skip
+
+
+@cache
+def _varlen() -> Callable[..., torch.Tensor] | None:
+    """torch's varlen_attn, in the form that it has from torch 2.11 on; None without."""
+    try:
+        from torch.nn.attention.varlen import varlen_attn
+    except ImportError:
+        return None
+    known = inspect.signature(varlen_attn).parameters
+    return varlen_attn if {"window_size", "scale"} <= set(known) else None
+
+
+AttentionInterface.register(NAME, segment_attention)
