@@ -6,10 +6,8 @@ sdpa is a mask over the whole batch, (L, L), of which the sequences' own squares
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -17,13 +15,13 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
+from hf_miwv.tree_attention import UNKNOWN, _takes_one_call, one_call_kernel
+
 NAME = "hf_lmt_segments"
 INSTEAD_OF = "sdpa"  # what a model loads with where nothing else is asked for
 STARTS = (
     "cu_seq_lens_q"  # of TRL's collator: where the sequences of a flattened batch begin, (N + 1,)
 )
-UNKNOWN = ("softcap", "s_aux", "position_bias", "cache")  # what some models do to their attention
-HALF = (torch.float16, torch.bfloat16)
 
 
 @contextmanager
@@ -71,13 +69,18 @@ def segment_attention(
     if torch.is_autocast_enabled(kind):  # which does not know the kernel below
         dtype = torch.get_autocast_dtype(kind)
         query, key, value = (part.to(dtype) for part in (query, key, value))
-    if kind == "cuda" and query.dtype in HALF and not dropout and _varlen() is not None:
-        parts = [part[0].transpose(0, 1) for part in (query, key, value)]
-        found = _at_once(*parts, cu_seq_lens_q, max_length_q, scaling, sliding_window)
+    kernel = one_call_kernel() if _takes_one_call(query, value) and not dropout else None
+    if kernel is not None:
+        parts = (part[0].transpose(0, 1) for part in (query, key, value))
+        before = -1 if sliding_window is None else sliding_window - 1
+        found = kernel(
+            *parts, cu_seq_lens_q, cu_seq_lens_q, max_length_q, max_length_q, scale=scaling,
+            window_size=(before, 0),
+        )  # fmt: skip
         return found[None], None
     ends = cu_seq_lens_q.tolist()
     attended = [
-        _alone(*(part[:, :, first:last] for part in (query, key, value)),
+        _alone(query[:, :, first:last], key[:, :, first:last], value[:, :, first:last],
                dropout, scaling, sliding_window)
         for first, last in pairwise(ends)
     ]  # fmt: skip
@@ -101,42 +104,6 @@ def _alone(
         query, key, value, attn_mask=mask, dropout_p=dropout, is_causal=mask is None,
         scale=scaling, enable_gqa=query.shape[1] > key.shape[1],
     )  # fmt: skip
-
-
-def _at_once(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    starts: torch.Tensor,
-    longest: int,
-    scaling: float | None,
-    window: int | None,
-) -> torch.Tensor:
-    """(L, H, D) of all sequences, from (L, H, D), (L, K, D) and (L, K, D)."""
-    varlen, given = _varlen(), dict[str, Any]()
-    assert varlen is not None  # noqa: S101  the caller has looked
-    if query.shape[1] > key.shape[1]:
-        if "enable_gqa" in inspect.signature(varlen).parameters:
-            given["enable_gqa"] = True
-        else:
-            groups = query.shape[1] // key.shape[1]
-            key, value = (part.repeat_interleave(groups, dim=1) for part in (key, value))
-    before = -1 if window is None else window - 1
-    return varlen(
-        query, key, value, starts, starts, longest, longest, scale=scaling,
-        window_size=(before, 0), **given,
-    )  # fmt: skip
-
-
-@cache
-def _varlen() -> Callable[..., torch.Tensor] | None:
-    """torch's varlen_attn, in the form that it has from torch 2.11 on; None without."""
-    try:
-        from torch.nn.attention.varlen import varlen_attn
-    except ImportError:
-        return None
-    known = inspect.signature(varlen_attn).parameters
-    return varlen_attn if {"window_size", "scale"} <= set(known) else None
 
 
 AttentionInterface.register(NAME, segment_attention)

@@ -10,6 +10,7 @@ from tiny import make_model
 
 from hf_lmt.training import segment_attention as segments
 from hf_lmt.training.segment_attention import NAME, segment_attention, within_sequences
+from hf_miwv.tree_attention import one_call_kernel
 
 LENGTHS = [5, 1, 9, 3]
 STARTS = torch.tensor([0, 5, 6, 15, 18], dtype=torch.int32)
@@ -59,16 +60,42 @@ def test_it_is_the_plain_attention_of_each_sequence(
 
 @pytest.mark.gpu
 @pytest.mark.parametrize(("heads", "shared"), [(2, 2), (4, 2)], ids=["own", "shared"])
-def test_the_kernel_of_the_gpu_says_the_same(heads: int, shared: int) -> None:
+@pytest.mark.parametrize("window", [None, 4])
+def test_the_kernel_of_the_gpu_says_the_same(heads: int, shared: int, window: int | None) -> None:
     if not torch.cuda.is_available():
         pytest.skip("no GPU")
-    given = [part.detach().to("cuda", torch.bfloat16) for part in inputs(heads, shared)]
-    assert segments._varlen() is not None
+    given = [part.detach().to("cuda", torch.bfloat16).requires_grad_()
+             for part in inputs(heads, shared)]  # fmt: skip
+    exact = [part.detach().float().cpu().requires_grad_() for part in given]
+    assert one_call_kernel() is not None
     found, _ = segment_attention(
-        torch.nn.Module(), *given, cu_seq_lens_q=STARTS.cuda(), max_length_q=9
-    )
-    exact = plain(*(part.float().cpu() for part in given), None)
-    assert torch.allclose(found.float().cpu(), exact, atol=3e-2)
+        torch.nn.Module(), *given, sliding_window=window, cu_seq_lens_q=STARTS.cuda(),
+        max_length_q=9,
+    )  # fmt: skip
+    expected = plain(*exact, window)
+    assert torch.allclose(found.float().cpu(), expected, atol=3e-2)
+    grads = torch.autograd.grad(found.sum(), given), torch.autograd.grad(expected.sum(), exact)
+    for one, other in zip(*grads, strict=True):
+        assert torch.allclose(one.float().cpu(), other, atol=6e-2)
+
+
+def test_what_the_gpus_kernel_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def kernel(*tensors: object, **given: object) -> torch.Tensor:
+        asked.append((tensors[3:], given))
+        return torch.zeros(sum(LENGTHS), 4, 16)
+
+    monkeypatch.setattr(segments, "_takes_one_call", lambda *_: True)
+    monkeypatch.setattr(segments, "one_call_kernel", lambda: kernel)
+    given = {"cu_seq_lens_q": STARTS, "max_length_q": 9, "scaling": 0.5}
+    for window in (None, 4):
+        found, _ = segment_attention(
+            torch.nn.Module(), *inputs(4, 2), sliding_window=window, **given
+        )
+        assert found.shape == (1, sum(LENGTHS), 4, 16)
+    assert [one[0] for one in asked] == [(STARTS, STARTS, 9, 9)] * 2
+    assert [one[1]["window_size"] for one in asked] == [(-1, 0), (3, 0)]
 
 
 def test_a_model_has_the_losses_of_its_sequences_alone() -> None:
