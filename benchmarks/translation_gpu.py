@@ -101,8 +101,8 @@ def compare(
         translator.style.ids(tokenizer, one.source, one.source_lang, one.target_lang)
         for one in few
     ]  # fmt: skip
-    authors_way(model, tokenizer, prompts[:WARM_UP], WARM_UP_TOKENS, beams)
-    found = timed(lambda: authors_way(model, tokenizer, prompts, new_tokens, beams), device)
+    list(authors_way(model, tokenizer, prompts[:WARM_UP], WARM_UP_TOKENS, beams))
+    found = timed(lambda: list(authors_way(model, tokenizer, prompts, new_tokens, beams)), device)
     text, base = line(search, "authors' way", len(few), new_tokens, found, 0.0)
     print(text, flush=True)
     warm = translator_of(model, tokenizer, beams, WARM_UP_TOKENS)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 
 NEVER = -1.0e9  # the score of what must not be chosen
+FEW_ENDS = 16  # end tokens up to which they are drawn along with the B most probable tokens
 
 
 class Step(NamedTuple):
@@ -55,8 +56,8 @@ class BeamSearch:
     become candidates, the B best that do not end are the beams of the next step. A row is done
     once it has B candidates and its best beam, divided by its present length, is not above the
     worst of them; or at its cap, where beams count as they stand. In a batch, its neighbours do
-    not keep it running. Two lists of B are drawn instead of one of B x (1 + ends), which is the
-    same choice and does not grow with the number of end tokens.
+    not keep it running. Of each beam B + ends tokens are drawn, or with many end tokens B twice,
+    with and without them, where `transformers` draws B x (1 + ends) of each row: the same choice.
     """
 
     def __init__(self, caps: torch.Tensor, ends: torch.Tensor, beams: int) -> None:
@@ -72,11 +73,12 @@ class BeamSearch:
     def advance(self, logits: torch.Tensor) -> Step:
         """(R, b, V) float32 logits of the b beams that there are: 1 at the first step, then B."""
         totals = self._scores[:, :, None] - logits.logsumexp(-1, keepdim=True)
-        best = self._continuations(logits, totals)
+        drawn = logits.topk(self._to_draw(logits.shape[-1]), dim=-1)
+        best = self._continuations(*drawn, totals)
         capped = (self._caps <= self._running.shape[2] + 1)[:, None]
         self._collect(*best, torch.isin(best[1], self._ends) | capped)
-        logits = logits.index_fill(-1, self._ends, float("-inf"))
-        self._scores, tokens, parents = self._continuations(logits, totals)
+        still_open = self._without_ends(*drawn, logits)
+        self._scores, tokens, parents = self._continuations(*still_open, totals)
         self._running = _append(self._running, parents, tokens)
         settled = self._found_scores.amin(1)
         length = self._running.shape[2]
@@ -93,11 +95,25 @@ class BeamSearch:
         place = int(self._found_scores[row].argmax())
         return self._found[row, place, : int(self._lengths[row, place])].tolist()
 
+    def _to_draw(self, vocabulary: int) -> int:
+        """Tokens of each beam among which are the B best, and with few end tokens B others."""
+        ends = len(self._ends) if len(self._ends) <= FEW_ENDS else 0
+        return min(self._beams + ends, vocabulary)
+
+    def _without_ends(
+        self, values: torch.Tensor, ids: torch.Tensor, logits: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(R, b, k) logits and ids of tokens among which are the B best that do not end a text."""
+        if len(self._ends) <= FEW_ENDS:
+            return values.masked_fill(torch.isin(ids, self._ends), float("-inf")), ids
+        open_logits = logits.index_fill(-1, self._ends, float("-inf"))
+        values, ids = open_logits.topk(min(self._beams, logits.shape[-1]), dim=-1)
+        return values, ids
+
     def _continuations(
-        self, logits: torch.Tensor, totals: torch.Tensor
+        self, values: torch.Tensor, ids: torch.Tensor, totals: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """(R, B) scores, tokens and parents of the best continuations, by falling score."""
-        values, ids = logits.topk(min(self._beams, logits.shape[-1]), dim=-1)  # (R, b, B)
+        """(R, B) scores, tokens and parents of the best of (R, b, k) continuations, falling."""
         scores, places = (values + totals).flatten(1).topk(self._beams, dim=-1)
         return scores, ids.flatten(1).gather(1, places), places // ids.shape[2]
 
