@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hf_lmt.data.curation.evaluation_sets import EVALUATION_SETS, OTHER_NAMES
+from hf_lmt.data.curation.evaluation_sets import EVALUATION_SETS, OTHER_NAMES, flores_plus_texts
 from hf_lmt.data.language_codes import code_of
-from hf_lmt.data.text_files import aligned_lines, files_of_flores, read_lines
+from hf_lmt.data.text_files import aligned_lines, files_of_flores, files_with_prefix, read_lines
 from hf_lmt.errors import InputError
 from hf_lmt.languages import LANGUAGES
 
 NTREX_FILES = ("newstest2019-src.{}.txt", "newstest2019-ref.{}.txt")
-MONGOLIAN = "*.{}.mn_cn"  # in NiuTrans/LMT, data/flores_mn_cn
+MONGOLIAN = ("*.{}.mvf", "*.{}.mn_cn")  # in NiuTrans/LMT: data/flores_mvf, once flores_mn_cn
 VARIETIES = {"ar": "ar_EG", "fr": "fr_FR", "pt": "pt_BR", "sw": "sw_KE"}
 """WMT24++ has each of these twice; which one is judged by is our choice."""
 
@@ -30,27 +30,32 @@ class Texts(NamedTuple):
 
 
 class Copy(NamedTuple):
-    """A local copy of a set: its name among the published ones, and the folder of its files."""
+    """A local copy of a set: its name among the published ones, its folder, its split."""
 
     name: str
     folder: Path
+    split: str = "devtest"
 
 
 def recognised(folder: Path, split: str | None) -> Copy | None:
     """Which published set lies in a folder, by the names of its files; None for any other."""
     english = LANGUAGES["en"].flores200
     for name in [split] if split else ["devtest", "dev"]:
-        if (folder / name / f"{english}.parquet").is_file():
-            return Copy(f"flores-{name}", folder)
+        if any((folder / name / f"{english}{end}").is_file() for end in (".jsonl", ".parquet")):
+            return Copy(f"flores-{name}", folder, name)
         if any((folder / part / f"{english}.{name}").is_file() for part in (".", name)):
             others = {"dev", "devtest"} - {name}
             if split is None and any((folder / f"{english}.{one}").is_file() for one in others):
                 raise InputError(f"{folder} has dev and devtest; choose one with --split")
-            return Copy(f"flores-{name}", folder)
+            return Copy(f"flores-{name}", folder, name)
+        if (mongolian := mongolian_file(folder, name)) and len(_beside(mongolian)) > 1:
+            if split is None and mongolian_file(folder, "dev" if name == "devtest" else "devtest"):
+                raise InputError(f"{folder} has dev and devtest; choose one with --split")
+            return Copy("flores-mvf", folder, name)
     source = NTREX_FILES[0].format(LANGUAGES["en"].ntrex)
     if any(folder.rglob(source)):
         return Copy("ntrex-128", folder)
-    if any(folder.glob(EVALUATION_SETS["wmt24++"].files)):
+    if EVALUATION_SETS["wmt24++"].files_in(folder):
         return Copy("wmt24++", folder)
     return None
 
@@ -65,14 +70,28 @@ def read_copy(copy: Copy) -> Texts:
         return _of_lines(_ntrex_files(copy.folder))
     if copy.name == "wmt24++":
         return _wmt24(copy.folder)
-    split = copy.name.removeprefix("flores-")
-    tables = sorted(copy.folder.glob(f"{split}/*.parquet"))
-    texts = _flores_plus(tables) if tables else _of_lines(files_of_flores(copy.folder, split))
-    mongolian = next(copy.folder.rglob(MONGOLIAN.format(split)), None)
-    return with_mongolian(texts, mongolian) if mongolian else texts
+    mongolian = mongolian_file(copy.folder, copy.split)
+    if mongolian and copy.name == "flores-mvf":
+        return _of_lines(_beside(mongolian))
+    files = [*copy.folder.glob(f"{copy.split}/*.jsonl")]
+    files = files or [*copy.folder.glob(f"{copy.split}/*.parquet")]
+    texts = _flores_plus(files) if files else _of_lines(files_of_flores(copy.folder, copy.split))
+    return _with_mongolian(texts, mongolian) if mongolian else texts
 
 
-def with_mongolian(texts: Texts, path: Path) -> Texts:
+def mongolian_file(folder: Path, split: str) -> Path | None:
+    """FLORES-mvf's file of a split, anywhere in the folder."""
+    found = (path for name in MONGOLIAN for path in sorted(folder.rglob(name.format(split))))
+    return next(found, None)
+
+
+def _beside(mongolian: Path) -> dict[str, Path]:
+    """It, and the files of other languages beside it: flores.devtest.en, flores.devtest.zh."""
+    files = files_with_prefix(mongolian.with_suffix(""))
+    return {**{code: files[code] for code in sorted(files)}, "mvf": mongolian}
+
+
+def _with_mongolian(texts: Texts, path: Path) -> Texts:
     """FLORES with FLORES-mvf's lines beside it."""
     lines: Column = list(read_lines(path))
     if len(lines) != len(texts.ids):
@@ -100,29 +119,16 @@ def _ntrex_files(folder: Path) -> dict[str, Path]:
     }
 
 
-def _flores_plus(tables: list[Path]) -> Texts:
-    """FLORES+: a Parquet file for each language, with `id` and `text`."""
-    paths = {path.stem: path for path in tables}
+def _flores_plus(files: list[Path]) -> Texts:
+    """FLORES+: a file for each language, with `id` and `text`."""
+    paths = {path.stem: path for path in files}
     rows: dict[str, dict[str, str]] = {}
     for code, language in LANGUAGES.items():
         path = paths.get(language.flores_plus or "") or paths.get(language.flores200 or "")
         if path:
-            rows[code] = _parquet_rows(path)
+            rows[code] = flores_plus_texts(path)
     ids = list(next(iter(rows.values()), {}))
     return Texts(ids, {code: [own.get(one) for one in ids] for code, own in rows.items()}, {})
-
-
-def _parquet_rows(path: Path) -> dict[str, str]:
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        table = pyarrow.parquet.read_table(path, columns=["id", "text"])
-    except (OSError, pyarrow.ArrowException, KeyError) as error:
-        raise InputError(f"{path}: no Parquet file with columns id and text ({error}); fetch the "
-                         "set again") from error  # fmt: skip
-    ids, texts = table["id"].to_pylist(), table["text"].to_pylist()
-    return {str(one): text for one, text in zip(ids, texts, strict=True)}
 
 
 def _wmt24(folder: Path) -> Texts:
@@ -133,7 +139,7 @@ def _wmt24(folder: Path) -> Texts:
     columns: dict[str, dict[str, str]] = {}
     english: dict[str, str] = {}
     bad: set[str] = set()
-    for path in sorted(folder.glob(EVALUATION_SETS["wmt24++"].files)):
+    for path in EVALUATION_SETS["wmt24++"].files_in(folder):
         variety = path.stem.partition("-")[2]
         code = code_of(OTHER_NAMES.get(variety, variety))
         if code is None or VARIETIES.get(code, variety) != variety:

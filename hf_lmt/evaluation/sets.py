@@ -14,14 +14,7 @@ from hf_lmt.data.sources import Source
 from hf_lmt.directions import Direction
 from hf_lmt.errors import InputError, did_you_mean
 from hf_lmt.evaluation.lines import EvaluationSet, Row, fingerprint
-from hf_lmt.evaluation.set_files import (
-    MONGOLIAN,
-    Copy,
-    Texts,
-    read_copy,
-    recognised,
-    with_mongolian,
-)
+from hf_lmt.evaluation.set_files import Copy, Texts, mongolian_file, read_copy, recognised
 from hf_miwv.hub_errors import hub_error
 
 if TYPE_CHECKING:
@@ -29,32 +22,36 @@ if TYPE_CHECKING:
 
 
 class NamedSet(NamedTuple):
-    """A published set: what it is called, its data set on the Hub, its files, how to get access."""
+    """A published set: what it is called, its data set on the Hub, its files, how to get access.
+
+    files: patterns; none for a data set that is a table with a column for each language.
+    """
 
     title: str
     repository: str
-    files: str
+    files: tuple[str, ...]
     access: str
+    split: str | None = None
 
 
-_OPEN = EVALUATION_SETS["wmt24++"].access
+_WMT24 = EVALUATION_SETS["wmt24++"]
 _FLORES = EVALUATION_SETS["flores-devtest"]
 NAMED_SETS: Mapping[str, NamedSet] = {
     "flores-devtest": NamedSet(
-        "FLORES-200 devtest (as FLORES+)", _FLORES.repository, _FLORES.files, _FLORES.access
+        "FLORES-200 devtest (as FLORES+)", _FLORES.repository, _FLORES.files, _FLORES.access,
+        "devtest",
     ),
     "flores-dev": NamedSet(
-        "FLORES-200 dev (as FLORES+)", _FLORES.repository, "dev/*.parquet", _FLORES.access
+        "FLORES-200 dev (as FLORES+)", _FLORES.repository, ("dev/*.jsonl", "dev/*.parquet"),
+        _FLORES.access, "dev",
     ),
-    "wmt24++": NamedSet(
-        "WMT24++", EVALUATION_SETS["wmt24++"].repository, EVALUATION_SETS["wmt24++"].files, _OPEN
-    ),
-    "ntrex-128": NamedSet("NTREX-128", "davidstap/NTREX", "data/*/newstest2019-*.txt", _OPEN),
+    "wmt24++": NamedSet("WMT24++", _WMT24.repository, _WMT24.files, _WMT24.access),
+    "ntrex-128": NamedSet("NTREX-128", "mteb/NTREX", (), _WMT24.access, "test"),
     "flores-mvf": NamedSet(
-        "FLORES-200 devtest (as FLORES+) with FLORES-mvf", "NiuTrans/FLORES-mvf", "*devtest*", _OPEN
+        "FLORES-mvf, Inner Mongolian beside English and Chinese", "NiuTrans/FLORES-mvf",
+        ("*devtest*",), _WMT24.access, "devtest",
     ),
-}
-"""flores-mvf is flores-devtest with Inner Mongolian beside it, and needs the access of both."""
+}  # fmt: skip
 
 
 def open_set(
@@ -128,21 +125,24 @@ def _fetched(name: str) -> Texts:
     from huggingface_hub import snapshot_download
 
     one = NAMED_SETS[name]
+    if not one.files:
+        source = Source(one.repository, split=one.split)
+        return _of_source(source, open_source(source))[0]
     try:
         folder = Path(snapshot_download(one.repository, repo_type="dataset",
-                                        allow_patterns=[one.files]))  # fmt: skip
+                                        allow_patterns=[*one.files]))  # fmt: skip
     except Exception as error:
         raise InputError(
             f"{hub_error('evaluation set', one.repository, error)}. To evaluate on {one.title}: "
             f"{one.access}; or give the path of a local copy in place of the name"
         ) from error
-    if name != "flores-mvf":
-        return read_copy(Copy(name, folder))
-    path = next(folder.rglob(MONGOLIAN.format("devtest")), None)
-    if path is None:
-        raise InputError(f"{one.repository}: has no file *.devtest.mn_cn; put that of NiuTrans/LMT "
-                         "into a FLORES-200 folder, and give that folder")  # fmt: skip
-    return with_mongolian(_fetched("flores-devtest"), path)
+    if not any(found for pattern in one.files for found in folder.glob(f"**/{pattern}")):
+        raise InputError(f"{one.repository}: has no file {' or '.join(one.files)}; it may have "
+                         "changed. Give the path of a local copy")  # fmt: skip
+    if name == "flores-mvf" and mongolian_file(folder, "devtest") is None:
+        raise InputError(f"{one.repository}: has no file *.devtest.mvf; give the folder "
+                         "data/flores_mvf of the repository NiuTrans/LMT")  # fmt: skip
+    return read_copy(Copy(name, folder, one.split or "devtest"))
 
 
 def _of_source(

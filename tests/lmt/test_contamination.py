@@ -254,7 +254,8 @@ def test_settings_that_cannot_be(settings: dict[str, Any], words: str) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("devtest/eng_Latn.parquet", b"rubbish", "no Parquet file with a column text"),
+        ("devtest/eng_Latn.parquet", b"rubbish", "no Parquet file with columns id and text"),
+        ("devtest/eng_Latn.jsonl", b'{"text": "a"}\n', "eng_Latn.jsonl:1: no JSON object"),
         ("en-de_DE.jsonl", b'{"source": "a"}\n', "en-de_DE.jsonl:1: no JSON object"),
         ("en-tlh_QO.jsonl", b"", "empty"),
     ],

@@ -38,6 +38,14 @@ def flores_200(folder: Path, rows: list[dict[str, str]] = ROWS) -> None:
 def flores_plus(folder: Path) -> None:
     (folder / "devtest").mkdir()
     for code in CODES:
+        rows = [{"id": place, "text": row[code]} for place, row in enumerate(ROWS)]
+        path = folder / "devtest" / f"{LANGUAGES[code].flores_plus}.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+
+
+def flores_plus_in_parquet(folder: Path) -> None:
+    (folder / "devtest").mkdir()
+    for code in CODES:
         ids = list(range(len(ROWS)))
         table = pyarrow.table({"id": ids, "text": [row[code] for row in ROWS]})
         pyarrow.parquet.write_table(
@@ -66,6 +74,7 @@ def wmt24(folder: Path) -> None:
 LAYOUTS = {
     "flores-200": (flores_200, "flores-devtest", "1"),
     "flores+": (flores_plus, "flores-devtest", "0"),
+    "flores+ before 2025": (flores_plus_in_parquet, "flores-devtest", "0"),
     "ntrex": (ntrex, "ntrex-128", "1"),
     "wmt24++": (wmt24, "wmt24++", "1"),
 }
@@ -91,16 +100,32 @@ def test_copies_of_published_sets(layout: str, tmp_path: Path) -> None:
         assert opened.notes == {"left_out_as_bad_sources": 1}
 
 
-def test_inner_mongolian_beside_flores(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", ["mvf", "mn_cn"])
+def test_inner_mongolian_beside_flores(tmp_path: Path, ending: str) -> None:
     flores_200(tmp_path)
-    path = tmp_path / "flores.devtest.mn_cn"
+    path = tmp_path / f"flores.devtest.{ending}"
     path.write_text("".join(f"{place}\n" for place in range(len(ROWS))), "utf-8")
     lines = open_set(str(tmp_path)).lines(Direction("zh", "mvf"))
     assert lines is not None
     assert lines.references[:2] == ["0", "1"]
     path.write_text("one line\n", "utf-8")
-    with pytest.raises(InputError, match=r"mn_cn has 1 lines, and FLORES 120"):
+    with pytest.raises(InputError, match=rf"{ending} has 1 lines, and FLORES 120"):
         open_set(str(tmp_path))
+
+
+def test_inner_mongolian_by_itself(tmp_path: Path) -> None:
+    for split in ("dev", "devtest"):
+        for code in ("en", "mvf", "zh"):
+            (tmp_path / f"flores.{split}.{code}").write_text(f"{split} {code}\n", "utf-8")
+    with pytest.raises(InputError, match="choose one with --split"):
+        open_set(str(tmp_path))
+    for split in ("dev", "devtest"):
+        opened = open_set(str(tmp_path), split=split)
+        assert (opened.name, opened.languages) == ("flores-mvf", ["en", "mvf", "zh"])
+        lines = opened.lines(Direction("zh", "mvf"))
+        assert lines is not None
+        assert (lines.sources, lines.references) == ([f"{split} zh"], [f"{split} mvf"])
+        assert (lines.hint_lang, lines.hints) == ("en", [f"{split} en"])
 
 
 def test_a_sample_hangs_on_seed_and_text_only(tmp_path: Path) -> None:

@@ -16,22 +16,30 @@ from hf_miwv.hub_errors import hub_error
 
 
 class EvaluationSet(NamedTuple):
-    """A published set: its repository on the Hub, the files that are read, how to get access."""
+    """A published set: its repository on the Hub, patterns of its files, how to get access.
+
+    Where a set changed its format over time there is a pattern for each, the newest first.
+    """
 
     repository: str
-    files: str
+    files: tuple[str, ...]
     access: str
+
+    def files_in(self, folder: Path) -> list[Path]:
+        """The files that fit the first pattern that any fits."""
+        found = (sorted(folder.glob(pattern)) for pattern in self.files)
+        return next(filter(None, found), [])
 
 
 EVALUATION_SETS: Mapping[str, EvaluationSet] = {
     "flores-devtest": EvaluationSet(
         "openlanguagedata/flores_plus",
-        "devtest/*.parquet",
+        ("devtest/*.jsonl", "devtest/*.parquet"),
         "accept its terms at https://huggingface.co/datasets/openlanguagedata/flores_plus and log "
         "in with `hf auth login`",
     ),
     "wmt24++": EvaluationSet(
-        "google/wmt24pp", "en-*.jsonl", "connect to the Hub once, so that it lies in the cache"
+        "google/wmt24pp", ("en-*.jsonl",), "connect to the Hub once, so that it lies in the cache"
     ),
 }
 """The sets of arXiv 2511.07003: FLORES-200 devtest, in its maintained form FLORES+ (1,012 lines in
@@ -78,7 +86,7 @@ def _from_path(given: str) -> dict[str, list[str]]:
             f"evaluation set {given!r}: there is no such file or folder, and it is no known set; "
             f"{did_you_mean(given, EVALUATION_SETS)}"
         )
-    if path.is_dir() and any(list(path.glob(one.files)) for one in EVALUATION_SETS.values()):
+    if path.is_dir() and any(one.files_in(path) for one in EVALUATION_SETS.values()):
         return _from_folder(path)
     language = path.name.removesuffix(".gz").rpartition(".")[2]
     if path.is_file() and "." in path.name and code_of(language):
@@ -93,14 +101,13 @@ def _fetched(name: str) -> Path:
     one = EVALUATION_SETS[name]
     try:
         folder = Path(snapshot_download(one.repository, repo_type="dataset",
-                                        allow_patterns=[one.files]))  # fmt: skip
-        found = any(folder.glob(one.files))
+                                        allow_patterns=[*one.files]))  # fmt: skip
     except Exception as error:
         raise InputError(f"{hub_error('evaluation set', one.repository, error)}. {_ways(name)}") \
             from error  # fmt: skip
-    if not found:
+    if not one.files_in(folder):
         raise InputError(f"evaluation set {one.repository!r}: the copy in the cache has no "
-                         f"{one.files}. {_ways(name)}")  # fmt: skip
+                         f"{' or '.join(one.files)}. {_ways(name)}")  # fmt: skip
     return folder
 
 
@@ -113,10 +120,14 @@ def _ways(name: str) -> str:
 
 
 def _from_folder(folder: Path) -> dict[str, list[str]]:
-    """A copy of a known set: FLORES+ has a Parquet file per language, WMT24++ one per pair."""
-    flores, wmt = (sorted(folder.glob(one.files)) for one in EVALUATION_SETS.values())
+    """A copy of a known set: FLORES+ has a file per language, WMT24++ one per pair."""
+    flores, wmt = (one.files_in(folder) for one in EVALUATION_SETS.values())
     if flores:
-        return {path.stem: _parquet_texts(path) for path in flores if code_of(path.stem)}
+        return {
+            path.stem: list(flores_plus_texts(path).values())
+            for path in flores
+            if code_of(path.stem)
+        }
     texts: dict[str, list[str]] = {}
     for path in wmt:
         source, _, target = path.stem.partition("-")
@@ -126,15 +137,36 @@ def _from_folder(folder: Path) -> dict[str, list[str]]:
     return texts
 
 
-def _parquet_texts(path: Path) -> list[str]:
+def flores_plus_texts(path: Path) -> dict[str, str]:
+    """{id: text} of a language in FLORES+: JSONL, or Parquet as in its releases before 2025.
+
+    Raises:
+        InputError: the file cannot be read, or has no columns `id` and `text`.
+    """
+    if path.suffix == ".parquet":
+        return _parquet_texts(path)
+    texts: dict[str, str] = {}
+    for number, line in enumerate(read_lines(path), 1):
+        try:
+            row = json.loads(line)
+            texts[str(row["id"])] = str(row["text"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path}:{number}: no JSON object with id and text ({error}); fetch "
+                             "the set again") from error  # fmt: skip
+    return texts
+
+
+def _parquet_texts(path: Path) -> dict[str, str]:
     import pyarrow
     import pyarrow.parquet
 
     try:
-        return pyarrow.parquet.read_table(path, columns=["text"])["text"].to_pylist()
+        table = pyarrow.parquet.read_table(path, columns=["id", "text"])
     except (OSError, pyarrow.ArrowException, KeyError) as error:
-        raise InputError(f"{path}: no Parquet file with a column text ({error}); fetch the set "
-                         "again")  from error  # fmt: skip
+        raise InputError(f"{path}: no Parquet file with columns id and text ({error}); fetch the "
+                         "set again") from error  # fmt: skip
+    ids, texts = table["id"].to_pylist(), table["text"].to_pylist()
+    return {str(one): text for one, text in zip(ids, texts, strict=True)}
 
 
 def _pairs(path: Path) -> Iterator[tuple[str, str]]:
