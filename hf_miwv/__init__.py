@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hf_miwv.mapping.losses import MeasureLosses
     from hf_miwv.mapping.neighbors import AttachDemonstration
     from hf_miwv.mapping.transforms import ComputeMIWV, EmbedPrompts, RenderPrompts
-    from hf_miwv.publishing.background import PushCheckpoints
+    from hf_miwv.publishing.checkpoints import PushCheckpoints
     from hf_miwv.publishing.push import push
     from hf_miwv.scoring import score
     from hf_miwv.selection import select
@@ -37,7 +37,7 @@ _HOMES = {
     "MIWVSelectionCallback": "hf_miwv.callbacks.callbacks",
     "MeasureLosses": "hf_miwv.mapping.losses",
     "RenderPrompts": "hf_miwv.mapping.transforms",
-    "PushCheckpoints": "hf_miwv.publishing.background",
+    "PushCheckpoints": "hf_miwv.publishing.checkpoints",
     "answer": "hf_miwv.judging.answering",
     "compare": "hf_miwv.comparing.comparison",
     "judge_answers": "hf_miwv.judging.journey",

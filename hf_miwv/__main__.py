@@ -19,7 +19,6 @@ from hf_miwv.precision_command import precision_command
 from hf_miwv.publishing.push_command import (
     TO_HUB_OPTIONS,
     push_command,
-    push_folder,
     take_hub_options,
 )
 from hf_miwv.training.train_command import train_command
@@ -203,6 +202,8 @@ def _push(output: Path, to_hub: dict[str, Any] | None) -> None:
     from hf_miwv.processes import Processes
 
     if to_hub is not None and Processes.launched().first:
+        from hf_miwv.publishing.telling import push_folder
+
         push_folder(output, logger, **to_hub)
 
 

@@ -28,8 +28,6 @@ def train_command(recipe: Path, overwrite: bool, keys: tuple[str, ...]) -> None:
     from hf_lmt.training.recipe import read_training_recipe
 
     wanted = read_training_recipe(recipe, keys)
-    if wanted.hub:
-        logger.warning("hub: the section is checked, and nothing is published by this command yet")
 
     from hf_lmt.training.journey import train
 

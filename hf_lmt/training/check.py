@@ -24,6 +24,7 @@ from hf_lmt.training.placement import load_tokenizer
 from hf_lmt.training.recipe import MODEL, TrainingRecipe
 from hf_lmt.training.tokens import tokenize_rows
 from hf_miwv.folder import read_record
+from hf_miwv.publishing.hub_section import hub_words
 from hf_miwv.reading import is_local
 from hf_miwv.training.tuning import trainable_source
 
@@ -140,6 +141,7 @@ def show_check(found: Mapping[str, Any], recipe: TrainingRecipe) -> None:
         f"rows: {_number(found['rows'])}; steps: {_number(found['steps'])}; tokens of an epoch "
         f"(estimated): {_number(found['tokens'])}",
         *_memory_lines(found["memory"]),
+        *([f"hub: {hub_words(recipe.hub)}"] if recipe.hub.get("repo_id") else []),
         *(f"{name}: {why}" for name, why in found["unknown"].items()),
     ]
     for line in lines:

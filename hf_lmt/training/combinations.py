@@ -8,6 +8,7 @@ from typing import Any
 
 from hf_lmt.training.keys import BATCH
 from hf_lmt.training.launch import Launch
+from hf_miwv.publishing.hub_section import hub_faults
 
 PER_DEVICE = "per_device_train_batch_size"
 ACCUMULATION = "gradient_accumulation_steps"
@@ -112,6 +113,23 @@ def saving_faults(training: Mapping[str, Any], evaluation: Mapping[str, Any]) ->
         )
     if training.get("eval_strategy", "no") != "no" and not evaluation:
         faults.append("eval_strategy: there is nothing to evaluate on; add a section evaluation")
+    return faults
+
+
+def publishing_faults(
+    hub: Mapping[str, Any],
+    model: Mapping[str, Any],
+    training: Mapping[str, Any],
+    launch: Launch,
+) -> list[str]:
+    """What could not be pushed: `hub_section.hub_faults`, and checkpoints in shards."""
+    name = str(model.get("model_name_or_path"))
+    faults = hub_faults(hub, name, bool(model.get("use_peft")), training)
+    if hub.get("every_save") and launch.sharding == "fsdp":
+        faults.append(
+            "hub: every_save: checkpoints of an FSDP launch are in shards, which nobody could "
+            "load; leave every_save out (the finished model is whole), or take ddp.yaml"
+        )
     return faults
 
 

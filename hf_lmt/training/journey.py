@@ -6,12 +6,14 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from datasets import Dataset
 
+from hf_lmt.training.checkpoint import complete_checkpoint
 from hf_lmt.training.claims import claim_contents, claim_recipe
 from hf_lmt.training.evaluation_rows import (
     read_evaluation_rows,
@@ -29,6 +31,14 @@ from hf_lmt.training.watching.settings import callbacks_from
 from hf_lmt.training.writing import describe_run, write_model
 from hf_miwv.folder import check_output, is_finished, read_record, write_errors
 from hf_miwv.processes import Processes
+from hf_miwv.publishing.hub_section import (
+    finish_saves,
+    open_hub,
+    push_result,
+    wait_for_saves,
+    watch_saves,
+)
+from hf_miwv.training.checkpoints import MARK
 from hf_miwv.training.tuning import trainable_source
 from hf_miwv.workspace import Workspace, workspace_of
 
@@ -62,6 +72,7 @@ def train(
 
     Raises:
         InputError: whatever cannot be used; what the recipe alone shows, before anything is read.
+            Or the finished model cannot be pushed to where the section `hub` says.
     """
     launch = Launch.from_environment()
     use_cpu = bool(recipe.training.get("use_cpu"))
@@ -73,7 +84,29 @@ def train(
     run = start_record(recipe, launch, origin or {})
     if processes.agree(is_finished(recipe.output, run["identity"], overwrite, holds=WEIGHTS)):
         logger.info("%s already holds this result, whole: nothing to do", recipe.output)
-        return read_record(recipe.output) or run
+        run = read_record(recipe.output) or run
+        if processes.first:
+            root = workspace_of(recipe.output)
+            finish_saves(recipe.hub, root, root / "checkpoints")
+    else:
+        if processes.first and recipe.hub.get("repo_id"):
+            open_hub(recipe.hub)
+        _train_to_folder(recipe, launch, processes, run, overwrite, watchers)
+    del settings
+    if processes.first:
+        push_result(recipe.output, recipe.hub)
+    return run
+
+
+def _train_to_folder(
+    recipe: TrainingRecipe,
+    launch: Launch,
+    processes: Processes,
+    run: dict[str, Any],
+    overwrite: bool,
+    watchers: Sequence[Watcher],
+) -> None:
+    """The work, in a folder beside the output; adds to the record `run` what is known by then."""
     root = workspace_of(recipe.output)
     with (
         write_errors(recipe.output),
@@ -85,16 +118,17 @@ def train(
         began = time.monotonic()
         prepared = _prepare(recipe, launch, processes, root, workspace, overwrite)
         held_out, watching = _watching(prepared, root)
+        pushing = watch_saves(recipe.hub, MARK, partial(complete_checkpoint, prepared))
         trainer, report = tune(
             prepared,
             root / "checkpoints",
             evaluation_rows=held_out,
             watchers=[*watching, *watchers],
+            pushing=pushing,
         )
         run |= describe_run(prepared, report, time.monotonic() - began)
         write_model(trainer, prepared, run, root)
-    del settings
-    return run
+        wait_for_saves(pushing)  # what waits lies in the workspace
 
 
 def _check_place(recipe: TrainingRecipe, overwrite: bool) -> None:

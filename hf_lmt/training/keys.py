@@ -9,19 +9,20 @@ from types import NoneType
 from typing import Any, Literal
 
 from hf_lmt.data.prepare.recipe import SECTIONS
+from hf_miwv.publishing.hub_section import HUB_KEYS
 
 Hints = Mapping[str, Any]
 
 BATCH = "global_batch_size"
 OWN_KEYS: Hints = {BATCH: int, "merge": bool}
-HUB_KEYS: Hints = {"repo_id": str, "private": bool, "license": str, "revision": str}
+LMT_HUB_KEYS: Hints = {**HUB_KEYS, "license": str}
 
 _SET_BY_US: dict[str, tuple[str, ...]] = {
     "a killed run goes on by itself when the same command is given": ("resume_from_checkpoint",),
     "a killed run could not go on to the same result": (
         "save_only_model", "ignore_data_skip", "restore_callback_states_from_checkpoint",
     ),
-    "the section hub says where, and nothing is pushed by this command": (
+    "the section hub says where, and when": (
         "push_to_hub", "hub_token", "hub_private_repo", "hub_model_id", "hub_strategy",
         "hub_always_push", "hub_revision",
     ),

@@ -18,13 +18,14 @@ from hf_lmt.training.combinations import (
     merge_faults,
     model_faults,
     precision_faults,
+    publishing_faults,
     saving_faults,
     sequence_faults,
     set_accumulation,
 )
 from hf_lmt.training.keys import (
     BATCH,
-    HUB_KEYS,
+    LMT_HUB_KEYS,
     OWN_KEYS,
     SET_BY_US,
     Hints,
@@ -44,7 +45,6 @@ MODEL = "model_name_or_path"
 FOR_ROWS = (MODEL, "model_revision", "chat_template_path")  # the tokenizer that checks them
 MAKING_ROWS = ("directions", "curation", "downsampling", "pmp", "mixture")
 FAULT_ENDS = re.compile(r"\n  (?! )")
-REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 @dataclass(frozen=True)
@@ -105,9 +105,8 @@ def read_training_recipe(
     data = _data_recipe(content, model, rows, faults)
     mixture = _is_mixture(content, rows)
     evaluation = _evaluation(content, faults)
-    hub = _section("hub", content, HUB_KEYS, faults)
-    if "repo_id" in hub and not REPOSITORY.fullmatch(hub["repo_id"]):
-        faults.append(f"hub: repo_id {hub['repo_id']!r}: give OWNER/NAME")
+    hub = _section("hub", content, LMT_HUB_KEYS, faults)
+    faults += publishing_faults(hub, model, training, launch)
     if not content.get("output_dir"):
         faults.append("output_dir is missing: the folder to write the model to")
     faults += model_faults(model, launch) + precision_faults(model, training)

@@ -25,8 +25,9 @@ def start_record(
 ) -> dict[str, Any]:
     """What is known before anything is read, with the run's "identity".
 
-    The identity is the recipe with its overrides, the launch and the versions; the contents of
-    files and models that the recipe names are compared later, by `claims.claim_contents`.
+    The identity is the recipe with its overrides, but for where the result goes, the launch and the
+    versions; the contents of files and models that the recipe names are compared later, by
+    `claims.claim_contents`.
     """
     run = new_record("train", origin)
     run["package"] = {"name": "hf_lmt", "version": package_version()}
@@ -47,6 +48,7 @@ def start_record(
         **run["versions"],
     }
     identity.pop("output_dir")
+    identity["hub"] = {"license": recipe.hub.get("license")}  # in the card; the rest is where to
     run["identity"] = identity
     return run
 

@@ -59,6 +59,7 @@ def tune(
     *,
     evaluation_rows: Dataset | None = None,
     watchers: Sequence[Watcher] = (),
+    pushing: Any = None,
 ) -> tuple[Any, dict[str, Any]]:
     """The trainer after its last step, and what run.json says of the training.
 
@@ -67,6 +68,7 @@ def tune(
     Args:
         evaluation_rows: input_ids and labels of rows that are held out.
         watchers: each makes callbacks for the trainer, which are added in their order.
+        pushing: a callback that sees each checkpoint when it is whole, or None.
 
     Raises:
         InputError: a check fails; the loss or the gradient is no number; memory or disk is full.
@@ -94,6 +96,8 @@ def tune(
     for callback in (one for watcher in watchers for one in watcher(trainer)):
         trainer.add_callback(callback)
     trainer.add_callback(MarkWhole(run.processes))  # behind those that write into a checkpoint
+    if pushing is not None:
+        trainer.add_callback(pushing)
     warn_of_long_batches(run)
     checks = _check(trainer, run)
     newest = newest_whole_checkpoint(checkpoints, run.processes)

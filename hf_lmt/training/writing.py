@@ -78,13 +78,18 @@ def _complete(draft: Path, trainer: Any, run: Run, record: dict[str, Any]) -> No
     trainer.accelerator.unwrap_model(trainer.model).generation_config.save_pretrained(draft)
     if run.recipe.merge:
         _merge(draft, run)
-    if run.rows.prompts is not None:
-        style = {name: run.rows.prompts[name] for name in ("wording", "form", "thinking")}
-        save_prompt_identity(draft, **_with_wording(style))
-    save_recipe(run.recipe, draft)
+    save_origin(draft, run)
     text = json.dumps(record, indent=2, ensure_ascii=False)
     (draft / RECORD).write_text(text + "\n", "utf-8")
     write_trained_card(record, draw_loss(record, draft), draft)
+
+
+def save_origin(folder: Path, run: Run) -> None:
+    """The recipe, and how the model was asked for translations."""
+    if run.rows.prompts is not None:
+        style = {name: run.rows.prompts[name] for name in ("wording", "form", "thinking")}
+        save_prompt_identity(folder, **_with_wording(style))
+    save_recipe(run.recipe, folder)
 
 
 def _with_wording(style: dict[str, Any]) -> dict[str, Any]:

@@ -54,18 +54,21 @@ def with_base_model(folder: Path, base_model: str | None) -> dict[str, bytes]:
     if base_model is not None and not REPOSITORY.fullmatch(base_model):
         raise InputError(f"--base-model {base_model}: is no id on the Hub; give OWNER/NAME")
     changed = {}
-    card, adapter = folder / CARD, folder / ADAPTER
+    card = folder / CARD
     if card.is_file():
         metadata, body = split_card(card.read_text("utf-8"), str(card))
         if base_model is not None:
             changed[CARD] = join_card({**metadata, "base_model": base_model}, body).encode()
         else:
             _check_base(metadata.get("base_model"), card)
-    if adapter.is_file():
+    for name in (ADAPTER, f"adapter/{ADAPTER}"):  # the latter beside merged weights
+        adapter = folder / name
+        if not adapter.is_file():
+            continue
         config = json.loads(adapter.read_text("utf-8"))
         if base_model is not None:
             text = json.dumps({**config, BASE_KEY: base_model}, indent=2, ensure_ascii=False)
-            changed[ADAPTER] = (text + "\n").encode()
+            changed[name] = (text + "\n").encode()
         else:
             _check_base(config.get(BASE_KEY), adapter)
     return changed

@@ -59,8 +59,12 @@ def is_conflict(error: Exception) -> bool:
 
 
 @contextmanager
-def told_plainly(repository: str) -> Iterator[None]:
-    """Turns what the client raises about the Hub into an InputError; faults of ours stay."""
+def told_plainly(repository: str, left: str = UNTOUCHED) -> Iterator[None]:
+    """Turns what the client raises about the Hub into an InputError; faults of ours stay.
+
+    Args:
+        left: how things stand after it.
+    """
     try:
         yield
     except InputError:
@@ -71,7 +75,7 @@ def told_plainly(repository: str) -> Iterator[None]:
             isinstance(error, ValueError) and str(error).startswith(("LFS batch", "Invalid meta"))
         ):
             raise
-        raise InputError(f"{repository}: {push_words(chain)}; {UNTOUCHED}") from error
+        raise InputError(f"{repository}: {push_words(chain)}; {left}") from error
 
 
 def push_words(chain: list[BaseException]) -> str:

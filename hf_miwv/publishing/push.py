@@ -161,6 +161,32 @@ def check_login() -> str:
     return secret
 
 
+def make_repository(repository: str, *, kind: str, public: bool) -> bool:
+    """Make the repository that results will be pushed to, where it is not there yet.
+
+    Returns:
+        False where the Hub cannot be reached now, which is told.
+
+    Raises:
+        InputError: nobody is logged in, or the Hub refuses it, or it is public and that is not
+            meant.
+    """
+    from huggingface_hub import HfApi
+
+    check_destination(repository, None, False)
+    check_login()
+    where = Destination(repository, kind, public, MAIN, False, None, "")
+    with told_plainly(repository, "nothing has been done yet"):
+        try:
+            _open_repository(HfApi(library_name="hf-miwv-lmt"), where)
+        except HTTPError as error:
+            if not may_pass(error):
+                raise
+            logger.warning("%s: the Hub cannot be reached now (%s)", repository, error)
+            return False
+    return True
+
+
 def _check(where: Destination, folder: Path, revision: str | None, base_model: str | None) -> None:
     check_destination(where.repository, revision, where.pull_request)
     if base_model is not None and where.kind != "model":

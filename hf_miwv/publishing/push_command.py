@@ -76,21 +76,6 @@ def push_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--config", metavar="NAME", help="Push a data set as one of several configurations "
               "of USER/NAME: scored and chosen rows side by side.")  # fmt: skip
 def push_command(folder: Path, **given: Any) -> None:
+    from hf_miwv.publishing.telling import push_folder
+
     push_folder(folder, logger, **given)
-
-
-def push_folder(folder: Path, news: logging.Logger, **given: Any) -> None:
-    """`push`, and what became of it."""
-    from hf_miwv.publishing.push import push
-
-    made = push(folder, **given)
-    seen_by = "private" if made.private else "public"
-    if not made.written and not made.removed:
-        news.info("already there, nothing to push: %s (%s)", made.url, seen_by)
-        return
-    if made.config is not None:
-        news.info("it is the configuration %s of the data set", made.config)
-    if made.removed:
-        news.info("removed, as they are gone from the folder: %s", ", ".join(made.removed))
-    news.info("pushed: %d files, %.1f MB, as commit %.8s to %s (%s)", len(made.written),
-              made.bytes / 1e6, made.commit, made.url, seen_by)  # fmt: skip

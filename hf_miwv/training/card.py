@@ -53,13 +53,19 @@ def write_model_card(run: dict[str, Any], picture: str, folder: Path) -> None:
 
 
 def front_matter(run: dict[str, Any]) -> str:
-    """The YAML block at the head of the card.
+    """The YAML block at the head of the card."""
+    import yaml
+
+    content = card_metadata(run)
+    return f"---\n{yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=10**6)}---"
+
+
+def card_metadata(run: dict[str, Any]) -> dict[str, Any]:
+    """What the Hub reads at the head of the card.
 
     base_model and datasets are named only where they are ids on the Hub, which refuses others;
     the licence only where the recipe gives it.
     """
-    import yaml
-
     content: dict[str, Any] = {
         "library_name": "transformers" if run["recipe"]["lora"] is None else "peft",
         "pipeline_tag": "text-generation",
@@ -71,7 +77,7 @@ def front_matter(run: dict[str, Any]) -> str:
         content["datasets"] = [run["data"]["source"]]
     if run["license"]:
         content["license"] = run["license"]
-    return f"---\n{yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=10**6)}---"
+    return content
 
 
 def on_hub(source: str | None) -> bool:

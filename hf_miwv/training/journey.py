@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from contextlib import nullcontext
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,20 @@ from datasets import Dataset
 from hf_miwv.fingerprints import content_fingerprint
 from hf_miwv.folder import RECORD, check_output, flush_all, is_finished, read_record, write_errors
 from hf_miwv.processes import Processes
+from hf_miwv.publishing.hub_section import (
+    finish_saves,
+    open_hub,
+    push_result,
+    wait_for_saves,
+    watch_saves,
+    write_checkpoint_card,
+)
 from hf_miwv.reading import read_dataset
 from hf_miwv.record import new_record
 from hf_miwv.scoring import score
 from hf_miwv.selection import select
-from hf_miwv.training.card import draw_curve, write_model_card
+from hf_miwv.training.card import card_metadata, draw_curve, write_model_card
+from hf_miwv.training.checkpoints import MARK
 from hf_miwv.training.tuning import Tuning, release_memory, trainable_source, try_out, tune
 from hf_miwv.workspace import Workspace, workspace_of
 
@@ -44,6 +54,8 @@ def train(
     columns: Mapping[str, str] | None = None,
     scored: str | Path | None = None,
     license: str | None = None,
+    hub: Mapping[str, Any] | None = None,
+    recipe: str | None = None,
     overwrite: bool = False,
     origin: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
@@ -65,11 +77,15 @@ def train(
         scored: where the scored rows are kept, for other runs to choose from; by default they
             go when the model is there.
         license: of the tuned model, for its card, where it is known.
+        hub: where on the Hub the model goes, as in `publishing.hub_section.HUB_KEYS`; nowhere
+            without.
+        recipe: text that is kept beside the model, as recipe.yaml.
 
     Raises:
         InputError: anything given that cannot be used; what can be seen from the model and the
-            settings alone, before anything is scored.
+            settings alone, before anything is scored. Or the finished model cannot be pushed.
     """
+    hub = hub or {}
     output, loading, scoring = Path(output), dict(loading or {}), dict(scoring or {})
     origin, processes = origin or {}, Processes.launched()
     check_output(output, overwrite)
@@ -82,16 +98,24 @@ def train(
         columns=columns,
     )
     run = _start_record(dataset, model, tuning, scoring, selection, origin, license)
+    root = workspace_of(output)
     if processes.agree(is_finished(output, run["identity"], overwrite, holds="*.safetensors")):
         logger.info("%s already holds this result, whole: nothing to do", output)
-        return read_record(output) or {}
-    root = workspace_of(output)
-    with Workspace(root) if processes.first else nullcontext():
-        _score(dataset, model, tuning, scoring, root, scored, origin)
+        run = read_record(output) or {}
         if processes.first:
-            _select(Path(scored or root / "scored"), selection, root / "chosen", origin)
-        processes.agree(None)
-        return _tune_to_folder(tuning, run, root, output, processes)
+            finish_saves(hub, root, root / "training" / "checkpoints")
+    else:
+        if processes.first and hub.get("repo_id"):
+            open_hub(hub)
+        with Workspace(root) if processes.first else nullcontext():
+            _score(dataset, model, tuning, scoring, root, scored, origin)
+            if processes.first:
+                _select(Path(scored or root / "scored"), selection, root / "chosen", origin)
+            processes.agree(None)
+            _tune_to_folder(tuning, run, root, output, processes, hub, recipe)
+    if processes.first:
+        push_result(output, hub)
+    return run
 
 
 def _start_record(
@@ -168,8 +192,14 @@ def _select(
 
 
 def _tune_to_folder(
-    tuning: Tuning, run: dict[str, Any], root: Path, output: Path, processes: Processes
-) -> dict[str, Any]:
+    tuning: Tuning,
+    run: dict[str, Any],
+    root: Path,
+    output: Path,
+    processes: Processes,
+    hub: Mapping[str, Any],
+    recipe: str | None,
+) -> None:
     chosen = read_dataset(root / "chosen")
     run["chosen_run"] = read_record(root / "chosen")
     identity = {**run["identity"], "chosen rows": content_fingerprint(chosen)}
@@ -183,14 +213,29 @@ def _tune_to_folder(
                 "reused", workspace.folder, ", ".join(changed),
             )  # fmt: skip
         processes.agree(None)
-        trainer, report = tune(tuning, chosen, root / "training" / "checkpoints", processes)
+        pushing = watch_saves(hub, MARK, partial(_complete_checkpoint, run, hub))
+        trainer, report = tune(
+            tuning, chosen, root / "training" / "checkpoints", processes,
+            callbacks=[pushing] if pushing else [],
+        )  # fmt: skip
         run |= report
-        _write(trainer, run, root, output, processes)
-    return run
+        _write(trainer, run, root, output, processes, recipe)
+        wait_for_saves(pushing)  # what waits lies in the workspace
+
+
+def _complete_checkpoint(
+    run: dict[str, Any], hub: Mapping[str, Any], folder: Path, step: int
+) -> None:
+    write_checkpoint_card(folder, card_metadata(run), hub["repo_id"], step)
 
 
 def _write(
-    trainer: Any, run: dict[str, Any], root: Path, output: Path, processes: Processes
+    trainer: Any,
+    run: dict[str, Any],
+    root: Path,
+    output: Path,
+    processes: Processes,
+    recipe: str | None,
 ) -> None:
     """The model is saved by all processes together, all else by the first."""
     draft, replaced = root / "output", root / "replaced"
@@ -203,6 +248,8 @@ def _write(
         (draft / "training_args.bin").unlink(missing_ok=True)  # pickled, and with local paths
         text = json.dumps(run, indent=2, ensure_ascii=False)
         (draft / RECORD).write_text(text + "\n", "utf-8")
+        if recipe is not None:
+            (draft / "recipe.yaml").write_text(recipe, "utf-8")
         write_model_card(run, draw_curve(run["loss_curve"], draft), draft)
         flush_all(draft)
         if output.exists():

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from hf_miwv.embed import POOLINGS
 from hf_miwv.models import DTYPES
 from hf_miwv.neighbor_index import SEARCHES
+from hf_miwv.publishing.hub_section import HUB_KEYS
 from hf_miwv.scoring import EMBED_TEXTS, score
 from hf_miwv.selection import select
 
@@ -56,7 +57,7 @@ SET_BY_US: dict[str, dict[str, tuple[str, ...]]] = {
         "a killed run could not go on to the same result": (
             "save_only_model", "ignore_data_skip", "restore_callback_states_from_checkpoint",
         ),
-        "nothing is pushed by this command; publish the output folder": (
+        "the section hub says where, and when": (
             "push_to_hub", "hub_token", "hub_private_repo", "hub_model_id", "hub_strategy",
             "hub_always_push", "hub_revision",
         ),
@@ -113,6 +114,7 @@ def known_keys() -> dict[str, Hints]:
         "training": _fields(SFTConfig),
         "lora": _fields(LoraConfig),
         "output": OUTPUT_KEYS,
+        "hub": HUB_KEYS,
     }
 
 

@@ -16,11 +16,12 @@ from hf_miwv.demo import package_folder
 from hf_miwv.diversity import check_diversity
 from hf_miwv.errors import InputError, did_you_mean
 from hf_miwv.methods import check_method, needed_columns
+from hf_miwv.publishing.hub_section import hub_faults
 from hf_miwv.selection import check_choice
 from hf_miwv.training.keys import SET_BY_US, Hints, known_keys
 from hf_miwv.training.values import fault_of, fit
 
-SECTIONS = ("model", "data", "scoring", "selection", "training", "lora", "output")
+SECTIONS = ("model", "data", "scoring", "selection", "training", "lora", "output", "hub")
 BATCH = "global_batch_size"
 REQUIRED = (("model", "name"), ("data", "source"), ("output", "folder"))
 PACKAGE = "package:"
@@ -28,7 +29,10 @@ PACKAGE = "package:"
 
 @dataclass(frozen=True)
 class Recipe:
-    """The sections of a recipe as plain values; `lora` is None for full tuning."""
+    """The sections of a recipe as plain values; `lora` is None for full tuning.
+
+    text: the file as it is, or with overrides its content with them in place.
+    """
 
     model: dict[str, Any]
     data: dict[str, Any]
@@ -37,6 +41,8 @@ class Recipe:
     training: dict[str, Any]
     lora: dict[str, Any] | None
     output: dict[str, Any]
+    hub: dict[str, Any]
+    text: str
 
 
 def read_recipe(path: Path, overrides: Sequence[str] = (), output: Path | None = None) -> Recipe:
@@ -57,7 +63,9 @@ def read_recipe(path: Path, overrides: Sequence[str] = (), output: Path | None =
     content = load_mapping(path)
     faults: list[str] = []
     sections = {name: _section(name, content, faults) for name in SECTIONS}
-    sections["training"] |= read_overrides(overrides, faults)
+    changes = read_overrides(overrides, faults)
+    sections["training"] |= changes
+    text = _text(path, content, changes)
     if output is not None:
         sections["output"]["folder"] = str(output)
     faults += _check(sections, content)
@@ -67,7 +75,16 @@ def read_recipe(path: Path, overrides: Sequence[str] = (), output: Path | None =
         if key in sections[section]:
             sections[section][key] = locate(sections[section][key])
     lora = sections.pop("lora")
-    return Recipe(**sections, lora=lora if "lora" in content else None)
+    return Recipe(**sections, lora=lora if "lora" in content else None, text=text)
+
+
+def _text(path: Path, content: Mapping[Any, Any], changes: Mapping[str, Any]) -> str:
+    if not changes:
+        return path.read_text("utf-8")
+    words = ", ".join(f"{name}: {value}" for name, value in changes.items())
+    training = {**(content.get("training") or {}), **changes}
+    changed = yaml.safe_dump({**content, "training": training}, sort_keys=False, allow_unicode=True)
+    return f"# {path.name}, with changes of the command line: {words}\n{changed}"
 
 
 def check_installed() -> None:
@@ -140,6 +157,9 @@ def _check(sections: dict[str, dict[str, Any]], content: Mapping[Any, Any]) -> l
     if not typed["selection"] + typed["scoring"]:  # checked by code that needs the right types
         faults += _selection_faults(sections["selection"], sections["scoring"])
     faults += _combinations(sections["model"], sections["training"], "lora" in content)
+    if not typed["hub"] + typed["model"]:
+        model = str(sections["model"].get("name"))
+        faults += hub_faults(sections["hub"], model, "lora" in content, sections["training"])
     return faults + _set_batch(sections["training"], content.get(BATCH))
 
 

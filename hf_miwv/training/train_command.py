@@ -15,9 +15,10 @@ logger = logging.getLogger(__name__)
     Score the data of a recipe with its model, choose, and tune the model on what was chosen.
 
     The recipe is a YAML file with the sections model, data, scoring, selection, training (the
-    names of trl.SFTConfig), lora (those of peft.LoraConfig; left out for full tuning) and output.
-    KEYS replace keys of its training section: --max_steps 3 --learning_rate 1e-5. Killed at any
-    moment, the same command goes on where it stopped. Needs the extra hf-miwv-lmt[train].
+    names of trl.SFTConfig), lora (those of peft.LoraConfig; left out for full tuning), output and
+    hub (where to push to). KEYS replace keys of its training section: --max_steps 3 --learning_rate
+    1e-5. Killed at any moment, the same command goes on where it stopped. Needs the extra
+    hf-miwv-lmt[train].
     """)  # fmt: skip
 @click.option("--config", "recipe", required=True, type=click.Path(path_type=Path),
               help="The recipe; see recipes/miwv.")  # fmt: skip
@@ -54,6 +55,8 @@ def train_command(
         columns=columns,
         scored=place.get("scored"),
         license=place.get("license"),
+        hub=wanted.hub,
+        recipe=wanted.text,
         overwrite=overwrite,
         origin={
             "source": Path(source).name if is_local(source) else source,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -143,11 +143,16 @@ def _adapter(lora: Mapping[str, Any]) -> Any:
 
 
 def tune(
-    tuning: Tuning, chosen: Dataset, checkpoints: Path, processes: Processes
+    tuning: Tuning,
+    chosen: Dataset,
+    checkpoints: Path,
+    processes: Processes,
+    callbacks: Sequence[Any] = (),
 ) -> tuple[Any, dict[str, Any]]:
     """The trainer after its last step, and what run.json says of the training.
 
-    Goes on from the newest whole checkpoint in the folder `checkpoints`, where there is one.
+    Goes on from the newest whole checkpoint in the folder `checkpoints`, where there is one. The
+    `callbacks` see each checkpoint when it is whole.
 
     Raises:
         InputError: none of the rows can be trained on, or not as they were scored.
@@ -162,7 +167,7 @@ def tune(
     rows = prepare_rows(chosen, shape, prompts, loaded.tokenizer, arguments.max_length)
     difference = compare_with_inference(chosen, shape, prompts, loaded.tokenizer)
     logger.info("training on %d rows, %d tokens", rows.counts["used"], rows.counts["tokens"])
-    trainer = _trainer(tuning, loaded, arguments, rows, processes)
+    trainer = _trainer(tuning, loaded, arguments, rows, [MarkWhole(processes), *callbacks])
     trainer.train(resume_from_checkpoint=newest_whole_checkpoint(checkpoints, processes))
     trainer.model.config.use_cache = use_cache  # the trainer turns it off
     return trainer, {
@@ -182,7 +187,11 @@ def tune(
 
 
 def _trainer(
-    tuning: Tuning, loaded: LoadedModel, arguments: Any, rows: TrainingRows, processes: Processes
+    tuning: Tuning,
+    loaded: LoadedModel,
+    arguments: Any,
+    rows: TrainingRows,
+    callbacks: Sequence[Any],
 ) -> Any:
     from trl import SFTTrainer
 
@@ -195,7 +204,7 @@ def _trainer(
         train_dataset=rows.dataset,
         processing_class=loaded.tokenizer,
         peft_config=None if tuning.lora is None else _adapter(tuning.lora),
-        callbacks=[MarkWhole(processes)],
+        callbacks=list(callbacks),
     )
     check_trainer(trainer, rows)
     return trainer

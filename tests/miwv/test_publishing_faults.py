@@ -15,7 +15,8 @@ from hub.clients import environment, run_python, speak_to
 from hub.server import HubServer
 
 from hf_miwv.errors import InputError
-from hf_miwv.publishing.background import BackgroundPush, PushCheckpoints
+from hf_miwv.publishing.background import BackgroundPush
+from hf_miwv.publishing.checkpoints import PushCheckpoints
 from hf_miwv.publishing.manifest import NAME
 from hf_miwv.publishing.push import push
 

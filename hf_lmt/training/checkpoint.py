@@ -1,0 +1,40 @@
+"""A checkpoint that waits to be pushed: what a translator needs beside the weights, and a card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hf_lmt.training.recipe import MODEL
+from hf_lmt.training.tuning import Run
+from hf_lmt.training.writing import save_origin
+from hf_miwv.publishing.hub_section import write_checkpoint_card
+from hf_miwv.training.card import on_hub
+
+
+def complete_checkpoint(run: Run, folder: Path, step: int) -> None:
+    """Generation config, translation_prompt.json, recipe and card, so that the revision can be
+    translated with as the finished model can.
+
+    The files there are links, and what is written in their place is new: none is changed.
+    """
+    if run.recipe.model.get("use_peft"):
+        run.model.generation_config.save_pretrained(folder)  # whole models come with theirs
+    save_origin(folder, run)
+    write_checkpoint_card(folder, _metadata(run), run.recipe.hub["repo_id"], step)
+
+
+def _metadata(run: Run) -> dict[str, Any]:
+    """base_model only where it is an id on the Hub, which refuses others."""
+    base, directions = run.recipe.content[MODEL], run.rows.run["counts"]["directions"]
+    metadata: dict[str, Any] = {
+        "library_name": "peft" if run.recipe.model.get("use_peft") else "transformers",
+        "pipeline_tag": "text-generation" if run.recipe.mixture else "translation",
+        "language": sorted({code for name in directions for code in name.split("-")}),
+        "tags": ["machine-translation", "lmt", "checkpoint"],
+    }
+    if on_hub(base):
+        metadata["base_model"] = base
+    if licence := run.recipe.hub.get("license"):
+        metadata["license"] = licence
+    return metadata
