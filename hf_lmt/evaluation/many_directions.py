@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from itertools import repeat
+from functools import partial
 from typing import NamedTuple
 
 from hf_lmt.directions import Direction
@@ -18,6 +15,7 @@ from hf_lmt.evaluation.corpus_scores import (
     sentence_statistics,
 )
 from hf_lmt.evaluation.judgeable import why_not_judgeable
+from hf_lmt.evaluation.pool import in_processes
 
 
 class Translations(NamedTuple):
@@ -45,21 +43,8 @@ def statistics_of_directions(
         InputError: as `corpus_scores`, naming the direction; num_proc is below 1; or a process was
             killed from outside.
     """
-    names = check_metrics(metrics)
-    if num_proc < 1:
-        raise InputError(f"num_proc {num_proc}: give 1 or more processes")
-    if num_proc == 1:
-        yield from map(_statistics, translations, repeat(names))
-        return
-    context = multiprocessing.get_context("spawn")  # a fork beside torch's threads can hang
-    with ProcessPoolExecutor(num_proc, mp_context=context) as pool:
-        try:
-            yield from pool.map(_statistics, translations, repeat(names))
-        except BrokenProcessPool as error:
-            raise InputError(
-                f"one of the {num_proc} scoring processes was killed, perhaps for want of memory; "
-                "run again with a smaller num_proc"
-            ) from error
+    run = partial(_statistics, metrics=check_metrics(metrics))
+    yield from in_processes(run, translations, num_proc)
 
 
 def _statistics(

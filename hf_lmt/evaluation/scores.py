@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from functools import cache
 from importlib.metadata import version
@@ -24,6 +21,7 @@ from hf_lmt.evaluation.fan_in import fan_in
 from hf_lmt.evaluation.folder import SentenceCounts
 from hf_lmt.evaluation.judgeable import COMET_METRICS, why_not_judgeable, why_unreliable
 from hf_lmt.evaluation.many_directions import Translations, statistics_of_directions
+from hf_lmt.evaluation.pool import in_processes
 from hf_lmt.evaluation.signatures import Score
 from hf_lmt.evaluation.text_measures import blanks
 from hf_lmt.languages import language
@@ -75,20 +73,9 @@ def judge_directions(tasks: Iterable[Task], num_proc: int) -> Iterator[Judged]:
     """Each task's figures, in their order; they do not depend on the number of processes.
 
     Raises:
-        InputError: a process was killed from outside.
+        InputError: as `in_processes`.
     """
-    if num_proc == 1:
-        yield from map(judge, tasks)
-        return
-    context = multiprocessing.get_context("spawn")  # a fork beside torch's threads can hang
-    with ProcessPoolExecutor(num_proc, mp_context=context) as pool:
-        try:
-            yield from pool.map(judge, tasks)
-        except BrokenProcessPool as error:
-            raise InputError(
-                f"one of the {num_proc} scoring processes was killed, perhaps for want of memory; "
-                "run again with a smaller --num-proc"
-            ) from error
+    return in_processes(judge, tasks, num_proc)
 
 
 def judge(task: Task) -> Judged:
