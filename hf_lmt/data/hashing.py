@@ -21,6 +21,7 @@ import pyarrow
 import pyarrow.compute
 import xxhash
 
+from hf_lmt.data.normal_form import normal_form
 from hf_lmt.errors import InputError, did_you_mean
 
 Batch: TypeAlias = (
@@ -78,9 +79,10 @@ def content_keys(batch: Batch, *, normalised: bool = False) -> pyarrow.LargeStri
     corpora = pyarrow.repeat(pyarrow.scalar("", pyarrow.large_string()), size)
     if "corpus" in column_names(batch):
         corpora = text_column(batch, "corpus", required=False).fill_null("")
-    texts = [text_column(batch, name) for name in ("source", "target")]
-    joined = joined_fields([corpora, direction_column(batch).dictionary_decode(), *texts])
-    contents = as_bytes(joined) if normalised else _normal_bytes(joined)
+    texts = [corpora, *(text_column(batch, name) for name in ("source", "target"))]
+    corpora, source, target = texts if normalised else map(normal_form, texts)
+    directions = direction_column(batch).dictionary_decode()
+    contents = as_bytes(joined_fields([corpora, directions, source, target]))
     digests = b"".join(map(xxhash.xxh3_128_digest, contents)).hex()
     ends = np.arange(0, len(digests) + 1, 32, dtype=np.int64)
     return pyarrow.LargeStringArray.from_buffers(
@@ -101,7 +103,7 @@ def as_bytes(texts: pyarrow.Array) -> np.ndarray:
 
 def text_hashes(texts: pyarrow.Array, *, normalised: bool = True) -> np.ndarray:
     """(B,) uint64: xxh3_64 of each text in UTF-8, in form NFC unless it is `normalised` already."""
-    contents = as_bytes(texts) if normalised else _normal_bytes(texts)
+    contents = as_bytes(texts if normalised else normal_form(texts))
     return np.fromiter(map(xxhash.xxh3_64_intdigest, contents), np.uint64, len(texts))
 
 
@@ -226,24 +228,12 @@ def _digest(content: str) -> str:
     return xxhash.xxh3_128_hexdigest(normalized.encode())
 
 
-def _normal_bytes(texts: pyarrow.Array) -> np.ndarray:
-    """`as_bytes` in form NFC; what is ASCII, or in that form, is not made anew."""
-    contents = as_bytes(texts)
-    spelt = pyarrow.compute.string_is_ascii(texts).to_numpy(zero_copy_only=False)
-    for row in np.flatnonzero(~spelt):
-        text = contents[row].decode()
-        normal = unicodedata.normalize("NFC", text)
-        if normal is not text:
-            contents[row] = normal.encode()
-    return contents
-
-
 def _as_text(values: Any, name: str) -> pyarrow.Array:
     try:
         if isinstance(values, str):
             raise TypeError("one text instead of a list of them")
-        if isinstance(values, pyarrow.ChunkedArray):
-            values = values.combine_chunks()
+        if isinstance(values, pyarrow.ChunkedArray):  # combining copies even a single one
+            values = values.chunk(0) if values.num_chunks == 1 else values.combine_chunks()
         elif not isinstance(values, pyarrow.Array):
             values = pyarrow.array(values, from_pandas=True)
         if pyarrow.types.is_dictionary(values.type):

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow
 
-from hf_lmt.data.curation.characters import (
+from hf_lmt.data.characters import (
     NO_LETTER,
     OTHER_SCRIPT,
     SCRIPTS,
@@ -39,7 +39,7 @@ _LOOP = re.compile(
 def letters(texts: Sequence[str], target: str) -> tuple[np.ndarray, np.ndarray]:
     """(S,) letters of each text in the scripts of a language, and (S,) in any script.
 
-    Each letter has the weight of its script (`data.curation.characters.WEIGHTS`): a Latin name
+    Each letter has the weight of its script (`data.characters.WEIGHTS`): a Latin name
     in a Chinese sentence takes three letters where a Chinese one takes one.
     """
     found = characters(_column(texts))
@@ -51,7 +51,7 @@ def letters(texts: Sequence[str], target: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def lengths(texts: Sequence[str]) -> np.ndarray:
-    """(S,) lengths in characters of an alphabet, `data.curation.characters.weighted_lengths`."""
+    """(S,) lengths in characters of an alphabet, `data.characters.weighted_lengths`."""
     return weighted_lengths(_column(texts))
 
 

@@ -8,10 +8,9 @@ from typing import ClassVar
 
 import numpy as np
 import pyarrow
-import pyarrow.compute
 import regex
 
-from hf_lmt.data.curation.characters import (
+from hf_lmt.data.characters import (
     WORDS,
     characters,
     folded_length_table,
@@ -20,6 +19,7 @@ from hf_lmt.data.curation.characters import (
 from hf_lmt.data.curation.lengths import check_number
 from hf_lmt.data.curation.step import Step, with_reason
 from hf_lmt.data.hashing import text_column
+from hf_lmt.data.normal_form import normal_form
 
 
 @dataclass
@@ -44,7 +44,7 @@ class Copy(Step):
         check_number("copy: least", self.least, 0)
 
     def __call__(self, rows: pyarrow.Table) -> list[str | None]:
-        source, target = (_composed(text_column(rows, side)) for side in ("source", "target"))
+        source, target = (normal_form(text_column(rows, side)) for side in ("source", "target"))
         folded, weighted = _word_lengths(source)
         alike = (folded == _word_lengths(target)[0]) & (weighted >= self.least)
         for place in np.flatnonzero(alike):  # of a hundred other rows, about one has this length
@@ -52,10 +52,6 @@ class Copy(Step):
             same = words == _words(target[place].as_py())
             alike[place] = same and any(map(str.isalpha, words))
         return with_reason(alike, "target is the source")
-
-
-def _composed(texts: pyarrow.Array) -> pyarrow.Array:
-    return pyarrow.compute.utf8_normalize(texts, form="NFC")
 
 
 def _word_lengths(texts: pyarrow.Array) -> tuple[np.ndarray, np.ndarray]:

@@ -12,19 +12,20 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow
-import pyarrow.compute
 import xxhash
 from datasets import Dataset
 
 from hf_lmt.data.curation.step import Step
 from hf_lmt.data.hashing import (
-    FIELD,
     decision_hashes,
     direction_column,
+    joined_fields,
     optional_texts,
     row_keys,
     text_column,
+    text_hashes,
 )
+from hf_lmt.data.normal_form import normal_form
 from hf_lmt.errors import InputError
 
 BATCH = 10_000  # rows
@@ -120,11 +121,9 @@ def _group_hashes(rows: Dataset, sides: Sequence[str]) -> np.ndarray:
     """(N,) uint64: equal for rows of the same direction and the same texts."""
     parts = []
     for batch in rows.with_format("arrow").iter(BATCH):
-        texts = [pyarrow.compute.utf8_normalize(text_column(batch, side), "NFC") for side in sides]
-        fields = [direction_column(batch).dictionary_decode(), *texts]
-        separator = pyarrow.scalar(FIELD, pyarrow.large_string())
-        joined = pyarrow.compute.binary_join_element_wise(*fields, separator).to_pylist()
-        parts.append(_digests(joined))
+        texts = [normal_form(text_column(batch, side)) for side in sides]
+        directions = direction_column(batch).dictionary_decode()
+        parts.append(text_hashes(joined_fields([directions, *texts])))
     return np.concatenate(parts) if parts else np.zeros(0, np.uint64)
 
 

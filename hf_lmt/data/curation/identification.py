@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import numpy as np
 import pyarrow
 
-from hf_lmt.data.curation.characters import (
+from hf_lmt.data.characters import (
     NO_LETTER,
     characters,
     script_table,

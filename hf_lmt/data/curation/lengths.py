@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow
 
-from hf_lmt.data.curation.characters import characters, invisible_table, weighted_lengths
+from hf_lmt.data.characters import characters, invisible_table, weighted_lengths
 from hf_lmt.data.curation.step import Step, reasons
 from hf_lmt.data.hashing import text_column
 from hf_lmt.errors import InputError

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow
 
-from hf_lmt.data.curation.characters import CODE_POINTS, characters, places_of
+from hf_lmt.data.characters import CODE_POINTS, characters, places_of
 from hf_lmt.data.hashing import _mix as mix
 from hf_lmt.languages import language
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 import pyarrow
 
-from hf_lmt.data.curation.characters import (
+from hf_lmt.data.characters import (
     NO_LETTER,
     OTHER_SCRIPT,
     SCRIPTS,

@@ -12,7 +12,7 @@ import xxhash
 from datasets import Dataset
 from tqdm.auto import tqdm
 
-from hf_lmt.data.curation.characters import characters, folded_length_table, invisible_table
+from hf_lmt.data.characters import characters, folded_length_table, invisible_table
 from hf_lmt.data.curation.copies import Copy
 from hf_lmt.data.curation.scripts import Script
 from hf_lmt.data.curation.step import Step
