@@ -98,9 +98,10 @@ class Translator:
         if backend == "vllm":
             from hf_lmt.translation.vllm_backend import VllmBackend
 
-            own = find_identity(str(model), revision)
-            engine = VllmBackend(str(model), revision, dtype, beams)
+            others = {"tokenizer": tokenizer, "device": device, "quantization": quantization}
+            engine = VllmBackend(model, revision, dtype, beams, others)
             self.tokenizer: Any = engine.tokenizer
+            own = find_identity(str(model), revision)
             self.style: PromptStyle = find_style(prompt, form, own, self.tokenizer)
             engine.form = self.style.form
             backend_used: Backend = engine

@@ -1,11 +1,18 @@
-"""vLLM as backend, for accelerators. Written after its documentation, and not tested by us."""
+"""vLLM as backend, for accelerators.
+
+Written after the documentation of vLLM 0.22 and tested against a stand-in with its signatures; on
+vLLM itself it has not been run by us yet.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from hf_lmt.errors import InputError
+from hf_lmt.translation.loading import ADAPTER
 from hf_lmt.translation.store import Entry
 
 BATCH_TOKENS = 1 << 22  # vLLM makes its own batches; this is what it is handed at a time
@@ -17,11 +24,19 @@ class VllmBackend:
     Its beam search takes one cap for all, so with beams > 1 prompts are handed over by cap. In
     form "text" what it writes is cut at the first line break afterwards.
 
+    Args:
+        source: Hub id or folder of a whole model.
+        others: settings of the other backend that are to be None here.
+
     Raises:
-        InputError: the package `vllm` is missing, or beams is below 1.
+        InputError: the package `vllm` is missing, beams is below 1, the model is loaded already or
+            an adapter, or a setting of the other backend is given.
     """
 
-    def __init__(self, source: str, revision: str | None, dtype: str, beams: int) -> None:
+    def __init__(
+        self, source: Any, revision: str | None, dtype: str, beams: int, others: Mapping[str, Any]
+    ) -> None:
+        source = _checked(source, others)
         try:
             from vllm import LLM
         except ImportError as error:
@@ -37,9 +52,10 @@ class VllmBackend:
         )  # fmt: skip
         self.tokenizer: Any = self._engine.get_tokenizer()
         self.form = "conversation"
-        self._name, self._dtype = f"{source}@{revision or 'main'}", dtype
+        config = self._engine.llm_engine.model_config
+        self._name, self._dtype = f"{source}@{_state(source, config, revision)}", dtype
         self.beams, self.batch_tokens = beams, BATCH_TOKENS
-        self.context: int | None = self._engine.llm_engine.model_config.max_model_len
+        self.context: int | None = config.max_model_len
 
     def made_by(self) -> Mapping[str, Any]:
         from vllm import __version__
@@ -82,3 +98,27 @@ class VllmBackend:
             text = text.partition("\n")[0]
         ended = len(ids) < cap or ids[-1] == self.tokenizer.eos_token_id
         return text.strip(), "ok" if ended else "capped", len(ids)
+
+
+def _state(source: str, config: Any, revision: str | None) -> str:
+    """What tells other weights of the same name apart: a commit, or a hash of a folder's files."""
+    folder = Path(source).expanduser()
+    if not folder.is_dir():
+        return getattr(config.hf_config, "_commit_hash", None) or revision or "main"
+    stats = {path.name: path.stat() for path in sorted(folder.iterdir())}
+    files = [(name, one.st_size, one.st_mtime_ns) for name, one in stats.items()]
+    return hashlib.sha256(repr(files).encode()).hexdigest()[:16]
+
+
+def _checked(source: Any, others: Mapping[str, Any]) -> str:
+    """The name of the model."""
+    if not isinstance(source, str | Path):
+        raise InputError("backend vllm loads the model itself: give its name or folder")
+    if (Path(source).expanduser() / ADAPTER).is_file():
+        raise InputError(f"{source} holds an adapter, and backend vllm is given whole models here; "
+                         "merge it into its base first, or leave --backend out")  # fmt: skip
+    given = [name for name, value in others.items() if value is not None]
+    if given:
+        raise InputError(f"{' and '.join(given)} with backend vllm, which chooses its device "
+                         "and loads weights as they are; leave that out")  # fmt: skip
+    return str(source)
