@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from hf_miwv.app.app_command import app_command
 from hf_miwv.comparing.compare_command import compare_command
 from hf_miwv.config import read_settings
 from hf_miwv.door import Commands, start_logging
@@ -181,6 +182,7 @@ for command in (
     answer_command,
     judge_command,
     push_command,
+    app_command,
 ):
     main.add_command(command)
 

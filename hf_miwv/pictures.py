@@ -65,6 +65,12 @@ def draw_chosen(chosen: ScoreColumns, run: dict[str, Any], folder: Path) -> list
 
 
 def draw_histogram(miwv: np.ndarray, title: str, cut: float | None, folder: Path) -> str:
+    """`plot_histogram` as miwv_histogram.png."""
+    figure, _ = plot_histogram(miwv, title, cut)
+    return save(figure, folder, "miwv_histogram.png")
+
+
+def plot_histogram(miwv: np.ndarray, title: str, cut: float | None) -> tuple[Figure, Axes]:
     """Histogram of (n,) scores, coloured by sign; `cut` is the lowest kept score, if any."""
     edges = edges_through_zero(*robust_range(miwv, LEAST_WIDTH["miwv"]), len(miwv))
     counts, _ = np.histogram(miwv, edges)
@@ -80,7 +86,7 @@ def draw_histogram(miwv: np.ndarray, title: str, cut: float | None, folder: Path
     axes.set_xlabel(MIWV_LABEL + left_out(len(miwv) - int(counts.sum())))
     axes.set_ylabel("rows")
     label_counts(axes)
-    return save(figure, folder, "miwv_histogram.png")
+    return figure, axes
 
 
 def mark_values(axes: Axes, miwv: np.ndarray, cut: float | None) -> None:

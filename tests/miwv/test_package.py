@@ -21,6 +21,7 @@ MODULES = sorted(
 )
 DOOR = {
     "__main__", "commands", "config", "demo", "door", "precision_command",
+    "app.app_command",
     "comparing.compare_command", "publishing.push_command",
     "judging.answer_command", "judging.judge_command", "training.recipe", "training.train_command",
 }  # fmt: skip

@@ -1,0 +1,1 @@
+"""The app: scored rows in the browser, served from here."""

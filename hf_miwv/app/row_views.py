@@ -1,0 +1,154 @@
+"""Scored rows in words: what the page says of the data set, of a row in its table, of one row."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hf_miwv.app.row_pictures import histogram_image
+from hf_miwv.app.scored_rows import ScoredRows
+from hf_miwv.card import data_name, shown_name
+from hf_miwv.errors import InputError
+from hf_miwv.statistics import write_number, write_share
+
+HEADERS = (
+    "row", "MIWV", "zero-shot", "one-shot", "neighbour", "cosine", "tokens", "status", "flags",
+    "prompt",
+)  # fmt: skip
+SHOWN = 160  # characters of a prompt in the table
+
+
+class RowView(NamedTuple):
+    """What is shown of one row, in the order of the page.
+
+    title, neighbor_title, facts, picture: HTML. The others: text as it stands in the data.
+    """
+
+    title: str
+    prompt: str
+    response: str
+    neighbor_title: str
+    neighbor_prompt: str
+    neighbor_response: str
+    facts: str
+    picture: str
+
+
+def introduction(rows: ScoredRows) -> str:
+    """What the rows are, as HTML."""
+    scored = int(rows.columns.scored.sum())
+    told = [f"{len(rows):,} rows, {write_share(scored, len(rows))} with a score"]
+    if rows.run.get("data"):
+        told.append(f"data: {data_name(rows.run)}")
+    if rows.run.get("model"):
+        told.append(f"scored with {shown_name(rows.run['model']['source'])}")
+    return (
+        f"<h2>{escape(rows.name)}</h2><p>{escape('; '.join(told))}.</p>"
+        "<p>MIWV is the model's loss on the response behind the nearest other row as a worked "
+        "example, less its loss without, in nats per response token. <b>High = weak = keep</b>: "
+        "the example did not help, so the row has something to teach.</p>"
+    )
+
+
+def table_row(rows: ScoredRows, place: int) -> list[Any]:
+    """A row of the table, under HEADERS."""
+    columns = rows.columns
+    neighbor = int(columns.neighbor[place])
+    prompt = " ".join(rows.read(place).bare_prompt.split())
+    return [
+        int(columns.row[place]),
+        *(_number(values[place]) for values in (
+            columns.miwv, columns.loss_zero_shot, columns.loss_one_shot
+        )),
+        f"{neighbor}" if neighbor >= 0 else "–",
+        _number(columns.neighbor_similarity[place]),
+        int(columns.response_tokens[place]),
+        columns.status[place],
+        ", ".join(columns.flags[place]),
+        prompt if len(prompt) <= SHOWN else prompt[: SHOWN - 1] + "…",
+    ]  # fmt: skip
+
+
+def view_row(rows: ScoredRows, row: int) -> RowView:
+    """All that is shown of the row with this number.
+
+    Raises InputError where there is none.
+    """
+    place = _place(rows, row)
+    example = rows.read(place)
+    return RowView(
+        f"<h3>Row {row:,}</h3>", example.bare_prompt, example.response, *_neighbor(rows, place),
+        _facts(rows, place), _picture(rows, place),
+    )  # fmt: skip
+
+
+def neighbor_of(rows: ScoredRows, row: int) -> int:
+    """The number of a row's neighbour.
+
+    Raises InputError where there is no such row, or it has none.
+    """
+    neighbor = int(rows.columns.neighbor[_place(rows, row)])
+    if neighbor < 0:
+        raise InputError(f"row {row} has no neighbour")
+    return neighbor
+
+
+def _place(rows: ScoredRows, row: int) -> int:
+    place = rows.place_of(row)
+    if place is None:
+        numbers = rows.columns.row
+        gaps = "" if len(rows) == numbers.max() + 1 else ", with gaps"
+        raise InputError(
+            f"no row {row} here; they are numbered {numbers.min()} to {numbers.max()}{gaps}"
+        )
+    return place
+
+
+def _neighbor(rows: ScoredRows, place: int) -> tuple[str, str, str]:
+    """Title, prompt and response of a row's neighbour."""
+    number = int(rows.columns.neighbor[place])
+    if number < 0:
+        return "<h3>No neighbour</h3>", "", ""
+    similarity = _number(rows.columns.neighbor_similarity[place])
+    title = f"Its neighbour, the worked example: row {number:,} (cosine {similarity})"
+    there = rows.place_of(number)
+    if there is None:
+        return f"<h3>{title}</h3><p>It is not among the rows of this folder.</p>", "", ""
+    example = rows.read(there)
+    return f"<h3>{title}</h3>", example.bare_prompt, example.response
+
+
+def _facts(rows: ScoredRows, place: int) -> str:
+    columns, rank = rows.columns, rows.rank(place)
+    facts = {
+        "loss without the example (zero-shot)": _number(columns.loss_zero_shot[place]),
+        "loss behind the example (one-shot)": _number(columns.loss_one_shot[place]),
+        "MIWV": f"<b>{_number(columns.miwv[place])}</b>",
+        "place": f"{rank.rank:,} of {rank.scored:,}, highest first" if rank else "–",
+        "response tokens": f"{columns.response_tokens[place]:,}",
+        "status": escape(columns.status[place]),
+        "flags": escape(", ".join(columns.flags[place])) or "none",
+    }
+    lines = "".join(f"<tr><th>{name}</th><td>{value}</td></tr>" for name, value in facts.items())
+    return f'<table class="facts">{lines}</table><p>{_meaning(float(columns.miwv[place]))}</p>'
+
+
+def _meaning(miwv: float) -> str:
+    if np.isnan(miwv):
+        return "The row has no score; its status says why, and it is never chosen."
+    if miwv > 0:
+        return "Behind the worked example the model does worse on this response: weak."
+    return "Behind the worked example the model does better on this response, or as well."
+
+
+def _picture(rows: ScoredRows, place: int) -> str:
+    miwv, scored = rows.columns.miwv, rows.columns.scored
+    if not scored[place]:
+        return ""
+    return histogram_image(miwv[scored], float(miwv[place]), int(rows.columns.row[place]))
+
+
+def _number(value: float) -> str:
+    return write_number(float(value) if np.isfinite(value) else None).replace("-", "−")
