@@ -25,24 +25,26 @@ def serving_options(function: Callable[..., Any]) -> Callable[..., Any]:
     Look at the scored rows of SCORED in the browser: by MIWV or another number, by status, flag or
     words; each beside its neighbour, with both losses and its place among all.
 
-    SCORED: what `hf-miwv score` or `hf-miwv select` wrote, as a folder or a Hub id. The address to
-    open is printed; Ctrl-C ends it. Rows are read from the disk page by page.
+    SCORED: what `hf-miwv score` or `hf-miwv select` wrote, as a folder or a Hub id
+    (USER/NAME@REVISION). The address to open is printed; Ctrl-C ends it. Rows are read from the
+    disk page by page.
     """)  # fmt: skip
 @click.argument("scored")
-@click.option("--config", help="Of a Hub data set: what it was pushed with as --config.")
-@click.option("--revision", help="Of a Hub data set.")
+@click.option("--config", help="Configuration of a Hub data set.")
 @serving_options
-def app_command(
-    scored: str, config: str | None, revision: str | None, host: str, port: int | None
-) -> None:
+def app_command(scored: str, config: str | None, host: str, port: int | None) -> None:
     from hf_miwv.app.serving import listen, make_app, require_gradio, serve
+    from hf_miwv.errors import InputError
+    from hf_miwv.reading import is_local
 
     require_gradio()
+    if config is not None and is_local(scored):
+        raise InputError(f"--config {config}: is for the Hub, and {scored} is here; omit it")
     with listen(host, port) as place:
         from hf_miwv.app.page import build_page
         from hf_miwv.app.scored_rows import ScoredRows
         from hf_miwv.publishing.fetching import fetch_folder
 
         logger.info("reading %s", scored)
-        rows = ScoredRows.open(fetch_folder(scored, config=config, revision=revision), scored)
+        rows = ScoredRows.open(fetch_folder(scored, config=config), scored)
         serve(make_app(build_page(rows)), place)

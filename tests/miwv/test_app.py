@@ -247,3 +247,9 @@ def test_the_app_serves_and_ends(folder: Path) -> None:
         kind, message = ask(address, "row", [4000])
         assert kind == "error"
         assert "no row 4000 here" in str(message)
+
+
+def test_options_of_the_hub_are_refused_for_a_folder(folder: Path) -> None:
+    done = CliRunner().invoke(main, ["app", str(folder), "--config", "scored"])
+    assert done.exit_code == 2
+    assert "--config scored: is for the Hub" in done.output
