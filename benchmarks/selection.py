@@ -1,10 +1,13 @@
 """Does the choice teach more? Tune on 5 % by each method, compare losses on rows held out before.
 
     python benchmarks/selection.py --data A.json B.json --output FOLDER [--rows 600] [--steps 24]
+    ... --device cuda --tuning full --learning-rate 2e-5 --fraction 0.01 --epochs 3 --all-rows
 
 Rows are held out by a hash of their instruction before anything is scored, so that an instruction
 that stands in both files falls on one side. The rest is scored once by the small real model; each
-method keeps the same share; a LoRA adapter is tuned on each choice for the same number of steps.
+method keeps the same share; a LoRA adapter (or, with --tuning full, all weights) is tuned on each
+choice for the same number of steps, which --epochs derives from the share. --all-rows adds an arm
+that is tuned on the whole pool for --epochs. --scored keeps the scored rows for other shares.
 Reported is the mean loss on held-out responses (nats per response token) per source file, and its
 difference from random choices (mean over their seeds) with a 95 % interval: percentile bootstrap
 over the held-out rows, which does not cover the chance in training. Goes on where it was stopped.
@@ -16,6 +19,7 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import math
 import sys
 from contextlib import redirect_stdout
 from importlib import resources
@@ -39,6 +43,7 @@ from hf_miwv.schema import recognize
 
 HELD_OUT = 0.2
 METHODS = ("miwv", "ifd", "perplexity", "miwv_low")
+LORA = {"r": 8, "lora_alpha": 16, "target_modules": "all-linear"}
 
 
 def share_of(text: str) -> float:
@@ -96,10 +101,19 @@ def interval(differences: np.ndarray) -> tuple[float, float, float]:
     return float(differences.mean()), float(low), float(high)
 
 
-def arms(seeds: int) -> dict[str, dict[str, Any]]:
+def arms(given: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """Name of each arm -> which rows it keeps."""
-    chosen = {name: {"method": name} for name in METHODS}
-    return chosen | {f"random {s}": {"method": "random", "seed": s} for s in range(seeds)}
+    chosen = {name: {"method": name, "fraction": given.fraction} for name in METHODS}
+    for seed in range(given.seeds):
+        chosen[f"random {seed}"] = {"method": "random", "seed": seed, "fraction": given.fraction}
+    return chosen | ({"all rows": {"method": "random", "fraction": "1"}} if given.all_rows else {})
+
+
+def steps(given: argparse.Namespace, wanted: dict[str, Any], rows: int) -> int:
+    """Optimizer steps of an arm: --steps, or --epochs over as many rows as it is asked to keep."""
+    if given.epochs is None:
+        return given.steps
+    return max(1, math.ceil(given.epochs * int(rows * float(wanted["fraction"])) / given.batch))
 
 
 def measure(given: argparse.Namespace, pool: Dataset, held: Dataset) -> dict[str, np.ndarray]:
@@ -107,34 +121,46 @@ def measure(given: argparse.Namespace, pool: Dataset, held: Dataset) -> dict[str
     model = given.model or str(package_folder(MODEL_PACKAGE))
     embedder = given.embedder or str(package_folder(EMBEDDER_PACKAGE) / "model")
     longest = given.max_length
-    scoring = {"embedder": embedder, "also": ["ifd"], "device": "cpu", "max_length": longest}
+    scoring = {"embedder": embedder, "also": ["ifd"], "device": given.device,
+               "max_length": longest}  # fmt: skip
     found = {"untuned": _losses(given, given.output / "untuned.json", model, held)}
-    for name, wanted in arms(given.seeds).items():
+    for name, wanted in arms(given).items():
         folder = given.output / name.replace(" ", "-")
         train(
             pool,
             model,
             output=folder,
-            scored=given.output / "scored",
+            scored=given.scored or given.output / "scored",
             scoring=scoring,
-            selection={"fraction": given.fraction, **wanted},
-            loading={"device": "cpu", "dtype": "float32"},
-            lora={"r": 8, "lora_alpha": 16, "target_modules": "all-linear"},
-            training={
-                "max_steps": given.steps, "per_device_train_batch_size": given.batch,
-                "learning_rate": given.learning_rate, "lr_scheduler_type": "cosine",
-                "warmup_steps": max(1, given.steps // 20), "max_length": longest, "bf16": False,
-                "save_steps": given.steps, "save_total_limit": 1, "seed": 0,
-                "report_to": "none",
-            },
-        )  # fmt: skip
+            selection=wanted,
+            loading={"device": given.device, "dtype": "float32"},
+            lora=LORA if given.tuning == "lora" else None,
+            training=training(given, steps(given, wanted, len(pool))),
+        )
         found[name] = _losses(given, folder.with_suffix(".json"), str(folder), held)
     return found
 
 
+def training(given: argparse.Namespace, count: int) -> dict[str, Any]:
+    """What the trainer is told; on a GPU float32 weights are run in bfloat16."""
+    return {
+        "max_steps": count,
+        "per_device_train_batch_size": given.batch,
+        "learning_rate": given.learning_rate,
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": max(1, count // 20),
+        "max_length": given.max_length,
+        "bf16": given.device == "cuda",
+        "save_steps": count,
+        "save_total_limit": 1,
+        "seed": 0,
+        "report_to": "none",
+    }
+
+
 def _losses(given: argparse.Namespace, saved: Path, model: str, held: Dataset) -> np.ndarray:
     if not saved.exists():
-        loaded = load_model(model, device="cpu", dtype="float32")
+        loaded = load_model(model, device=given.device, dtype="float32")
         losses = response_losses(loaded, held, given.max_length)
         saved.write_text(json.dumps([None if np.isnan(v) else v for v in losses.tolist()]))
         gc.collect()
@@ -164,6 +190,11 @@ def main() -> None:
     parser.add_argument("--rows", type=int)
     parser.add_argument("--fraction", default="0.05")
     parser.add_argument("--steps", type=int, default=24)
+    parser.add_argument("--epochs", type=float, help="Instead of --steps.")
+    parser.add_argument("--all-rows", action="store_true", help="Tune on the whole pool, too.")
+    parser.add_argument("--tuning", choices=("lora", "full"), default="lora")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--scored", type=Path, help="[default: OUTPUT/scored]")
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--max-length", type=int, default=1024)
     parser.add_argument("--learning-rate", type=float, default=2e-4)
@@ -178,7 +209,8 @@ def main() -> None:
         found = measure(given, pool, held)
     print(
         f"{len(pool)} rows to choose from, {len(held)} held out, fraction {given.fraction}, "
-        f"{given.steps} steps of {given.batch} rows, learning rate {given.learning_rate}\n"
+        f"{given.tuning} tuning, {steps(given, {'fraction': given.fraction}, len(pool))} steps of "
+        f"{given.batch} rows, learning rate {given.learning_rate}\n"
     )
     report(found, held)
 

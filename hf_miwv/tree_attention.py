@@ -17,6 +17,7 @@ UNKNOWN = ("softcap", "s_aux", "position_bias", "cache")  # what some models do 
 LARGEST_HEAD = 256  # of torch's flash attention
 
 
+@torch.compiler.disable  # which segments there are differs from batch to batch
 def tree_attention(
     module: torch.nn.Module,
     query: torch.Tensor,

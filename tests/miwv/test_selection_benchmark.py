@@ -40,4 +40,10 @@ def test_the_experiment_runs_small_and_goes_on_where_it_stopped(
     made = adapter.stat().st_mtime_ns
     again = subprocess.run(command, capture_output=True, text=True, check=True)
     assert again.stdout == first.stdout
+    more = ["--scored", str(tmp_path / "out" / "scored"), "--output", str(tmp_path / "more"),
+            "--tuning", "full", "--epochs", "0.5", "--all-rows"]  # fmt: skip
+    done = subprocess.run([*command, *more], capture_output=True, text=True, check=True)
+    assert "full tuning, 2 steps of 2 rows" in done.stdout
+    assert "| all rows | all |" in done.stdout
+    assert json.loads((tmp_path / "more/all-rows/run.json").read_text())["rows"]["chosen"] > 20
     assert adapter.stat().st_mtime_ns == made
