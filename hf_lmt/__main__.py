@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from hf_lmt.commands.card import card_command
 from hf_lmt.commands.curate import curate_command
 from hf_lmt.commands.diagnose import diagnose_command
 from hf_lmt.commands.evaluate import evaluate_command
@@ -40,6 +41,7 @@ for command in (
     evaluate_command,
     diagnose_command,
     report_command,
+    card_command,
     push_command,
 ):
     main.add_command(command)

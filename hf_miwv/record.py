@@ -5,12 +5,15 @@ All of it but "timing" is the same for the same run, also after a kill.
 
 from __future__ import annotations
 
+import json
 import platform
 import resource
+import subprocess
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distribution, version
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -90,6 +93,38 @@ def package_version() -> str:
         return version(DISTRIBUTION)
     except PackageNotFoundError:
         return "not installed"
+
+
+def package_commit() -> str | None:
+    """The git commit of the code that runs; None where that is not known.
+
+    As pip recorded it (PEP 610), else of the checkout that the package lies in, with "and changes"
+    behind it where its files are not the commit's.
+    """
+    try:
+        recorded = json.loads(distribution(DISTRIBUTION).read_text("direct_url.json") or "{}")
+    except PackageNotFoundError:
+        recorded = {}
+    if commit := (recorded.get("vcs_info") or {}).get("commit_id"):
+        return str(commit)
+    checkout = Path(__file__).parents[1]
+    if not (checkout / ".git").exists():
+        return None
+    commit = _git(checkout, "rev-parse", "HEAD")
+    changed = _git(checkout, "status", "--porcelain", "--", "*.py", "*.jinja", "*.csv")
+    return f"{commit} and changes" if commit and changed else commit
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    """What git says; None where it says nothing, or is not there."""
+    try:
+        done = subprocess.run(  # noqa: S603
+            ["git", "-C", str(folder), *words],  # noqa: S607
+            capture_output=True, text=True, check=True, timeout=20,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None
 
 
 def _peak_memory(device: torch.device) -> int:

@@ -46,7 +46,7 @@ def write_evaluation_card(run: dict[str, Any], scores: dict[str, Any], folder: P
         model=escape(shown_name(model["source"])) if model else None,
         groups=table(header, rows),
         missing=sorted(scores["missing"]),
-        signatures=table(("metric", "signature"), _signatures(scores)),
+        signatures=table(("metric", "signature"), signature_rows(scores)),
         how_made=table(("", ""), _made_rows(run)),
         command=command_block(run),
     )
@@ -106,7 +106,8 @@ def _share(rate: dict[str, Any] | None) -> str:
     return "-" if rate is None or rate["value"] is None else f"{100 * rate['value']:.1f} %"
 
 
-def _signatures(scores: dict[str, Any]) -> list[tuple[str, str]]:
+def signature_rows(scores: dict[str, Any]) -> list[tuple[str, str]]:
+    """Metric and signature, each once; BLEU has one for each tokenizer."""
     found = {
         (name, score["signature"]): None
         for own in scores["directions"].values()

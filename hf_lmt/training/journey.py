@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -15,6 +14,7 @@ from datasets import Dataset
 
 from hf_lmt.training.checkpoint import complete_checkpoint
 from hf_lmt.training.claims import claim_contents, claim_recipe
+from hf_lmt.training.clock import Clock
 from hf_lmt.training.evaluation_rows import (
     read_evaluation_rows,
     style_of_rows,
@@ -115,7 +115,7 @@ def _train_to_folder(
         if workspace is not None:
             claim_recipe(workspace, run["identity"], overwrite)
         processes.agree(None)
-        began = time.monotonic()
+        clock = Clock(processes.first)
         prepared = _prepare(recipe, launch, processes, root, workspace, overwrite)
         held_out, watching = _watching(prepared, root)
         pushing = watch_saves(recipe.hub, MARK, partial(complete_checkpoint, prepared))
@@ -123,10 +123,10 @@ def _train_to_folder(
             prepared,
             root / "checkpoints",
             evaluation_rows=held_out,
-            watchers=[*watching, *watchers],
+            watchers=[*watching, lambda _: [clock], *watchers],
             pushing=pushing,
         )
-        run |= describe_run(prepared, report, time.monotonic() - began)
+        run |= describe_run(prepared, report, clock.seconds)
         write_model(trainer, prepared, run, root)
         wait_for_saves(pushing)  # what waits lies in the workspace
 

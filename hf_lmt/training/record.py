@@ -14,7 +14,7 @@ import yaml
 
 from hf_lmt.training.launch import Launch
 from hf_lmt.training.recipe import TrainingRecipe
-from hf_miwv.record import new_record, package_version
+from hf_miwv.record import new_record, package_commit, package_version
 
 LIBRARIES = ("trl", "peft", "accelerate")  # beside those of `new_record`
 RECIPE = "recipe.yaml"
@@ -30,7 +30,7 @@ def start_record(
     `claims.claim_contents`.
     """
     run = new_record("train", origin)
-    run["package"] = {"name": "hf_lmt", "version": package_version()}
+    run["package"] = {"name": "hf_lmt", "version": package_version(), "commit": package_commit()}
     run["versions"] |= {name: version(name) for name in LIBRARIES}
     if recipe.model.get("load_in_4bit") or recipe.model.get("load_in_8bit"):
         run["versions"]["bitsandbytes"] = version("bitsandbytes")

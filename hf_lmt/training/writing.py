@@ -9,8 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hf_lmt.data.prompts import Wording
-from hf_lmt.training.card import draw_loss, write_trained_card
+import torch
+
+from hf_lmt.model_card.card import write_trained_card
+from hf_lmt.model_card.subject import wording_of
+from hf_lmt.training.curve import draw_loss
 from hf_lmt.training.merge import merge_adapter
 from hf_lmt.training.recipe import MODEL
 from hf_lmt.training.record import save_recipe
@@ -35,6 +38,9 @@ def describe_run(run: Run, report: dict[str, Any], seconds: float) -> dict[str, 
             "parameters": model.num_parameters(),
             "trained_parameters": trained,
             "device": model.device.type,
+            "device_name": torch.cuda.get_device_name(model.device)
+            if model.device.type == "cuda"
+            else None,
         },
         "data": prepared["data"],
         "prepared": {name: prepared[name] for name in ("settings", "counts", "contamination")},
@@ -81,20 +87,16 @@ def _complete(draft: Path, trainer: Any, run: Run, record: dict[str, Any]) -> No
     save_origin(draft, run)
     text = json.dumps(record, indent=2, ensure_ascii=False)
     (draft / RECORD).write_text(text + "\n", "utf-8")
-    write_trained_card(record, draw_loss(record, draft), draft)
+    draw_loss(record, draft)
+    write_trained_card(record, draft)
 
 
 def save_origin(folder: Path, run: Run) -> None:
     """The recipe, and how the model was asked for translations."""
     if run.rows.prompts is not None:
-        style = {name: run.rows.prompts[name] for name in ("wording", "form", "thinking")}
-        save_prompt_identity(folder, **_with_wording(style))
+        style = {name: run.rows.prompts[name] for name in ("form", "thinking")}
+        save_prompt_identity(folder, wording=wording_of(run.rows.prompts), **style)
     save_recipe(run.recipe, folder)
-
-
-def _with_wording(style: dict[str, Any]) -> dict[str, Any]:
-    wording = style["wording"]
-    return {**style, "wording": Wording(**wording) if isinstance(wording, dict) else wording}
 
 
 def _merge(draft: Path, run: Run) -> None:

@@ -1,0 +1,60 @@
+"""`hf-lmt card`: the card of a model, with its evaluations; or of one that a recipe will make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("card", help="""
+    Write the card of MODEL, a folder that `hf-lmt train` wrote, anew: with results, and ready to be
+    pushed. The evaluations' tables and heat maps go into MODEL/eval. What stands between the
+    markers "your words" of the card is kept.
+
+    In place of MODEL, a recipe (YAML): the card of what it will make, which says that it is not
+    trained yet, to the file --output.
+    """)  # fmt: skip
+@click.argument("model", metavar="MODEL|RECIPE", type=click.Path(path_type=Path))
+@click.option("--evaluation", "evaluations", metavar="EVAL", multiple=True,
+              type=click.Path(path_type=Path), help="A folder that `hf-lmt evaluate` wrote of this "
+              "model; several: give the option again. Those of earlier cards stay.")  # fmt: skip
+@click.option("--repository", metavar="OWNER/NAME", help="Where the model is, or will be, on the "
+              "Hub: the card's title, and what its examples load.")  # fmt: skip
+@click.option("--base-model", metavar="OWNER/NAME", help="The base on the Hub, where training "
+              "started from a local path.")  # fmt: skip
+@click.option("--license", "licence", metavar="NAME", help="Of the model, by the Hub's name: "
+              "apache-2.0. [default: the recipe's hub: {license: ...}]")  # fmt: skip
+@click.option("--output", metavar="FILE", type=click.Path(path_type=Path),
+              help="With a recipe: the file to write.")  # fmt: skip
+def card_command(
+    model: Path,
+    evaluations: tuple[Path, ...],
+    repository: str | None,
+    base_model: str | None,
+    licence: str | None,
+    output: Path | None,
+) -> None:
+    from hf_lmt.errors import InputError
+    from hf_lmt.model_card.metadata import Given
+    from hf_lmt.model_card.writing import write_model_card, write_planned_card
+
+    if not model.exists():
+        raise InputError(f"{model}: no such folder or file; give a folder that hf-lmt train wrote, "
+                         "or a recipe (YAML)")  # fmt: skip
+    given = Given(repository, base_model, licence)
+    if model.is_dir():
+        if output is not None:
+            raise InputError(f"--output {output}: the card of a model lies in its folder; leave "
+                             "--output out")  # fmt: skip
+        written = write_model_card(model, evaluations, given)
+    else:
+        if output is None or evaluations:
+            raise InputError(f"{model}: is a recipe, not trained yet; give --output FILE, and no "
+                             "--evaluation")  # fmt: skip
+        from hf_lmt.training.launch import Launch
+        from hf_lmt.training.recipe import read_training_recipe
+
+        wanted = read_training_recipe(model, (), Launch())
+        written = write_planned_card(wanted, output, given)
+    click.echo(f"written: {written}", err=True)

@@ -1,0 +1,159 @@
+"""How a model was made, in rows of tables: sources, settings, code, time, languages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hf_lmt.directions import parse_direction
+from hf_lmt.evaluation.judgeable import why_unreliable
+from hf_lmt.languages import LANGUAGES
+from hf_lmt.model_card.subject import Subject
+from hf_miwv.card import NOT_RECORDED, shown_name
+from hf_miwv.statistics import write_number
+
+ASKED = {
+    "global_batch_size": "rows a step", "max_steps": "steps", "num_train_epochs": "epochs",
+    "learning_rate": "learning rate", "lr_scheduler_type": "schedule", "warmup_steps": "warm-up",
+    "weight_decay": "weight decay", "adam_beta1": "Adam, beta 1", "adam_beta2": "Adam, beta 2",
+    "max_length": "most tokens of a row", "packing": "packing", "seed": "seed",
+    "use_peft": "LoRA", "lora_r": "LoRA rank", "load_in_4bit": "4-bit base",
+}  # fmt: skip
+"""Keys of a recipe that a card shows before training; the recipe itself is below them."""
+
+
+def source_rows(subject: Subject) -> list[tuple[str, ...]]:
+    """Corpus, place, licence and rows of each source."""
+    return [
+        (
+            source["corpus"],
+            shown_name(_one(source["path"])),
+            source["licence"] or NOT_RECORDED,
+            "not counted" if source["rows"] is None else write_number(source["rows"]),
+        )
+        for source in subject.sources
+    ]
+
+
+def language_rows(subject: Subject) -> list[tuple[str, ...]]:
+    """Of each language name, code, tier, scripts, language of the hint, and rows from and into."""
+    into, out = _rows_by_language(subject)
+    doubtful = [code for code in subject.codes if why_unreliable("comet-22", code)]
+    rows = []
+    for code, one in LANGUAGES.items():
+        if code not in subject.codes:
+            continue
+        counts = (write_number(out.get(code, 0)), write_number(into.get(code, 0)))
+        rows.append(
+            (
+                one.name,
+                code,
+                one.tier,
+                " ".join(one.scripts),
+                one.auxiliary or "",
+                *(counts if subject.run else ()),
+                "no" if code in doubtful else "yes",
+            )
+        )
+    return rows
+
+
+def language_header(subject: Subject) -> tuple[str, ...]:
+    counts = ("rows out of it", "rows into it") if subject.run else ()
+    return ("language", "code", "tier", "script", "hint from", *counts, "COMET can judge")
+
+
+def method_rows(subject: Subject) -> list[tuple[str, Any]]:
+    """What becomes of the rows before training: mixed, or thinned and given hints."""
+    if subject.prompts is None:
+        return [
+            (f"mixture: {name}", _words(value) if isinstance(value, Mapping) else value)
+            for name, value in subject.settings["mixture"].items()
+            if name != "monolingual"
+        ]
+    thinning, share = subject.settings["downsampling"], subject.prompts["share"]
+    return [
+        ("Strategic Downsampling", "none: all rows into English and Chinese" if thinning is None
+         else f"{thinning['rate']} of the rows into English and Chinese"),
+        ("Parallel Multilingual Prompting", f"a hint in {share} of the rows that have one"),
+    ]  # fmt: skip
+
+
+def setting_rows(subject: Subject) -> list[tuple[str, Any]]:
+    """The settings: all that was recorded, or what the recipe asks for."""
+    run = subject.run
+    if run is None:
+        asked = [(words, subject.recipe[key]) for key, words in ASKED.items()
+                 if key in subject.recipe]  # fmt: skip
+        return [*method_rows(subject), *asked]
+    model, rows, recipe = run["model"], run["rows"], run["recipe"]
+    prompts = {name: value for name, value in (run["prompts"] or {}).items() if name != "share"}
+    recorded = {
+        "code": _code(run["package"]),
+        "time": duration(run["timing"]["seconds"]),
+        "hardware": hardware(run),
+        **dict(method_rows(subject)),
+        "base model revision": model["revision"],
+        "weights": f"{model['dtype']}, attention {model['attention']}",
+        "trained": f"{write_number(model['trained_parameters'])} of "
+        f"{write_number(model['parameters'])} parameters",
+        "rows trained on": write_number(rows["used"]),
+        "rows left out, rows cut": f"{write_number(rows['no_room'])}, {write_number(rows['cut'])}",
+        "tokens of an epoch": f"{write_number(rows['tokens'])}, with loss on "
+        f"{write_number(rows['target_tokens'])}",
+        "longest sequence": write_number(rows["longest"]),
+        "rows a step": recipe.get("global_batch_size"),
+        "steps": write_number(run["steps"]),
+        **run["settings"],
+        "seeds": _words(run["seeds"]),
+        "prompts": _words(prompts) or None,
+        "overlap with evaluation sets": run["prepared"]["contamination"],
+        "versions": _words(run["versions"]),
+    }  # fmt: skip
+    return [(words, NOT_RECORDED if value is None else value) for words, value in recorded.items()]
+
+
+def duration(seconds: float) -> str:
+    """In the unit that a person would take.
+
+    >>> duration(41.4), duration(754), duration(18_720)
+    ('41 seconds', '12.6 minutes', '5.2 hours')
+    """
+    if seconds < 120:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.1f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} hours"
+
+
+def hardware(run: Mapping[str, Any]) -> str:
+    """How many devices of what kind, and how the model was spread over them."""
+    processes, sharding = run["launch"]["processes"], run["launch"]["sharding"]
+    device = run["model"].get("device_name") or run["model"]["device"].upper()
+    spread = "" if sharding in (None, "none") else f", sharded by {sharding}"
+    return f"{processes} x {device}{spread}"
+
+
+def _code(package: Mapping[str, Any]) -> str:
+    commit = package.get("commit")
+    return f"hf-miwv-lmt {package['version']}, commit {commit or NOT_RECORDED}"
+
+
+def _rows_by_language(subject: Subject) -> tuple[dict[str, int], dict[str, int]]:
+    """Rows into and out of each language, as they went into training."""
+    into: dict[str, int] = {}
+    out: dict[str, int] = {}
+    counts = subject.run["prepared"]["counts"]["directions"] if subject.run else {}
+    for name, own in counts.items():
+        if "-" in name:
+            source, target = parse_direction(name)
+            out[source] = out.get(source, 0) + own["rows"]
+            into[target] = into.get(target, 0) + own["rows"]
+    return into, out
+
+
+def _one(path: Any) -> str:
+    return path if isinstance(path, str) else next(iter(path.values()))
+
+
+def _words(settings: Mapping[str, Any] | None) -> str:
+    return ", ".join(f"{name} {value}" for name, value in (settings or {}).items()
+                     if value is not None)  # fmt: skip

@@ -1,0 +1,70 @@
+"""The YAML block at the head of a model's card, by the Hub client's own classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from hf_lmt.errors import InputError
+from hf_lmt.evaluation.folder import Evaluation
+from hf_lmt.model_card.results import eval_results
+from hf_lmt.model_card.subject import Subject
+from hf_miwv.publishing.card import REPOSITORY
+from hf_miwv.training.card import on_hub
+
+
+class Given(NamedTuple):
+    """What a person adds to what was recorded; None where nothing is added.
+
+    repository: OWNER/NAME that the model has, or will have, on the Hub. base_model: OWNER/NAME of
+        the model that training started from, where the recipe has a local path. license: of the
+        model, by the Hub's name of it.
+    """
+
+    repository: str | None = None
+    base_model: str | None = None
+    license: str | None = None
+
+
+def check_given(given: Given) -> None:
+    """Raise InputError for what cannot be an id on the Hub."""
+    for option, value in (("--repository", given.repository), ("--base-model", given.base_model)):
+        if value is not None and not REPOSITORY.fullmatch(value):
+            raise InputError(f"{option} {value}: is no id on the Hub; give OWNER/NAME")
+
+
+def base_model(subject: Subject, given: Given) -> str | None:
+    """The base's id on the Hub; None where the recipe has a local path and no other is given."""
+    if elsewhere := given.base_model or recorded(subject, "base_model"):
+        return elsewhere
+    return subject.base if on_hub(subject.base) else None
+
+
+def recorded(subject: Subject, key: str) -> str | None:
+    """What the section `hub` of the recipe says."""
+    return (subject.recipe.get("hub") or {}).get(key)
+
+
+def front_matter(
+    subject: Subject, evaluations: Sequence[Evaluation], given: Given, title: str
+) -> str:
+    """base_model and data sets only where they are ids on the Hub, which refuses others."""
+    from huggingface_hub import ModelCardData
+
+    data = ModelCardData(
+        base_model=base_model(subject, given),
+        datasets=_datasets(subject) or None,
+        language=subject.codes,
+        library_name="peft" if subject.is_adapter else "transformers",
+        license=given.license or recorded(subject, "license"),
+        pipeline_tag="translation",
+        tags=["machine-translation", "multilingual", "lmt"],
+        eval_results=eval_results(evaluations) or None,
+        model_name=title,
+    )
+    return f"---\n{data.to_yaml()}\n---"
+
+
+def _datasets(subject: Subject) -> list[str]:
+    paths = [source["path"] for source in subject.sources]
+    return sorted({path for path in paths if isinstance(path, str) and on_hub(path)})

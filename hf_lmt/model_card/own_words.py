@@ -1,0 +1,33 @@
+"""The part of a card that belongs to its reader: what stands between two markers is kept."""
+
+from __future__ import annotations
+
+import re
+
+from hf_lmt.errors import InputError
+
+BEGIN = "<!-- your words: begin (of this card, only what stands in here is kept) -->"
+END = "<!-- your words: end -->"
+_BEGIN, _END = re.compile(r"<!-- your words: begin\b.*?-->"), re.compile(re.escape(END))
+
+
+def own_words(card: str, name: str) -> str:
+    """What stands between the markers of a card, as it stands; "" where there are none.
+
+    Raises:
+        InputError: one marker without the other, in the wrong order, or twice.
+    """
+    begins, ends = list(_BEGIN.finditer(card)), list(_END.finditer(card))
+    if not begins and not ends:
+        return ""
+    if (len(begins), len(ends)) != (1, 1) or begins[0].end() > ends[0].start():
+        raise InputError(
+            f"{name}: what are your words cannot be told: {len(begins)} markers of their begin, "
+            f"{len(ends)} of their end; leave {BEGIN} and {END} once each, in this order"
+        )
+    return card[begins[0].end() : ends[0].start()].strip("\n")
+
+
+def marked(words: str) -> str:
+    """The words between their markers."""
+    return "\n".join([BEGIN, *([words] if words else []), END])

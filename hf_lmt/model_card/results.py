@@ -1,0 +1,109 @@
+"""The results of a card: evaluations as tables, and as the model-index of its metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from hf_lmt.evaluation.card import group_table, signature_rows, write_score
+from hf_lmt.evaluation.folder import Evaluation
+from hf_lmt.evaluation.report.figures import METRIC_TITLES, described
+from hf_lmt.evaluation.table import warnings_of
+from hf_lmt.model_card.paper import TITLES
+from hf_miwv.markdown import table
+
+if TYPE_CHECKING:
+    from huggingface_hub import EvalResult
+
+FOLDER = "eval"
+HEAT_MAP = "heat_map.png"
+INDEXED = 20  # directions in the metadata; all are in scores.csv
+HUB_METRICS = {"bleu": "sacrebleu", "spbleu": "sacrebleu", "chrf++": "chrf", "chrf": "chrf",
+               "ter": "ter", "comet-22": "comet", "cometkiwi": "comet",
+               "xcomet": "comet"}  # fmt: skip
+
+
+def sections(evaluations: Sequence[Evaluation], size: str | None) -> list[dict[str, Any]]:
+    """What the template shows of each evaluation.
+
+    Args:
+        size: of the paper's model that is set beside, where the set is the paper's.
+    """
+    return [_section(one, size) for one in evaluations]
+
+
+def _section(evaluation: Evaluation, size: str | None) -> dict[str, Any]:
+    scores, data = evaluation.scores, evaluation.run["data"]
+    beside = size if size and _paper(scores, size) else None
+    header, rows = group_table(scores)
+    if beside:
+        header = [*header, *(f"{title}, paper" for title in TITLES.values())]
+        rows = [[*row, *_paper(scores, beside).get(row[0], ("", ""))] for row in rows]
+    return {
+        "set": described(evaluation)["set"],
+        "place": f"{FOLDER}/{evaluation.folder.name}",
+        "lines": evaluation.run["counts"]["lines"],
+        "directions": len(scores["directions"]),
+        "hints": evaluation.run["settings"]["hints"],
+        "marks": scores["marks"],
+        "notes": warnings_of(evaluation),
+        "paper": beside,
+        "groups": table(header, rows),
+        "signatures": table(("metric", "signature"), signature_rows(scores)),
+        "fingerprint": data["fingerprint"],
+    }
+
+
+def _paper(scores: dict[str, Any], size: str) -> dict[str, tuple[str, ...]]:
+    """Group -> the paper's figures over the same directions."""
+    return {
+        group: tuple(f"{own['paper'][size][metric]:.2f}" for metric in TITLES)
+        for group, own in scores["groups"].items()
+        if own["paper"]
+    }
+
+
+def eval_results(evaluations: Sequence[Evaluation]) -> list[EvalResult]:
+    """The model-index: means of groups, and the first directions.
+
+    What is marked (with contamination, or hints that are references) stays out, because metadata
+    shows no mark; so do figures that say little of their direction.
+    """
+    sets = [one.run["data"]["name"] for one in evaluations]
+    return [
+        _result(one, name, words, metric, value, sets.count(own) > 1)
+        for one, own in zip(evaluations, sets, strict=True)
+        if not one.scores["marks"]
+        for name, words, metric, value in _figures(one.scores)
+    ]
+
+
+def _figures(scores: dict[str, Any]) -> Iterator[tuple[str, str, str, float]]:
+    """Name of group or direction, how to call it, metric, value."""
+    for group, own in scores["groups"].items():
+        for metric, mean in own["scores"].items():
+            if mean["mean"] is not None:
+                yield group, f"{group}, mean of {mean['count']}", metric, mean["mean"]
+    for direction, own in list(scores["directions"].items())[:INDEXED]:
+        for metric, score in own["scores"].items():
+            if score["value"] is not None and not score["unreliable"]:
+                yield direction, direction, metric, score["value"]
+
+
+def _result(
+    evaluation: Evaluation, name: str, words: str, metric: str, value: float, several: bool
+) -> EvalResult:
+    from huggingface_hub import EvalResult
+
+    data = evaluation.run["data"]
+    return EvalResult(
+        task_type="translation",
+        task_name=f"Translation {name}",
+        dataset_type=data["name"],
+        dataset_name=f"{data['title']} ({words})",
+        dataset_config=f"{evaluation.folder.name}: {name}" if several else name,
+        dataset_split=data["split"],
+        metric_type=HUB_METRICS[metric],
+        metric_name=METRIC_TITLES[metric],
+        metric_value=float(write_score(metric, value)),
+    )

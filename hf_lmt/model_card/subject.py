@@ -1,0 +1,107 @@
+"""What a card is about: a trained model by its run.json, or one to come by its recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hf_lmt.data.prepare.record import settings_of
+from hf_lmt.data.prompts import Wording
+from hf_lmt.directions import DIRECTIONS, Direction, parse_direction
+
+if TYPE_CHECKING:
+    from hf_lmt.training.recipe import TrainingRecipe
+
+MODEL = "model_name_or_path"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model as its card describes it.
+
+    recipe: the recipe's content, overrides in place; recipe_text: the file as it stands, where
+        there is no run yet.
+    run: run.json; None before training.
+    directions: those of its rows, or to come, in the order of DIRECTIONS.
+    settings: how its rows are made, as run.json of `prepare` has them.
+    sources: corpus, path, licence and rows of each source; rows are None where not counted.
+    """
+
+    recipe: Mapping[str, Any]
+    recipe_text: str
+    run: Mapping[str, Any] | None
+    directions: Sequence[Direction]
+    settings: Mapping[str, Any]
+    sources: Sequence[Mapping[str, Any]]
+
+    @property
+    def base(self) -> str:
+        """The model that training starts from, as the recipe names it."""
+        return str(self.recipe[MODEL])
+
+    @property
+    def prompts(self) -> Mapping[str, Any] | None:
+        """Wording, form, thinking and share of hints of the prompts it is trained with.
+
+        None for a model of continued pre-training, which reads texts and pairs as lines.
+        """
+        return self.settings["pmp"]
+
+    @property
+    def codes(self) -> list[str]:
+        """The languages, in alphabetical order of their codes."""
+        return sorted({code for direction in self.directions for code in direction})
+
+    @property
+    def is_adapter(self) -> bool:
+        """Whether the folder holds an adapter, and not the whole model."""
+        return bool(self.recipe.get("use_peft")) and not self.recipe.get("merge")
+
+
+def trained(run: Mapping[str, Any]) -> Subject:
+    """The model that a finished `train` has described in run.json."""
+    names = {name for name in run["prepared"]["counts"]["directions"] if "-" in name}
+    return Subject(
+        recipe=run["recipe"],
+        recipe_text="",
+        run=run,
+        directions=_in_order(parse_direction(name) for name in names),
+        settings=run["prepared"]["settings"],
+        sources=[*run["data"], *_monolingual(run["prepared"]["settings"])],
+    )
+
+
+def planned(recipe: TrainingRecipe) -> Subject:
+    """The model that a recipe will make."""
+    settings = settings_of(recipe.data)
+    return Subject(
+        recipe=recipe.content,
+        recipe_text=recipe.path.read_text("utf-8"),
+        run=None,
+        directions=recipe.data.directions,
+        settings=settings,
+        sources=[
+            {"corpus": one.corpus_name, "path": one.path, "licence": one.licence, "rows": None}
+            for one in recipe.data.sources
+        ]
+        + _monolingual(settings),
+    )
+
+
+def wording_of(prompts: Mapping[str, Any]) -> str | Wording:
+    """The wording's name, or the templates themselves where run.json has them."""
+    wording = prompts["wording"]
+    return Wording(**wording) if isinstance(wording, Mapping) else wording
+
+
+def _monolingual(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The sources of texts of a mixture, which count tokens and no rows."""
+    sources = (settings["mixture"] or {}).get("monolingual") or []
+    return [{"corpus": "monolingual", "path": one["path"], "licence": one.get("licence"),
+             "rows": None} for one in sources]  # fmt: skip
+
+
+def _in_order(directions: Any) -> list[Direction]:
+    place = {direction: index for index, direction in enumerate(DIRECTIONS)}
+    return sorted(directions, key=lambda one: (place.get(one, len(place)), one))
