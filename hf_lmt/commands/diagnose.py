@@ -12,9 +12,10 @@ import click
     Say where EVAL_AFTER is worse than EVAL_BEFORE and what kind of failure it is: directional
     degeneration, off-target output, copying, empty output, over-generation, or a plain loss.
 
-    Both are folders that `hf-lmt evaluate` wrote, of the same set: a model before and after
-    training, or two models. One EVAL alone is judged by what its outputs show. Exit code 1 where a
-    threshold is passed, 0 where none is, 2 where the input cannot be used.
+    Both are folders that `hf-lmt evaluate` wrote, of the same set, or their ids on the Hub
+    (USER/NAME, USER/NAME@REVISION): a model before and after training, or two models. One EVAL
+    alone is judged by what its outputs show. Exit code 1 where a threshold is passed, 0 where none
+    is, 2 where the input cannot be used.
     """)  # fmt: skip
 @click.argument("evaluations", metavar="[EVAL_BEFORE] EVAL_AFTER", nargs=-1, required=True,
                 type=click.Path(path_type=Path))  # fmt: skip

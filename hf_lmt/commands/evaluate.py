@@ -25,8 +25,8 @@ TRANSLATING = ("revision", "beams", "max_new_tokens", "batch_tokens", "prompt", 
     plain text files side by side. EVAL holds no text of the set, and can be pushed as it is. A
     killed run goes on where it stopped when the same command is typed again.
     """)  # fmt: skip
-@click.option("--model", help="A causal language model: Hub id, folder, GGUF file, or the folder "
-              "of a PEFT adapter.")  # fmt: skip
+@click.option("--model", help="A causal language model: Hub id (USER/NAME, USER/NAME@REVISION), "
+              "folder, GGUF file, or a PEFT adapter.")  # fmt: skip
 @click.option("--hypotheses", multiple=True, type=click.Path(path_type=Path), metavar="PATH",
               help="Instead of a model: text named after its direction (en-de.txt), JSONL of "
               "`hf-lmt translate`, or a folder of them. Repeatable.")  # fmt: skip

@@ -12,6 +12,8 @@ import click
     Show EVAL, a folder that `hf-lmt evaluate` wrote, or several of one set side by side: means by
     group here, all directions in heat maps and on a page for the browser.
 
+    EVAL may be on the Hub: USER/NAME or USER/NAME@REVISION.
+
     Page and heat map of one EVAL go into its own folder, without texts of the evaluation set, so
     that it can be pushed. With --output they go there, with sources and references where the set is
     at hand: for your eyes only.
@@ -29,6 +31,7 @@ def report_command(evaluations: tuple[Path, ...], output: Path | None, overwrite
         write_report,
         write_reports,
     )
+    from hf_miwv.reading import is_local
 
     if output is not None:
         check_new(output, overwrite, evaluations)
@@ -36,9 +39,12 @@ def report_command(evaluations: tuple[Path, ...], output: Path | None, overwrite
     if output is not None:
         origin = {"command_line": ["hf-lmt", *sys.argv[1:]]}
         page = write_reports(evaluations, output, overwrite, origin)
-    elif len(evaluations) == 1:
+    elif len(evaluations) == 1 and is_local(str(evaluations[0])):
         page = write_report(evaluations[0])
     else:
-        click.echo("no page: give --output FOLDER for one of several evaluations", err=True)
+        click.echo(
+            "no page: give --output FOLDER for one of several evaluations, or of one on the Hub",
+            err=True,
+        )
         return
     click.echo(f"written: open {page}", err=True)

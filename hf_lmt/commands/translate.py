@@ -28,8 +28,8 @@ logger = logging.getLogger(__name__)
     stays; an empty line stays an empty line. With --output or --work, a killed run goes on where it
     stopped when the same command is typed again.
     """)  # fmt: skip
-@click.option("--model", required=True, help="A causal language model: Hub id, folder, GGUF file, "
-              "or the folder of a PEFT adapter.")  # fmt: skip
+@click.option("--model", required=True, help="A causal language model: Hub id (USER/NAME, "
+              "USER/NAME@REVISION), folder, GGUF file, or a PEFT adapter.")  # fmt: skip
 @click.option("--model-revision", "revision", help="Revision of MODEL on the Hub.")
 @click.option("--from", "source_lang", metavar="CODE", help="Language of the texts (en).")
 @click.option("--to", "target_lang", metavar="CODE", help="Language to translate into (kk).")

@@ -25,6 +25,7 @@ from hf_lmt.evaluation.writing import write_evaluation
 from hf_lmt.translation.requests import check_hints
 from hf_lmt.translation.translator import Translator
 from hf_miwv.folder import check_output, is_finished, write_errors
+from hf_miwv.publishing.fetching import pinned
 from hf_miwv.workspace import Workspace, workspace_of
 
 logger = logging.getLogger(__name__)
@@ -92,6 +93,8 @@ def evaluate(
     if num_proc < 1:
         raise InputError(f"num_proc {num_proc}: give 1 or more processes")
     output, began = Path(output), time.monotonic()
+    if isinstance(model, str):
+        model, translating["revision"] = pinned(model, translating.get("revision"))
     check_hints(hints)
     check_output(output, overwrite)
     opened = open_set(data, split, limit, seed)

@@ -51,6 +51,7 @@ import numpy as np
 from hf_lmt.directions import Direction, parse_direction
 from hf_lmt.errors import InputError
 from hf_lmt.evaluation.corpus_scores import Statistics
+from hf_miwv.publishing.fetching import fetch_folder
 
 RUN = "run.json"
 SCORES = "scores.json"
@@ -77,13 +78,15 @@ class Evaluation:
     """A folder that `evaluate` wrote; what is per sentence is read when it is asked for.
 
     Attributes:
-        folder: where it is.
+        folder: where it is, or its copy in the cache of the Hub's client.
         run: run.json. scores: scores.json.
+        name: what it is called by: the folder, or its id on the Hub.
     """
 
     folder: Path
     run: dict[str, Any]
     scores: dict[str, Any]
+    name: str
 
     @property
     def directions(self) -> list[Direction]:
@@ -121,23 +124,23 @@ class Evaluation:
 
 
 def read_evaluation(folder: str | Path) -> Evaluation:
-    """The evaluation in a folder.
+    """The evaluation in a folder, here or on the Hub (OWNER/NAME, OWNER/NAME@REVISION).
 
     Raises:
         InputError: there is none, it is damaged, or of another format than this version writes.
     """
-    folder = Path(folder).expanduser()
+    name, folder = str(folder), fetch_folder(folder)
     found = {}
-    for name in (RUN, SCORES):
-        path = folder / name
+    for file in (RUN, SCORES):
+        path = folder / file
         try:
-            found[name] = json.loads(path.read_text("utf-8"))
+            found[file] = json.loads(path.read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise _damaged(path, error) from error
     if found[RUN].get("command") != "evaluate" or found[SCORES].get("format") != FORMAT:
-        raise InputError(f"{folder} is no evaluation of format {FORMAT}; give a folder that this "
+        raise InputError(f"{name} is no evaluation of format {FORMAT}; give a folder that this "
                          "version of hf-lmt evaluate wrote")  # fmt: skip
-    return Evaluation(folder, found[RUN], found[SCORES])
+    return Evaluation(folder, found[RUN], found[SCORES], name)
 
 
 def write_counts(path: Path, counts: SentenceCounts) -> None:

@@ -35,7 +35,9 @@ def start_record(
     run["package"] = {"name": "hf_lmt", "version": package_version()}
     run["versions"]["sacrebleu"] = version("sacrebleu")
     run["data"] = _describe_set(plan.opened, list(plan.lines))
-    run["model"] = None if translator is None else {"source": model, **translator.describe()}
+    run["model"] = None if translator is None else {
+        "source": model, "revision": translator.commit, **translator.describe()
+    }  # fmt: skip
     run["hypotheses"] = _digests(rows) or None
     run["settings"] = {"metrics": plan.metrics, "hints": hints}
     run["contamination"] = dict(plan.contamination)

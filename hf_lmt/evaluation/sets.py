@@ -86,7 +86,7 @@ def set_of(evaluation: Evaluation) -> EvaluationSet:
     data = evaluation.run["data"]
     found = open_set(data["given"], data["split"], data["limit"], data["seed"])
     if fingerprint(found, evaluation.directions) != data["fingerprint"]:
-        raise InputError(f"evaluation set {data['given']!r} has changed since {evaluation.folder} "
+        raise InputError(f"evaluation set {data['given']!r} has changed since {evaluation.name} "
                          "was made; give the set as it was, or evaluate again")  # fmt: skip
     return found
 

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 from hf_lmt.errors import InputError
 from hf_lmt.evaluation.lines import EvaluationSet
 from hf_miwv.config import load_mapping
+from hf_miwv.publishing.fetching import pinned
 
 DEPTH = 5  # base models of base models
 NAME_KEYS = ("corpus", "path", "source", "dataset", "data")
@@ -71,6 +72,7 @@ def training_of(model: str, revision: str | None = None) -> Training:
     Raises:
         InputError: a run.json or recipe in the folder that cannot be read.
     """
+    model, revision = pinned(model, revision)
     claims: dict[str, Claim] = {}
     looked_at: list[str] = []
     waiting: list[str] = [model]
@@ -97,25 +99,28 @@ def _documents(name: str, revision: str | None) -> Iterator[tuple[str, Mapping[s
     """What says something of the training, with where it lies."""
     folder = Path(name).expanduser()
     shown = folder.name if folder.exists() else name
-    card = folder / "README.md" if folder.exists() else _hub_card(name, revision)
-    if card and card.is_file() and (content := _front_matter(card)):
+    card = _file(name, "README.md", revision)
+    if card is not None and (content := _front_matter(card)):
         yield f"the card of {shown}", content
     for file in ("run.json", "adapter_config.json"):
-        if (folder / file).is_file():
-            yield f"{file} of {shown}", _json(folder / file)
+        if (path := _file(name, file, revision)) is not None:
+            yield f"{file} of {shown}", _json(path)
     for file in ("recipe.yaml", "recipe.yml"):
-        if (folder / file).is_file():
-            yield f"{file} of {shown}", load_mapping(folder / file)
+        if (path := _file(name, file, revision)) is not None:
+            yield f"{file} of {shown}", load_mapping(path)
 
 
-def _hub_card(name: str, revision: str | None) -> Path | None:
-    """The card of a model on the Hub or in its cache; None where it cannot be had."""
+def _file(name: str, file: str, revision: str | None) -> Path | None:
+    """A file of a model here, on the Hub or in its cache; None where it cannot be had."""
     from transformers.utils import cached_file
 
+    folder = Path(name).expanduser()
+    if folder.exists():
+        return folder / file if (folder / file).is_file() else None
     if name.count("/") != 1:
         return None
     found = cached_file(
-        name, "README.md", revision=revision, _raise_exceptions_for_missing_entries=False,
+        name, file, revision=revision, _raise_exceptions_for_missing_entries=False,
         _raise_exceptions_for_gated_repo=False, _raise_exceptions_for_connection_errors=False,
     )  # fmt: skip
     return Path(found) if found else None

@@ -38,6 +38,7 @@ from hf_lmt.training.overrides import overridden
 from hf_lmt.training.watching.settings import watching_faults
 from hf_miwv.config import load_mapping
 from hf_miwv.folder import read_record
+from hf_miwv.publishing.fetching import fetch_folder, read_record_of
 from hf_miwv.training.recipe import locate, read_overrides
 from hf_miwv.training.values import fault_of, fit
 
@@ -193,14 +194,15 @@ def _evaluation(content: Mapping[Any, Any], faults: list[str]) -> dict[str, Any]
 
 
 def _ready_rows(content: Mapping[Any, Any], faults: list[str]) -> Path | None:
-    """The folder that `prepare` wrote, where the recipe's data is one."""
+    """The folder that `prepare` wrote, where the recipe's data is one, here or on the Hub."""
     data = content.get("data")
-    paths = [str(one["path"]) for one in data if isinstance(one, dict) and "path" in one] \
+    entries = [one for one in data if isinstance(one, dict) and "path" in one] \
         if isinstance(data, list) else []  # fmt: skip
-    ready = [path for path in paths if (read_record(Path(path)) or {}).get("command") == "prepare"]
+    found = {str(one["path"]): _prepared(one) for one in entries}
+    ready = [name for name, folder in found.items() if folder is not None]
     if not ready:
         return None
-    if len(paths) > 1:
+    if len(entries) > 1:
         faults.append(f"data: {ready[0]} holds rows of `hf-lmt prepare`, ready to train on; they "
                       "cannot be mixed with other sources")  # fmt: skip
     acting = [name for name in MAKING_ROWS if content.get(name) not in (None, False)]
@@ -209,7 +211,16 @@ def _ready_rows(content: Mapping[Any, Any], faults: list[str]) -> Path | None:
             f"data: {ready[0]} holds rows of `hf-lmt prepare`, taken as they are; "
             f"{', '.join(acting)} would have no effect: leave out, or prepare them anew"
         )
-    return Path(ready[0])
+    return found[ready[0]]
+
+
+def _prepared(entry: Mapping[str, Any]) -> Path | None:
+    """Where the rows of a source lie, if `prepare` wrote them; those on the Hub are fetched."""
+    name, revision = str(entry["path"]), entry.get("revision")
+    record = read_record_of(name, revision=revision)
+    if (record or {}).get("command") != "prepare":
+        return None
+    return fetch_folder(name, revision=revision)
 
 
 def _is_mixture(content: Mapping[Any, Any], rows: Path | None) -> bool:

@@ -14,16 +14,20 @@ from hf_lmt.translation.prompt_registry import (
     read_prompt_identity,
 )
 from hf_miwv.models import load_model
+from hf_miwv.publishing.fetching import fetch_folder, pinned
+from hf_miwv.reading import is_local
 
 ADAPTER = "adapter_config.json"
 
 
 class TranslationModel(NamedTuple):
-    """A causal LM, its tokenizer, and the prompt that it says it was trained with."""
+    """A causal LM, its tokenizer, the prompt that it says it was trained with, and the commit that
+    its name stood for (None for a folder)."""
 
     model: Any
     tokenizer: Any
     identity: PromptStyle | None
+    commit: str | None
 
 
 def load_translation_model(
@@ -34,22 +38,35 @@ def load_translation_model(
     device: str | None = None,
     quantization: str | None = None,
 ) -> TranslationModel:
-    """A model from a Hub id, a folder, a GGUF file, or the folder of a PEFT adapter.
+    """A model from a Hub id, a folder, a GGUF file, or a PEFT adapter's folder or Hub id.
 
-    An adapter is put on the base model that it names and merged into it, unless the base is
-    quantized. No code from the Hub is run, and only safetensors and GGUF weights are read.
+    A Hub id may name its revision: OWNER/NAME@REVISION. An adapter is put on the base model that it
+    names and merged into it, unless the base is quantized. No code from the Hub is run, and only
+    safetensors and GGUF weights are read.
 
     Raises:
         InputError: as `hf_miwv.models.load_model`; an adapter without safetensors weights or
             base model, or `peft` is missing; a damaged translation_prompt.json.
     """
     given: dict[str, Any] = {"dtype": dtype, "device": device, "quantization": quantization}
-    folder = Path(source).expanduser()
-    if (folder / ADAPTER).is_file():
-        model, tokenizer = _with_adapter(folder, given)
+    source, revision = pinned(source, revision)
+    adapter = _adapter_folder(source, revision)
+    if adapter is not None:
+        model, tokenizer = _with_adapter(adapter, given)
+        commit = None if is_local(source) else adapter.name  # the cache names folders by commits
     else:
-        model, tokenizer, _ = load_model(source, revision=revision, **given)
-    return TranslationModel(model, tokenizer, find_identity(source, revision))
+        model, tokenizer, commit = load_model(source, revision=revision, **given)
+    return TranslationModel(model, tokenizer, find_identity(source, revision), commit)
+
+
+def _adapter_folder(source: str, revision: str | None) -> Path | None:
+    """Where the adapter lies that is called so, fetched if need be; None for a whole model."""
+    if is_local(source):
+        folder = Path(source).expanduser()
+        return folder if (folder / ADAPTER).is_file() else None
+    if _file_on_hub(source, ADAPTER, revision) is None:
+        return None
+    return fetch_folder(source, kind="model", revision=revision)
 
 
 def find_identity(source: str, revision: str | None) -> PromptStyle | None:
@@ -57,13 +74,19 @@ def find_identity(source: str, revision: str | None) -> PromptStyle | None:
     path = Path(source).expanduser()
     if path.exists():
         return read_prompt_identity(path if path.is_dir() else path.parent)
+    found = _file_on_hub(source, IDENTITY, revision)
+    return read_identity_file(found) if found else None
+
+
+def _file_on_hub(source: str, name: str, revision: str | None) -> Path | None:
+    """A file of a model on the Hub, or in its cache; None where it cannot be had."""
     from transformers.utils import cached_file
 
     found = cached_file(
-        source, IDENTITY, revision=revision, _raise_exceptions_for_missing_entries=False,
+        source, name, revision=revision, _raise_exceptions_for_missing_entries=False,
         _raise_exceptions_for_gated_repo=False, _raise_exceptions_for_connection_errors=False,
     )  # fmt: skip
-    return read_identity_file(Path(found)) if found else None
+    return Path(found) if found else None
 
 
 def _with_adapter(folder: Path, given: dict[str, Any]) -> tuple[Any, Any]:

@@ -25,6 +25,7 @@ from hf_lmt.translation.requests import (
     requests_of,
 )
 from hf_lmt.translation.writing import Notify, Writer
+from hf_miwv.publishing.fetching import pinned
 
 BACKENDS = ("transformers", "vllm")
 BLOCK = 1024  # requests that are sorted and decoded together; ours
@@ -46,7 +47,8 @@ class Translator:
     difference but where two continuations are equally probable to the last digits.
 
     Args:
-        model: Hub id, folder, GGUF file, adapter folder, or a loaded model with `tokenizer`.
+        model: Hub id (also with a revision, OWNER/NAME@REVISION), folder, GGUF file, or a loaded
+            model with `tokenizer`. Id and folder may be those of a PEFT adapter.
         beams: 5, as in arXiv 2511.07003; 1 for greedy search.
         max_new_tokens: 512, as there.
         length_caps: whether short sources get fewer (`lengths.length_cap`).
@@ -98,6 +100,8 @@ class Translator:
         if backend == "vllm":
             from hf_lmt.translation.vllm_backend import VllmBackend
 
+            if isinstance(model, str | Path):
+                model, revision = pinned(model, revision)
             others = {"tokenizer": tokenizer, "device": device, "quantization": quantization}
             engine = VllmBackend(model, revision, dtype, beams, others)
             self.tokenizer: Any = engine.tokenizer
@@ -108,14 +112,14 @@ class Translator:
         else:
             identity = None
             if isinstance(model, str | Path):
-                model, tokenizer, identity = load_translation_model(
+                model, tokenizer, identity, self.commit = load_translation_model(
                     str(model), revision=revision, dtype=dtype, device=device,
                     quantization=quantization,
                 )  # fmt: skip
             elif tokenizer is None:
                 raise InputError("a loaded model needs its tokenizer: Translator(model, tokenizer)")
             self.tokenizer = tokenizer
-            self.commit = getattr(model.config, "_commit_hash", None)
+            self.commit = self.commit or getattr(model.config, "_commit_hash", None)
             self.style = find_style(prompt, form, identity, tokenizer)
             backend_used = TransformersBackend(
                 model, tokenizer, self.style.form, beams, batch_tokens

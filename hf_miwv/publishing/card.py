@@ -104,16 +104,12 @@ def config_names(card: str | None) -> list[str]:
     return [str(one.get("config_name")) for one in metadata.get("configs") or []]
 
 
-def config_folders(card: str | None) -> tuple[dict[str, str], str | None]:
-    """The folder of each configuration ("" for the whole repository), and the default one's name.
-
-    The default is the one that says so, else the first, as for `load_dataset`.
-    """
+def default_config(card: str | None) -> str | None:
+    """The configuration that `load_dataset` takes: that which the card calls so, else the first."""
     metadata, _ = split_card(card or "")
-    entries = {str(one.get("config_name")): one for one in metadata.get("configs") or []}
-    default = next((name for name, one in entries.items() if one.get("default")), None)
-    folders = {name: name if _within(one, name) else "" for name, one in entries.items()}
-    return folders, default or next(iter(entries), None)
+    entries = metadata.get("configs") or []
+    found = next((one for one in entries if one.get("default")), entries[0] if entries else {})
+    return found.get("config_name")
 
 
 def add_config(there: str | None, own: str, config: str, repository: str) -> str:

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from hf_miwv.errors import InputError, did_you_mean
-from hf_miwv.folder import RECORD
+from hf_miwv.folder import RECORD, read_record
 from hf_miwv.hub_errors import hub_error
-from hf_miwv.publishing.card import config_folders
+from hf_miwv.publishing.card import config_names, default_config
 from hf_miwv.publishing.contents import CARD
+from hf_miwv.publishing.manifest import NAME, read_manifest
 from hf_miwv.reading import is_local
 
 WORDS = {"dataset": "data set", "model": "model"}
@@ -27,6 +28,18 @@ def split_revision(source: str) -> tuple[str, str | None]:
     if not revision:
         raise InputError(f"{source}: names no revision after the @; give {name}@REVISION")
     return name, revision
+
+
+def pinned(source: str | Path, revision: str | None) -> tuple[str, str | None]:
+    """The id and its revision, named by either; InputError where both name one, and not the same.
+
+    >>> pinned("ada/model@v1", None)
+    ('ada/model', 'v1')
+    """
+    name, own = split_revision(str(source))
+    if own is not None and revision not in (None, own):
+        raise InputError(f"{source}: names another revision than --revision {revision}; give one")
+    return name, own or revision
 
 
 def fetch_folder(
@@ -49,7 +62,7 @@ def fetch_folder(
     Raises:
         InputError: it is neither here nor on the Hub, or cannot be had from there.
     """
-    name, revision = _pinned(source, revision)
+    name, revision = pinned(source, revision)
     if is_local(name):
         return Path(name).expanduser()
     from huggingface_hub import snapshot_download
@@ -73,7 +86,7 @@ def fetch_written(
     Raises:
         InputError: as `fetch_folder`.
     """
-    name, revision = _pinned(source, revision)
+    name, revision = pinned(source, revision)
     if not is_local(name):
         place, _ = _place(name, "dataset", revision, config, strict=False)
         if _file(name, "dataset", revision, f"{place}/{RECORD}" if place else RECORD) is None:
@@ -81,27 +94,39 @@ def fetch_written(
     return fetch_folder(name, revision=revision, config=config)
 
 
-def _pinned(source: str | Path, revision: str | None) -> tuple[str, str | None]:
-    name, pinned = split_revision(str(source))
-    if pinned is not None and revision not in (None, pinned):
-        raise InputError(f"{source}: names another revision than --revision {revision}; give one")
-    return name, pinned or revision
+def read_record_of(source: str, *, revision: str | None = None) -> dict[str, Any] | None:
+    """The run.json of a folder here, or of a data set on the Hub; None where there is none, or it
+    cannot be had."""
+    try:
+        name, revision = pinned(source, revision)
+        if is_local(name):
+            return read_record(Path(name).expanduser())
+        file = _file(name, "dataset", revision, RECORD)
+    except InputError:
+        return None
+    return None if file is None else read_record(file.parent)
 
 
 def _place(
     name: str, kind: str, revision: str | None, config: str | None, strict: bool = True
 ) -> tuple[str, list[str]]:
-    """The folder of a configuration ("" for the whole repository), and those of the others."""
-    card = _file(name, kind, revision, CARD) if kind == "dataset" else None
-    folders, default = config_folders(card.read_text("utf-8") if card else None)
-    wanted = config or default
-    if wanted is not None and wanted not in folders:
-        if strict:
-            known = f"; {did_you_mean(wanted, folders)}" if folders else ""
-            raise InputError(f"data set {name!r}: has no configuration {wanted!r}{known}")
-        return "", []
-    place = folders[wanted] if wanted is not None else ""
-    return place, [folder for folder in folders.values() if folder and folder != place]
+    """The folder of a configuration ("" for the whole repository), and those of the others.
+
+    pushed.json says which configurations have a folder of their own.
+    """
+    card, account = (
+        _file(name, kind, revision, path) if kind == "dataset" else None for path in (CARD, NAME)
+    )
+    text = card.read_text("utf-8") if card else None
+    manifest = read_manifest(account.read_bytes() if account else None, name)
+    folders = [one for one in manifest if one]
+    wanted = config or default_config(text)
+    known = {*config_names(text), *folders}
+    if wanted is not None and wanted not in known and strict:
+        hint = f"; {did_you_mean(wanted, sorted(known))}" if known else ""
+        raise InputError(f"data set {name!r}: has no configuration {wanted!r}{hint}")
+    place = wanted if wanted in folders else ""
+    return place or "", [folder for folder in folders if folder != place]
 
 
 def _file(name: str, kind: str, revision: str | None, path: str) -> Path | None:

@@ -154,7 +154,7 @@ def test_its_texts_are_found_again_in_the_set(found: Evaluation, tmp_path: Path)
     changed.write_text(Path(SAMPLE).read_text("utf-8").replace("hot", "cold"), "utf-8")
     run = {**found.run, "data": {**found.run["data"], "given": str(changed)}}
     with pytest.raises(InputError, match="has changed since"):
-        set_of(Evaluation(found.folder, run, found.scores))
+        set_of(Evaluation(found.folder, run, found.scores, found.name))
 
 
 def test_load_dataset_opens_it(found: Evaluation) -> None:

@@ -108,7 +108,7 @@ def compare(
     quality = next((one for one in QUALITY if one in first.metrics and one in after.metrics), None)
     if quality is None:
         raise InputError(
-            f"{first.folder} has {', '.join(first.metrics)}, {after.folder} "
+            f"{first.name} has {', '.join(first.metrics)}, {after.name} "
             f"{', '.join(after.metrics)}: a diagnosis needs {', '.join(QUALITY[:-1])} or "
             f"{QUALITY[-1]} in common"
         )

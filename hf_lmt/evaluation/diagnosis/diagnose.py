@@ -46,8 +46,8 @@ class Diagnosis:
     def as_dict(self) -> dict[str, Any]:
         """All of it, and the thresholds that the verdict goes by, ready for JSON."""
         return {
-            "before": None if self.before is None else str(self.before.folder),
-            "after": str(self.after.folder),
+            "before": None if self.before is None else self.before.name,
+            "after": self.after.name,
             "alarm": self.alarm,
             "findings": [{**one._asdict(), "alarm": one.alarm} for one in self.findings],
             "marks": self.marks,

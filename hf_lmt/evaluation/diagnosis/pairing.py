@@ -31,14 +31,14 @@ def common_directions(before: Evaluation, after: Evaluation) -> list[Direction]:
             continue
         if own[name] != other[name]:
             raise InputError(
-                f"{before.folder} is of the set {_described(own)}, {after.folder} of "
+                f"{before.name} is of the set {_described(own)}, {after.name} of "
                 f"{_described(other)}; give two evaluations of the same lines"
             )
     common = [one for one in before.directions if one in set(after.directions)]
     if not common:
         raise InputError(
-            f"no direction in common: {before.folder} has {_list(before.directions)}, "
-            f"{after.folder} {_list(after.directions)}; evaluate both in the same directions"
+            f"no direction in common: {before.name} has {_list(before.directions)}, "
+            f"{after.name} {_list(after.directions)}; evaluate both in the same directions"
         )
     return common
 
@@ -56,8 +56,8 @@ def check_lines(before: Evaluation, after: Evaluation, direction: Direction) -> 
             if two[0] != two[1]
         )  # fmt: skip
         raise InputError(
-            f"{direction}: different lines: {len(ids):,} in {before.folder}, {len(others):,} in "
-            f"{after.folder}; line {place} is {_id(first)} and {_id(second)}; evaluate both on the "
+            f"{direction}: different lines: {len(ids):,} in {before.name}, {len(others):,} in "
+            f"{after.name}; line {place} is {_id(first)} and {_id(second)}; evaluate both on the "
             "same lines"
         )
     return ids

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from hf_lmt.directions import Direction, parse_direction
 from hf_lmt.evaluation.aggregation import COLUMNS, groups_of
 from hf_lmt.evaluation.folder import Evaluation
 from hf_lmt.languages import LANGUAGES, PIVOTS
+from hf_miwv.reading import is_local
 
 METRIC_TITLES = {"bleu": "BLEU", "spbleu": "spBLEU", "chrf++": "chrF++", "chrf": "chrF",
                  "ter": "TER", "comet-22": "COMET-22", "cometkiwi": "CometKiwi",
@@ -109,7 +109,10 @@ def tier_of(direction: Direction) -> str:
 
 def names_of(evaluations: Sequence[Evaluation]) -> list[str]:
     """What to call them: their folders, with a number where two are called alike."""
-    names = [Path(one.folder).resolve().name for one in evaluations]
+    names = [
+        one.folder.resolve().name if is_local(one.name) else one.name.rpartition("/")[2]
+        for one in evaluations
+    ]
     return [
         f"{name} ({place})" if names.count(name) > 1 else name
         for place, name in enumerate(names, 1)

@@ -17,6 +17,7 @@ from hf_lmt.evaluation.report.figures import names_of
 from hf_lmt.evaluation.report.heat_maps import draw_heat_map
 from hf_lmt.evaluation.report.page import PAGE, render_page
 from hf_miwv.folder import RECORD, check_output, put_in_place, write_errors
+from hf_miwv.reading import is_local
 from hf_miwv.workspace import Workspace, workspace_of
 
 PUSHABLE = "an evaluation's own folder can be pushed; hf-lmt report EVAL --output FOLDER shows them"
@@ -33,8 +34,10 @@ def write_report(folder: str | Path) -> Path:
         Path of the page.
 
     Raises:
-        InputError: it is no evaluation, or cannot be written to.
+        InputError: it is no evaluation, on the Hub, or cannot be written to.
     """
+    if not is_local(str(folder)):
+        raise InputError(f"{folder} is on the Hub; give --output FOLDER for the page")
     evaluation = read_evaluation(folder)
     with write_errors(evaluation.folder), tempfile.TemporaryDirectory(
         prefix=".report-", dir=evaluation.folder
@@ -91,7 +94,7 @@ def read_evaluations(folders: Sequence[str | Path]) -> list[Evaluation]:
     for other in evaluations[1:]:
         names = [one.run["data"]["name"] for one in (first, other)]
         if names[0] != names[1]:
-            raise InputError(f"{first.folder} is of the set {names[0]!r}, {other.folder} of "
+            raise InputError(f"{first.name} is of the set {names[0]!r}, {other.name} of "
                              f"{names[1]!r}; give evaluations of one set")  # fmt: skip
     return evaluations
 
