@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 CELL, LINE = 0.36, 0.165  # inches: width and height of a cell
 FULL_RATE = 20.0  # per cent at which a rate's colour is full
+DEEPEST = 0.65  # of the way from white to the colour, so that the ink on it stays readable
 ABSENT = (0.93, 0.94, 0.94, 1.0)
 
 
@@ -111,7 +112,7 @@ def draw_block(axes: Axes, block: Block, lines: Sequence[str], columns: Sequence
                 continue
             colors[y, x] = _color(block, cell.value)
             text = ("~" if cell.why else "") + _number(cell.value, block)
-            axes.text(x, y, text, ha="center", va="center", size=5.5, color=_ink(colors[y, x]))
+            axes.text(x, y, text, ha="center", va="center", size=5.5, color=INK)
     axes.imshow(colors, aspect="auto", interpolation="nearest")
     axes.set_title(block.title, loc="left", fontsize=8, fontweight="bold", color=INK)
     axes.xaxis.tick_top()
@@ -155,13 +156,7 @@ def _color(block: Block, value: float) -> tuple[float, ...]:
     if block.diverging:
         part, color = value / block.high, BELOW if value > 0 else ABOVE
     shades = LinearSegmentedColormap.from_list("shades", ["#FFFFFF", color])
-    return shades(float(np.clip(abs(part) if block.diverging else part, 0, 1)))
-
-
-def _ink(color: np.ndarray) -> str:
-    """Black, or white where that is the easier to read (WCAG's relative luminance)."""
-    linear = np.where(color[:3] <= 0.03928, color[:3] / 12.92, ((color[:3] + 0.055) / 1.055) ** 2.4)
-    return "#FFFFFF" if float(linear @ (0.2126, 0.7152, 0.0722)) < 0.18 else INK
+    return shades(DEEPEST * float(np.clip(abs(part) if block.diverging else part, 0, 1)))
 
 
 def _number(value: float, block: Block) -> str:
