@@ -82,7 +82,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--after", help="Hub id or folder [default: --before, made to fail]")
     parser.add_argument("--data", default=SENTENCES, help="CSV with a column per language")
     parser.add_argument("--lines", type=int, default=24, help="of the set, in each direction")
-    parser.add_argument("--steps", type=int, default=30, help="of the training that is to fail")
+    parser.add_argument("--steps", type=int, default=15, help="of the training that is to fail")
     parser.add_argument("--output", default="examples-output/diagnosis")
     return parser.parse_args()
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import shlex
+import sys
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
 
 from hf_miwv.commands import score_data, select_data
 from hf_miwv.errors import InputError
@@ -33,14 +36,25 @@ def run_demo(output: Path, fraction: str) -> None:
         str(scored), None, chosen, fraction=fraction, count=None, threshold=None,
         overwrite=False, split=None,
     )  # fmt: skip
-    logger.info(
-        "\nLook at %s and read %s.\nNow with your own data and model:\n\n"
-        "  hf-miwv score DATA --model MODEL --output scored\n"
-        "  hf-miwv select scored --fraction 0.01 --output chosen\n\n"
-        "DATA: a file, folder or Hub id (tatsu-lab/alpaca); MODEL: the one that you will tune.",
-        scored / "miwv_histogram.png",
-        chosen / "README.md",
+    logger.info(what_next(scored, chosen, program()))
+
+
+def what_next(scored: Path, chosen: Path, command: str) -> str:
+    """The picture to open, and what to type: on the same rows, then on one's own."""
+    given, output = (shlex.quote(str(one)) for one in (scored, scored.with_name("comparison")))
+    return (
+        f"\nThe picture: {scored / 'miwv_histogram.png'}\n"
+        f"The card:    {chosen / 'README.md'}\n\n"
+        "What other methods would keep of these rows, in seconds:\n\n"
+        f"  {command} compare {given} --output {output}\n\n"
+        "Your own: DATA is a file, folder or Hub id (tatsu-lab/alpaca), MODEL the one to tune:\n\n"
+        f"  {command} select DATA --model MODEL --fraction 0.01 --output chosen"
     )
+
+
+def program() -> str:
+    """What a shell starts us by: hf-miwv, or where it lies if not on PATH, as in `make demo`."""
+    return "hf-miwv" if which("hf-miwv") else shlex.quote(sys.argv[0])
 
 
 def package_folder(name: str) -> Path:

@@ -23,6 +23,7 @@ DOTS_PER_INCH = 200
 MOST_DOTS = 4000  # above this many rows a scatter is a blot: rows are counted per hexagon instead
 MIWV_LABEL = "MIWV = one-shot loss − zero-shot loss (nats per response token)"
 LEAST_WIDTH = {"miwv": 0.1, "similarity": 0.02, "log10_tokens": 0.3}  # of an axis
+FENCE = 4  # distances between the quartiles that an axis reaches beyond them, at most
 
 
 def draw_scored(columns: ScoreColumns, folder: Path) -> list[str]:
@@ -71,7 +72,10 @@ def draw_histogram(miwv: np.ndarray, title: str, cut: float | None, folder: Path
 
 
 def plot_histogram(miwv: np.ndarray, title: str, cut: float | None) -> tuple[Figure, Axes]:
-    """Histogram of (n,) scores, coloured by sign; `cut` is the lowest kept score, if any."""
+    """Histogram of (n,) scores, coloured by sign; `cut` is the lowest kept score, if any.
+
+    Scores beyond the axis are grey, on top of its outermost bars.
+    """
     edges = edges_through_zero(*robust_range(miwv, LEAST_WIDTH["miwv"]), len(miwv))
     counts, _ = np.histogram(miwv, edges)
     figure, axes = new_figure(
@@ -81,12 +85,24 @@ def plot_histogram(miwv: np.ndarray, title: str, cut: float | None) -> tuple[Fig
     )
     colors = np.where(edges[:-1] >= 0, ABOVE, BELOW).tolist()
     axes.bar(edges[:-1], counts, np.diff(edges), align="edge", color=colors, edgecolor="white")
+    stack_outliers(axes, miwv, edges, counts)
     axes.margins(x=0.02, y=0.15)
     mark_values(axes, miwv, cut)
-    axes.set_xlabel(MIWV_LABEL + left_out(len(miwv) - int(counts.sum())))
+    axes.set_xlabel(MIWV_LABEL)
     axes.set_ylabel("rows")
     label_counts(axes)
     return figure, axes
+
+
+def stack_outliers(axes: Axes, miwv: np.ndarray, edges: np.ndarray, counts: np.ndarray) -> None:
+    """Scores below the (b + 1,) edges on top of the first of (b,) bars, those above of the last."""
+    below, above = int((miwv < edges[0]).sum()), int((miwv > edges[-1]).sum())
+    if below + above == 0:
+        return
+    axes.bar(
+        edges[[0, -2]], [below, above], np.diff(edges)[0], counts[[0, -1]], align="edge",
+        color=WHOLE, edgecolor="white", label=f"rows beyond the axis: {below + above:,}",
+    )  # fmt: skip
 
 
 def mark_values(axes: Axes, miwv: np.ndarray, cut: float | None) -> None:
@@ -135,21 +151,22 @@ def draw_similarities_against_scores(similarity: np.ndarray, miwv: np.ndarray, f
 def draw_cloud(axes: Axes, x: np.ndarray, miwv: np.ndarray, x_limits: Any) -> None:
     """(n,) points, as dots when few and counted per hexagon when many, with running quantiles.
 
-    The axis of x must already have its scale. Points outside the limits are left out and counted
-    in the label of the other axis.
+    The axis of x must already have its scale. Points beyond the limits are drawn at them, and
+    counted in the label of the other axis.
     """
     low, high = padded_range(miwv, LEAST_WIDTH["miwv"])
-    inside = (x >= x_limits[0]) & (x <= x_limits[1]) & (miwv >= low) & (miwv <= high)
+    points = np.clip(x, *x_limits), np.clip(miwv, low, high)
+    outside = (points[0] != x) | (points[1] != miwv)
     axes.set_xlim(*x_limits)
     axes.set_ylim(low, high)
     if len(x) <= MOST_DOTS:
         size = 14 if len(x) <= 1000 else 7
-        axes.scatter(x[inside], miwv[inside], s=size, color=BELOW, alpha=0.45, linewidths=0)
+        axes.scatter(*points, s=size, color=BELOW, alpha=0.45, linewidths=0, clip_on=False)
     else:
-        draw_hexagons(axes, x[inside], miwv[inside])
+        draw_hexagons(axes, *points)
     axes.axhline(0, color=INK, linewidth=1)
     draw_running_quantiles(axes, x, miwv)
-    axes.set_ylabel("MIWV (nats per response token)" + left_out(int((~inside).sum())))
+    axes.set_ylabel("MIWV (nats per response token)" + beyond(int(outside.sum())))
 
 
 def draw_hexagons(axes: Axes, x: np.ndarray, miwv: np.ndarray) -> None:
@@ -239,10 +256,15 @@ def draw_length_comparison(tokens: np.ndarray, whole: dict[str, Any], folder: Pa
 def robust_range(values: np.ndarray, least: float) -> tuple[float, float]:
     """The 0.5 % and 99.5 % quantiles of (n,) values, at least `least` apart.
 
-    Quantiles are values themselves, the outer ones, so that up to 200 values all lie between.
+    Quantiles are values themselves, the outer ones. Where a tail is long, so that few rows would
+    take most of the axis, the end is `FENCE` times the distance between the quartiles beyond them.
     """
     low = float(np.quantile(values, 0.005, method="lower"))
     high = float(np.quantile(values, 0.995, method="higher"))
+    first, third = np.quantile(values, [0.25, 0.75])
+    if third > first:
+        low = max(low, float(first - FENCE * (third - first)))
+        high = min(high, float(third + FENCE * (third - first)))
     lacking = max(0.0, least - (high - low))
     return low - lacking / 2, high + lacking / 2
 
@@ -261,9 +283,9 @@ def edges_through_zero(low: float, high: float, rows: int) -> np.ndarray:
     return np.arange(np.floor(low / width), np.floor(high / width) + 2) * width
 
 
-def left_out(rows: int) -> str:
-    """A second line for an axis label on rows outside the picture, empty when there are none."""
-    return f"\nrows out of range, not shown: {rows:,}" if rows else ""
+def beyond(rows: int) -> str:
+    """A second line for an axis label on rows beyond its ends, empty when there are none."""
+    return f"\nrows beyond the axis, drawn at its ends: {rows:,}" if rows else ""
 
 
 def new_figure(title: str, note: str) -> tuple[Figure, Axes]:
@@ -288,7 +310,7 @@ def label_counts(axes: Axes) -> None:
     """Upright ticks at whole numbers, with thousands separators."""
     from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 
 

@@ -23,6 +23,7 @@ from hf_lmt.evaluation.folder import read_evaluation
 from hf_lmt.evaluation.report.figures import directions_of, place_of
 from hf_lmt.evaluation.report.heat_maps import draw_heat_map
 from hf_lmt.evaluation.report.page import as_script_data
+from hf_lmt.evaluation.report.tables import words_for
 from hf_lmt.evaluation.report.write import write_report, write_reports
 
 SAMPLE = files("hf_lmt") / "sample" / "sentences.csv"
@@ -184,11 +185,17 @@ def test_heat_maps_have_a_place_for_every_direction(folders: list[Path], tmp_pat
     assert places["en-zh"] == [("zh", "en2x"), ("en", "x2zh")]
 
 
+def test_only_what_was_trained_on_is_called_contaminated() -> None:
+    sample, trained = "a sample of 8 lines", "CONTAMINATED: the model was trained on this set"
+    found = [words_for(marks) for marks in ([], [sample], [sample, trained])]
+    assert found == ["", " (marked, see below)", " (CONTAMINATED, see below)"]
+
+
 def test_the_terminal_names_what_is_marked_and_missing(folders: list[Path], tmp_path: Path) -> None:
     result = CliRunner().invoke(report_command, [*map(str, folders)])
     assert result.exit_code == 0, result.output
     for words in (
-        "CONTAMINATED", "second is marked: trained on this <b>set</b>", "~0.800*",
+        "(marked, see below)", "second is marked: trained on this <b>set</b>", "~0.800*",
         "1 direction missing (en-mvf): the set has no text in mvf",
         "COMET-22 is unreliable in 1 direction", "give --output FOLDER",
     ):  # fmt: skip

@@ -11,10 +11,10 @@ from sample_run import NAN, make_chosen_run, make_columns, random_columns, take
 
 from hf_miwv import pictures
 from hf_miwv.pictures import (
+    beyond,
     draw_chosen,
     draw_scored,
     edges_through_zero,
-    left_out,
     new_figure,
     robust_range,
     running_quantiles,
@@ -104,15 +104,31 @@ def test_histogram_tells_counts_median_mean_and_cut(drawn: dict[str, Any], tmp_p
     assert sum(bar.get_height() for bar in axes.patches) == 4
 
 
-def test_outliers_are_left_out_and_counted(drawn: dict[str, Any], tmp_path: Path) -> None:
+def test_outliers_stand_on_the_outermost_bars(drawn: dict[str, Any], tmp_path: Path) -> None:
     miwv = np.linspace(-1, 1, 1000)
-    miwv[7] = 1e9
+    miwv[[7, 8, 9]] = 1e9, 1e9, -1e9
     pictures.draw_histogram(miwv, "t", None, tmp_path)
     axes = drawn["miwv_histogram.png"].axes[0]
-    missing = 1000 - sum(bar.get_height() for bar in axes.patches)
-    assert 1 <= missing <= 10
-    assert axes.get_xlabel().endswith(f"not shown: {missing:.0f}")
+    assert sum(bar.get_height() for bar in axes.patches) == 1000
+    below, above = axes.patches[-2:]
+    first, last = axes.patches[0], axes.patches[-3]
+    for bar, outermost in ((below, first), (above, last)):
+        assert bar.get_y() == outermost.get_height()
+        assert bar.get_x() == outermost.get_x()
+        assert bar.get_height() >= 1
+    beyond_axis = below.get_height() + above.get_height()
+    assert labels(axes)[-1] == f"rows beyond the axis: {beyond_axis:.0f}"
     assert axes.get_xlim()[1] < 2
+
+
+def test_dots_beyond_the_axis_lie_at_its_end(drawn: dict[str, Any], tmp_path: Path) -> None:
+    miwv = np.array([*np.linspace(-1, 0, 99), -50.0])
+    pictures.draw_lengths_against_scores(np.arange(1, 101), miwv, tmp_path)
+    axes = drawn["length_against_score.png"].axes[0]
+    dots = axes.collections[0].get_offsets()
+    assert len(dots) == 100
+    assert dots[99].tolist() == [100, axes.get_ylim()[0]]
+    assert axes.get_ylabel().endswith("at its ends: 1")
 
 
 @pytest.mark.parametrize(("rows", "kind"), [(300, "PathCollection"), (5000, "PolyCollection")])
@@ -160,6 +176,12 @@ def test_robust_range() -> None:
     assert robust_range(np.array([3.0, 3.0]), 1) == (2.5, 3.5)
 
 
+def test_a_long_tail_does_not_take_the_axis() -> None:
+    values = np.array([-12.0, *np.arange(101.0) / 100, 9.0])  # quartiles 0.245 and 0.755
+    low, high = robust_range(values, 0.1)
+    np.testing.assert_allclose([low, high], [0.245 - 4 * 0.51, 0.755 + 4 * 0.51])
+
+
 def test_zero_is_an_edge() -> None:
     edges = edges_through_zero(-0.31, 0.77, 1000)
     assert 0.0 in edges
@@ -168,9 +190,9 @@ def test_zero_is_an_edge() -> None:
     np.testing.assert_allclose(np.diff(edges), 1.08 / 40)
 
 
-def test_left_out() -> None:
-    assert left_out(0) == ""
-    assert left_out(1234) == "\nrows out of range, not shown: 1,234"
+def test_beyond() -> None:
+    assert beyond(0) == ""
+    assert beyond(1234) == "\nrows beyond the axis, drawn at its ends: 1,234"
 
 
 def test_figures_do_not_register_with_pyplot() -> None:

@@ -13,6 +13,7 @@ from hf_lmt.evaluation.diagnosis.scopes import scope_words
 from hf_lmt.evaluation.diagnosis.thresholds import THRESHOLDS
 from hf_lmt.evaluation.diagnosis.words import MEASURES, METRICS, TITLES, named, percent
 from hf_lmt.evaluation.judgeable import COMET_METRICS
+from hf_lmt.evaluation.report.tables import words_for
 from hf_miwv.summary import LEAST_WIDTH, new_table, plain
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def metric_table(found: Diagnosis) -> Table:
     metrics = list(dict.fromkeys(
         name for own in groups.values() for name in own.changes if name not in THRESHOLDS
     ))  # fmt: skip
-    table = new_table("scores: means over n directions" + _marked(found), "", "n",
+    table = new_table("scores: means over n directions" + words_for(found.marks), "", "n",
                       *(METRICS.get(name, name) for name in metrics))  # fmt: skip
     table.padding = (0, 0)
     for group, own in groups.items():
@@ -69,7 +70,7 @@ def rate_table(found: Diagnosis) -> Table:
     ]  # fmt: skip
     if not rates:
         return new_table("no copied, blank, off-target, long, repeated or shared outputs")
-    table = new_table("what outputs show, % of lines" + _marked(found), "",
+    table = new_table("what outputs show, % of lines" + words_for(found.marks), "",
                       *(HEADERS[name] for name in rates))  # fmt: skip
     table.padding = (0, 0)
     for group, own in groups.items():
@@ -79,7 +80,7 @@ def rate_table(found: Diagnosis) -> Table:
 
 def verdict_table(found: Diagnosis) -> Table:
     """Each finding with its evidence and what to do."""
-    table = new_table("verdict" + _marked(found), "", "")
+    table = new_table("verdict" + words_for(found.marks), "", "")
     table.columns[1].no_wrap = False
     table.columns[1].justify = "left"
     for finding in found.findings:
@@ -106,10 +107,6 @@ def notes(found: Diagnosis) -> list[str]:
         for name, where in measured.left_out.items()
     ]
     return lines
-
-
-def _marked(found: Diagnosis) -> str:
-    return " (CONTAMINATED, see below)" if found.marks else ""
 
 
 def _change(group: GroupChanges, metric: str, found: Diagnosis) -> str:

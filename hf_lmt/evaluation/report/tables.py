@@ -134,17 +134,24 @@ def _apart(name: str, evaluation: Evaluation) -> list[str]:
     ]
 
 
+def words_for(marks: Sequence[str]) -> str:
+    """What the title of a table says about the marks that stand below it."""
+    if any(mark.startswith("CONTAMINATED") for mark in marks):
+        return " (CONTAMINATED, see below)"
+    return " (marked, see below)" if marks else ""
+
+
 def _table(
     title: str, evaluations: Sequence[Evaluation], names: Sequence[str], measures: Sequence[str]
 ) -> Table:
-    marked = any(one.scores["marks"] for one in evaluations)
+    marks = [mark for one in evaluations for mark in one.scores["marks"]]
     several = len(evaluations) > 1
     heads = [
         f"{title_of(measure)} {name}" if several else title_of(measure)
         for measure in measures
         for name in names
     ]
-    table = new_table(f"{title}{' (CONTAMINATED, see below)' if marked else ''}", "")
+    table = new_table(title + words_for(marks), "")
     table.show_header = True
     table.padding = (0, 0)
     for head in heads:

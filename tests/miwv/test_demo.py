@@ -1,0 +1,59 @@
+"""`hf-miwv demo`: ends with a picture, and with commands that work."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from hf_miwv.__main__ import main
+from hf_miwv.demo import EMBEDDER_PACKAGE, MODEL_PACKAGE, program, what_next
+
+
+def commands_of(text: str) -> list[list[str]]:
+    """The indented lines, as a shell splits them."""
+    return [shlex.split(line) for line in text.splitlines() if line.startswith("  ")]
+
+
+def test_the_next_commands_are_commands() -> None:
+    folder = Path("my demo")
+    found = commands_of(what_next(folder / "scored", folder / "chosen", "hf-miwv"))
+    assert [words[:3] for words in found] == [
+        ["hf-miwv", "compare", "my demo/scored"], ["hf-miwv", "select", "DATA"],
+    ]  # fmt: skip
+    for _, name, *words in found:
+        main.commands[name].make_context(name, words, parent=click.Context(main))
+
+
+def test_the_program_is_named_as_the_shell_finds_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "argv", [".venv/bin/hf-miwv"])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert program() == ".venv/bin/hf-miwv"
+    (tmp_path / "hf-miwv").write_text("#!/bin/sh\n")
+    (tmp_path / "hf-miwv").chmod(0o755)
+    assert program() == "hf-miwv"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not all(find_spec(name) for name in (MODEL_PACKAGE, EMBEDDER_PACKAGE, "gguf")),
+    reason="the small real models are not installed; `make test` installs them",
+)
+def test_the_demo_ends_with_a_picture_and_what_to_type(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "hf_miwv")
+    done = CliRunner().invoke(main, ["demo", "--output", str(tmp_path / "demo")])
+    assert done.exit_code == 0, done.output
+    end = caplog.messages[-1]
+    picture = end.split("The picture: ")[1].splitlines()[0]
+    assert Path(picture).read_bytes().startswith(b"\x89PNG")
+    _, *words = commands_of(end)[0]
+    assert CliRunner().invoke(main, words).exit_code == 0
