@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -59,14 +59,14 @@ def open_source(source: Source) -> Contents:
     medium = _medium(source)
     if medium == "tmx":
         path = _only_file(source)
-        return Contents("tmx", _state([path]), _tmx_units(path))
+        return Contents("tmx", state_of_files([path]), _tmx_units(path))
     if medium in ("text", "flores"):
         files = _text_files(source, medium)
-        return Contents(medium, _state(files.values()), _text_units(files))
+        return Contents(medium, state_of_files(files.values()), _text_units(files))
     if medium == "tsv":
         path = _only_file(source)
-        return Contents("tsv", _state([path]), _tsv_units(path, source))
-    state, records = _records(source)
+        return Contents("tsv", state_of_files([path]), _tsv_units(path, source))
+    state, records = open_records(source)
     head = list(islice(records, HEAD))
     first = [record for _, record in head]
     kind = source.kind or shape_of(first, source.name, source.languages)
@@ -111,7 +111,8 @@ def _only_file(source: Source) -> Path:
     return Path(source.path).expanduser()
 
 
-def _state(files: Any) -> list[str]:
+def state_of_files(files: Iterable[Path]) -> list[str]:
+    """What tells the files from later ones of their names; InputError where one cannot be read."""
     state = []
     for path in files:
         try:
@@ -182,17 +183,17 @@ def _languages_of_name(path: Path) -> tuple[str, ...]:
     return ()
 
 
-def _records(source: Source) -> tuple[list[str], Iterator[tuple[str, Record]]]:
+def open_records(source: Source) -> tuple[list[str], Iterator[tuple[str, Record]]]:
     """What tells the content from another, and its records, each with its place."""
     if not isinstance(source.path, str):
         raise InputError(f"{source.name}: kind {source.kind} is one file, folder or Hub data set")
     path = Path(source.path).expanduser()
     if path.is_dir() and (files := _plain_json_files(path)):
-        return _state(files), chain.from_iterable(map(_json_lines, files))
+        return state_of_files(files), chain.from_iterable(map(_json_lines, files))
     if path.is_file() and path.name.lower().endswith(JSON_LINES):
-        return _state([path]), _json_lines(path)
+        return state_of_files([path]), _json_lines(path)
     if path.is_file() and path.name.lower().removesuffix(".gz").endswith(".tsv"):
-        return _state([path]), _tsv_records(path)
+        return state_of_files([path]), _tsv_records(path)
     try:
         dataset = read_dataset(
             source.path, split=source.split, config=source.config, revision=source.revision

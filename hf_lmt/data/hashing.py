@@ -139,8 +139,6 @@ def decision_hashes(
 ) -> np.ndarray:
     """(B,) uint64, even over 0 .. 2^64 - 1: h of the module's formula.
 
-    `mix` is the last step of SplitMix64 (Steele, Lea and Flood 2014; constants by Stafford).
-
     Args:
         decision: what is decided, such as "downsampling"; decisions of different names are
             independent of each other, with the same seed.
@@ -155,10 +153,14 @@ def decision_hashes(
         digest(FIELD.join((decision, str(seed), name)).encode())
         for name in directions.dictionary.to_pylist()
     ]
-    return _mix(text_hashes(keys) ^ np.array(heads, np.uint64)[direction_codes(directions)])
+    return mix(text_hashes(keys) ^ np.array(heads, np.uint64)[direction_codes(directions)])
 
 
-def _mix(hashes: np.ndarray) -> np.ndarray:
+def mix(hashes: np.ndarray) -> np.ndarray:
+    """(B,) uint64, each spread evenly over 0 .. 2^64 - 1: the last step of SplitMix64.
+
+    Steele, Lea and Flood 2014; the constants are Stafford's.
+    """
     hashes = (hashes ^ (hashes >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     hashes = (hashes ^ (hashes >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return hashes ^ (hashes >> np.uint64(31))

@@ -7,7 +7,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
-from hf_lmt.data.contents import HEAD, _records, _state
+from hf_lmt.data.contents import HEAD, open_records, state_of_files
 from hf_lmt.data.language_codes import code_of
 from hf_lmt.data.shapes import IDENTIFIER, Record, text_columns
 from hf_lmt.data.sources import Source
@@ -52,8 +52,8 @@ def open_texts(source: Source, kind: str | None, language: str | None) -> Texts:
     path = Path(str(source.path)).expanduser()
     if kind == "text" or (kind is None and _is_plain(path)):
         files = _text_files(path, source, language)
-        return Texts("text", [*files, *_state(files.values())], _line_texts(files))
-    state, records = _records(source)
+        return Texts("text", [*files, *state_of_files(files.values())], _line_texts(files))
+    state, records = open_records(source)
     head = list(islice(records, HEAD))
     read = _reader([record for _, record in head], source, kind, language)
     texts = chain.from_iterable(read(*one) for one in chain(head, records))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pyarrow as pa
 from datasets import Dataset
@@ -35,3 +37,8 @@ class ScatteredRows:
         back[by_home] = np.arange(len(places))
         table = pa.Table.from_batches(parts, self._schema).combine_chunks()
         return table.take(pa.array(back))
+
+    def batches(self, places: np.ndarray, size: int) -> Iterator[pa.Table]:
+        """The rows at (B,) places, `size` at a time."""
+        for first in range(0, len(places), size):
+            yield self[places[first : first + size]]

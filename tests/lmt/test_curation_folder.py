@@ -14,6 +14,7 @@ from PIL import Image
 from rich.console import Console
 
 from hf_lmt.commands.curate import curate_command
+from hf_lmt.data.curation.contamination import EvaluationOverlap
 from hf_lmt.data.curation.copies import Copy
 from hf_lmt.data.curation.duplicates import Duplicates
 from hf_lmt.data.curation.journey import curate_source
@@ -159,6 +160,31 @@ def test_rows_that_repeat_an_evaluation_set_go(corpus, tmp_path):
     assert json.loads((output / "run.json").read_text("utf-8"))["contamination"] == "checked"
     left = load_dataset(str(output), split="train")
     assert GOOD[1]["en"] not in {*left["source"], *left["target"]}
+
+
+def test_another_content_of_an_evaluation_set_is_another_run(corpus, tmp_path):
+    for code, text in (("en", "An old line."), ("de", "Eine alte Zeile.")):
+        (tmp_path / f"test.{code}").write_text(text + "\n", "utf-8")
+    output, given = tmp_path / "clean", str(tmp_path / "test")
+    assert run(corpus, "--output", output, sets=given).exit_code == 0
+    assert run(corpus, "--output", output, sets=given).exit_code == 0
+    (tmp_path / "test.en").write_text("A new line.\n", "utf-8")
+    changed = run(corpus, "--output", output, sets=given)
+    assert isinstance(changed.exception, InputError)
+    assert "not the same: evaluation sets" in str(changed.exception)
+
+
+def test_steps_that_look_for_nothing_have_no_bar_and_are_named(corpus, tmp_path, capsys):
+    output = tmp_path / "clean"
+    sets = EvaluationOverlap(sets="none")
+    record = curate_source(Source(str(corpus)), output, [Empty(), sets, Copy()])
+    shown = capsys.readouterr().err
+    assert ["empty:" in shown, "contamination:" in shown, "copy:" in shown] == [True, False, True]
+    console = Console(record=True, width=120)
+    show_curation(record, console)
+    line = next(one for one in console.export_text().splitlines() if "contamination" in one)
+    assert line.split()[-2:] == ["not", "checked"]
+    assert record["counts"]["steps"][1]["rows_in"] == record["counts"]["steps"][2]["rows_in"]
 
 
 class Killed(Duplicates):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import numpy as np
 import pytest
 from datasets import Dataset, concatenate_datasets
@@ -25,3 +27,6 @@ def test_rows_come_as_the_data_set_gives_them(rows: Dataset) -> None:
     places = np.array([len(rows) - 1, 0, 2, 2, len(rows) - 2])
     found = ScatteredRows(rows)[places]
     assert found["number"].to_pylist() == rows[places.tolist()]["number"]
+    parts = [part["number"].to_pylist() for part in ScatteredRows(rows).batches(places, 2)]
+    assert [len(part) for part in parts] == [2, 2, 1]
+    assert [*chain(*parts)] == rows[places.tolist()]["number"]

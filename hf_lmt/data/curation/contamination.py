@@ -8,6 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pyarrow
+import xxhash
 
 from hf_lmt.data.curation.evaluation_sets import EVALUATION_SETS, read_evaluation_set
 from hf_lmt.data.curation.ngrams import (
@@ -108,6 +109,10 @@ class EvaluationOverlap(Step):
         column = pyarrow.array(texts, pyarrow.large_string())
         return self._answered(column, is_unspaced(lang)) > 0
 
+    @property
+    def idle(self) -> bool:
+        return not self.sets
+
     def load(self) -> None:
         """Read the sets now, and not with the first rows: what cannot be read shows at once."""
         if self._indices is not None:
@@ -120,6 +125,11 @@ class EvaluationOverlap(Step):
             counts[_label(one)] = {"texts": total, "languages": len(texts)}
         self._indices = found
         self.notes.update({"sets": counts} if counts else {"checked": "not checked"})
+
+    def contents(self) -> list[str]:
+        """A hash of what each set says, which tells it from another one under the same name."""
+        self.load()
+        return [_digest(index) for index in self._indices or ()]
 
     def _first_sets(self, rows: pyarrow.Table, side: str) -> np.ndarray:
         """(B,) the place of the first set that the side overlaps with, from 1; 0 for none."""
@@ -185,6 +195,23 @@ def _index(texts: Mapping[str, Sequence[str]], words: int, characters: int) -> _
     return _Index(
         all_whole[all_whole != 0], *(np.unique(np.concatenate(runs[kind])) for kind in runs)
     )
+
+
+def _digest(index: _Index) -> str:
+    digest = xxhash.xxh3_128()
+    for hashes in index:
+        digest.update(np.uint64(len(hashes)).tobytes() + hashes.tobytes())
+    return digest.hexdigest()
+
+
+def contents_of_sets(steps: Sequence[Step]) -> list[str]:
+    """`EvaluationOverlap.contents` of the one among the steps, for the identity of a run."""
+    return [
+        digest
+        for step in steps
+        if isinstance(step, EvaluationOverlap)
+        for digest in step.contents()
+    ]
 
 
 def _label(one: str | Source | Mapping[str, Any]) -> str:

@@ -60,7 +60,8 @@ def curate(
     counted = []
     for step in steps:
         before = found.staying
-        _apply(step, rows, found, progress)
+        if not step.idle:
+            _apply(step, rows, found, progress)
         counted.append(_step_counts(step, before, found, codes, names))
     counts = {
         "rows_in": len(rows),

@@ -12,6 +12,7 @@ from typing import Any
 
 from datasets import Dataset
 
+from hf_lmt.data.curation.contamination import contents_of_sets
 from hf_lmt.data.curation.curate import Curated, curate
 from hf_lmt.data.curation.pictures import PICTURE, draw_directions
 from hf_lmt.data.curation.report import card_text
@@ -23,7 +24,6 @@ from hf_lmt.data.sources import Source
 from hf_lmt.directions import DIRECTIONS, Direction
 from hf_miwv.fingerprints import content_fingerprint
 from hf_miwv.folder import check_output, is_finished, read_record
-from hf_miwv.reading import state_of
 from hf_miwv.record import new_record
 from hf_miwv.workspace import Workspace, workspace_of
 
@@ -51,6 +51,8 @@ def curate_source(
     """
     local = Path(source.path) if isinstance(source.path, str) else None
     check_output(output, overwrite, local if local and local.exists() else None)
+    for step in steps:
+        step.load()
     loaded = load(source, directions)
     run = _record(source, loaded.rows, loaded.counts, steps, keep_rejects, command_line)
     if is_finished(output, run["identity"], overwrite):
@@ -88,18 +90,12 @@ def _record(
     run["identity"] = {
         "data": run["data"]["fingerprint"],
         **{f"step {name}": values for name, values in settings.items()},
-        "files of the evaluation sets": _states(settings.get("contamination", {}).get("sets", ())),
+        "evaluation sets": contents_of_sets(steps),
         "rejects": "kept" if keep_rejects else "not kept",
         "hf_lmt": run["package"]["version"],
         **run["versions"],
     }
     return run
-
-
-def _states(sets: Sequence[Any]) -> list[str]:
-    """What files the sets that are paths hold, so that another content is another run."""
-    paths = [Path(one) for one in sets if isinstance(one, str)]
-    return [state_of(path) for path in paths if path.exists()]
 
 
 def _complete(run: dict[str, Any], curated: Curated, seconds: float) -> dict[str, Any]:

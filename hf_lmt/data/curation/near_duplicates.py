@@ -13,11 +13,11 @@ from datasets import Dataset
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from hf_lmt.data.curation.duplicates import BATCH, Reasons, _preferences, _Survey
 from hf_lmt.data.curation.lengths import check_number
 from hf_lmt.data.curation.ngrams import Grams, character_grams, fold, is_unspaced
-from hf_lmt.data.hashing import _mix as mix
-from hf_lmt.data.hashing import direction_codes, direction_column, text_column
+from hf_lmt.data.curation.surveys import BATCH, Reasons, SurveyStep, preferences
+from hf_lmt.data.hashing import direction_codes, direction_column, mix, text_column
+from hf_lmt.data.scattered import ScatteredRows
 from hf_lmt.errors import InputError
 
 PERMUTATIONS = 128  # of a signature: the error of a similarity of 0.8 is 0.035
@@ -27,7 +27,7 @@ TARGET = 0x5851F42D4C957F2D  # tells what a target says from the same in a sourc
 
 
 @dataclass
-class NearDuplicates(_Survey):
+class NearDuplicates(SurveyStep):
     """Takes all but one of the rows of a direction that are nearly the same on both sides.
 
         |A and B| / |A or B|  >=  threshold
@@ -60,20 +60,20 @@ class NearDuplicates(_Survey):
                              "`pip install rensa`, or leave the step out")  # fmt: skip
 
     def survey(self, rows: Dataset) -> None:
-        codes = np.zeros(len(rows), np.int8)
+        codes, scattered = np.zeros(len(rows), np.int8), ScatteredRows(rows)
         for places in _directions(rows):
-            codes[places[self._beyond(rows.select(places))]] = 1
+            codes[places[self._beyond(scattered, places)]] = 1
         self._found(codes)
 
-    def _beyond(self, rows: Dataset) -> np.ndarray:
-        """(N,) bool: rows of one direction that a better one stands for."""
+    def _beyond(self, rows: ScatteredRows, places: np.ndarray) -> np.ndarray:
+        """(N,) bool: rows at (N,) places, of one direction, that a better one stands for."""
         keys, parts = [], []
-        for batch in rows.with_format("arrow").iter(BATCH):
-            keys.append(_preferences(batch, self.name))
+        for batch in rows.batches(places, BATCH):
+            keys.append(preferences(batch, self.name))
             parts.append(_signatures(batch))
         bare, hashes, contents = (np.concatenate(part) for part in zip(*keys, strict=True))
         order = np.lexsort((contents, hashes, bare))
-        gone = np.zeros(len(rows), bool)
+        gone = np.zeros(len(places), bool)
         gone[order[_doubled(np.concatenate(parts)[order], self.threshold)]] = True
         return gone
 

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow
 
 from hf_lmt.data.characters import CODE_POINTS, characters, places_of
-from hf_lmt.data.hashing import _mix as mix
+from hf_lmt.data.hashing import mix
 from hf_lmt.languages import language
 
 UNSPACED_SCRIPTS = frozenset(("Hani", "Hira", "Kana", "Khmr", "Laoo", "Mymr", "Thai", "Tibt"))

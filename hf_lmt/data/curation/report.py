@@ -47,6 +47,7 @@ def step_rows(counts: Mapping[str, Any]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for step in counts["steps"]:
         reasons = "; ".join(f"{reason} {taken:,}" for reason, taken in step["reasons"].items())
+        reasons = step.get("notes", {}).get("checked", reasons)  # "not checked", of contamination
         share = _share(step["rejected"], step["rows_in"])
         numbers = (write_number(step["rows_in"]), write_number(step["rejected"]))
         rows.append((step["name"], *numbers, share, reasons))

@@ -26,6 +26,11 @@ class Step(Protocol):
 
     name: ClassVar[str]
 
+    @property
+    def idle(self) -> bool:
+        """Whether its settings leave nothing to look for; then it is passed over without a bar."""
+        return False
+
     def load(self) -> None:
         """Read what the step needs, such as a model, before any step begins.
 

@@ -64,6 +64,8 @@ def prepare(
         raise InputError(f"num_proc {num_proc!r}: give a number of processes, 1 or more")
     check_output(output, overwrite)
     began = time.monotonic()
+    for step in recipe.steps:
+        step.load()  # what cannot be had shows before the corpora are read
     loaded = load_sources(recipe)
     run = start_record(recipe, loaded, keep_rejects, origin or {})
     if is_finished(output, run["identity"], overwrite):

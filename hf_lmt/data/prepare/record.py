@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from hf_lmt.data.curation.contamination import contents_of_sets
 from hf_lmt.data.curation.settings import settings_of as settings_of_steps
 from hf_lmt.data.prepare.prompt_check import KEY
 from hf_lmt.data.prepare.recipe import DataRecipe
@@ -40,6 +41,7 @@ def start_record(
         "limits": [[source.weight, dict(source.caps)] for source in recipe.sources],
         "directions": [str(direction) for direction in recipe.directions],
         "curation": run["settings"]["curation"],
+        "evaluation sets": contents_of_sets(recipe.steps),
         "downsampling": run["settings"]["downsampling"],
         "prompts": run["settings"]["pmp"],
         "mixture": run["settings"]["mixture"],

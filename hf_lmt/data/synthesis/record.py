@@ -11,7 +11,7 @@ from typing import Any
 
 from datasets import Dataset
 
-from hf_lmt.data.curation.journey import _states
+from hf_lmt.data.curation.contamination import contents_of_sets
 from hf_lmt.data.curation.settings import settings_of
 from hf_lmt.data.curation.step import Step
 from hf_lmt.data.loading import Loaded
@@ -50,7 +50,7 @@ def start_record(
         **{f"model {name}": value for name, value in model.items() if name != "licence"},
         **settings,
         **{f"step {name}": values for name, values in curation.items()},
-        "files of the evaluation sets": _states(sets),
+        "evaluation sets": contents_of_sets(steps),
         "hf_lmt": run["package"]["version"],
         **run["versions"],
     }

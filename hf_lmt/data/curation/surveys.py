@@ -1,0 +1,57 @@
+"""What steps have in common that judge rows by other rows: see all first, then say who goes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+import pyarrow
+import xxhash
+
+from hf_lmt.data.curation.step import Step
+from hf_lmt.data.hashing import decision_hashes, direction_column, optional_texts, row_keys
+from hf_lmt.errors import InputError
+
+BATCH = 10_000  # rows
+Reasons = Sequence[str | None]
+
+
+@dataclass
+class SurveyStep(Step):
+    """A step that finds its reasons in the survey, and then hands them out in the rows' order."""
+
+    _reasons: np.ndarray = field(init=False, repr=False, compare=False)  # (N,) places in `words`
+    _given: int = field(init=False, repr=False, compare=False, default=0)
+
+    words: ClassVar[Reasons] = ()
+
+    def __post_init__(self) -> None:
+        self._reasons = np.zeros(0, np.int8)
+
+    def __call__(self, rows: pyarrow.Table) -> list[str | None]:
+        first, self._given = self._given, self._given + len(rows)
+        if self._given > len(self._reasons):
+            raise InputError(
+                f"{self.name}: was given rows that it has not surveyed; give it to "
+                "curate(rows, [...]), which lets it see all rows first"
+            )
+        return [self.words[code] for code in self._reasons[first : self._given]]
+
+    def _found(self, codes: np.ndarray) -> None:
+        self._reasons, self._given = codes.astype(np.int8), 0
+
+
+def preferences(batch: pyarrow.Table, decision: str) -> tuple[np.ndarray, ...]:
+    """(B,) whether there is no auxiliary, (B,) hash of the decision, (B,) hash of the content."""
+    bare = np.array([not text for text in optional_texts(batch, "auxiliary")], bool)
+    hashes = decision_hashes(f"curation {decision}", 0, direction_column(batch), row_keys(batch))
+    contents = _digests([json.dumps(row, sort_keys=True, default=str) for row in batch.to_pylist()])
+    return bare, hashes, contents
+
+
+def _digests(texts: list[str]) -> np.ndarray:
+    digests = map(xxhash.xxh3_64_intdigest, map(str.encode, texts))
+    return np.fromiter(digests, np.uint64, len(texts))
