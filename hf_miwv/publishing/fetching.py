@@ -65,6 +65,8 @@ def fetch_folder(
     name, revision = pinned(source, revision)
     if is_local(name):
         return Path(name).expanduser()
+    if "/" not in name:
+        raise InputError(f"{name}: no such folder here, and no Hub id (owner/name)")
     from huggingface_hub import snapshot_download
 
     place, others = _place(name, kind, revision, config)

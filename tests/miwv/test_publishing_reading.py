@@ -120,3 +120,8 @@ def _with_card(folder: Path, copy: Path, card: str) -> Path:
     shutil.copytree(folder, copy)
     (copy / "README.md").write_text(card)
     return copy
+
+
+def test_a_name_that_is_neither_folder_nor_id() -> None:
+    with pytest.raises(InputError, match=r"EVAL9: no such folder here, and no Hub id"):
+        fetch_folder("EVAL9")

@@ -23,7 +23,7 @@ TITLES = {
     "over_generation": "over-generation",
     "loss": "plain loss of quality",
     "improvement": "improvement",
-    "no_change": "no change",
+    "no_change": "no alarm",
 }
 MEASURES = {
     "fan_in": "identical outputs for different sources",
