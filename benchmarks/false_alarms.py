@@ -12,6 +12,7 @@ failure, in any group or direction.
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -135,6 +136,7 @@ def main() -> None:
         findings = judge(compare(before, after, given.samples), compared=True)
         alarms += any(finding.alarm for finding in findings)
         kinds.update(finding.kind for finding in findings)
+        print(f"{trial + 1} of {given.trials}: {alarms} alarms", file=sys.stderr, flush=True)
     means = [one.scores["groups"]["overall"]["scores"]["chrf++"]["mean"] for one in made]
     print(
         "| directions | lines | chrF++ of both | resamples | alarms | rate | findings | seconds |"

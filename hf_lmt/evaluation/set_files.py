@@ -30,11 +30,11 @@ class Texts(NamedTuple):
 
 
 class Copy(NamedTuple):
-    """A local copy of a set: its name among the published ones, its folder, its split."""
+    """A local copy of a set: its name among the published ones, its folder, its split if any."""
 
     name: str
     folder: Path
-    split: str = "devtest"
+    split: str | None = None
 
 
 def recognised(folder: Path, split: str | None) -> Copy | None:
@@ -70,12 +70,13 @@ def read_copy(copy: Copy) -> Texts:
         return _of_lines(_ntrex_files(copy.folder))
     if copy.name == "wmt24++":
         return _wmt24(copy.folder)
-    mongolian = mongolian_file(copy.folder, copy.split)
+    split = copy.split or "devtest"
+    mongolian = mongolian_file(copy.folder, split)
     if mongolian and copy.name == "flores-mvf":
         return _of_lines(_beside(mongolian))
-    files = [*copy.folder.glob(f"{copy.split}/*.jsonl")]
-    files = files or [*copy.folder.glob(f"{copy.split}/*.parquet")]
-    texts = _flores_plus(files) if files else _of_lines(files_of_flores(copy.folder, copy.split))
+    files = [*copy.folder.glob(f"{split}/*.jsonl")]
+    files = files or [*copy.folder.glob(f"{split}/*.parquet")]
+    texts = _flores_plus(files) if files else _of_lines(files_of_flores(copy.folder, split))
     return _with_mongolian(texts, mongolian) if mongolian else texts
 
 

@@ -94,14 +94,19 @@ def set_of(evaluation: Evaluation) -> EvaluationSet:
 def _open(source: Source) -> EvaluationSet:
     name = source.name
     if isinstance(source.path, str) and name in NAMED_SETS and not Path(name).exists():
+        one = NAMED_SETS[name]
+        if source.split not in (None, one.split):
+            raise InputError(f"evaluation set {name} has no split {source.split!r} to choose; "
+                             f"leave it out (sets: {', '.join(NAMED_SETS)})")  # fmt: skip
         texts = _fetched(name)
-        return EvaluationSet(name, NAMED_SETS[name].title, name, None, texts, notes=texts.notes)
+        return EvaluationSet(name, one.title, name, one.split, texts, notes=texts.notes)
     path = Path(name).expanduser()
     copy = recognised(path, source.split) if path.is_dir() and source.kind is None else None
     if copy:
         texts = read_copy(copy)
         title = NAMED_SETS[copy.name].title
-        return EvaluationSet(copy.name, title, name, source.split, texts, notes=texts.notes)
+        split = copy.split or source.split
+        return EvaluationSet(copy.name, title, name, split, texts, notes=texts.notes)
     _check_there(source)
     texts, rows, notes = _of_source(source, open_source(source))
     if not rows and len(texts.columns) < 2:
@@ -142,7 +147,7 @@ def _fetched(name: str) -> Texts:
     if name == "flores-mvf" and mongolian_file(folder, "devtest") is None:
         raise InputError(f"{one.repository}: has no file *.devtest.mvf; give the folder "
                          "data/flores_mvf of the repository NiuTrans/LMT")  # fmt: skip
-    return read_copy(Copy(name, folder, one.split or "devtest"))
+    return read_copy(Copy(name, folder, one.split))
 
 
 def _of_source(

@@ -62,7 +62,8 @@ class Training:
 
     def overlap(self, opened: EvaluationSet) -> list[Claim]:
         """The claims that are, or hold, this evaluation set."""
-        own = _sets(opened.name) | _sets(_last_parts(opened.given, opened.split))
+        split = opened.split or ""
+        own = _sets(f"{opened.name} {split}") | _sets(_last_parts(opened.given, split))
         return [one for one in self.claims if _same(one.name, own, opened)]
 
 
@@ -221,6 +222,6 @@ def _sets(name: str) -> set[str]:
     return found
 
 
-def _last_parts(name: str, split: str | None = None) -> str:
+def _last_parts(name: str, split: str = "") -> str:
     """The end of a path: folders further up say nothing of what is in it."""
-    return " ".join(["/".join(Path(name).parts[-2:]), split or ""])
+    return " ".join(["/".join(Path(name).parts[-2:]), split])

@@ -165,6 +165,17 @@ def test_what_papers_say_and_base_models(tmp_path: Path) -> None:
     assert training_of(str(tuned)).overlap(opened) == found
 
 
+def test_only_the_split_that_was_trained_on_counts(tmp_path: Path) -> None:
+    for split in ("dev", "devtest"):
+        for code in ("en", "mvf", "zh"):
+            (tmp_path / f"flores.{split}.{code}").write_text("line\n", "utf-8")
+    training = training_of("NiuTrans/LMT-60-0.6B")  # on FLORES-200 dev, says the paper
+    assert training.overlap(open_set(str(tmp_path), split="devtest")) == []
+    assert [claim.name for claim in training.overlap(open_set(str(tmp_path), split="dev"))] == [
+        "flores-dev"
+    ]
+
+
 def test_prepared_rows_say_what_they_were_made_of(tmp_path: Path) -> None:
     prepared, model = tmp_path / "rows", tmp_path / "model"
     for folder, run in (

@@ -185,6 +185,13 @@ BAD = {
 }
 
 
+def test_a_named_set_has_its_split() -> None:
+    with pytest.raises(
+        InputError, match=r"flores-devtest has no split 'dev' to choose.*flores-dev"
+    ):
+        open_set("flores-devtest", split="dev")
+
+
 @pytest.mark.parametrize("given", BAD)
 def test_sets_that_cannot_be_opened(given: str) -> None:
     with pytest.raises(InputError, match=BAD[given]):
