@@ -33,6 +33,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
@@ -279,7 +280,8 @@ def benchmark(given: argparse.Namespace) -> None:
     where = "CPU, shrunken" if given.dry_run else torch.cuda.get_device_name(device)
     flash = "flash_attention_2" if find_spec("flash_attn") else f"{NAME} (no flash-attn here)"
     given.tokenizer = trainable_source(given.tokenizer or str(package_folder(MODEL_PACKAGE)))
-    with tempfile.TemporaryDirectory() as name:
+    # the trainers print their progress, which is no part of the table
+    with tempfile.TemporaryDirectory() as name, redirect_stdout(sys.stderr):
         given.rows = Path(name)
         given.data = write_lines(given, given.rows / "lines.parquet")
         found = [
