@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from hf_lmt.commands.app import app_command
 from hf_lmt.commands.card import card_command
 from hf_lmt.commands.curate import curate_command
 from hf_lmt.commands.diagnose import diagnose_command
@@ -41,6 +42,7 @@ for command in (
     evaluate_command,
     diagnose_command,
     report_command,
+    app_command,
     card_command,
     push_command,
 ):

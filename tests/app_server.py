@@ -1,17 +1,22 @@
-"""An app of ours as a process of its own on a free port, and its API asked over plain HTTP."""
+"""An app of ours, served at a free port, and its API asked over plain HTTP."""
 
 from __future__ import annotations
 
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import click
+import pytest
 import requests
+import uvicorn
 
 
 @contextmanager
@@ -36,6 +41,40 @@ def running(*command: str) -> Iterator[str]:
     finally:
         process.kill()
         process.wait()
+
+
+@contextmanager
+def running_here(
+    command: click.Command, words: Sequence[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """As `running`, in a thread of this process: quicker, for its imports are done."""
+    servers: list[uvicorn.Server] = []
+
+    class Known(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            servers.append(self)
+
+    monkeypatch.setattr(uvicorn, "Server", Known)
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            command.main([*words], standalone_mode=False)
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    while thread.is_alive() and not servers:
+        thread.join(0.05)
+    assert servers, failed
+    host, port = servers[0].servers[0].sockets[0].getsockname()
+    yield f"http://{host}:{port}"
+    servers[0].should_exit = True
+    thread.join(60)
+    assert not thread.is_alive()
+    assert not failed
 
 
 def ask(address: str, name: str, given: Sequence[Any]) -> tuple[str, Any]:

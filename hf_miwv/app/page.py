@@ -11,6 +11,7 @@ import gradio
 from hf_miwv.app.row_views import HEADERS, introduction, neighbor_of, table_row, view_row
 from hf_miwv.app.scored_rows import ORDERS, ScoredRows
 from hf_miwv.app.serving import told
+from hf_miwv.card import shown_name
 from hf_miwv.statistics import FLAGS, STATUSES
 
 PAGE_ROWS = 15
@@ -43,7 +44,7 @@ def find_page(
 def build_page(rows: ScoredRows) -> gradio.Blocks:
     """The page for these rows; `serving` serves it."""
     with gradio.Blocks(
-        title=f"MIWV of {rows.name}", analytics_enabled=False, fill_width=True
+        title=f"MIWV of {shown_name(rows.name)}", analytics_enabled=False, fill_width=True
     ) as page:
         gradio.HTML(introduction(rows))
         filters, table = _add_filters(rows), _add_table()

@@ -45,7 +45,7 @@ def introduction(rows: ScoredRows) -> str:
     if rows.run.get("model"):
         told.append(f"scored with {shown_name(rows.run['model']['source'])}")
     return (
-        f"<h2>{escape(rows.name)}</h2><p>{escape('; '.join(told))}.</p>"
+        f"<h2>{escape(shown_name(rows.name))}</h2><p>{escape('; '.join(told))}.</p>"
         "<p>MIWV is the model's loss on the response behind the nearest other row as a worked "
         "example, less its loss without, in nats per response token. <b>High = weak = keep</b>: "
         "the example did not help, so the row has something to teach.</p>"

@@ -68,6 +68,11 @@ def listen(host: str, port: int | None) -> socket.socket:
     raise AssertionError("one of the numbers returns or raises")
 
 
+def is_private(place: socket.socket) -> bool:
+    """Whether only this machine reaches an open port."""
+    return ip_address(place.getsockname()[0]).is_loopback
+
+
 def told(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function with its InputErrors shown on the page, as text."""
     import gradio
@@ -111,7 +116,7 @@ def serve(app: FastAPI, place: socket.socket) -> None:
 
     host, port = place.getsockname()[:2]
     logger.info("open %s (Ctrl-C ends it)", _address(host, port))
-    if not ip_address(host).is_loopback:
+    if not is_private(place):
         logger.warning("whoever can reach port %d of this machine can use the app", port)
     settings = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)
     try:

@@ -20,6 +20,7 @@ from hf_miwv.folder import RECORD, check_output, put_in_place, write_errors
 from hf_miwv.reading import is_local
 from hf_miwv.workspace import Workspace, workspace_of
 
+REACHABLE = "other machines can reach this page, and an evaluation set is not to be published"
 PUSHABLE = "an evaluation's own folder can be pushed; hf-lmt report EVAL --output FOLDER shows them"
 
 
@@ -70,17 +71,39 @@ def write_reports(
     from hf_miwv.record import new_record
 
     evaluations = read_evaluations(folders)
+    texts, why = _all_texts(evaluations)
+    run = new_record("report", origin or {})
+
+    def fill(draft: Path) -> None:
+        _write_into(draft, evaluations, texts, why)
+
+    write_whole(output, overwrite, run, fill)
+    return output / PAGE
+
+
+def report_page(folders: Sequence[str | Path], with_texts: bool) -> str:
+    """The page that `write_reports` writes, as text and without a file.
+
+    Args:
+        with_texts: whether sources and references may be shown, where they are at hand.
+
+    Raises:
+        InputError: as `read_evaluations`.
+    """
+    evaluations = read_evaluations(folders)
+    texts, why = _all_texts(evaluations) if with_texts else ({}, REACHABLE)
+    with tempfile.TemporaryDirectory() as draft:
+        _write_into(Path(draft), evaluations, texts, why)
+        return (Path(draft) / PAGE).read_text("utf-8")
+
+
+def _all_texts(evaluations: Sequence[Evaluation]) -> tuple[dict[Direction, Lines], str]:
+    """Sources and references of each direction of any; or none, and why."""
     texts, why = texts_of(evaluations[0])
     for other in evaluations[1:]:
         more, reason = texts_of(other)
         texts, why = {**more, **texts}, why or reason
-    run = new_record("report", origin or {})
-
-    def fill(draft: Path) -> None:
-        _write_into(draft, evaluations, texts, "" if texts else why)
-
-    write_whole(output, overwrite, run, fill)
-    return output / PAGE
+    return texts, "" if texts else why
 
 
 def read_evaluations(folders: Sequence[str | Path]) -> list[Evaluation]:

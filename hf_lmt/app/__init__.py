@@ -1,0 +1,1 @@
+"""The app: translating, and an evaluation's page, in the browser."""

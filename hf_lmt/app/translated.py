@@ -1,0 +1,124 @@
+"""A text translated sentence by sentence, with all that went into it: what the app shows."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from hf_lmt.data.prompts import translation_prompt
+from hf_lmt.directions import DIRECTIONS, Direction, auxiliary_of
+from hf_lmt.errors import InputError
+from hf_lmt.languages import LANGUAGES
+from hf_lmt.translation.documents import join_document, split_document
+from hf_lmt.translation.requests import Request, Translation
+from hf_lmt.translation.translator import Translator
+from hf_lmt.translation.writing import Notify
+
+DROPPED = {"blank": "the model wrote none", "capped": "it did not end",
+           "too_long": "it does not fit"}  # fmt: skip
+STATUS = {"ok": "ok", "empty": "no text", "capped": "cut: it did not end by itself",
+          "too_long": "too long for the model: split it"}  # fmt: skip
+
+
+class Sentence(NamedTuple):
+    """A sentence, the hint behind its translation or why there is none, and what the model saw."""
+
+    source: str
+    hint: str
+    translation: str
+    status: str
+    prompt: str
+
+
+class Translated(NamedTuple):
+    """The text in the other language, its sentences, and what it took, in words."""
+
+    text: str
+    sentences: list[Sentence]
+    summary: str
+
+
+def translate_text(
+    translator: Translator,
+    text: str,
+    source: str,
+    target: str,
+    hints: str = "none",
+    hint: tuple[str, str] | None = None,
+    split: bool = True,
+    notify: Notify | None = None,
+) -> Translated:
+    """Translate a text and show how.
+
+    Args:
+        source, target: codes, such as "kk".
+        hints: "none", "self" (PMP-S) or "given" (PMP-O), as of `Translator`.
+        hint: for "given", language and text of the translation into a third language. The text is
+            then not split, since its hint cannot be split with it.
+        split: whether to translate sentence by sentence. The model was trained on sentences.
+        notify: told of finished sentences.
+
+    Raises:
+        InputError: no text, one language twice, a hint that is not there or in one of the two
+            languages, or a prompt that has no form for hints.
+    """
+    direction = Direction(source, target)
+    if not text.strip():
+        raise InputError("there is no text yet: type or paste one")
+    language, words = hint if hints == "given" and hint else (None, None)
+    if hints == "given" and not (words or "").strip():
+        raise InputError("the hint has no text: give the same sentence in a third language")
+    whole = hints == "given" or not split
+    pieces = [(text, True)] if whole else split_document(text, *direction)
+    requests = [Request(one, *direction, words, language) for one, inside in pieces if inside]
+    tokens, seconds = translator.counts["tokens"], translator.seconds
+    found = list(translator.stream(requests, hints=hints, notify=notify))
+    sentences = [_sentence(translator, *both, hints) for both in zip(requests, found, strict=True)]
+    texts = [one.text if whole else " ".join(one.text.splitlines()) for one in found]
+    tokens, seconds = translator.counts["tokens"] - tokens, translator.seconds - seconds
+    return Translated(join_document(pieces, texts), sentences, _summary(found, tokens, seconds))
+
+
+def about_direction(source: str, target: str) -> str:
+    """What there is to know of a direction: is it one of the 234, and what is its own hint?
+
+    Raises:
+        InputError: an unknown language, or one twice.
+    """
+    direction = Direction(source, target)
+    known = (
+        "One of the 234 directions of LMT."
+        if direction in DIRECTIONS
+        else "Not one of the 234 directions of LMT: without English and Chinese it is zero-shot."
+    )
+    through = auxiliary_of(direction)
+    if through is None:
+        return f"{known} It has no hint of the model's own."
+    return f"{known} A hint of the model's own is in {LANGUAGES[through].name}."
+
+
+def _sentence(translator: Translator, request: Request, found: Translation, hints: str) -> Sentence:
+    hint = "–"
+    given = {}
+    if found.hint and found.hint_lang:
+        hint = f"{LANGUAGES[found.hint_lang].name}: {found.hint}"
+        given = {"auxiliary_lang": found.hint_lang, "auxiliary": found.hint}
+    elif found.hint_dropped:
+        hint = f"none: {DROPPED[found.hint_dropped]}"
+    elif hints == "self" and found.status != "empty":
+        hint = "none for this direction"
+    prompt = ""
+    if request.source.strip():
+        prompt = translation_prompt(
+            request.source, request.source_lang, request.target_lang,
+            wording=translator.style.wording, **given,
+        )  # fmt: skip
+    return Sentence(request.source, hint, found.text, STATUS[found.status], prompt)
+
+
+def _summary(found: list[Translation], tokens: int, seconds: float) -> str:
+    count = len(found)
+    told = f"{count} sentence{'' if count == 1 else 's'}, {tokens:,} tokens in {seconds:.1f} s"
+    if seconds and tokens:
+        told += f", {tokens / seconds:.1f} a second"
+    hinted = sum(one.hint is not None for one in found)
+    return f"{told}; {hinted} hinted" if hinted else told
