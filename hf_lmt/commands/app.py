@@ -20,9 +20,8 @@ logger = logging.getLogger(__name__)
     (USER/NAME@REVISION); of several of one set, the page shows them side by side. It has sources
     and references only where no other machine reaches it.
     """)  # fmt: skip
-@click.option("--model", help="A causal language model: Hub id, folder, GGUF file, or the folder "
-              "of a PEFT adapter.")  # fmt: skip
-@click.option("--model-revision", "revision", help="Revision of MODEL on the Hub.")
+@click.option("--model", help="A causal language model: Hub id (USER/NAME@REVISION), folder, GGUF "
+              "file, or the folder of a PEFT adapter.")  # fmt: skip
 @click.option("--evaluation", "evaluations", metavar="EVAL", multiple=True,
               help="May be given several times.")  # fmt: skip
 @click.option("--hints", type=click.Choice(["none", "self"]), default="none", show_default=True,
@@ -62,10 +61,9 @@ def app_command(
 
 def _page(evaluations: tuple[str, ...], with_texts: bool) -> str:
     from hf_lmt.evaluation.report.write import report_page
-    from hf_miwv.publishing.fetching import fetch_folder
 
     logger.info("drawing %s", ", ".join(evaluations))
-    return report_page([fetch_folder(one) for one in evaluations], with_texts)
+    return report_page(evaluations, with_texts)
 
 
 def _load(model: str, given: dict[str, Any]) -> Any:
