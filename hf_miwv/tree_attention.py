@@ -45,7 +45,7 @@ def tree_attention(
         raise ValueError(f"attention with {', '.join(asked) or 'a mask'}")
     layout = current_layout()
     layout.windows.add(sliding_window)
-    kernel = one_call_kernel() if _takes_one_call(query, value) else None
+    kernel = one_call_kernel() if takes_one_call(query, value) else None
     if kernel is not None:
         return _at_once(kernel, layout, query, key, value, scaling, sliding_window), None
     parts = [
@@ -69,7 +69,7 @@ def one_call_kernel() -> Callable[..., Any] | None:
     return partial(varlen_attn, enable_gqa=True) if "enable_gqa" in known else varlen_attn
 
 
-def _takes_one_call(query: torch.Tensor, value: torch.Tensor) -> bool:
+def takes_one_call(query: torch.Tensor, value: torch.Tensor) -> bool:
     """Whether flash attention knows this device, precision and head size."""
     size = query.shape[-1]
     return (

@@ -15,13 +15,12 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
-from hf_miwv.tree_attention import UNKNOWN, _takes_one_call, one_call_kernel
+from hf_miwv.tree_attention import UNKNOWN, takes_one_call, one_call_kernel
 
 NAME = "hf_lmt_segments"
 INSTEAD_OF = "sdpa"  # what a model loads with where nothing else is asked for
-STARTS = (
-    "cu_seq_lens_q"  # of TRL's collator: where the sequences of a flattened batch begin, (N + 1,)
-)
+# of TRL's collator: where the sequences of a flattened batch begin, (N + 1,)
+STARTS = "cu_seq_lens_q"
 
 
 @contextmanager
@@ -69,7 +68,7 @@ def segment_attention(
     if torch.is_autocast_enabled(kind):  # which does not know the kernel below
         dtype = torch.get_autocast_dtype(kind)
         query, key, value = (part.to(dtype) for part in (query, key, value))
-    kernel = one_call_kernel() if _takes_one_call(query, value) and not dropout else None
+    kernel = one_call_kernel() if takes_one_call(query, value) and not dropout else None
     if kernel is not None:
         parts = (part[0].transpose(0, 1) for part in (query, key, value))
         before = -1 if sliding_window is None else sliding_window - 1

@@ -86,7 +86,7 @@ def test_what_the_gpus_kernel_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
         asked.append((tensors[3:], given))
         return torch.zeros(sum(LENGTHS), 4, 16)
 
-    monkeypatch.setattr(segments, "_takes_one_call", lambda *_: True)
+    monkeypatch.setattr(segments, "takes_one_call", lambda *_: True)
     monkeypatch.setattr(segments, "one_call_kernel", lambda: kernel)
     given = {"cu_seq_lens_q": STARTS, "max_length_q": 9, "scaling": 0.5}
     for window in (None, 4):

@@ -48,7 +48,7 @@ def plain_attention(
 
 @pytest.fixture
 def in_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tree_attention, "_takes_one_call", lambda query, value: True)
+    monkeypatch.setattr(tree_attention, "takes_one_call", lambda query, value: True)
     monkeypatch.setattr(tree_attention, "one_call_kernel", lambda: plain_attention)
 
 
@@ -61,7 +61,7 @@ def test_one_call_equals_segment_by_segment(
     query, key, value = (torch.randn(1, heads, 19, 8, generator=generator) for heads in (4, 2, 2))
     found = []
     for kernel in (None, plain_attention):
-        monkeypatch.setattr(tree_attention, "_takes_one_call", lambda q, v: True)
+        monkeypatch.setattr(tree_attention, "takes_one_call", lambda q, v: True)
         monkeypatch.setattr(tree_attention, "one_call_kernel", lambda kernel=kernel: kernel)
         with attending(Layout(SEGMENTS, set())):
             found.append(tree_attention.tree_attention(
@@ -99,7 +99,7 @@ def test_the_kernel_serves_half_precision_on_cuda(
             self.device = torch.device(device)
 
     monkeypatch.setattr(tree_attention, "_flash_device", lambda found: found.type == "cuda")
-    assert tree_attention._takes_one_call(Described(), Described()) is takes
+    assert tree_attention.takes_one_call(Described(), Described()) is takes
 
 
 def on_gpu(kind: str, dtype: torch.dtype) -> Any:
