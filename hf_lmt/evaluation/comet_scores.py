@@ -12,6 +12,7 @@ from hf_lmt.evaluation.comet import MODELS, CometScorer, comet_command
 from hf_lmt.evaluation.comet_environment import comet_environment, has_comet
 from hf_lmt.evaluation.corpus_scores import Statistics, mean_statistics
 from hf_lmt.evaluation.scores import Task
+from hf_miwv.hub_errors import hub_error
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +42,27 @@ def find_comet(python: Path | None, install: bool) -> Path | None:
             raise
         logger.warning("%s. To consent: --install-comet; another place: --comet-python", error)
         return None
+
+
+def gate_of(metric: str) -> str | None:
+    """Why the Hub does not give the metric's model to this user; None where it does, or is silent.
+
+    Asked before hours of translating; a copy in the cache is enough.
+    """
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import GatedRepoError
+
+    name = MODELS[metric].name
+    try:
+        snapshot_download(name, local_files_only=True)
+    except Exception:  # the client raises many kinds; all of them mean that it is not here
+        try:
+            HfApi().auth_check(name)
+        except GatedRepoError as error:
+            return f"{hub_error('model', name, error)} (https://huggingface.co/{name})"
+        except Exception as error:
+            logger.debug("whether %s is gated is not known: %s", name, error)
+    return None
 
 
 def comet_statistics(

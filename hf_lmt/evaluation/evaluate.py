@@ -155,7 +155,7 @@ def _judge(
     ]  # fmt: skip
     for metric in plan.learned:
         found: dict[Direction, Statistics] = {}
-        if plan.comet is not None:
+        if plan.comet is not None and metric not in plan.unavailable:
             found = comet_statistics(metric, tasks, plan.comet, workspace.folder)
         for one in judged:
             _add(one, metric, found.get(one.direction), plan.unavailable.get(metric))

@@ -10,7 +10,7 @@ from typing import Any
 
 from hf_lmt.directions import Direction, match_directions, parse_direction
 from hf_lmt.errors import InputError
-from hf_lmt.evaluation.comet_scores import NO_COMET, find_comet
+from hf_lmt.evaluation.comet_scores import NO_COMET, find_comet, gate_of
 from hf_lmt.evaluation.lines import EvaluationSet, Lines
 from hf_lmt.evaluation.scores import split_metrics
 from hf_lmt.evaluation.trained_on import Claim, training_of
@@ -70,7 +70,14 @@ def make_plan(
     counted, learned = split_metrics(metrics)
     lines, missing = choose_directions(opened, directions, there)
     comet = find_comet(comet_python, install_comet) if learned else None
-    unavailable = {name: NO_COMET for name in learned if comet is None}
+    unavailable = {
+        name: reason
+        for name in learned
+        if (reason := NO_COMET if comet is None else gate_of(name)) is not None
+    }
+    for name, reason in unavailable.items():
+        if comet is not None:
+            logger.warning("%s is left out: %s", name, reason)
     marks = _marks(opened, contamination, hints)
     return Plan(opened, lines, missing, counted, learned, comet, unavailable, contamination, marks)
 

@@ -1,4 +1,4 @@
-"""Published evaluation sets by name: as their repositories lie on the Hub, by the real client."""
+"""Evaluation sets and metrics by name: as they lie on the Hub, gated or not, by the real client."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from hub.server import HubServer
 from hub.store import Blob
 
 from hf_lmt.errors import InputError
+from hf_lmt.evaluation.evaluate import evaluate
 from hf_lmt.evaluation.sets import open_set
 
 LINES = 5
@@ -131,3 +132,29 @@ def test_a_set_whose_files_have_changed(
     hub.store.find("dataset", "openlanguagedata/flores_plus").add("main", "again", tree)
     with pytest.raises(InputError, match=r"flores_plus: has no file devtest/\*\.jsonl or"):
         open_set("flores-devtest")
+
+
+def test_a_gated_metric_is_told_beforehand_and_the_rest_goes_on(
+    hub: HubServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    speak_to(hub, tmp_path / "home", monkeypatch)
+    hub.fault("auth-check", times=99, status=403, headers={"X-Error-Code": "GatedRepo"})
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nexit 0\n")
+    python.chmod(0o755)
+    (tmp_path / "set.csv").write_text("en,de\nOne house.,Ein Haus.\n")
+    found = evaluate(
+        str(tmp_path / "set.csv"), tmp_path / "EVAL", hypotheses={"en-de": ["Ein Haus."]},
+        metrics=["chrf++", "cometkiwi"], comet_python=python, progress=False,
+    )  # fmt: skip
+    scores = found.scores["directions"]["en-de"]["scores"]
+    assert scores["chrf++"]["value"] == 100
+    assert scores["cometkiwi"]["value"] is None
+    reason = scores["cometkiwi"]["unavailable"]
+    assert "is gated: accept its terms" in reason
+    assert "https://huggingface.co/Unbabel/wmt22-cometkiwi-da" in reason
+    assert f"cometkiwi is left out: {reason}" in caplog.text
+    assert hub.asked("auth-check") == [("GET /api/models/Unbabel/wmt22-cometkiwi-da/auth-check", 0)]
