@@ -89,10 +89,27 @@ def load_model(
             f"{sorted(report['missing_keys'])[0]}; give a text-generation model"
         )
     model.name_or_path = name
+    note_commit(model.config, folder, revision)
     _settle_quantization(model, quantization, source)
     model.eval()
     check_causal(model, source)
-    return LoadedModel(model, tokenizer, getattr(model.config, "_commit_hash", None))
+    return LoadedModel(model, tokenizer, model.config._commit_hash)
+
+
+def note_commit(config: Any, name: str, revision: str | None) -> None:
+    """Put the commit that a name on the Hub stood for into the config of what was loaded by it.
+
+    `_commit_hash` is where transformers 4 had it, and 5 (5.23) has nothing; it is not saved with
+    the config. None for what is here.
+    """
+    config._commit_hash = None
+    if Path(name).expanduser().exists():
+        return
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(name, "config.json", revision=revision)
+    if isinstance(found, str):
+        config._commit_hash = Path(found).parent.name  # the cache names folders by commits
 
 
 def quantized_loading(quantization: str) -> BitsAndBytesConfig:
@@ -251,7 +268,7 @@ def load_embedder(
     if not path.exists() and (path.is_absolute() or source.startswith((".", "~"))):
         raise InputError(f"embedder {source!r}: no such folder, and not a Hub id (owner/name)")
     try:
-        return SentenceTransformer(
+        embedder = SentenceTransformer(
             str(path) if path.exists() else source,
             revision=revision,
             device=str(pick_device(device)),
@@ -260,3 +277,6 @@ def load_embedder(
         )
     except (OSError, ValueError, RuntimeError, KeyError, AttributeError) as error:
         raise hub_error("embedder", source, error) from error
+    transformer: Any = embedder[0]
+    note_commit(transformer.auto_model.config, source, revision)
+    return embedder

@@ -10,7 +10,7 @@ from hf_lmt.errors import InputError
 from hf_lmt.training.launch import Launch
 from hf_lmt.training.recipe import MODEL, TrainingRecipe
 from hf_miwv.hub_errors import hub_error
-from hf_miwv.models import load_model, quantized_loading
+from hf_miwv.models import load_model, note_commit, quantized_loading
 
 MAIN = "main"
 
@@ -82,11 +82,13 @@ def _load_for_shards(source: str, quantization: str | None, loading: dict[str, A
         config.bnb_4bit_quant_storage = getattr(torch, loading["dtype"])
         loading["quantization_config"] = config
     try:
-        return AutoModelForCausalLM.from_pretrained(source, **loading)
+        model = AutoModelForCausalLM.from_pretrained(source, **loading)
     except ImportError as error:
         raise InputError(f"model {source!r} needs a package that is missing: {error}") from error
     except (OSError, ValueError, RuntimeError) as error:
         raise hub_error("model", source, error) from error
+    note_commit(model.config, source, loading["revision"])
+    return model
 
 
 def adapter_of(model: Mapping[str, Any]) -> Any:

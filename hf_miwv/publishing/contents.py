@@ -18,7 +18,7 @@ WEIGHTS = "*.safetensors"
 WORK_FILES = (
     ".*", "*.work", "*.part", "*.lock", "lock", "whole", "__pycache__", "checkpoint-*",
     "optimizer.pt", "scheduler.pt", "scaler.pt", "rng_state*.pth", "training_args.bin",
-    "global_step*", "latest", "zero_to_fp32.py",
+    "global_step*", "latest", "zero_to_fp32.py", "seconds",
 )  # fmt: skip
 """Names, of files or folders, of unfinished work and of what a trainer needs to go on."""
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib")

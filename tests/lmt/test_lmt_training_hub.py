@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -187,6 +188,7 @@ def test_a_killed_run_goes_on_with_its_pushes(
     assert held.met.wait(240)
     while not (checkpoints / "checkpoint-4" / "whole").exists():
         assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     gate.set()
