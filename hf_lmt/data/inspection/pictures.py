@@ -1,4 +1,4 @@
-"""The heat map of an inspection: directions x measures, side by side by kind of direction."""
+"""The heat map of an inspection: directions x measures, a block for each kind of direction."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 PICTURE = "inspection.png"
 CELL, LINE = 0.47, 0.165  # inches: width and height of a cell
+ABREAST = 2  # blocks; more would not fit a screen
 TITLES = {"en2x": "English into", "zh2x": "Chinese into", "x2en": "into English from",
           "x2zh": "into Chinese from", "other": "other directions"}  # fmt: skip
 
@@ -62,8 +63,11 @@ def draw_inspection(found: Inspection, folder: Path) -> str:
 
     blocks = _blocks(found)
     lines = max(len(names) for names in blocks.values())
-    width = 0.9 + len(blocks) * (len(MEASURES) * CELL + 0.9)
-    figure = Figure(figsize=(width, 1.5 + lines * LINE), layout="constrained", facecolor="white")
+    across = min(ABREAST, len(blocks))
+    down = -(-len(blocks) // across)
+    width = 0.9 + across * (len(MEASURES) * CELL + 0.9)
+    height = 0.3 + down * (1.2 + lines * LINE)
+    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     figure.suptitle(
         f"{found.rows:,} rows in {len(found.directions)} directions", x=0.01, ha="left",
@@ -71,9 +75,10 @@ def draw_inspection(found: Inspection, folder: Path) -> str:
     )  # fmt: skip
     most = {name: max(one["rows"] for one in found.directions.values())
             for name in ("rows", "after")}  # fmt: skip
-    for axes, (kind, names) in zip(
-        figure.subplots(1, len(blocks), squeeze=False)[0], blocks.items(), strict=True
-    ):
+    places = figure.subplots(down, across, squeeze=False).ravel()
+    for axes in places[len(blocks) :]:
+        axes.set_axis_off()
+    for axes, (kind, names) in zip(places, blocks.items(), strict=False):
         _draw_block(axes, [found.directions.get(name) for name in names.values()], most)
         axes.set_ylim(len(names) - 0.5, len(names) - lines - 0.5)  # languages at one height
         _label(axes, TITLES[kind], list(names))
