@@ -7,6 +7,7 @@ import click
 from hf_lmt.commands.app import app_command
 from hf_lmt.commands.card import card_command
 from hf_lmt.commands.curate import curate_command
+from hf_lmt.commands.demo import demo_command
 from hf_lmt.commands.diagnose import diagnose_command
 from hf_lmt.commands.evaluate import evaluate_command
 from hf_lmt.commands.inspect import inspect_command
@@ -45,6 +46,7 @@ for command in (
     app_command,
     card_command,
     push_command,
+    demo_command,
 ):
     main.add_command(command)
 

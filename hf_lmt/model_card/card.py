@@ -16,7 +16,13 @@ from hf_lmt.evaluation.folder import Evaluation
 from hf_lmt.evaluation.judgeable import why_unreliable
 from hf_lmt.languages import LANGUAGES
 from hf_lmt.model_card import paper
-from hf_lmt.model_card.made import language_header, language_rows, setting_rows, source_rows
+from hf_lmt.model_card.made import (
+    language_header,
+    language_rows,
+    movement_rows,
+    setting_rows,
+    source_rows,
+)
 from hf_lmt.model_card.metadata import Given, base_model, front_matter, recorded
 from hf_lmt.model_card.own_words import marked
 from hf_lmt.model_card.results import HEAT_MAP, sections
@@ -78,6 +84,7 @@ def render_model_card(
         paper=_paper(size) if size and not evaluations else None,
         sources=table(("corpus", "from", "licence", "rows read"), source_rows(subject)),
         settings=table(("", ""), setting_rows(subject)),
+        movement=table(("group", "measure", "first evaluation", "last"), movement_rows(subject)),
         thinned=subject.settings["downsampling"],
         recipe=_fenced(subject.recipe_text, "yaml"),
         command=command_block(dict(subject.run)) if subject.run else None,

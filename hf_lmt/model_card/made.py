@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from hf_lmt.directions import parse_direction
+from hf_lmt.evaluation.aggregation import COLUMNS
 from hf_lmt.evaluation.judgeable import why_unreliable
 from hf_lmt.languages import LANGUAGES
 from hf_lmt.model_card.subject import Subject
 from hf_miwv.card import NOT_RECORDED, shown_name
 from hf_miwv.statistics import write_number
 
+MEASURES = {"chrF++": "eval_chrf", "loss": "eval_loss"}  # words: how the keys of the log begin
 ASKED = {
     "global_batch_size": "rows a step", "max_steps": "steps", "num_train_epochs": "epochs",
     "learning_rate": "learning rate", "lr_scheduler_type": "schedule", "warmup_steps": "warm-up",
@@ -111,6 +113,18 @@ def setting_rows(subject: Subject) -> list[tuple[str, Any]]:
         "versions": _words(run["versions"]),
     }  # fmt: skip
     return [(words, NOT_RECORDED if value is None else value) for words, value in recorded.items()]
+
+
+def movement_rows(subject: Subject) -> list[tuple[str, ...]]:
+    """Group, measure, and its values at the first and the last evaluation of the training."""
+    entries = subject.run["evaluations"] if subject.run else []
+    rows: list[tuple[str, ...]] = []
+    for measure, key in MEASURES.items():
+        for group in COLUMNS:
+            values = [entry[name] for entry in entries if (name := f"{key}_{group}") in entry]
+            if values:
+                rows.append((group, measure, f"{values[0]:.3g}", f"{values[-1]:.3g}"))
+    return rows
 
 
 def duration(seconds: float) -> str:

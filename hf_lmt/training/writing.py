@@ -18,6 +18,8 @@ from hf_lmt.training.merge import merge_adapter
 from hf_lmt.training.recipe import MODEL
 from hf_lmt.training.record import save_recipe
 from hf_lmt.training.tuning import Run, full_disk
+from hf_lmt.training.watching.curves import draw_curves
+from hf_lmt.training.watching.record import FOLDER as EVALUATIONS
 from hf_lmt.translation.prompt_registry import save_prompt_identity
 from hf_miwv.fingerprints import content_fingerprint
 from hf_miwv.folder import RECORD, flush_all
@@ -85,10 +87,20 @@ def _complete(draft: Path, trainer: Any, run: Run, record: dict[str, Any]) -> No
     if run.recipe.merge:
         _merge(draft, run)
     save_origin(draft, run)
+    _save_watched(draft, trainer, record)
     text = json.dumps(record, indent=2, ensure_ascii=False)
     (draft / RECORD).write_text(text + "\n", "utf-8")
     draw_loss(record, draft)
     write_trained_card(record, draft)
+
+
+def _save_watched(draft: Path, trainer: Any, record: dict[str, Any]) -> None:
+    """What was watched by direction: the pictures, and the figures of each evaluation."""
+    figures = Path(trainer.args.output_dir) / EVALUATIONS
+    if figures.is_dir():
+        shutil.copytree(figures, draft / EVALUATIONS)
+    if record["evaluations"]:
+        record["pictures"] = draw_curves(trainer.state.log_history, draft)
 
 
 def save_origin(folder: Path, run: Run) -> None:

@@ -188,6 +188,13 @@ def test_the_watch_of_the_evaluation_section_is_in_the_training(
     run = succeed(recipe, tmp_path)
     logged = {name for entry in run["evaluations"] for name in entry}
     assert {"eval_loss_en2x", "eval_chrf_en2x"} <= logged
+    out = tmp_path / "out"
+    assert (out / "evaluations" / "step-3.json").exists()
+    card = (out / "README.md").read_text("utf-8")
+    for name in ("chrf_by_group.png", "loss_by_group.png"):
+        assert (out / name).stat().st_size > 1000
+        assert f"]({name})" in card
+    assert "| en2x | loss |" in card
 
 
 def test_out_of_memory_says_what_to_lower(tmp_path: Path) -> None:

@@ -68,10 +68,21 @@ def load_tokenizer(training: Mapping[str, Any]) -> Any:
 def _load(name: str, revision: str | None) -> Any:
     from transformers import AutoTokenizer
 
+    from hf_miwv.training.recipe import locate
+
+    folder, gguf = _gguf(Path(locate(name)).expanduser())
     try:
-        return AutoTokenizer.from_pretrained(name, revision=revision or "main")
+        return AutoTokenizer.from_pretrained(folder, revision=revision or "main", **gguf)
     except (OSError, ValueError) as error:
         raise InputError(
             f"{KEY} {name}: no tokenizer can be read, and the prompts are checked with it "
             f"({str(error).splitlines()[0]}); give a folder or Hub id, or leave the key out"
         ) from error
+
+
+def _gguf(path: Path) -> tuple[str, dict[str, str]]:
+    """What from_pretrained takes for a GGUF file, or a folder with one and no other tokenizer."""
+    if path.suffix == ".gguf":
+        return str(path.parent), {"gguf_file": path.name}
+    files = [] if (path / "tokenizer.json").exists() else sorted(path.glob("*.gguf"))
+    return (str(path), {"gguf_file": files[0].name}) if files else (str(path), {})
