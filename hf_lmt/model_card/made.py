@@ -117,7 +117,7 @@ def setting_rows(subject: Subject) -> list[tuple[str, Any]]:
 
 def movement_rows(subject: Subject) -> list[tuple[str, ...]]:
     """Group, measure, and its values at the first and the last evaluation of the training."""
-    entries = subject.run["evaluations"] if subject.run else []
+    entries = (subject.run or {}).get("evaluations", [])
     rows: list[tuple[str, ...]] = []
     for measure, key in MEASURES.items():
         for group in COLUMNS:
