@@ -21,11 +21,13 @@ logger = logging.getLogger(__name__)
 class EndsAtItsLastStep:
     """For a Trainer class, before it: a run that goes on from its last step has none left.
 
-    transformers would take one more before it looks whether there are any.
+    transformers would take one more before it looks whether there are any, or whether a callback
+    has stopped the training as it began.
     """
 
     def _run_epoch(self: Any, *places: Any, **given: Any) -> None:
-        if self.state.global_step >= self.state.max_steps:
+        ended = self.state.global_step >= self.state.max_steps
+        if ended or self.control.should_training_stop:
             self.control.should_training_stop = True
         else:
             super()._run_epoch(*places, **given)  # type: ignore[misc]

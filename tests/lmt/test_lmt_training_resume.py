@@ -15,7 +15,11 @@ from typing import Any
 import pytest
 from datasets import load_dataset
 from test_lmt_training import cache, invoke, prepared, recipe, refused, succeed, tiny, write  # noqa: F401
+from test_preparation import WORDS, table
+from transformers import TrainerCallback
 
+from hf_lmt.training.journey import train
+from hf_lmt.training.recipe import read_training_recipe
 from hf_miwv.workspace import workspace_of
 
 pytest.importorskip("trl")
@@ -82,6 +86,42 @@ def test_rows_that_changed_behind_their_name_are_not_gone_on_with(
     load_dataset(str(rows), split="train").select(range(20)).to_parquet(str(file))
     refused(invoke(recipe, tmp_path), "checkpoints that were made of other rows than are read now")
     assert succeed(recipe, tmp_path, "--overwrite")["rows"]["used"] == 20
+
+
+class Killed(TrainerCallback):
+    """Ends the run before this step, as a kill would."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.global_step == self.step:
+            raise KeyboardInterrupt
+
+
+def test_early_stopping_counts_on_after_a_kill(
+    recipe: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a gain it stops three evaluations after the first, wherever it was killed."""
+    held = [{code: f"{WORDS[code]} 77{number}" for code in ("en", "de")} for number in range(2)]
+    recipe |= {
+        "max_steps": 9, "save_steps": 1, "eval_strategy": "steps", "eval_steps": 1,
+        "learning_rate": 0.0, "metric_for_best_model": "eval_chrf_en2x",
+        "load_best_model_at_end": True,
+        "evaluation": {
+            "sets": [table(tmp_path / "held.jsonl", held)], "per_direction": 1, "losses": False,
+            "max_new_tokens": 2, "early_stopping": 3,
+        },
+    }  # fmt: skip
+    path = write(recipe, tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        train(read_training_recipe(path), watchers=[lambda _: [Killed(2)]])
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "rename", interrupted_at("out"))
+        assert invoke(recipe, tmp_path).exit_code != 0
+    run = succeed(recipe, tmp_path)
+    assert run["steps"] == 4
+    assert [entry["step"] for entry in run["loss_curve"]] == [1, 2, 3, 4]
 
 
 def interrupted_at(name: str) -> Callable[..., None]:

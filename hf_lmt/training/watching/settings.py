@@ -98,9 +98,8 @@ def callbacks_from(
         InputError: faults of the section, or what the callbacks refuse; early stopping without
             metric_for_best_model.
     """
-    from transformers import EarlyStoppingCallback
-
     from hf_lmt.training.watching.degeneration_watch import DegenerationWatch
+    from hf_lmt.training.watching.early_stopping import EarlyStopping
     from hf_lmt.training.watching.evaluation_callback import TranslationEvaluationCallback
 
     settings = watching_settings(section)
@@ -125,7 +124,7 @@ def callbacks_from(
                 "evaluation: early_stopping goes by metric_for_best_model, which is not given; "
                 "give it, such as eval_chrf_x2en, with load_best_model_at_end: true"
             )
-        callbacks.append(EarlyStoppingCallback(settings.early_stopping))
+        callbacks.append(EarlyStopping(settings.early_stopping))
     return callbacks
 
 
