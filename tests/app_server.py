@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import socket
@@ -11,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
@@ -18,11 +20,31 @@ import pytest
 import requests
 import uvicorn
 
+WATCH = """
+import sys
+def watch(event, given):
+    if event in ("start", "socket.connect", "socket.getaddrinfo"):
+        with open({path!r}, "a") as file:
+            file.write(f"{{event}} {{given}}\\n")
+sys.addaudithook(watch)
+sys.audit("start")
+"""
+
 
 @contextmanager
-def running(*command: str) -> Iterator[str]:
-    """The address that `python -m *command` prints; ended as Ctrl-C ends it, with exit code 0."""
-    process = subprocess.Popen([sys.executable, "-m", *command], stderr=subprocess.PIPE, text=True)
+def running(*command: str, watch: Path) -> Iterator[str]:
+    """The address that `python -m *command` prints; ended as Ctrl-C ends it, with exit code 0.
+
+    It must ask no other machine for anything, online as it is; `watch` is a folder for that.
+    """
+    asked = watch / "asked"
+    (watch / "sitecustomize.py").write_text(WATCH.format(path=str(asked)), "utf-8")
+    places = [str(watch), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))}
+    environment.pop("HF_HUB_OFFLINE", None)
+    process = subprocess.Popen(
+        [sys.executable, "-m", *command], stderr=subprocess.PIPE, text=True, env=environment
+    )
     assert process.stderr is not None
     told = ""
     try:
@@ -38,6 +60,7 @@ def running(*command: str) -> Iterator[str]:
         told += process.communicate(timeout=60)[1]
         assert "Traceback" not in told
         assert process.returncode == 0, told
+        assert asked.read_text("utf-8").splitlines() == ["start ()"]
     finally:
         process.kill()
         process.wait()

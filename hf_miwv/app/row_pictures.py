@@ -22,10 +22,10 @@ def histogram_image(miwv: np.ndarray, score: float, row: int) -> str:
     place = min(max(score, low), high)
     label = f"row {row:,}: {score:.3f}".replace("-", "−")
     if place != score:
-        label += " (out of range)"
+        label += " (beyond the axis)"
     axes.axvline(place, color=INK, linewidth=3, label=label)
     top = axes.get_ylim()[1]
-    axes.plot([place], [top], marker="v", color=INK, markersize=13, clip_on=False)
+    axes.plot([place], [0.97 * top], marker="v", color=INK, markersize=13, clip_on=False)
     axes.set_xlim(low, high)
     axes.set_ylim(0, top)
     axes.legend(frameon=False, fontsize=9)

@@ -37,13 +37,17 @@ logger = logging.getLogger(__name__)
 
 
 def require_gradio() -> None:
-    """Turn Gradio's telemetry off, before it is imported; InputError where it is not installed."""
+    """Turn off what Gradio and `datasets` tell their makers, before either is imported.
+
+    Raises InputError where Gradio is not installed.
+    """
     if find_spec("gradio") is None:
         raise InputError(
             "the app needs the package gradio, which is not installed; run\n"
             "  pip install 'hf-miwv-lmt[app]'"
         )
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["HF_UPDATE_DOWNLOAD_COUNTS"] = "0"  # `datasets` counts each load, of local files too
 
 
 def listen(host: str, port: int | None) -> socket.socket:

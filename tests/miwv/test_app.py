@@ -171,8 +171,8 @@ def test_names_are_escaped(folder: Path) -> None:
 
 def test_a_score_beyond_the_picture_is_marked_at_its_edge() -> None:
     scores = np.concatenate([np.linspace(-1, 1, 1000), [50.0]])
-    assert "(out of range)" in histogram_image(scores, 50.0, 3)
-    assert "out of range" not in histogram_image(scores, 0.5, 3)
+    assert "(beyond the axis)" in histogram_image(scores, 50.0, 3)
+    assert "beyond" not in histogram_image(scores, 0.5, 3)
 
 
 def test_without_run_json_the_shape_is_recognised(folder: Path, tmp_path: Path) -> None:
@@ -230,8 +230,8 @@ def test_a_taken_port_is_refused_and_the_default_gives_way(
         listen("192.0.2.1", None)
 
 
-def test_the_app_serves_and_ends(folder: Path) -> None:
-    with running("hf_miwv", "app", str(folder)) as address:
+def test_the_app_serves_and_ends(folder: Path, tmp_path: Path) -> None:
+    with running("hf_miwv", "app", str(folder), watch=tmp_path) as address:
         assert address.startswith("http://127.0.0.1:")
         page = requests.get(address, timeout=60)
         assert "MIWV of" in page.text
