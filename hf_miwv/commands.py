@@ -16,8 +16,8 @@ from hf_miwv.errors import InputError
 from hf_miwv.folder import check_output, read_record
 from hf_miwv.methods import check_method, needed_columns
 from hf_miwv.processes import Processes
-from hf_miwv.publishing.fetching import fetch_written, split_revision
-from hf_miwv.reading import is_local, read_dataset, state_of
+from hf_miwv.publishing.fetching import fetch_written
+from hf_miwv.reading import is_local, read_dataset, split_revision, state_of
 from hf_miwv.schema import Shape, parse_columns, read_example
 from hf_miwv.scoring import DEFAULT_EMBEDDER, score
 from hf_miwv.selection import check_choice, select

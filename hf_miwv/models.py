@@ -16,6 +16,7 @@ from hf_miwv.conversion import safetensors_folder
 from hf_miwv.devices import check_split, device_map, pick_device
 from hf_miwv.errors import InputError, did_you_mean
 from hf_miwv.hub_errors import hub_error
+from hf_miwv.reading import pinned
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 QUANTIZATIONS = ("4bit", "8bit")
@@ -41,6 +42,7 @@ def load_model(
 ) -> LoadedModel:
     """A causal LM and its tokenizer from a Hub id, a folder, or a GGUF file or folder.
 
+    A Hub id may name its revision: OWNER/NAME@REVISION.
     Only safetensors and GGUF weights are read. dtype "auto" is the checkpoint's own (float32 for
     GGUF, which is dequantized). With a quantization, "4bit" or "8bit" as in `quantized_loading`,
     dtype is that of the other weights, and a GGUF file is converted to safetensors once.
@@ -53,6 +55,7 @@ def load_model(
     """
     if dtype not in DTYPES:
         raise InputError(f"dtype {dtype!r} is not one of ours: {did_you_mean(dtype, DTYPES)}")
+    source, revision = pinned(source, revision)
     placement = device_map(device)
     loading = (
         {} if quantization is None else {"quantization_config": quantized_loading(quantization)}
@@ -264,6 +267,7 @@ def load_embedder(
     Raises:
         InputError: no such model, gated, offline, or not an embedder.
     """
+    source, revision = pinned(source, revision)
     path = Path(source).expanduser()
     if not path.exists() and (path.is_absolute() or source.startswith((".", "~"))):
         raise InputError(f"embedder {source!r}: no such folder, and not a Hub id (owner/name)")

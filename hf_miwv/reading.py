@@ -51,12 +51,12 @@ def read_dataset(
     Files: JSON, JSON Lines, CSV and TSV, each also gzipped, Parquet and Arrow. Folders: what
     `save_to_disk` wrote, or what `datasets.load_dataset` opens. `split` is a name or a slice such
     as "train[:100]"; without it, the split "train", or the only one. `config` is for Hub data sets
-    and folders with several, `revision` for Hub data sets.
+    and folders with several, `revision` for Hub data sets, as OWNER/NAME@REVISION.
 
     CSV cells are always strings, and empty ones "". Raises InputError for everything that cannot
     be read, with file and line where there are any.
     """
-    source = os.fspath(source)
+    source, revision = pinned(os.fspath(source), revision)
     if not source:
         raise InputError("no data set given; give a file, a folder, or a Hub data set (OWNER/NAME)")
     if is_local(source):
@@ -81,6 +81,32 @@ def is_local(source: str) -> bool:
         or source.startswith((".", "/", "~"))
         or source.count("/") > 1
     )
+
+
+def split_revision(source: str) -> tuple[str, str | None]:
+    """OWNER/NAME@REVISION as its two parts; what is here, and an id without one, as it is.
+
+    >>> split_revision("ada/model@step-100")
+    ('ada/model', 'step-100')
+    """
+    name, at, revision = source.partition("@")
+    if not at or Path(source).expanduser().exists() or is_local(name):
+        return source, None
+    if not revision:
+        raise InputError(f"{source}: names no revision after the @; give {name}@REVISION")
+    return name, revision
+
+
+def pinned(source: str | Path, revision: str | None) -> tuple[str, str | None]:
+    """The id and its revision, named by either; InputError where both name one, and not the same.
+
+    >>> pinned("ada/model@v1", None)
+    ('ada/model', 'v1')
+    """
+    name, own = split_revision(str(source))
+    if own is not None and revision not in (None, own):
+        raise InputError(f"{source}: names another revision than --revision {revision}; give one")
+    return name, own or revision
 
 
 def file_format_of(path: Path) -> str | None:

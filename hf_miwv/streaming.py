@@ -28,6 +28,7 @@ from hf_miwv.reading import (
     csv_options,
     default_split,
     is_local,
+    pinned,
     quiet_library,
 )
 from hf_miwv.schema import describe
@@ -56,7 +57,7 @@ def open_stream(
     Raises:
         InputError: no such data, or data that cannot be read as a stream.
     """
-    source = os.fspath(source)
+    source, revision = pinned(os.fspath(source), revision)
     if limit is not None and limit < 1:
         raise InputError(f"--limit {limit}: give the number of rows to take, 1 or more")
     if is_local(source):

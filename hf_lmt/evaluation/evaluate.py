@@ -25,7 +25,7 @@ from hf_lmt.evaluation.writing import write_evaluation
 from hf_lmt.translation.requests import check_hints
 from hf_lmt.translation.translator import Translator
 from hf_miwv.folder import check_output, is_finished, write_errors
-from hf_miwv.publishing.fetching import pinned
+from hf_miwv.reading import pinned
 from hf_miwv.workspace import Workspace, workspace_of
 
 logger = logging.getLogger(__name__)

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 from hf_lmt.errors import InputError
 from hf_lmt.evaluation.lines import EvaluationSet
 from hf_miwv.config import load_mapping
-from hf_miwv.publishing.fetching import pinned
+from hf_miwv.reading import pinned
 
 DEPTH = 5  # base models of base models
 NAME_KEYS = ("corpus", "path", "source", "dataset", "data")

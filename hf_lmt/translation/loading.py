@@ -14,8 +14,8 @@ from hf_lmt.translation.prompt_registry import (
     read_prompt_identity,
 )
 from hf_miwv.models import load_model
-from hf_miwv.publishing.fetching import fetch_folder, pinned
-from hf_miwv.reading import is_local
+from hf_miwv.publishing.fetching import fetch_folder
+from hf_miwv.reading import is_local, pinned
 
 ADAPTER = "adapter_config.json"
 

@@ -25,7 +25,7 @@ from hf_lmt.translation.requests import (
     requests_of,
 )
 from hf_lmt.translation.writing import Notify, Writer
-from hf_miwv.publishing.fetching import pinned
+from hf_miwv.reading import pinned
 
 BACKENDS = ("transformers", "vllm")
 BLOCK = 1024  # requests that are sorted and decoded together; ours

@@ -11,35 +11,9 @@ from hf_miwv.hub_errors import hub_error
 from hf_miwv.publishing.card import config_names, default_config
 from hf_miwv.publishing.contents import CARD
 from hf_miwv.publishing.manifest import NAME, read_manifest
-from hf_miwv.reading import is_local
+from hf_miwv.reading import is_local, pinned
 
 WORDS = {"dataset": "data set", "model": "model"}
-
-
-def split_revision(source: str) -> tuple[str, str | None]:
-    """OWNER/NAME@REVISION as its two parts; what is here, and an id without one, as it is.
-
-    >>> split_revision("ada/model@step-100")
-    ('ada/model', 'step-100')
-    """
-    name, at, revision = source.partition("@")
-    if not at or Path(source).expanduser().exists() or is_local(name):
-        return source, None
-    if not revision:
-        raise InputError(f"{source}: names no revision after the @; give {name}@REVISION")
-    return name, revision
-
-
-def pinned(source: str | Path, revision: str | None) -> tuple[str, str | None]:
-    """The id and its revision, named by either; InputError where both name one, and not the same.
-
-    >>> pinned("ada/model@v1", None)
-    ('ada/model', 'v1')
-    """
-    name, own = split_revision(str(source))
-    if own is not None and revision not in (None, own):
-        raise InputError(f"{source}: names another revision than --revision {revision}; give one")
-    return name, own or revision
 
 
 def fetch_folder(

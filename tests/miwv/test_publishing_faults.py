@@ -98,6 +98,22 @@ REFUSED = {
     "409": ({"where": "/commit/", "status": 409, "times": 99}, "other commits came in between"),
     "413": ({"where": "/commit/", "status": 413}, "larger than the Hub takes"),
     "413 of a part": ({"where": "PUT /large", "status": 413}, "larger than the Hub takes"),
+    "402": (
+        {"where": "/commit/", "status": 402, "message": "Pay first"},
+        r"the Hub asks for payment \(Pay first\)",
+    ),
+    "429 for too long": (
+        {"where": "/repos/create", "status": 429, "times": 9, "headers": {"Retry-After": "0"}},
+        "asks for fewer requests; push once more in some minutes",
+    ),
+    "503 for too long": (
+        {"where": "/repos/create", "status": 503, "times": 9},
+        r"the Hub refuses \(told to\); the same command goes on with what has not arrived yet",
+    ),
+    "the quota at the commit": (
+        {"where": "/commit/", "status": 403, "message": "You have exceeded your storage quota"},
+        "no room left .*free some, or push to another account",
+    ),
     "400": ({"where": "/commit/", "status": 400, "message": "so not"}, r"refuses \(so not\)"),
 }  # fmt: skip
 
@@ -111,6 +127,7 @@ def test_what_is_refused_is_said_plainly_and_nothing_is_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("hf_miwv.publishing.push.CONFLICT_WAITS", (0, 0, 0))
+    monkeypatch.setattr("hf_miwv.publishing.messages.WAITS", (0,))
     before = read(model)
     told = hub.fault(**fault)
     with pytest.raises(InputError, match=message) as refused:

@@ -25,6 +25,7 @@ from hf_miwv.selection import select
 READ = """
 import json, os, sys
 from hf_miwv.__main__ import main
+from hf_miwv.reading import read_dataset
 from datasets import load_dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from huggingface_hub import ModelCard
@@ -35,6 +36,7 @@ report = {
     "first": next(iter(load_dataset("ada/rows", "chosen", split="train", streaming=True)))["row"],
     "whole": len(load_dataset("ada/chosen", split="train")),
     "of a branch": len(load_dataset("ada/chosen", split="train", revision="half")),
+    "pinned": len(read_dataset("ada/chosen@half")),
 }
 model = AutoModelForCausalLM.from_pretrained("ada/model", revision="step-1")
 tokenizer = AutoTokenizer.from_pretrained("ada/model")
@@ -83,8 +85,8 @@ def test_what_was_pushed_comes_back_by_its_id(
     report = json.loads(read.stdout.splitlines()[-1])
     assert "miwv" in report.pop("default")
     assert report == {
-        "scored": 24, "chosen": 6, "first": 23, "whole": 6, "of a branch": 3, "generated": 2,
-        "card": "A model.",
+        "scored": 24, "chosen": 6, "first": 23, "whole": 6, "of a branch": 3, "pinned": 3,
+        "generated": 2, "card": "A model.",
     }  # fmt: skip
     select(scored, fraction=0.5, output=tmp_path / "by-path")
     assert rows_of(tmp_path / "by-id") == rows_of(tmp_path / "by-path")

@@ -20,7 +20,8 @@ from hf_miwv.__main__ import main
 from hf_miwv.comparing.comparison import compare
 from hf_miwv.errors import InputError
 from hf_miwv.folder import read_record
-from hf_miwv.publishing.fetching import fetch_folder, fetch_written, split_revision
+from hf_miwv.publishing.fetching import fetch_folder, fetch_written
+from hf_miwv.reading import split_revision
 
 SCORES = [index / 10 for index in range(24)]
 
