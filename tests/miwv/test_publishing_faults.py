@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -274,15 +275,21 @@ def test_a_trainer_pushes_what_it_saves(hub: HubServer, tmp_path: Path) -> None:
     arguments = TrainingArguments(
         output_dir=str(tmp_path / "run"), max_steps=3, save_steps=1, save_total_limit=1,
         per_device_train_batch_size=2, report_to=[], use_cpu=True, disable_tqdm=True,
+        eval_strategy="steps", eval_steps=1, metric_for_best_model="loss",
     )  # fmt: skip
     trainer = Trainer(
         model=make_model("llama"), args=arguments, train_dataset=Dataset.from_list(rows),
-        callbacks=[PushCheckpoints("ada/model")],
+        eval_dataset=Dataset.from_list(rows), callbacks=[PushCheckpoints("ada/model")],
     )  # fmt: skip
     trainer.train()
     steps = {f"step-{step}": landed(hub, f"step-{step}") for step in (1, 2, 3)}
     assert len({files["model.safetensors"] for files in steps.values()}) == 3
     assert all(not name.endswith((".pt", ".pth", ".bin")) for name in steps["step-3"])
+    state = steps["step-3"]["trainer_state.json"]
+    assert json.loads(state)["best_model_checkpoint"].startswith("checkpoint-")
+    assert str(tmp_path).encode() not in b"".join(steps["step-3"].values())
+    own = (tmp_path / "run" / "checkpoint-3" / "trainer_state.json").read_bytes()
+    assert str(tmp_path).encode() in own  # what is pushed is linked, and was not written into
     back = AutoModelForCausalLM.from_pretrained(
         "ada/model", revision="step-3", cache_dir=str(tmp_path / "cache")
     )
