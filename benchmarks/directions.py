@@ -166,6 +166,7 @@ def recipe_of(arm: Arm, given: argparse.Namespace, output: Path) -> dict[str, An
         "lr_scheduler_type": "cosine",
         "warmup_steps": 0.05,
         "max_length": given.max_length,
+        "padding_free": True,
         "use_cpu": on_cpu,
         "bf16": not on_cpu,
         "activation_checkpointing": False,
