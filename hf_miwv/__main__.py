@@ -103,6 +103,8 @@ scoring_options = options(
     click.option("--data-revision", help="Where both are on the Hub: of DATA."),
     click.option("--model-revision", help="Where both are on the Hub: of MODEL."),
     click.option("--embedder-revision", help="Revision of EMBEDDER."),
+    click.option("--license", "--licence", "licence", metavar="NAME", help="Of DATA, by the Hub's "
+                 "name: cc-by-4.0. [default: what its card says]"),
     click.option("--trust-remote-code", is_flag=True, help="Run code that comes with MODEL or "
                  "EMBEDDER from the Hub. Off by default."),
     click.option("--overwrite-columns", is_flag=True, help="Replace columns of DATA that are "

@@ -24,6 +24,7 @@ from hf_miwv.card_words import (
     correlation_words,
     length_words,
 )
+from hf_miwv.licence import licence_words
 from hf_miwv.markdown import escape, one_line, table
 from hf_miwv.methods import LOW, method_label, method_words
 from hf_miwv.schema import ALSO_COLUMNS, EMBEDDING_COLUMN
@@ -87,6 +88,7 @@ def _values(run: dict[str, Any], pictures: list[str]) -> dict[str, Any]:
         "model": escape(shown_name(made["model"]["source"]))
         if made
         else "whose name is not recorded",
+        "licence": licence_sentence(run),
         "counts": table(("", "rows"), count_rows(run)),
         "fifths": table(("cosine from", "to", "median MIWV"), fifth_rows(run["statistics"])),
         "columns": table(("column", "what it holds"), column_rows(run)),
@@ -103,6 +105,7 @@ def front_matter(run: dict[str, Any]) -> str:
     method = chosen_by(run)
     content = {
         "pretty_name": f"{data_name(run)}, {kind} by {method_label(method)}",
+        "task_categories": ["text-generation"],
         "tags": ["instruction-tuning", "data-selection", method.removesuffix(LOW)],
         "size_categories": [size_category(run["statistics"]["rows"])],
         "configs": [
@@ -159,6 +162,14 @@ def data_name(run: dict[str, Any]) -> str:
     """The data set's name on one line, or plain words where it has none."""
     source = run["data"]["source"] if run["data"] else None
     return one_line(shown_name(source)) if source else "Instruction data"
+
+
+def licence_sentence(run: dict[str, Any]) -> str:
+    """Under which licence the rows came, which are passed on here."""
+    licence = licence_words((run["data"] or {}).get("license"))
+    if licence is None:
+        return "Licence of the data: not recorded. Look it up before you pass these rows on."
+    return f"Licence of the data: {escape(licence)}."
 
 
 def shown_name(source: str | None) -> str:
@@ -260,6 +271,7 @@ def made_rows(made: dict[str, Any]) -> list[tuple[str, Any]]:
         "data revision": data["revision"],
         "data rows": f"{write_number(data['rows'])}, of the shape {data['shape']}",
         "data fingerprint": data["fingerprint"],
+        "data licence": licence_words(data.get("license")),
         "model": shown_name(model["source"]),
         "model revision": model["revision"],
         "model weights": f"{write_number(model['parameters'])} parameters in {model['dtype']}, "

@@ -14,6 +14,7 @@ from datasets import Dataset, IterableDataset
 from hf_miwv.diversity import check_diversity
 from hf_miwv.errors import InputError
 from hf_miwv.folder import check_output, read_record
+from hf_miwv.licence import licence_of
 from hf_miwv.methods import check_method, needed_columns
 from hf_miwv.processes import Processes
 from hf_miwv.publishing.fetching import fetch_written
@@ -46,6 +47,7 @@ def score_data(
     overwrite: bool = False,
     streaming: bool = False,
     limit: int | None = None,
+    licence: str | None = None,
     **settings: Any,
 ) -> None:
     """`hf-miwv score`: read, score, write, show."""
@@ -76,6 +78,7 @@ def score_data(
             "split": split,
             "config": data_config,
             "revision": data_revision,
+            "license": licence or licence_of(data, data_revision),
             "state": state_of(Path(data).expanduser()) if streaming and is_local(data) else None,
             "command_line": ["hf-miwv", *sys.argv[1:]],
         },

@@ -23,8 +23,9 @@ import click
               "Hub: the card's title, and what its examples load.")  # fmt: skip
 @click.option("--base-model", metavar="OWNER/NAME", help="The base on the Hub, where training "
               "started from a local path.")  # fmt: skip
-@click.option("--license", "licence", metavar="NAME", help="Of the model, by the Hub's name: "
-              "apache-2.0. [default: the recipe's hub: {license: ...}]")  # fmt: skip
+@click.option("--license", "--licence", "licence", metavar="NAME",
+              help="Of the model, by the Hub's name: apache-2.0. [default: the recipe's hub: "
+              "{license: ...}]")  # fmt: skip
 @click.option("--output", metavar="FILE", type=click.Path(path_type=Path),
               help="With a recipe: the file to write.")  # fmt: skip
 def card_command(

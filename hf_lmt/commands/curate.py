@@ -26,6 +26,7 @@ import click
 @click.option("--directions", metavar="GLOBS", help="Directions to make rows of, with commas "
               "between: en-*,*-zh. [default: all that are there]")  # fmt: skip
 @click.option("--corpus", help="What the corpus is called. [default: by its path]")
+@click.option("--licence", help="Licence of DATA, for the card; by the Hub's name: cc-by-4.0.")
 @click.option("--split", help="Split of a Hub data set, FLORES folder or other folder.")
 @click.option(
     "--settings",
@@ -51,6 +52,7 @@ def curate_command(
     languages: str | None,
     directions: str | None,
     corpus: str | None,
+    licence: str | None,
     split: str | None,
     settings: Path | None,
     changes: tuple[str, ...],
@@ -72,7 +74,14 @@ def curate_command(
         sets = _parts(contamination_sets)
         given = _set(given, "contamination", "sets", "none" if sets == ["none"] else sets)
     run = curate_source(
-        Source(data, kind=kind, corpus=corpus, languages=_parts(languages or ""), split=split),
+        Source(
+            data,
+            kind=kind,
+            corpus=corpus,
+            licence=licence,
+            split=split,
+            languages=_parts(languages or ""),
+        ),
         output,
         steps_from(given),
         directions=match_directions(_parts(directions)) if directions else DIRECTIONS,

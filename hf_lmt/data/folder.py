@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from datasets import Dataset
 from hf_miwv.card import run_digest, size_category
 from hf_miwv.folder import write_folder
 from hf_miwv.workspace import Workspace
+
+LICENCE = re.compile(r"[a-z0-9][a-z0-9.-]*")  # as the Hub names them
+UNKNOWN = "unknown"  # its name for one that nobody has recorded
 
 
 def write_parts(
@@ -38,7 +42,12 @@ def write_parts(
 
 
 def front_matter(
-    run: Mapping[str, Any], title: str, tags: Sequence[str], parts: Mapping[str, int]
+    run: Mapping[str, Any],
+    title: str,
+    tags: Sequence[str],
+    parts: Mapping[str, int],
+    directions: Iterable[str],
+    licences: Iterable[str | None],
 ) -> str:
     """The YAML block at the head of a card, which says where the parts lie; the first is default.
 
@@ -48,6 +57,8 @@ def front_matter(
         title: of the data set.
         tags: for the Hub.
         parts: name -> rows, as for `write_parts`.
+        directions: those of the rows, for the languages.
+        licences: of each source, None where it is not recorded.
     """
     import yaml
 
@@ -55,6 +66,7 @@ def front_matter(
     folders = {first: "data", **{name: name for name in others}}
     content = {
         "pretty_name": title,
+        "language": sorted({code for name in directions for code in name.split("-")}),
         "task_categories": ["translation"],
         "tags": list(tags),
         "size_categories": [size_category(parts[first])],
@@ -68,4 +80,20 @@ def front_matter(
             for name, folder in folders.items()
         ],
     }
+    if named := licence_names(licences):
+        content["license"] = named
     return f"---\n{yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=10**6)}---"
+
+
+def licence_names(licences: Iterable[str | None]) -> list[str]:
+    """The licences of all sources for the metadata, each once, by the Hub's names.
+
+    What is recorded in other words stands in the card's text alone, and counts here, like what is
+    not recorded, as "unknown": else the rest would be taken for the licence of the whole. Empty
+    where nothing is known of any.
+
+    >>> licence_names(["cc-by-4.0", None, "cc-by-4.0"]), licence_names([None])
+    (['cc-by-4.0', 'unknown'], [])
+    """
+    named = {one if one and LICENCE.fullmatch(one) else UNKNOWN for one in licences}
+    return sorted(named) if named != {UNKNOWN} else []

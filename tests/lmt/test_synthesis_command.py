@@ -106,6 +106,7 @@ def test_the_card_says_that_it_is_synthetic(mono: Path, model: Path, tmp_path: P
     card, record = (output / "README.md").read_text("utf-8"), record_of(output)
     front = yaml.safe_load(card.split("---")[1])
     assert {"synthetic", "machine-generated"} <= set(front["tags"])
+    assert (front["language"], front.get("license")) == (["en", "kk"], None)
     for words in (
         "the Kazakh side was written by the model tiny", "back-translation", "not checked",
         "| licence of the model | MIT |", "| decoding | greedy, at most 512 new tokens",

@@ -101,6 +101,7 @@ def test_front_matter() -> None:
     assert found["configs"][0].pop("description") == f"run {run_digest(run)}"
     assert found == {
         "pretty_name": "tatsu-lab/alpaca, scored by MIWV",
+        "task_categories": ["text-generation"],
         "tags": ["instruction-tuning", "data-selection", "miwv"],
         "size_categories": ["1K<n<10K"],
         "configs": [
@@ -111,7 +112,10 @@ def test_front_matter() -> None:
         ],
     }
     run["data"]["license"] = "cc-by-4.0"
-    assert head(render_card(run, []))["license"] == "cc-by-4.0"
+    card = render_card(run, [])
+    assert head(card)["license"] == "cc-by-4.0"
+    assert "Licence of the data: cc-by-4.0." in card
+    assert "| data licence | cc-by-4.0 |" in card
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hf_lmt.data.curation.pictures import PICTURE, grouped
 from hf_lmt.data.folder import front_matter
-from hf_miwv.card import command_block, data_name
+from hf_miwv.card import NOT_RECORDED, command_block, data_name, shown_name
 from hf_miwv.markdown import escape, table
 from hf_miwv.statistics import write_number
 from hf_miwv.summary import new_table, stderr_console
@@ -106,7 +106,14 @@ def card_text(run: Mapping[str, Any], parts: Mapping[str, int]) -> str:
     checked = "compared with evaluation sets" if run["contamination"] == "checked" else NOT_CHECKED
     return "\n\n".join(
         [
-            front_matter(record, f"{name}, curated", ["translation", "curated"], parts),
+            front_matter(
+                record,
+                f"{name}, curated",
+                ["translation", "curated"],
+                parts,
+                counts["directions"],
+                [run["data"]["licence"]],
+            ),
             f"# {escape(name)}, curated",
             f"Rows of translations that no filter had a reason against: {counts['rows_out']:,} of "
             f"{counts['rows_in']:,}. Overlap with evaluation sets: {checked}.",
@@ -119,6 +126,9 @@ def card_text(run: Mapping[str, Any], parts: Mapping[str, int]) -> str:
             f"![Rows of each direction before and after curation]({PICTURE})",
             "## Settings",
             table(("step", "settings"), settings),
+            "## How it was made",
+            table(("", ""), _made_rows(run)),
+            "Everything that was recorded is in `run.json`.",
             "## Load it",
             "```python\nfrom datasets import load_dataset\n\n" + "\n".join(load) + "\n```",
             "## Repeat it",
@@ -127,3 +137,17 @@ def card_text(run: Mapping[str, Any], parts: Mapping[str, int]) -> str:
             "",
         ]
     )
+
+
+def _made_rows(run: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    data = run["data"]
+    parts = (shown_name(data["source"]), data["config"], data["split"])
+    versions = [f"{name} {number}" for name, number in run["versions"].items()]
+    rows = {
+        "data": ", ".join(part for part in parts if part),
+        "data revision": data["revision"],
+        "licence of the data": data["licence"],
+        "fingerprint of the data": data["fingerprint"],
+        "versions": ", ".join([f"hf_lmt {run['package']['version']}", *versions]),
+    }
+    return [(words, NOT_RECORDED if value is None else value) for words, value in rows.items()]

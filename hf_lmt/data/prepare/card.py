@@ -6,6 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from hf_lmt.data.folder import licence_names
 from hf_lmt.data.prepare.counting import GROUPS, Counts, group_of
 from hf_lmt.directions import parse_direction
 from hf_miwv.card import (
@@ -123,12 +124,11 @@ def _front_matter(run: dict[str, Any], rejects: bool) -> str:
         files_of = [{"split": "train", "path": "rejects/*.parquet"}]
         configs.append({**configs[0], "config_name": "rejects", "default": False,
                         "data_files": files_of})  # fmt: skip
-    licences = sorted({source["licence"] for source in run["data"] if source["licence"]})
     names = {code for name in run["counts"]["directions"] for code in name.split("-")}
     content = DatasetCardData(
         pretty_name="Translation rows prepared for LMT",
         language=sorted(names),
-        license=licences or None,
+        license=licence_names(source["licence"] for source in run["data"]) or None,
         task_categories=["translation"],
         tags=["machine-translation", "lmt"],
         size_categories=[size_category(run["rows"])],

@@ -88,7 +88,14 @@ def card_text(run: Mapping[str, Any], parts: Mapping[str, int]) -> str:
                   for one, rows in run["counts"]["curation"]["directions"].items()]  # fmt: skip
     return "\n\n".join(
         [
-            front_matter(record, title, tags, parts),
+            front_matter(
+                record,
+                title,
+                tags,
+                parts,
+                dict(directions),
+                [run["data"]["licence"]],
+            ),
             f"# {escape(title)}",
             f"**Synthetic data**, {run['rows']:,} pairs: the {into} side was written by the model "
             f"{escape(model['source'])}{by_way}; no person has checked it. {SIDES[settings['as']]} "
