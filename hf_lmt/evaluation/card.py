@@ -114,7 +114,7 @@ def signature_rows(scores: dict[str, Any]) -> list[tuple[str, str]]:
         for name, score in own["scores"].items()
         if score["signature"]
     }
-    return list(found)
+    return sorted(found, key=lambda one: list(scores["metrics"]).index(one[0]))
 
 
 def _made_rows(run: dict[str, Any]) -> list[tuple[str, Any]]:

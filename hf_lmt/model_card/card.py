@@ -30,12 +30,12 @@ from hf_lmt.model_card.subject import Subject, trained
 from hf_lmt.model_card.usage import example_direction, transformers_lines, translator_lines
 from hf_miwv.card import command_block, markdown_environment, shown_name
 from hf_miwv.markdown import escape, table
+from hf_miwv.publishing.card import HERE
 from hf_miwv.statistics import write_number
 
 CARD = "README.md"
 CURVE = "training_curve.png"
 TEMPLATE = "model_card.md.jinja"
-HERE = "<this folder or Hub id>"
 
 
 def write_trained_card(run: dict[str, Any], folder: Path) -> None:
@@ -96,7 +96,7 @@ def _title(subject: Subject, given: Given) -> str:
     if repository := given.repository or recorded(subject, "repo_id"):
         return repository.rpartition("/")[2]
     what = "on monolingual and parallel text" if subject.prompts is None else "to translate"
-    return f"{shown_name(subject.base)}, trained {what}"
+    return f"{shown_name(base_model(subject, given) or subject.base)}, trained {what}"
 
 
 def _name(subject: Subject, given: Given) -> str:

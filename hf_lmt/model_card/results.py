@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hf_lmt.evaluation.card import group_table, signature_rows, write_score
 from hf_lmt.evaluation.folder import Evaluation
-from hf_lmt.evaluation.report.figures import METRIC_TITLES, described
+from hf_lmt.evaluation.report.figures import METRIC_TITLES, described, measures_of
 from hf_lmt.evaluation.table import warnings_of
 from hf_lmt.model_card.paper import TITLES
 from hf_miwv.markdown import table
@@ -16,8 +16,12 @@ if TYPE_CHECKING:
     from huggingface_hub import EvalResult
 
 FOLDER = "eval"
-HEAT_MAP = "heat_map.png"
+HEAT_MAP = "heat_map"
 INDEXED = 20  # directions in the metadata; all are in scores.csv
+PICTURED = ("comet-22", "chrf++", "bleu", "off_target_language", "fan_in")
+"""Measures of the card's heat map, as many as can be read in the width of a page; all are on the
+evaluation's own page."""
+MOST_PICTURED = 4
 HUB_METRICS = {"bleu": "sacrebleu", "spbleu": "sacrebleu", "chrf++": "chrf", "chrf": "chrf",
                "ter": "ter", "comet-22": "comet", "cometkiwi": "comet",
                "xcomet": "comet"}  # fmt: skip
@@ -36,6 +40,7 @@ def _section(evaluation: Evaluation, size: str | None) -> dict[str, Any]:
     scores, data = evaluation.scores, evaluation.run["data"]
     beside = size if size and _paper(scores, size) else None
     header, rows = group_table(scores)
+    header = [METRIC_TITLES.get(name, name) for name in header]
     if beside:
         header = [*header, *(f"{title}, paper" for title in TITLES.values())]
         rows = [[*row, *_paper(scores, beside).get(row[0], ("", ""))] for row in rows]
@@ -61,6 +66,12 @@ def _paper(scores: dict[str, Any], size: str) -> dict[str, tuple[str, ...]]:
         for group, own in scores["groups"].items()
         if own["paper"]
     }
+
+
+def pictured(evaluation: Evaluation) -> list[str]:
+    """The measures of PICTURED that the evaluation has; the first ones that it has, where none."""
+    there = measures_of([evaluation])
+    return ([one for one in PICTURED if one in there] or there)[:MOST_PICTURED]
 
 
 def eval_results(evaluations: Sequence[Evaluation]) -> list[EvalResult]:

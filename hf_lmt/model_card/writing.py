@@ -11,15 +11,17 @@ from typing import Any
 
 from hf_lmt.errors import InputError
 from hf_lmt.evaluation.folder import RUN, SCORES, TABLE, Evaluation, read_evaluation
+from hf_lmt.evaluation.report.figures import names_of
+from hf_lmt.evaluation.report.heat_maps import draw_heat_map
 from hf_lmt.model_card.card import CARD, render_model_card
 from hf_lmt.model_card.metadata import Given, base_model, check_given
 from hf_lmt.model_card.own_words import own_words
-from hf_lmt.model_card.results import FOLDER, HEAT_MAP
+from hf_lmt.model_card.results import FOLDER, HEAT_MAP, pictured
 from hf_lmt.model_card.subject import Subject, planned, trained
 from hf_miwv.folder import read_record, write_errors
 from hf_miwv.publishing.card import split_card
 
-COPIED = (SCORES, TABLE, RUN, HEAT_MAP)
+COPIED = (SCORES, TABLE, RUN)
 
 
 def write_model_card(
@@ -107,7 +109,7 @@ def _check_model(evaluation: Evaluation, folder: Path, given: Given) -> None:
     same = source.exists() and source.resolve() == folder.resolve()
     if not same and model["source"] != given.repository:
         raise InputError(
-            f"{evaluation.folder}: judges the model {model['source']}, and the card is of "
+            f"{evaluation.name}: judges the model {model['source']}, and the card is of "
             f"{folder}; give an evaluation of this model, or --repository {model['source']} where "
             "that is the same model on the Hub"
         )
@@ -115,15 +117,13 @@ def _check_model(evaluation: Evaluation, folder: Path, given: Given) -> None:
 
 def _copy(evaluation: Evaluation, draft: Path) -> None:
     """What a card needs of an evaluation; sentences and counts stay in its own folder."""
-    place = draft / FOLDER / evaluation.folder.resolve().name
+    place = draft / FOLDER / names_of([evaluation])[0]
     if place.exists():
         raise InputError(f"two evaluations are called {place.name}; rename one of their folders")
     place.mkdir(parents=True)
     for name in COPIED:
-        if not (evaluation.folder / name).is_file():
-            raise InputError(f"{evaluation.folder} has no {name}; write it with "
-                             f"hf-lmt report {evaluation.folder}")  # fmt: skip
         shutil.copyfile(evaluation.folder / name, place / name)
+    draw_heat_map(evaluation, place, HEAT_MAP, pictured(evaluation))
 
 
 def _present(folder: Path, draft: Path) -> list[Path]:

@@ -18,6 +18,7 @@ REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 CONFIG = re.compile(r"[\w-]+")
 BEGIN, END = "<!-- configurations: begin -->", "<!-- configurations: end -->"
 SECTION = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END) + r"\n?", re.DOTALL)
+HERE = "<this folder or Hub id>"
 BASE_KEY = "base_model_name_or_path"
 
 
@@ -178,6 +179,16 @@ def _with_default(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     if any(entry.get("default") for entry in entries):
         return entries
     return [{**entries[0], "default": True}, *entries[1:]]
+
+
+def with_examples(text: str, repository: str, config: str | None) -> str:
+    """The card with the id in its examples, which load HERE while they lie in a folder.
+
+    Args:
+        config: the configuration that the card is of, where its rows are one of several.
+    """
+    loaded = f'"{repository}"' if config is None else f'"{repository}", "{config}"'
+    return text.replace(f'"{HERE}"', loaded).replace(HERE, repository)
 
 
 def with_section(body: str, entries: Sequence[dict[str, Any]]) -> str:

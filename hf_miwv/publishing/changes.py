@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hf_miwv.publishing.card import add_config, config_names, keep_configs
+from hf_miwv.publishing.card import add_config, config_names, keep_configs, with_examples
 from hf_miwv.publishing.contents import CARD, LocalFile, hashed, read_text
 from hf_miwv.publishing.manifest import (
     NAME,
@@ -59,6 +59,9 @@ def find_changes(
     """
     earlier = read_manifest(remote.manifest, repository)
     config = _place(files, config, remote, earlier)
+    if CARD in files:
+        own = with_examples(read_text(files[CARD]), repository, config)
+        files = {**files, CARD: hashed(files[CARD].place, own.encode())}
     key, prefix = config or "", f"{config}/" if config else ""
     placed = {prefix + path: file for path, file in files.items()}
     merged = {CARD: _card(files, config, remote, earlier, repository)} if CARD in files else {}

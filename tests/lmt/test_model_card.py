@@ -160,9 +160,11 @@ def test_results_metadata_and_the_table_in_eval(model: Path, judged: Path) -> No
     (own / "run.json").write_text(json.dumps(run), "utf-8")
     text = written(*words, "--evaluation", own)
     scores = json.loads((own / "scores.json").read_text("utf-8"))
-    for name in ("scores.csv", "scores.json", "run.json", "heat_map.png"):
+    for name in ("scores.csv", "scores.json", "run.json"):
         assert (model / "eval" / "EVAL" / name).read_bytes() == (own / name).read_bytes()
         assert f"(eval/EVAL/{name})" in text
+    assert (model / "eval" / "EVAL" / "heat_map.png").stat().st_size > 1000
+    assert "(eval/EVAL/heat_map.png)" in text
     assert scores["directions"]["en-de"]["scores"]["bleu"]["signature"] in text.replace("\\", "")
 
     assert check_card(text, "model") == ([], [])
@@ -223,7 +225,7 @@ def refused(result: Result, *messages: str) -> None:
     (("--base-model", "/home/me/base"), ["--base-model /home/me/base: is no id on the Hub"]),
     (("--repository", "tiny", *BASE), ["--repository tiny: is no id on the Hub; give OWNER/NAME"]),
     (("--output", "x.md", *BASE), ["the card of a model lies in its folder"]),
-    (("--evaluation", "nothing", *BASE), ["nothing/run.json cannot be read"]),
+    (("--evaluation", "nothing", *BASE), ["nothing: no such folder here"]),
 ])  # fmt: skip
 def test_refusals(words: tuple[str, ...], messages: list[str], chat: Path, tmp_path: Path) -> None:
     before = (chat / "README.md").read_bytes()

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from hf_miwv.errors import InputError
-from hf_miwv.publishing.card import add_config, join_card, keep_configs, split_card
+from hf_miwv.publishing.card import HERE, add_config, join_card, keep_configs, split_card
 from hf_miwv.publishing.changes import Remote, find_changes
 from hf_miwv.publishing.contents import CARD, hashed
 from hf_miwv.publishing.manifest import NAME, gone, read_manifest, write_manifest
@@ -130,3 +130,17 @@ def test_hashes_are_those_of_the_hub(tmp_path: Path) -> None:
         assert file.blob == "b6fc4c620b67d95f953a5c1c1230aaab5db5a1b0"
         assert file.sha256 == "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
         assert file.size == 5
+
+
+@pytest.mark.parametrize(("config", "loaded"), [
+    (None, 'load("ada/data", split="a")'), ("rows", 'load("ada/data", "rows", split="a")'),
+])  # fmt: skip
+def test_examples_load_what_was_pushed(config: str | None, loaded: str, tmp_path: Path) -> None:
+    text = card("x", f'\nload("{HERE}", split="a")\n--model {HERE} --from en\n')
+    (tmp_path / CARD).write_text(text, "utf-8")
+    remote = Remote("0" * 40, {}, None, None)
+    changes = find_changes({CARD: hashed(tmp_path / CARD)}, config, remote, "ada/data")
+    pushed = changes.add[f"{config}/{CARD}" if config else CARD].content
+    assert pushed is not None
+    assert f"\n{loaded}\n--model ada/data --from en\n" in pushed.decode()
+    assert (tmp_path / CARD).read_text("utf-8") == text

@@ -9,6 +9,7 @@ from hf_lmt.directions import Direction, parse_direction
 from hf_lmt.evaluation.aggregation import COLUMNS, groups_of
 from hf_lmt.evaluation.folder import Evaluation
 from hf_lmt.languages import LANGUAGES, PIVOTS
+from hf_miwv.card import shown_name
 from hf_miwv.reading import is_local
 
 METRIC_TITLES = {"bleu": "BLEU", "spbleu": "spBLEU", "chrf++": "chrF++", "chrf": "chrF",
@@ -120,13 +121,13 @@ def names_of(evaluations: Sequence[Evaluation]) -> list[str]:
 
 
 def described(evaluation: Evaluation) -> dict[str, Any]:
-    """What was judged, on what: for heads of tables and pages."""
+    """What was judged, on what: for heads of tables and pages, local paths by their last part."""
     run = evaluation.run
     model = run.get("model")
     data = run["data"]
     limit = "" if data["limit"] is None else f", {data['limit']:,} lines of a direction at most"
     return {
-        "model": model["source"] if model else "hypotheses given as files",
+        "model": shown_name(model["source"]) if model else "hypotheses given as files",
         "set": f"{data['title']}{limit}",
         "marks": list(evaluation.scores["marks"]),
         "missing": dict(evaluation.scores["missing"]),

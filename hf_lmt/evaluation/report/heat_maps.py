@@ -52,8 +52,15 @@ class Block(NamedTuple):
     diverging: bool = False
 
 
-def draw_heat_map(evaluation: Evaluation, folder: Path, name: str = "heat_map") -> list[str]:
+def draw_heat_map(
+    evaluation: Evaluation,
+    folder: Path,
+    name: str = "heat_map",
+    measures: Sequence[str] | None = None,
+) -> list[str]:
     """Draw every direction's figures; return the names of the PNG and the SVG written to `folder`.
+
+    Of all measures that it has, or of those that are named.
 
     A line for each language, by tier; for each measure the columns en->X, X->en, zh->X, X->zh, and
     one more for directions without English and Chinese, which have lines of their own. Scores are
@@ -64,7 +71,7 @@ def draw_heat_map(evaluation: Evaluation, folder: Path, name: str = "heat_map") 
     blocks = [
         _block(measure, {direction: figure_of(evaluation, direction, measure)
                          for direction in directions})
-        for measure in measures_of([evaluation])
+        for measure in measures or measures_of([evaluation])
     ]  # fmt: skip
     about = described(evaluation)
     title = f"{about['model']} on {about['set']}"
