@@ -17,8 +17,8 @@ import click
     """)  # fmt: skip
 @click.argument("model", metavar="MODEL|RECIPE", type=click.Path(path_type=Path))
 @click.option("--evaluation", "evaluations", metavar="EVAL", multiple=True,
-              help="A folder that `hf-lmt evaluate` wrote of this "
-              "model, or its id on the Hub; several: give the option again. Those of earlier cards stay.")  # fmt: skip
+              help="A folder that `hf-lmt evaluate` wrote of this model, or its id on the Hub; "
+              "several: give the option again. Those of earlier cards stay.")  # fmt: skip
 @click.option("--repository", metavar="OWNER/NAME", help="Where the model is, or will be, on the "
               "Hub: the card's title, and what its examples load.")  # fmt: skip
 @click.option("--base-model", metavar="OWNER/NAME", help="The base on the Hub, where training "

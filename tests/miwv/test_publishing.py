@@ -66,7 +66,10 @@ def test_a_data_set_lands_whole_private_and_in_one_commit(hub: HubServer, chosen
     pushed = push(chosen, "ada/data")
     files = hub.files("dataset", "ada/data")
     assert files.pop(NAME)
-    assert files == read(chosen)
+    card = files["README.md"].decode()
+    assert 'load_dataset("ada/data", split="train")' in card
+    own = card.replace("ada/data", "<this folder or Hub id>", 1)
+    assert files | {"README.md": own.encode()} == read(chosen)
     assert hub.store.find("dataset", "ada/data").private
     assert pushed.private
     assert pushed.url == f"{hub.address}/datasets/ada/data"
@@ -176,7 +179,7 @@ def test_two_configurations_stand_side_by_side(hub: HubServer, scored: Path, cho
     assert entries[1]["data_files"] == [{"split": "train", "path": "chosen/data/train-*.parquet"}]
     files = hub.files("dataset", "ada/data")
     assert files["scored/run.json"] == (scored / "run.json").read_bytes()
-    assert files["chosen/README.md"] == (chosen / "README.md").read_bytes()
+    assert b'load_dataset("ada/data", "chosen", split="train")' in files["chosen/README.md"]
     assert push(scored, "ada/data", config="scored").written == []
     assert push(chosen, "ada/data", config="chosen").written == []
 
