@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shlex
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +20,7 @@ from hf_lmt.training.journey import train
 from hf_lmt.training.recipe import read_training_recipe
 from hf_lmt.training.watching.curves import SCORES
 from hf_lmt.training.watching.record import write_whole
-from hf_miwv.demo import MODEL_PACKAGE
+from hf_miwv.demo import MODEL_PACKAGE, program
 from hf_miwv.reading import read_dataset
 from hf_miwv.training.recipe import locate
 from hf_miwv.training.tuning import trainable_source
@@ -95,14 +96,20 @@ def show(judged: dict[str, Evaluation], output: Path) -> None:
     for rows in zip(*texts, strict=True):
         sentences.add_row(*(Text(row["hypothesis"]) for row in rows))
     console.print(scores, sentences)
-    logger.info(
-        "Look at %s and read %s.\nNow with your own data and model:\n\n"
-        "  hf-lmt inspect CORPUS\n"
-        "  hf-lmt recipe check recipes/lmt/0.6b/sft.yaml\n"
-        "  hf-lmt translate --model %s --from en --to de --input in.txt --output out.txt\n\n"
-        "CORPUS: a file, folder or Hub id with translations (TMX, TSV, a column per language).",
-        output / "model" / SCORES, output / "model" / "README.md", output / "model",
-    )  # fmt: skip
+    logger.info(what_next(output / "model", program("hf-lmt")))
+
+
+def what_next(model: Path, command: str) -> str:
+    """The picture to open, and what to type: to the model that was made, then on one's own."""
+    return (
+        f"The picture: {model / SCORES}\nThe card:    {model / 'README.md'}\n\n"
+        "Ask the model for something:\n\n"
+        f"  echo 'Guten Morgen!' | {command} translate --model {shlex.quote(str(model))} "
+        "--from de --to en\n\n"
+        "Your own: CORPUS is a file, folder or Hub id with translations (TMX, TSV, a column per "
+        "language):\n\n"
+        f"  {command} inspect CORPUS"
+    )
 
 
 def _check_installed() -> None:

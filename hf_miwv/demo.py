@@ -36,7 +36,7 @@ def run_demo(output: Path, fraction: str) -> None:
         str(scored), None, chosen, fraction=fraction, count=None, threshold=None,
         overwrite=False, split=None,
     )  # fmt: skip
-    logger.info(what_next(scored, chosen, program()))
+    logger.info(what_next(scored, chosen, program("hf-miwv")))
 
 
 def what_next(scored: Path, chosen: Path, command: str) -> str:
@@ -52,9 +52,9 @@ def what_next(scored: Path, chosen: Path, command: str) -> str:
     )
 
 
-def program() -> str:
-    """What a shell starts us by: hf-miwv, or where it lies if not on PATH, as in `make demo`."""
-    return "hf-miwv" if which("hf-miwv") else shlex.quote(sys.argv[0])
+def program(name: str) -> str:
+    """What a shell starts us by: our name, or where we lie if not on PATH, as in `make demo`."""
+    return name if which(name) else shlex.quote(sys.argv[0])
 
 
 def package_folder(name: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -66,8 +67,14 @@ def test_the_whole_job_on_a_tiny_model(
     assert "de-en" in result.output
     picture = output / "model" / "chrf_by_group.png"
     assert picture.stat().st_size > 1000
-    assert f"Look at {picture}" in caplog.text
-    assert f"hf-lmt translate --model {output / 'model'}" in caplog.text
+    end = caplog.messages[-1]
+    assert f"The picture: {picture}\n" in end
+    asked, inspected = [line for line in end.splitlines() if line.startswith("  ")]
+    words = shlex.split(asked.partition("|")[2])
+    assert words[1:4] == ["translate", "--model", str(output / "model")]
+    translated = CliRunner().invoke(main, [*words[1:], "--beams", "1"], input="Guten Morgen!\n")
+    assert translated.exit_code == 0, translated.output
+    assert shlex.split(inspected)[1:] == ["inspect", "CORPUS"]
     caplog.clear()
     assert CliRunner().invoke(main, ["demo", "--output", str(output)]).exit_code == 0
     assert caplog.text.count("already holds this result") == 4

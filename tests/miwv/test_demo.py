@@ -35,10 +35,10 @@ def test_the_program_is_named_as_the_shell_finds_it(
 ) -> None:
     monkeypatch.setattr(sys, "argv", [".venv/bin/hf-miwv"])
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert program() == ".venv/bin/hf-miwv"
+    assert program("hf-miwv") == ".venv/bin/hf-miwv"
     (tmp_path / "hf-miwv").write_text("#!/bin/sh\n")
     (tmp_path / "hf-miwv").chmod(0o755)
-    assert program() == "hf-miwv"
+    assert program("hf-miwv") == "hf-miwv"
 
 
 @pytest.mark.slow
