@@ -20,7 +20,7 @@ from hf_lmt.directions import Direction
 from hf_lmt.errors import InputError
 from hf_lmt.languages import LANGUAGES
 
-BLOCK = 1000  # sentences in memory at a time
+BLOCK = 250  # sentences in memory at a time; each may give 234 rows
 
 
 @dataclass
@@ -121,6 +121,7 @@ def _own_rows(
     asked, rows = set(directions), []
     for place, record in batch:
         row = _own_row(place, record, source.corpus_name, tally)
+        _check_auxiliary(place, row)
         if not auxiliaries:
             row |= {"auxiliary_lang": None, "auxiliary": None}
         whole = row["source"] is not None and row["target"] is not None
@@ -143,6 +144,15 @@ def _own_row(place: str, record: Record, corpus: str, tally: Tally) -> dict[str,
         "row_key": None if record.get("row_key") in (None, "") else str(record["row_key"]),
         "line": whole_number(record.get("line")),
     }
+
+
+def _check_auxiliary(place: str, row: dict[str, Any]) -> None:
+    code, direction = row["auxiliary_lang"], (row["source_lang"], row["target_lang"])
+    if code in direction:
+        raise InputError(
+            f"{place}: auxiliary_lang is {code}, a language of {'-'.join(direction)} itself; give "
+            "a third one, or leave auxiliary_lang and auxiliary empty"
+        )
 
 
 def _code(record: Record, name: str, tally: Tally) -> str:

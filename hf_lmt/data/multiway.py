@@ -110,7 +110,7 @@ def expand_block(
         if direction.source in texts and direction.target in texts:
             hint = auxiliary_of(direction) if auxiliaries else None
             parts.append(_rows(block, texts, direction, hint))
-    return pa.concat_tables(parts)
+    return with_keys(pa.concat_tables(parts))
 
 
 def _rows(
@@ -132,7 +132,7 @@ def _rows(
         there = name in block.column_names
         columns[name] = block[name] if there else pa.nulls(size, ROW_SCHEMA.field(name).type)
     rows = pa.table(columns).cast(ROW_SCHEMA)
-    return with_keys(rows.filter(pc.and_(pc.is_valid(source), pc.is_valid(target))))
+    return rows.filter(pc.and_(pc.is_valid(source), pc.is_valid(target)))
 
 
 def with_keys(rows: pa.Table) -> pa.Table:

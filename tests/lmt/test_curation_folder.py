@@ -254,6 +254,14 @@ def test_table_has_sums_by_group_and_the_worst_directions():
     assert order == ["de-fr", "kk-en", "zh-en", "en-zh", "en-kk", "en-fr"]
 
 
+def test_where_no_direction_lost_a_row_there_is_no_table_of_them():
+    console = Console(record=True, width=120, file=open(os.devnull, "w"))  # noqa: SIM115
+    kept = {"rows_in": 3, "rows_out": 3, "directions": {"en-de": {"in": 3, "out": 3}}, "steps": []}
+    show_curation({"counts": kept, "contamination": "checked"}, console)
+    assert "3 before, 3 after" in (shown := console.export_text())
+    assert "direction" not in shown
+
+
 def test_each_direction_is_in_one_group():
     assert grouped(counts(10)["directions"]) == {
         "en-*": ["en-de", "en-fr", "en-kk", "en-zh"],

@@ -282,6 +282,8 @@ LATIN = text(["ein", "Gr\u00fc\u00dfe"]).encode("latin-1")
          ["none of its 1 sentences", "en-de", "not LMT's: kx", "hf-lmt languages"]),
         ({"a.jsonl": jsonl(TRANSLATIONS)}, {"path": "a.jsonl", "languages": ("en", "de", "fr")},
          ["no text in fr", "de, en"]),
+        ({"a.jsonl": jsonl([ROWS[0], ROWS[0] | {"auxiliary_lang": "de", "auxiliary": "x"}])},
+         {"path": "a.jsonl"}, ["a.jsonl:2", "auxiliary_lang is de", "en-de itself", "third"]),
         ({"a.csv": "en;de\na;b\n"}, {"path": "a.csv"}, ["en;de"]),
         ({}, {"path": "nowhere.jsonl"}, ["nowhere.jsonl", "no such file"]),
         ({"t.en.gz": "a\n", "t.de": "b\n"}, {"path": "t", "kind": "tmx"}, ["cannot be read"]),

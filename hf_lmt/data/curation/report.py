@@ -33,6 +33,8 @@ def show_curation(run: Mapping[str, Any], console: Console | None = None) -> Non
         (title, STEP_HEADER, step_rows(counts)),
         ("directions", DIRECTION_HEADER, direction_rows(counts)),
     ):
+        if header is DIRECTION_HEADER and not rows:  # one direction, and it lost no row
+            continue
         shown = new_table(name, *header)
         shown.columns[-1].justify, shown.columns[-1].no_wrap = "left", False
         for row in rows:
@@ -100,6 +102,7 @@ def card_text(run: Mapping[str, Any], parts: Mapping[str, int]) -> str:
         (step, ", ".join(f"{option}: {value}" for option, value in options.items()) or "none")
         for step, options in run["settings"]["steps"].items()
     ]
+    rows = direction_rows(counts)
     load = ['curated = load_dataset("<this folder or Hub id>", split="train")']
     if parts.get("rejects"):
         load.append('rejects = load_dataset("<this folder or Hub id>", "rejects", split="train")')
@@ -122,7 +125,7 @@ def card_text(run: Mapping[str, Any], parts: Mapping[str, int]) -> str:
             table(STEP_HEADER, step_rows(counts)),
             "## Directions",
             "Sums by group of directions, then the directions that lost the largest shares.",
-            table(DIRECTION_HEADER, direction_rows(counts)),
+            table(DIRECTION_HEADER, rows) if rows else "No direction lost a row.",
             f"![Rows of each direction before and after curation]({PICTURE})",
             "## Settings",
             table(("step", "settings"), settings),

@@ -74,9 +74,9 @@ def prepare(
     with write_errors(output), Workspace(workspace_of(output)) as workspace:
         _tell(workspace.claim(run["identity"]), output)
         running = Running(workspace, num_proc, progress)
-        rows = gather(loaded, running)
+        gather(loaded, running)
         del loaded  # what is not mapped into memory any more, counts no more
-        kept = choose(rows, recipe, running, keep_rejects)
+        kept = choose(recipe, running, keep_rejects)
         rows, made = _make(kept, recipe, running)
         run = complete_record(run, recipe, kept, made, time.monotonic() - began)
         _warn(run)

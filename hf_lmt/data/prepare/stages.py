@@ -78,13 +78,13 @@ def load_sources(recipe: DataRecipe) -> Loaded:
     return Loaded(rows, sizes, list(counts), order_rows(rows, sizes, recipe.seed))
 
 
-def gather(loaded: Loaded, running: Running) -> Dataset:
-    """The rows in their order, with auxiliary sentences joined where a row lacks one, and `origin`.
+def gather(loaded: Loaded, running: Running) -> None:
+    """The stage "rows": all in their order, with `origin` and with auxiliary sentences joined.
 
-    A sentence for a hint may come from any row that was read, by the English or Chinese text.
+    A row that lacks one gets a sentence from any row that was read, by the English or Chinese text.
     """
-    if (finished := running.finished("rows")) is not None:
-        return finished
+    if running.finished("rows") is not None:
+        return
     scattered, order = ScatteredRows(loaded.rows), loaded.ordered.order
     origins = np.searchsorted(np.cumsum(loaded.sizes), order, "right").astype(np.int16)
     joining = AuxiliarySentences(loaded.rows)
@@ -98,7 +98,7 @@ def gather(loaded: Loaded, running: Running) -> Dataset:
             batch = batch.set_column(batch.column_names.index(name), name, column)
         return batch.append_column(ORIGIN, pa.array(origins[first:last]))
 
-    return running.write("rows", len(order), part, "joining rows")
+    running.write("rows", len(order), part, "joining rows")
 
 
 @dataclass(frozen=True)
@@ -115,8 +115,8 @@ class Kept:
     rejects: Dataset | None
 
 
-def choose(rows: Dataset, recipe: DataRecipe, running: Running, keep_rejects: bool) -> Kept:
-    """Weights, curation, caps and Strategic Downsampling, in this order.
+def choose(recipe: DataRecipe, running: Running, keep_rejects: bool) -> Kept:
+    """Of the stage "rows": weights, curation, caps and Strategic Downsampling, in this order.
 
     Raises:
         InputError: no row is left, or none of a direction asked for by name; which stage took how
@@ -124,7 +124,7 @@ def choose(rows: Dataset, recipe: DataRecipe, running: Running, keep_rejects: bo
     """
     known = running.workspace.read_json("kept.json")
     if known is None:
-        known = _choose(rows, recipe, running, keep_rejects)
+        known = _choose(recipe, running, keep_rejects)
         running.workspace.write_json("kept.json", known)
     kept = running.finished("kept")
     assert kept is not None  # noqa: S101  kept.json is written after it
@@ -132,9 +132,9 @@ def choose(rows: Dataset, recipe: DataRecipe, running: Running, keep_rejects: bo
     return Kept(kept, left, known["curation"], running.finished("rejects"))
 
 
-def _choose(
-    rows: Dataset, recipe: DataRecipe, running: Running, keep_rejects: bool
-) -> dict[str, Any]:
+def _choose(recipe: DataRecipe, running: Running, keep_rejects: bool) -> dict[str, Any]:
+    rows = running.finished("rows")
+    assert rows is not None  # noqa: S101  gather wrote it
     staying, curation = weigh_rows(rows, recipe.sources, recipe.seed), None
     left = {"read": count_rows(rows), "outside_weight": count_rows(rows, staying)}
     rows = _copy("weighted", rows, staying, running)
@@ -143,6 +143,7 @@ def _choose(
         rows, curation = curated.rows, curated.counts
         if curated.rejects is not None and len(curated.rejects):
             _copy("rejects", _outer(curated.rejects), None, running)
+        del curated  # what is not mapped into memory any more, counts no more
     left["curated_away"] = count_rows(rows)
     staying = cap_rows(rows, recipe.sources, recipe.seed)
     left["capped"] = left["downsampled"] = count_rows(rows, staying)
