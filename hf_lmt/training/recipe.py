@@ -39,6 +39,7 @@ from hf_lmt.training.watching.settings import watching_faults
 from hf_miwv.config import load_mapping
 from hf_miwv.folder import read_record
 from hf_miwv.publishing.fetching import fetch_folder, read_record_of
+from hf_miwv.reading import is_local
 from hf_miwv.training.recipe import locate, read_overrides
 from hf_miwv.training.values import fault_of, fit
 
@@ -194,24 +195,36 @@ def _evaluation(content: Mapping[Any, Any], faults: list[str]) -> dict[str, Any]
 
 
 def _ready_rows(content: Mapping[Any, Any], faults: list[str]) -> Path | None:
-    """The folder that `prepare` wrote, where the recipe's data is one, here or on the Hub."""
+    """The folder that `prepare` wrote, where the recipe's data is one, here or on the Hub.
+
+    The Hub is asked only where the recipe says nothing of how rows are made.
+    """
     data = content.get("data")
     entries = [one for one in data if isinstance(one, dict) and "path" in one] \
         if isinstance(data, list) else []  # fmt: skip
-    found = {str(one["path"]): _prepared(one) for one in entries}
+    acting = [name for name in MAKING_ROWS if content.get(name) not in (None, False)]
+    found = {
+        str(one["path"]): _prepared(one)
+        for one in entries
+        if is_local(str(one["path"])) or not acting
+    }
     ready = [name for name, folder in found.items() if folder is not None]
     if not ready:
         return None
     if len(entries) > 1:
         faults.append(f"data: {ready[0]} holds rows of `hf-lmt prepare`, ready to train on; they "
                       "cannot be mixed with other sources")  # fmt: skip
-    acting = [name for name in MAKING_ROWS if content.get(name) not in (None, False)]
     if acting:
-        faults.append(
-            f"data: {ready[0]} holds rows of `hf-lmt prepare`, taken as they are; "
-            f"{', '.join(acting)} would have no effect: leave out, or prepare them anew"
-        )
+        faults.append(ready_words(ready[0], acting))
     return found[ready[0]]
+
+
+def ready_words(name: str, acting: Sequence[str]) -> str:
+    """Why rows that are ready are not made again."""
+    return (
+        f"data: {name} holds rows of `hf-lmt prepare`, taken as they are; {', '.join(acting)} "
+        "would have no effect: leave out, or prepare them anew"
+    )
 
 
 def _prepared(entry: Mapping[str, Any]) -> Path | None:

@@ -12,9 +12,11 @@ from datasets import Dataset
 
 from hf_lmt.data.prepare.journey import prepare
 from hf_lmt.errors import InputError
-from hf_lmt.training.recipe import MODEL, TrainingRecipe
+from hf_lmt.training.recipe import MAKING_ROWS, MODEL, TrainingRecipe, ready_words
 from hf_miwv.folder import read_record
 from hf_miwv.processes import Processes
+from hf_miwv.publishing.fetching import read_record_of
+from hf_miwv.reading import is_local
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +47,7 @@ def prepare_rows(
     """
     folder = recipe.rows or work / "rows"
     if processes.first and recipe.rows is None and read_record(folder) is None:
+        _check_sources(recipe)
         data = replace(recipe.data, training={**recipe.data.training, MODEL: source})
         prepare(data, folder, progress=True)
     processes.agree(None)
@@ -59,6 +62,17 @@ def prepare_rows(
         rows = _open(folder, work)
     processes.agree(None)
     return PreparedRows(rows if rows is not None else _open(folder, work), run)
+
+
+def _check_sources(recipe: TrainingRecipe) -> None:
+    """That no source on the Hub holds rows of `prepare`, which would be thinned a second time."""
+    acting = [name for name in MAKING_ROWS if recipe.content.get(name) not in (None, False)]
+    for source in recipe.data.sources:
+        if not isinstance(source.path, str) or is_local(source.path):
+            continue
+        record = read_record_of(source.path, revision=source.revision) or {}
+        if record.get("command") == "prepare":
+            raise InputError(ready_words(source.path, acting))
 
 
 def _open(folder: Path, work: Path) -> Dataset:

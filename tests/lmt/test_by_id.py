@@ -12,7 +12,16 @@ import pytest
 from click.testing import CliRunner
 from hub.clients import speak_to
 from hub.server import HubServer
-from test_lmt_training import cache, losses, prepared, recipe, refused, succeed, tiny  # noqa: F401
+from test_lmt_training import (  # noqa: F401
+    cache,
+    invoke,
+    losses,
+    prepared,
+    recipe,
+    refused,
+    succeed,
+    tiny,
+)
 
 from hf_lmt import Translator, diagnose, evaluate, write_report
 from hf_lmt.__main__ import main
@@ -133,7 +142,7 @@ def test_prepared_rows_are_trained_on_by_id(
     recipe |= {"output_dir": str(tmp_path / "other"),
                "data": [{"path": "ada/rows", "revision": "v1"}]}  # fmt: skip
     assert losses(succeed(recipe, tmp_path)) == whole
-    from test_lmt_training import invoke
-
     message = "data: ada/rows holds rows of `hf-lmt prepare`, taken as they are; downsampling would"
-    refused(invoke({**recipe, "downsampling": {"rate": 0.5}}, tmp_path), message)
+    recipe |= {"downsampling": {"rate": 0.5}, "output_dir": str(tmp_path / "third")}
+    refused(invoke(recipe, tmp_path), message)
+    assert not (tmp_path / "third").exists()
