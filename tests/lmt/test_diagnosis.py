@@ -20,7 +20,12 @@ from hf_lmt.errors import InputError
 from hf_lmt.evaluation.confidence import Comparison, Interval, paired_bootstrap
 from hf_lmt.evaluation.diagnosis.compare import compare
 from hf_lmt.evaluation.diagnosis.diagnose import Diagnosis, diagnose
-from hf_lmt.evaluation.diagnosis.thresholds import THRESHOLDS, counts_alone, counts_as_change
+from hf_lmt.evaluation.diagnosis.thresholds import (
+    THRESHOLDS,
+    counts_alone,
+    counts_as_change,
+    margin_for,
+)
 from hf_lmt.evaluation.diagnosis.unrelated import chance_level, unrelated
 from hf_lmt.evaluation.evaluate import evaluate
 from hf_lmt.evaluation.folder import read_evaluation
@@ -150,7 +155,14 @@ def test_changes_equal_the_paired_bootstrap(folders: Callable[[str], Path]) -> N
 def test_what_counts(
     measure: str, size: tuple[float, float, float], single: bool, expected: bool
 ) -> None:
-    assert counts_as_change(measure, change(*size), single) == expected
+    assert counts_as_change(measure, change(*size), single, margin_for(50)) == expected
+
+
+def test_many_comparisons_need_more() -> None:
+    assert [round(margin_for(count), 2) for count in (0, 1, 150, 2200)] == [2.0, 2.0, 2.0, 2.26]
+    fall = change(-4.5, -6.6, -2.4)  # 2.14 half-widths
+    assert counts_as_change("quality", fall, True, margin_for(150))
+    assert not counts_as_change("quality", fall, True, margin_for(2200))
 
 
 def test_what_counts_alone() -> None:

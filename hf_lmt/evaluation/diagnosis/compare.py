@@ -24,7 +24,7 @@ from hf_lmt.evaluation.diagnosis.pairing import (
     check_rates,
     common_directions,
 )
-from hf_lmt.evaluation.diagnosis.thresholds import THRESHOLDS
+from hf_lmt.evaluation.diagnosis.thresholds import THRESHOLDS, margin_for
 from hf_lmt.evaluation.diagnosis.unrelated import chance_level, unrelated
 from hf_lmt.evaluation.folder import Evaluation, SentenceCounts
 from hf_lmt.evaluation.judgeable import why_unreliable
@@ -73,6 +73,12 @@ class Measured:
     only_before: list[str] = field(default_factory=list)
     only_after: list[str] = field(default_factory=list)
     left_out: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def margin(self) -> float:
+        """For as many comparisons as there are in all directions and groups."""
+        groups = [group.changes for group in self.groups.values()]
+        return margin_for(sum(map(len, [*self.directions.values(), *groups])))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from hf_lmt.evaluation.confidence import SAMPLES, SEED
 from hf_lmt.evaluation.diagnosis.compare import Measured, compare
-from hf_lmt.evaluation.diagnosis.thresholds import MARGIN, ROWS, THRESHOLDS
+from hf_lmt.evaluation.diagnosis.thresholds import ROWS, THRESHOLDS
 from hf_lmt.evaluation.diagnosis.training_rows import sources_behind_targets
 from hf_lmt.evaluation.diagnosis.verdict import Finding, judge
 from hf_lmt.evaluation.folder import Evaluation, read_evaluation
@@ -54,7 +54,7 @@ class Diagnosis:
             "training_rows": self.training,
             "bootstrap": {"samples": self.samples, "seed": self.seed},
             "thresholds": {
-                "margin": MARGIN,
+                "margin": self.measured.margin,
                 "rows": ROWS,
                 **{name: one._asdict() for name, one in THRESHOLDS.items()},
             },

@@ -85,9 +85,9 @@ def _draw_quality(axes: Axes, found: Diagnosis) -> None:
         for name, own in found.measured.groups.items()
         if found.measured.quality in own.changes and name != "overall"
     }
-    least = THRESHOLDS["quality"].group
+    least, margin = THRESHOLDS["quality"].group, found.measured.margin
     for y, change in enumerate(groups.values()):
-        falls = change.difference < 0 and counts_as_change("quality", change, single=False)
+        falls = change.difference < 0 and counts_as_change("quality", change, False, margin)
         color = ABOVE if falls else BELOW
         axes.plot([change.interval.low, change.interval.high], [y, y], color=color, linewidth=2)
         axes.plot(change.difference, y, "o", color=color, markersize=4)

@@ -1,10 +1,10 @@
 """From where on a change is worth a verdict: the one table, with the reason for each number.
 
-A change counts when it is at least as large as its threshold and, besides, `MARGIN` times as far
-from zero as half its 95 % interval is wide. The first keeps what is certain but does not matter
-from being called a failure; the second, some four standard deviations, keeps the many comparisons
-that are made (up to 17 groups and 234 directions, each by 9 measures) from adding up to false
-alarms.
+A change counts when it is at least as large as its threshold and, besides, further from zero than
+`margin_for` half-widths of its 95 % interval. The first keeps what is certain but does not matter
+from being called a failure; the second, four standard deviations and more, keeps the many
+comparisons that are made (up to 17 groups and 234 directions, each by 9 measures) from adding up to
+false alarms.
 
 Measured by benchmarks/false_alarms.py on 23 November 2026: two equally good systems made of
 NTREX-128's references (12 directions x 171 lines, chrF++ 66), resampled 200 times with a bootstrap
@@ -16,9 +16,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from scipy.stats import norm
+
 from hf_lmt.evaluation.confidence import Comparison
 
-MARGIN = 2.0
+MARGIN = 2.0  # half-widths; the least
+FAMILY = 0.01  # chance that any of all comparisons is that far up, were they normal
 ROWS = 20  # of a direction; fewer cannot make a verdict about it alone
 
 
@@ -62,18 +65,30 @@ THRESHOLDS: Mapping[str, Threshold] = {
 tried on the benchmark."""
 
 
-def counts_as_change(measure: str, change: Comparison, single: bool) -> bool:
+def margin_for(comparisons: int) -> float:
+    """How many half-widths of its 95 % interval a change is to be away from zero.
+
+        max(MARGIN, z(FAMILY / comparisons) / z(0.025))        z: upper quantile of the normal
+
+    2 up to about 200 comparisons, 2.26 for the some 2,200 of 234 directions.
+    """
+    alone = norm.isf(FAMILY / max(comparisons, 1)) / norm.isf(0.025)
+    return max(MARGIN, float(alone))
+
+
+def counts_as_change(measure: str, change: Comparison, single: bool, margin: float) -> bool:
     """Whether a difference, up or down, is large enough and beyond chance.
 
     Args:
         measure: of THRESHOLDS.
         change: of one direction (`single`) or of a group's mean.
+        margin: of `margin_for`.
     """
     threshold = THRESHOLDS[measure]
     least = threshold.direction if single else threshold.group
     low, high = change.interval.low, change.interval.high
     size = abs(change.difference)
-    return size >= least and size > MARGIN * (high - low) / 2
+    return size >= least and size > margin * (high - low) / 2
 
 
 def counts_alone(measure: str, change: Comparison) -> bool:

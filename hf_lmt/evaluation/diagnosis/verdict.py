@@ -65,7 +65,7 @@ def judge(
     single: dict[str, list[str]] = {}
     past: dict[str, list[str]] = {}
     for scope, changes, is_direction in _scopes(measured):
-        for kind in kinds_of(changes, is_direction, compared):
+        for kind in kinds_of(changes, is_direction, compared, measured.margin):
             past.setdefault(kind, []).extend([scope] if is_direction else [])
             if said.setdefault(kind, set()) & set(wider(scope)):
                 continue
@@ -100,7 +100,7 @@ def _past(
     return tuple(_worst_first(kind, own, measured))
 
 
-def kinds_of(changes: Changes, is_direction: bool, compared: bool) -> list[str]:
+def kinds_of(changes: Changes, is_direction: bool, compared: bool, margin: float) -> list[str]:
     """The kinds of failure, or the gain, that one scope's changes come to.
 
     Off-target output that is copied from the source is copying.
@@ -112,13 +112,15 @@ def kinds_of(changes: Changes, is_direction: bool, compared: bool) -> list[str]:
             return False
         if not compared:
             return counts_alone(measure, change)
-        return change.difference > 0 and counts_as_change(measure, change, is_direction)
+        return change.difference > 0 and counts_as_change(measure, change, is_direction, margin)
 
     kinds = [kind for kind, measures in BEHAVIOUR.items() if any(map(rose, measures))]
     if {"copying", "off_target"} <= {*kinds} and _explained_by_copies(changes):
         kinds.remove("off_target")
     quality = changes.get("quality")
-    if not compared or quality is None or not counts_as_change("quality", quality, is_direction):
+    if not compared or quality is None:
+        return kinds
+    if not counts_as_change("quality", quality, is_direction, margin):
         return kinds
     if quality.difference > 0:
         return kinds if is_direction else [*kinds, "improvement"]
@@ -155,8 +157,8 @@ def _directional(
     opposite = opposite_of(scope)
     if kind != "degeneration" or opposite is None or pivot_into(scope) is None:
         return kind
-    changes = changes_of(opposite, measured)
-    if kind in kinds_of(_with_quality(changes, measured.quality), is_direction, compared):
+    changes = _with_quality(changes_of(opposite, measured), measured.quality)
+    if kind in kinds_of(changes, is_direction, compared, measured.margin):
         return kind
     return "directional_degeneration"
 
