@@ -127,12 +127,13 @@ def main() -> None:
                              limit=given.lines, metrics=["chrf++"], progress=False)  # fmt: skip
             made.append(found)
             loaded.append({str(one): (found.counts(one), found.hypotheses(one)) for one in there})
+    first = made[0]
+    shared = Resampled(
+        first.folder, first.run, first.scores, first.name, own=loaded[0], other=loaded[1]
+    )
     start, alarms, kinds = time.perf_counter(), 0, Counter[str]()
     for trial in range(given.trials):
-        before, after = (
-            Resampled(made[0].folder, made[0].run, made[0].scores, *loaded, trial, flip)
-            for flip in (False, True)
-        )
+        before, after = (replace(shared, seed=trial, flip=flip) for flip in (False, True))
         findings = judge(compare(before, after, given.samples), compared=True)
         alarms += any(finding.alarm for finding in findings)
         kinds.update(finding.kind for finding in findings)
