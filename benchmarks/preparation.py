@@ -8,7 +8,8 @@ languages, so that auxiliary sentences stand beside them; the others only Englis
 more, so that these have to be joined by their text. Each figure comes from a process of its own:
 
 - pairs: the table to rows on disk; downsampling: StrategicDownsampling on these rows, and
-  Dataset.filter with a like decision row by row on the same; prompts:
+  Dataset.filter with a like decision row by row on the same; both again on the rows without
+  `row_key`, whose keys are made of the texts; prompts:
   ParallelMultilingualPrompting on the first 200,000; chain: `prepare` on the table, with and
   without the default steps of curation (no evaluation sets).
 - rows/s by the clock, and by the seconds of processor time of all processes, which other work on
@@ -95,6 +96,30 @@ def row_by_row(folder: Path, processes: int) -> tuple[int, Callable[[], Any]]:
     return len(rows), lambda: rows.filter(stays, load_from_cache_file=False, num_proc=processes)
 
 
+def without_keys(folder: Path, processes: int) -> tuple[int, Callable[[], Any]]:
+    from hf_lmt.data.downsampling import StrategicDownsampling
+
+    rows = load_rows(folder).remove_columns("row_key")
+    return len(rows), lambda: StrategicDownsampling()(rows, num_proc=processes)
+
+
+def without_keys_row_by_row(folder: Path, processes: int) -> tuple[int, Callable[[], Any]]:
+    import xxhash
+
+    from hf_lmt.data.hashing import content_key
+
+    rows = load_rows(folder).remove_columns("row_key")
+
+    def stays(row: dict[str, Any]) -> bool:
+        if row["target_lang"] not in ("en", "zh") or row["source_lang"] in ("en", "zh"):
+            return True
+        names = ("corpus", "source_lang", "target_lang", "source", "target")
+        key = content_key(*(row[name] for name in names))
+        return xxhash.xxh3_64_intdigest(key.encode()) / SHARES < 0.05
+
+    return len(rows), lambda: rows.filter(stays, load_from_cache_file=False, num_proc=processes)
+
+
 def prompts(folder: Path, processes: int) -> tuple[int, Callable[[], Any]]:
     from hf_lmt.data.multilingual_prompting import ParallelMultilingualPrompting
 
@@ -126,6 +151,8 @@ MEASURES = {
     "pairs": pairs,
     "downsampling": downsampling,
     "Dataset.filter, row by row": row_by_row,
+    "downsampling, no row_key": without_keys,
+    "Dataset.filter, no row_key": without_keys_row_by_row,
     "prompts": prompts,
     "chain, without curation": chain,
     "chain, with curation": curated_chain,
