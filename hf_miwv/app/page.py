@@ -15,7 +15,18 @@ from hf_miwv.card import shown_name
 from hf_miwv.statistics import FLAGS, STATUSES
 
 PAGE_ROWS = 15
-WIDTHS = ["6%", "7%", "8%", "8%", "8%", "7%", "7%", "9%", "14%", "26%"]
+WIDTHS = [
+    "70px",
+    "85px",
+    "95px",
+    "90px",
+    "100px",
+    "80px",
+    "80px",
+    "140px",
+    "180px",
+    "max(400px, calc(100% - 920px))",
+]
 
 
 class Found(NamedTuple):
@@ -72,7 +83,8 @@ def _add_filters(rows: ScoredRows) -> Filters:
         search = gradio.Button("Search", scale=0, min_width=100)
     with gradio.Row():
         status = gradio.CheckboxGroup(_counted(STATUSES, counts), label="Status (none: all)")
-        flag = gradio.CheckboxGroup(_counted(FLAGS, flags), label="Any of these flags (none: all)")
+        flag = gradio.CheckboxGroup(_counted(FLAGS, flags), visible=bool(flags),
+                                    label="Any of these flags (none: all)")  # fmt: skip
     return Filters(order, status, flag, words, search)
 
 
