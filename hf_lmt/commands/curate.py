@@ -69,10 +69,10 @@ def curate_command(
     from hf_lmt.directions import DIRECTIONS, match_directions
     from hf_miwv.config import load_mapping
 
-    given = _changed(load_mapping(settings) if settings else {}, changes)
+    given = changed_settings(load_mapping(settings) if settings else {}, changes)
     if contamination_sets is not None:
-        sets = _parts(contamination_sets)
-        given = _set(given, "contamination", "sets", "none" if sets == ["none"] else sets)
+        sets = listed(contamination_sets)
+        given = with_setting(given, "contamination", "sets", "none" if sets == ["none"] else sets)
     run = curate_source(
         Source(
             data,
@@ -80,11 +80,11 @@ def curate_command(
             corpus=corpus,
             licence=licence,
             split=split,
-            languages=_parts(languages or ""),
+            languages=listed(languages or ""),
         ),
         output,
         steps_from(given),
-        directions=match_directions(_parts(directions)) if directions else DIRECTIONS,
+        directions=match_directions(listed(directions)) if directions else DIRECTIONS,
         keep_rejects=keep_rejects,
         overwrite=overwrite,
         command_line=["hf-lmt", *sys.argv[1:]],
@@ -92,7 +92,7 @@ def curate_command(
     show_curation(run)
 
 
-def _changed(given: dict[Any, Any], changes: tuple[str, ...]) -> dict[Any, Any]:
+def changed_settings(given: dict[Any, Any], changes: tuple[str, ...]) -> dict[Any, Any]:
     """The settings with each STEP.SETTING=VALUE or STEP=VALUE in their place; values are YAML."""
     import yaml
 
@@ -108,14 +108,16 @@ def _changed(given: dict[Any, Any], changes: tuple[str, ...]) -> dict[Any, Any]:
             value = yaml.safe_load(text)
         except yaml.YAMLError as error:
             raise InputError(f"--set {change}: {text!r} is no value: {error}") from error
-        given = _set(given, step, option, value) if option else {**given, step: value}
+        given = with_setting(given, step, option, value) if option else {**given, step: value}
     return given
 
 
-def _set(given: dict[Any, Any], step: str, option: str, value: Any) -> dict[Any, Any]:
+def with_setting(given: dict[Any, Any], step: str, option: str, value: Any) -> dict[Any, Any]:
+    """The settings with one option of a step set to a value."""
     own = given.get(step)
     return {**given, step: {**(own if isinstance(own, dict) else {}), option: value}}
 
 
-def _parts(text: str) -> list[str]:
+def listed(text: str) -> list[str]:
+    """What stands between the commas."""
     return [part.strip() for part in text.split(",") if part.strip()]

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from hf_lmt.commands.curate import _changed, _parts, _set, curate_command
+from hf_lmt.commands.curate import changed_settings, curate_command, listed, with_setting
 from hf_lmt.commands.evaluate import TRANSLATING
 from hf_lmt.commands.translate import translate_command
 
@@ -58,10 +58,12 @@ def synthesize_command(
     from hf_lmt.data.synthesis.report import show_synthesis
     from hf_miwv.config import load_mapping
 
-    curation = _changed(load_mapping(settings) if settings else {}, changes)
+    curation = changed_settings(load_mapping(settings) if settings else {}, changes)
     if contamination_sets is not None:
-        sets = _parts(contamination_sets)
-        curation = _set(curation, "contamination", "sets", "none" if sets == ["none"] else sets)
+        sets = listed(contamination_sets)
+        curation = with_setting(
+            curation, "contamination", "sets", "none" if sets == ["none"] else sets
+        )
     run = synthesize_source(
         mono,
         into,
