@@ -8,8 +8,8 @@ false alarms.
 
 Measured by benchmarks/false_alarms.py on 23 November 2026: two equally good systems made of
 NTREX-128's references (12 directions x 171 lines, chrF++ 66), resampled 200 times with a bootstrap
-of 200 each, gave 1 alarm: 0.5 %, 95 % CI 0.01 to 2.8 %. On 226 directions x 100 lines, with the
-margin of 2 that there was then, 4 of 60 did (6.7 %), which is why it grows with the comparisons.
+of 200 each, gave 1 alarm: 0.5 %, 95 % CI 0.01 to 2.8 %. On 226 directions x 100 lines 2 of 60 did:
+3.3 %, 95 % CI 0.4 to 11.5 % (4 with a margin of 2, which is why it grows with the comparisons).
 """
 
 from __future__ import annotations
