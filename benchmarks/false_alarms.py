@@ -50,7 +50,7 @@ def damaged(system: str, direction: Direction, sources: list[str], references: l
         for name, rate in FAULTS:
             fault = name if not fault and 0 <= left < rate else fault
             left -= rate
-        other = references[int(share("other", *key) * 10)]
+        other = references[int(share("other", *key) * min(10, len(references)))]
         choices = {"copy": source, "blank": "", "repeat": reference * 5, "other": other}
         texts.append(choices[fault] if fault else _noise(reference, key))
     return texts

@@ -56,7 +56,8 @@ def run_demo(output: Path) -> None:
     logger.info("\n3. Translating and judging lines that were held out, before and after")
     base = trainable_source(locate(MODEL))
     models = {"before": base, "after": str(output / "model")}
-    judged = {name: _judge(name, model, output) for name, model in models.items()}
+    directions = list(map(str, recipe.data.directions))
+    judged = {name: _judge(name, model, directions, output) for name, model in models.items()}
     show(judged, output)
 
 
@@ -71,10 +72,10 @@ def write_lines(output: Path) -> None:
         write_whole(output / f"{name}.jsonl", "".join(lines).encode())
 
 
-def _judge(name: str, model: str, output: Path) -> Evaluation:
+def _judge(name: str, model: str, directions: list[str], output: Path) -> Evaluation:
     logger.info("%s: %s", name, model)
     return evaluate(
-        str(output / "held-out.jsonl"), output / name, model=model, directions=["en-*", "*-en"],
+        str(output / "held-out.jsonl"), output / name, model=model, directions=directions,
         metrics=["chrf++"], limit=JUDGED, **JUDGING,
     )  # fmt: skip
 

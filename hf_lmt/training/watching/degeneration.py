@@ -1,8 +1,11 @@
 """Signs of directional degeneration in a training: what the log of its evaluations shows.
 
 Into English and Chinese a model may come to write fluent text that ignores its source, while the
-directions out of them go on rising (arXiv 2511.07003). The thresholds are ours: a mean over a few
-hundred sentences moves by less between evaluations of a sound training.
+directions out of them go on rising (arXiv 2511.07003). The thresholds are ours. On made
+translations (benchmarks/watching_alarms.py: six directions into English of 20 rows, damaged anew
+at each evaluation) they spoke of degeneration in 7 % of evaluations without any, in 60 % where 5 %
+of the outputs ignored their source, and in 77 % at 10 %; a real collapse was not at hand. More rows
+of each direction make both better.
 """
 
 from __future__ import annotations
