@@ -122,9 +122,11 @@ def test_the_whole_way_and_back(
         ("dataset", "ada/evaluation", "after"), ("model", "ada/translator", "trained"),
     ):  # fmt: skip
         files = hub.files(kind, name)
-        files.pop(NAME)
-        assert files == {path.relative_to(desk / folder).as_posix(): path.read_bytes()
-                         for path in (desk / folder).rglob("*") if path.is_file()}  # fmt: skip
+        here = {path.relative_to(desk / folder).as_posix(): path.read_bytes()
+                for path in (desk / folder).rglob("*") if path.is_file()}  # fmt: skip
+        assert files.keys() - {NAME} == here.keys()
+        assert {path for path in here if files[path] != here[path]} <= {"README.md"}
+        assert f'"{name}"'.encode() in files["README.md"]  # its examples load it by its id
         assert hub.store.find(kind, name).private
     record, scored = (
         json.loads((desk / name / "run.json").read_text()) for name in ("trained", "scored")
