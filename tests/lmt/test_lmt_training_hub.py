@@ -186,7 +186,7 @@ def test_a_killed_run_goes_on_with_its_pushes(
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert held.met.wait(240)
-    while not (checkpoints / "checkpoint-4" / "whole").exists():
+    while not any(checkpoints.glob("checkpoint-[456]/whole")):  # each goes again before long
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
