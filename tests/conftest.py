@@ -13,11 +13,14 @@ os.environ["HF_DATASETS_CACHE"] = CACHE
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from datasets import Dataset
+from hub.clients import speak_to
+from hub.server import HubServer
 from tiny import CHATML, make_model, make_rows, make_tokenizer
 from transformers import BertConfig, BertModel
 
@@ -50,3 +53,12 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def rows() -> Dataset:
     return Dataset.from_list(make_rows())
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    """A Hub on the loopback address, to which this process's clients speak."""
+    server = HubServer()
+    speak_to(server, tmp_path / "home", monkeypatch)
+    yield server
+    server.shutdown()

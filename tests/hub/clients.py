@@ -10,6 +10,7 @@ from pathlib import Path
 
 import huggingface_hub
 import pytest
+import transformers
 
 from hub.server import HubServer
 
@@ -37,6 +38,8 @@ def speak_to(server: HubServer, home: Path, monkeypatch: pytest.MonkeyPatch) -> 
         "HF_HUB_DISABLE_PROGRESS_BARS": True,
     }.items():  # fmt: skip
         monkeypatch.setattr(constants, name, value)
+    # transformers keeps the client that it once made, for the server of an earlier test
+    monkeypatch.setattr(transformers.utils.hub, "_hf_api", None)
 
 
 def run_python(

@@ -4,13 +4,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from hub.clients import speak_to
 from hub.server import HubServer
 from test_lmt_training import (  # noqa: F401
     cache,
@@ -31,14 +29,6 @@ from hf_lmt.translation.prompt_registry import save_prompt_identity
 from hf_miwv import push
 from hf_miwv.errors import InputError
 from hf_miwv.publishing.fetching import fetch_folder
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    server = HubServer()
-    speak_to(server, tmp_path / "home", monkeypatch)
-    yield server
-    server.shutdown()
 
 
 def run(*words: object) -> Any:

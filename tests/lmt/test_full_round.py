@@ -4,12 +4,11 @@ a model trained with its checkpoints pushed, judged by id, described, pushed aga
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
-from hub.clients import environment, run_python, speak_to
+from hub.clients import environment, run_python
 from hub.server import HubServer
 from tiny import CHATML, make_model, make_rows, make_tokenizer
 
@@ -56,14 +55,6 @@ translator("good morning", source="en", target="de")
 found["commit"] = translator.commit
 print(json.dumps(found))
 """
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    server = HubServer()
-    speak_to(server, tmp_path / "home", monkeypatch)
-    yield server
-    server.shutdown()
 
 
 @pytest.fixture

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from click.testing import CliRunner
-from hub.clients import environment, run_python, speak_to
+from hub.clients import environment, run_python
 from hub.server import HubServer
 
 from hf_lmt.commands.push import push_command
@@ -17,14 +15,6 @@ from hf_lmt.evaluation.folder import read_evaluation
 from hf_lmt.translation.prompt_registry import save_prompt_identity
 from hf_miwv.publishing.fetching import fetch_folder
 from hf_miwv.publishing.manifest import NAME
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    server = HubServer()
-    speak_to(server, tmp_path / "home", monkeypatch)
-    yield server
-    server.shutdown()
 
 
 def run(*words: object) -> str:

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ import click
 import pytest
 import yaml
 from click.testing import CliRunner
-from hub.clients import environment, speak_to
+from hub.clients import environment
 from hub.server import HubServer
 from test_lmt_training import cache, invoke, recipe, refused, succeed, tiny, write  # noqa: F401
 
@@ -40,14 +39,6 @@ TRAIN = (
     "logging.basicConfig(level='INFO', format='%(message)s')\n"
     "train_command(sys.argv[1:])\n"
 )
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    server = HubServer()
-    speak_to(server, tmp_path / "home", monkeypatch)
-    yield server
-    server.shutdown()
 
 
 @pytest.fixture

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from hub.clients import speak_to
 from hub.server import HubServer
 from scored_folder import write_scored
 from tiny import make_rows
@@ -21,14 +19,6 @@ from hf_miwv.publishing.push import Pushed, push
 from hf_miwv.selection import select
 
 SCORES = [index / 10 for index in range(24)]
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    server = HubServer()
-    speak_to(server, tmp_path / "home", monkeypatch)
-    yield server
-    server.shutdown()
 
 
 @pytest.fixture(scope="module")

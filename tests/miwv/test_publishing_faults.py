@@ -7,12 +7,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hub.clients import environment, run_python, speak_to
+from hub.clients import environment, run_python
 from hub.server import HubServer
 
 from hf_miwv.errors import InputError
@@ -27,14 +26,6 @@ PUSH = (
     "logging.basicConfig(level='INFO', format='%(message)s')\n"
     "push_command(sys.argv[1:])\n"
 )
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    server = HubServer()
-    speak_to(server, tmp_path / "home", monkeypatch)
-    yield server
-    server.shutdown()
 
 
 @pytest.fixture

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hub.clients import environment, run_python, speak_to
+from hub.clients import environment, run_python
 from hub.server import HubServer
 from scored_folder import write_scored
 from tiny import make_rows
@@ -55,14 +54,6 @@ for words in (
     main(words, standalone_mode=False)
 print(json.dumps(report))
 """
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    server = HubServer()
-    speak_to(server, tmp_path / "home", monkeypatch)
-    yield server
-    server.shutdown()
 
 
 def test_what_was_pushed_comes_back_by_its_id(

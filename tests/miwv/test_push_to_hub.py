@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from click.testing import CliRunner, Result
-from hub.clients import speak_to
 from hub.server import HubServer
 from scored_folder import write_scored
 from tiny import make_rows
@@ -24,14 +22,6 @@ from hf_miwv.publishing.fetching import fetch_folder, fetch_written
 from hf_miwv.reading import split_revision
 
 SCORES = [index / 10 for index in range(24)]
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    server = HubServer()
-    speak_to(server, tmp_path / "home", monkeypatch)
-    yield server
-    server.shutdown()
 
 
 @pytest.fixture(scope="module")

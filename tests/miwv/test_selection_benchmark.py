@@ -16,6 +16,7 @@ pytest.importorskip("peft")
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "selection.py"
 
 
+@pytest.mark.slow
 def test_the_experiment_runs_small_and_goes_on_where_it_stopped(
     tmp_path: Path, model_folder: Path, embedder_folder: Path
 ) -> None:

@@ -3,12 +3,10 @@
 # ruff: noqa: F811  the fixtures of another file
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
-from hub.clients import speak_to
 from hub.server import HubServer
 from test_training import change, invoke, recipe, refused, scored  # noqa: F401
 
@@ -17,14 +15,6 @@ from hf_miwv.workspace import workspace_of
 
 pytest.importorskip("trl")
 pytest.importorskip("peft")
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    server = HubServer()
-    speak_to(server, tmp_path / "home", monkeypatch)
-    yield server
-    server.shutdown()
 
 
 def test_a_recipe_to_the_hub(hub: HubServer, recipe: Path, tmp_path: Path) -> None:
