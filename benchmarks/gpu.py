@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import statistics
 import sys
 import tempfile
 import time
@@ -35,14 +34,23 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-import transformers
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from on_gpu import (
+    SHAPES,
+    device_of,
+    gpu_parser,
+    load_tokenizer,
+    make_model,
+    parse_for_gpu,
+    rate_of,
+    run_or_tell,
+    shape_of,
+    synchronize,
+    where,
+)
 
 from hf_miwv.branching import branching_obstacle
-from hf_miwv.demo import MODEL_PACKAGE, package_folder
 from hf_miwv.demonstrations import Passes, build_passes
 from hf_miwv.embed import Embedder
-from hf_miwv.errors import InputError
 from hf_miwv.forest import Forest, grow_forest
 from hf_miwv.models import load_embedder
 from hf_miwv.neighbor_index import hashed_sample
@@ -58,24 +66,6 @@ from hf_miwv.tokens import TokenTable
 from hf_miwv.workspace import Workspace
 
 ALPACA_ROWS = 52_002  # arXiv 2511.07074: 85 minutes with LLaMA2-7B
-SHAPES: dict[str, dict[str, Any]] = {
-    "Qwen3-0.6B": {
-        "model_type": "qwen3", "hidden_size": 1024, "num_hidden_layers": 28,
-        "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 128,
-        "intermediate_size": 3072, "vocab_size": 151_936, "tie_word_embeddings": True,
-        "max_position_embeddings": 32_768,
-    },
-    "Llama-7B": {
-        "model_type": "llama", "hidden_size": 4096, "num_hidden_layers": 32,
-        "num_attention_heads": 32, "num_key_value_heads": 32, "head_dim": 128,
-        "intermediate_size": 11_008, "vocab_size": 32_000, "tie_word_embeddings": False,
-        "max_position_embeddings": 4096,
-    },
-}  # fmt: skip
-SHRUNKEN = {
-    "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
-    "head_dim": 16, "intermediate_size": 128, "vocab_size": 512,
-}  # fmt: skip
 WARM_UP = 64  # units
 
 
@@ -86,21 +76,6 @@ class Measured(NamedTuple):
     totals: dict[str, float]
     halved: bool  # the budget did not fit and was halved
     peak_bytes: int
-
-
-def make_model(values: dict[str, Any], device: torch.device) -> Any:
-    """A causal LM of this shape with random bf16 weights, made on the device."""
-    values = dict(values)
-    config = AutoConfig.for_model(values.pop("model_type"), **values)
-    torch.manual_seed(0)
-    with device:
-        return AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).eval()
-
-
-def load_tokenizer(name: str) -> Any:
-    """A tokenizer from a folder or a Hub id, or out of the GGUF file in a folder."""
-    files = sorted(Path(name).glob("*.gguf"))
-    return AutoTokenizer.from_pretrained(name, **({"gguf_file": files[0].name} if files else {}))
 
 
 def prepare(given: argparse.Namespace) -> tuple[Passes, np.ndarray]:
@@ -158,26 +133,6 @@ def counted_operations(model: Any, forest: Forest) -> float:
     )
 
 
-def dense_rate(device: torch.device, size: int, repeats: int = 20) -> float:
-    """Operations a second of a bf16 product of two square matrices: 2 n^3 over the median time."""
-    one, other = (
-        torch.randn(size, size, device=device, dtype=torch.bfloat16) for _ in range(2)
-    )  # fmt: skip
-    seconds = []
-    for _ in range(repeats + 3):
-        synchronize(device)
-        began = time.perf_counter()
-        torch.matmul(one, other)
-        synchronize(device)
-        seconds.append(time.perf_counter() - began)
-    return 2 * size**3 / statistics.median(seconds[3:])
-
-
-def synchronize(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
 def measure(model: Any, forest: Forest, batch_tokens: int, device: torch.device) -> Measured:
     """All units once, as `hf-miwv score` runs them, after a few for warming up."""
     run(model, dataclasses.replace(forest, units=forest.units[:WARM_UP]), batch_tokens)
@@ -222,53 +177,36 @@ def line(name: str, budget: int, found: Measured, operations: float, rate: float
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = gpu_parser(__doc__)
     sample = resources.files("hf_miwv") / "sample" / "instructions.jsonl"
     parser.add_argument("--data", default=str(sample))
     parser.add_argument("--rows", type=int, default=2000)
-    parser.add_argument("--tokenizer", help="folder or Hub id [default: the demo's model]")
     parser.add_argument("--embedder", help="folder or Hub id: real neighbours, not random ones")
     parser.add_argument("--max-length", type=int, default=2048)
     parser.add_argument("--shapes", default=",".join(SHAPES))
     parser.add_argument("--batch-tokens", default="16384,32768,65536")
-    parser.add_argument("--dry-run", action="store_true", help="shrunken, on the CPU")
-    given = parser.parse_args()
+    given = parse_for_gpu(parser)
     unknown = [name for name in given.shapes.split(",") if name not in SHAPES]
     if unknown:
         parser.error(f"--shapes {unknown[0]}: known are {', '.join(SHAPES)}")
     if given.rows < 2:
         parser.error(f"--rows {given.rows}: a row needs a neighbour; give 2 or more")
-    if not given.dry_run and not torch.cuda.is_available():
-        parser.error("no GPU here; --dry-run runs the same code, shrunken, on the CPU")
-    given.tokenizer = given.tokenizer or str(package_folder(MODEL_PACKAGE))
     return given
-
-
-def main() -> None:
-    try:
-        benchmark(parse())
-    except InputError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
 
 
 def benchmark(given: argparse.Namespace) -> None:
     """Every shape under every budget, as lines of a table."""
-    device = torch.device("cpu" if given.dry_run else "cuda")
+    device, rate = device_of(given), rate_of(given)
     passes, neighbors = prepare(given)
     rows, own = len(neighbors), int(passes.lengths[: len(neighbors)].sum())
-    rate = dense_rate(device, 256 if given.dry_run else 8192)
-    where = "CPU, shrunken" if given.dry_run else torch.cuda.get_device_name(device)
     print(
-        f"{where}; torch {torch.__version__}, transformers {transformers.__version__}; dense bf16 "
-        f"product {rate / 1e12:.3g} TFLOP/s; {rows:,} rows, T0 = {own:,} tokens\n\n"
+        f"{where(given)}; dense bf16 product {rate / 1e12:.3g} TFLOP/s; {rows:,} rows, "
+        f"T0 = {own:,} tokens\n\n"
         "| shape | batch tokens | tokens run / T0 | padding | seconds | tokens/s | TFLOP/s counted "
         f"| share of the dense rate | peak GiB | minutes for {ALPACA_ROWS:,} rows |\n|{'---|' * 10}"
     )
     for name in given.shapes.split(","):
-        model = make_model(SHAPES[name] | (SHRUNKEN if given.dry_run else {}), device)
+        model = make_model(shape_of(name, given), device)
         forest = grow_forest(
             renamed(passes, model.config.vocab_size), neighbors,
             obstacle=branching_obstacle(model),
@@ -279,6 +217,11 @@ def benchmark(given: argparse.Namespace) -> None:
             found = measure(model, forest, budget, device)
             print(line(name, budget, found, operations, rate, rows, own), flush=True)
         del model
+
+
+def main() -> None:
+    given = parse()
+    run_or_tell(lambda: benchmark(given))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     python benchmarks/training.py [--data TABLE] [--tokenizer FOLDER] [--batches 8,32] [--steps 30]
     python benchmarks/training.py --dry-run     # the same code, shrunken, on the CPU: does it work?
 
-Prints Markdown. Arms, each from the same random weights in the shape of Qwen3-0.6B (see gpu.py),
+Prints Markdown. Arms, each from the same random weights in the shape of Qwen3-0.6B (see on_gpu.py),
 with the same optimizer, learning rate and order of rows:
 
     trl            SFTTrainer with the defaults of `trl sft`: rows of a batch padded to the longest
@@ -41,15 +41,24 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-import transformers
 import trl
 import yaml
 from datasets import Dataset
-from gpu import SHAPES, SHRUNKEN, dense_rate, load_tokenizer, make_model, synchronize
+from on_gpu import (
+    device_of,
+    gpu_parser,
+    load_tokenizer,
+    make_model,
+    parse_for_gpu,
+    rate_of,
+    run_or_tell,
+    shape_of,
+    synchronize,
+    where,
+)
 from transformers import TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
-from hf_lmt.errors import InputError
 from hf_lmt.languages import LANGUAGES
 from hf_lmt.training.launch import Launch
 from hf_lmt.training.recipe import read_training_recipe
@@ -57,7 +66,6 @@ from hf_lmt.training.rows import PreparedRows, prepare_rows
 from hf_lmt.training.segment_attention import NAME, STARTS
 from hf_lmt.training.tokens import tokenize_rows
 from hf_lmt.training.tuning import Run, tune
-from hf_miwv.demo import MODEL_PACKAGE, package_folder
 from hf_miwv.neighbor_index import hashed_sample
 from hf_miwv.processes import Processes
 from hf_miwv.reading import read_dataset
@@ -188,14 +196,13 @@ def run_trl(model: Any, rows: PreparedRows, path: Path, given: argparse.Namespac
 
 def measure(arm: str, batch: int, given: argparse.Namespace) -> tuple[Counted, Any]:
     """What was counted, and the model's config."""
-    device = torch.device("cpu" if given.dry_run else "cuda")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         path = write_recipe(given, folder, arm, batch)
         path.with_suffix("").mkdir()
         rows = prepare_rows(read_training_recipe(path), given.tokenizer, given.rows, Processes())
         rows = PreparedRows(first_rows(rows.dataset, batch * given.steps), rows.run)
-        model = make_model(SHAPES[SHAPE] | (SHRUNKEN if given.dry_run else {}), device)
+        model = make_model(shape_of(SHAPE, given), device_of(given))
         tokenizer = load_tokenizer(given.tokenizer)
         model.resize_token_embeddings(max(model.config.vocab_size, len(tokenizer)))
         model.generation_config.eos_token_id = tokenizer.eos_token_id
@@ -248,13 +255,10 @@ def report(found: Sequence[tuple[str, int, Counted, Any]], rate: float) -> None:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = gpu_parser(__doc__)
     parser.add_argument("--data", default=str(resources.files("hf_lmt") / "sample/sentences.csv"),
                         help="table with a column per language [default: the sample]")  # fmt: skip
     parser.add_argument("--lines", type=int, default=60, help="lines of --data, by hash")
-    parser.add_argument("--tokenizer", help="folder or Hub id [default: the demo's model]")
     parser.add_argument("--arms", default=",".join(ARMS))
     parser.add_argument("--batches", default="8,32", help="rows of a batch")
     parser.add_argument("--steps", type=int, default=35)
@@ -262,24 +266,19 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--max-length", type=int, default=1024)
     parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16",
                         help="of the weights; the passes are in bfloat16")  # fmt: skip
-    parser.add_argument("--dry-run", action="store_true", help="shrunken, on the CPU")
-    given = parser.parse_args()
+    given = parse_for_gpu(parser)
     for arm in given.arms.split(","):
         if arm not in ARMS:
             parser.error(f"--arms {arm}: known are {', '.join(ARMS)}")
     if not 0 < given.warm_up < given.steps:
         parser.error(f"--warm-up {given.warm_up}: give less than --steps, and 1 or more")
-    if not given.dry_run and not torch.cuda.is_available():
-        parser.error("no GPU here; --dry-run runs the same code, shrunken, on the CPU")
     return given
 
 
 def benchmark(given: argparse.Namespace) -> None:
-    device = torch.device("cpu" if given.dry_run else "cuda")
-    rate = dense_rate(device, 256 if given.dry_run else 8192)
-    where = "CPU, shrunken" if given.dry_run else torch.cuda.get_device_name(device)
+    rate = rate_of(given)
     flash = "flash_attention_2" if find_spec("flash_attn") else f"{NAME} (no flash-attn here)"
-    given.tokenizer = trainable_source(given.tokenizer or str(package_folder(MODEL_PACKAGE)))
+    given.tokenizer = trainable_source(given.tokenizer)
     # the trainers print their progress, which is no part of the table
     with tempfile.TemporaryDirectory() as name, redirect_stdout(sys.stderr):
         given.rows = Path(name)
@@ -289,19 +288,15 @@ def benchmark(given: argparse.Namespace) -> None:
             for batch in map(int, given.batches.split(","))
             for arm in given.arms.split(",")
         ]
-    print(f"{where}; torch {torch.__version__}, transformers {transformers.__version__}, trl "
-          f"{trl.__version__}; {SHAPE}, {given.dtype} weights, activation checkpointing, attention "
-          f"sdpa, padding-free: {flash}; dense bf16 product {rate / 1e12:.3g} TFLOP/s; steps "
-          f"{given.warm_up + 1} to {given.steps}\n")  # fmt: skip
+    print(f"{where(given)}, trl {trl.__version__}; {SHAPE}, {given.dtype} weights, activation "
+          f"checkpointing, attention sdpa, padding-free: {flash}; dense bf16 product "
+          f"{rate / 1e12:.3g} TFLOP/s; steps {given.warm_up + 1} to {given.steps}\n")  # fmt: skip
     report(found, rate)
 
 
 def main() -> None:
-    try:
-        benchmark(parse())
-    except InputError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+    given = parse()
+    run_or_tell(lambda: benchmark(given))
 
 
 if __name__ == "__main__":

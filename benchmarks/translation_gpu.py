@@ -18,7 +18,6 @@ evenly spaced in DATA; so does `Translator`, and once more over --lines. With vL
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -26,26 +25,33 @@ from importlib.util import find_spec
 from typing import Any
 
 import torch
-import transformers
-from gpu import SHAPES, SHRUNKEN, load_tokenizer, make_model, synchronize
+from on_gpu import (
+    SHRUNKEN,
+    device_of,
+    gpu_parser,
+    load_tokenizer,
+    make_model,
+    parse_for_gpu,
+    run_or_tell,
+    shape_of,
+    synchronize,
+    where,
+)
 from translation import BEAMS, DIRECTIONS, authors_way, read_requests
 
 from hf_lmt.directions import match_directions
-from hf_lmt.errors import InputError
 from hf_lmt.translation.requests import Request
 from hf_lmt.translation.translator import Translator
-from hf_miwv.demo import MODEL_PACKAGE, package_folder
 from hf_miwv.judging.generation import end_tokens
 
 SHAPE = "Qwen3-0.6B"
 WARM_UP, WARM_UP_TOKENS = 4, 4
 
 
-def make_endless(tokenizer: Any, dry_run: bool) -> Any:
+def make_endless(tokenizer: Any, given: argparse.Namespace) -> Any:
     """The random model, with zeros as embedding of the end tokens: their logits are zero."""
     size = {"vocab_size": max(SHRUNKEN["vocab_size"], len(tokenizer))}
-    values = SHAPES[SHAPE] | (SHRUNKEN | size if dry_run else {})
-    model = make_model(values, torch.device("cpu" if dry_run else "cuda"))
+    model = make_model(shape_of(SHAPE, given) | (size if given.dry_run else {}), device_of(given))
     with torch.no_grad():
         model.get_input_embeddings().weight[end_tokens(model, tokenizer)] = 0
     return model
@@ -122,22 +128,15 @@ def compare_vllm(folder: str, beams: int, many: list[Request], new_tokens: int) 
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = gpu_parser(__doc__)
     parser.add_argument("--data", required=True, help="lines, as `hf-lmt evaluate` reads them")
-    parser.add_argument("--tokenizer", help="folder or Hub id [default: the demo's model]")
     parser.add_argument("--directions", default=DIRECTIONS)
     parser.add_argument("--few", type=int, default=16, help="lines of all arms")
     parser.add_argument("--lines", type=int, default=256, help="lines of ours alone")
     parser.add_argument("--new-tokens", type=int, default=64)
-    parser.add_argument("--dry-run", action="store_true", help="shrunken, on the CPU")
-    given = parser.parse_args()
+    given = parse_for_gpu(parser)
     if min(given.few, given.lines, given.new_tokens) < 1:
         parser.error("--few, --lines and --new-tokens: give 1 or more")
-    if not given.dry_run and not torch.cuda.is_available():
-        parser.error("no GPU here; --dry-run runs the same code, shrunken, on the CPU")
-    given.tokenizer = given.tokenizer or str(package_folder(MODEL_PACKAGE))
     return given
 
 
@@ -148,11 +147,10 @@ def benchmark(given: argparse.Namespace) -> None:
     few, many = (
         read_requests(given.data, count, directions) for count in (given.few, given.lines)
     )  # fmt: skip
-    model = make_endless(tokenizer, given.dry_run)
-    where = "CPU, shrunken" if given.dry_run else torch.cuda.get_device_name()
+    model = make_endless(tokenizer, given)
     print(
-        f"{where}; torch {torch.__version__}, transformers {transformers.__version__}; shape of "
-        f"{SHAPE}, random bf16 weights; {given.new_tokens} new tokens in each line\n\n"
+        f"{where(given)}; shape of {SHAPE}, random bf16 weights; {given.new_tokens} new tokens "
+        "in each line\n\n"
         "| search | arm | lines | seconds | lines/s | new tokens/s | x authors' way | peak GiB |\n"
         f"|{'---|' * 8}"
     )
@@ -169,11 +167,8 @@ def benchmark(given: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    try:
-        benchmark(parse())
-    except InputError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+    given = parse()
+    run_or_tell(lambda: benchmark(given))
 
 
 if __name__ == "__main__":

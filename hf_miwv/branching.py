@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from hf_miwv.losses import Branch, ResponseLosses, Tree
+from hf_miwv.memory import is_out_of_memory
 from hf_miwv.models import quantization_of
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,8 @@ def branching_obstacle(model: Any) -> str | None:
         with packed.ready():
             together = packed([tree])
     except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError) as error:
+        if is_out_of_memory(error):  # which says nothing of the model
+            raise
         words = str(error).strip().splitlines()[:1] or [type(error).__name__]
         logger.warning("the rows do not share passes: the model takes no trees (%s)", words[0])
         return f"the model takes no trees ({words[0][:100]})"

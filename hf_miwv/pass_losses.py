@@ -6,13 +6,13 @@ import time
 from typing import Any
 
 import numpy as np
-import torch
-from accelerate.utils.memory import should_reduce_batch_size
+from accelerate.utils.memory import clear_device_cache
 from tqdm.auto import tqdm
 
 from hf_miwv.errors import InputError
 from hf_miwv.forest import Forest
 from hf_miwv.losses import ResponseLosses
+from hf_miwv.memory import is_out_of_memory
 from hf_miwv.plan import BatchPlan
 from hf_miwv.processes import Processes, gather_dict
 from hf_miwv.workspace import Workspace
@@ -85,9 +85,9 @@ def _run_batch(
     try:
         values = losses(trees)
     except (RuntimeError, MemoryError) as error:
-        if not _out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
-        _free_memory()
+        clear_device_cache()
         if not plan.halve(start):
             unit = forest.units[int(own[plan.order[start]])]
             raise InputError(
@@ -123,14 +123,3 @@ def _gather(
     totals = processes.gather({name: sum(entry[name] for entry in done) for name in names})
     together = {name: sum(part[name] for part in totals) for name in names}
     return losses, {**together, "seconds": max(part["seconds"] for part in totals)}
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return True
-    return should_reduce_batch_size(error)
-
-
-def _free_memory() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

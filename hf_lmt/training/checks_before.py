@@ -140,7 +140,7 @@ def _ends(trainer: Any) -> set[int]:
     model = trainer.accelerator.unwrap_model(trainer.model)
     found = model.generation_config.eos_token_id
     found = model.config.eos_token_id if found is None else found
-    return set(found) if isinstance(found, list) else {found}
+    return set(found) if isinstance(found, list) else {found} - {None}
 
 
 def _check_labels(
@@ -160,6 +160,10 @@ def _check_labels(
                          f"{wanted[:200]!r}")  # fmt: skip
     if cut or ends.intersection(own):
         return
+    if not ends:
+        raise InputError("the model names no token at which generation stops (eos_token_id of its "
+                         "generation_config.json and config.json), so it would never end a "
+                         "translation; save the base with one, or take another")  # fmt: skip
     end = tokenizer.decode(own[-2:])
     if tokenizer.pad_token_id == tokenizer.eos_token_id and tokenizer.eos_token_id not in own:
         detail = f"; the padding token is the end itself ({tokenizer.eos_token})"

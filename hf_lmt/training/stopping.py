@@ -114,13 +114,6 @@ def _places(sequences: Sequence[np.ndarray], tokens: Dataset) -> dict[int, int]:
     return found
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Of a GPU, or of this machine."""
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
-        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
-    )
-
-
 def explain_out_of_memory(
     arguments: Any, longest: int, model: Mapping[str, Any], launch: Launch
 ) -> InputError:

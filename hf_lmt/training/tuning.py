@@ -26,6 +26,7 @@ from hf_lmt.training.recipe import TrainingRecipe
 from hf_lmt.training.rows import PreparedRows
 from hf_lmt.training.segment_attention import INSTEAD_OF
 from hf_lmt.training.tokens import Tokenized
+from hf_miwv.memory import is_out_of_memory
 from hf_miwv.models import length_limit
 from hf_miwv.processes import Processes
 from hf_miwv.training.checkpoints import MARK, MarkWhole, newest_whole_checkpoint
@@ -78,7 +79,6 @@ def tune(
         WatchedTrainer,
         explain_not_finite,
         explain_out_of_memory,
-        is_out_of_memory,
     )
 
     limit = max_length_of(run.recipe, run.model)

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
-from accelerate.utils.memory import should_reduce_batch_size
 from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
 
 from hf_lmt.errors import InputError
@@ -16,6 +15,7 @@ from hf_lmt.translation.decoding import decode, sharing_obstacle
 from hf_lmt.translation.store import Entry
 from hf_miwv.fingerprints import model_fingerprint
 from hf_miwv.judging.generation import end_tokens
+from hf_miwv.memory import is_out_of_memory
 
 logger = logging.getLogger(__name__)
 
@@ -144,7 +144,7 @@ def write_halving(
     try:
         return backend.write(prompts, caps)
     except (RuntimeError, MemoryError) as error:
-        if not (isinstance(error, MemoryError) or should_reduce_batch_size(error)):
+        if not is_out_of_memory(error):
             raise
         if len(prompts) == 1:
             raise InputError(

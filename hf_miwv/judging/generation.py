@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 import torch
-from accelerate.utils.memory import should_reduce_batch_size
 from transformers import GenerationConfig
 
 from hf_miwv.errors import InputError
+from hf_miwv.memory import is_out_of_memory
 from hf_miwv.prompts import Prompts
 from hf_miwv.schema import Example
 
@@ -100,7 +100,7 @@ def generate(
     try:
         written = model.generate(input_ids=ids.to(device), attention_mask=mask.to(device))
     except (RuntimeError, MemoryError) as error:
-        if not (isinstance(error, MemoryError) or should_reduce_batch_size(error)):
+        if not is_out_of_memory(error):
             raise
         raise InputError(
             f"{len(prompts)} prompts of up to {width} tokens do not fit into memory at once; give "

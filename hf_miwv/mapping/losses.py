@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
-from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
+from accelerate.utils.memory import clear_device_cache
 
 from hf_miwv.demonstrations import Passes, build_passes
 from hf_miwv.errors import InputError
@@ -25,6 +25,7 @@ from hf_miwv.mapping.base import (
     score_columns,
     take,
 )
+from hf_miwv.memory import is_out_of_memory
 from hf_miwv.models import LoadedModel, length_limit, load_model
 from hf_miwv.plan import BatchPlan
 from hf_miwv.prompts import Prompts
@@ -157,8 +158,8 @@ def run_passes(model: Any, passes: Passes, batch_tokens: int) -> np.ndarray:
             numbers = own[plan.order[start:end]]
             try:
                 found[numbers] = losses([Tree(*passes[int(number)]) for number in numbers])
-            except RuntimeError as error:
-                if not should_reduce_batch_size(error):
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
                     raise
                 clear_device_cache()
                 if not plan.halve(start):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -16,17 +15,12 @@ pytest.importorskip("trl")
 pytest.importorskip("peft")
 pytest.importorskip("sacrebleu")
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "directions.py"
 
-
-@pytest.fixture(scope="module")
+@pytest.fixture
 def benchmark() -> Any:
-    spec = importlib.util.spec_from_file_location("directions_benchmark", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    import directions
+
+    return directions
 
 
 @pytest.fixture(scope="module")

@@ -148,6 +148,16 @@ def test_the_first_batch(change: Any, end: str | None, message: str | None, tmp_
         assert message in str(told.value)
 
 
+def test_the_first_batch_for_a_model_that_never_ends(tmp_path: Path) -> None:
+    rows, tokenizer = rows_of(), tokenizer_of(end="</s>")
+    dataset = tokenize_rows(rows, tokenizer, None, tmp_path / "t", progress=False).dataset
+    trainer = trainer_on(dataset, tokenizer, tmp_path, None)
+    for config in (trainer.model.generation_config, trainer.model.config):
+        config.eos_token_id = None
+    with pytest.raises(InputError, match="names no token at which generation stops"):
+        check_first_batch(trainer, rows, mixture=False)
+
+
 def test_training_rows_are_compared_with_the_evaluation_set(
     recipe: dict[str, Any],  # noqa: F811
     tmp_path: Path,
@@ -200,7 +210,8 @@ def test_the_watch_of_the_evaluation_section_is_in_the_training(
 def test_out_of_memory_says_what_to_lower(tmp_path: Path) -> None:
     from trl import SFTConfig
 
-    from hf_lmt.training.stopping import explain_out_of_memory, is_out_of_memory
+    from hf_lmt.training.stopping import explain_out_of_memory
+    from hf_miwv.memory import is_out_of_memory
 
     assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
     with pytest.raises(RuntimeError) as caught:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
+from argparse import Namespace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,18 +16,12 @@ from torch.utils.flop_counter import FlopCounterMode
 pytest.importorskip("trl")
 pytest.importorskip("peft")
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "training.py"
-
 
 @pytest.fixture
-def benchmark(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.syspath_prepend(str(SCRIPT.parent))
-    spec = importlib.util.spec_from_file_location("training_benchmark", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def benchmark() -> Any:
+    import training
+
+    return training
 
 
 def test_the_dry_run_has_the_same_rows_in_all_arms(
@@ -54,7 +48,7 @@ def test_the_dry_run_has_the_same_rows_in_all_arms(
 
 
 def test_counted_operations_are_those_that_torch_counts(benchmark: Any) -> None:
-    shape = benchmark.SHAPES[benchmark.SHAPE] | benchmark.SHRUNKEN
+    shape = benchmark.shape_of(benchmark.SHAPE, Namespace(dry_run=True))
     model = benchmark.make_model(shape, torch.device("cpu")).float()  # noqa: F811
     ids = torch.arange(60).reshape(2, 30)
     with FlopCounterMode(display=False) as counter:

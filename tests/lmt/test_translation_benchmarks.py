@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import runpy
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,17 +27,14 @@ def data(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
-    """A script with its words, as from its own folder."""
-    monkeypatch.syspath_prepend(BENCHMARKS)
+def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """A script with its words."""
 
     def script(name: str, *words: str | Path) -> None:
         monkeypatch.setattr(sys, "argv", [name, *map(str, words)])
         runpy.run_path(str(BENCHMARKS / name), run_name="__main__")
 
-    yield script
-    for name in ("gpu", "translation"):
-        sys.modules.pop(name, None)
+    return script
 
 
 def cells_of(lines: list[str]) -> list[list[str]]:

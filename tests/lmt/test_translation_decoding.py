@@ -116,6 +116,16 @@ def test_models_that_do_not_share() -> None:
     assert "keeps state" in str(sharing_obstacle(Forgetful(make_model("gpt2").config).eval()))
 
 
+def test_memory_that_runs_out_is_no_trait_of_the_model() -> None:
+    def run_out(module: torch.nn.Module, inputs: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    model = make_model("llama")
+    model.register_forward_pre_hook(run_out)
+    with pytest.raises(torch.OutOfMemoryError):
+        sharing_obstacle(model)
+
+
 class Forgetful(GPT2LMHeadModel):
     """A model whose next token hangs on something beside what its attention sees."""
 

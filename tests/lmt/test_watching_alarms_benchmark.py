@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -13,18 +12,13 @@ import pytest
 pytest.importorskip("sacrebleu")
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "watching_alarms.py"
 
 
 @pytest.fixture
-def benchmark(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.syspath_prepend(str(SCRIPT.parent))
-    spec = importlib.util.spec_from_file_location("watching_alarms", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def benchmark() -> Any:
+    import watching_alarms
+
+    return watching_alarms
 
 
 def test_a_line_for_each_share(

@@ -19,6 +19,7 @@ from hf_miwv.prompts import choose_prompts
 from hf_miwv.rows import Rows
 from hf_miwv.schema import recognize
 from hf_miwv.tokenization import tokenize_rows
+from hf_miwv.tree_attention import NAME as TREE_ATTENTION
 
 ALL = "all of the neighbour's pass"
 PART = "the beginning: the template rewrites the rest"
@@ -170,6 +171,17 @@ def test_kernels_asked_for_by_name_run_pass_by_pass(attention: str) -> None:
     model = make_model("llama")
     model.config._attn_implementation_internal = attention  # flash kernels are not on every machine
     assert branching_obstacle(model) == f"{attention} attention knows no trees"
+
+
+def test_memory_that_runs_out_is_no_trait_of_the_model() -> None:
+    def run_out(module: torch.nn.Module, inputs: object) -> None:
+        if module.config._attn_implementation == TREE_ATTENTION:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    model = make_model("llama")
+    model.register_forward_pre_hook(run_out)
+    with pytest.raises(torch.OutOfMemoryError):
+        branching_obstacle(model)
 
 
 SHAPE = {"vocab_size": 400, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import on_gpu
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -22,14 +22,11 @@ from hf_miwv.tokens import TokenTable
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "gpu.py"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def gpu() -> Any:
-    spec = importlib.util.spec_from_file_location("gpu_benchmark", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    import gpu
+
+    return gpu
 
 
 def test_dry_run_prints_a_table(model_folder: Path) -> None:
@@ -105,7 +102,7 @@ def test_attended_pairs_are_those_of_each_token(
 
 @pytest.mark.parametrize("name", ["Qwen3-0.6B", "Llama-7B"])
 def test_counted_operations_are_those_that_torch_counts(name: str, gpu: Any) -> None:
-    model = gpu.make_model(gpu.SHAPES[name] | gpu.SHRUNKEN, torch.device("cpu")).float()
+    model = on_gpu.make_model(on_gpu.SHAPES[name] | on_gpu.SHRUNKEN, torch.device("cpu")).float()
     forest = forest_of((30, []), (20, []))
     losses = ResponseLosses(model, packed=True)
     with losses.ready(), FlopCounterMode(display=False) as counter:
@@ -119,9 +116,9 @@ def test_counted_operations_are_those_that_torch_counts(name: str, gpu: Any) -> 
 
 
 @pytest.mark.parametrize(("name", "billions"), [("Qwen3-0.6B", 0.596), ("Llama-7B", 6.738)])
-def test_the_shapes_are_those_of_the_models(name: str, billions: float, gpu: Any) -> None:
+def test_the_shapes_are_those_of_the_models(name: str, billions: float) -> None:
     with torch.device("meta"):
-        model = gpu.make_model(gpu.SHAPES[name], torch.device("meta"))
+        model = on_gpu.make_model(on_gpu.SHAPES[name], torch.device("meta"))
     assert model.num_parameters() / 1e9 == pytest.approx(billions, abs=0.001)
 
 
