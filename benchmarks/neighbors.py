@@ -136,8 +136,9 @@ def compare_index(apart: Any, path: Path, rows: int, queries: int, index_rows: i
     share = (index.marks[-1] - index.marks[0]) / (len(index.marks) - 1)  # of one block of queries
     build, last = index.marks[0] - share, index.marks[-1]
     result = (
-        f"build {build:.1f} s, search {last - build:.1f} s, recall check {index.seconds - last:.1f}"
-        f" s; recall {index.report['recall']:.4f} on {index.report['recall_sample']:,} rows"
+        f"build and trial {build:.1f} s, search {last - build:.1f} s with expansion_search "
+        f"{index.report['parameters']['expansion_search']}; recall {index.report['recall']:.4f} on "
+        f"{index.report['recall_sample']:,} rows"
     )
     library = f"{index.report['library']} {index.report['version']}"
     line(f"index, {library}", index_rows, index, whole * (index_rows / rows) ** 2, result)

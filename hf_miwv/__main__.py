@@ -146,9 +146,9 @@ hub_options = options(*TO_HUB_OPTIONS)
 @output_options
 @hub_options
 def score_command(**given: Any) -> None:
+    to_hub = take_hub_options(given)
     from hf_miwv.commands import score_data
 
-    to_hub = take_hub_options(given)
     score_data(**given)
     _push(given["output"], to_hub)
 

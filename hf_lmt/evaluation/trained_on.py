@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from typing import Any, NamedTuple
 from hf_lmt.errors import InputError
 from hf_lmt.evaluation.lines import EvaluationSet
 from hf_miwv.config import load_mapping
+from hf_miwv.hub_files import model_file
 from hf_miwv.reading import pinned
 
 DEPTH = 5  # base models of base models
@@ -38,6 +40,8 @@ _PATTERNS = {
     "smol": r"(?<![a-z])smol(?:sent|doc)?(?![a-z])",
     "iwslt": r"iwslt",
 }
+logger = logging.getLogger(__name__)
+
 _YEAR = re.compile(r"(?:wmt|newstest)[-_ ]?(?:20)?(1[4-9]|2\d)(?:\s*[-–]\s*(?:20)?(2\d|1[4-9]))?")
 
 
@@ -71,7 +75,7 @@ def training_of(model: str, revision: str | None = None) -> Training:
     """What the model of this name or folder was trained on, and its base models.
 
     Raises:
-        InputError: a run.json or recipe in the folder that cannot be read.
+        InputError: there is no such model; or its run.json or recipe cannot be read.
     """
     model, revision = pinned(model, revision)
     claims: dict[str, Claim] = {}
@@ -85,7 +89,14 @@ def training_of(model: str, revision: str | None = None) -> Training:
         seen.add(name)
         for claim in _known(name):
             claims.setdefault(claim.name, claim)
-        for where, content in _documents(name, revision if name == model else None):
+        try:
+            documents = [*_documents(name, revision if name == model else None)]
+        except InputError as error:
+            if name == model:
+                raise
+            logger.warning("not known: what the base model was trained on (%s)", error)
+            continue
+        for where, content in documents:
             looked_at.append(where)
             for one in _names(content):
                 claims.setdefault(one, Claim(one, where))
@@ -113,18 +124,12 @@ def _documents(name: str, revision: str | None) -> Iterator[tuple[str, Mapping[s
 
 def _file(name: str, file: str, revision: str | None) -> Path | None:
     """A file of a model here, on the Hub or in its cache; None where it cannot be had."""
-    from transformers.utils import cached_file
-
     folder = Path(name).expanduser()
     if folder.exists():
         return folder / file if (folder / file).is_file() else None
     if name.count("/") != 1:
         return None
-    found = cached_file(
-        name, file, revision=revision, _raise_exceptions_for_missing_entries=False,
-        _raise_exceptions_for_gated_repo=False, _raise_exceptions_for_connection_errors=False,
-    )  # fmt: skip
-    return Path(found) if found else None
+    return model_file(name, file, revision)
 
 
 def _front_matter(card: Path) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from hf_lmt.translation.prompt_registry import (
     read_identity_file,
     read_prompt_identity,
 )
+from hf_miwv.hub_files import model_file
 from hf_miwv.models import load_model
 from hf_miwv.publishing.fetching import fetch_folder
 from hf_miwv.reading import is_local, pinned
@@ -64,7 +65,7 @@ def _adapter_folder(source: str, revision: str | None) -> Path | None:
     if is_local(source):
         folder = Path(source).expanduser()
         return folder if (folder / ADAPTER).is_file() else None
-    if _file_on_hub(source, ADAPTER, revision) is None:
+    if model_file(source, ADAPTER, revision) is None:
         return None
     return fetch_folder(source, kind="model", revision=revision)
 
@@ -74,19 +75,8 @@ def find_identity(source: str, revision: str | None) -> PromptStyle | None:
     path = Path(source).expanduser()
     if path.exists():
         return read_prompt_identity(path if path.is_dir() else path.parent)
-    found = _file_on_hub(source, IDENTITY, revision)
+    found = model_file(source, IDENTITY, revision)
     return read_identity_file(found) if found else None
-
-
-def _file_on_hub(source: str, name: str, revision: str | None) -> Path | None:
-    """A file of a model on the Hub, or in its cache; None where it cannot be had."""
-    from transformers.utils import cached_file
-
-    found = cached_file(
-        source, name, revision=revision, _raise_exceptions_for_missing_entries=False,
-        _raise_exceptions_for_gated_repo=False, _raise_exceptions_for_connection_errors=False,
-    )  # fmt: skip
-    return Path(found) if found else None
 
 
 def _with_adapter(folder: Path, given: dict[str, Any]) -> tuple[Any, Any]:

@@ -232,7 +232,7 @@ def _open_repository(api: HfApi, where: Destination) -> tuple[str, bool]:
             "all; give --public if that is meant, or another repository"
         )
     if info.private and where.public:
-        logger.warning("%s is private and stays so; its settings on the Hub change that",
+        logger.warning("%s is private and stays so; make it public in its settings on the Hub",
                        where.repository)  # fmt: skip
     if where.revision != MAIN and not where.revision.startswith("refs/"):
         persist(lambda: api.create_branch(**options, branch=where.revision, exist_ok=True))

@@ -121,6 +121,38 @@ def test_what_a_model_on_the_hub_was_trained_on_is_known(
     assert by_id.looked_at == ("run.json of ada/model",)
 
 
+def test_a_base_model_that_cannot_be_had_ends_nothing(
+    hub: HubServer, tmp_path: Path, tiny: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    import shutil
+
+    folder = tmp_path / "model"
+    shutil.copytree(tiny, folder)
+    (folder / "README.md").write_text("---\nbase_model: eve/private\ndatasets: [org/x]\n---\n")
+    push(folder, "ada/model")
+    assert [claim.name for claim in training_of("ada/model").claims] == ["org/x"]
+    assert "what the base model was trained on (model 'eve/private' cannot be" in caplog.text
+
+
+@pytest.mark.parametrize(("model", "reason"), [
+    ("ada/none", "there is no such repository on the Hub, or it is private"),
+    ("ada/model@none", "it has no such revision"),
+])  # fmt: skip
+def test_a_model_that_is_not_on_the_hub(
+    hub: HubServer, tmp_path: Path, tiny: Path, model: str, reason: str
+) -> None:
+    push(tiny, "ada/model")
+    texts, pairs = tmp_path / "in.txt", tmp_path / "set.jsonl"
+    texts.write_text("one\n")
+    pairs.write_text('{"en": "one", "de": "eins"}\n')
+    for words in (
+        ("translate", "--from", "en", "--to", "de", "--input", texts, "--output", tmp_path / "o"),
+        ("evaluate", "--data", pairs, "--directions", "en-de", "--output", tmp_path / "e"),
+    ):
+        refused = run(*words, "--model", model)
+        assert (refused.exit_code, reason in refused.output) == (2, True), refused.output
+
+
 def test_prepared_rows_are_trained_on_by_id(
     hub: HubServer, recipe: dict[str, Any], tmp_path: Path
 ) -> None:

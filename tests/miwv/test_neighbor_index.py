@@ -81,6 +81,20 @@ def test_the_recall_is_that_of_the_sampled_rows(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.usefixtures("with_library")
+@pytest.mark.parametrize(("efforts", "taken"), [((1, 600, 700), 600), ((1, 2), 2)])
+def test_the_search_looks_as_widely_as_it_must(
+    efforts: tuple[int, ...], taken: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(neighbor_index, "EFFORTS", efforts)
+    vectors = unit_vectors(6000, width=200)
+    found, _, report = indexed_neighbors(vectors)
+    assert report["parameters"]["expansion_search"] == taken
+    exact, _ = nearest_neighbors(vectors)
+    assert report["recall"] == pytest.approx(np.mean(found == exact), abs=0.05)
+    assert (report["recall"] >= neighbor_index.ENOUGH) == (taken == 600)
+
+
+@pytest.mark.usefixtures("with_library")
 def test_many_equal_rows_hide_no_others() -> None:
     vectors = unit_vectors(5000)
     vectors[100:4000] = vectors[3]
