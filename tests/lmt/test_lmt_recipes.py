@@ -269,7 +269,7 @@ def test_smoke_recipes_run(name: str, tmp_path: Path) -> None:
     content = yaml.safe_load(path.read_text("utf-8")) | {"output_dir": str(tmp_path / "out")}
     run = succeed(content, tmp_path)
     assert run["steps"] == 4
-    assert all(entry["loss"] < 5 for entry in run["loss_curve"])
+    assert all(entry["loss"] < 6 for entry in run["loss_curve"])  # of a uniform guess: 10.8
 
 
 def test_the_smoke_recipe_trains_a_tiny_model(tmp_path: Path, tiny: Path) -> None:  # noqa: F811

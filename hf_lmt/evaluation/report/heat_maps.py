@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 CELL, LINE = 0.36, 0.165  # inches: width and height of a cell
+GAP, LETTER = 0.25, 0.08  # inches: between blocks, and a letter of their titles
 FULL_RATE = 20.0  # per cent at which a rate's colour is full
 DEEPEST = 0.65  # of the way from white to the colour, so that the ink on it stays readable
 ABSENT = (0.93, 0.94, 0.94, 1.0)
@@ -85,9 +87,10 @@ def draw_blocks(blocks: Sequence[Block], title: str, marks: Sequence[str] = ()) 
 
     lines = lines_of(blocks)
     columns = columns_of(blocks)
-    width = max(5.0, 1.1 + len(blocks) * (len(columns) * CELL + 0.25))
+    width = max(5.0, 1.1 + len(blocks) * (len(columns) * CELL + GAP))
     heads = [_cut(title, width), *(_cut(f"marked: {mark}", width) for mark in marks)]
-    height = 0.9 + 0.25 * len(heads) + len(lines) * LINE
+    titles = max(len(_title_lines(block, columns)) for block in blocks)
+    height = 0.75 + 0.15 * titles + 0.25 * len(heads) + len(lines) * LINE
     figure = NewFigure(figsize=(width, height), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     figure.suptitle("\n".join(heads), x=0.01, ha="left", fontsize=10, color=INK, parse_math=False)
@@ -121,7 +124,8 @@ def draw_block(axes: Axes, block: Block, lines: Sequence[str], columns: Sequence
             text = ("~" if cell.why else "") + _number(cell.value, block)
             axes.text(x, y, text, ha="center", va="center", size=5.5, color=INK)
     axes.imshow(colors, aspect="auto", interpolation="nearest")
-    axes.set_title(block.title, loc="left", fontsize=8, fontweight="bold", color=INK)
+    title = "\n".join(_title_lines(block, columns))
+    axes.set_title(title, loc="left", fontsize=8, fontweight="bold", color=INK)
     axes.xaxis.tick_top()
     axes.set_xticks(range(len(columns)), [COLUMN_TITLES[one] for one in columns], size=6)
     axes.set_yticks(range(len(lines)), [_label(line) for line in lines], size=6)
@@ -131,6 +135,11 @@ def draw_block(axes: Axes, block: Block, lines: Sequence[str], columns: Sequence
     for y in range(1, len(lines)):
         if tiers[y] != tiers[y - 1]:
             axes.axhline(y - 0.5, color=INK, linewidth=0.9)
+
+
+def _title_lines(block: Block, columns: Sequence[str]) -> list[str]:
+    """The title, in lines that its block is wide enough for."""
+    return wrap(block.title, int((len(columns) * CELL + GAP) / LETTER), break_long_words=False)
 
 
 def save_both(figure: Canvas, folder: Path, name: str) -> list[str]:
