@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from hf_lmt.directions import Direction
 from hf_lmt.errors import InputError
 from hf_lmt.translation.requests import Request, Translation, check_request
 
@@ -34,10 +35,13 @@ class Reading:
     documents: bool = False
 
     def __post_init__(self) -> None:
-        if not self.jsonl and (self.source_lang is None or self.target_lang is None):
+        if self.jsonl:
+            return
+        if self.source_lang is None or self.target_lang is None:
             raise InputError("lines of text do not say their languages: give --from and --to, as "
                              "in --from en --to kk")  # fmt: skip
-        if not self.jsonl and self.hints == "given":
+        Direction(self.source_lang, self.target_lang)  # raises for what is none
+        if self.hints == "given":
             raise InputError("hints given: lines of text have none; give JSONL rows with auxiliary "
                              "and auxiliary_lang (--jsonl, or a file named so)")  # fmt: skip
 

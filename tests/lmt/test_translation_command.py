@@ -81,7 +81,7 @@ def test_documents_keep_their_lines(folder: Path) -> None:
     ("arguments", "content", "words"),
     [
         (["--from", "en"], b"hi\n", "give --from and --to"),
-        (["--from", "en", "--to", "kaz"], b"hi\n", "line 1: .*called 'kk' here"),
+        (["--from", "en", "--to", "kaz"], b"hi\n", "called 'kk' here"),
         (["--from", "en", "--to", "en"], b"hi\n", "the same"),
         (["--from", "en", "--to", "kk"], b"hi\n\xff\n", "line 2: byte 0 is not UTF-8"),
         (["--jsonl"], b'{"source": "hi"}\n', "line 1: the row has no source_lang, target_lang"),
