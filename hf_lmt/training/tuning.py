@@ -26,6 +26,7 @@ from hf_lmt.training.recipe import TrainingRecipe
 from hf_lmt.training.rows import PreparedRows
 from hf_lmt.training.segment_attention import INSTEAD_OF
 from hf_lmt.training.tokens import Tokenized
+from hf_lmt.training.watching.progress import show_briefly
 from hf_miwv.memory import is_out_of_memory
 from hf_miwv.models import length_limit
 from hf_miwv.processes import Processes
@@ -93,6 +94,7 @@ def tune(
             processing_class=run.tokenizer,
             peft_config=adapter_of(run.recipe.model),
         )
+    show_briefly(trainer)
     for callback in (one for watcher in watchers for one in watcher(trainer)):
         trainer.add_callback(callback)
     trainer.add_callback(MarkWhole(run.processes))  # behind those that write into a checkpoint

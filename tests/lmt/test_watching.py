@@ -28,6 +28,7 @@ from hf_lmt.training.watching import evaluation_callback
 from hf_lmt.training.watching.degeneration_watch import DegenerationWatch
 from hf_lmt.training.watching.evaluation_callback import TranslationEvaluationCallback
 from hf_lmt.training.watching.live import style_of
+from hf_lmt.training.watching.progress import brief, show_briefly
 from hf_lmt.training.watching.sample import choose_sample
 from hf_lmt.translation.translator import Translator
 from hf_miwv.losses import token_losses
@@ -107,6 +108,27 @@ def test_scores_are_those_of_the_translator(kind: str, rows: Dataset, tmp_path: 
     assert 0 <= metrics["eval_fan_in_x2zh"] <= 1
     logged = [entry for entry in trainer.state.log_history if "eval_chrf_overall" in entry]
     assert [entry["eval_chrf_overall"] for entry in logged] == [metrics["eval_chrf_overall"]]
+
+
+def test_groups_alone_are_printed(
+    rows: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trainer = make_trainer(tmp_path, disable_tqdm=False, max_steps=2)
+    show_briefly(trainer)
+    trainer.add_callback(TranslationEvaluationCallback(trainer, rows, **SHORT))
+    trainer.train()
+    printed = "".join(capsys.readouterr())
+    logged = {name for entry in trainer.state.log_history for name in entry}
+    assert {"eval_chrf_en2x", "eval_chrf_en2x_high", "eval_chrf_en-de", "eval_copy_en2x"} <= logged
+    assert "'loss'" in printed
+    assert "'eval_loss'" in printed
+    assert "'eval_chrf_en2x'" in printed
+    assert not any(f"'eval_{name}'" in printed for name in (
+        "chrf_en2x_high", "chrf_en-de", "copy_en2x", "chrf_overall"
+    ))  # fmt: skip
+    assert brief({"eval_copy_overall": 0.0, "eval_blank_overall": 0.1, "lr": 0.0}) == {
+        "eval_blank_overall": 0.1, "lr": 0.0,
+    }  # fmt: skip
 
 
 def test_blank_translations_score_nothing(rows: Dataset, tmp_path: Path) -> None:
