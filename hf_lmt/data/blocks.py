@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -20,7 +19,7 @@ from hf_lmt.directions import Direction
 from hf_lmt.errors import InputError
 from hf_lmt.languages import LANGUAGES
 
-BLOCK = 250  # sentences in memory at a time; each may give 234 rows
+ROWS, SENTENCES = 60_000, 5_000  # that a block may give, and hold, at the most
 
 
 @dataclass
@@ -55,7 +54,7 @@ def row_blocks(
     Raises InputError for what the reading of the source finds.
     """
     items: Any = contents.records if contents.units is None else contents.units
-    while batch := list(islice(items, BLOCK)):
+    for batch in _batches(items):
         if contents.units is None:
             rows = _own_rows(source, batch, directions, auxiliaries, tally)
         else:
@@ -67,6 +66,21 @@ def row_blocks(
         tally.sentences += len(batch)
         tally.rows += len(rows)
         yield rows
+
+
+def _batches(items: Iterable[Any]) -> Iterator[list[Any]]:
+    """Records, or units, as many at a time as a block may hold."""
+    batch: list[Any] = []
+    rows = 0
+    for item in items:
+        batch.append(item)
+        if isinstance(item, Unit):  # from and into English and Chinese
+            rows += 4 * sum(text is not None for text in item.texts.values())
+        if rows >= ROWS or len(batch) == SENTENCES:
+            yield batch
+            batch, rows = [], 0
+    if batch:
+        yield batch
 
 
 def _lines(source: Source, units: list[Unit], tally: Tally) -> pa.Table:

@@ -27,7 +27,7 @@ from hf_lmt.data.sources import Source
 from hf_lmt.directions import DIRECTIONS, Direction
 from hf_lmt.errors import InputError
 
-LAYOUT = 3  # of the rows in the cache: with another number all sources are read again
+LAYOUT = 4  # of the rows in the cache: with another number all sources are read again
 
 logger = logging.getLogger(__name__)
 

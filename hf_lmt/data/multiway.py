@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import partial
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from datasets import Dataset, Features
@@ -105,34 +106,52 @@ def expand_block(
     block = _with_column(block, "line", _multiway_lines(block, texts, multiway))
     if "corpus" in block.column_names:
         block = _with_column(block, "corpus", _normalised(block, "corpus"))
+    there = {name: column.is_valid().to_numpy(zero_copy_only=False)
+             for name, column in texts.items()}  # fmt: skip
+    hints = {name: _unless_blank(column) for name, column in texts.items()} if auxiliaries else {}
+    others = {name: _column(block, name) for name in ("corpus", "row_key", "line")}
     parts = [ROW_SCHEMA.empty_table()]
     for direction in directions:
         if direction.source in texts and direction.target in texts:
-            hint = auxiliary_of(direction) if auxiliaries else None
-            parts.append(_rows(block, texts, direction, hint))
+            places = np.flatnonzero(there[direction.source] & there[direction.target])
+            if len(places):
+                parts.append(_rows(places, texts, hints, others, direction))
     return with_keys(pa.concat_tables(parts))
 
 
 def _rows(
-    block: pa.Table, texts: dict[str, pa.Array], direction: Direction, hint: str | None
+    places: np.ndarray,
+    texts: dict[str, pa.Array],
+    hints: dict[str, pa.Array],
+    others: dict[str, pa.Array],
+    direction: Direction,
 ) -> pa.Table:
-    size = len(block)
-    source, target = texts[direction.source], texts[direction.target]
-    auxiliary = texts[hint] if hint in texts else pa.nulls(size, pa.string())
-    auxiliary = pc.if_else(pc.equal(pc.utf8_trim_whitespace(auxiliary), ""), None, auxiliary)
+    """The rows of a direction from the (B,) lines that have both texts."""
+    size, taken = len(places), pa.array(places)
+    hint = auxiliary_of(direction)
+    auxiliary = hints[hint].take(taken) if hint in hints else pa.nulls(size, pa.string())
     columns = {
         "source_lang": pa.repeat(direction.source, size),
         "target_lang": pa.repeat(direction.target, size),
-        "source": source,
-        "target": target,
-        "auxiliary_lang": pc.if_else(pc.is_valid(auxiliary), hint, pa.scalar(None, pa.string())),
+        "source": texts[direction.source].take(taken),
+        "target": texts[direction.target].take(taken),
+        "auxiliary_lang": pc.if_else(auxiliary.is_valid(), hint, pa.scalar(None, pa.string())),
         "auxiliary": auxiliary,
+        **{name: column.take(taken) for name, column in others.items()},
     }
-    for name in ("corpus", "row_key", "line"):
-        there = name in block.column_names
-        columns[name] = block[name] if there else pa.nulls(size, ROW_SCHEMA.field(name).type)
-    rows = pa.table(columns).cast(ROW_SCHEMA)
-    return rows.filter(pc.and_(pc.is_valid(source), pc.is_valid(target)))
+    return pa.table(columns, schema=ROW_SCHEMA)
+
+
+def _column(block: pa.Table, name: str) -> pa.Array:
+    """A column of ROW_SCHEMA, null where the block has none."""
+    kind = ROW_SCHEMA.field(name).type
+    if name not in block.column_names:
+        return pa.nulls(len(block), kind)
+    return block[name].combine_chunks().cast(kind)
+
+
+def _unless_blank(texts: pa.Array) -> pa.Array:
+    return pc.if_else(pc.equal(pc.utf8_trim_whitespace(texts), ""), None, texts)
 
 
 def with_keys(rows: pa.Table) -> pa.Table:
