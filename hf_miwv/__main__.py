@@ -168,11 +168,11 @@ def score_command(**given: Any) -> None:
 @hub_options
 @click.pass_context
 def select_command(context: click.Context, **given: Any) -> None:
-    from hf_miwv.commands import select_data
-
     if given["model"] is None:
         _refuse_scoring_options(context)
     to_hub = take_hub_options(given)
+    from hf_miwv.commands import select_data
+
     select_data(**given)
     _push(given["output"], to_hub)
 
