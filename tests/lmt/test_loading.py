@@ -9,6 +9,7 @@ import datasets
 import pytest
 from datasets import Dataset
 
+from hf_lmt.data import blocks
 from hf_lmt.data.hashing import content_key, row_keys
 from hf_lmt.data.language_codes import code_of
 from hf_lmt.data.loading import load
@@ -227,6 +228,26 @@ def test_many_sentences_come_in_order_and_whole(tmp_path):
     rows = load(str(tmp_path / "n"), EN_DE).rows
     assert rows["source"][:] == rows["target"][:] == numbers
     assert rows["line"][:] == list(range(2500))
+
+
+@pytest.mark.parametrize(("rows", "sentences"), [(9, 1000), (1000, 2)])
+def test_the_size_of_blocks_does_not_matter(rows, sentences, tmp_path, monkeypatch):
+    table = tmp_path / "table.jsonl"
+    lines = [{"en": f"text {n}", "de": f"Text {n}", "kk": None if n % 3 else f"мәтін {n}",
+              "ru": f"текст {n}" if n % 2 else None} for n in range(11)]  # fmt: skip
+    table.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    whole = load(Source(str(table), corpus="whole")).rows.remove_columns("corpus")
+    monkeypatch.setattr(blocks, "ROWS", rows)
+    monkeypatch.setattr(blocks, "SENTENCES", sentences)
+    parts = load(Source(str(table), corpus="parts")).rows.remove_columns("corpus")
+
+    def bare(dataset):
+        kept = dataset.remove_columns("row_key").to_list()
+        return sorted(kept, key=json.dumps)
+
+    assert len(whole) == 2 * 11 + 2 * 4 + 2 * 5
+    assert bare(parts) == bare(whole)
+    assert parts.to_list() != whole.to_list()  # blocks go by direction, so the order shows them
 
 
 def test_nothing_is_left_of_a_source_that_could_not_be_read(tmp_path):
