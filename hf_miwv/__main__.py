@@ -105,6 +105,14 @@ scoring_options = options(
     click.option("--embedder-revision", help="Revision of EMBEDDER."),
     click.option("--license", "--licence", "licence", metavar="NAME", help="Of DATA, by the Hub's "
                  "name: cc-by-4.0. [default: what its card says]"),
+    click.option("--unreadable-rows", type=click.Choice(["refuse", "flag"]), default="refuse",
+                 show_default=True, help="Rows that cannot be read, or that the chat template "
+                 "refuses: stop after all were looked at, or keep them in place without a score."),
+    click.option("--trainer-max-length", type=int, default=1024, show_default=True,
+                 help="Tokens at which your trainer will cut a row (TRL's default): such rows are "
+                 "counted."),
+    click.option("--date", metavar="YYYY-MM-DD", help="For chat templates that print the date. "
+                 "[default: the day on which the run began]"),
     click.option("--trust-remote-code", is_flag=True, help="Run code that comes with MODEL or "
                  "EMBEDDER from the Hub. Off by default."),
     click.option("--overwrite-columns", is_flag=True, help="Replace columns of DATA that are "
@@ -120,6 +128,8 @@ selection_options = options(
                  "kept; with _low behind the name (miwv_low) the lowest. superfiltering is for "
                  "rows scored with a small proxy model."),
     click.option("--seed", type=int, default=0, show_default=True, help="Of --method random."),
+    click.option("--include-undesired", is_flag=True, help="Choose also from rows that say their "
+                 "response is a bad one (KTO's label: false)."),
     click.option("--diversity", type=float, metavar="COSINE", help="Pass over a row whose prompt "
                  "has a cosine above this with one chosen before it."),
 )  # fmt: skip
@@ -213,7 +223,8 @@ def _push(output: Path, to_hub: dict[str, Any] | None) -> None:
 
 def _refuse_scoring_options(context: click.Context) -> None:
     own = {"data", "split", "fraction", "count", "threshold", "method", "seed", "diversity",
-           "model", "output", "overwrite", "data_config", "revision", "data_revision",
+           "include_undesired", "model", "output", "overwrite", "data_config", "revision",
+           "data_revision",
            "push_to_hub", "public", "hub_revision", "pull_request"}  # fmt: skip
     sources = {name: context.get_parameter_source(name) for name in context.params}
     given = [

@@ -19,6 +19,7 @@ from hf_miwv.card_words import (
     COLUMN_WORDS,
     FLAG_WORDS,
     NOT_RECORDED,
+    RARE_FLAGS,
     REQUESTED_COLUMN_WORDS,
     STATUS_WORDS,
     correlation_words,
@@ -27,6 +28,7 @@ from hf_miwv.card_words import (
 from hf_miwv.licence import licence_words
 from hf_miwv.markdown import escape, one_line, table
 from hf_miwv.methods import LOW, method_label, method_words
+from hf_miwv.row_report import rows_told
 from hf_miwv.schema import ALSO_COLUMNS, EMBEDDING_COLUMN
 from hf_miwv.statistics import PERCENTS, write_number, write_share
 
@@ -192,16 +194,16 @@ def count_rows(run: dict[str, Any]) -> list[tuple[str, str]]:
     statistics = run["statistics"]
     rows = [("all", write_number(statistics["rows"]))]
     for name, words in STATUS_WORDS.items():
-        if statistics["status"][name] or name == "ok":
+        if statistics["status"].get(name) or name == "ok":
             rows.append((words, write_share(statistics["status"][name], statistics["rows"])))
     for name, words in FLAG_WORDS.items():
-        if name == "duplicate_neighbor" and not statistics["flags"][name]:
-            continue  # only a run that avoids such neighbours can have it
+        if name in RARE_FLAGS and not statistics["flags"].get(name):
+            continue
         rows.append((words, write_share(statistics["flags"][name], statistics["rows"])))
     if run.get("demonstrations_with_empty_response"):
         words = "scored behind a worked example whose response is empty"
         rows.append((words, write_number(run["demonstrations_with_empty_response"])))
-    return rows
+    return rows + [(words, write_number(count)) for words, count in rows_told(run)]
 
 
 def quantile_table(statistics: dict[str, Any]) -> str:
@@ -270,6 +272,10 @@ def made_rows(made: dict[str, Any]) -> list[tuple[str, Any]]:
         "data": ", ".join(part for part in parts if part),
         "data revision": data["revision"],
         "data rows": f"{write_number(data['rows'])}, of the shape {data['shape']}",
+        "columns that are no part of prompt or response": ", ".join(data["columns_not_read"])
+        or "none"
+        if "columns_not_read" in data
+        else None,
         "data fingerprint": data["fingerprint"],
         "data licence": licence_words(data.get("license")),
         "model": shown_name(model["source"]),
@@ -288,6 +294,11 @@ def made_rows(made: dict[str, Any]) -> list[tuple[str, Any]]:
         else "nearest other row",
         "template": shown_name(made["template"]["name"]),
         "template SHA-256": made["template"]["sha256"],
+        **(
+            {"date given to the template": made["template"]["date"]}
+            if made["template"].get("date")
+            else {}
+        ),
         "max length": f"{write_number(made['settings']['max_length'])} tokens",
         "versions": ", ".join(
             [

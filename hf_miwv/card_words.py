@@ -12,13 +12,17 @@ STATUS_WORDS = {
     "empty_response": "not scored: the response is empty",
     "not_finite": "not scored: a loss is not finite",
     "demonstration_dropped": "not scored: no room for a worked example",
+    "unreadable": "not scored: the row cannot be read",
 }
 FLAG_WORDS = {
     "demonstration_trimmed": "flagged: the worked example was cut on its left to fit",
     "response_truncated": "flagged: the response was cut on its right to fit",
     "duplicate_prompt": "flagged: another row has the same prompt",
     "duplicate_neighbor": "flagged: no row has another prompt than its own",
+    "undesired_response": "flagged: the row says that its response is a bad one",
 }
+# Shown where rows have them: of runs that avoid such neighbours, of rows that say so.
+RARE_FLAGS = ("duplicate_neighbor", "undesired_response")
 COLUMN_WORDS = {
     "row": "index of the row in the input of the scoring",
     "miwv": "loss_one_shot − loss_zero_shot, nats per response token; null where not scored",
@@ -27,7 +31,7 @@ COLUMN_WORDS = {
     "neighbor": "the row number of that neighbour",
     "neighbor_similarity": "cosine of the two prompts' embeddings",
     "response_tokens": "length of the scored response in tokens",
-    "miwv_status": "ok, empty_response, not_finite or demonstration_dropped",
+    "miwv_status": "ok, empty_response, not_finite, demonstration_dropped or unreadable",
     "miwv_flags": f"any of {', '.join(FLAG_WORDS)}",
 }
 REQUESTED_COLUMN_WORDS = {

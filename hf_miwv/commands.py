@@ -13,13 +13,14 @@ from datasets import Dataset, IterableDataset
 
 from hf_miwv.diversity import check_diversity
 from hf_miwv.errors import InputError
+from hf_miwv.examples import read_example
 from hf_miwv.folder import check_output, read_record
 from hf_miwv.licence import licence_of
 from hf_miwv.methods import check_method, needed_columns
 from hf_miwv.processes import Processes
 from hf_miwv.publishing.fetching import fetch_written
 from hf_miwv.reading import is_local, read_dataset, split_revision, state_of
-from hf_miwv.schema import Shape, parse_columns, read_example
+from hf_miwv.schema import Shape, parse_columns
 from hf_miwv.scoring import DEFAULT_EMBEDDER, score
 from hf_miwv.selection import check_choice, select
 from hf_miwv.streaming import open_stream
@@ -100,6 +101,7 @@ def select_data(
     method: str = "miwv",
     seed: int = 0,
     diversity: float | None = None,
+    include_undesired: bool = False,
     **settings: Any,
 ) -> None:
     """`hf-miwv select`: with a model, score into the workspace first; then choose, write, show."""
@@ -125,6 +127,7 @@ def select_data(
         threshold=threshold,
         diversity=diversity,
         seed=seed,
+        include_undesired=include_undesired,
         output=output,
         overwrite=overwrite,
         origin={"command_line": ["hf-miwv", *sys.argv[1:]]},
@@ -162,7 +165,7 @@ def show_scored(scored: Dataset, run: dict[str, Any]) -> None:
 
 def _shown(row: dict[str, Any], shape: Shape) -> dict[str, Any]:
     example = read_example(row, shape, row["row"])
-    return {**row, "prompt": example.bare_prompt, "response": example.response}
+    return {**row, "prompt": example.bare_prompt, "response": example.shown_response}
 
 
 def _quantization(load_in_4bit: bool, load_in_8bit: bool) -> str | None:

@@ -75,10 +75,11 @@ def build_passes(
             context, trimmed = prompts.one_shot(row, neighbor, max_length - len(response))
         passes.one_shot.append(context or [])
         passes.responses.append(response)
-        passes.status.append(_status(table.empty[index], context))
+        passes.status.append(_status(table, index, context))
         found: dict[Flag, bool] = {
             "demonstration_trimmed": context is not None and trimmed,
             "response_truncated": len(response) < len(whole),
+            "undesired_response": table.undesired[index],
             "duplicate_prompt": table.duplicate[index],
         }
         passes.flags.append([flag for flag, present in found.items() if present])
@@ -88,7 +89,7 @@ def build_passes(
 def flag_duplicate_neighbors(passes: Passes, neighbors: np.ndarray, groups: list[int]) -> None:
     """Flag the rows whose neighbour has their own prompt, though another one was asked for."""
     for row, neighbor in enumerate(neighbors.tolist()):
-        if groups[row] == groups[neighbor]:
+        if neighbor >= 0 and groups[row] == groups[neighbor]:
             passes.flags[row].append("duplicate_neighbor")
 
 
@@ -120,7 +121,9 @@ def response_passes(passes: Passes, context: list[int], max_length: int) -> Pass
     )
 
 
-def _status(empty: bool, context: list[int] | None) -> Status:
-    if empty:
+def _status(table: TokenizedRows, index: int, context: list[int] | None) -> Status:
+    if index in table.faults:
+        return "unreadable"
+    if table.empty[index]:
         return "empty_response"
     return "ok" if context else "demonstration_dropped"

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from hf_miwv.errors import InputError, did_you_mean
-from hf_miwv.schema import describe, kind
+from hf_miwv.turns import describe, kind
 
 LOG_IN = "log in with `hf auth login` or set HF_TOKEN"
 

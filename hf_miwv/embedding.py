@@ -10,9 +10,9 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from hf_miwv.embed import Embedder
+from hf_miwv.examples import Example
 from hf_miwv.processes import Processes
 from hf_miwv.rows import Rows
-from hf_miwv.schema import Example
 from hf_miwv.workspace import Workspace
 
 CHUNK = 512  # rows embedded between two writes to disk

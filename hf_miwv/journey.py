@@ -21,15 +21,19 @@ from hf_miwv.demonstrations import (
 from hf_miwv.embed import Embedder
 from hf_miwv.embedding import embed_rows
 from hf_miwv.errors import InputError
+from hf_miwv.examples import Example
 from hf_miwv.forest import TREE_TOKENS, grow_forest
 from hf_miwv.neighbor_index import indexed_neighbors
 from hf_miwv.neighbors import nearest_neighbors
 from hf_miwv.pass_losses import score_forest
 from hf_miwv.processes import Processes
 from hf_miwv.prompts import Prompts
-from hf_miwv.schema import ALSO_COLUMNS, EMBEDDING_COLUMN, Example, Shape
+from hf_miwv.schema import ALSO_COLUMNS, EMBEDDING_COLUMN, Shape
 from hf_miwv.tokenization import TokenizedRows
+from hf_miwv.turns import RowError
 from hf_miwv.workspace import Workspace
+
+TRAINER_MAX_LENGTH = 1024  # max_length of trl.SFTConfig (1.16) where nobody says otherwise
 
 
 @dataclass
@@ -49,6 +53,8 @@ class Journey:
     avoid_duplicates: bool = False  # the neighbour is to have another prompt than the row
     also: dict[str, list[int]] = field(default_factory=dict)  # method -> ids before y without x
     keep_embeddings: bool = False
+    unreadable_rows: str = "refuse"  # or "flag": what became of rows that cannot be read
+    trainer_max_length: int = TRAINER_MAX_LENGTH  # where the trainer will cut a row
     processes: Processes = field(default_factory=Processes)
     progress: bool = True
     stages: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -80,7 +86,7 @@ class Journey:
             "miwv": one_shot - zero_shot,
             "loss_zero_shot": zero_shot,
             "loss_one_shot": one_shot,
-            "neighbor": neighbors,
+            "neighbor": [None if neighbor < 0 else neighbor for neighbor in neighbors.tolist()],
             "neighbor_similarity": cosines,
             "response_tokens": passes.responses.lengths,
             "miwv_status": status,
@@ -105,7 +111,7 @@ class Journey:
         ready = all(self.processes.gather(saved is not None))
         if saved is None or not ready:  # all search, or none: they do it together
             began = time.perf_counter()
-            neighbors, cosines, counts = self._search(vectors)
+            neighbors, cosines, counts = self._search_readable(vectors)
             saved = neighbors, cosines, {**counts, "seconds": time.perf_counter() - began}
             workspace.write_array("neighbors.npy", neighbors)
             workspace.write_array("cosines.npy", cosines)
@@ -113,15 +119,35 @@ class Journey:
         self._count("neighbors", saved[2])
         return (vectors if self.keep_embeddings else None), *saved[:2]
 
-    def _search(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
-        """Neighbours, cosines and what is to be said of the search.
+    def _search_readable(
+        self, vectors: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+        """`_search` among the rows that can be read; of the others no neighbour (-1, nan)."""
+        groups = np.array(self.table.groups)
+        if not self.table.faults:
+            return self._search(vectors, groups)
+        readable = np.setdiff1d(np.arange(len(vectors)), list(self.table.faults))
+        if len(readable) < 2:
+            raise InputError(
+                f"only {len(readable)} of {len(vectors)} rows can be read, and a row is scored "
+                "behind its nearest neighbour: mend the rows, so that two can"
+            )
+        nearest, similarity, counts = self._search(vectors[readable], groups[readable])
+        neighbors, cosines = np.full(len(vectors), -1), np.full(len(vectors), np.nan, np.float32)
+        neighbors[readable], cosines[readable] = readable[nearest], similarity
+        return neighbors, cosines, counts
+
+    def _search(
+        self, vectors: np.ndarray, prompts: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+        """Neighbours, cosines and what is to be said of the search; `prompts` by their groups.
 
         The exact search is shared by the processes; the index is built by each for itself, so
         that all have the same.
         """
         rows = len(vectors)
         own = range(rows)
-        groups = np.array(self.table.groups) if self.avoid_duplicates else None
+        groups = prompts if self.avoid_duplicates else None
         if self.search == "exact":
             share = -(-rows // self.processes.world)
             own = range(rows)[self.processes.rank * share : (self.processes.rank + 1) * share]
@@ -176,9 +202,14 @@ class Journey:
         return np.where(np.isfinite(losses), losses, np.nan)
 
     def _text(self, example: Example) -> str:
+        if example.fault is not None:
+            return ""
         if self.embed_text == "bare":
-            return example.bare_prompt
-        return self.prompts.prompt_text(example)
+            return example.prompt_with_tools
+        try:
+            return self.prompts.prompt_text(example)
+        except RowError:  # the template refuses it, which the tokenized rows know
+            return ""
 
     def _count(self, stage: str, totals: dict[str, Any]) -> None:
         self.seconds[stage] = totals["seconds"]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any, Protocol
 
 from hf_miwv.chat_prompts import ChatPrompts
 from hf_miwv.errors import InputError
+from hf_miwv.examples import Example
 from hf_miwv.rows import Row
-from hf_miwv.schema import Example
 from hf_miwv.text_prompts import TextPrompts
 from hf_miwv.tokens import RowTokens
 
-DEFAULT_TEMPLATES = {"alpaca": "alpaca", "prompt_completion": "plain"}  # of rows with a string
+# of rows whose prompt is a string
+DEFAULT_TEMPLATES = {"alpaca": "alpaca", "prompt_completion": "plain", "preference": "plain"}
 
 
 class Prompts(Protocol):
@@ -20,8 +22,11 @@ class Prompts(Protocol):
 
     name: str
     sha256: str
+    date: date | None
 
     def prompt_text(self, example: Example) -> str: ...
+
+    def unrendered(self, example: Example) -> list[str]: ...
 
     def encode(self, examples: Sequence[Example]) -> list[RowTokens]: ...
 
@@ -31,12 +36,25 @@ class Prompts(Protocol):
 
 
 def choose_prompts(
-    template: str | None, tokenizer: Any, shape: str, conversational: bool
+    template: str | None,
+    tokenizer: Any,
+    shape: str,
+    conversational: bool,
+    today: date | None = None,
 ) -> Prompts:
-    """`template` (alpaca, chat, plain or a Jinja file), or the default for the shape of the rows.
+    """Choose how rows are rendered.
 
-    Default: the Alpaca template for Alpaca-shaped rows, the chat template for conversational
-    rows, the prompt as it stands for string prompts.
+    Args:
+        template: "alpaca", "chat", "plain" or a Jinja file; None for the default: the Alpaca
+            template for Alpaca-shaped rows, the chat template for conversations, the prompt as it
+            stands for string prompts.
+        tokenizer: of the model.
+        shape: the name of the rows' shape.
+        conversational: whether their prompts are turns.
+        today: the date that a chat template is given where it asks for one.
+
+    Raises:
+        InputError: a template that cannot serve these rows or this tokenizer.
     """
     name = template or ("chat" if conversational else DEFAULT_TEMPLATES[shape])
     if name == "alpaca" and conversational:
@@ -44,4 +62,4 @@ def choose_prompts(
             "the alpaca template is for rows with an instruction, and these are conversations; "
             "give --template chat or the path of a Jinja file"
         )
-    return ChatPrompts(tokenizer) if name == "chat" else TextPrompts(name, tokenizer)
+    return ChatPrompts(tokenizer, today) if name == "chat" else TextPrompts(name, tokenizer)

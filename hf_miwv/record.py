@@ -22,6 +22,7 @@ from hf_miwv.embed import Embedder
 from hf_miwv.fingerprints import content_fingerprint, model_fingerprint, token_fingerprint
 from hf_miwv.journey import Journey
 from hf_miwv.models import quantization_of
+from hf_miwv.schema import unread_columns
 
 LIBRARIES = (
     "torch", "transformers", "tokenizers", "datasets", "sentence-transformers", "numpy", "pyarrow",
@@ -56,13 +57,25 @@ def start_record(
         run["versions"]["bitsandbytes"] = version("bitsandbytes")
     run["embedder"] = _describe_embedder(journey.embedder, journey.embed_text)
     run["template"] = {"name": journey.prompts.name, "sha256": journey.prompts.sha256}
+    if journey.prompts.date is not None:
+        run["template"]["date"] = journey.prompts.date.isoformat()
     run["settings"] = {
         "max_length": journey.max_length,
         "batch_tokens": journey.batch_tokens,
         "avoid_duplicate_neighbors": journey.avoid_duplicates,
         "also": list(journey.also),
         "keep_embeddings": journey.keep_embeddings,
+        "unreadable_rows": journey.unreadable_rows,
     }
+    table = journey.table
+    run["trainer"] = {
+        "max_length": journey.trainer_max_length,
+        **table.trainer_counts(journey.trainer_max_length),
+        "earlier_answers_not_scored": table.earlier_answers,
+        "prompt_ends_lost": table.lost_prompt_ends,
+    }
+    run["unused"] = dict(table.unused.most_common())
+    run["unreadable"] = table.fault_counts()
     run["identity"] = _identity(run, journey)
     return run
 
@@ -142,6 +155,7 @@ def _describe_data(journey: Journey, origin: Mapping[str, Any]) -> dict[str, Any
         "rows": len(journey.dataset),
         "shape": journey.shape.name,
         "columns": dict(journey.shape.columns),
+        "columns_not_read": unread_columns(journey.shape, journey.dataset.column_names),
         "fingerprint": content_fingerprint(journey.dataset),
     }
 
@@ -187,6 +201,8 @@ def _identity(run: dict[str, Any], journey: Journey) -> dict[str, Any]:
         "neighbour search": journey.search,
         "duplicate neighbours": "avoided" if journey.avoid_duplicates else "allowed",
         "also": journey.also,
+        "unreadable rows": journey.unreadable_rows,
+        "trainer max length": journey.trainer_max_length,
         "embeddings": "kept" if journey.keep_embeddings else "not kept",
         "attention": run["model"]["attention"],
         "processes": journey.processes.world,

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from datasets import Dataset
 
-from hf_miwv.schema import Example, Shape, read_example
+from hf_miwv.errors import InputError
+from hf_miwv.examples import Example, read_row, unreadable
+from hf_miwv.schema import Shape
 from hf_miwv.tokens import RowTokens
+from hf_miwv.turns import RowError
 
 BLOCK = 1000  # rows read from Arrow and tokenized at a time
 
 
 class Rows:
-    """The examples of a data set, read from Arrow when asked for."""
+    """The examples of a data set, read from Arrow when asked for.
+
+    A row that cannot be read raises an InputError that names it; in `slice` and `blocks` it
+    stands there with its fault.
+    """
 
     def __init__(self, dataset: Dataset, shape: Shape, source: str = "") -> None:
         self._dataset = dataset.select_columns(list(shape.columns.values()))
@@ -24,20 +32,40 @@ class Rows:
         return len(self._dataset)
 
     def __getitem__(self, index: int) -> Example:
-        return read_example(self._dataset[index], self._shape, index, self._source)
+        example = self._read(self._dataset[index])
+        if example.fault is not None:
+            raise InputError(f"{self.location(index)}: {example.fault}") from example.fault
+        return example
+
+    def location(self, index: int) -> str:
+        """Name a row as messages do: by file and number."""
+        return f"{self._source}: row {index}" if self._source else f"row {index}"
 
     def slice(self, start: int, size: int) -> list[Example]:
-        """Up to `size` examples from row `start` on."""
+        """Read up to `size` examples from row `start` on, those with a fault among them."""
         rows = self._dataset.select(range(start, min(start + size, len(self))))
-        return [
-            read_example(row, self._shape, start + offset, self._source)
-            for offset, row in enumerate(rows)
-        ]
+        return [self._read(row) for row in rows]
 
     def blocks(self) -> Iterator[list[Example]]:
-        """All examples in order, a list of up to BLOCK at a time."""
+        """Read all examples in order, a list of up to BLOCK at a time."""
         for start in range(0, len(self), BLOCK):
             yield self.slice(start, BLOCK)
+
+    def conversational(self) -> bool:
+        """Tell whether the rows are conversations, by their shape or the first that can be read."""
+        if self._shape.name in ("messages", "conversations"):
+            return True
+        readable = (
+            example for block in self.blocks() for example in block if example.fault is None
+        )
+        first = next(readable, None)
+        return first is not None and first.turns is not None
+
+    def _read(self, row: dict[str, Any]) -> Example:
+        try:
+            return read_row(row, self._shape)
+        except RowError as fault:
+            return unreadable(fault)
 
 
 class Row:

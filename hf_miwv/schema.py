@@ -1,26 +1,37 @@
-"""The row: which columns hold the prompt and the response, and one row read from them.
+"""The shapes of a row: which columns hold the prompt, the response and what belongs to them.
 
-Four shapes are known by their columns, tried in this order:
+Five shapes are known by their columns, tried in this order:
 
-1. `alpaca`: `instruction`, `output` and, where the data set has it, `input`
-2. `prompt_completion`: `prompt`, `completion`, both strings or both lists of {role, content}
-3. `messages`: `messages`, a list of {role, content}
-4. `conversations`: `conversations`, ShareGPT's list of {from, value}
+1. `alpaca`: `instruction`, `output` and, where the data set has them, `input`, `system`, `history`
+2. `prompt_completion`: `prompt`, `completion`, both strings or both lists of turns, and `label`
+3. `preference`: `chosen`, a string or a list of turns, and, where the data set has it, `prompt`
+4. `messages`: `messages`, a list of turns
+5. `conversations`: `conversations`, a list of turns
 
-Other data sets say which of their columns stand for these: `--columns prompt=question,...`.
+All take `tools`, `chat_template_kwargs` and a `system` prompt beside the turns.
+Widespread data sets with other names (ALIASES) are known, too. Others say which of their columns
+stand for these: `--columns prompt=question,...`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypedDict
+from difflib import get_close_matches
+from typing import Any, Literal
 
 from hf_miwv.errors import InputError, did_you_mean
 
-Status = Literal["ok", "empty_response", "not_finite", "demonstration_dropped"]
+logger = logging.getLogger(__name__)
+
+Status = Literal["ok", "empty_response", "not_finite", "demonstration_dropped", "unreadable"]
 Flag = Literal[
-    "demonstration_trimmed", "response_truncated", "duplicate_prompt", "duplicate_neighbor"
+    "demonstration_trimmed",
+    "response_truncated",
+    "duplicate_prompt",
+    "duplicate_neighbor",
+    "undesired_response",
 ]
 
 SCORE_COLUMNS = (
@@ -42,57 +53,39 @@ REQUESTED_COLUMNS = (*ALSO_COLUMNS.values(), EMBEDDING_COLUMN)
 REQUIRED_COLUMNS = {
     "alpaca": ("instruction", "output"),
     "prompt_completion": ("prompt", "completion"),
+    "preference": ("chosen",),
     "messages": ("messages",),
     "conversations": ("conversations",),
 }
-OPTIONAL_COLUMNS = {"alpaca": ("input",)}
-STANDARD_NAMES = (*(name for names in REQUIRED_COLUMNS.values() for name in names), "input")
-
-SHAREGPT_ROLES = {
-    "human": "user",
-    "user": "user",
-    "gpt": "assistant",
-    "chatgpt": "assistant",
-    "bard": "assistant",
-    "bing": "assistant",
-    "assistant": "assistant",
-    "model": "assistant",
-    "system": "system",
-    "tool": "tool",
-    "observation": "tool",
-    "function_response": "tool",
+TEMPLATE_COLUMNS = ("system", "tools", "chat_template_kwargs")
+OPTIONAL_COLUMNS = {
+    "alpaca": ("input", "history", *TEMPLATE_COLUMNS),
+    "prompt_completion": ("label", *TEMPLATE_COLUMNS),
+    "preference": ("prompt", *TEMPLATE_COLUMNS),
+    "messages": TEMPLATE_COLUMNS,
+    "conversations": TEMPLATE_COLUMNS,
 }
-
-
-class Turn(TypedDict):
-    """One turn of a conversation."""
-
-    role: str
-    content: str
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """One row, read.
-
-    `instruction` and `input` are "" where the row has `turns`: everything that was said before
-    the response. `turns` is None where the prompt is a string. `response` is "" where there is
-    none.
-    """
-
-    instruction: str
-    input: str
-    turns: tuple[Turn, ...] | None
-    response: str
-
-    @property
-    def bare_prompt(self) -> str:
-        """The prompt's text without any template: instruction and input, or the turns' contents,
-        with a blank line between them."""
-        parts = [self.instruction, self.input]
-        if self.turns is not None:
-            parts = [turn["content"] for turn in self.turns]
-        return "\n\n".join(part for part in parts if part)
+# Taken only where the shape's required columns are not named by hand: `input` beside a mapped
+# `instruction` may be anything.
+IMPLIED = ("input",)
+STANDARD_NAMES = tuple(
+    dict.fromkeys(
+        name
+        for columns in (*REQUIRED_COLUMNS.values(), *OPTIONAL_COLUMNS.values())
+        for name in columns
+    )
+)
+ALIASES: tuple[Mapping[str, str], ...] = (
+    {"instruction": "instruction", "input": "context", "output": "response"},  # Dolly
+    {"instruction": "instruction", "output": "response"},
+    {"system": "system_prompt", "prompt": "question", "completion": "response"},  # Orca
+    {"prompt": "question", "completion": "response"},
+    {"prompt": "question", "completion": "answer"},
+    {"prompt": "query", "completion": "response"},
+    {"prompt": "prompt", "completion": "response"},
+)
+PROMPT_WORDS = ("prompt", "question", "query", "instruction", "input", "text", "source", "user")
+RESPONSE_WORDS = ("completion", "response", "answer", "output", "target", "reply", "assistant")
 
 
 @dataclass(frozen=True)
@@ -126,30 +119,64 @@ def parse_columns(text: str) -> dict[str, str]:
     return columns
 
 
-def recognize(column_names: Sequence[str], columns: Mapping[str, str] | None = None) -> Shape:
-    """The first known shape whose columns are all among `column_names`.
+def recognize(
+    column_names: Sequence[str],
+    columns: Mapping[str, str] | None = None,
+    sample: Mapping[str, Any] | None = None,
+) -> Shape:
+    """Find the first known shape whose columns are all among `column_names`.
 
-    `columns` (standard name -> column) says which columns stand for the standard names. Then only
-    shapes with all these names count; standard names it leaves out are looked up as they are, and
-    the optional `input` only where neither `instruction` nor `output` is mapped.
+    Args:
+        column_names: the columns of the data set.
+        columns: standard name -> column, where the data set has other names. Then only shapes with
+            all these names count; standard names that are left out are looked up as they are, and
+            the optional `input` only where neither `instruction` nor `output` is mapped.
+        sample: a row, by which the message about an unknown shape advises; default none.
 
-    Raises InputError for a standard name or column that does not exist, and where no shape fits.
+    Raises:
+        InputError: a standard name or column that does not exist, a column given for two names, or
+            no shape that fits.
     """
     mapping = dict(columns or {})
     _check_mapping(column_names, mapping)
+    shape = _fitting_shape(column_names, mapping)
+    if shape is None and not mapping:
+        shape = _alias(column_names)
+    if shape is None:
+        raise InputError(_no_shape_message(column_names, mapping, sample))
+    return shape
+
+
+def unread_columns(shape: Shape, column_names: Iterable[str]) -> list[str]:
+    """List the columns of a data set that are no part of prompt or response."""
+    return [name for name in column_names if name not in shape.columns.values()]
+
+
+def _fitting_shape(column_names: Sequence[str], mapping: Mapping[str, str]) -> Shape | None:
     for shape, required in REQUIRED_COLUMNS.items():
-        optional = OPTIONAL_COLUMNS.get(shape, ())
+        optional = OPTIONAL_COLUMNS[shape]
         if not mapping.keys() <= {*required, *optional}:
             continue
-        found = {name: mapping.get(name, name) for name in required}
-        if not set(found.values()) <= set(column_names):
+        chosen = {name: mapping.get(name, name) for name in required}
+        if not set(chosen.values()) <= set(column_names):
             continue
-        implied = column_names if mapping.keys().isdisjoint(required) else ()
-        found |= {
-            name: mapping.get(name, name) for name in optional if name in {*mapping, *implied}
-        }
-        return Shape(shape, found)
-    raise InputError(_no_shape_message(column_names, mapping))
+        unmapped = mapping.keys().isdisjoint(required)
+        for name in optional:
+            implied = name in column_names and (unmapped or name not in IMPLIED)
+            if name in mapping or (implied and name not in chosen.values()):
+                chosen[name] = mapping.get(name, name)
+        return Shape(shape, chosen)
+    return None
+
+
+def _alias(column_names: Sequence[str]) -> Shape | None:
+    """The shape of a widespread data set whose columns have other names, told in a line."""
+    for alias in ALIASES:
+        if set(alias.values()) <= set(column_names):
+            pairs = ",".join(f"{name}={column}" for name, column in alias.items())
+            logger.info("columns read as %s; --columns says otherwise", pairs)
+            return _fitting_shape(column_names, alias)
+    return None
 
 
 def _check_mapping(column_names: Sequence[str], mapping: Mapping[str, str]) -> None:
@@ -162,163 +189,62 @@ def _check_mapping(column_names: Sequence[str], mapping: Mapping[str, str]) -> N
                 f"--columns {name}={column}: the data set has no column {column!r}; "
                 f"columns found: {', '.join(column_names)}"
             )
+        twin = next(
+            (other for other in mapping if other != name and mapping[other] == column), None
+        )
+        if twin is not None:
+            raise InputError(
+                f"--columns {name}={column},{twin}={column}: the column {column!r} cannot be both "
+                f"{name} and {twin}; give a column of its own to each. Where one text holds prompt "
+                "and response together, divide it into two columns first"
+            )
 
 
-def _no_shape_message(column_names: Sequence[str], mapping: Mapping[str, str]) -> str:
+def _no_shape_message(
+    column_names: Sequence[str], mapping: Mapping[str, str], sample: Mapping[str, Any] | None
+) -> str:
     shapes = "; ".join(" + ".join(names) for names in REQUIRED_COLUMNS.values())
     given = ",".join(f"{name}={column}" for name, column in mapping.items())
     return (
         f"columns found: {', '.join(column_names)}"
         + (f" (with --columns {given})" if given else "")
         + f"; none of the known shapes has these. Known: {shapes}. "
-        "Say which columns are meant, for example --columns prompt=question,completion=answer"
+        + _advice(column_names, sample or {})
     )
 
 
-def read_example(row: Mapping[str, Any], shape: Shape, index: int, source: str = "") -> Example:
-    """Row number `index` (from 0) of a data set of this `shape`.
-
-    In a conversation the response is the content of the last assistant turn, `turns` is everything
-    before it, and turns after it are left out. Without an assistant turn the response is "" and
-    `turns` is all of them. Raises InputError, naming `source`, row and column, for what is not
-    text; only Alpaca's `input` may be null.
-
-    >>> shape = recognize(["prompt", "completion"])
-    >>> read_example({"prompt": "1 + 1?", "completion": "2"}, shape, index=0)
-    Example(instruction='1 + 1?', input='', turns=None, response='2')
-    """
-    place = f"{source}: row {index}" if source else f"row {index}"
-    return READERS[shape.name](row, shape.columns, place)
-
-
-def _read_alpaca(row: Mapping[str, Any], columns: Mapping[str, str], place: str) -> Example:
-    has_input = "input" in columns and row.get(columns["input"]) is not None
-    return Example(
-        instruction=_read_text(row, columns["instruction"], place),
-        input=_read_text(row, columns["input"], place) if has_input else "",
-        turns=None,
-        response=_read_text(row, columns["output"], place),
+def _advice(column_names: Sequence[str], sample: Mapping[str, Any]) -> str:
+    """A mapping that works when it is pasted, or, with one text alone, how to get a second."""
+    turns = [name for name in column_names if _holds_turns(sample.get(name))]
+    if turns:
+        return f"The nearest is messages: --columns messages={turns[0]}"
+    texts = [name for name in column_names if isinstance(sample.get(name, ""), str)]
+    if len(texts) < 2:
+        name = texts[0] if texts else "text"
+        return (
+            "Prompt and response must be two columns: divide the text, for example "
+            f"dataset.map(lambda row: dict(zip(['prompt', 'completion'], row[{name!r}].split("
+            "MARK, 1)))) with the MARK that stands between them"
+        )
+    prompt = _nearest(PROMPT_WORDS, texts)
+    response = _nearest(RESPONSE_WORDS, [name for name in texts if name != prompt])
+    return (
+        f"The nearest is prompt + completion: --columns prompt={prompt},completion={response} "
+        "(see that these two are meant)"
     )
 
 
-def _read_prompt_completion(
-    row: Mapping[str, Any], columns: Mapping[str, str], place: str
-) -> Example:
-    prompt, completion = columns["prompt"], columns["completion"]
-    kinds = [_is_conversational(row.get(column)) for column in (prompt, completion)]
-    if all(kinds):
-        before = _read_turns(row.get(prompt), prompt, place)
-        return _split_at_response(before, _read_turns(row.get(completion), completion, place))
-    if any(kinds) and all(
-        isinstance(row.get(c), str | list | Mapping) for c in (prompt, completion)
-    ):
-        raise InputError(
-            f"{place}: column {prompt!r} is {describe(row.get(prompt))} and column {completion!r} "
-            f"is {describe(row.get(completion))}; make both strings, or both lists of turns"
-        )
-    instruction = _read_text(row, prompt, place)
-    return Example(instruction, "", None, _read_text(row, completion, place))
+def _holds_turns(value: Any) -> bool:
+    first = value[0] if isinstance(value, list) and value else None
+    return isinstance(first, Mapping) and not first.keys().isdisjoint(("role", "from"))
 
 
-def _read_messages(row: Mapping[str, Any], columns: Mapping[str, str], place: str) -> Example:
-    column = columns["messages"]
-    return _split_at_response([], _read_turns(row.get(column), column, place))
-
-
-def _read_conversations(row: Mapping[str, Any], columns: Mapping[str, str], place: str) -> Example:
-    column = columns["conversations"]
-    turns = _read_turns(row.get(column), column, place, role_key="from", content_key="value")
-    for number, turn in enumerate(turns):
-        if turn["role"] not in SHAREGPT_ROLES:
-            raise InputError(
-                f"{place}: column {column!r}, turn {number}: unknown role {turn['role']!r}; "
-                f"known: {', '.join(SHAREGPT_ROLES)}"
-            )
-        turn["role"] = SHAREGPT_ROLES[turn["role"]]
-    return _split_at_response([], turns)
-
-
-READERS: dict[str, Callable[[Mapping[str, Any], Mapping[str, str], str], Example]] = {
-    "alpaca": _read_alpaca,
-    "prompt_completion": _read_prompt_completion,
-    "messages": _read_messages,
-    "conversations": _read_conversations,
-}
-
-
-def _split_at_response(before: list[Turn], turns: list[Turn]) -> Example:
-    """The last assistant turn of `turns` is the response; `before` never holds it."""
-    for number in reversed(range(len(turns))):
-        if turns[number]["role"] == "assistant":
-            return Example("", "", (*before, *turns[:number]), turns[number]["content"])
-    return Example("", "", (*before, *turns), "")
-
-
-def _read_turns(
-    value: Any, column: str, place: str, role_key: str = "role", content_key: str = "content"
-) -> list[Turn]:
-    """A list of dicts, or the dict of lists that older `datasets` features deliver."""
-    place = f"{place}: column {column!r}"
-    if not _is_conversational(value):
-        keys = f"{{{role_key}, {content_key}}}"
-        raise InputError(f"{place} must be a list of turns {keys}, found {describe(value)}")
-    rows = _dicts_of_lists(value, place) if isinstance(value, Mapping) else value
-    if not rows:
-        raise InputError(f"{place}: the list of turns is empty; remove the row, or add its turns")
-    return [
-        _read_turn(turn, role_key, content_key, f"{place}, turn {number}")
-        for number, turn in enumerate(rows)
-    ]
-
-
-def _dicts_of_lists(value: Mapping[str, Any], place: str) -> list[dict[str, Any]]:
-    lengths = {len(items) if isinstance(items, list) else None for items in value.values()}
-    if None in lengths or len(lengths) > 1:
-        raise InputError(f"{place} must be a list of turns, found {describe(value)}")
-    return [dict(zip(value, items, strict=True)) for items in zip(*value.values(), strict=True)]
-
-
-def _read_turn(turn: Any, role_key: str, content_key: str, place: str) -> Turn:
-    if not isinstance(turn, Mapping):
-        raise InputError(
-            f"{place} must be an object {{{role_key}, {content_key}}}, found {describe(turn)}"
-        )
-    for key in (role_key, content_key):
-        if not isinstance(turn.get(key), str):
-            raise InputError(f"{place}: {key!r} must be a string, found {describe(turn.get(key))}")
-    if not turn[role_key]:
-        raise InputError(f"{place}: {role_key!r} is empty; give a role such as user or assistant")
-    return Turn(role=turn[role_key], content=turn[content_key])
-
-
-def _is_conversational(value: Any) -> bool:
-    return isinstance(value, list | Mapping)
-
-
-def _read_text(row: Mapping[str, Any], column: str, place: str) -> str:
-    value = row.get(column)
-    if not isinstance(value, str):
-        raise InputError(f"{place}: column {column!r} must be a string, found {describe(value)}")
-    return value
-
-
-def kind(value: Any) -> str:
-    """What a value is, in JSON's words: "null", "a number", "a string", ..."""
-    kinds: dict[type, str] = {
-        type(None): "null",
-        bool: "a boolean",
-        int: "a number",
-        float: "a number",
-        str: "a string",
-        list: "a list",
-        dict: "an object",
-    }
-    return kinds.get(type(value), f"a {type(value).__name__}")
-
-
-def describe(value: Any) -> str:
-    """What a value is and, where it is short to say, which one: "a number (3)"."""
-    if value is None or isinstance(value, list | Mapping):
-        return kind(value)
-    text = repr(value) if isinstance(value, str) else str(value)
-    return f"{kind(value)} ({text if len(text) <= 40 else text[:37] + '...'})"
+def _nearest(words: Sequence[str], column_names: Sequence[str]) -> str:
+    """The column whose name is, holds or resembles one of these words; else the first."""
+    lower = {name.lower(): name for name in column_names}
+    for word in words:
+        held = [name for name in lower if word in name]
+        close = held or get_close_matches(word, lower, n=1)
+        if close:
+            return lower[close[0]]
+    return column_names[0]

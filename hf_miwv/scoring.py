@@ -17,7 +17,7 @@ from hf_miwv.demonstrations import response_context
 from hf_miwv.embed import POOLINGS, Embedder
 from hf_miwv.errors import InputError, did_you_mean
 from hf_miwv.folder import check_output, is_finished, write_errors, write_folder
-from hf_miwv.journey import Journey
+from hf_miwv.journey import TRAINER_MAX_LENGTH, Journey
 from hf_miwv.models import LoadedModel, check_causal, length_limit, load_embedder, load_model
 from hf_miwv.neighbor_index import choose_search
 from hf_miwv.pictures import draw_scored
@@ -25,11 +25,13 @@ from hf_miwv.processes import Processes
 from hf_miwv.prompts import choose_prompts
 from hf_miwv.reading import read_dataset
 from hf_miwv.record import complete_record, start_record
+from hf_miwv.row_report import tell_of_rows
 from hf_miwv.rows import Rows
+from hf_miwv.run_date import parse_date, run_date
 from hf_miwv.schema import ALSO_COLUMNS, recognize
 from hf_miwv.spooling import release, spool
 from hf_miwv.statistics import ScoreColumns, describe
-from hf_miwv.tokenization import tokenize_rows
+from hf_miwv.tokenization import UNREADABLE_ROWS, tokenize_rows
 from hf_miwv.workspace import Workspace, workspace_of
 
 DEFAULT_EMBEDDER = "BAAI/bge-large-en-v1.5"  # "Bge-en-large" in arXiv 2511.07074
@@ -64,6 +66,9 @@ def score(
     model_revision: str | None = None,
     embedder_revision: str | None = None,
     trust_remote_code: bool = False,
+    unreadable_rows: str = "refuse",
+    trainer_max_length: int = TRAINER_MAX_LENGTH,
+    date: str | None = None,
     overwrite: bool = False,
     overwrite_columns: bool = False,
     origin: Mapping[str, Any] | None = None,
@@ -99,6 +104,12 @@ def score(
             one more pass over each response.
         keep_embeddings: add the prompts' unit vectors as a column, 4 bytes x D a row; `select`
             needs them for its `diversity`.
+        unreadable_rows: "refuse" (default) rows that cannot be read or that the template refuses,
+            after all were looked at, or "flag" them: they keep their place, with no score.
+        trainer_max_length: tokens at which the trainer will cut a row; default 1,024, that of
+            trl.SFTConfig. Rows that it would cut are counted.
+        date: "2026-11-29": what a chat template that prints the date is given; default: the day
+            on which the run began.
         origin: what run.json says of where the rows come from ("source", "split", "config",
             "revision", "license", "command_line").
 
@@ -110,7 +121,10 @@ def score(
     Raises:
         InputError: anything given that cannot be used, with what to give instead.
     """
-    _check_settings(pooling, embed_text, batch_tokens, also)
+    _check_settings(pooling, embed_text, batch_tokens, also, unreadable_rows)
+    if trainer_max_length < 2:
+        raise InputError(f"trainer max length {trainer_max_length}: give 2 or more")
+    today = parse_date(date)
     processes = Processes.launched()
     progress = progress and processes.first
     if output is not None:
@@ -121,7 +135,7 @@ def score(
         dataset = spool(dataset, place, origin=origin, processes=processes, progress=progress)
     _check_rows(dataset)
     dataset = check_columns(dataset, overwrite_columns)
-    shape = recognize(dataset.column_names, columns)
+    shape = recognize(dataset.column_names, columns, dataset[0])
     loaded = _load_model(
         model,
         tokenizer,
@@ -140,12 +154,16 @@ def score(
             trust_remote_code=trust_remote_code,
         )
     rows = Rows(dataset, shape, (origin or {}).get("source", ""))
-    conversational = rows[0].turns is not None
-    prompts = choose_prompts(template, loaded.tokenizer, shape.name, conversational)
+    if today is None:
+        today = run_date(loaded.tokenizer, output, overwrite, processes)
+    prompts = choose_prompts(template, loaded.tokenizer, shape.name, rows.conversational(), today)
+    table = tokenize_rows(rows, prompts, progress, unreadable_rows)
+    if processes.first:
+        tell_of_rows(table, trainer_max_length)
     journey = Journey(
         dataset=dataset,
         shape=shape,
-        table=tokenize_rows(rows, prompts, progress),
+        table=table,
         model=loaded.model,
         prompts=prompts,
         embedder=Embedder(embedder, pooling),
@@ -158,6 +176,8 @@ def score(
             name: response_context(name, loaded.tokenizer) for name in ALSO_COLUMNS if name in also
         },
         keep_embeddings=keep_embeddings,
+        unreadable_rows=unreadable_rows,
+        trainer_max_length=trainer_max_length,
         processes=processes,
         progress=progress,
     )
@@ -224,13 +244,18 @@ def _default_batch_tokens(model: Any) -> int:
 
 
 def _check_settings(
-    pooling: str, embed_text: str, batch_tokens: int | None, also: Sequence[str]
+    pooling: str,
+    embed_text: str,
+    batch_tokens: int | None,
+    also: Sequence[str],
+    unreadable_rows: str,
 ) -> None:
     if isinstance(also, str):
         raise InputError(f"also {also!r}: give a list of names, such as [{also!r}]")
     for name, value, known in (
         ("pooling", pooling, POOLINGS),
         ("embed text", embed_text, EMBED_TEXTS),
+        ("unreadable rows", unreadable_rows, UNREADABLE_ROWS),
         *(("also", value, tuple(ALSO_COLUMNS)) for value in also),
     ):
         if value not in known:

@@ -38,6 +38,7 @@ def select(
     threshold: float | None = None,
     diversity: float | None = None,
     seed: int = 0,
+    include_undesired: bool = False,
     output: str | Path | None = None,
     overwrite: bool = False,
     origin: Mapping[str, Any] | None = None,
@@ -60,6 +61,8 @@ def select(
             template, another version of the embedder). Prompts embedded with their template lie
             close together; `neighbor_similarity` shows how close.
         seed: of the method "random"; no other depends on it.
+        include_undesired: choose also from rows flagged `undesired_response` (KTO's `label:
+            false`), by default from none of them.
         output: a folder to write: parquet, card, pictures, run.json.
         overwrite: replace `output` where it holds something.
         origin: what run.json says of the command ("command_line").
@@ -81,12 +84,23 @@ def select(
     dataset = scored if isinstance(scored, Dataset) else read_dataset(folder or scored)
     whole = ScoreColumns.from_dataset(dataset)
     scores = method_scores(dataset, method, seed)
+    undesired = np.array(["undesired_response" in flags for flags in whole.flags], dtype=bool)
+    passed = undesired & np.isfinite(scores) & (not include_undesired)
+    if passed.any():
+        logger.info(
+            "%d rows say that their response is a bad one, and are not chosen from "
+            "(--include-undesired)",
+            int(passed.sum()),
+        )
+        scores = np.where(passed, np.nan, scores)
     choice = {"fraction": fraction, "count": count, "threshold": threshold}
     kept, told = _keep(dataset, scores, choice, diversity)
     ours = [name for name in (EMBEDDING_COLUMN,) if name in dataset.column_names]
     chosen = dataset.select(kept).remove_columns(ours)
     if output is not None:
         asked = {"method": method, "seed": seed, **choice, "diversity": diversity}
+        if undesired.any():
+            asked["include_undesired"] = include_undesired
         asked["fraction"] = None if fraction is None else str(fraction)
         run = _record(origin or {}, read_record(folder) if folder else None, whole, chosen)
         run["selection"] = {**asked, **_outcome(scores, kept), **told}

@@ -13,7 +13,7 @@ from datasets.table import cast_table_to_schema
 
 from hf_miwv.diagnosis import reason
 from hf_miwv.errors import InputError
-from hf_miwv.schema import describe, kind
+from hf_miwv.turns import describe, kind
 
 BLOCK = 1000  # rows in memory at a time
 

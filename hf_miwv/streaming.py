@@ -31,7 +31,7 @@ from hf_miwv.reading import (
     pinned,
     quiet_library,
 )
-from hf_miwv.schema import describe
+from hf_miwv.turns import describe
 
 if TYPE_CHECKING:
     from datasets import IterableDataset

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hf_miwv.card_words import RARE_FLAGS
 from hf_miwv.methods import method_label, method_words
+from hf_miwv.row_report import rows_told
 from hf_miwv.statistics import PERCENTS, write_number, write_share
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ def show_summary(
     each a mapping with row, miwv, loss_zero_shot, loss_one_shot, response_tokens, prompt, response.
     """
     console = console or stderr_console()
-    console.print(count_table(run["statistics"]))
+    console.print(count_table(run))
     console.print(quantile_table(run["statistics"]))
     console.print(stage_table(run))
     console.print(engine_table(run["stages"]["score"], run["timing"].get("peak_memory_bytes")))
@@ -57,16 +59,19 @@ def stderr_console() -> Console:
     return console
 
 
-def count_table(statistics: dict[str, Any]) -> Table:
-    """Rows in all, by status and by flag."""
+def count_table(run: dict[str, Any]) -> Table:
+    """Rows in all, by status and by flag, and what else is to be said of them."""
+    statistics = run["statistics"]
     table = new_table("rows", "", "")
     table.add_row("all", write_number(statistics["rows"]))
     for prefix, counts in (("", statistics["status"]), ("flag: ", statistics["flags"])):
         for name, count in counts.items():
-            if name == "duplicate_neighbor" and not count:
-                continue  # only a run that avoids such neighbours can have it
+            if name in RARE_FLAGS and not count:
+                continue
             words = "scored" if name == "ok" else prefix + name.replace("_", " ")
             table.add_row(words, write_share(count, statistics["rows"]))
+    for words, count in rows_told(run):
+        table.add_row(plain(words), write_number(count))
     return table
 
 

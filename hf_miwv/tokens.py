@@ -8,12 +8,27 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from hf_miwv.turns import RowError
+
 
 class RowTokens(NamedTuple):
-    """x and y of a row as token ids; x begins with what the tokenizer puts before a text."""
+    """A row as token ids.
+
+    Attributes:
+        prompt: x, which begins with what the tokenizer puts before a text.
+        response: y.
+        ending: what follows y and ends the turn, which is trained on and not scored.
+        text: x as text: what is embedded, and what duplicates are found by.
+        lost: tokens at the end of the prompt, rendered alone, that the whole row does not have.
+        fault: why the row could not be rendered; it then has no ids.
+    """
 
     prompt: list[int]
     response: list[int]
+    ending: list[int] = []  # noqa: RUF012  never changed
+    text: str = ""
+    lost: int = 0
+    fault: RowError | None = None
 
 
 def encode(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
@@ -36,6 +51,15 @@ def start_tokens(tokenizer: Any) -> list[int]:
         if full[before : before + len(bare)] == bare:
             return full[:before]
     return []
+
+
+def common_prefix_length(first: Sequence[int], second: Sequence[int]) -> int:
+    """Count the leading ids that two sequences share."""
+    shorter = min(len(first), len(second))
+    if first[:shorter] == second[:shorter]:  # the usual case, without a loop
+        return shorter
+    pairs = zip(first, second, strict=False)
+    return next((index for index, (a, b) in enumerate(pairs) if a != b), shorter)
 
 
 def stand_in_token(tokenizer: Any) -> int:

@@ -14,11 +14,21 @@ from filelock import FileLock, Timeout
 
 from hf_miwv.errors import InputError
 
+IDENTITY = "identity.json"
+
 
 def workspace_of(output: Path) -> Path:
     """Where the unfinished work for `output` lies: beside it, so that a rename puts it in place."""
     output = output.absolute()
     return output.with_name(f"{output.name}.work")
+
+
+def earlier_identity(folder: Path) -> dict[str, Any] | None:
+    """Read the identity of the unfinished run in a workspace; None where there is none."""
+    try:
+        return json.loads((folder / IDENTITY).read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 def differing_names(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
@@ -59,15 +69,15 @@ class Workspace:
         Returns None where there is no earlier work, [] where there is and it is this run's own,
         and else the names of what differs, after throwing that work away.
         """
-        earlier = self.read_json("identity.json")
+        earlier = self.read_json(IDENTITY)
         if earlier is None:
             self.clear()
-            self.write_json("identity.json", identity)
+            self.write_json(IDENTITY, identity)
             return None
         changed = differing_names(earlier, identity)
         if changed:
             self.clear()
-            self.write_json("identity.json", identity)
+            self.write_json(IDENTITY, identity)
         return changed
 
     def clear(self) -> None:

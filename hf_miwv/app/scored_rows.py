@@ -16,9 +16,10 @@ import pyarrow
 import pyarrow.compute
 from datasets import Dataset
 
+from hf_miwv.examples import Example, read_example
 from hf_miwv.folder import read_record
 from hf_miwv.reading import read_dataset
-from hf_miwv.schema import Example, Shape, read_example, recognize
+from hf_miwv.schema import Shape, recognize
 from hf_miwv.statistics import ScoreColumns
 
 ORDERS = {  # title -> column, and whether its highest value comes first

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from hf_miwv.chat_prompts import ChatPrompts
 from hf_miwv.errors import InputError
-from hf_miwv.schema import Example, Turn
+from hf_miwv.examples import Example
+from hf_miwv.turns import Turn
 
 SYSTEM, FIRST, ANSWER, SECOND, LAST = (f"\u2983{n}\u2984" for n in ("s", "q1", "a1", "q2", "a2"))
 
@@ -85,7 +86,8 @@ class ChatReader(ChatPrompts):
 
     def _gives(self, example: Example, text: str) -> bool:
         try:
-            return self.prompt_text(example) == text
+            # white space behind the prompt may be the response's (see `read`)
+            return self.prompt_text(example).rstrip() == text.rstrip()
         except InputError:
             return False
 
@@ -98,7 +100,7 @@ class ChatReader(ChatPrompts):
 
     def _around(self, turns: list[Turn], *contents: str) -> list[str]:
         """What the template writes before, between and after these contents."""
-        rest = self._render(turns)
+        rest = self.template.render(turns)
         parts = []
         for content in contents:
             before, found, rest = rest.partition(content)

@@ -14,12 +14,14 @@ from datasets import Dataset
 from hf_miwv.callbacks.chat_reading import ChatReader
 from hf_miwv.callbacks.chosen_view import fetch
 from hf_miwv.callbacks.token_reading import TokenReader, token_columns
+from hf_miwv.chat_prompts import ChatPrompts
 from hf_miwv.errors import InputError
+from hf_miwv.examples import Example
 from hf_miwv.prompts import Prompts, choose_prompts
 from hf_miwv.rows import BLOCK, Rows
-from hf_miwv.schema import Example, Shape, recognize
+from hf_miwv.schema import Shape, recognize
 from hf_miwv.text_prompts import TextPrompts
-from hf_miwv.tokenization import TokenizedRows, tokenize_rows
+from hf_miwv.tokenization import TokenizedRows, encode_readable, tokenize_rows
 from hf_miwv.tokens import RowTokens, TokenTable, start_tokens
 
 logger = logging.getLogger(__name__)
@@ -38,17 +40,22 @@ class TrainerRows:
 
 
 def read_trainer_rows(dataset: Any, tokenizer: Any, progress: bool = True) -> TrainerRows:
-    """Every row of a training set, tokenized or text, as `hf_miwv.score` has it.
+    """Read every row of a training set, tokenized or text, with the trainer's own ids.
 
-    Tokenized rows (`input_ids` with `labels`, or `prompt_ids` with `chosen_ids`) are divided by
-    `TokenReader` and read back as text. Where the chat template gives back all of them, they are
-    conversations, and a demonstration is an earlier exchange; else it is text, and a blank line
-    divides it from x. Then x and y are tokenized apart, so that scores are those of the text; where
-    the trainer's tokenizer joined the end of the prompt to the response, it is part of y here.
+    Tokenized rows (`input_ids` with `labels`, or `prompt_ids` with `chosen_ids`) keep their ids.
+    Where conversations are kept beside them, x and y are divided as `hf_miwv.score` divides them,
+    if it would make the same ids, and else by the labels; a demonstration is an earlier exchange.
+    Where none are kept, `TokenReader` divides the ids, and where the chat template gives all rows
+    back from their text, they are conversations; else a blank line stands between demonstration
+    and x.
 
-    The text columns (a known shape, or prompt and chosen) are read where there are no ids, where no
-    row has a token without label before y, and where conversations are kept that cannot be read
-    off the ids.
+    The text columns alone (a known shape, or prompt and chosen) are read where there are no ids,
+    and where no row has a token without label before y.
+
+    Args:
+        dataset: the training set.
+        tokenizer: of the trainer.
+        progress: whether a bar is shown; default True.
 
     Raises:
         InputError: neither ids with a prompt nor text columns of a known shape.
@@ -57,23 +64,26 @@ def read_trainer_rows(dataset: Any, tokenizer: Any, progress: bool = True) -> Tr
     if columns is None:
         return _from_text(dataset, tokenizer, progress, "the rows have no token ids")
     reader = TokenReader(tokenizer)
-    rows = DecodedRows((reader.split(row) for row in _rows(dataset, columns)), tokenizer)
+    parts = (reader.split(row) for row in _rows(dataset, columns))
+    kept = _kept_conversations(dataset)
+    if kept is not None and reader.chat:
+        return _from_kept(kept, parts, tokenizer)
+    rows = DecodedRows(parts, tokenizer)
     with_prompt = np.flatnonzero(rows.prompts.lengths).tolist()
     if not with_prompt:
         return _from_text(dataset, tokenizer, progress, "every token is labelled")
     chats = rows.read_by(reader.chat) if reader.chat else rows
     unread = sum(chats[row].turns is None for row in with_prompt)
-    if unread and _conversational(dataset):
-        reason = f"{unread} rows are not what the chat template makes of turns alone"
-        return _from_text(dataset, tokenizer, progress, reason)
     if 0 < unread < len(with_prompt):
         logger.warning(
             "%d of %d rows are not what the chat template makes of a conversation: each row's "
-            "demonstration is joined to it as text", unread, len(with_prompt),
-        )  # fmt: skip
+            "demonstration is joined to it as text",
+            unread,
+            len(with_prompt),
+        )
     if reader.chat and not unread:
-        return _from_rows(chats, reader.chat, progress)
-    return _from_rows(rows, TextPrompts("plain", tokenizer), progress)
+        return _from_ids(chats, reader.chat)
+    return _from_ids(rows, TextPrompts("plain", tokenizer))
 
 
 def sample_rows(keys: Sequence[str], size: int, seed: int) -> list[int]:
@@ -88,10 +98,11 @@ class DecodedRows(Rows):
     def __init__(
         self, parts: Iterable[RowTokens], tokenizer: Any, chat: ChatReader | None = None
     ) -> None:
-        self.prompts, self.responses = TokenTable(), TokenTable()
+        self.prompts, self.responses, self.endings = TokenTable(), TokenTable(), TokenTable()
         for part in parts:
             self.prompts.append(part.prompt)
             self.responses.append(part.response)
+            self.endings.append(part.ending)
         self._tokenizer = tokenizer
         self._start = start_tokens(tokenizer)
         self._chat = chat
@@ -99,7 +110,7 @@ class DecodedRows(Rows):
     def read_by(self, chat: ChatReader) -> DecodedRows:
         """The same rows as conversations."""
         same = DecodedRows((), self._tokenizer, chat)
-        same.prompts, same.responses = self.prompts, self.responses
+        same.prompts, same.responses, same.endings = self.prompts, self.responses, self.endings
         return same
 
     def __len__(self) -> int:
@@ -122,11 +133,60 @@ class DecodedRows(Rows):
         )
 
 
-def _from_rows(rows: DecodedRows, prompts: Prompts, progress: bool) -> TrainerRows:
-    table = tokenize_rows(rows, prompts, progress)
-    known = rows.prompts.lengths > 0  # x is nowhere, which is not the same as an empty prompt
-    table.empty = [empty or not row for empty, row in zip(table.empty, known, strict=True)]
+def _from_ids(rows: DecodedRows, prompts: Prompts) -> TrainerRows:
+    table = TokenizedRows(rows)
+    for index in range(len(rows)):
+        tokens = RowTokens(rows.prompts[index], rows.responses[index], rows.endings[index])
+        example = rows[index]
+        # x is nowhere, which is not the same as an empty prompt: no y to be scored
+        tokens = tokens if tokens.prompt else tokens._replace(response=[])
+        table.append(example, tokens)
+    table.mark_duplicates([prompts.prompt_text(rows[index]) for index in range(len(rows))])
     return TrainerRows(table, prompts, _keys(table))
+
+
+def _from_kept(rows: Rows, parts: Iterable[RowTokens], tokenizer: Any) -> TrainerRows:
+    """Conversations that are kept beside the trainer's ids."""
+    prompts = ChatPrompts(tokenizer)
+    table, texts, other = TokenizedRows(rows), [], 0
+    own = iter(parts)
+    for index, (example, made) in enumerate(_encoded(rows, prompts)):
+        ids = next(own)
+        fault = example.fault or made.fault
+        if fault is not None:
+            raise InputError(f"{rows.location(index)}: {fault}") from fault
+        tokens = _cut_like(made, ids)
+        if tokens is None:
+            other += 1
+            # where every token is labelled, only the text says where y begins
+            tokens = ids if ids.prompt else made
+        table.append(example, tokens)
+        texts.append(made.text)
+    table.mark_duplicates(texts)
+    if other:
+        logger.warning(
+            "%d of %d rows have other ids in the trainer than this tokenizer makes of their text: "
+            "the trainer's are scored",
+            other,
+            len(rows),
+        )
+    return TrainerRows(table, prompts, _keys(table))
+
+
+def _encoded(rows: Rows, prompts: Prompts) -> Iterator[tuple[Example, RowTokens]]:
+    for examples in rows.blocks():
+        yield from zip(examples, encode_readable(examples, prompts), strict=True)
+
+
+def _cut_like(made: RowTokens, ids: RowTokens) -> RowTokens | None:
+    """The row as made of its text, as far as the trainer's ids go; None where those are others."""
+    whole = [*made.prompt, *made.response, *made.ending]
+    trained = [*ids.prompt, *ids.response, *ids.ending]
+    if len(trained) <= len(made.prompt) or whole[: len(trained)] != trained:
+        return None
+    behind = whole[len(made.prompt) : len(trained)]
+    length = len(made.response)
+    return made._replace(response=behind[:length], ending=behind[length:])
 
 
 def _from_text(dataset: Any, tokenizer: Any, progress: bool, reason: str) -> TrainerRows:
@@ -139,7 +199,7 @@ def _from_text(dataset: Any, tokenizer: Any, progress: bool, reason: str) -> Tra
         )
     logger.info("%s: the rows are scored as text (%s)", reason, " + ".join(shape.columns.values()))
     rows = Rows(dataset, shape, "the training set")
-    prompts = choose_prompts(None, tokenizer, shape.name, rows[0].turns is not None)
+    prompts = choose_prompts(None, tokenizer, shape.name, rows.conversational())
     table = tokenize_rows(rows, prompts, progress)
     reader = TokenReader(tokenizer)  # TRL keeps completions with EOS behind them
     responses = TokenTable(reader.without_ending(table.responses[i]) for i in range(len(table)))
@@ -150,19 +210,19 @@ def _from_text(dataset: Any, tokenizer: Any, progress: bool, reason: str) -> Tra
     return TrainerRows(table, prompts, _keys(table))
 
 
-def _conversational(dataset: Any) -> bool:
-    """Whether conversations are kept beside the ids."""
+def _kept_conversations(dataset: Any) -> Rows | None:
+    """The conversations that are kept beside the ids; None where there are none."""
     shape = _shape(dataset)
-    return shape is not None and Rows(dataset, shape)[0].turns is not None
+    rows = None if shape is None else Rows(dataset, shape, "the training set")
+    return rows if rows is not None and rows.conversational() else None
 
 
 def _shape(dataset: Any) -> Shape | None:
     if not isinstance(dataset, Dataset):
         return None
     names = dataset.column_names
-    preference = {"prompt": "prompt", "completion": "chosen"}
     try:
-        return recognize(names, preference if {"prompt", "chosen"} <= set(names) else None)
+        return recognize(names)
     except InputError:
         return None
 

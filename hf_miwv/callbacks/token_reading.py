@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from hf_miwv.callbacks.chat_reading import ChatReader
+from hf_miwv.chat_text import EMPTY_BLOCK
 from hf_miwv.errors import InputError
 from hf_miwv.tokens import RowTokens, encode
 
 LABELLED = ("input_ids", "labels")
 MASKS = ("completion_mask", "assistant_masks")  # what TRL kept before it wrote labels
 PREFERENCE = ("prompt_ids", "chosen_ids")  # y = chosen
-EMPTY_THINKING = "<think>\n\n</think>\n\n"  # what reasoning templates write before a plain answer
+LONGEST_BLOCK = 24  # ids in which an empty think block ends
 
 
 def token_columns(row: Mapping[str, Any]) -> tuple[str, ...] | None:
@@ -27,7 +28,7 @@ def token_columns(row: Mapping[str, Any]) -> tuple[str, ...] | None:
 
 
 class TokenReader:
-    """Tokenized rows -> (x, y), by the marks that this tokenizer and its chat template write.
+    """Tokenized rows -> x, y and ending, by the marks that this chat template writes.
 
     y is the last labelled span, less what ends the turn (the template's ending, EOS tokens). An
     empty think block in front of it belongs to x, as in the text path.
@@ -35,20 +36,34 @@ class TokenReader:
 
     def __init__(self, tokenizer: Any) -> None:
         self.chat = _chat_reader(tokenizer)
-        ending = encode(tokenizer, [self.chat.marks.ending])[0] if self.chat else []
+        endings = self.chat.template.endings if self.chat else []
+        self._endings = [encode(tokenizer, [ending])[0] for ending in endings if ending]
         added = tokenizer.added_tokens_decoder
-        self._ending = ending
-        self._stops = {token for token in ending if token in added and added[token].special}
+        self._stops = {
+            token
+            for ending in self._endings
+            for token in ending
+            if token in added and added[token].special
+        }
         self._stops.add(tokenizer.eos_token_id)
-        self._thinking = encode(tokenizer, [EMPTY_THINKING])[0]
+        self._tokenizer = tokenizer
 
     def split(self, row: Mapping[str, Any]) -> RowTokens:
-        """x and y of one row; y is empty where nothing is labelled, x where nothing is before y."""
-        prompt, response = _spans(row)
-        if prompt and response[: len(self._thinking)] == self._thinking:
-            prompt = prompt + self._thinking
-            response = response[len(self._thinking) :]
-        return RowTokens(prompt, self.without_ending(response))
+        """Divide a row; y is empty where nothing is labelled, x where nothing is before y."""
+        prompt, labelled = _spans(row)
+        block = self._empty_block(labelled) if prompt else 0
+        prompt, labelled = prompt + labelled[:block], labelled[block:]
+        response = self.without_ending(labelled)
+        return RowTokens(prompt, response, labelled[len(response) :])
+
+    def _empty_block(self, ids: list[int]) -> int:
+        """The number of ids at the beginning that are a think block with nothing in it."""
+        text = self._tokenizer.decode(ids[:LONGEST_BLOCK], skip_special_tokens=False)
+        block = EMPTY_BLOCK.match(text)
+        if block is None:
+            return 0
+        alone = encode(self._tokenizer, [block[0]])[0]
+        return len(alone) if ids[: len(alone)] == alone else 0
 
     def without_ending(self, response: list[int]) -> list[int]:
         """y without the end of turn, whole or begun, and without EOS tokens."""
@@ -59,10 +74,11 @@ class TokenReader:
         return response
 
     def _without_one_ending(self, response: list[int]) -> list[int]:
-        for size in range(len(self._ending), 0, -1):
-            begun = self._ending[:size]
-            if response[-size:] == begun and self._stops.intersection(begun):
-                return response[:-size]
+        for ending in self._endings:
+            for size in range(len(ending), 0, -1):
+                begun = ending[:size]
+                if response[-size:] == begun and self._stops.intersection(begun):
+                    return response[:-size]
         return response[:-1] if response and response[-1] in self._stops else response
 
 

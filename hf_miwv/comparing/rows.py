@@ -13,11 +13,12 @@ import numpy as np
 from datasets import Dataset
 
 from hf_miwv.errors import InputError, did_you_mean
+from hf_miwv.examples import read_example
 from hf_miwv.folder import read_record
 from hf_miwv.methods import row_keys
 from hf_miwv.publishing.fetching import fetch_folder
 from hf_miwv.reading import read_dataset
-from hf_miwv.schema import REQUESTED_COLUMNS, SCORE_COLUMNS, Shape, read_example
+from hf_miwv.schema import REQUESTED_COLUMNS, SCORE_COLUMNS, Shape
 from hf_miwv.statistics import ScoreColumns
 
 SOURCE_NAMES = (  # in the order of preference

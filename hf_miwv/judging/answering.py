@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 
 from hf_miwv.card import shown_name
 from hf_miwv.errors import InputError
+from hf_miwv.examples import Example
 from hf_miwv.fingerprints import model_fingerprint
 from hf_miwv.folder import write_errors
 from hf_miwv.judging.generation import (
@@ -28,7 +29,6 @@ from hf_miwv.judging.generation import (
 from hf_miwv.judging.prompts_given import PROMPT_COLUMNS, SET_COLUMNS, read_label, read_question
 from hf_miwv.models import LoadedModel
 from hf_miwv.prompts import choose_prompts
-from hf_miwv.schema import Example
 from hf_miwv.workspace import Workspace, workspace_of
 
 DEFAULT_TEMPLATE = "alpaca"  # what arXiv 2511.07074 tunes with

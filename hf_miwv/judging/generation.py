@@ -11,9 +11,9 @@ import torch
 from transformers import GenerationConfig
 
 from hf_miwv.errors import InputError
+from hf_miwv.examples import Example
 from hf_miwv.memory import is_out_of_memory
 from hf_miwv.prompts import Prompts
-from hf_miwv.schema import Example
 
 CPU_BATCH_TOKENS = 4096
 ACCELERATOR_BATCH_TOKENS = 16384
@@ -53,8 +53,12 @@ def longest_prompt(model: Any, max_new_tokens: int) -> int:
 def prompt_ids(prompts: Prompts, examples: Sequence[Example]) -> list[list[int]]:
     """What the template writes before each example's response, as in scoring; the response is
     not looked at."""
-    asked = [replace(example, response=STAND_IN) for example in examples]
-    return [tokens.prompt for tokens in prompts.encode(asked)]
+    asked = [replace(example, response=STAND_IN, answer=None) for example in examples]
+    encoded = prompts.encode(asked)
+    fault = next((tokens.fault for tokens in encoded if tokens.fault is not None), None)
+    if fault is not None:
+        raise fault
+    return [tokens.prompt for tokens in encoded]
 
 
 def generation_batches(

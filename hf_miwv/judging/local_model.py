@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hf_miwv.chat_prompts import ChatPrompts
+from hf_miwv.examples import Example
 from hf_miwv.fingerprints import model_fingerprint
 from hf_miwv.judging.generation import (
     default_batch_tokens,
@@ -15,7 +16,7 @@ from hf_miwv.judging.generation import (
 )
 from hf_miwv.judging.verdicts import Judge, Refused
 from hf_miwv.models import LoadedModel
-from hf_miwv.schema import Example, Turn
+from hf_miwv.turns import Turn
 
 
 def model_judge(

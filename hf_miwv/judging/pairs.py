@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from hf_miwv.diagnosis import check_utf8, json_rows
 from hf_miwv.errors import InputError
 from hf_miwv.judging.prompts_given import SET_COLUMNS, read_label, read_question
-from hf_miwv.schema import describe
+from hf_miwv.turns import describe
 
 ANSWER_COLUMNS = ("output", "response", "completion", "answer")
 

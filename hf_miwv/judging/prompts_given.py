@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from hf_miwv.errors import InputError
-from hf_miwv.schema import Example, describe
+from hf_miwv.examples import Example
+from hf_miwv.turns import describe
 
 PROMPT_COLUMNS = ("instruction", "prompt", "text", "question")  # the first that is there counts
 SET_COLUMNS = ("set", "source")

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from tqdm.auto import tqdm
 
 from hf_miwv.judging.question import ask_again, prompt_sha256, read_scores
-from hf_miwv.schema import Turn
+from hf_miwv.turns import Turn
 from hf_miwv.workspace import Workspace
 
 JOURNAL = "verdicts.jsonl"

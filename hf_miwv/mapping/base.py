@@ -10,15 +10,18 @@ from typing import Any
 import multiprocess
 import pyarrow
 import xxhash
+from datasets.arrow_writer import TypedSequence
 from transformers import AutoTokenizer
 
 from hf_miwv.columns import FEATURES
 from hf_miwv.errors import InputError
+from hf_miwv.examples import Example, read_example
 from hf_miwv.hub_errors import hub_error
 from hf_miwv.models import _locate
 from hf_miwv.prompts import Prompts, choose_prompts
 from hf_miwv.record import package_version
-from hf_miwv.schema import Example, Shape, read_example
+from hf_miwv.run_date import parse_date
+from hf_miwv.schema import Shape
 from hf_miwv.text_prompts import SHIPPED
 
 Batch = Mapping[str, Any]  # column -> list of values, as `map(..., batched=True)` hands it over
@@ -90,6 +93,11 @@ class PromptTransform(Transform):
     columns: Mapping[str, str] | None = None
     revision: str | None = None
     trust_remote_code: bool = False
+    date: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        parse_date(self.date)
 
     def sources(self) -> dict[str, Any]:
         names = {"model": self.model}
@@ -99,7 +107,8 @@ class PromptTransform(Transform):
 
     def prompts(self, tokenizer: Any, shape: Shape, examples: Sequence[Example]) -> Prompts:
         conversational = examples[0].turns is not None
-        return choose_prompts(self.template, tokenizer, shape.name, conversational)
+        today = parse_date(self.date)
+        return choose_prompts(self.template, tokenizer, shape.name, conversational, today)
 
 
 def content_digest(source: str) -> str | None:
@@ -145,20 +154,19 @@ class TypedColumn(list[Any]):
     losses null, and then refuses what follows.
     """
 
-    def __init__(self, values: Iterable[Any], arrow_type: pyarrow.DataType) -> None:
+    def __init__(self, values: Iterable[Any], feature: Any) -> None:
         super().__init__(values)
-        self.arrow_type = arrow_type
+        self.feature = feature
 
     def __arrow_array__(self, type: pyarrow.DataType | None = None) -> pyarrow.Array:
-        return pyarrow.array(list(self), type=self.arrow_type)
+        return pyarrow.array(TypedSequence(list(self), type=self.feature))
 
 
 def score_columns(values: Mapping[str, Iterable[Any]]) -> dict[str, TypedColumn]:
     """Columns that `score` writes too, in the types that it gives them; nan becomes null."""
-    schema = FEATURES.arrow_schema
     return {
         name: TypedColumn((None if value != value else value for value in column),
-                          schema.field(name).type)
+                          FEATURES[name])
         for name, column in values.items()
     }  # fmt: skip
 

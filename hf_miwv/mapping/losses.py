@@ -12,6 +12,7 @@ from accelerate.utils.memory import clear_device_cache
 
 from hf_miwv.demonstrations import Passes, build_passes
 from hf_miwv.errors import InputError
+from hf_miwv.examples import Example
 from hf_miwv.losses import ResponseLosses, Tree
 from hf_miwv.mapping.base import (
     DEMONSTRATION,
@@ -30,7 +31,7 @@ from hf_miwv.models import LoadedModel, length_limit, load_model
 from hf_miwv.plan import BatchPlan
 from hf_miwv.prompts import Prompts
 from hf_miwv.rows import Rows
-from hf_miwv.schema import Example, recognize
+from hf_miwv.schema import recognize
 from hf_miwv.scoring import ACCELERATOR_BATCH_TOKENS, CPU_BATCH_TOKENS
 from hf_miwv.tokenization import TokenizedRows
 
@@ -52,7 +53,7 @@ class MeasureLosses(PromptTransform):
     Args:
         model: the causal LM that will be tuned: a Hub id, a folder or a GGUF file, loaded at the
             first batch.
-        template, columns: as they were given to RenderPrompts.
+        template, columns, date: as they were given to RenderPrompts.
         dtype, attention, quantization, max_length: as in `score`.
         batch_tokens, device: as in `score`; not part of the fingerprint. The rows of a map batch
             are run in falling length, and in smaller parts where memory does not suffice.
@@ -135,11 +136,13 @@ def batch_passes(
     rows = [*examples, *demonstrations]
     table = TokenizedRows(cast(Rows, rows))  # a list does what is asked of Rows there
     for index, (example, tokens) in enumerate(zip(rows, prompts.encode(rows), strict=True)):
-        empty = not example.response.strip() or not tokens.response
-        table.prompts.append(tokens.prompt)
-        table.responses.append(tokens.response)
-        table.empty.append(empty or index >= len(examples))
-        table.duplicate.append(False)  # AttachDemonstration knows, and has flagged it
+        if tokens.fault is not None:
+            raise InputError(f"{PLACE}: row {index % len(examples)}: {tokens.fault}")
+        table.append(example, tokens)
+    # demonstrations have no passes of their own
+    table.empty[len(examples) :] = [True] * len(demonstrations)
+    # AttachDemonstration knows the duplicates, and has flagged them
+    table.duplicate = [False] * len(rows)
     neighbors = np.roll(np.arange(len(rows)), len(examples))
     return build_passes(table, neighbors, prompts, max_length, progress=False)
 

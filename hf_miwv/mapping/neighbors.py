@@ -117,7 +117,6 @@ class AttachDemonstration(Transform):
         rows = self._find(batch, indices)
         neighbors = self._neighborhood.neighbors[rows].tolist()
         demonstrations = self.dataset.select_columns(names)[neighbors]
-        schema = self.dataset.features.arrow_schema
         columns = score_columns(
             {
                 "row": rows,
@@ -127,8 +126,8 @@ class AttachDemonstration(Transform):
             }
         )
         for name in names:
-            arrow_type = schema.field(name).type
-            columns[DEMONSTRATION + name] = TypedColumn(demonstrations[name], arrow_type)
+            feature = self.dataset.features[name]
+            columns[DEMONSTRATION + name] = TypedColumn(demonstrations[name], feature)
         return columns
 
     @cached_property
@@ -151,7 +150,7 @@ class AttachDemonstration(Transform):
         places: dict[bytes, list[int]] = defaultdict(list)
         examples = (row for block in Rows(self.dataset, self._shape).blocks() for row in block)
         for row, (prompt, example) in enumerate(zip(prompts, examples, strict=True)):
-            places[_key(prompt, example.response)].append(row)
+            places[_key(prompt, example.shown_response)].append(row)
         return Neighborhood(places, neighbors, cosines, flags)
 
     def _search(self, groups: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
@@ -173,7 +172,7 @@ class AttachDemonstration(Transform):
         prompts = take(batch, RENDERED, "RenderPrompts")
         examples = read_examples(batch, self._shape)
         for offset, (prompt, example) in enumerate(zip(prompts, examples, strict=True)):
-            rows = self._neighborhood.places.get(_key(prompt, example.response), [])
+            rows = self._neighborhood.places.get(_key(prompt, example.shown_response), [])
             index = None if indices is None else indices[offset]
             if len(rows) > 1 and index not in rows:
                 raise InputError(

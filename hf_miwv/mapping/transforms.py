@@ -63,6 +63,8 @@ class RenderPrompts(PromptTransform):
             tokenizer is loaded, at the first batch, so `num_proc` is allowed.
         template, columns: as in `score`.
         revision, trust_remote_code: for the tokenizer.
+        date: "2026-11-29": what a chat template that prints the date is given; default: today's.
+            Give it where the steps may run on different days.
 
     Raises:
         InputError: rows of no known shape, a value that is not text, a template that cannot be
@@ -145,7 +147,7 @@ class EmbedPrompts(Transform):
         refuse_taken(batch, [EMBEDDING_COLUMN])
         if self.embed_text == "bare":
             shape = recognize(list(batch), self.columns)
-            texts = [example.bare_prompt for example in read_examples(batch, shape)]
+            texts = [example.prompt_with_tools for example in read_examples(batch, shape)]
         else:
             texts = take(batch, RENDERED, "RenderPrompts")
         return {EMBEDDING_COLUMN: self._embedder(texts, BATCH)}

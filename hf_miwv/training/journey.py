@@ -170,6 +170,9 @@ def _score(
     origin: Mapping[str, Any],
 ) -> None:
     shared = dict(tuning.loading)
+    # what the trainer will cut is counted by its own limit, where the recipe gives one
+    length = tuning.settings.get("max_length") or scoring.get("max_length") or 2048
+    scoring = {"trainer_max_length": length, **scoring}
     score(
         dataset,
         model,
@@ -217,6 +220,7 @@ def _tune_to_folder(
         trainer, report = tune(
             tuning, chosen, root / "training" / "checkpoints", processes,
             callbacks=[pushing] if pushing else [],
+            date=((run["chosen_run"] or {}).get("template") or {}).get("date"),
         )  # fmt: skip
         run |= report
         _write(trainer, run, root, output, processes, recipe)

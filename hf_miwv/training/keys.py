@@ -15,6 +15,7 @@ from hf_miwv.neighbor_index import SEARCHES
 from hf_miwv.publishing.hub_section import HUB_KEYS
 from hf_miwv.scoring import EMBED_TEXTS, score
 from hf_miwv.selection import select
+from hf_miwv.tokenization import UNREADABLE_ROWS
 
 Hints = Mapping[str, Any]
 
@@ -104,7 +105,13 @@ def known_keys() -> dict[str, Hints]:
     from peft import LoraConfig
     from trl import SFTConfig
 
-    words = {"pooling": POOLINGS, "embed_text": EMBED_TEXTS, "dtype": DTYPES, "search": SEARCHES}
+    words = {
+        "pooling": POOLINGS,
+        "embed_text": EMBED_TEXTS,
+        "dtype": DTYPES,
+        "search": SEARCHES,
+        "unreadable_rows": UNREADABLE_ROWS,
+    }
     scoring = _arguments(score, ("dataset", "model", "tokenizer", "origin", "progress"))
     return {
         "model": MODEL_KEYS,

@@ -9,11 +9,14 @@ from typing import Any, NamedTuple
 
 from datasets import Dataset
 
+from hf_miwv.chat_prompts import ChatPrompts
 from hf_miwv.errors import InputError
+from hf_miwv.examples import Example
 from hf_miwv.prompts import Prompts
 from hf_miwv.rows import Rows
-from hf_miwv.schema import Example, Shape
-from hf_miwv.tokens import RowTokens, encode
+from hf_miwv.schema import Shape
+from hf_miwv.tokenization import encode_readable
+from hf_miwv.tokens import RowTokens, common_prefix_length, encode
 
 MASKED = -100  # a label that torch's cross-entropy passes over
 
@@ -34,8 +37,9 @@ def prepare_rows(
 
     x and y are the ids that `score` took: rendered by the same template, tokenized apart and
     joined. TRL would tokenize prompt and completion as one text, and letters on both sides of the
-    boundary could become one token; rows that come with ids it leaves as they are. `end` is what
-    the chat template writes behind the last answer, or the tokenizer's end-of-sequence token.
+    boundary could become one token; rows that come with ids it leaves as they are. Of conversations
+    x + y + end are the ids that TRL makes of the row as prompt and completion. `end` is what the
+    chat template writes behind the last answer, or the tokenizer's end-of-sequence token.
 
     At most max_length tokens: y is cut on its right ("cut"), as in the scoring; rows with no room
     for any of y ("no_room") or with an empty one ("empty_response") are left out. All of this is
@@ -45,17 +49,16 @@ def prepare_rows(
         InputError: no end of sequence is known, no row is left, or a row has another number of
             response tokens than when it was scored.
     """
-    end = end_tokens(prompts, tokenizer)
     counts: Counter[str] = Counter(chosen=len(chosen), cut=0, no_room=0, empty_response=0)
     columns: dict[str, list[list[int]]] = {"input_ids": [], "labels": []}
     rows = Rows(chosen, shape)
     for index, (example, tokens) in enumerate(_encoded(rows, prompts)):
         _check_as_scored(chosen[index], len(tokens.response))
-        empty = not example.response.strip() or not tokens.response
+        empty = not example.has_response or not tokens.response
         if empty or len(tokens.prompt) >= max_length:
             counts["empty_response" if empty else "no_room"] += 1
             continue
-        ids = [*tokens.prompt, *tokens.response, *end]
+        ids = [*tokens.prompt, *tokens.response, *(tokens.ending or _end_token(tokenizer))]
         counts["cut"] += len(ids) > max_length
         columns["input_ids"].append(ids[:max_length])
         columns["labels"].append(
@@ -73,18 +76,8 @@ def prepare_rows(
     return TrainingRows(Dataset.from_dict(columns), dict(counts))
 
 
-def end_tokens(prompts: Prompts, tokenizer: Any) -> list[int]:
-    """What follows a response and tells the model to stop.
-
-    The text that the chat template writes behind the last answer; where there is none, and for
-    text templates, the tokenizer's end-of-sequence token.
-    """
-    if prompts.name == "chat":
-        probe = "\u2983response\u2984"
-        turns = [{"role": "user", "content": "hello"}, {"role": "assistant", "content": probe}]
-        text = tokenizer.apply_chat_template(turns, tokenize=False)
-        if tail := encode(tokenizer, [text.partition(probe)[2]])[0]:
-            return tail
+def _end_token(tokenizer: Any) -> list[int]:
+    """Return the id that tells the model to stop, where the template writes nothing."""
     if tokenizer.eos_token_id is None:
         raise InputError(
             "the tokenizer has no end-of-sequence token, so the model could not learn to stop; "
@@ -108,7 +101,7 @@ def compare_with_inference(
         if given == tokens.prompt:
             continue
         if not report["rows"]:
-            same = _common_start(given, tokens.prompt)
+            same = common_prefix_length(given, tokens.prompt)
             trained, shown = (tokenizer.decode(ids[same:]) for ids in (tokens.prompt, given))
             report |= {"row": int(chosen[index]["row"]), "trained": trained, "given": shown}
         report["rows"] += 1
@@ -141,8 +134,13 @@ def check_trainer(trainer: Any, rows: TrainingRows) -> None:
 
 
 def _encoded(rows: Rows, prompts: Prompts) -> Iterator[tuple[Example, RowTokens]]:
+    start = 0
     for examples in rows.blocks():
-        yield from zip(examples, prompts.encode(examples), strict=True)
+        for example, tokens in zip(examples, encode_readable(examples, prompts), strict=True):
+            if tokens.fault is not None:
+                raise InputError(f"{rows.location(start)}: {tokens.fault}") from tokens.fault
+            yield example, tokens
+            start += 1
 
 
 def _check_as_scored(row: dict[str, Any], length: int) -> None:
@@ -155,13 +153,6 @@ def _check_as_scored(row: dict[str, Any], length: int) -> None:
 
 
 def _inference_prompt(example: Example, prompts: Prompts, tokenizer: Any) -> list[int]:
-    if prompts.name != "chat":
+    if not isinstance(prompts, ChatPrompts):
         return tokenizer(prompts.prompt_text(example), verbose=False)["input_ids"]
-    turns = example.turns or ({"role": "user", "content": example.bare_prompt},)
-    text = tokenizer.apply_chat_template(list(turns), tokenize=False, add_generation_prompt=True)
-    return encode(tokenizer, [text])[0]
-
-
-def _common_start(one: list[int], other: list[int]) -> int:
-    pairs = zip(one, other, strict=False)
-    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
+    return encode(tokenizer, [prompts.template.prompt_and_whole(example)[0]])[0]

@@ -29,6 +29,7 @@ from hf_miwv.models import (
 from hf_miwv.processes import Processes
 from hf_miwv.prompts import choose_prompts
 from hf_miwv.rows import Rows
+from hf_miwv.run_date import parse_date
 from hf_miwv.schema import recognize
 from hf_miwv.training.checkpoints import (
     EndsAtItsLastStep,
@@ -148,11 +149,13 @@ def tune(
     checkpoints: Path,
     processes: Processes,
     callbacks: Sequence[Any] = (),
+    date: str | None = None,
 ) -> tuple[Any, dict[str, Any]]:
     """The trainer after its last step, and what run.json says of the training.
 
     Goes on from the newest whole checkpoint in the folder `checkpoints`, where there is one. The
-    `callbacks` see each checkpoint when it is whole.
+    `callbacks` see each checkpoint when it is whole. `date` is what the chat template was given
+    when the rows were scored, where it prints the date.
 
     Raises:
         InputError: none of the rows can be trained on, or not as they were scored.
@@ -162,8 +165,10 @@ def tune(
     use_cache = loaded.model.config.use_cache
     arguments = _arguments(tuning, checkpoints, loaded.model)
     shape = recognize(chosen.column_names, tuning.columns)
-    conversational = Rows(chosen, shape)[0].turns is not None
-    prompts = choose_prompts(tuning.template, loaded.tokenizer, shape.name, conversational)
+    conversational = Rows(chosen, shape).conversational()
+    prompts = choose_prompts(
+        tuning.template, loaded.tokenizer, shape.name, conversational, parse_date(date)
+    )
     rows = prepare_rows(chosen, shape, prompts, loaded.tokenizer, arguments.max_length)
     difference = compare_with_inference(chosen, shape, prompts, loaded.tokenizer)
     logger.info("training on %d rows, %d tokens", rows.counts["used"], rows.counts["tokens"])

@@ -11,9 +11,9 @@ from tiny import BRACKETS, CHATML, THINKING, make_tokenizer
 
 from hf_miwv.chat_prompts import ChatPrompts
 from hf_miwv.errors import InputError
+from hf_miwv.examples import Example
 from hf_miwv.prompts import choose_prompts
 from hf_miwv.rows import Row
-from hf_miwv.schema import Example
 from hf_miwv.text_prompts import TextPrompts
 from hf_miwv.tokens import start_tokens
 
@@ -118,7 +118,6 @@ CAPITAL = chat("name the capital", response="paris")
     (CHATML, "<|im_start|>user\nhello water<|im_end|>\n<|im_start|>assistant\n"),
     (THINKING, "<|im_start|>user\nhello water<|im_end|>\n<|im_start|>assistant\n"
                "<think>\n\n</think>\n\n"),
-    (BRACKETS, "[INST] hello water [/INST] "),
 ])  # fmt: skip
 def test_chat_prompt_is_all_before_the_response(template: str, prompt: str) -> None:
     prompts = ChatPrompts(make_tokenizer(chat_template=template))
@@ -164,7 +163,7 @@ def test_a_chat_demonstration_is_cut_in_its_contents_only() -> None:
     other = chat("translate into german hello world", response="add two and three")
     whole, _ = prompts.one_shot(row(prompts, HELLO), row(prompts, other), 1000)
     assert whole is not None
-    frame = prompts._render([
+    frame = prompts.template.render([
         {"role": "user", "content": ""}, {"role": "assistant", "content": ""},
         {"role": "user", "content": "hello water"},
     ], add_generation_prompt=True)  # fmt: skip
@@ -194,8 +193,9 @@ def test_a_conversation_that_the_template_refuses_with_a_demonstration_drops_it(
 
 def test_a_conversation_that_the_template_refuses_by_itself_is_an_error() -> None:
     prompts = ChatPrompts(make_tokenizer(chat_template=BRACKETS))
-    with pytest.raises(InputError, match="roles must alternate"):
-        prompts.encode([chat("a", "b", response="c")])
+    good, bad = prompts.encode([HELLO, chat("a", "b", response="c")])
+    assert good.fault is None
+    assert "roles must alternate" in str(bad.fault)
 
 
 @pytest.mark.parametrize(("template", "shape", "conversational", "expected"), [

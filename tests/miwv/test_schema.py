@@ -1,11 +1,13 @@
 """The row: shapes by their columns, and rows read from them."""
 
 import datetime
+from dataclasses import replace
 
 import pytest
 
 from hf_miwv.errors import InputError
-from hf_miwv.schema import SCORE_COLUMNS, Example, Shape, parse_columns, read_example, recognize
+from hf_miwv.examples import Example, read_example
+from hf_miwv.schema import SCORE_COLUMNS, Shape, parse_columns, recognize
 
 
 def turn(role, content):
@@ -13,7 +15,8 @@ def turn(role, content):
 
 
 def conversation(*turns, response):
-    return Example("", "", tuple(turn(*pair) for pair in turns), response)
+    turns = tuple(turn(*pair) for pair in turns)
+    return Example("", "", turns, response, answer=turn("assistant", response))
 
 
 @pytest.mark.parametrize(
@@ -58,7 +61,7 @@ def test_optional_input_is_used_where_mapped_or_nothing_required_is(columns, exp
 @pytest.mark.parametrize(
     ("column_names", "columns", "fragments"),
     [
-        (["text"], None, ["columns found: text", "instruction + output", "--columns"]),
+        (["text"], None, ["columns found: text", "instruction + output", "must be two columns"]),
         (["instruction"], None, ["columns found: instruction", "prompt + completion"]),
         (["q", "a"], {"promt": "q"}, ["'promt'", "did you mean 'prompt'?"]),
         (["q", "a"], {"prompt": "question"}, ["no column 'question'", "columns found: q, a"]),
@@ -116,13 +119,6 @@ GREETING = [turn("system", "Be brief."), turn("user", "Hi"), turn("assistant", "
             conversation(("user", "Hi"), response="Hello"),
         ),
         (
-            {"prompt": GREETING, "completion": [turn("user", "Bye")]},
-            conversation(
-                ("system", "Be brief."), ("user", "Hi"), ("assistant", "Hello"), ("user", "Bye"),
-                response="",
-            ),
-        ),
-        (
             {"messages": GREETING},
             conversation(("system", "Be brief."), ("user", "Hi"), response="Hello"),
         ),
@@ -135,13 +131,17 @@ GREETING = [turn("system", "Be brief."), turn("user", "Hi"), turn("assistant", "
         ),
         (
             {"messages": [*GREETING, turn("user", "Thanks")]},
-            conversation(("system", "Be brief."), ("user", "Hi"), response="Hello"),
+            replace(
+                conversation(("system", "Be brief."), ("user", "Hi"), response="Hello"),
+                unread=("turns after the last answer",),
+            ),
         ),
-        ({"messages": [turn("user", "Hi")]}, conversation(("user", "Hi"), response="")),
         ({"messages": [turn("assistant", "Hi")]}, conversation(response="Hi")),
         (
             {"messages": [{**turn("user", "Hi"), "name": None}, turn("assistant", "")]},
-            conversation(("user", "Hi"), response=""),
+            Example(
+                "", "", ({**turn("user", "Hi"), "name": None},), "", answer=turn("assistant", "")
+            ),
         ),
         (
             {"messages": [turn("critic", "Hm"), turn("assistant", "Ok")]},
@@ -177,7 +177,13 @@ def test_sharegpt_roles_before_the_response(sharegpt, role):
 @pytest.mark.parametrize("sharegpt", ["gpt", "chatgpt", "bard", "bing", "assistant", "model"])
 def test_sharegpt_roles_of_the_response(sharegpt):
     turns = {"from": ["human", sharegpt], "value": ["Hi", "Hello"], "weight": [0, 1]}
-    expected = conversation(("user", "Hi"), response="Hello")
+    expected = Example(
+        "",
+        "",
+        ({**turn("user", "Hi"), "weight": 0},),
+        "Hello",
+        answer={**turn("assistant", "Hello"), "weight": 1},
+    )
     assert read_example({"conversations": turns}, recognize(["conversations"]), 0) == expected
 
 
@@ -213,14 +219,23 @@ def test_mapped_columns_are_read():
         ({"messages": {"role": [], "content": []}}, ["list of turns is empty"]),
         ({"messages": {"role": ["user"], "content": []}}, ["'messages'", "found an object"]),
         ({"messages": ["Hi"]}, ["turn 0", "{role, content}", "found a string ('Hi')"]),
+        ({"messages": [turn("user", "Hi")]}, ["'messages' has no assistant turn"]),
+        (
+            {"prompt": GREETING, "completion": [turn("user", "Bye")]},
+            ["'completion' has no assistant turn"],
+        ),
         ({"messages": [turn("user", "x"), turn("assistant", None)]}, ["turn 1: 'content'", "null"]),
-        ({"messages": [turn("user", [{"type": "text"}])]}, ["turn 0: 'content'", "a list"]),
+        ({"messages": [turn("user", [{"type": "text"}])]}, ["turn 0", "part of type 'text'"]),
+        (
+            {"messages": [turn("user", [{"type": "image_url", "image_url": {}}])]},
+            ["turn 0", "part of type 'image_url'", "only text can be scored"],
+        ),
         ({"messages": [turn("", "x")]}, ["turn 0: 'role' is empty"]),
-        ({"messages": [{"from": "human", "value": "x"}]}, ["turn 0: 'role'", "found null"]),
+        ({"messages": [{"speaker": "human", "value": "x"}]}, ["turn 0: 'role'", "found null"]),
         ({"conversations": [{"from": "human", "value": 1}]}, ["turn 0: 'value'", "a number (1)"]),
         (
             {"conversations": [{"from": "narrator", "value": "x"}]},
-            ["'conversations', turn 0: unknown role 'narrator'", "known: human, user, gpt"],
+            ["'conversations', turn 0: unknown role 'narrator'", "known: user, human, assistant"],
         ),
     ],
 )

@@ -88,11 +88,11 @@ def test_text_rows(bos: bool) -> None:
     assert rows.prompts.name == "plain"
 
 
-def test_a_start_token_that_the_trainer_left_out_is_put_back() -> None:
+def test_ids_of_the_trainer_are_kept_where_they_lack_the_start_token() -> None:
     tokenizer, texts = make_tokenizer(bos=True), make_texts(12)
-    bare = tokenize(texts, make_tokenizer(bos=False))
-    rows = read_trainer_rows(bare, tokenizer)
-    assert_same(rows, *from_text(Dataset.from_list(texts), tokenizer))
+    bare = make_tokenizer(bos=False)
+    rows = read_trainer_rows(tokenize(texts, bare), tokenizer)
+    assert_same(rows, *from_text(Dataset.from_list(texts), bare))
 
 
 @pytest.mark.parametrize("kind", ["plain", "many turns", "system"])
@@ -127,7 +127,7 @@ def test_conversations(template: str, kind: str) -> None:
     ({"input_ids": [1, 30, 2, 2], "labels": [-100, -100, 2, 2]}, [1, 30], []),
 ])  # fmt: skip
 def test_where_the_response_is(row: Any, prompt: list[int], response: list[int]) -> None:
-    assert TokenReader(make_tokenizer()).split(row) == (prompt, response)
+    assert TokenReader(make_tokenizer()).split(row)[:2] == (prompt, response)
 
 
 @pytest.mark.parametrize(("text", "left"), [
@@ -146,7 +146,7 @@ def test_an_empty_think_block_belongs_to_the_prompt() -> None:
                    for t in ("<think>\n\n</think>\n\n", "rain"))  # fmt: skip
     reader = TokenReader(tokenizer)
     row = {"input_ids": [1, 30, *block, *rain], "labels": [-100, -100, *block, *rain]}
-    assert reader.split(row) == ([1, 30, *block], rain)
+    assert reader.split(row)[:2] == ([1, 30, *block], rain)
 
 
 def test_labels_everywhere_fall_back_on_kept_text() -> None:
@@ -186,7 +186,7 @@ def test_preference_rows_are_scored_by_what_was_chosen(tokenized: bool) -> None:
     assert_same(rows, *from_text(Dataset.from_list(texts), tokenizer))
 
 
-def test_conversations_that_ids_do_not_show_are_read_from_kept_text(
+def test_ids_that_are_not_those_of_the_kept_text_are_scored_as_they_are(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     tokenizer = make_tokenizer(chat_template=CHATML)
@@ -199,8 +199,13 @@ def test_conversations_that_ids_do_not_show_are_read_from_kept_text(
     assert as_text.prompts.name == "plain"
     assert "1 of 12 rows are not what the chat template makes" in caplog.text
     kept = Dataset.from_list([{**r, "messages": c} for r, c in zip(rows, chats, strict=True)])
-    by_text = from_text(kept.select_columns(["messages"]), tokenizer)
-    assert_same(read_trainer_rows(kept, tokenizer), *by_text)
+    scored = read_trainer_rows(kept, tokenizer)
+    assert scored.prompts.name == "chat"
+    assert "1 of 12 rows have other ids in the trainer" in caplog.text
+    table, _ = from_text(kept.select_columns(["messages"]), tokenizer)
+    for index in range(1, 12):
+        assert scored.table[index].tokens == table[index].tokens
+    assert scored.table[0].tokens[:3] == (strange, [40], [])
 
 
 def test_marks_are_read_off_the_template() -> None:

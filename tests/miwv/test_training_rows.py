@@ -11,14 +11,14 @@ from datasets import Dataset
 from tiny import BRACKETS, CHATML, THINKING, make_tokenizer
 
 from hf_miwv import InputError
+from hf_miwv.examples import read_example
 from hf_miwv.prompts import choose_prompts
-from hf_miwv.schema import read_example, recognize
+from hf_miwv.schema import recognize
 from hf_miwv.training.rows import (
     MASKED,
     TrainingRows,
     check_trainer,
     compare_with_inference,
-    end_tokens,
     prepare_rows,
 )
 
@@ -103,9 +103,10 @@ def test_a_tokenizer_that_changed_since_the_scoring_is_noticed() -> None:
 def test_a_tokenizer_without_an_end_is_refused() -> None:
     tokenizer = make_tokenizer()
     tokenizer.eos_token = None
+    chosen = scored_rows([{"prompt": "add", "completion": "two three"}], tokenizer, "plain")
     prompts = choose_prompts("plain", tokenizer, "prompt_completion", False)
     with pytest.raises(InputError, match="has no end-of-sequence token"):
-        end_tokens(prompts, tokenizer)
+        prepare_rows(chosen, recognize(chosen.column_names), prompts, tokenizer, 30)
 
 
 def test_a_trainer_that_labels_otherwise_is_noticed() -> None:

@@ -388,7 +388,9 @@ def test_vectors_of_another_length_are_refused(embedded: Dataset) -> None:
         ({"instruction": ["a", None], "output": ["b", "c"]}, "this batch: row 1: column 'instr"),
         ({"instruction": ["a"], "output": ["b"], "rendered_prompt": ["c"]},
          "already have the column rendered_prompt; rename them, or remove"),
-        ({"messages": [[{"role": "user", "content": "a"}]]}, "this batch: row 0: the template"),
+        ({"messages": [[{"role": "user", "content": "a"}]]}, "this batch: row 0: column 'mess"),
+        ({"messages": [[{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]]},
+         "this batch: row 0: the template"),
     ],
 )  # fmt: skip
 def test_batches_that_cannot_be_rendered(
