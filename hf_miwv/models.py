@@ -17,6 +17,7 @@ from hf_miwv.devices import check_split, device_map, pick_device
 from hf_miwv.errors import InputError, did_you_mean
 from hf_miwv.hub_errors import hub_error
 from hf_miwv.reading import pinned
+from hf_miwv.rope import length_rule
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 QUANTIZATIONS = ("4bit", "8bit")
@@ -244,12 +245,22 @@ def check_causal(model: Any, source: str) -> None:
 
 
 def length_limit(model: Any, requested: int | None) -> int:
-    """Tokens a sequence may have: `requested`, or 2,048 or the model's own limit if smaller."""
+    """Tokens a sequence may have: `requested`, or 2,048 or the model's own limit if smaller.
+
+    The model's own limit is its `max_position_embeddings`; where a "dynamic" rotary embedding
+    stretches them, as many more as its factor says, if they are asked for.
+
+    Raises:
+        InputError: `requested` is below 2 or above the model's own limit.
+    """
     own = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     if requested is None:
         return min(2048, own or 2048)
     if requested < 2:
         raise InputError(f"max length {requested} leaves no room for a response; give 2 or more")
+    if own is not None:
+        rule = length_rule(model)
+        own = max(own, (rule and rule.reach) or 0)
     if own is not None and requested > own:
         raise InputError(f"max length {requested} is above the model's own limit of {own} tokens")
     return requested

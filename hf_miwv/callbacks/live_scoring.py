@@ -31,6 +31,7 @@ from hf_miwv.neighbors import nearest_neighbors
 from hf_miwv.pass_losses import score_forest
 from hf_miwv.processes import Processes
 from hf_miwv.record import package_version
+from hf_miwv.rope import length_rule
 from hf_miwv.scoring import ACCELERATOR_BATCH_TOKENS, CPU_BATCH_TOKENS
 from hf_miwv.workspace import Workspace
 
@@ -130,6 +131,7 @@ class LiveScorer:
             neighbors,
             tree_tokens=min(TREE_TOKENS, self._batch_tokens),
             obstacle=branching_obstacle(self.model),
+            rule=length_rule(self.model),
         )
         losses, _ = score_forest(
             self.model, forest, workspace, self._batch_tokens, self.processes, self._progress
