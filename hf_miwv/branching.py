@@ -10,7 +10,7 @@ import torch
 
 from hf_miwv.losses import Branch, ResponseLosses, Tree
 from hf_miwv.memory import is_out_of_memory
-from hf_miwv.models import quantization_of
+from hf_miwv.quantization import quantization_of
 from hf_miwv.rope import length_rule
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,8 @@ from hf_lmt.errors import InputError
 from hf_lmt.training.launch import Launch
 from hf_lmt.training.recipe import MODEL, TrainingRecipe
 from hf_miwv.hub_errors import hub_error
-from hf_miwv.models import load_model, note_commit, quantized_loading
+from hf_miwv.models import load_model, note_commit
+from hf_miwv.quantization import quantized_loading
 
 MAIN = "main"
 

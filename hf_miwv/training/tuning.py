@@ -24,12 +24,13 @@ from hf_miwv.models import (
     LoadedModel,
     length_limit,
     load_model,
-    quantization_of,
 )
 from hf_miwv.processes import Processes
 from hf_miwv.prompts import choose_prompts
+from hf_miwv.quantization import quantization_of
 from hf_miwv.rows import Rows
 from hf_miwv.schema import recognize
+from hf_miwv.tokens import TokenTable
 from hf_miwv.training.checkpoints import (
     EndsAtItsLastStep,
     MarkWhole,
@@ -41,6 +42,7 @@ from hf_miwv.training.rows import (
     compare_with_inference,
     prepare_rows,
 )
+from hf_miwv.vocabulary import check_ids, check_tables
 
 # What a run depends on most, recorded as the trainer has it, given in the recipe or not.
 EFFECTIVE = (
@@ -96,6 +98,9 @@ def try_out(tuning: Tuning) -> dict[str, Any]:
             "these weights are float16, in which full tuning loses the small steps; in model give "
             "dtype: float32 and, in training, bf16: true or fp16: true"
         )
+    ends = [loaded.tokenizer.eos_token_id, loaded.tokenizer.pad_token_id]
+    known = [token for token in ends if token is not None]
+    check_ids(model, loaded.tokenizer, known, "what ends and fills up rows in training")
     _check_arguments(_arguments(tuning, Path("unused"), model), model)
     if tuning.lora is not None:
         try:
@@ -165,6 +170,8 @@ def tune(
     conversational = Rows(chosen, shape)[0].turns is not None
     prompts = choose_prompts(tuning.template, loaded.tokenizer, shape.name, conversational)
     rows = prepare_rows(chosen, shape, prompts, loaded.tokenizer, arguments.max_length)
+    ids = TokenTable(rows.dataset["input_ids"])
+    check_tables(loaded.model, loaded.tokenizer, [ids], "training row {}".format)
     difference = compare_with_inference(chosen, shape, prompts, loaded.tokenizer)
     logger.info("training on %d rows, %d tokens", rows.counts["used"], rows.counts["tokens"])
     trainer = _trainer(tuning, loaded, arguments, rows, [MarkWhole(processes), *callbacks])

@@ -263,3 +263,21 @@ def test_a_loss_that_is_no_number_stops_before_the_weights_change(
     checkpoints = workspace_of(tmp_path / "out") / "checkpoints"
     assert (checkpoints / f"checkpoint-{step - 1}" / "whole").exists()
     assert result.output.count("en-") == 4  # the rows of the step
+
+
+def test_rows_with_a_token_that_the_model_does_not_have_are_refused(
+    recipe: dict[str, Any], tmp_path: Path
+) -> None:
+    """The tokenizer has a token more than the model has embeddings, and one row uses it."""
+    tokenizer = make_tokenizer(bos=False, chat_template=CHATML)
+    fillers = [f"<|filler{number}|>" for number in range(400 - len(tokenizer))]
+    tokenizer.add_tokens([*fillers, "<|tool|>"])
+    folder = tmp_path / "larger"
+    make_model("qwen3").save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    rows = lines(12, LANGUAGES)
+    rows[7]["de"] += " <|tool|>"
+    recipe["data"] = [{"path": table(tmp_path / "tool.jsonl", rows), "corpus": "mine"}]
+    recipe["model_name_or_path"] = str(folder)
+    refused(invoke(recipe, tmp_path), "en-de row ", "the token '<|tool|>' has the id 400",
+            "resize_token_embeddings(401)")  # fmt: skip
