@@ -50,7 +50,7 @@ def _first_logits(model: Any, ids: torch.Tensor, source: str) -> torch.Tensor:
     except (TypeError, ValueError, AttributeError) as error:
         if not has_pictures(model):
             raise
-        words = text_part_words(type(model).__name__, type(model.config.get_text_config()).__name__)
+        words = text_part_words(model.config)
         raise InputError(f"{source!r} does not run on text alone ({error}); {words}") from error
     logits = getattr(output, "logits", None)
     if logits is None or logits.dim() != 3:

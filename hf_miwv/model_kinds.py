@@ -82,8 +82,7 @@ def loading_class(config: Any) -> Any:
 
 def has_pictures(model: Any) -> bool:
     """Whether the model is one of text and pictures, of which only the text part is run."""
-    config = model.config
-    return config.get_text_config() is not config and hasattr(config, "vision_config")
+    return _has_parts(model.config)
 
 
 def no_text_class(config: Any, source: str) -> InputError | None:
@@ -97,21 +96,47 @@ def no_text_class(config: Any, source: str) -> InputError | None:
     kind = type(config).__name__
     if config.get_text_config() is config:
         return InputError(f"{source!r} is no causal language model ({kind}); {GIVE}")
-    names = getattr(config, "architectures", None) or ["its own class"]
-    text = type(config.get_text_config()).__name__
-    words = text_part_words(names[0], text)
-    return InputError(f"{source!r} ({kind}) does not run on text alone; {words}")
+    return InputError(f"{source!r} ({kind}) does not run on text alone; {text_part_words(config)}")
 
 
-def text_part_words(class_name: str, text_config: str) -> str:
-    """How to get the text part of a model as a model by itself."""
-    return (
-        "give its text part as a model of its own: load the whole by "
-        f"transformers.{class_name}.from_pretrained, make "
-        f"text = AutoModelForCausalLM.from_config(whole.config.get_text_config()) ({text_config}), "
-        "load the weights of whole's language model and output layer into it, then "
-        "text.save_pretrained(FOLDER) and tokenizer.save_pretrained(FOLDER)"
+def check_trainable(config: Any, source: str) -> None:
+    """Refuse to tune a model of text and pictures, which would be saved without its processor.
+
+    Raises:
+        InputError: it is one, with what to do instead.
+    """
+    if not _has_parts(config):
+        return
+    raise InputError(
+        f"{source!r} ({type(config).__name__}) is a model of text and pictures, whose rows can be "
+        "scored and selected here (hf-miwv score, hf-miwv select) but which is not tuned here; "
+        "tune it on the selected rows by a trainer that has its processor, such as TRL's "
+        f"SFTTrainer, or {text_part_words(config)}"
     )
+
+
+def text_part_words(config: Any) -> str:
+    """How to get the text part of a model as a model by itself, which works for most classes."""
+    names = getattr(config, "architectures", None) or ["AutoModelForImageTextToText"]
+    text = config.get_text_config()
+    if type(text) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        return (
+            f"give another model: transformers has no class for its text part alone "
+            f"({type(text).__name__})"
+        )
+    return (
+        "give its text part as a model of its own: "
+        f"whole = transformers.{names[0]}.from_pretrained(...); "
+        "text = AutoModelForCausalLM.from_config(whole.config.get_text_config()); "
+        "text.get_decoder().load_state_dict(whole.get_decoder().state_dict()); "
+        "text.set_output_embeddings(whole.get_output_embeddings()); "
+        "text.save_pretrained(FOLDER); tokenizer.save_pretrained(FOLDER)"
+    )
+
+
+def _has_parts(config: Any) -> bool:
+    """Whether the configuration has one for text and another for pictures."""
+    return config.get_text_config() is not config and hasattr(config, "vision_config")
 
 
 def _other_kind(source: str, found: str, words: str) -> InputError:

@@ -21,7 +21,7 @@ from hf_lmt.training.evaluation_rows import (
     tokenize_evaluation,
 )
 from hf_lmt.training.launch import Launch, check_devices
-from hf_lmt.training.placement import load_tokenizer, load_trainable
+from hf_lmt.training.placement import check_kind, load_tokenizer, load_trainable
 from hf_lmt.training.recipe import MODEL, TrainingRecipe
 from hf_lmt.training.record import start_record
 from hf_lmt.training.rows import PreparedRows, prepare_rows
@@ -161,6 +161,7 @@ def _prepare(
     name = str(recipe.model[MODEL])
     source = processes.agree(trainable_source(name) if processes.first else name)
     tokenizer = load_tokenizer(recipe, source)
+    check_kind(recipe, source)
     rows = prepare_rows(recipe, source, root, processes)
     model = load_trainable(recipe, source, launch)
     if workspace is not None:

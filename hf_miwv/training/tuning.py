@@ -20,6 +20,7 @@ from hf_miwv.conversion import safetensors_folder
 from hf_miwv.devices import pick_device
 from hf_miwv.errors import InputError
 from hf_miwv.fingerprints import model_fingerprint
+from hf_miwv.model_kinds import check_trainable
 from hf_miwv.models import (
     LoadedModel,
     length_limit,
@@ -84,6 +85,7 @@ def try_out(tuning: Tuning) -> dict[str, Any]:
 
     loaded = load_model(tuning.source, **tuning.loading)
     model = loaded.model
+    check_trainable(model.config, tuning.source)
     described = {
         "revision": loaded.revision,
         "dtype": str(model.dtype).removeprefix("torch."),

@@ -13,6 +13,7 @@ import torch
 import yaml
 from click.testing import CliRunner, Result
 from datasets import load_dataset
+from pictures_models import make_picture_model
 from plain import plain_loss
 from safetensors.torch import load_file
 from test_preparation import lines, table
@@ -281,3 +282,15 @@ def test_rows_with_a_token_that_the_model_does_not_have_are_refused(
     recipe["model_name_or_path"] = str(folder)
     refused(invoke(recipe, tmp_path), "en-de row ", "the token '<|tool|>' has the id 400",
             "resize_token_embeddings(401)")  # fmt: skip
+
+
+def test_a_model_of_text_and_pictures_is_refused_before_rows_are_made(
+    recipe: dict[str, Any], tmp_path: Path
+) -> None:
+    folder = tmp_path / "pictures"
+    make_picture_model("gemma3").save_pretrained(folder)
+    make_tokenizer(bos=False, chat_template=CHATML).save_pretrained(folder)
+    recipe["model_name_or_path"] = str(folder)
+    result = invoke(recipe, tmp_path)
+    refused(result, "is a model of text and pictures", "give its text part as a model of its own")
+    assert "joining rows" not in result.output

@@ -31,6 +31,7 @@ from hf_miwv import InputError, score
 from hf_miwv.branching import branching_obstacle, sliding_window
 from hf_miwv.causality import check_causal
 from hf_miwv.losses import ResponseLosses, Tree
+from hf_miwv.model_kinds import text_part_words
 from hf_miwv.model_tokenizer import text_tokenizer
 from hf_miwv.models import length_limit, load_model
 
@@ -185,7 +186,7 @@ def test_a_model_that_cannot_run_on_text_is_refused_with_how_to_get_its_text(
     config = CLIPConfig(text_config={**tower, "vocab_size": 400},
                         vision_config={**tower, "image_size": 28, "patch_size": 14})  # fmt: skip
     source = saved(CLIPModel(config), tmp_path)
-    with pytest.raises(InputError, match=r"CLIPConfig.* text alone.*CLIPModel.from_pretrained"):
+    with pytest.raises(InputError, match=r"CLIPConfig.* text alone.*no class for its text part"):
         load_model(source, device="cpu")
 
 
@@ -226,3 +227,36 @@ def test_a_picture_model_in_training_mode_gives_the_losses_of_evaluation_mode() 
     losses = ResponseLosses(model.train())
     with losses.ready():
         np.testing.assert_allclose(losses([tree]), [expected], atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["gemma3", "llava", "idefics3"])
+def test_the_way_to_a_text_part_that_messages_show(kind: str, tmp_path: Path) -> None:
+    whole, tokenizer = make_picture_model(kind), make_tokenizer()
+    words = text_part_words(whole.config)
+    lines = [line for line in words.partition(": ")[2].split("; ") if not line.startswith("whole")]
+    assert len(lines) == 5
+    scope = {"whole": whole, "tokenizer": tokenizer, "FOLDER": tmp_path,
+             "AutoModelForCausalLM": AutoModelForCausalLM}  # fmt: skip
+    for line in lines:
+        exec(line, scope)  # noqa: S102  lines of our own
+    text, ids = load_model(str(tmp_path), device="cpu").model, torch.arange(5, 40)[None]
+    assert type(text).__name__.endswith("ForCausalLM")
+    with torch.inference_mode():
+        torch.testing.assert_close(text(input_ids=ids).logits, whole(input_ids=ids).logits)
+
+
+@pytest.mark.parametrize(("kind", "words"), [
+    ("gemma3", "give its text part as a model of its own: whole = transformers.Gemma3For"),
+    ("qwen2_vl", "transformers has no class for its text part alone"),
+])  # fmt: skip
+def test_picture_models_are_not_tuned_and_it_is_said_before_anything_is_scored(
+    kind: str, words: str, tmp_path: Path
+) -> None:
+    pytest.importorskip("trl")
+    from hf_miwv.training.tuning import Tuning, try_out
+
+    source = saved(make_picture_model(kind), tmp_path)
+    tuning = Tuning(source, {"device": "cpu"}, {}, None, None, None)
+    with pytest.raises(InputError, match=r"text and pictures.*is not tuned here") as told:
+        try_out(tuning)
+    assert words in str(told.value)
