@@ -33,6 +33,7 @@ from hf_miwv.pass_losses import score_forest
 from hf_miwv.processes import Processes
 from hf_miwv.prompts import choose_prompts
 from hf_miwv.reading import read_dataset
+from hf_miwv.rope import length_rule
 from hf_miwv.rows import Rows
 from hf_miwv.schema import recognize
 from hf_miwv.tokenization import tokenize_rows
@@ -124,6 +125,7 @@ def main() -> None:
         neighbors,
         tree_tokens=min(TREE_TOKENS, given.batch_tokens),
         obstacle=branching_obstacle(loaded.model),
+        rule=length_rule(loaded.model),
     )
     rows, own = len(passes.responses), int(passes.lengths[: len(passes.responses)].sum())
     print(f"{rows} rows, T0 = {own:,} tokens, {dict(forest.reuse)}\n")

@@ -59,6 +59,7 @@ from hf_miwv.pass_losses import score_forest
 from hf_miwv.processes import Processes
 from hf_miwv.prompts import choose_prompts
 from hf_miwv.reading import read_dataset
+from hf_miwv.rope import length_rule
 from hf_miwv.rows import Rows
 from hf_miwv.schema import recognize
 from hf_miwv.tokenization import tokenize_rows
@@ -209,7 +210,7 @@ def benchmark(given: argparse.Namespace) -> None:
         model = make_model(shape_of(name, given), device)
         forest = grow_forest(
             renamed(passes, model.config.vocab_size), neighbors,
-            obstacle=branching_obstacle(model),
+            obstacle=branching_obstacle(model), rule=length_rule(model),
         )  # fmt: skip
         operations = counted_operations(model, forest)
         print(f"{name}: {dict(forest.reuse)}", file=sys.stderr)

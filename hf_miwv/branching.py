@@ -10,7 +10,8 @@ import torch
 
 from hf_miwv.losses import Branch, ResponseLosses, Tree
 from hf_miwv.memory import is_out_of_memory
-from hf_miwv.models import quantization_of
+from hf_miwv.quantization import quantization_of
+from hf_miwv.rope import length_rule
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ def branching_obstacle(model: Any) -> str | None:
     pass. For the rest the model itself is asked: a small packed tree, against its paths one by
     one under the model's own attention.
     """
-    attention = str(model.config._attn_implementation)
+    attention = str(model.config.get_text_config()._attn_implementation)
     if attention != "sdpa":
         return f"{attention} attention knows no trees"
     if getattr(model.config.get_text_config(), "attention_chunk_size", None) is not None:
@@ -35,6 +36,9 @@ def branching_obstacle(model: Any) -> str | None:
     ids = [3 + 5 * step % 47 for step in range(40)]
     tree = Tree(ids[:16], 4, (Branch(16, ids[16:28], 5), Branch(11, ids[28:], 6)))
     paths = [Tree(ids[:16], 4), Tree(ids[:28], 5), Tree(ids[:11] + ids[28:], 6)]
+    rule = length_rule(model)
+    if rule is not None and len(set(rule.classes([len(path.ids) for path in paths]))) > 1:
+        return f"the rotary embedding changes within {len(ids)} tokens"
     packed, padded = ResponseLosses(model, packed=True), ResponseLosses(model)
     with padded.ready():
         alone = np.concatenate([padded([path]) for path in paths])

@@ -15,6 +15,7 @@ import numpy as np
 
 from hf_miwv.demonstrations import Passes
 from hf_miwv.losses import Branch, Tree
+from hf_miwv.rope import CHANGES, LengthRule
 
 TREE_TOKENS = 2048  # a tree grows to this, or to TRUNKS times its trunk, before another is begun:
 TRUNKS = 4  # a second tree costs its trunk again, but an endless one could not be halved for memory
@@ -67,6 +68,7 @@ def grow_forest(
     *,
     tree_tokens: int = TREE_TOKENS,
     obstacle: str | None = None,
+    rule: LengthRule | None = None,
 ) -> Forest:
     """Every pass that can be run, as units.
 
@@ -75,22 +77,33 @@ def grow_forest(
         tree_tokens: a tree takes no further branch beyond this many tokens (or beyond TRUNKS
             times its trunk); the trunk is then run again in another tree.
         obstacle: why no pass may share with another (the model or its attention does not allow).
+        rule: for models whose rotary frequencies hang on the length of a pass: two passes share
+            only where theirs are the same, as in the pass that each would be alone.
     """
     forest = Forest(passes, packed=obstacle is None)
+    classes = None if rule is None else rule.classes(_whole_lengths(passes))
     rows, lengths = len(passes.responses), passes.lengths
     children: list[list[tuple[int, int]]] = [[] for _ in range(rows)]
     alone: list[int] = []
     for row in np.flatnonzero(lengths[rows:]).tolist():
-        fork, shared = _fork(passes, row, int(neighbors[row]), obstacle)
+        neighbor = int(neighbors[row])
+        differs = classes is not None and classes[neighbor] != classes[row + rows]
+        fork, shared = _fork(passes, row, neighbor, obstacle or (CHANGES if differs else None))
         forest.reuse[shared] += 1
         if fork:
-            children[int(neighbors[row])].append((row + rows, fork))
+            children[neighbor].append((row + rows, fork))
         else:
             alone.append(row + rows)
     for row in range(rows):
         forest.units += _units(passes, row, bool(lengths[row]), children[row], tree_tokens)
     forest.units += [Unit(number, True, (), (), int(lengths[number])) for number in alone]
     return forest
+
+
+def _whole_lengths(passes: Passes) -> np.ndarray:
+    """(2N,) tokens of each pass as a trunk or path, also where it has no response of its own."""
+    contexts = np.concatenate([passes.zero_shot.lengths, passes.one_shot.lengths])
+    return contexts + np.tile(passes.responses.lengths, 2)
 
 
 def _fork(passes: Passes, row: int, neighbor: int, obstacle: str | None) -> tuple[int, str]:

@@ -28,6 +28,7 @@ from hf_miwv.neighbors import nearest_neighbors
 from hf_miwv.pass_losses import score_forest
 from hf_miwv.processes import Processes
 from hf_miwv.prompts import Prompts
+from hf_miwv.rope import length_rule
 from hf_miwv.schema import ALSO_COLUMNS, EMBEDDING_COLUMN, Shape
 from hf_miwv.tokenization import TokenizedRows
 from hf_miwv.turns import RowError
@@ -174,6 +175,7 @@ class Journey:
             neighbors,
             tree_tokens=min(TREE_TOKENS, self.batch_tokens),
             obstacle=branching_obstacle(self.model),
+            rule=length_rule(self.model),
         )
         losses, totals = score_forest(
             self.model, forest, workspace, self.batch_tokens, self.processes, self.progress

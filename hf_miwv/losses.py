@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from hf_miwv.tree_attention import NAME
+from hf_miwv.evaluating import evaluating
+from hf_miwv.rope import Frequencies, length_rule
+from hf_miwv.tree_attention import attending_trees
 from hf_miwv.tree_layout import Layout, Segment, attending
 
 # float32 logits that the log-softmax holds at a time: 32 MiB stay in a CPU cache, a GPU wants more
@@ -55,36 +57,79 @@ class ResponseLosses:
     Logits are computed at response positions only: a hook in front of the output layer keeps
     those hidden states, and whatever the model does to its logits afterwards (scaling,
     soft-capping) still happens.
+
+    Where rotary frequencies hang on the length of the whole pass (see `rope`), only sequences
+    with the same frequencies are run together: a batch becomes as many forward passes as it has
+    length classes.
+
+    Attributes:
+        windows: sliding windows that packed layers asked for.
+        forwarded_tokens: tokens that the model was run on in the last call, padding included.
     """
 
     def __init__(self, model: Any, packed: bool = False) -> None:
-        self.windows: set[int | None] = set()  # sliding windows that packed layers asked for
+        self.windows: set[int | None] = set()
+        self.forwarded_tokens = 0
         self._model = model
         self._packed = packed
         self._head = model.get_output_embeddings()
         self._device = model.get_input_embeddings().weight.device
         self._wanted: tuple[torch.Tensor, torch.Tensor] | None = None
         self._reached = False
+        self._rule = length_rule(model)
+        self._frequencies = Frequencies(model) if self._rule else None
 
     @contextmanager
     def ready(self) -> Iterator[None]:
         """Evaluation mode, the hook and the attention, all put back afterwards."""
-        training = [module for module in self._model.modules() if module.training]
-        self._model.eval()
         hook = self._head.register_forward_pre_hook(self._keep_wanted) if self._head else None
         try:
-            with _attention(self._model) if self._packed else nullcontext():
+            with (
+                evaluating(self._model),
+                self._frequencies.kept() if self._frequencies else nullcontext(),
+                attending_trees(self._model) if self._packed else nullcontext(),
+            ):
                 yield
         finally:
             if hook:
                 hook.remove()
-            for module in training:
-                module.training = True
 
     @torch.inference_mode()
     def __call__(self, trees: Sequence[Tree]) -> np.ndarray:
         """Mean nats per response token: of each tree, the trunk where it has a response, then
-        the branches; (S,) float64. A response needs a token before it."""
+        the branches; (S,) float64. A response needs a token before it.
+
+        Raises:
+            ValueError: branches in a batch that is not packed, or a tree whose paths do not have
+                the same rotary frequencies (`grow_forest` makes none).
+        """
+        self.forwarded_tokens = 0
+        if self._rule is None:
+            return self._run(trees)
+        found: dict[int, np.ndarray] = {}
+        for numbers in self._of_one_class(trees):
+            if self._frequencies:
+                self._frequencies.reset()
+            together = [trees[number] for number in numbers]
+            values = self._run(together)
+            ends = np.cumsum([_scored_responses(tree) for tree in together])
+            found |= dict(zip(numbers, np.split(values, ends[:-1]), strict=True))
+        return np.concatenate([found[number] for number in range(len(trees))])
+
+    def _of_one_class(self, trees: Sequence[Tree]) -> list[list[int]]:
+        """The trees by number, in groups that have the same rotary frequencies throughout."""
+        assert self._rule is not None  # noqa: S101  the caller has asked
+        groups: dict[int, list[int]] = {}
+        for number, tree in enumerate(trees):
+            lengths = [len(tree.ids), *(fork + len(ids) for fork, ids, _ in tree.branches)]
+            classes = set(self._rule.classes(lengths).tolist())
+            if len(classes) > 1:
+                raise ValueError(f"the paths of a tree are of several length classes: {lengths}")
+            groups.setdefault(classes.pop(), []).append(number)
+        return list(groups.values())
+
+    def _run(self, trees: Sequence[Tree]) -> np.ndarray:
+        """The losses of one forward pass over all of the trees."""
         rows, positions, targets, lengths = _scored_tokens(trees, self._packed)
         self._wanted, self._reached = (rows, positions), False
         logits = self._run_packed(trees) if self._packed else self._run_padded(trees)
@@ -102,6 +147,7 @@ class ResponseLosses:
             for branch in tree.branches:
                 ids += branch.ids
         segments = _segments(trees)
+        self.forwarded_tokens += len(ids)
         with attending(Layout(segments, self.windows)):
             return self._model(
                 input_ids=torch.from_numpy(np.array(ids)[None]).to(self._device),
@@ -114,6 +160,7 @@ class ResponseLosses:
             raise ValueError("branches can only be run packed")
         longest = max(len(tree.ids) for tree in trees)
         ids = torch.tensor([tree.ids + tree.ids[-1:] * (longest - len(tree.ids)) for tree in trees])
+        self.forwarded_tokens += ids.numel()
         return self._model(input_ids=ids.to(self._device), use_cache=False).logits
 
     def _keep_wanted(self, module: torch.nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -136,15 +183,9 @@ def token_losses(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     )
 
 
-@contextmanager
-def _attention(model: Any) -> Iterator[None]:
-    """The model with our attention in place of its own."""
-    own = model.config._attn_implementation
-    model.set_attn_implementation(NAME)
-    try:
-        yield
-    finally:
-        model.set_attn_implementation(own)
+def _scored_responses(tree: Tree) -> int:
+    """The losses that a tree gives."""
+    return (tree.response > 0) + sum(branch.response > 0 for branch in tree.branches)
 
 
 def _path_positions(segments: Sequence[Segment]) -> np.ndarray:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import logging
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 import transformers
 from sentence_transformers import SentenceTransformer
-from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+from transformers import AutoConfig, AutoModelForCausalLM
 
+from hf_miwv.causality import check_causal
 from hf_miwv.conversion import safetensors_folder
 from hf_miwv.devices import check_split, device_map, pick_device
 from hf_miwv.errors import InputError, did_you_mean
 from hf_miwv.hub_errors import hub_error
+from hf_miwv.model_kinds import check_config, check_weights, loading_class, no_text_class
+from hf_miwv.model_tokenizer import read_tokenizer
+from hf_miwv.quantization import quantized_loading, settle_quantization
 from hf_miwv.reading import pinned
+from hf_miwv.rope import length_rule
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
-QUANTIZATIONS = ("4bit", "8bit")
 
 
 class LoadedModel(NamedTuple):
@@ -43,6 +45,7 @@ def load_model(
     """A causal LM and its tokenizer from a Hub id, a folder, or a GGUF file or folder.
 
     A Hub id may name its revision: OWNER/NAME@REVISION.
+    Of a model of text and pictures the whole is loaded, and the text part runs alone.
     Only safetensors and GGUF weights are read. dtype "auto" is the checkpoint's own (float32 for
     GGUF, which is dequantized). With a quantization, "4bit" or "8bit" as in `quantized_loading`,
     dtype is that of the other weights, and a GGUF file is converted to safetensors once.
@@ -50,8 +53,9 @@ def load_model(
     spreads the model over all accelerators here (see `hf_miwv.devices`).
 
     Raises:
-        InputError: no such model, gated, offline, not a causal LM, quantized in another way
-            already, an unusable dtype or device, or bitsandbytes is missing.
+        InputError: no such model, gated, offline, not a causal LM (with what it is instead),
+            quantized in another way already, an unusable dtype or device, or bitsandbytes is
+            missing.
     """
     if dtype not in DTYPES:
         raise InputError(f"dtype {dtype!r} is not one of ours: {did_you_mean(dtype, DTYPES)}")
@@ -68,8 +72,9 @@ def load_model(
         folder, gguf = _converted(source, Path(name) / gguf["gguf_file"]), {}
     shared = {"revision": revision, "trust_remote_code": trust_remote_code, **gguf}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, **shared)
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
+        kind = AutoModelForCausalLM if gguf else _class_for(folder, source, shared)
+        tokenizer = read_tokenizer(folder, **shared)
+        loaded: Any = kind.from_pretrained(
             folder,
             dtype=dtype if dtype == "auto" else getattr(torch, dtype),
             attn_implementation=None if attention == "auto" else attention,
@@ -79,6 +84,8 @@ def load_model(
             **shared,
             **loading,
         )
+    except InputError:  # a ValueError, but one that says all
+        raise
     except ImportError as error:
         raise InputError(f"model {source!r} needs a package that is missing: {error}") from error
     except (OSError, ValueError, RuntimeError) as error:
@@ -86,17 +93,23 @@ def load_model(
     model, report = loaded
     if placement == "auto":
         check_split(model, source)
-    if report.get("missing_keys"):
-        raise InputError(
-            f"{source!r} is no causal language model: its checkpoint has no weights for "
-            f"{sorted(report['missing_keys'])[0]}; give a text-generation model"
-        )
+    check_weights(report.get("missing_keys", ()), report.get("unexpected_keys", ()), source)
     model.name_or_path = name
     note_commit(model.config, folder, revision)
-    _settle_quantization(model, quantization, source)
+    settle_quantization(model, quantization, source)
     model.eval()
     check_causal(model, source)
     return LoadedModel(model, tokenizer, model.config._commit_hash)
+
+
+def _class_for(folder: str, source: str, shared: dict[str, Any]) -> Any:
+    """The class to load a checkpoint with, by its configuration: before its weights are read."""
+    config = AutoConfig.from_pretrained(folder, **shared)
+    check_config(config, source)
+    error = no_text_class(config, source)
+    if error is not None:
+        raise error
+    return loading_class(config)
 
 
 def note_commit(config: Any, name: str, revision: str | None) -> None:
@@ -115,75 +128,14 @@ def note_commit(config: Any, name: str, revision: str | None) -> None:
         config._commit_hash = Path(found).parent.name  # the cache names folders by commits
 
 
-def quantized_loading(quantization: str) -> BitsAndBytesConfig:
-    """How bitsandbytes keeps the weights of all linear layers but the output layer.
-
-    "4bit": NF4 with double quantization, computed in bfloat16 (QLoRA, arXiv 2305.14314).
-    "8bit": a scale for each weight row and each token (LLM.int8(), arXiv 2208.07339), but without
-    that paper's outlier columns, threshold 6.0. That is a choice of ours: they are found over all
-    tokens of a batch together, so a row's loss would hang on the rows beside it, and on later
-    tokens. Models with large outliers lose more by it.
-
-    Raises:
-        InputError: no such quantization, or bitsandbytes is missing.
-    """
-    if quantization not in QUANTIZATIONS:
-        hint = did_you_mean(quantization, QUANTIZATIONS)
-        raise InputError(f"quantization {quantization!r} is not one of ours: {hint}")
-    if find_spec("bitsandbytes") is None:
-        raise InputError(
-            f"{quantization} weights need the package bitsandbytes, which is not installed; run "
-            "pip install 'hf-miwv-lmt[quantization]'"
-        )
-    if quantization == "8bit":
-        logging.getLogger("bitsandbytes.autograd._functions").addFilter(_worth_saying)
-        return BitsAndBytesConfig(load_in_8bit=True, llm_int8_threshold=0.0)
-    return BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.bfloat16,
-    )
-
-
-def quantization_of(model: Any) -> str | None:
-    """How bitsandbytes keeps a model's weights: "4bit-nf4", "4bit-fp4", "8bit"; None if not."""
-    if getattr(model, "is_loaded_in_4bit", False):
-        return f"4bit-{model.config.quantization_config.bnb_4bit_quant_type}"
-    return "8bit" if getattr(model, "is_loaded_in_8bit", False) else None
-
-
 def _converted(source: str, gguf: Path) -> str:
     return str(safetensors_folder(gguf, lambda: load_model(source, device="cpu")[:2]))
-
-
-def _worth_saying(record: logging.LogRecord) -> bool:
-    """All but the warning of each 8-bit layer, at each pass, that it casts its input to float16."""
-    return "inputs will be cast" not in record.getMessage()
 
 
 def _dequantized_loading() -> dict[str, Any]:
     """For GGUF: dense weights, also where transformers has kernels that would keep the blocks."""
     config = getattr(transformers, "GgufConfig", None)  # older versions always dequantize
     return {"quantization_config": config(dequantize=True)} if config else {}
-
-
-def _settle_quantization(model: Any, wanted: str | None, source: str) -> None:
-    """Raise InputError for another quantization than wanted; keep 4-bit weights as they are.
-
-    On some CPUs bitsandbytes repacks 4-bit weights in the first pass, and unpacks them, rounded,
-    whenever the state dict is read: fingerprint and losses would drift. Batches of thousands of
-    tokens are no slower without.
-    """
-    found = quantization_of(model)
-    if wanted is not None and not (found or "").startswith(wanted):
-        raise InputError(
-            f"model {source!r} comes quantized already ({found}) and cannot be loaded in {wanted}: "
-            f"leave --load-in-{wanted} out"
-        )
-    for module in model.modules():
-        if hasattr(module, "support_avx512bf16_for_cpu"):
-            module.support_avx512bf16_for_cpu = False
 
 
 def _locate(source: str) -> tuple[str, dict[str, str]]:
@@ -208,11 +160,6 @@ def _locate(source: str) -> tuple[str, dict[str, str]]:
 
 def _model_error(source: str, error: BaseException) -> InputError:
     text = str(error)
-    if "Unrecognized configuration class" in text:
-        kind = text.partition("configuration class <class '")[2].partition("'")[0].split(".")[-1]
-        return InputError(
-            f"{source!r} is no causal language model ({kind}); give a text-generation model"
-        )
     if "safetensors" in text:
         return InputError(
             f"model {source!r} has no safetensors weights, and pickled ones are not read: "
@@ -221,35 +168,23 @@ def _model_error(source: str, error: BaseException) -> InputError:
     return hub_error("model", source, error)
 
 
-@torch.inference_mode()
-def check_causal(model: Any, source: str) -> None:
-    """Raise InputError if a later token changes the logits of an earlier one."""
-    if getattr(model.config, "is_encoder_decoder", False):
-        raise InputError(f"{source!r} is an encoder-decoder model; give a causal language model")
-    vocabulary = model.get_input_embeddings().weight.shape[0]
-    ids = torch.arange(2, 10, device=model.get_input_embeddings().weight.device) % vocabulary
-    changed = ids.clone()
-    changed[-1] = 0
-    first, second = (model(input_ids=row[None]).logits[0, 0].float() for row in (ids, changed))
-    if not torch.allclose(first, second, rtol=1e-3, atol=1e-3, equal_nan=True):
-        if quantization_of(model) == "8bit":
-            raise InputError(
-                f"{source!r}, loaded in 8bit, lets later tokens change what it says of earlier "
-                "ones, by its outlier columns: load it with llm_int8_threshold=0.0"
-            )
-        raise InputError(
-            f"{source!r} is no causal language model: a later token changes what it says of an "
-            "earlier one; give a text-generation model"
-        )
-
-
 def length_limit(model: Any, requested: int | None) -> int:
-    """Tokens a sequence may have: `requested`, or 2,048 or the model's own limit if smaller."""
+    """Tokens a sequence may have: `requested`, or 2,048 or the model's own limit if smaller.
+
+    The model's own limit is its `max_position_embeddings`; where a "dynamic" rotary embedding
+    stretches them, as many more as its factor says, if they are asked for.
+
+    Raises:
+        InputError: `requested` is below 2 or above the model's own limit.
+    """
     own = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     if requested is None:
         return min(2048, own or 2048)
     if requested < 2:
         raise InputError(f"max length {requested} leaves no room for a response; give 2 or more")
+    if own is not None:
+        rule = length_rule(model)
+        own = max(own, (rule and rule.reach) or 0)
     if own is not None and requested > own:
         raise InputError(f"max length {requested} is above the model's own limit of {own} tokens")
     return requested

@@ -100,7 +100,7 @@ def _run_batch(
         "end": end,
         "losses": values.tolist(),
         "tokens": sum(tree.tokens for tree in trees),
-        "forwarded_tokens": plan.tokens(start, end),
+        "forwarded_tokens": losses.forwarded_tokens,
         "seconds": time.perf_counter() - began,
     }
 

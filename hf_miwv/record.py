@@ -21,7 +21,7 @@ import torch
 from hf_miwv.embed import Embedder
 from hf_miwv.fingerprints import content_fingerprint, model_fingerprint, token_fingerprint
 from hf_miwv.journey import Journey
-from hf_miwv.models import quantization_of
+from hf_miwv.quantization import quantization_of
 from hf_miwv.schema import unread_columns
 
 LIBRARIES = (

@@ -12,13 +12,20 @@ from datasets import Dataset, IterableDataset
 from sentence_transformers import SentenceTransformer
 
 from hf_miwv.card import write_card
+from hf_miwv.causality import check_causal
 from hf_miwv.columns import check_columns
 from hf_miwv.demonstrations import response_context
 from hf_miwv.embed import POOLINGS, Embedder
 from hf_miwv.errors import InputError, did_you_mean
 from hf_miwv.folder import check_output, is_finished, write_errors, write_folder
 from hf_miwv.journey import TRAINER_MAX_LENGTH, Journey
-from hf_miwv.models import LoadedModel, check_causal, length_limit, load_embedder, load_model
+from hf_miwv.model_tokenizer import text_tokenizer
+from hf_miwv.models import (
+    LoadedModel,
+    length_limit,
+    load_embedder,
+    load_model,
+)
 from hf_miwv.neighbor_index import choose_search
 from hf_miwv.pictures import draw_scored
 from hf_miwv.processes import Processes
@@ -32,6 +39,7 @@ from hf_miwv.schema import ALSO_COLUMNS, recognize
 from hf_miwv.spooling import release, spool
 from hf_miwv.statistics import ScoreColumns, describe
 from hf_miwv.tokenization import UNREADABLE_ROWS, tokenize_rows
+from hf_miwv.vocabulary import check_ids, check_tables
 from hf_miwv.workspace import Workspace, workspace_of
 
 DEFAULT_EMBEDDER = "BAAI/bge-large-en-v1.5"  # "Bge-en-large" in arXiv 2511.07074
@@ -160,6 +168,12 @@ def score(
     table = tokenize_rows(rows, prompts, progress, unreadable_rows)
     if processes.first:
         tell_of_rows(table, trainer_max_length)
+    contexts = {
+        name: response_context(name, loaded.tokenizer) for name in ALSO_COLUMNS if name in also
+    }
+    check_tables(loaded.model, loaded.tokenizer, [table.prompts, table.responses])
+    for name, context in contexts.items():
+        check_ids(loaded.model, loaded.tokenizer, context, f"what {name} puts before a response")
     journey = Journey(
         dataset=dataset,
         shape=shape,
@@ -172,9 +186,7 @@ def score(
         max_length=length_limit(loaded.model, max_length),
         batch_tokens=batch_tokens or _default_batch_tokens(loaded.model),
         avoid_duplicates=avoid_duplicate_neighbors,
-        also={
-            name: response_context(name, loaded.tokenizer) for name in ALSO_COLUMNS if name in also
-        },
+        also=contexts,
         keep_embeddings=keep_embeddings,
         unreadable_rows=unreadable_rows,
         trainer_max_length=trainer_max_length,
@@ -281,8 +293,10 @@ def _load_model(model: Any, tokenizer: Any, **settings: Any) -> LoadedModel:
     """The model by name, with these settings for `load_model`; or as given, with its tokenizer."""
     if isinstance(model, (str, Path)):
         loaded = load_model(str(model), **settings)
-        return loaded if tokenizer is None else loaded._replace(tokenizer=tokenizer)
+        if tokenizer is None:
+            return loaded
+        return loaded._replace(tokenizer=text_tokenizer(tokenizer))
     if tokenizer is None:
         raise InputError("a loaded model needs its tokenizer: score(dataset, model, tokenizer=...)")
     check_causal(model, model.name_or_path or type(model).__name__)
-    return LoadedModel(model, tokenizer, None)
+    return LoadedModel(model, text_tokenizer(tokenizer), None)

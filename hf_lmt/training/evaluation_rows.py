@@ -15,7 +15,7 @@ from hf_lmt.directions import Direction
 from hf_lmt.errors import InputError
 from hf_lmt.evaluation.sets import open_set
 from hf_lmt.training.rows import PreparedRows
-from hf_lmt.training.tokens import Tokenized, tokenize_rows
+from hf_lmt.training.tokens import Tokenized, check_embeddings, tokenize_rows
 from hf_lmt.training.watching.sample import choose_sample
 from hf_lmt.training.watching.settings import watching_settings
 from hf_lmt.translation.prompt_registry import PromptStyle
@@ -61,11 +61,22 @@ def style_of_rows(rows: PreparedRows) -> PromptStyle:
 
 
 def tokenize_evaluation(
-    rows: Dataset, section: Mapping[str, Any], style: PromptStyle, tokenizer: Any, path: Path
+    rows: Dataset,
+    section: Mapping[str, Any],
+    style: PromptStyle,
+    tokenizer: Any,
+    path: Path,
+    vocabulary: int,
 ) -> Tokenized:
     """The watched sample of the rows as the trainer reads them: plain prompts, loss on the target.
 
     Without such rows a trainer does not evaluate at all.
+
+    Args:
+        vocabulary: token ids that the model knows.
+
+    Raises:
+        InputError: as `tokenize_rows`, or a row has a token that the model does not know.
     """
     settings = watching_settings(section)
     sample = choose_sample(rows, settings.per_direction, settings.seed, settings.directions)
@@ -78,4 +89,6 @@ def tokenize_evaluation(
         for place, one in enumerate(sample.rows)
     ]  # fmt: skip
     prompted = step(Dataset.from_list(texts))
-    return tokenize_rows(prompted, tokenizer, None, path, progress=False)
+    tokens = tokenize_rows(prompted, tokenizer, None, path, progress=False)
+    check_embeddings(tokens.dataset, prompted, tokenizer, vocabulary)
+    return tokens

@@ -21,11 +21,11 @@ from hf_lmt.training.evaluation_rows import (
     tokenize_evaluation,
 )
 from hf_lmt.training.launch import Launch, check_devices
-from hf_lmt.training.placement import load_tokenizer, load_trainable
+from hf_lmt.training.placement import check_kind, load_tokenizer, load_trainable
 from hf_lmt.training.recipe import MODEL, TrainingRecipe
 from hf_lmt.training.record import start_record
 from hf_lmt.training.rows import PreparedRows, prepare_rows
-from hf_lmt.training.tokens import Tokenized, open_tokens, tokenize_rows
+from hf_lmt.training.tokens import Tokenized, check_embeddings, open_tokens, tokenize_rows
 from hf_lmt.training.tuning import Run, Watcher, max_length_of, training_arguments, tune
 from hf_lmt.training.watching.settings import callbacks_from
 from hf_lmt.training.writing import describe_run, write_model
@@ -40,6 +40,7 @@ from hf_miwv.publishing.hub_section import (
 )
 from hf_miwv.training.checkpoints import MARK
 from hf_miwv.training.tuning import trainable_source
+from hf_miwv.vocabulary import vocabulary_size
 from hf_miwv.workspace import Workspace, workspace_of
 
 WEIGHTS = "*.safetensors"
@@ -160,6 +161,7 @@ def _prepare(
     name = str(recipe.model[MODEL])
     source = processes.agree(trainable_source(name) if processes.first else name)
     tokenizer = load_tokenizer(recipe, source)
+    check_kind(recipe, source)
     rows = prepare_rows(recipe, source, root, processes)
     model = load_trainable(recipe, source, launch)
     if workspace is not None:
@@ -167,6 +169,7 @@ def _prepare(
     limit = max_length_of(recipe, model)
     tokens = _tokenize(rows, tokenizer, None if recipe.training.get("packing") else limit,
                        root / "tokens.arrow", processes)  # fmt: skip
+    check_embeddings(tokens.dataset, rows.dataset, tokenizer, vocabulary_size(model))
     counts = tokens.counts
     logger.info(
         "training on %d rows, %d tokens, loss on %d (%s)", counts["used"], counts["tokens"],
@@ -195,7 +198,7 @@ def _watching(run: Run, root: Path) -> tuple[Dataset | None, list[Watcher]]:
     rows = read_evaluation_rows(section["sets"], run.recipe.data.directions)
     style, path = style_of_rows(run.rows), root / "evaluation.arrow"
     if run.processes.first:
-        tokenize_evaluation(rows, section, style, run.tokenizer, path)
+        tokenize_evaluation(rows, section, style, run.tokenizer, path, vocabulary_size(run.model))
     run.processes.agree(None)
     held_out = Dataset.from_file(str(path))
     return held_out, [lambda trainer: callbacks_from(section, trainer, rows, prompt=style)]

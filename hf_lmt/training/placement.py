@@ -10,7 +10,9 @@ from hf_lmt.errors import InputError
 from hf_lmt.training.launch import Launch
 from hf_lmt.training.recipe import MODEL, TrainingRecipe
 from hf_miwv.hub_errors import hub_error
-from hf_miwv.models import load_model, note_commit, quantized_loading
+from hf_miwv.model_kinds import check_config, check_trainable
+from hf_miwv.models import load_model, note_commit
+from hf_miwv.quantization import quantized_loading
 
 MAIN = "main"
 
@@ -30,6 +32,27 @@ def load_tokenizer(recipe: TrainingRecipe, source: str) -> Any:
     if end is not None:
         tokenizer.eos_token = end
     return tokenizer
+
+
+def check_kind(recipe: TrainingRecipe, source: str) -> None:
+    """That the model writes text and nothing else, by its configuration: no weights are read.
+
+    Raises:
+        InputError: no such model, or another kind, with what it is.
+    """
+    from transformers import AutoConfig
+
+    revision = recipe.model.get("model_revision")
+    try:
+        config = AutoConfig.from_pretrained(
+            source,
+            revision=None if revision == MAIN else revision,
+            trust_remote_code=bool(recipe.training.get("trust_remote_code")),
+        )
+    except (OSError, ValueError) as error:
+        raise hub_error("model", source, error) from error
+    check_config(config, source)
+    check_trainable(config, source)
 
 
 def load_trainable(recipe: TrainingRecipe, source: str, launch: Launch) -> Any:

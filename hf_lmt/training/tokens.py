@@ -13,6 +13,7 @@ from datasets import Dataset
 from hf_lmt.data.prepare.batches import BATCH, write_rows
 from hf_lmt.errors import InputError
 from hf_lmt.training.rows import describe
+from hf_miwv.vocabulary import unknown_token
 
 MASKED = -100  # a label that torch's cross-entropy passes over
 IDS = pa.list_(pa.int32())
@@ -71,6 +72,28 @@ def open_tokens(path: Path, rows: Dataset) -> Tokenized:
     """What `tokenize_rows` wrote to `path`."""
     found = Dataset.from_file(str(path))
     return Tokenized(found, _count(found, len(rows)))
+
+
+def check_embeddings(tokens: Dataset, rows: Dataset, tokenizer: Any, size: int) -> None:
+    """That the model has an embedding for every token of the rows.
+
+    Args:
+        tokens: as `tokenize_rows` makes them, of these `rows`.
+        size: token ids that the model knows.
+
+    Raises:
+        InputError: a token has none: token, id and row.
+    """
+    for batch in tokens.with_format("arrow").iter(BATCH):
+        ids = batch["input_ids"].combine_chunks()
+        flat = ids.flatten().to_numpy()
+        if len(flat) == 0 or int(flat.max()) < size:
+            continue
+        position = int(np.argmax(flat >= size))
+        ends = np.cumsum(np.diff(ids.offsets.to_numpy()))
+        example = int(np.searchsorted(ends, position, side="right"))
+        row = rows[int(batch["row"][example].as_py())]
+        raise unknown_token(tokenizer, int(flat[position]), size, describe(row))
 
 
 Pair = tuple[list[int], list[int]]  # of the prompt, of the whole

@@ -26,6 +26,7 @@ from hf_lmt.translation.requests import (
 )
 from hf_lmt.translation.writing import Notify, Writer
 from hf_miwv.reading import pinned
+from hf_miwv.vocabulary import check_ids
 
 BACKENDS = ("transformers", "vllm")
 BLOCK = 1024  # requests that are sorted and decoded together; ours
@@ -109,6 +110,7 @@ class Translator:
             self.style: PromptStyle = find_style(prompt, form, own, self.tokenizer)
             engine.form = self.style.form
             backend_used: Backend = engine
+            self._model: Any = None  # vLLM has it, and says itself what it does not know
         else:
             identity = None
             if isinstance(model, str | Path):
@@ -118,7 +120,7 @@ class Translator:
                 )  # fmt: skip
             elif tokenizer is None:
                 raise InputError("a loaded model needs its tokenizer: Translator(model, tokenizer)")
-            self.tokenizer = tokenizer
+            self.tokenizer, self._model = tokenizer, model
             self.commit = self.commit or getattr(model.config, "_commit_hash", None)
             self.style = find_style(prompt, form, identity, tokenizer)
             backend_used = TransformersBackend(
@@ -251,6 +253,8 @@ class Translator:
             cap = self._most
             if self._length_caps:
                 cap = length_cap(one.source, one.source_lang, one.target_lang, cap)
+            if self._model is not None:
+                check_ids(self._model, self.tokenizer, prompt, f"text {one.source[:60]!r}")
             prompts.append(prompt)
             caps.append(cap if context is None else min(cap, context - len(prompt)))
         entries = self._writer.write(prompts, caps, notify)

@@ -18,6 +18,7 @@ from transformers.integrations import is_deepspeed_zero3_enabled
 from hf_miwv.branching import branching_obstacle
 from hf_miwv.callbacks.choice_file import read_neighbors, write_neighbors
 from hf_miwv.callbacks.rows import TrainerRows
+from hf_miwv.causality import check_causal
 from hf_miwv.demonstrations import Passes, build_passes
 from hf_miwv.embed import Embedder
 from hf_miwv.embedding import embed_rows
@@ -25,13 +26,15 @@ from hf_miwv.errors import InputError
 from hf_miwv.fingerprints import model_fingerprint, token_fingerprint
 from hf_miwv.forest import TREE_TOKENS, grow_forest
 from hf_miwv.losses import ResponseLosses
-from hf_miwv.models import check_causal, length_limit, load_embedder
+from hf_miwv.models import length_limit, load_embedder
 from hf_miwv.neighbor_index import choose_search, indexed_neighbors
 from hf_miwv.neighbors import nearest_neighbors
 from hf_miwv.pass_losses import score_forest
 from hf_miwv.processes import Processes
 from hf_miwv.record import package_version
+from hf_miwv.rope import length_rule
 from hf_miwv.scoring import ACCELERATOR_BATCH_TOKENS, CPU_BATCH_TOKENS
+from hf_miwv.vocabulary import check_tables
 from hf_miwv.workspace import Workspace
 
 REPACKS = "support_avx512bf16_for_cpu"  # of bitsandbytes' 4-bit layers
@@ -73,6 +76,9 @@ class LiveScorer:
         batch_tokens: int | None = None,
     ) -> None:
         check_model(trainer)
+        table, tokenizer = rows.table, trainer.processing_class
+        model = trainer.accelerator.unwrap_model(trainer.model)
+        check_tables(model, tokenizer, [table.prompts, table.responses])
         self._trainer, self._rows, self._embedder = trainer, rows, embedder
         self._folder, self._name = Path(trainer.args.output_dir), name
         self._limit = length_limit(self.model, max_length)
@@ -130,6 +136,7 @@ class LiveScorer:
             neighbors,
             tree_tokens=min(TREE_TOKENS, self._batch_tokens),
             obstacle=branching_obstacle(self.model),
+            rule=length_rule(self.model),
         )
         losses, _ = score_forest(
             self.model, forest, workspace, self._batch_tokens, self.processes, self._progress

@@ -11,12 +11,12 @@ import multiprocess
 import pyarrow
 import xxhash
 from datasets.arrow_writer import TypedSequence
-from transformers import AutoTokenizer
 
 from hf_miwv.columns import FEATURES
 from hf_miwv.errors import InputError
 from hf_miwv.examples import Example, read_example
 from hf_miwv.hub_errors import hub_error
+from hf_miwv.model_tokenizer import read_tokenizer
 from hf_miwv.models import _locate
 from hf_miwv.prompts import Prompts, choose_prompts
 from hf_miwv.record import package_version
@@ -142,7 +142,7 @@ def load_tokenizer(source: str, *, revision: str | None, trust_remote_code: bool
     name, gguf = _locate(source)
     options = {"revision": revision, "trust_remote_code": trust_remote_code, **gguf}
     try:
-        return AutoTokenizer.from_pretrained(name, **options)
+        return read_tokenizer(name, **options)
     except (OSError, ValueError, ImportError) as error:
         raise hub_error("tokenizer", source, error) from error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, cast
 
 import numpy as np
@@ -34,6 +34,7 @@ from hf_miwv.rows import Rows
 from hf_miwv.schema import recognize
 from hf_miwv.scoring import ACCELERATOR_BATCH_TOKENS, CPU_BATCH_TOKENS
 from hf_miwv.tokenization import TokenizedRows
+from hf_miwv.vocabulary import check_tables
 
 MEASURED = ("loss_zero_shot", "loss_one_shot", "response_tokens", "miwv_status")
 
@@ -96,6 +97,8 @@ class MeasureLosses(PromptTransform):
         attached = take(batch, "miwv_flags", "AttachDemonstration")
         passes = self._passes(batch)
         model, rows = self._loaded.model, len(attached)
+        tables = [passes.zero_shot, passes.responses, passes.one_shot]
+        check_tables(model, self._loaded.tokenizer, tables, partial(_row_words, rows))
         tokens = self.batch_tokens or _default_batch_tokens(model)
         losses = run_passes(model, passes, tokens).reshape(2, -1)[:, :rows]
         zero_shot, one_shot = np.where(np.isfinite(losses), losses, np.nan)
@@ -173,6 +176,13 @@ def run_passes(model: Any, passes: Passes, batch_tokens: int) -> np.ndarray:
                 continue
             start = end
     return found
+
+
+def _row_words(rows: int, index: int) -> str:
+    """How a message calls one of the passes: behind those of the rows are the demonstrations'."""
+    if index < rows:
+        return f"{PLACE}: row {index}"
+    return f"{PLACE}: the demonstration of row {index - rows}"
 
 
 def _check_rendered(rendered: Sequence[str], texts: Sequence[str]) -> None:

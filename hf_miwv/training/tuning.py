@@ -20,17 +20,19 @@ from hf_miwv.conversion import safetensors_folder
 from hf_miwv.devices import pick_device
 from hf_miwv.errors import InputError
 from hf_miwv.fingerprints import model_fingerprint
+from hf_miwv.model_kinds import check_trainable
 from hf_miwv.models import (
     LoadedModel,
     length_limit,
     load_model,
-    quantization_of,
 )
 from hf_miwv.processes import Processes
 from hf_miwv.prompts import choose_prompts
+from hf_miwv.quantization import quantization_of
 from hf_miwv.rows import Rows
 from hf_miwv.run_date import parse_date
 from hf_miwv.schema import recognize
+from hf_miwv.tokens import TokenTable
 from hf_miwv.training.checkpoints import (
     EndsAtItsLastStep,
     MarkWhole,
@@ -42,6 +44,7 @@ from hf_miwv.training.rows import (
     compare_with_inference,
     prepare_rows,
 )
+from hf_miwv.vocabulary import check_ids, check_tables
 
 # What a run depends on most, recorded as the trainer has it, given in the recipe or not.
 EFFECTIVE = (
@@ -83,6 +86,7 @@ def try_out(tuning: Tuning) -> dict[str, Any]:
 
     loaded = load_model(tuning.source, **tuning.loading)
     model = loaded.model
+    check_trainable(model.config, tuning.source)
     described = {
         "revision": loaded.revision,
         "dtype": str(model.dtype).removeprefix("torch."),
@@ -97,6 +101,9 @@ def try_out(tuning: Tuning) -> dict[str, Any]:
             "these weights are float16, in which full tuning loses the small steps; in model give "
             "dtype: float32 and, in training, bf16: true or fp16: true"
         )
+    ends = [loaded.tokenizer.eos_token_id, loaded.tokenizer.pad_token_id]
+    known = [token for token in ends if token is not None]
+    check_ids(model, loaded.tokenizer, known, "what ends and fills up rows in training")
     _check_arguments(_arguments(tuning, Path("unused"), model), model)
     if tuning.lora is not None:
         try:
@@ -170,6 +177,8 @@ def tune(
         tuning.template, loaded.tokenizer, shape.name, conversational, parse_date(date)
     )
     rows = prepare_rows(chosen, shape, prompts, loaded.tokenizer, arguments.max_length)
+    ids = TokenTable(rows.dataset["input_ids"])
+    check_tables(loaded.model, loaded.tokenizer, [ids], "training row {}".format)
     difference = compare_with_inference(chosen, shape, prompts, loaded.tokenizer)
     logger.info("training on %d rows, %d tokens", rows.counts["used"], rows.counts["tokens"])
     trainer = _trainer(tuning, loaded, arguments, rows, [MarkWhole(processes), *callbacks])

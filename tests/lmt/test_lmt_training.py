@@ -13,6 +13,7 @@ import torch
 import yaml
 from click.testing import CliRunner, Result
 from datasets import load_dataset
+from pictures_models import make_picture_model
 from plain import plain_loss
 from safetensors.torch import load_file
 from test_preparation import lines, table
@@ -263,3 +264,33 @@ def test_a_loss_that_is_no_number_stops_before_the_weights_change(
     checkpoints = workspace_of(tmp_path / "out") / "checkpoints"
     assert (checkpoints / f"checkpoint-{step - 1}" / "whole").exists()
     assert result.output.count("en-") == 4  # the rows of the step
+
+
+def test_rows_with_a_token_that_the_model_does_not_have_are_refused(
+    recipe: dict[str, Any], tmp_path: Path
+) -> None:
+    """The tokenizer has a token more than the model has embeddings, and one row uses it."""
+    tokenizer = make_tokenizer(bos=False, chat_template=CHATML)
+    fillers = [f"<|filler{number}|>" for number in range(400 - len(tokenizer))]
+    tokenizer.add_tokens([*fillers, "<|tool|>"])
+    folder = tmp_path / "larger"
+    make_model("qwen3").save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    rows = lines(12, LANGUAGES)
+    rows[7]["de"] += " <|tool|>"
+    recipe["data"] = [{"path": table(tmp_path / "tool.jsonl", rows), "corpus": "mine"}]
+    recipe["model_name_or_path"] = str(folder)
+    refused(invoke(recipe, tmp_path), "en-de row ", "the token '<|tool|>' has the id 400",
+            "resize_token_embeddings(401)")  # fmt: skip
+
+
+def test_a_model_of_text_and_pictures_is_refused_before_rows_are_made(
+    recipe: dict[str, Any], tmp_path: Path
+) -> None:
+    folder = tmp_path / "pictures"
+    make_picture_model("gemma3").save_pretrained(folder)
+    make_tokenizer(bos=False, chat_template=CHATML).save_pretrained(folder)
+    recipe["model_name_or_path"] = str(folder)
+    result = invoke(recipe, tmp_path)
+    refused(result, "is a model of text and pictures", "give its text part as a model of its own")
+    assert "joining rows" not in result.output

@@ -254,3 +254,14 @@ def test_calls_that_cannot_be(model: Any, given: dict[str, Any], words: str) -> 
 def test_hints_need_a_prompt_that_knows_them(model: Any) -> None:
     with pytest.raises(InputError, match="'tower' has no form for them"):
         translator_of(model, prompt="tower")("hi", source="en", target="kk", hints="self")
+
+
+def test_a_text_with_a_token_that_the_model_does_not_have_is_named(model: Any) -> None:
+    tokenizer = make_tokenizer(bos=False, chat_template=CHATML)
+    missing = model.get_input_embeddings().num_embeddings - len(tokenizer)
+    tokenizer.add_tokens([*(f"<|filler{number}|>" for number in range(missing)), "<|tool|>"])
+    translator = Translator(model, tokenizer, beams=1, max_new_tokens=4)
+    assert translator("name", "en", "de") is not None
+    message = r"text 'a <\|tool\|> b': the token '<\|tool\|>' has the id 400"
+    with pytest.raises(InputError, match=message):
+        translator(["name", "a <|tool|> b"], "en", "de")

@@ -136,7 +136,7 @@ def test_the_table_says_how_to_read_it(invoked: tuple[Any, Path]) -> None:
 def test_what_cannot_run_is_reported_with_its_reason(
     rows: Dataset, model_folder: Path, embedder_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hf_miwv.models.find_spec", lambda name: None)
+    monkeypatch.setattr("hf_miwv.quantization.find_spec", lambda name: None)
     report = compare_precisions(
         rows, str(model_folder), embedder=str(embedder_folder), sample=6, precisions=["4bit"],
         device="cpu", progress=False,

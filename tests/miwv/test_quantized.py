@@ -18,7 +18,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, Llama
 from hf_miwv import InputError, score
 from hf_miwv.conversion import safetensors_folder
 from hf_miwv.fingerprints import model_fingerprint
-from hf_miwv.models import load_model, quantization_of, quantized_loading
+from hf_miwv.models import load_model
+from hf_miwv.quantization import quantization_of, quantized_loading
 
 pytestmark = pytest.mark.skipif(not find_spec("bitsandbytes"), reason="bitsandbytes is missing")
 NAMES = {"4bit": "4bit-nf4", "8bit": "8bit"}
@@ -92,7 +93,7 @@ def test_fingerprints_tell_the_quantizations_apart(folder: Path) -> None:
 
 
 def test_a_missing_package_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hf_miwv.models.find_spec", lambda name: None)
+    monkeypatch.setattr("hf_miwv.quantization.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install 'hf-miwv-lmt\[quantization\]'"):
         load_model(str(folder), device="cpu", quantization="4bit")
 
