@@ -79,9 +79,13 @@ def view_row(rows: ScoredRows, row: int) -> RowView:
     place = _place(rows, row)
     example = rows.read(place)
     return RowView(
-        f"<h3>Row {row:,}</h3>", example.bare_prompt, example.response, *_neighbor(rows, place),
-        _facts(rows, place), _picture(rows, place),
-    )  # fmt: skip
+        f"<h3>Row {row:,}</h3>",
+        example.bare_prompt,
+        example.shown_response,
+        *_neighbor(rows, place),
+        _facts(rows, place),
+        _picture(rows, place),
+    )
 
 
 def neighbor_of(rows: ScoredRows, row: int) -> int:
@@ -117,7 +121,7 @@ def _neighbor(rows: ScoredRows, place: int) -> tuple[str, str, str]:
     if there is None:
         return f"<h3>{title}</h3><p>It is not among the rows of this folder.</p>", "", ""
     example = rows.read(there)
-    return f"<h3>{title}</h3>", example.bare_prompt, example.response
+    return f"<h3>{title}</h3>", example.bare_prompt, example.shown_response
 
 
 def _facts(rows: ScoredRows, place: int) -> str:

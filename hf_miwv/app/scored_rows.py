@@ -16,11 +16,12 @@ import pyarrow
 import pyarrow.compute
 from datasets import Dataset
 
-from hf_miwv.examples import Example, read_example
+from hf_miwv.examples import Example, read_row, unreadable
 from hf_miwv.folder import read_record
 from hf_miwv.reading import read_dataset
 from hf_miwv.schema import Shape, recognize
 from hf_miwv.statistics import ScoreColumns
+from hf_miwv.turns import RowError
 
 ORDERS = {  # title -> column, and whether its highest value comes first
     "MIWV, highest first": ("miwv", True),
@@ -106,8 +107,11 @@ class ScoredRows:
         return ranked[fits[ranked]]
 
     def read(self, place: int) -> Example:
-        """Prompt and response of the row at a place."""
-        return read_example(self.dataset[int(place)], self.shape, int(self.columns.row[place]))
+        """Prompt and response of the row at a place; both "" where the row cannot be read."""
+        try:
+            return read_row(self.dataset[int(place)], self.shape)
+        except RowError as fault:
+            return unreadable(fault)
 
     def place_of(self, row: int) -> int | None:
         """The place of the row with this number in the data that was scored; None if not here."""

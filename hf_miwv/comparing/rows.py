@@ -177,7 +177,7 @@ def example_texts(scored: Scored, place: int, columns: Sequence[str]) -> dict[st
         return {name: shorten(_as_text(row[name])) for name in columns}
     shape = Shape(scored.run["data"]["shape"], scored.run["data"]["columns"])
     example = read_example(row, shape, place)
-    return {"prompt": shorten(example.bare_prompt), "response": shorten(example.response)}
+    return {"prompt": shorten(example.bare_prompt), "response": shorten(example.shown_response)}
 
 
 def _as_text(value: Any) -> str:

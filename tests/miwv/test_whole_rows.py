@@ -331,3 +331,34 @@ def test_a_conversation_keeps_the_first_of_two_system_prompts_and_names_the_othe
     example = read_example(row, recognize(list(row)), 0)
     assert [turn["content"] for turn in example.conversation] == ["write a poem", "hello"]
     assert example.unread == ("the column 'system', beside a system turn",)
+
+
+def test_the_date_is_kept_over_a_kill(
+    embedder_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output, rows = tmp_path / "scored", CONVERSATIONS[:4]
+    whole = score_rows(rows, embedder_folder, DATED, date="2026-11-29")
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("hf_miwv.journey.Journey._losses", killed)
+        with pytest.raises(KeyboardInterrupt):
+            score_rows(rows, embedder_folder, DATED, output=output, date="2026-11-29")
+    resumed = score_rows(rows, embedder_folder, DATED, output=output)
+    assert resumed["loss_zero_shot"][:] == whole["loss_zero_shot"][:]
+    run = read_record(output)
+    assert run is not None
+    assert run["template"]["date"] == "2026-11-29"
+
+
+def test_the_app_shows_a_row_that_cannot_be_read(embedder_folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("gradio")
+    from hf_miwv.app.row_views import view_row
+    from hf_miwv.app.scored_rows import ScoredRows
+
+    output = tmp_path / "scored"
+    score_rows(UNREADABLE, embedder_folder, NO_SYSTEM, unreadable_rows="flag", output=output)
+    view = view_row(ScoredRows.open(output, "scored"), 1)
+    assert "unreadable" in str(view)
