@@ -163,7 +163,7 @@ def test_a_changed_file_is_read_again(tmp_path):
         ("a.jsonl", lines(changed(0, output=True)), [
             "row 1: column 'output' is a string", "but a boolean in row 0"]),
         ("a.jsonl", lines() + '{"output": "\\ud83d"}\n', ["row 10: \\ud83d is half a character"]),
-        ("a.jsonl", '{"output": "a", "output": "b"}\n', ["specified twice", "a key given twice"]),
+        ("a.jsonl", '{"output": "a", "output": "b"}\n', ["row 0: the key 'output' is given twice"]),
         ("a.jsonl", lines().encode() + b'{"output": "\xe9"}\n', [
             "a.jsonl:11: not UTF-8 (byte 0xe9 at offset ", "save it as UTF-8"]),
         ("a.jsonl", lines().encode("utf-16"), ["a.jsonl:1: not UTF-8 (byte 0xff at offset 0)"]),
@@ -541,7 +541,7 @@ HUB_CASES = [
     ("me/two", {"config": "frist"}, ["no configuration 'frist'", "did you mean 'first'?"]),
     ("me/script", {}, ["loading script", "--revision refs/convert/parquet"]),
     ("me/bare", {}, ["holds no data files"]),
-    ("me/broken", {}, ["cannot be read", "JSON parse error"]),
+    ("me/broken", {}, ["me/broken@c0ffee", "train.jsonl:1: not valid JSON (Expecting property"]),
     ("me/missing", {}, ["no such data set on the Hub", "hf auth login"]),
     ("me/private", {}, ["or it is private", "hf auth login"]),
     ("me/gated", {}, ["is gated", "/datasets/me/gated", "hf auth login"]),
