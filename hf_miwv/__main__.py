@@ -12,6 +12,7 @@ import click
 from hf_miwv.app.app_command import app_command
 from hf_miwv.comparing.compare_command import compare_command
 from hf_miwv.config import read_settings
+from hf_miwv.data_options import field_option
 from hf_miwv.door import Commands, start_logging
 from hf_miwv.errors import InputError
 from hf_miwv.judging.answer_command import answer_command
@@ -62,6 +63,7 @@ data_options = options(
     click.argument("data"),
     click.option("--split", help="Split of DATA, or a slice of it (train[:1000])."),
     click.option("--config", "data_config", help="Configuration of a Hub data set."),
+    field_option,
     click.option("--columns", help="For other column names: prompt=question,completion=answer."),
 )
 scoring_options = options(
@@ -223,8 +225,8 @@ def _push(output: Path, to_hub: dict[str, Any] | None) -> None:
 
 def _refuse_scoring_options(context: click.Context) -> None:
     own = {"data", "split", "fraction", "count", "threshold", "method", "seed", "diversity",
-           "include_undesired", "model", "output", "overwrite", "data_config", "revision",
-           "data_revision",
+           "include_undesired", "model", "output", "overwrite", "data_config", "field",
+           "revision", "data_revision",
            "push_to_hub", "public", "hub_revision", "pull_request"}  # fmt: skip
     sources = {name: context.get_parameter_source(name) for name in context.params}
     given = [

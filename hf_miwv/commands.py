@@ -38,6 +38,7 @@ def score_data(
     output: Path,
     split: str | None = None,
     data_config: str | None = None,
+    field: str | None = None,
     columns: str | None = None,
     embedder: str | None = None,
     revision: str | None = None,
@@ -59,7 +60,7 @@ def score_data(
     if limit is not None and not streaming:
         raise InputError(f"--limit {limit}: is for --streaming; else give --split train[:{limit}]")
     logger.info("reading %s", data)
-    wanted = {"split": split, "config": data_config, "revision": data_revision}
+    wanted = {"split": split, "config": data_config, "revision": data_revision, "field": field}
     dataset: Dataset | IterableDataset
     if streaming:
         dataset, split = open_stream(data, **wanted, limit=limit)
@@ -79,6 +80,7 @@ def score_data(
             "split": split,
             "config": data_config,
             "revision": data_revision,
+            "field": field,
             "license": licence or licence_of(data, data_revision),
             "state": state_of(Path(data).expanduser()) if streaming and is_local(data) else None,
             "command_line": ["hf-miwv", *sys.argv[1:]],
@@ -142,6 +144,8 @@ def _scored(data: str, given: Mapping[str, Any]) -> Path | Dataset:
     revision = given.get("revision") or given.get("data_revision") or pinned
     options = {"config": given.get("data_config"), "revision": revision}
     split = given.get("split")
+    if field := given.get("field"):
+        return read_dataset(name, split=split, field=field, **options)
     if is_local(name) and not any(options.values()):
         folder = None if split else Path(name)
     else:

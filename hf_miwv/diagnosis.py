@@ -1,23 +1,19 @@
 """Why a data set could not be read, in words: which file, which line, and what to do about it.
 
-The `datasets` library reads first. What it says when it fails seldom names the line, and some
-faults it passes over: JSON beyond the first 10 MB whose types differ from what it saw there is
-turned into other text, and text that is not UTF-8 fails only when a row is looked at.
+The `datasets` library reads first, and what it says when it fails seldom names the line. JSON is
+not read by it: see `hf_miwv.json_files`.
 """
 
 from __future__ import annotations
 
 import ast
-import gzip
-import json
 import re
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import NoReturn
 
 from hf_miwv.errors import InputError, did_you_mean
-from hf_miwv.turns import describe, kind
+from hf_miwv.json_files import check_utf8
 
 LOG_IN = "log in with `hf auth login` or set HF_TOKEN"
 
@@ -32,124 +28,14 @@ def reason(error: BaseException) -> str:
 
 def diagnose_file(path: Path, file_format: str, error: Exception) -> NoReturn:
     """Raises InputError that says why the library could not read this file."""
-    if file_format == "csv":
+    if file_format in ("csv", "json"):
         check_utf8(path)
-    if file_format == "json":
-        check_json(path)
-        check_characters(path)
     if type(error.__cause__).__name__ == "SchemaInferenceError":
         raise InputError(f"{path}: holds no rows; give a data set with at least one")
-    advice = {
-        "csv": "check the quotes around cells that hold separators or line breaks",
-        "json": "look for a key given twice in a row, or a number of more than 64 bits",
-    }.get(file_format, "the file is damaged, or is something else; make or fetch it again")
+    advice = "the file is damaged, or is something else; make or fetch it again"
+    if file_format == "csv":
+        advice = "check the quotes around cells that hold separators or line breaks"
     raise InputError(f"{path}: cannot be read as {file_format} ({reason(error)}); {advice}")
-
-
-def check_utf8(path: Path) -> None:
-    """Raises InputError where a text file, gzipped or not, is damaged or not UTF-8."""
-    number, offset = 1, 0
-    try:
-        with _open(path, "rb") as file:
-            for line in file:
-                line.decode("utf-8")
-                number, offset = number + 1, offset + len(line)
-    except UnicodeDecodeError as error:
-        byte = error.object[error.start]
-        raise InputError(
-            f"{path}:{number}: not UTF-8 (byte 0x{byte:02x} at offset {offset + error.start}); "
-            "save it as UTF-8"
-        ) from error
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(f"{path}: damaged gzip file ({error}); make or fetch it again") from error
-
-
-def check_json(path: Path) -> None:
-    """Raises InputError for JSON that is broken or mixes types in a column.
-
-    A row must be an object, and a column must hold one type (or null) in all of them.
-    """
-    check_utf8(path)
-    first_seen: dict[str, tuple[str, int]] = {}  # column -> kind of its values, row that set it
-    for index, (place, row) in enumerate(json_rows(path)):
-        if not isinstance(row, dict):
-            raise InputError(f"{place}: a row must be an object {{...}}, found {describe(row)}")
-        for column, value in row.items():
-            if value is None:
-                continue
-            known, at = first_seen.setdefault(column, (kind(value), index))
-            if kind(value) != known:
-                raise InputError(
-                    f"{place}: column {column!r} is {describe(value)}, but {known} in row {at}; "
-                    "give the column one type in all rows"
-                )
-
-
-def check_characters(path: Path) -> None:
-    """Raises InputError for a row with half a character: an escaped surrogate without its pair."""
-    for place, row in json_rows(path):
-        try:
-            json.dumps(row, ensure_ascii=False).encode("utf-8")
-        except UnicodeEncodeError as error:
-            half = f"\\u{ord(error.object[error.start]):04x}"
-            raise InputError(
-                f"{place}: {half} is half a character; remove or complete it"
-            ) from error
-
-
-def json_rows(path: Path) -> Iterator[tuple[str, Any]]:
-    """(place, value) of each row: an item of a JSON list, or a line of JSON Lines.
-
-    The place names file and row and, for JSON Lines, the line. Raises InputError at broken JSON.
-    """
-    with _open(path, "rt") as file:
-        lines = [line for _, line in zip(range(2), filter(str.strip, file), strict=False)]
-        file.seek(0)
-        yield from (_document_rows if _is_document(path, lines) else _line_rows)(path, file)
-
-
-def _is_document(path: Path, lines: list[str]) -> bool:
-    """Whether the file is one JSON document, judging by its first two lines that are not blank."""
-    try:
-        json.loads(lines[0])
-    except json.JSONDecodeError:
-        ending = path.name.lower().removesuffix(".gz")
-        return lines[0].lstrip().startswith("[") or ending.endswith(".json")
-    except IndexError:
-        return False
-    return len(lines) == 1
-
-
-def _line_rows(path: Path, file: IO[str]) -> Iterator[tuple[str, Any]]:
-    row = 0
-    for number, line in enumerate(file, 1):
-        if not line.strip():
-            continue
-        try:
-            yield f"{path}:{number}: row {row}", json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InputError(
-                f"{path}:{number}: not valid JSON ({error.msg} at column {error.colno}); "
-                "JSON Lines holds one whole object per line"
-            ) from error
-        row += 1
-
-
-def _document_rows(path: Path, file: IO[str]) -> Iterator[tuple[str, Any]]:
-    try:
-        document = json.load(file)
-    except json.JSONDecodeError as error:
-        raise InputError(
-            f"{path}:{error.lineno}:{error.colno}: not valid JSON ({error.msg})"
-        ) from error
-    for row, value in enumerate(document if isinstance(document, list) else [document]):
-        yield f"{path}: row {row}", value
-
-
-def _open(path: Path, mode: str) -> IO[Any]:
-    opener: Callable[..., IO[Any]] = gzip.open if path.suffix.lower() == ".gz" else open
-    encoding = None if "b" in mode else "utf-8-sig"  # a byte order mark is fine
-    return opener(path, mode, encoding=encoding)
 
 
 def check_repository(source: str, config: str | None, error: Exception) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from hf_miwv.data_options import field_option
+
 
 @click.command("precision", help="""
     Score a sample of DATA with MODEL in several precisions and compare each with float32.
@@ -18,6 +20,7 @@ import click
 @click.argument("data")
 @click.option("--split", help="Split of DATA, or a slice of it (train[:1000]).")
 @click.option("--config", "data_config", help="Configuration of a Hub data set.")
+@field_option
 @click.option("--columns", help="For other column names: prompt=question,completion=answer.")
 @click.option("--model", required=True, help="The causal language model that will be tuned.")
 @click.option("--embedder", help="Hub id or folder; finds the neighbours. "
@@ -36,6 +39,7 @@ def precision_command(
     data: str,
     split: str | None,
     data_config: str | None,
+    field: str | None,
     columns: str | None,
     embedder: str | None,
     precisions: str,
@@ -47,7 +51,7 @@ def precision_command(
     from hf_miwv.scoring import DEFAULT_EMBEDDER
 
     report = compare_precisions(
-        read_dataset(data, split=split, config=data_config),
+        read_dataset(data, split=split, config=data_config, field=field),
         columns=parse_columns(columns) if columns else None,
         embedder=embedder or DEFAULT_EMBEDDER,
         precisions=[name.strip() for name in precisions.split(",")],

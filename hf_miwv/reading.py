@@ -13,15 +13,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hf_miwv.diagnosis import (
-    check_json,
-    check_repository,
-    diagnose_file,
-    diagnose_hub,
-    json_rows,
-    reason,
-)
+from hf_miwv.csv_files import csv_options
+from hf_miwv.diagnosis import check_repository, diagnose_file, diagnose_hub, reason
 from hf_miwv.errors import InputError, did_you_mean
+from hf_miwv.json_files import tell_layout
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -45,24 +40,33 @@ def read_dataset(
     split: str | None = None,
     config: str | None = None,
     revision: str | None = None,
+    field: str | None = None,
 ) -> Dataset:
-    """The rows of a file, a folder or a Hub data set, in their order, with all columns.
+    """Read the rows of a file, a folder or a Hub data set, in their order, with all columns.
 
     Files: JSON, JSON Lines, CSV and TSV, each also gzipped, Parquet and Arrow. Folders: what
-    `save_to_disk` wrote, or what `datasets.load_dataset` opens. `split` is a name or a slice such
-    as "train[:100]"; without it, the split "train", or the only one. `config` is for Hub data sets
-    and folders with several, `revision` for Hub data sets, as OWNER/NAME@REVISION.
+    `save_to_disk` wrote, or what `datasets.load_dataset` opens. JSON values arrive as they stand in
+    the file, also where their types differ from row to row inside a column; columns that a row
+    lacks are null. CSV cells are always strings, and empty ones "".
 
-    CSV cells are always strings, and empty ones "". Raises InputError for everything that cannot
-    be read, with file and line where there are any.
+    Args:
+        source: the path, or OWNER/NAME or OWNER/NAME@REVISION on the Hub.
+        split: a name or a slice such as "train[:100]"; by default "train", or the only one.
+        config: the configuration of a Hub data set, or of a folder with several.
+        revision: of a Hub data set: a branch, tag or commit.
+        field: the key of a JSON document under which its rows lie; by default the one that holds
+            a list of objects, where there is one.
+
+    Raises:
+        InputError: everything that cannot be read, with file and line where there are any.
     """
     source, revision = pinned(os.fspath(source), revision)
     if not source:
         raise InputError("no data set given; give a file, a folder, or a Hub data set (OWNER/NAME)")
     if is_local(source):
-        splits = _read_local(Path(source).expanduser(), config, revision)
+        splits = _read_local(Path(source).expanduser(), config, revision, field)
     else:
-        splits = _read_hub(source, config, revision)
+        splits = _read_hub(source, config, revision, field)
     dataset = _take_split(splits, source, split)
     if len(dataset) == 0:
         where = f"no rows in split {split!r}" if split else "no rows"
@@ -117,9 +121,11 @@ def file_format_of(path: Path) -> str | None:
     return FILE_FORMATS.get(path.suffix.lower())
 
 
-def _read_local(path: Path, config: str | None, revision: str | None) -> DatasetDict:
+def _read_local(
+    path: Path, config: str | None, revision: str | None, field: str | None
+) -> DatasetDict:
     check_local(path, config, revision)
-    return _read_folder(path, config) if path.is_dir() else _read_file(path)
+    return _read_folder(path, config, field) if path.is_dir() else _read_file(path, field)
 
 
 def check_local(path: Path, config: str | None, revision: str | None) -> None:
@@ -141,8 +147,11 @@ def _missing_message(path: Path) -> str:
     return f"{path}: no such file or folder; {hint}"
 
 
-def check_file(path: Path) -> str:
-    """The builder for a file; InputError for one of no known kind, without permission, or empty."""
+def check_file(path: Path, field: str | None = None) -> str:
+    """The builder for a file; InputError for one of no known kind, without permission, or empty.
+
+    So it is for a `field` of a file that is not JSON.
+    """
     file_format = file_format_of(path)
     if file_format is None:
         raise InputError(
@@ -153,31 +162,40 @@ def check_file(path: Path) -> str:
         raise InputError(f"{path}: you have no permission to read this file; change its mode")
     if path.stat().st_size == 0:
         raise InputError(f"{path}: the file is empty; give one with at least one row")
+    if field is not None and file_format != "json":
+        raise InputError(f"--field {field}: is for JSON files; omit it for {path}")
     return file_format
 
 
-def _read_file(path: Path) -> DatasetDict:
-    file_format = check_file(path)
+def _read_file(path: Path, field: str | None = None) -> DatasetDict:
+    file_format = check_file(path, field)
     try:
         with quiet_library():
-            options = csv_options(path) if file_format == "csv" else {}
-            splits = _load(file_format, data_files=glob.escape(str(path)), **options)
+            options: dict[str, Any] = {"shown": str(path), "field": field}
+            if file_format == "csv":
+                options |= csv_options(path)
+            if file_format == "json":
+                tell_layout(path, field)
+            return _load(file_format, data_files=glob.escape(str(path)), **options)
     except InputError:
         raise
     except Exception as error:  # the library raises many kinds, even StopIteration
         diagnose_file(path, file_format, error)
-    if file_format == "json":
-        check_json(path)
-        return _keep_dates_text(splits, path)
-    return splits
 
 
 def _load(path: str, **options: Any) -> DatasetDict:
     """All splits as `load_dataset` has them, empty ones included; all text checked to be UTF-8."""
-    from datasets import Dataset, DatasetDict, load_dataset_builder
+    from datasets import Dataset, DatasetDict
 
-    builder = load_dataset_builder(path, **options)
-    builder.download_and_prepare()
+    from hf_miwv.builders import open_builder
+
+    builder = open_builder(path, **options)
+    try:
+        builder.download_and_prepare()
+    except Exception as error:  # ours are wrapped, where they arise while rows are written
+        if isinstance(error.__cause__, InputError):
+            raise error.__cause__ from None
+        raise
     splits = DatasetDict()
     for name, info in builder.info.splits.items():  # load_dataset fails where one has no rows
         splits[name] = builder.as_dataset(name) if info.num_examples else Dataset.from_dict({})
@@ -198,49 +216,19 @@ def quiet_library() -> Iterator[None]:
         datasets.logging.set_verbosity(verbosity)
 
 
-def csv_options(path: Path) -> dict[str, Any]:
-    """Options that read every column as text, with empty cells as "".
-
-    Raises InputError where the first row has more cells than the header: pandas would take its
-    first cells for row names, and move all others to the wrong column.
-    """
-    import pandas
-    from datasets import Features, Value
-
-    separator = "\t" if ".tsv" in path.name.lower() else ","
-    options: dict[str, Any] = {"sep": separator, "keep_default_na": False}
-    start = pandas.read_csv(path, nrows=1, dtype=str, **options)
-    if not isinstance(start.index, pandas.RangeIndex):
-        raise InputError(
-            f"{path}: row 0 has more cells than the header has columns "
-            f"({', '.join(start.columns)}); quote cells that hold a {separator!r}"
-        )
-    return {**options, "features": Features({name: Value("string") for name in start.columns})}
-
-
-def _keep_dates_text(splits: DatasetDict, path: Path) -> DatasetDict:
-    """JSON has no dates: columns that the library took for such are read again as text."""
-    from datasets import Dataset, DatasetDict, Value
-
-    features = splits["train"].features.copy()
-    types = {name: str(getattr(feature, "dtype", "")) for name, feature in features.items()}
-    dates = [name for name in features if types[name].startswith("timestamp")]
-    if not dates:
-        return splits
-    features.update({name: Value("string") for name in dates})
-    rows = [{name: row.get(name) for name in features} for _, row in json_rows(path)]
-    return DatasetDict(train=Dataset.from_list(rows, features=features))
-
-
-def _read_folder(path: Path, config: str | None) -> DatasetDict:
+def _read_folder(path: Path, config: str | None, field: str | None) -> DatasetDict:
     saved = any((path / name).is_file() for name in ARROW_FOLDER_FILES)
-    if saved and config is not None:
-        raise InputError(f"--config {config}: {path} was written by save_to_disk and has none")
+    for option, value in (("config", config), ("field", field)):
+        if saved and value is not None:
+            raise InputError(f"--{option} {value}: {path} was written by save_to_disk and has none")
     try:
         with quiet_library():
             if saved:
                 return _load_saved(path)
-            return _load(str(path.resolve()), name=config, cache_dir=_folder_cache(path))
+            options = {"name": config, "field": field, "cache_dir": _folder_cache(path)}
+            return _load(str(path.resolve()), **options)
+    except InputError:
+        raise
     except Exception as error:  # the library raises many kinds
         check_repository(str(path), config, error)
         for file in sorted(path.rglob("*")):
@@ -284,10 +272,14 @@ def check_hub_name(source: str) -> None:
         raise InputError(f"{source!r} is a file format; give a file, a folder, or OWNER/NAME")
 
 
-def _read_hub(source: str, config: str | None, revision: str | None) -> DatasetDict:
+def _read_hub(
+    source: str, config: str | None, revision: str | None, field: str | None
+) -> DatasetDict:
     check_hub_name(source)
     try:
-        return _load(source, name=config, revision=revision)
+        return _load(source, name=config, revision=revision, field=field)
+    except InputError:
+        raise
     except Exception as error:  # the library raises many kinds
         diagnose_hub(source, config, revision, error)
 
@@ -295,7 +287,7 @@ def _read_hub(source: str, config: str | None, revision: str | None) -> DatasetD
 def _take_split(splits: DatasetDict, source: str, split: str | None) -> Dataset:
     if split is None:
         return splits[default_split(splits, source)]
-    return _slice(splits, source, split)
+    return take_slice(splits, source, split)
 
 
 def default_split(splits: Iterable[str], source: str) -> str:
@@ -306,7 +298,7 @@ def default_split(splits: Iterable[str], source: str) -> str:
     return "train" if "train" in names else names[0]
 
 
-def _slice(splits: DatasetDict, source: str, split: str) -> Dataset:
+def take_slice(splits: DatasetDict, source: str, split: str) -> Dataset:
     """A split by name or by the library's slices: train[:100], train[10%:20%], train+test."""
     from datasets import ReadInstruction, concatenate_datasets
 

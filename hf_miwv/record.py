@@ -152,6 +152,7 @@ def _describe_data(journey: Journey, origin: Mapping[str, Any]) -> dict[str, Any
     return {
         "source": origin.get("source"),
         **{name: origin.get(name) for name in ("split", "config", "revision", "license")},
+        **({"field": origin["field"]} if origin.get("field") else {}),
         "rows": len(journey.dataset),
         "shape": journey.shape.name,
         "columns": dict(journey.shape.columns),

@@ -18,6 +18,7 @@ from hf_miwv.demonstrations import response_context
 from hf_miwv.embed import POOLINGS, Embedder
 from hf_miwv.errors import InputError, did_you_mean
 from hf_miwv.folder import check_output, is_finished, write_errors, write_folder
+from hf_miwv.input_rows import take_rows
 from hf_miwv.journey import TRAINER_MAX_LENGTH, Journey
 from hf_miwv.model_tokenizer import text_tokenizer
 from hf_miwv.models import (
@@ -30,7 +31,7 @@ from hf_miwv.neighbor_index import choose_search
 from hf_miwv.pictures import draw_scored
 from hf_miwv.processes import Processes
 from hf_miwv.prompts import choose_prompts
-from hf_miwv.reading import read_dataset
+from hf_miwv.reading import is_local, read_dataset
 from hf_miwv.record import complete_record, start_record
 from hf_miwv.row_report import tell_of_rows
 from hf_miwv.rows import Rows
@@ -51,9 +52,13 @@ logger = logging.getLogger(__name__)
 
 
 def score(
-    dataset: Dataset | IterableDataset,
+    dataset: Any,
     model: Any,
     *,
+    split: str | None = None,
+    config: str | None = None,
+    data_revision: str | None = None,
+    field: str | None = None,
     tokenizer: Any = None,
     embedder: str | SentenceTransformer = DEFAULT_EMBEDDER,
     output: str | Path | None = None,
@@ -88,8 +93,15 @@ def score(
     on the row, so the row teaches (arXiv 2511.07074).
 
     Args:
-        dataset: rows of a known shape (see `hf_miwv.schema`), at least two. A stream is written to
-            disk first (see `hf_miwv.spooling`): one without end needs `.take(ROWS)`.
+        dataset: rows of a known shape (see `hf_miwv.schema`), at least two: a Hub id or a path (str
+            or Path), a list of dicts, a pandas or polars DataFrame, a `Dataset`, a `DatasetDict` or
+            a stream. A stream is written to disk first (see `hf_miwv.spooling`): one without end
+            needs `.take(ROWS)`.
+        split: which split, or a slice such as "train[:1000]", of a Hub id, a path or a
+            `DatasetDict`; by default the only one or, of a Hub id or path, "train".
+        config: the configuration of a Hub data set, or of a folder with several.
+        data_revision: of a Hub data set: a branch, tag or commit; also as OWNER/NAME@REVISION.
+        field: the key of a JSON file under which its rows lie.
         model: the causal LM that will be tuned: a Hub id, a folder, a GGUF file, or a loaded
             model together with its `tokenizer`.
         embedder: finds the neighbours: a Hub id, a folder, or a loaded SentenceTransformer.
@@ -119,7 +131,7 @@ def score(
         date: "2026-11-29": what a chat template that prints the date is given; default: the day
             on which the run began.
         origin: what run.json says of where the rows come from ("source", "split", "config",
-            "revision", "license", "command_line").
+            "revision", "license", "command_line"), where the data's own name does not.
 
     Returns:
         The data set with its own columns and those of `hf_miwv.schema.SCORE_COLUMNS`, then what
@@ -136,7 +148,12 @@ def score(
     processes = Processes.launched()
     progress = progress and processes.first
     if output is not None:
-        check_output(Path(output), overwrite)
+        source = dataset if isinstance(dataset, (str, Path)) and is_local(str(dataset)) else None
+        check_output(Path(output), overwrite, Path(source).expanduser() if source else None)
+    dataset, named = take_rows(
+        dataset, split=split, config=config, revision=data_revision, field=field
+    )
+    origin = {**named, **(origin or {})}
     streamed = isinstance(dataset, IterableDataset)
     if isinstance(dataset, IterableDataset):
         place = Path(output) if output is not None else None
@@ -161,7 +178,7 @@ def score(
             device=device,
             trust_remote_code=trust_remote_code,
         )
-    rows = Rows(dataset, shape, (origin or {}).get("source", ""))
+    rows = Rows(dataset, shape, origin.get("source") or "")
     if today is None:
         today = run_date(loaded.tokenizer, output, overwrite, processes)
     prompts = choose_prompts(template, loaded.tokenizer, shape.name, rows.conversational(), today)
@@ -193,7 +210,7 @@ def score(
         processes=processes,
         progress=progress,
     )
-    run = start_record(journey, loaded.revision, origin or {})
+    run = start_record(journey, loaded.revision, origin)
     if output is None:
         with TemporaryDirectory() as folder, Workspace(Path(folder) / "work") as workspace:
             workspace.claim(run["identity"])
@@ -277,11 +294,6 @@ def _check_settings(
 
 
 def _check_rows(dataset: Dataset) -> None:
-    if not isinstance(dataset, Dataset):
-        raise InputError(
-            f"the rows came as {type(dataset).__name__}; give one datasets.Dataset "
-            '(of a DatasetDict, choose the split: dataset["train"])'
-        )
     if len(dataset) < 2:
         raise InputError(
             f"the data set has {len(dataset)} row{'s' * (len(dataset) != 1)}; a row is scored "

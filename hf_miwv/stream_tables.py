@@ -13,22 +13,29 @@ from datasets.table import cast_table_to_schema
 
 from hf_miwv.diagnosis import reason
 from hf_miwv.errors import InputError
-from hf_miwv.turns import describe, kind
+from hf_miwv.json_types import RowTypes, holds_json, retyped, rows_table
 
 BLOCK = 1000  # rows in memory at a time
 
 
 def tables(stream: IterableDataset, name: str) -> Iterator[pa.Table]:
-    """The rows in blocks, as Arrow tables of their own types where the stream knows none."""
-    first_seen: dict[str, tuple[str, int]] = {}  # column -> kind of its values, row that set it
+    """Yield the rows in blocks, as Arrow tables; where the stream knows no types, of their own.
+
+    Those hold every row exactly and grow from block to block: see `hf_miwv.json_types`.
+    """
+    types = RowTypes()
     start = 0
     for rows in _blocks(stream, name):
         if stream.features is None:
-            _check_kinds(rows, start, first_seen, name)
-        try:
-            yield _table(rows, stream.features)
-        except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-            raise _misfit(rows, start, stream.features, name, error) from error
+            located = [(f"{name}: row {index:,}", row) for index, row in enumerate(rows, start)]
+            for index, (location, row) in enumerate(located, start):
+                types.add(row, index, location)
+            yield rows_table(located, types)
+        else:
+            try:
+                yield _table(rows, stream.features)
+            except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+                raise _misfit(rows, start, stream.features, name, error) from error
         start += len(rows)
 
 
@@ -53,30 +60,13 @@ def _blocks(stream: IterableDataset, name: str) -> Iterator[list[dict[str, Any]]
         yield block
 
 
-def _check_kinds(
-    rows: list[dict[str, Any]], start: int, first_seen: dict[str, tuple[str, int]], name: str
-) -> None:
-    """Raise InputError where a column holds two kinds of values; null goes with every kind."""
-    for index, row in enumerate(rows, start):
-        for column, value in row.items():
-            if value is None:
-                continue
-            known, at = first_seen.setdefault(column, (kind(value), index))
-            if kind(value) != known:
-                raise InputError(
-                    f"{name}: row {index:,}: column {column!r} is {describe(value)}, but {known} "
-                    f"in row {at:,}; give the column one type in all rows"
-                )
-
-
-def _table(rows: list[dict[str, Any]], features: Features | None) -> pa.Table:
-    names = features or dict.fromkeys(name for row in rows for name in row)
-    columns = {name: [row.get(name) for row in rows] for name in names}
+def _table(rows: list[dict[str, Any]], features: Features) -> pa.Table:
+    columns = {name: [row.get(name) for row in rows] for name in features}
     return Dataset.from_dict(columns, features=features).data.table
 
 
 def _misfit(
-    rows: list[dict[str, Any]], start: int, features: Features | None, name: str, error: Exception
+    rows: list[dict[str, Any]], start: int, features: Features, name: str, error: Exception
 ) -> InputError:
     """Which row does not fit its columns: one by itself, or else the block."""
     advice = "give each column one type in all rows"
@@ -102,13 +92,12 @@ class ArrowFile:
 
     def append(self, table: pa.Table) -> None:
         """Raises ArrowException for types that cannot be brought together with those before."""
-        schemas = [self._schema or table.schema, table.schema]
-        schema = pa.unify_schemas(schemas, promote_options="permissive")
+        schema = table.schema if self._schema is None else _united(self._schema, table.schema)
         if self._schema is None:
             self._open(schema)
         elif schema != self._schema:
             self._widen(schema)
-        self._writer.write_table(cast_table_to_schema(table, schema))
+        self._writer.write_table(_cast(table, schema))
 
     def close(self) -> None:
         """All of it on the disk."""
@@ -131,6 +120,30 @@ class ArrowFile:
         self._open(schema)
         with pa.memory_map(str(narrow)) as source:
             for batch in pa.ipc.open_stream(source):
-                table = pa.Table.from_batches([batch])
-                self._writer.write_table(cast_table_to_schema(table, schema))
+                self._writer.write_table(_cast(pa.Table.from_batches([batch]), schema))
         narrow.unlink()
+
+
+def _united(known: pa.Schema, other: pa.Schema) -> pa.Schema:
+    """The columns of both, each with a type for the values of both."""
+    types = {field.name: field.type for field in known}
+    for field in other:
+        before = types.get(field.name, field.type)
+        # A type that holds JSON was made for all rows so far; else Arrow knows which holds more.
+        if before != field.type and not holds_json(field.type):
+            pair = [pa.schema([(field.name, one)]) for one in (before, field.type)]
+            types[field.name] = pa.unify_schemas(pair, promote_options="permissive").field(0).type
+        else:
+            types[field.name] = field.type
+    return pa.schema(list(types.items()))
+
+
+def _cast(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    columns = {}
+    for name in table.column_names:
+        wanted = schema.field(name).type
+        if table.field(name).type != wanted and holds_json(wanted):
+            columns[name] = retyped(table.column(name), wanted)
+        else:
+            columns[name] = table.column(name)
+    return cast_table_to_schema(pa.table(columns), schema)

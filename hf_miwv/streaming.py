@@ -5,33 +5,22 @@ from __future__ import annotations
 import glob
 import logging
 import os
-from collections.abc import Iterator
-from gzip import BadGzipFile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zlib import error as ZlibError  # noqa: N812
 
-from hf_miwv.diagnosis import (
-    check_repository,
-    check_utf8,
-    diagnose_file,
-    diagnose_hub,
-    json_rows,
-    reason,
-)
+from hf_miwv.csv_files import csv_options
+from hf_miwv.diagnosis import check_repository, diagnose_file, diagnose_hub, reason
 from hf_miwv.errors import InputError, did_you_mean
 from hf_miwv.reading import (
     ARROW_FOLDER_FILES,
     check_file,
     check_hub_name,
     check_local,
-    csv_options,
     default_split,
     is_local,
     pinned,
     quiet_library,
 )
-from hf_miwv.turns import describe
 
 if TYPE_CHECKING:
     from datasets import IterableDataset
@@ -45,14 +34,15 @@ def open_stream(
     split: str | None = None,
     config: str | None = None,
     revision: str | None = None,
+    field: str | None = None,
     limit: int | None = None,
 ) -> tuple[IterableDataset, str]:
     """The rows of a file, a folder or a Hub data set as a stream, and the name of their split.
 
-    Takes what `hf_miwv.reading.read_dataset` takes, but for folders that `save_to_disk` wrote and
-    for slices of a split; `limit` takes the first so many rows, and the name then says so, as the
-    slice "train[:100]" would. Nothing but the beginning is read here. A JSON file that is one
-    document, not lines, is in memory as a whole while its rows are taken.
+    Takes what `hf_miwv.reading.read_dataset` takes, with the same meaning, but for folders that
+    `save_to_disk` wrote and for slices of a split; `limit` takes the first so many rows, and the
+    name then says so, as the slice "train[:100]" would. Nothing but the beginning is read here. A
+    JSON file that is one document, not lines, is in memory as a whole while its rows are taken.
 
     Raises:
         InputError: no such data, or data that cannot be read as a stream.
@@ -61,9 +51,9 @@ def open_stream(
     if limit is not None and limit < 1:
         raise InputError(f"--limit {limit}: give the number of rows to take, 1 or more")
     if is_local(source):
-        splits = _open_local(Path(source).expanduser(), config, revision)
+        splits = _open_local(Path(source).expanduser(), config, revision, field)
     else:
-        splits = _open_hub(source, config, revision)
+        splits = _open_hub(source, config, revision, field)
     name = default_split(splits, source) if split is None else _named(splits, source, split)
     if limit is None:
         return splits[name], name
@@ -71,17 +61,21 @@ def open_stream(
     return splits[name].take(limit), f"{name}[:{limit}]"
 
 
-def _open_local(path: Path, config: str | None, revision: str | None) -> dict[str, Any]:
+def _open_local(
+    path: Path, config: str | None, revision: str | None, field: str | None
+) -> dict[str, Any]:
     check_local(path, config, revision)
-    return _open_folder(path, config) if path.is_dir() else _open_file(path)
+    return _open_folder(path, config, field) if path.is_dir() else _open_file(path, field)
 
 
-def _open_file(path: Path) -> dict[str, Any]:
-    from datasets import IterableDataset, load_dataset
+def _open_file(path: Path, field: str | None) -> dict[str, Any]:
+    from datasets import load_dataset
 
-    file_format = check_file(path)
-    if file_format == "json":  # the library takes types from the start, and text for dates
-        return {"train": IterableDataset.from_generator(_rows, gen_kwargs={"path": str(path)})}
+    from hf_miwv.json_builder import row_stream
+
+    file_format = check_file(path, field)
+    if file_format == "json":
+        return {"train": row_stream([(str(path), str(path))], field)}
     try:
         with quiet_library():
             options = csv_options(path) if file_format == "csv" else {}
@@ -93,22 +87,7 @@ def _open_file(path: Path) -> dict[str, Any]:
         diagnose_file(path, file_format, error)
 
 
-def _rows(path: str) -> Iterator[dict[str, Any]]:
-    """The rows of a JSON file; InputError, with the place, for what is none."""
-    try:
-        for place, row in json_rows(Path(path)):
-            if not isinstance(row, dict):
-                found = describe(row)
-                raise InputError(f"{place}: a row must be an object {{...}}, found {found}")
-            yield row
-    except (UnicodeDecodeError, EOFError, BadGzipFile, ZlibError):
-        check_utf8(Path(path))  # says where
-        raise
-
-
-def _open_folder(path: Path, config: str | None) -> dict[str, Any]:
-    from datasets import load_dataset
-
+def _open_folder(path: Path, config: str | None, field: str | None) -> dict[str, Any]:
     if any((path / name).is_file() for name in ARROW_FOLDER_FILES):
         raise InputError(
             f"{path}: was written by save_to_disk and lies on this disk in Arrow already; leave "
@@ -116,7 +95,9 @@ def _open_folder(path: Path, config: str | None) -> dict[str, Any]:
         )
     try:
         with quiet_library():
-            return dict(load_dataset(str(path.resolve()), name=config, streaming=True))
+            return _open(str(path.resolve()), name=config, field=field)
+    except InputError:
+        raise
     except Exception as error:  # the library raises many kinds
         check_repository(str(path), config, error)
         raise InputError(
@@ -125,14 +106,26 @@ def _open_folder(path: Path, config: str | None) -> dict[str, Any]:
         ) from error
 
 
-def _open_hub(source: str, config: str | None, revision: str | None) -> dict[str, Any]:
-    from datasets import load_dataset
-
+def _open_hub(
+    source: str, config: str | None, revision: str | None, field: str | None
+) -> dict[str, Any]:
     check_hub_name(source)
     try:
-        return dict(load_dataset(source, name=config, revision=revision, streaming=True))
+        return _open(source, name=config, revision=revision, field=field)
+    except InputError:
+        raise
     except Exception as error:  # the library raises many kinds
         diagnose_hub(source, config, revision, error)
+
+
+def _open(path: str, **options: Any) -> dict[str, Any]:
+    from hf_miwv.builders import open_builder
+    from hf_miwv.json_builder import ExactJson, stream_json
+
+    builder = open_builder(path, **options)
+    if isinstance(builder, ExactJson):
+        return stream_json(builder)
+    return {str(name): split for name, split in builder.as_streaming_dataset().items()}
 
 
 def _named(splits: dict[str, Any], source: str, split: str) -> str:

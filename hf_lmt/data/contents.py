@@ -30,6 +30,7 @@ from hf_lmt.data.text_files import (
 )
 from hf_lmt.data.tmx import read_tmx
 from hf_lmt.errors import InputError
+from hf_miwv.json_files import check_characters
 from hf_miwv.reading import read_dataset
 
 JSON_LINES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
@@ -225,6 +226,7 @@ def _json_lines(path: Path) -> Iterator[tuple[str, Record]]:
             ) from error
         if not isinstance(record, dict):
             raise InputError(f"{path}:{number}: a row must be an object {{...}}")
+        check_characters(line, f"{path}:{number}")
         yield f"{path}:{number}", record
 
 
@@ -236,9 +238,11 @@ def _tsv_records(path: Path) -> Iterator[tuple[str, Record]]:
 
 
 def _dataset_records(dataset: Any, name: str) -> Iterator[tuple[str, Record]]:
+    from hf_miwv.json_types import plain_rows
+
     table = dataset.with_format("arrow")
     for start in range(0, len(table), BATCH):
-        block = table[start : start + BATCH].to_pylist()
+        block = plain_rows(table[start : start + BATCH])
         for row, record in enumerate(block, start):
             yield f"{name}: row {row}", record
 

@@ -14,6 +14,7 @@ from hf_lmt.directions import Direction, parse_direction
 from hf_lmt.errors import InputError
 from hf_lmt.evaluation.folder import HYPOTHESES
 from hf_lmt.evaluation.lines import EvaluationSet, Lines
+from hf_miwv.json_files import check_characters
 
 Given: TypeAlias = str | Path | Sequence[str | Path] | Mapping[str, Sequence[str]]
 """Files and folders, or {"en-de": texts}."""
@@ -180,6 +181,7 @@ def _json_rows(path: Path) -> Iterator[tuple[Direction, Hypothesis]]:
         if not isinstance(row, dict) or "hypothesis" not in row:
             raise InputError(f"{place}: no row with a hypothesis; give rows as hf-lmt translate "
                              "writes them")  # fmt: skip
+        check_characters(line, place)
         named = "-".join(str(row.get(name)) for name in LANGUAGES if name in row)
         try:
             direction = parse_direction(named or path.stem)

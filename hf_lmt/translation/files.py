@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 from hf_lmt.directions import Direction
 from hf_lmt.errors import InputError
 from hf_lmt.translation.requests import Request, Translation, check_request
+from hf_miwv.json_files import check_characters
 
 ADDED = ("hypothesis", "hypothesis_status", "hypothesis_tokens")
 ADDED_HINT = ("hypothesis_hint", "hypothesis_hint_lang", "hypothesis_hint_dropped")
@@ -101,6 +102,7 @@ def _columns(text: str, place: str) -> dict[str, Any]:
     if not isinstance(columns, dict):
         raise InputError(f"{place}: {text[:60]!r} is not an object; give rows with source, "
                          "source_lang and target_lang")  # fmt: skip
+    check_characters(text, place)
     taken = [name for name in (*ADDED, *ADDED_HINT) if name in columns]
     if taken:
         raise InputError(f"{place}: the row has {', '.join(taken)} already; rename or remove it")

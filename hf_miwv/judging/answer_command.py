@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from hf_miwv.data_options import field_option
+
 logger = logging.getLogger(__name__)
 
 
@@ -21,6 +23,7 @@ logger = logging.getLogger(__name__)
 @click.argument("data")
 @click.option("--split", help="Split of DATA, or a slice of it (test[:100]).")
 @click.option("--config", "data_config", help="Configuration of a Hub data set.")
+@field_option
 @click.option("--model", required=True, help="A causal language model: Hub id, folder, GGUF file.")
 @click.option("--template", help="alpaca, chat, plain or a Jinja file: what the model was tuned "
               "with. [default: alpaca]")  # fmt: skip
@@ -41,6 +44,7 @@ def answer_command(
     data: str,
     split: str | None,
     data_config: str | None,
+    field: str | None,
     model: str,
     dtype: str,
     device: str | None,
@@ -55,7 +59,7 @@ def answer_command(
     from hf_miwv.reading import read_dataset
 
     check_file(output, overwrite, data)
-    dataset = read_dataset(data, split=split, config=data_config)
+    dataset = read_dataset(data, split=split, config=data_config, field=field)
     logger.info("loading %s", model)
     loaded = load_model(
         model, revision=model_revision, dtype=dtype, device=device,

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hf_miwv.diagnosis import check_utf8, json_rows
 from hf_miwv.errors import InputError
+from hf_miwv.json_files import check_utf8, json_rows
 from hf_miwv.judging.prompts_given import SET_COLUMNS, read_label, read_question
 from hf_miwv.turns import describe
 
@@ -58,7 +58,7 @@ def read_answers(path: Path) -> list[Answer]:
     if not path.is_file():
         raise InputError(f"{path}: no such file; give a JSONL file, as `hf-miwv answer` writes it")
     check_utf8(path)
-    answers = [_read_answer(row, place) for place, row in json_rows(path)]
+    answers = [_read_answer(row, place) for place, row in json_rows(path, tell=True)]
     if not answers:
         raise InputError(f"{path}: holds no rows; give a file with at least one answer")
     return answers

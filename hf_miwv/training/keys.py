@@ -39,6 +39,7 @@ DATA_KEYS: Hints = {
     "split": str | None,
     "config": str | None,
     "revision": str | None,
+    "field": str | None,
     "columns": Mapping[str, str] | None,
 }
 OUTPUT_KEYS: Hints = {"folder": str, "scored": str | None, "license": str | None}
@@ -89,7 +90,8 @@ SET_BY_US: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "scoring": {
         IN_MODEL: ("model_revision", "device", "trust_remote_code", "quantization"),
-        "give it in the section data": ("columns",),
+        "give it in the section data": ("columns", "split", "config", "field"),
+        "give it in the section data, as revision": ("data_revision",),
         "output: scored says where": ("output", "overwrite"),
     },
     "selection": {"the chosen rows lie beside the training": ("output", "overwrite")},

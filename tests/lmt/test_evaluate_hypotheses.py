@@ -296,6 +296,8 @@ BAD_ROWS: dict[str, tuple[list[Any], str]] = {
     "source": ([ROW, {**ROW, "source": "Another line."}],
                r"rows\.jsonl:2 translates 'Another line\.', and there \(id '2'\) the set has"),
     "no hypothesis": ([{"source": "x"}], r"rows\.jsonl:1: no row with a hypothesis"),
+    "null row": ([None], r"rows\.jsonl:1: no row with a hypothesis"),
+    "half a character": ([{**ROW, "hypothesis": "\ud83d"}], r"rows\.jsonl:1: .ud83d is half a"),
     "null": ([{**ROW, "hypothesis": None}], r"rows\.jsonl:1: the hypothesis is None, not a text"),
     "no direction": ([{"hypothesis": "x"}], r"rows\.jsonl:1: .* give source_lang and target_lang"),
     "id twice": ([{**ROW, "id": 1}, {**ROW, "id": "1"}], "id '1' is there twice"),

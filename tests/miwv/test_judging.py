@@ -413,7 +413,7 @@ GOOD = {"prompt": "why?", "output": "so"}
 @pytest.mark.parametrize(
     ("a", "b", "words"),
     [
-        ([{"prompt": "why?"}], [GOOD], r"a.jsonl: row 0: give the answer in one of .* none"),
+        ([{"prompt": "why?"}], [GOOD], r"a.jsonl:1: row 0: give the answer in one of .* none"),
         ([{**GOOD, "answer": "x"}], [GOOD], "found both output and answer"),
         ([{"prompt": "why?", "output": 3}], [GOOD], r"'output' must be a string, found .*\(3\)"),
         ([GOOD, {"output": "x"}], [GOOD], r"a.jsonl:2: row 1: no prompt; give it as one of"),

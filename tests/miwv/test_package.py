@@ -20,7 +20,7 @@ MODULES = sorted(
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in PACKAGE.rglob("*.py")
 )
 DOOR = {
-    "__main__", "commands", "config", "demo", "door", "precision_command",
+    "__main__", "commands", "config", "data_options", "demo", "door", "precision_command",
     "app.app_command",
     "comparing.compare_command", "publishing.push_command",
     "judging.answer_command", "judging.judge_command", "training.recipe", "training.train_command",

@@ -44,6 +44,11 @@ def lines(rows=ROWS):
     return "".join(json.dumps(row) + "\n" for row in rows)
 
 
+def with_ids(index, value):
+    """The rows with a column of texts, and another kind of value in one of them."""
+    return [{**row, "id": value if number == index else "x"} for number, row in enumerate(ROWS)]
+
+
 def changed(number, **fields):
     return [row | fields if index == number else row for index, row in enumerate(ROWS)]
 
@@ -157,13 +162,13 @@ def test_a_changed_file_is_read_again(tmp_path):
         ("a.jsonl", lines() + '["a"]\n', [":11: row 10: a row must be an object", "found a list"]),
         ("a.jsonl", lines(ROWS[:2]) + "\nnull\n" + lines(), [":4: row 2:", "found null"]),
         ("a.jsonl", '["a"]\n' + lines(), [":1: row 0: a row must be an object"]),
-        ("a.jsonl", lines(changed(7, output=3)), [
-            ":8: row 7: column 'output' is a number (3), but a string in row 0", "one type"]),
-        ("a.jsonl", lines(changed(7, output=["x"])), ["row 7: column 'output' is a list"]),
-        ("a.jsonl", lines(changed(0, output=True)), [
-            "row 1: column 'output' is a string", "but a boolean in row 0"]),
+        ("a.jsonl", lines(with_ids(7, 3)), [
+            ":8: row 7: column 'id' is a number (3), but a string in row 0", "one type"]),
+        ("a.jsonl", lines(with_ids(7, ["x"])), ["row 7: column 'id' is a list"]),
+        ("a.jsonl", lines(with_ids(0, True)), [
+            "row 1: column 'id' is a string", "but a boolean in row 0"]),
         ("a.jsonl", lines() + '{"output": "\\ud83d"}\n', ["row 10: \\ud83d is half a character"]),
-        ("a.jsonl", '{"output": "a", "output": "b"}\n', ["specified twice", "a key given twice"]),
+        ("a.jsonl", '{"output": "a", "output": "b"}\n', ["row 0: the key 'output' is given twice"]),
         ("a.jsonl", lines().encode() + b'{"output": "\xe9"}\n', [
             "a.jsonl:11: not UTF-8 (byte 0xe9 at offset ", "save it as UTF-8"]),
         ("a.jsonl", lines().encode("utf-16"), ["a.jsonl:1: not UTF-8 (byte 0xff at offset 0)"]),
@@ -173,7 +178,7 @@ def test_a_changed_file_is_read_again(tmp_path):
         ("a.json", b"[]", ["holds no rows"]),
         ("a.json", json.dumps(ROWS, indent=1)[:-12], ["a.json:50:13: not valid JSON (Untermi"]),
         ("a.json", json.dumps(ROWS, indent=1).replace(",", ";", 1), ["a.json:3:25: not valid"]),
-        ("a.json", json.dumps(changed(7, output=3)), ["a.json: row 7: column 'output' is a num"]),
+        ("a.json", json.dumps(with_ids(7, 3)), ["a.json: row 7: column 'id' is a num"]),
         ("a.json", '["a", "b"]', ["a.json: row 0: a row must be an object", "found a string"]),
         ("a.json", b'[\n {"output": "\xe9"}]', ["a.json:2: not UTF-8 (byte 0xe9 at offset 15)"]),
         ("a.jsonl.gz", zipped(lines())[:-20], ["damaged gzip file (Compressed"]),
@@ -204,9 +209,9 @@ def test_broken_files_are_named_with_the_place(name, content, fragments, tmp_pat
 @pytest.mark.parametrize("value", [3, ["x"], {"a": "b"}])
 def test_types_that_differ_beyond_what_the_library_looks_at(value, tmp_path):
     """It infers types from the first 10 MB, and turns what differs later into other text."""
-    rows = [{"output": "x" * 10_000}] * 1_100 + [{"output": value}]
+    rows = [{"source": "x" * 10_000}] * 1_100 + [{"source": value}]
     message = refusal(write(tmp_path / "a.jsonl", lines(rows)))
-    assert "a.jsonl:1101: row 1100: column 'output' is a" in message
+    assert "a.jsonl:1101: row 1100: column 'source' is a" in message
 
 
 def test_parquet_text_that_is_not_utf8(tmp_path):
@@ -541,7 +546,7 @@ HUB_CASES = [
     ("me/two", {"config": "frist"}, ["no configuration 'frist'", "did you mean 'first'?"]),
     ("me/script", {}, ["loading script", "--revision refs/convert/parquet"]),
     ("me/bare", {}, ["holds no data files"]),
-    ("me/broken", {}, ["cannot be read", "JSON parse error"]),
+    ("me/broken", {}, ["me/broken@c0ffee", "train.jsonl:1: not valid JSON (Expecting property"]),
     ("me/missing", {}, ["no such data set on the Hub", "hf auth login"]),
     ("me/private", {}, ["or it is private", "hf auth login"]),
     ("me/gated", {}, ["is gated", "/datasets/me/gated", "hf auth login"]),

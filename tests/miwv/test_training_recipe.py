@@ -112,6 +112,8 @@ def test_the_paper_recipes_hold_the_paper_settings(percent: int, length: int) ->
     ({"scoring": "{also: ifd}"}, ["also: 'ifd' is not a list"]),
     ({"scoring": "{model_revision: main}"}, ["model_revision cannot be given: give it in the"]),
     ({"scoring": "{dataset: x}"}, ["scoring: unknown key 'dataset'"]),
+    ({"scoring": "{field: x}"}, ["field cannot be given: give it in the section data"]),
+    ({"data": "{source: rows.json, field: 3}"}, ["data: field: YAML reads 3 as a number"]),
     ({"selection": "{}"}, ["selection: give one of fraction, count and threshold; got none"]),
     ({"selection": "{fraction: 0.1, count: 3}"}, ["got fraction and count"]),
     ({"selection": "{fraction: 2}"}, ["selection: fraction 2 is outside (0, 1]"]),
