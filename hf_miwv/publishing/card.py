@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from hf_miwv.errors import InputError
+from hf_miwv.json_text import json_text
 from hf_miwv.publishing.contents import ADAPTER, CARD
 
 BLOCK = re.compile(r"\A\s*---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
@@ -68,7 +69,7 @@ def with_base_model(folder: Path, base_model: str | None) -> dict[str, bytes]:
             continue
         config = json.loads(adapter.read_text("utf-8"))
         if base_model is not None:
-            text = json.dumps({**config, BASE_KEY: base_model}, indent=2, ensure_ascii=False)
+            text = json_text({**config, BASE_KEY: base_model}, indent=2)
             changed[name] = (text + "\n").encode()
         else:
             _check_base(config.get(BASE_KEY), adapter)
