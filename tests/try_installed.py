@@ -48,7 +48,7 @@ hf-lmt translate --model MODEL --from en --to de --beams 1 --max-new-tokens 4 --
 hf-lmt evaluate --model MODEL --data set.jsonl --directions en-de,de-en --metrics chrf++ --beams 1 --max-new-tokens 4 --output before
 hf-lmt evaluate --model lmt-trained/smoke/sft --data set.jsonl --directions en-de,de-en --metrics chrf++ --beams 1 --max-new-tokens 4 --output after
 hf-lmt report before after --output report
-hf-lmt card lmt-trained/smoke/sft
+hf-lmt card lmt-trained/smoke/sft --base-model HuggingFaceTB/SmolLM2-135M-Instruct
 """  # noqa: E501
 ENDS_WITH = {"hf-lmt diagnose before after": (0, 1)}  # 1: something got worse, which is no fault
 
