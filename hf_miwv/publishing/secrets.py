@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 BLOCK = 1 << 20  # bytes read at once
 LONGEST = 1 << 10  # bytes that a secret may have, in UTF-16
+ARRAYS = (".safetensors", ".parquet", ".arrow", ".png", ".npz", ".npy", ".gz", ".zst", ".gguf")
+"""Files of numbers or of rows, which can be huge: only tokens of the Hub are looked for in them."""
 
 
 class Secret(NamedTuple):
@@ -39,25 +41,26 @@ def find_secret(path: Path, token: str | None) -> str | None:
     """The words for the first secret that a file holds; None where it holds none.
 
     Looked for as bytes, whatever the file is: as UTF-8 and as UTF-16 of both byte orders. What is
-    compressed is not unpacked.
+    compressed is not unpacked. In `ARRAYS` only tokens of the Hub are looked for.
 
     Args:
         token: a text that must not be in it either, whatever it looks like: the token in use.
     """
+    secrets = SECRETS[:1] if path.suffix.lower() in ARRAYS else SECRETS
     with open(path, "rb") as file:
         tail = b""
         while block := file.read(BLOCK):
             content = tail + block
-            if words := _secret_in(content, token):
+            if words := _secret_in(content, token, secrets):
                 return words
             tail = content[-LONGEST:]
     return None
 
 
-def _secret_in(content: bytes, token: str | None) -> str | None:
+def _secret_in(content: bytes, token: str | None, secrets: Sequence[Secret]) -> str | None:
     if token and any(_occurrences(content, token)):
         return SECRETS[0].words
-    for secret in SECRETS:
+    for secret in secrets:
         for text in _occurrences(content, secret.literal):
             if secret.pattern.search(text):
                 return secret.words
