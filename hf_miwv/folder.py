@@ -14,6 +14,7 @@ from typing import Any
 from datasets import Dataset
 
 from hf_miwv.errors import InputError
+from hf_miwv.json_text import json_text
 from hf_miwv.workspace import Workspace, differing_names
 
 SHARD_BYTES = 500_000_000  # the Hub's own shard size
@@ -84,7 +85,7 @@ def write_folder(
     def fill(draft: Path) -> None:
         (draft / "data").mkdir()
         _write_shards(dataset, draft / "data")
-        text = json.dumps(run, indent=2, ensure_ascii=False, sort_keys=False)
+        text = json_text(run, indent=2)
         (draft / RECORD).write_text(text + "\n", "utf-8")
         decorate(draft)
 

@@ -23,6 +23,7 @@ from sentence_transformers import SentenceTransformer
 from hf_miwv.devices import pick_device
 from hf_miwv.errors import InputError, did_you_mean
 from hf_miwv.folder import read_record
+from hf_miwv.json_text import json_text
 from hf_miwv.models import load_embedder, load_model
 from hf_miwv.rows import Rows
 from hf_miwv.schema import recognize
@@ -243,7 +244,7 @@ def _check(
 def _write(output: Path, report: dict[str, Any]) -> None:
     part = output.with_name(f"{output.name}.part")
     with open(part, "w", encoding="utf-8") as file:
-        file.write(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+        file.write(json_text(report, indent=2) + "\n")
         file.flush()
         os.fsync(file.fileno())
     os.replace(part, output)

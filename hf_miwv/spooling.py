@@ -23,6 +23,7 @@ from tqdm.auto import tqdm
 from hf_miwv.diagnosis import reason
 from hf_miwv.errors import InputError
 from hf_miwv.folder import write_errors
+from hf_miwv.json_text import json_text
 from hf_miwv.processes import Processes
 from hf_miwv.stream_tables import ArrowFile, tables
 from hf_miwv.workspace import workspace_of
@@ -151,7 +152,7 @@ def _spool(
             (folder / "stream.json").unlink(missing_ok=True)
             count = _write(stream, folder / "rows.part", name, pulse, progress)
             os.replace(folder / "rows.part", folder / "rows.arrow")
-            (folder / "rows.part").write_text(json.dumps({"key": key, "rows": count}), "utf-8")
+            (folder / "rows.part").write_text(json_text({"key": key, "rows": count}), "utf-8")
             os.replace(folder / "rows.part", folder / "stream.json")
     except Timeout:
         raise InputError(

@@ -13,6 +13,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from hf_miwv.errors import InputError
+from hf_miwv.json_text import json_text
 
 IDENTITY = "identity.json"
 
@@ -102,7 +103,7 @@ class Workspace:
         return json.loads(path.read_text("utf-8")) if path.exists() else None
 
     def write_json(self, name: str, value: Any) -> None:
-        self._write(name, json.dumps(value).encode())
+        self._write(name, json_text(value).encode())
 
     def read_array(self, name: str) -> np.ndarray | None:
         path = self.folder / name
@@ -128,7 +129,7 @@ class Workspace:
 
     def append_journal(self, name: str, value: Any) -> None:
         with open(self.folder / name, "ab") as file:
-            file.write(json.dumps(value).encode() + b"\n")
+            file.write(json_text(value).encode() + b"\n")
             _flush(file)
 
     def _write(self, name: str, content: bytes) -> None:

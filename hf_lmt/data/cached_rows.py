@@ -16,6 +16,7 @@ import xxhash
 from datasets import Dataset
 
 from hf_lmt.data.loading import Loaded
+from hf_miwv.json_text import json_text
 
 
 def cache_folder(name: str, made_of: Any) -> Path:
@@ -42,7 +43,7 @@ def cached_rows(
             with pa.OSFile(path, "wb") as file, pa.ipc.new_stream(file, schema) as writer:
                 for block in blocks:
                     writer.write_table(block.cast(schema))
-            (draft / "counts.json").write_text(json.dumps(counts()), "utf-8")
+            (draft / "counts.json").write_text(json_text(counts()), "utf-8")
             if not folder.exists():  # another process may have been quicker, with the same bytes
                 os.rename(draft, folder)
         finally:

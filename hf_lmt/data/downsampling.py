@@ -40,6 +40,7 @@ from hf_lmt.directions import (
     parse_direction,
 )
 from hf_lmt.errors import InputError
+from hf_lmt.pool import told_of_deaths
 
 logger = logging.getLogger(__name__)
 
@@ -151,7 +152,8 @@ class StrategicDownsampling:
             kept = dataset.select(np.flatnonzero(self.kept(dataset)))
         else:
             arrow = dataset.with_format("arrow")  # only what decides becomes Python objects
-            kept = arrow.filter(self, batched=True, batch_size=BATCH, num_proc=num_proc)
+            with told_of_deaths(num_proc):
+                kept = arrow.filter(self, batched=True, batch_size=BATCH, num_proc=num_proc)
             given = dict(dataset.format)
             kept = kept.with_format(**given.pop("format_kwargs"), **given)
         logger.info("Strategic Downsampling: %s of %s rows stay", len(kept), len(dataset))

@@ -26,6 +26,7 @@ from hf_lmt.data.multiway import ROW_SCHEMA
 from hf_lmt.data.sources import Source
 from hf_lmt.directions import DIRECTIONS, Direction
 from hf_lmt.errors import InputError
+from hf_miwv.json_text import json_text
 
 LAYOUT = 4  # of the rows in the cache: with another number all sources are read again
 
@@ -97,7 +98,7 @@ def _write(
         tally = Tally()
         _write_rows(draft / "rows.arrow", row_blocks(source, contents, asked, auxiliaries, tally))
         _check(source, tally, asked)
-        (draft / "counts.json").write_text(json.dumps(tally.counts()), "utf-8")
+        (draft / "counts.json").write_text(json_text(tally.counts()), "utf-8")
         if not folder.exists():  # another process may have been quicker, with the same bytes
             os.rename(draft, folder)
     finally:

@@ -6,6 +6,8 @@ from typing import Any
 
 from datasets import Dataset, DatasetDict, IterableDataset, IterableDatasetDict
 
+from hf_lmt.pool import told_of_deaths
+
 
 def is_data(rows: Any) -> bool:
     """Whether these are a data set, a stream, or splits of either; and not a batch of columns."""
@@ -17,4 +19,5 @@ def mapped(step: Any, rows: Any, num_proc: int | None) -> Any:
     if isinstance(rows, (DatasetDict, IterableDatasetDict)):
         return type(rows)({name: mapped(step, part, num_proc) for name, part in rows.items()})
     processes = {} if isinstance(rows, IterableDataset) else {"num_proc": num_proc}
-    return rows.with_format(None).map(step, batched=True, **processes)
+    with told_of_deaths(num_proc):
+        return rows.with_format(None).map(step, batched=True, **processes)

@@ -23,6 +23,7 @@ import numpy as np
 
 from hf_lmt.errors import InputError, did_you_mean
 from hf_lmt.evaluation.corpus_scores import check_texts
+from hf_miwv.json_text import json_text
 from hf_miwv.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -197,7 +198,7 @@ def _rows(
     rows = [{"src": source, "mt": text} for source, text in zip(sources, hypotheses, strict=True)]
     if references is not None:
         rows = [{**row, "ref": text} for row, text in zip(rows, references, strict=True)]
-    return [json.dumps(row, ensure_ascii=False) for row in rows]
+    return [json_text(row) for row in rows]
 
 
 def _how(code: int) -> str:

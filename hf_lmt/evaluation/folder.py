@@ -51,6 +51,7 @@ import numpy as np
 from hf_lmt.directions import Direction, parse_direction
 from hf_lmt.errors import InputError
 from hf_lmt.evaluation.corpus_scores import Statistics
+from hf_miwv.json_text import json_text
 from hf_miwv.publishing.fetching import fetch_folder
 
 RUN = "run.json"
@@ -152,7 +153,7 @@ def write_counts(path: Path, counts: SentenceCounts) -> None:
     arrays = {f"metric/{name}": _compact(one.counts) for name, one in counts.statistics.items()}
     arrays |= {f"flag/{name}": flags for name, flags in counts.flags.items()}
     np.savez_compressed(
-        path, allow_pickle=False, asked=counts.asked, metrics=np.array(json.dumps(described)),
+        path, allow_pickle=False, asked=counts.asked, metrics=np.array(json_text(described)),
         **arrays,
     )  # fmt: skip
 

@@ -15,7 +15,7 @@ from hf_lmt.evaluation.corpus_scores import (
     sentence_statistics,
 )
 from hf_lmt.evaluation.judgeable import why_not_judgeable
-from hf_lmt.evaluation.pool import in_processes
+from hf_lmt.pool import in_processes
 
 
 class Translations(NamedTuple):

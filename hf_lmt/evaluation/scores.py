@@ -21,10 +21,10 @@ from hf_lmt.evaluation.fan_in import fan_in
 from hf_lmt.evaluation.folder import SentenceCounts
 from hf_lmt.evaluation.judgeable import COMET_METRICS, why_not_judgeable, why_unreliable
 from hf_lmt.evaluation.many_directions import Translations, statistics_of_directions
-from hf_lmt.evaluation.pool import in_processes
 from hf_lmt.evaluation.signatures import Score
 from hf_lmt.evaluation.text_measures import blanks
 from hf_lmt.languages import language
+from hf_lmt.pool import in_processes
 
 OTHER = "other"
 

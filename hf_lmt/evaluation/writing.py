@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from hf_lmt.evaluation.report.write import write_report
 from hf_lmt.evaluation.scores import Judged
 from hf_lmt.evaluation.summary import as_csv
 from hf_miwv.folder import put_in_place
+from hf_miwv.json_text import json_text
 from hf_miwv.workspace import Workspace
 
 HINT_COLUMNS = ("hint_lang", "hint", "hint_dropped")
@@ -51,7 +51,7 @@ def write_evaluation(
             path.write_text("".join(lines), "utf-8", newline="\n")
             write_counts(draft / STATISTICS / f"{one.direction}.npz", one.counts)
         for name, content in ((RUN, run), (SCORES, scores)):
-            text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+            text = json_text(content, indent=2)
             (draft / name).write_text(text + "\n", "utf-8")
         (draft / TABLE).write_text(as_csv(scores), "utf-8", newline="\n")
         write_evaluation_card(run, scores, draft)
@@ -76,7 +76,7 @@ def _lines(
         }
         if hinted:
             columns |= {name: row[name] for name in HINT_COLUMNS}
-        yield json.dumps(columns, ensure_ascii=False) + "\n"
+        yield json_text(columns) + "\n"
 
 
 def _flag_words(counts: SentenceCounts) -> list[str]:

@@ -9,7 +9,7 @@ from hf_lmt.errors import InputError
 from hf_lmt.evaluation.folder import Evaluation
 from hf_lmt.model_card.results import eval_results
 from hf_lmt.model_card.subject import Subject
-from hf_miwv.publishing.card import REPOSITORY
+from hf_miwv.publishing.names import repository_fault
 from hf_miwv.training.card import on_hub
 
 
@@ -29,8 +29,8 @@ class Given(NamedTuple):
 def check_given(given: Given) -> None:
     """Raise InputError for what cannot be an id on the Hub."""
     for option, value in (("--repository", given.repository), ("--base-model", given.base_model)):
-        if value is not None and not REPOSITORY.fullmatch(value):
-            raise InputError(f"{option} {value}: is no id on the Hub; give OWNER/NAME")
+        if value is not None and (fault := repository_fault(value)):
+            raise InputError(f"{option} {value}: is no id on the Hub: {fault}; give OWNER/NAME")
 
 
 def base_model(subject: Subject, given: Given) -> str | None:

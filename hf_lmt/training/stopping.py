@@ -1,4 +1,4 @@
-"""The trainer, stopping before a step that would spoil the model; and why memory ran out."""
+"""The trainer with the guard against steps that spoil the model; and why memory ran out."""
 
 from __future__ import annotations
 
@@ -16,87 +16,31 @@ from hf_lmt.training.launch import Launch
 from hf_lmt.training.rows import describe
 from hf_lmt.training.segment_attention import within_sequences
 from hf_miwv.training.checkpoints import EndsAtItsLastStep
-
-SHOWN = 8  # rows that a message names
-
-
-class NotFiniteError(Exception):
-    """A loss or gradient that is no number, and the sequences of the step: lists of token ids."""
-
-    def __init__(self, what: str, step: int, sequences: list[np.ndarray]) -> None:
-        super().__init__(what)
-        self.what, self.step, self.sequences = what, step, sequences
+from hf_miwv.training.finite_steps import FiniteSteps
 
 
-class WatchedTrainer(EndsAtItsLastStep, SFTTrainer):
-    """SFTTrainer that raises NotFiniteError before the optimizer takes a step by such a gradient.
+class WatchedTrainer(EndsAtItsLastStep, FiniteSteps, SFTTrainer):
+    """SFTTrainer that stops before a step by a gradient that is no number.
 
-    With fp16 the loss scaler skips such steps by itself, and they are no fault. Flattened batches
-    have the attention of `segment_attention`.
+    Flattened batches have the attention of `segment_attention`.
     """
-
-    _batches: list[Mapping[str, Any]]
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Any:
-        self._batches = [*getattr(self, "_batches", ()), dict(inputs)]
         with within_sequences(self.accelerator.unwrap_model(model), inputs):
-            loss = super().training_step(model, inputs, num_items_in_batch)
-        if not torch.isfinite(loss).all():
-            raise NotFiniteError(
-                f"the loss is {float(loss)}", self._step, _sequences(self._batches)
-            )
-        return loss
-
-    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
-        norm = super()._get_grad_norm(model, grad_norm)
-        batches, self._batches = self._batches, []
-        if not self.args.fp16 and norm is not None and not np.isfinite(float(norm)):
-            raise NotFiniteError(
-                f"the norm of the gradient is {float(norm)}", self._step, _sequences(batches)
-            )
-        return norm
-
-    @property
-    def _step(self) -> int:
-        return self.state.global_step + 1
+            return super().training_step(model, inputs, num_items_in_batch)
 
 
-def _sequences(batches: Sequence[Mapping[str, Any]]) -> list[np.ndarray]:
-    """The token ids of each sequence, without padding; flattened batches are cut apart."""
-    found = []
-    for batch in batches:
-        ids = batch["input_ids"].cpu().numpy()
-        if "attention_mask" in batch:
-            lengths = batch["attention_mask"].sum(-1).tolist()
-            found += [row[:length] for row, length in zip(ids, lengths, strict=True)]
-        else:
-            starts = np.flatnonzero(batch["position_ids"][0].cpu().numpy() == 0)[1:]
-            found += np.split(ids[0], starts)
-    return found
-
-
-def explain_not_finite(
-    error: NotFiniteError, tokens: Dataset, rows: Dataset, tokenizer: Any, kept: str | None
-) -> InputError:
-    """The refusal that names the rows of the step and what is left to go on from.
-
-    Args:
-        kept: the newest whole checkpoint, None where there is none.
-    """
-    places = _places(error.sequences, tokens)
-    named = [
+def name_sequences(
+    sequences: Sequence[np.ndarray], tokens: Dataset, rows: Dataset, tokenizer: Any
+) -> list[str]:
+    """How messages call the row behind each sequence, found by the very ids; else its beginning."""
+    places = _places(sequences, tokens)
+    return [
         describe(rows[places[number]])
         if number in places
         else f"a text that begins {tokenizer.decode(ids[:24])[:60]!r}"
-        for number, ids in enumerate(error.sequences)
+        for number, ids in enumerate(sequences)
     ]
-    shown = named[:SHOWN] + ([f"and {len(named) - SHOWN} more"] if len(named) > SHOWN else [])
-    left = f"{kept} is kept" if kept else "there was no checkpoint yet"
-    return InputError(
-        f"step {error.step}: {error.what}; stopped before the weights changed, and {left}. Look at "
-        "these rows of the batch, or give a lower learning_rate, a longer warm-up or bf16 in place "
-        "of fp16 (with another output_dir):\n  " + "\n  ".join(shown)
-    )
 
 
 def _places(sequences: Sequence[np.ndarray], tokens: Dataset) -> dict[int, int]:

@@ -30,7 +30,8 @@ from hf_lmt.training.watching.progress import show_briefly
 from hf_miwv.memory import is_out_of_memory
 from hf_miwv.models import length_limit
 from hf_miwv.processes import Processes
-from hf_miwv.training.checkpoints import MARK, MarkWhole, newest_whole_checkpoint
+from hf_miwv.training.checkpoints import MarkWhole, newest_whole_checkpoint
+from hf_miwv.training.finite_steps import NotFiniteError, explain_not_finite, name_of_newest
 
 DEFAULTS = {"logging_steps": 1, "save_total_limit": 2}  # ours, where the recipe says nothing
 HERE = ("max_length", "chat_template_path")  # acted on before the trainer has the rows
@@ -75,12 +76,7 @@ def tune(
     Raises:
         InputError: a check fails; the loss or the gradient is no number; memory or disk is full.
     """
-    from hf_lmt.training.stopping import (
-        NotFiniteError,
-        WatchedTrainer,
-        explain_not_finite,
-        explain_out_of_memory,
-    )
+    from hf_lmt.training.stopping import WatchedTrainer, explain_out_of_memory, name_sequences
 
     limit = max_length_of(run.recipe, run.model)
     arguments = training_arguments(run.recipe, checkpoints, limit)
@@ -106,11 +102,11 @@ def tune(
     try:
         with full_disk():
             trainer.train(resume_from_checkpoint=newest)
+        trainer.check_weights()
     except NotFiniteError as error:
-        kept = _newest(checkpoints)
-        raise explain_not_finite(
-            error, run.tokens.dataset, run.rows.dataset, run.tokenizer, kept
-        ) from error
+        names = name_sequences(error.sequences, run.tokens.dataset, run.rows.dataset, run.tokenizer)
+        kept = name_of_newest(checkpoints)
+        raise explain_not_finite(error, names, kept, " (with another output_dir)") from error
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -200,12 +196,6 @@ def _check(trainer: Any, run: Run) -> dict[str, Any]:
     found = check_evaluation(rows, sets) if run.processes.first else None
     checks["evaluation"] = run.processes.agree(found)
     return checks
-
-
-def _newest(checkpoints: Path) -> str | None:
-    found = [folder for folder in checkpoints.glob("checkpoint-*") if (folder / MARK).exists()]
-    newest = max(found, key=lambda folder: int(folder.name.rpartition("-")[2]), default=None)
-    return None if newest is None else newest.name
 
 
 def _report(trainer: Any) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from datetime import UTC, datetime
@@ -23,6 +22,7 @@ from hf_lmt.training.watching.record import FOLDER as EVALUATIONS
 from hf_lmt.translation.prompt_registry import save_prompt_identity
 from hf_miwv.fingerprints import content_fingerprint
 from hf_miwv.folder import RECORD, flush_all
+from hf_miwv.json_text import json_text
 from hf_miwv.training.tuning import trainable_source
 
 ADAPTER = "adapter"
@@ -88,7 +88,7 @@ def _complete(draft: Path, trainer: Any, run: Run, record: dict[str, Any]) -> No
         _merge(draft, run)
     save_origin(draft, run)
     _save_watched(draft, trainer, record)
-    text = json.dumps(record, indent=2, ensure_ascii=False)
+    text = json_text(record, indent=2)
     (draft / RECORD).write_text(text + "\n", "utf-8")
     draw_loss(record, draft)
     write_trained_card(record, draft)

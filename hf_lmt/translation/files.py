@@ -12,6 +12,7 @@ from hf_lmt.directions import Direction
 from hf_lmt.errors import InputError
 from hf_lmt.translation.requests import Request, Translation, check_request
 from hf_miwv.json_files import check_characters
+from hf_miwv.json_text import json_text
 
 ADDED = ("hypothesis", "hypothesis_status", "hypothesis_tokens")
 ADDED_HINT = ("hypothesis_hint", "hypothesis_hint_lang", "hypothesis_hint_dropped")
@@ -86,7 +87,7 @@ def write_line(columns: Mapping[str, Any], one: Translation, reading: Reading) -
     added = dict(zip(ADDED, (one.text, one.status, one.tokens), strict=True))
     hint = (one.hint, one.hint_lang, one.hint_dropped)
     hints = {} if reading.hints == "none" else dict(zip(ADDED_HINT, hint, strict=True))
-    return json.dumps({**columns, **added, **hints}, ensure_ascii=False) + "\n"
+    return json_text({**columns, **added, **hints}) + "\n"
 
 
 def count_rows(rows: Iterable[Any]) -> int:

@@ -24,6 +24,7 @@ from hf_lmt.data.prompts import (
     translation_prompt,
 )
 from hf_lmt.errors import InputError, did_you_mean
+from hf_miwv.json_text import json_text
 
 FORMS = ("conversation", "text")
 IDENTITY = "translation_prompt.json"
@@ -161,7 +162,7 @@ def save_prompt_identity(
     style = PromptStyle(names[0] if names else "custom", templates, form, thinking)
     content = {"format": FORMAT, **asdict(style), "sha256": style.sha256}
     path = Path(folder) / IDENTITY
-    path.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", "utf-8")
+    path.write_text(json_text(content, indent=2) + "\n", "utf-8")
     return path
 
 

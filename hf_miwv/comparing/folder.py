@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from hf_miwv.comparing.page import write_page
 from hf_miwv.comparing.pictures import draw_comparison
 from hf_miwv.folder import RECORD, check_output, is_finished, put_in_place
+from hf_miwv.json_text import json_text
 from hf_miwv.record import new_record
 from hf_miwv.workspace import Workspace, workspace_of
 
@@ -47,7 +47,7 @@ def write_comparison(
 
     def fill(draft: Path) -> None:
         for name, content in ((NUMBERS, report), (RECORD, run)):
-            text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+            text = json_text(content, indent=2)
             (draft / name).write_text(text + "\n", "utf-8")
         write_page(report, draw_comparison(report, draft), draft)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
 from collections import Counter
@@ -19,6 +18,7 @@ from hf_miwv.errors import InputError
 from hf_miwv.examples import Example
 from hf_miwv.fingerprints import model_fingerprint
 from hf_miwv.folder import write_errors
+from hf_miwv.json_text import json_text
 from hf_miwv.judging.generation import (
     default_batch_tokens,
     generate,
@@ -157,7 +157,7 @@ def _generate_all(
 def _write(output: Path, lines: Sequence[dict[str, Any]], workspace: Workspace) -> None:
     part = workspace.folder / "answers.part"
     with open(part, "w", encoding="utf-8") as file:
-        file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        file.writelines(json_text(line) + "\n" for line in lines)
         file.flush()
         os.fsync(file.fileno())
     os.replace(part, output)

@@ -11,10 +11,11 @@ from typing import Any
 import yaml
 
 from hf_miwv.errors import InputError
+from hf_miwv.json_text import json_text
 from hf_miwv.publishing.contents import ADAPTER, CARD
+from hf_miwv.publishing.names import is_repository, repository_fault
 
 BLOCK = re.compile(r"\A\s*---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
-REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 CONFIG = re.compile(r"[\w-]+")
 BEGIN, END = "<!-- configurations: begin -->", "<!-- configurations: end -->"
 SECTION = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END) + r"\n?", re.DOTALL)
@@ -52,8 +53,10 @@ def with_base_model(folder: Path, base_model: str | None) -> dict[str, bytes]:
     Raises:
         InputError: it is no OWNER/NAME; or none is given, and what they name is a local path.
     """
-    if base_model is not None and not REPOSITORY.fullmatch(base_model):
-        raise InputError(f"--base-model {base_model}: is no id on the Hub; give OWNER/NAME")
+    if base_model is not None and (fault := repository_fault(base_model)):
+        raise InputError(
+            f"--base-model {base_model}: is no id on the Hub: {fault}; give OWNER/NAME"
+        )
     changed = {}
     card = folder / CARD
     if card.is_file():
@@ -68,7 +71,7 @@ def with_base_model(folder: Path, base_model: str | None) -> dict[str, bytes]:
             continue
         config = json.loads(adapter.read_text("utf-8"))
         if base_model is not None:
-            text = json.dumps({**config, BASE_KEY: base_model}, indent=2, ensure_ascii=False)
+            text = json_text({**config, BASE_KEY: base_model}, indent=2)
             changed[name] = (text + "\n").encode()
         else:
             _check_base(config.get(BASE_KEY), adapter)
@@ -77,7 +80,7 @@ def with_base_model(folder: Path, base_model: str | None) -> dict[str, bytes]:
 
 def _check_base(given: Any, place: Path) -> None:
     for base in given if isinstance(given, list) else [given]:
-        if base is not None and (not REPOSITORY.fullmatch(str(base)) or Path(str(base)).exists()):
+        if base is not None and (not is_repository(str(base)) or Path(str(base)).exists()):
             raise InputError(
                 f"{place}: the base model is {base!r}, a local path, which nobody else has; give "
                 "--base-model OWNER/NAME, and it is written into what is pushed"

@@ -11,6 +11,7 @@ from typing import Any
 from transformers import TrainerCallback
 from transformers.trainer import TRAINER_STATE_NAME
 
+from hf_miwv.json_text import json_text
 from hf_miwv.publishing.background import BackgroundPush, forget
 
 Complete = Callable[[Path, int], None]
@@ -106,4 +107,4 @@ def _without_paths(state: Path) -> None:
     if best := content.get("best_model_checkpoint"):
         state.unlink()  # a link
         changed = {**content, "best_model_checkpoint": Path(best).name}
-        state.write_text(json.dumps(changed, indent=2, sort_keys=True) + "\n", "utf-8")
+        state.write_text(json_text(changed, indent=2, sort_keys=True) + "\n", "utf-8")

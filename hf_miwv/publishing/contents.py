@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
-import re
-from collections.abc import Iterator, Mapping
+import logging
+import shlex
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hf_miwv.errors import InputError
+from hf_miwv.errors import InputError, did_you_mean
 from hf_miwv.folder import RECORD, read_record
+from hf_miwv.publishing.pickles import PICKLES, is_pickle
+from hf_miwv.publishing.secrets import BLOCK, find_secret
 
 CARD = "README.md"
 ADAPTER = "adapter_config.json"
@@ -21,12 +24,9 @@ WORK_FILES = (
     "global_step*", "latest", "zero_to_fp32.py", "seconds",
 )  # fmt: skip
 """Names, of files or folders, of unfinished work and of what a trainer needs to go on."""
-PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib")
-BINARY = (".safetensors", ".parquet", ".arrow", ".png", ".npz", ".npy", ".gz", ".zst", ".gguf")
-TOKEN = re.compile(rb"(?<![A-Za-z0-9])hf_(?:[a-z]+_)?[A-Za-z0-9]{20,}(?![A-Za-z0-9_])")
-BLOCK = 1 << 20
-LONGEST_TOKEN = 1 << 10
 SMALL = 10_000_000  # bytes; the Hub keeps larger files out of git
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -72,30 +72,52 @@ def kind_of(folder: Path) -> str:
     return "dataset"
 
 
-def read_contents(folder: Path, secret: str | None) -> tuple[dict[str, Path], list[str]]:
+def read_contents(
+    folder: Path, token: str | None, allowed: Collection[str] = ()
+) -> tuple[dict[str, Path], list[str]]:
     """The files to push, by their path in the folder, and what is left out as unfinished work.
 
+    A link is followed to a file that is pushed itself, and to no other: those that lead out of the
+    folder are left out, and named in a warning.
+
     Args:
-        secret: the token in use, which no file may hold; nor any text that looks like one.
+        folder: what is pushed.
+        token: the token in use, which no file may hold; nor any text that looks like one or like a
+            key.
+        allowed: files, by their path in the folder or from here, that go whatever they hold.
 
     Raises:
-        InputError: a pickle, or a token in a file.
+        InputError: a pickle, or a token or key in a file, all of them together; or a file among
+            `allowed` is not pushed at all.
     """
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     left_out: list[str] = []
+    links: list[str] = []
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if any(name.startswith(f"{one}/") for one in left_out):
+        if any(name.startswith(f"{skipped}/") for skipped in left_out + links):
             continue
         if any(fnmatch.fnmatch(path.name, pattern) for pattern in WORK_FILES):
             left_out.append(name)
+        elif path.is_symlink():
+            links.append(name)
         elif path.is_file():
-            found[name] = path
-    for name, path in found.items():
-        _check_file(name, path, secret)
-    if not found:
+            files[name] = path
+    inside = {path.resolve() for path in files.values()}
+    files |= {name: folder / name for name in links if (folder / name).resolve() in inside}
+    outside = [name for name in links if name not in files]
+    if outside:
+        logger.warning(
+            "left out, as links that lead out of %s or to no file: %s; put the files themselves "
+            "there if they are to be pushed", folder, ", ".join(outside),
+        )  # fmt: skip
+    if not files:
         raise InputError(f"{folder}: holds nothing to push")
-    return found, left_out
+    passed = {_name_in(folder, given, files) for given in allowed}
+    faults = [_fault(name, path, token) for name, path in files.items() if name not in passed]
+    if refused := [fault for fault in faults if fault]:
+        raise InputError("\n".join(refused))
+    return files, left_out
 
 
 def describe(paths: Mapping[str, Path], replaced: Mapping[str, bytes]) -> dict[str, LocalFile]:
@@ -130,20 +152,34 @@ def _blocks(path: Path) -> Iterator[bytes]:
             yield block
 
 
-def _check_file(name: str, path: Path, secret: str | None) -> None:
-    if path.suffix.lower() in PICKLES:
-        raise InputError(
+def _name_in(folder: Path, given: str, files: Collection[str]) -> str:
+    """The name in the folder of a file that is given by it, or by its path from here."""
+    if given in files:
+        return given
+    path = Path(given).expanduser().absolute()
+    if path.is_relative_to(folder.absolute()):
+        name = path.relative_to(folder.absolute()).as_posix()
+        if name in files:
+            return name
+    raise InputError(
+        f"--allow {given}: is no file of {folder} that would be pushed; "
+        + did_you_mean(given, files)
+    )
+
+
+def _fault(name: str, path: Path, token: str | None) -> str | None:
+    """Why a file must not be pushed; None where it may be."""
+    anyway = f"or send it all the same with --allow {shlex.quote(name)}"
+    if is_pickle(path):
+        return (
             f"{path}: is a pickle, which runs code where it is loaded; save weights with "
-            "model.save_pretrained(folder), and take other files out of the folder"
+            f"model.save_pretrained(folder), and take other files out of the folder, {anyway}"
         )
-    if path.suffix.lower() in BINARY:
-        return
-    tail = b""
-    for block in _blocks(path):
-        text = tail + block
-        if TOKEN.search(text) or (secret and secret.encode() in text):
-            raise InputError(
-                f"{name}: holds what looks like a token of the Hub; take it out of {path}, and "
-                "if it was ever shared make it void on https://hf.co/settings/tokens"
-            )
-        tail = text[-LONGEST_TOKEN:]
+    words = find_secret(path, token)
+    if words is None:
+        return None
+    void = " on https://hf.co/settings/tokens" if "Hub" in words else ""
+    return (
+        f"{name}: holds what looks like {words}; take it out of {path}, and if it was ever shared "
+        f"make it void{void}; {anyway}"
+    )

@@ -9,9 +9,10 @@ from typing import Any
 
 from hf_miwv.errors import InputError
 from hf_miwv.publishing.background import WAITING, BackgroundPush
-from hf_miwv.publishing.card import REPOSITORY, join_card
+from hf_miwv.publishing.card import join_card
 from hf_miwv.publishing.checkpoints import Complete, PushCheckpoints
 from hf_miwv.publishing.contents import CARD
+from hf_miwv.publishing.names import is_repository, repository_fault
 from hf_miwv.publishing.push import MAIN, make_repository
 from hf_miwv.publishing.telling import push_folder
 from hf_miwv.workspace import Workspace
@@ -42,13 +43,14 @@ def hub_faults(
     """
     faults = []
     for key in ("repo_id", "base_model"):
-        if key in hub and not REPOSITORY.fullmatch(hub[key]):
-            faults.append(f"hub: {key} {hub[key]!r}: give OWNER/NAME")
+        if key in hub and (fault := repository_fault(hub[key])):
+            faults.append(f"hub: {key} {hub[key]!r}: the Hub does not take it: {fault}; give "
+                          "OWNER/NAME")  # fmt: skip
     if "repo_id" not in hub:
         pushing = [key for key in HUB_KEYS if key in hub]
         return [*faults, f"hub: {', '.join(pushing)}: nothing says where to; give repo_id: "
                 "OWNER/NAME"] if pushing else faults  # fmt: skip
-    local = not REPOSITORY.fullmatch(model) or Path(model).exists()
+    local = not is_repository(model) or Path(model).exists()
     if adapter and local and "base_model" not in hub:
         faults.append(
             "hub: the adapter would name its base model by a local path, which nobody else has; "

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hf_miwv.errors import InputError
+from hf_miwv.json_text import json_text
 from hf_miwv.publishing.contents import LocalFile
 
 NAME = "pushed.json"
@@ -43,7 +44,7 @@ def write_manifest(manifest: Manifest) -> bytes:
         "format": FORMAT,
         "pushed": manifest,
     }
-    return (json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    return (json_text(content, indent=1, sort_keys=True) + "\n").encode()
 
 
 def names_of(file: LocalFile) -> list[str]:

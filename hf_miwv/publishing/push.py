@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from huggingface_hub.errors import HTTPError
 
 from hf_miwv.errors import InputError
-from hf_miwv.publishing.card import REPOSITORY, check_config, with_base_model
+from hf_miwv.publishing.card import check_config, with_base_model
 from hf_miwv.publishing.changes import Changes, Remote, find_changes
 from hf_miwv.publishing.contents import (
     CARD,
@@ -32,6 +32,7 @@ from hf_miwv.publishing.messages import (
     persist,
     told_plainly,
 )
+from hf_miwv.publishing.names import repository_fault
 
 if TYPE_CHECKING:
     from huggingface_hub import (
@@ -91,6 +92,7 @@ def push(
     message: str | None = None,
     config: str | None = None,
     base_model: str | None = None,
+    allow: Sequence[str] = (),
 ) -> Pushed:
     """Put a folder on the Hub, in one commit: it is there as a whole or not at all.
 
@@ -113,6 +115,8 @@ def push(
             set, below a folder of this name.
         base_model: OWNER/NAME, written into the card and the adapter's configuration that are
             pushed; the folder itself is not changed.
+        allow: files, by their path in the folder, that are pushed although they look like a pickle
+            or hold what looks like a token or a key.
 
     Raises:
         InputError: anything that cannot or must not be pushed (pickles, tokens in files, a local
@@ -129,7 +133,7 @@ def push(
     )  # fmt: skip
     _check(where, folder, revision, base_model)
     secret = check_login()
-    paths, left_out = read_contents(folder, secret)
+    paths, left_out = read_contents(folder, secret, allow)
     if left_out:
         logger.info("left out, as unfinished work or a trainer's state: %s", ", ".join(left_out))
     files = describe(paths, with_base_model(folder, base_model))
@@ -142,8 +146,8 @@ def push(
 
 def check_destination(repository: str, revision: str | None, pull_request: bool) -> None:
     """Raise InputError for what is no repository, or a pull request for another branch."""
-    if not REPOSITORY.fullmatch(repository):
-        raise InputError(f"{repository!r}: is no repository on the Hub; give OWNER/NAME")
+    if fault := repository_fault(repository):
+        raise InputError(f"{repository!r}: is no repository on the Hub: {fault}; give OWNER/NAME")
     if pull_request and revision is not None:
         raise InputError(
             f"--revision {revision}: a pull request is for the main branch; leave one of "

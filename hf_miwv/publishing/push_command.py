@@ -20,6 +20,9 @@ PUSH_OPTIONS = (
     click.option("--message", metavar="TEXT", help="Of the commit."),
     click.option("--base-model", metavar="OWNER/NAME", help="Of a model whose own was a local "
                  "path: what the card and the adapter name."),
+    click.option("--allow", multiple=True, metavar="FILE", help="Send this file of FOLDER although "
+                 "it looks like a pickle, or holds what looks like a token or a key. May be given "
+                 "several times."),
 )  # fmt: skip
 """What `hf-miwv push` and `hf-lmt push` have in common, behind the folder."""
 

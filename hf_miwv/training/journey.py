@@ -18,6 +18,7 @@ from datasets import Dataset
 
 from hf_miwv.fingerprints import content_fingerprint
 from hf_miwv.folder import RECORD, check_output, flush_all, is_finished, read_record, write_errors
+from hf_miwv.json_text import json_text
 from hf_miwv.processes import Processes
 from hf_miwv.publishing.hub_section import (
     finish_saves,
@@ -250,7 +251,7 @@ def _write(
     trainer.save_model(str(draft))
     if processes.first:
         (draft / "training_args.bin").unlink(missing_ok=True)  # pickled, and with local paths
-        text = json.dumps(run, indent=2, ensure_ascii=False)
+        text = json_text(run, indent=2)
         (draft / RECORD).write_text(text + "\n", "utf-8")
         if recipe is not None:
             (draft / "recipe.yaml").write_text(recipe, "utf-8")

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from datasets import Dataset
 
@@ -27,16 +28,22 @@ from hf_miwv.models import (
     load_model,
 )
 from hf_miwv.processes import Processes
-from hf_miwv.prompts import choose_prompts
+from hf_miwv.prompts import Prompts, choose_prompts
 from hf_miwv.quantization import quantization_of
 from hf_miwv.rows import Rows
 from hf_miwv.run_date import parse_date
-from hf_miwv.schema import recognize
+from hf_miwv.schema import Shape, recognize
 from hf_miwv.tokens import TokenTable
 from hf_miwv.training.checkpoints import (
     EndsAtItsLastStep,
     MarkWhole,
     newest_whole_checkpoint,
+)
+from hf_miwv.training.finite_steps import (
+    FiniteSteps,
+    NotFiniteError,
+    explain_not_finite,
+    name_of_newest,
 )
 from hf_miwv.training.rows import (
     TrainingRows,
@@ -165,7 +172,8 @@ def tune(
     when the rows were scored, where it prints the date.
 
     Raises:
-        InputError: none of the rows can be trained on, or not as they were scored.
+        InputError: none of the rows can be trained on, or not as they were scored; a loss,
+            gradient or weights are no numbers.
     """
     began = time.perf_counter()
     loaded = load_model(tuning.source, **tuning.loading)
@@ -182,7 +190,12 @@ def tune(
     difference = compare_with_inference(chosen, shape, prompts, loaded.tokenizer)
     logger.info("training on %d rows, %d tokens", rows.counts["used"], rows.counts["tokens"])
     trainer = _trainer(tuning, loaded, arguments, rows, [MarkWhole(processes), *callbacks])
-    trainer.train(resume_from_checkpoint=newest_whole_checkpoint(checkpoints, processes))
+    try:
+        trainer.train(resume_from_checkpoint=newest_whole_checkpoint(checkpoints, processes))
+        trainer.check_weights()
+    except NotFiniteError as error:
+        names = _name_sequences(error.sequences, chosen, shape, prompts)
+        raise explain_not_finite(error, names, name_of_newest(checkpoints)) from error
     trainer.model.config.use_cache = use_cache  # the trainer turns it off
     return trainer, {
         "template": {"name": prompts.name, "sha256": prompts.sha256},
@@ -209,8 +222,8 @@ def _trainer(
 ) -> Any:
     from trl import SFTTrainer
 
-    class Trainer(EndsAtItsLastStep, SFTTrainer):
-        """TRL's, for runs that go on after a kill."""
+    class Trainer(EndsAtItsLastStep, FiniteSteps, SFTTrainer):
+        """TRL's, for runs that go on after a kill, and end before a step spoils the model."""
 
     trainer = Trainer(
         model=loaded.model,
@@ -222,6 +235,23 @@ def _trainer(
     )
     check_trainer(trainer, rows)
     return trainer
+
+
+def _name_sequences(
+    sequences: Sequence[np.ndarray], chosen: Dataset, shape: Shape, prompts: Prompts
+) -> list[str]:
+    """How messages call the chosen row behind each sequence: its number and how it begins."""
+    names = [""] * len(sequences)
+    rows = Rows(chosen, shape)
+    examples = (example for block in rows.blocks() for example in block)
+    encoded = (tokens for block in rows.blocks() for tokens in prompts.encode(block))
+    for row, example, tokens in zip(chosen["row"], examples, encoded, strict=True):
+        ids = [*tokens.prompt, *tokens.response]
+        for number, sequence in enumerate(sequences):
+            # behind x + y stands the end of the turn, or y was cut
+            if sequence[: len(ids)].tolist() == ids[: len(sequence)]:
+                names[number] = f"row {row} ({example.bare_prompt[:60]!r})"
+    return names
 
 
 def _curve(history: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -21,7 +21,6 @@ from hf_lmt.evaluation.corpus_scores import (
 )
 from hf_lmt.evaluation.judgeable import why_not_judgeable, why_unreliable
 from hf_lmt.evaluation.many_directions import Translations, statistics_of_directions
-from hf_lmt.evaluation.pool import in_processes
 
 REFERENCES = {
     "de": ["Der Fluss trat nach drei Tagen Regen über die Ufer.", "„Nein“, sagte sie, „morgen!“"],
@@ -193,8 +192,3 @@ def test_what_cannot_be_scored(
     with pytest.raises(InputError) as caught:
         corpus_scores(hypotheses, references, target, metrics)
     assert message in str(caught.value)
-
-
-def test_a_killed_process_is_told() -> None:
-    with pytest.raises(InputError, match=r"one of the 2 scoring processes was killed.*--num-proc"):
-        list(in_processes(os._exit, [9, 9, 9], 2))

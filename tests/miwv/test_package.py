@@ -1,4 +1,4 @@
-"""The package as a whole: its face, its structure, its wheel."""
+"""The package as a whole: its face, its structure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import ast
 import re
 import subprocess
 import sys
-import zipfile
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -74,20 +73,6 @@ def test_only_the_door_reads_options_and_yaml() -> None:
 def test_importing_the_package_is_light() -> None:
     code = "import sys, hf_miwv; assert not {'torch', 'numpy', 'datasets'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_the_wheel_holds_templates_sample_and_licence(tmp_path: Path) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, ROOT],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    (wheel,) = tmp_path.glob("*.whl")
-    names = zipfile.ZipFile(wheel).namelist()
-    for folder in ("templates", "sample"):
-        for path in (ROOT / "hf_miwv" / folder).iterdir():
-            assert f"hf_miwv/{folder}/{path.name}" in names
-    assert any(name.endswith("licenses/LICENSE") for name in names)
-    assert not any(name.startswith("tests") for name in names)
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "recipes" / "accelerate").glob("*.yaml")))

@@ -247,7 +247,9 @@ def test_the_token_in_use_is_found_whatever_it_looks_like(
 
 
 def test_a_base_model_must_be_an_id(hub: HubServer, model: Path) -> None:
-    with pytest.raises(InputError, match=r"--base-model ./base: is no id on the Hub; give OWNER/"):
+    with pytest.raises(
+        InputError, match=r"--base-model ./base: is no id on the Hub: .*; give OWNER/"
+    ):
         push(model, "ada/model", base_model="./base")
 
 
@@ -280,7 +282,10 @@ def test_unfinished_work_is_left_out(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"repository": "data"}, "'data': is no repository on the Hub; give OWNER/NAME"),
+        (
+            {"repository": "data"},
+            "'data': is no repository on the Hub: it is not OWNER/NAME; give OWNER/NAME",
+        ),
         ({"repository": "a/b/c"}, "'a/b/c': is no repository"),
         ({"revision": "x", "pull_request": True}, "leave one of --revision and --pull-request"),
         ({"config": "a b"}, "--config a b: is no name for a configuration"),

@@ -306,3 +306,30 @@ def test_smoke_recipe_on_the_small_real_model(tmp_path: Path) -> None:
     assert (run["steps"], run["rows"]["used"]) == (2, 8)
     assert run["prompts_unlike_inference"] == {"rows": 0}
     assert load_file(output / "adapter_model.safetensors")
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_names_the_rows(
+    recipe: Path, tmp_path: Path
+) -> None:
+    change(recipe, "max_steps: 2", "max_steps: 8, save_steps: 1, warmup_steps: 3")
+    result = invoke(recipe, "--learning_rate", "1.0e+38")
+    refused(result, "stopped before the weights changed, and checkpoint-")
+    step = int(result.output.partition("step ")[2].partition(":")[0])
+    checkpoints = workspace_of(tmp_path / "tuned") / "training" / "checkpoints"
+    assert (checkpoints / f"checkpoint-{step - 1}" / "whole").exists()
+    assert not (tmp_path / "tuned").exists()
+    named = re.findall(r"^  row (\d+) \('(.*)'\)$", result.output, re.MULTILINE)
+    assert len(named) == 6  # the rows of the step
+    assert dict(named).keys() <= {str(number) for number in range(12)}
+
+
+@pytest.mark.parametrize("saving", [("--save_steps", 1), ("--save_strategy", "'no'")])
+def test_weights_that_are_no_numbers_are_not_saved(
+    recipe: Path, tmp_path: Path, saving: tuple[str, object]
+) -> None:
+    """The last step has nobody behind it who would see them in a loss."""
+    result = invoke(recipe, "--max_steps", 1, "--learning_rate", "1.0e+39", *saving)
+    refused(result, "step 1: after it the weights ")
+    refused(result, "stopped before they were saved, and there was no checkpoint yet")
+    assert not (tmp_path / "tuned").exists()
+    assert not any(workspace_of(tmp_path / "tuned").glob("training/checkpoints/*/whole"))

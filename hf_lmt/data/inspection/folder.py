@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from hf_lmt.data.inspection.pictures import draw_inspection
 from hf_lmt.data.inspection.table import as_text
 from hf_lmt.errors import InputError
 from hf_miwv.folder import RECORD, check_output, put_in_place
+from hf_miwv.json_text import json_text
 from hf_miwv.record import new_record
 from hf_miwv.workspace import Workspace, workspace_of
 
@@ -36,7 +36,7 @@ def write_inspection(
     run = {**new_record("inspect", origin or {}), "rows": found.rows}
 
     def fill(draft: Path) -> None:
-        for name, content in ((REPORT, as_json(found)), (RECORD, json.dumps(run, indent=2))):
+        for name, content in ((REPORT, as_json(found)), (RECORD, json_text(run, indent=2))):
             (draft / name).write_text(content + "\n", "utf-8")
         (draft / "inspection.txt").write_text(as_text(found, every=True), "utf-8")
         draw_inspection(found, draft)
@@ -53,4 +53,4 @@ def check_inspection_output(output: Path, overwrite: bool) -> None:
 
 
 def as_json(found: Inspection) -> str:
-    return json.dumps(found.as_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+    return json_text(found.as_dict(), indent=2)

@@ -10,10 +10,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -26,6 +24,7 @@ from tqdm.auto import tqdm
 
 from hf_lmt.data.cached_rows import cache_folder
 from hf_lmt.data.mixture.lines import EMPTY, Lines
+from hf_lmt.pool import in_processes
 
 LAYOUT = 1  # of the blocks: raise it when lines or what is kept of them change
 BLOCK = 50_000  # rows in a file
@@ -36,8 +35,6 @@ ENTRY = np.dtype(
      ("forward", "?"), ("broken", "?")]
 )  # fmt: skip
 """What is kept in memory of a row, 24 bytes: fields as in `lines.Lines`, and the line's tokens."""
-
-_job: Counting  # of a worker
 
 MakeLines = Callable[[pa.Table, int], Lines]
 
@@ -97,21 +94,12 @@ def _counted(job: Counting, blocks: list[int], num_proc: int) -> Any:
     if num_proc == 1 or len(blocks) < 2:
         yield from map(partial(_count_block, job), blocks)
         return
-    with ProcessPoolExecutor(
-        num_proc, mp_context=get_context("fork"), initializer=_start_worker, initargs=(job,)
-    ) as pool:
-        yield from pool.map(_count_in_worker, blocks)
+    yield from in_processes(partial(_count_in_worker, job), blocks, num_proc, start="fork")
 
 
-def _start_worker(job: Counting) -> None:
-    """What a process works at, handed over by the fork and not once more for each block."""
-    global _job
-    _job = job
+def _count_in_worker(job: Counting, block: int) -> None:
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # a thread pool does not survive a fork
-
-
-def _count_in_worker(block: int) -> None:
-    _count_block(_job, block)
+    _count_block(job, block)
 
 
 def _count_block(job: Counting, block: int) -> None:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from threading import Thread
 from typing import Any, TypeAlias
 
 import pyarrow as pa
 from datasets import Dataset
 from tqdm.auto import tqdm
 
+from hf_lmt.pool import in_processes
+
 BATCH = 10_000  # rows
-AHEAD = 2  # batches that each process may be ahead of the file
 
 Part: TypeAlias = Callable[[int, int], pa.Table]
 
@@ -30,6 +29,9 @@ def write_rows(
     Args:
         part: the rows of a span, all of one schema; runs in the other processes, if there are any.
         words: what is happening, for the progress bar.
+
+    Raises:
+        InputError: a process was killed from outside.
     """
     if not path.exists():
         draft = path.with_name(f"{path.name}.part")
@@ -60,40 +62,6 @@ def _with_first(first: pa.Table, tables: Iterator[pa.Table]) -> Iterator[pa.Tabl
     yield from tables
 
 
-def _parts(part: Part, places: list[tuple[int, int]], num_proc: int) -> Iterator[pa.Table]:
-    if num_proc == 1:
-        yield from (part(*place) for place in places)
-        return
-    from multiprocess import Pool
-
-    with Pool(num_proc, initializer=_begin, initargs=(part,)) as pool:
-        waiting: deque[Any] = deque()
-        for place in places:
-            waiting.append(pool.apply_async(_work, place))
-            if len(waiting) >= AHEAD * num_proc:
-                yield waiting.popleft().get()
-        while waiting:
-            yield waiting.popleft().get()
-
-
-_part: Part | None = None  # of a process that works for another
-
-
-def _begin(part: Part) -> None:
-    global _part
-    _part = part
-    Thread(target=_leave_with_parent, daemon=True).start()
-
-
-def _leave_with_parent() -> None:
-    """A killed parent does not end its pool, whose processes would wait for work for ever."""
-    from multiprocess import parent_process
-    from multiprocess.connection import wait
-
-    wait([parent_process().sentinel])
-    os._exit(1)
-
-
-def _work(first: int, last: int) -> pa.Table:
-    assert _part is not None  # noqa: S101  set by _begin
-    return _part(first, last)
+def _parts(part: Part, spans: list[tuple[int, int]], num_proc: int) -> Iterator[pa.Table]:
+    # a fork, because a part holds data sets and templates that would have to be pickled
+    yield from in_processes(lambda span: part(*span), spans, num_proc, start="fork")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from hf_lmt.evaluation.diagnosis.thresholds import ROWS, THRESHOLDS
 from hf_lmt.evaluation.diagnosis.training_rows import sources_behind_targets
 from hf_lmt.evaluation.diagnosis.verdict import Finding, judge
 from hf_lmt.evaluation.folder import Evaluation, read_evaluation
+from hf_miwv.json_text import json_text
 
 
 @dataclass(frozen=True)
@@ -103,4 +103,4 @@ def diagnose(
 
 
 def as_json(found: Diagnosis) -> str:
-    return json.dumps(found.as_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json_text(found.as_dict(), indent=2) + "\n"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,6 +34,7 @@ from hf_lmt.evaluation.report.figures import (
 )
 from hf_lmt.evaluation.report.tables import group_cells
 from hf_lmt.languages import LANGUAGES
+from hf_miwv.json_text import json_text
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
 PAGE = "index.html"
@@ -112,7 +112,7 @@ def as_script_data(data: Any) -> str:
     >>> as_script_data("</script>")
     '"\\u003c/script\\u003e"'
     """
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    text = json_text(data)
     for letter in "<>&\u2028\u2029":
         text = text.replace(letter, f"\\u{ord(letter):04x}")
     return text

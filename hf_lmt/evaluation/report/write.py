@@ -17,6 +17,7 @@ from hf_lmt.evaluation.report.figures import names_of
 from hf_lmt.evaluation.report.heat_maps import draw_heat_map
 from hf_lmt.evaluation.report.page import PAGE, render_page
 from hf_miwv.folder import RECORD, check_output, put_in_place, write_errors
+from hf_miwv.json_text import json_text
 from hf_miwv.reading import is_local
 from hf_miwv.workspace import Workspace, workspace_of
 
@@ -128,12 +129,11 @@ def write_whole(output: Path, overwrite: bool, run: Mapping[str, Any], fill: Any
     Raises:
         InputError: `output` holds something and may not be replaced, or cannot be written.
     """
-    import json
 
     check_new(output, overwrite)
 
     def fill_all(draft: Path) -> None:
-        (draft / RECORD).write_text(json.dumps(run, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        (draft / RECORD).write_text(json_text(run, indent=2) + "\n", "utf-8")
         fill(draft)
 
     with Workspace(workspace_of(output)) as workspace:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from hf_lmt.training.watching.figures import Figures, Values, group_means
 from hf_lmt.training.watching.sample import Sample
 from hf_miwv.folder import write_errors
+from hf_miwv.json_text import json_text
 from hf_miwv.record import package_version
 
 FORMAT = 1
@@ -77,5 +77,5 @@ def write_record(folder: Path, record: Mapping[str, Any], ended: bool) -> Path:
     Then the best model may have been loaded, which is not that of the last step.
     """
     path = folder / FOLDER / ("final.json" if ended else f"step-{record['step']}.json")
-    write_whole(path, (json.dumps(record, ensure_ascii=False, indent=1) + "\n").encode())
+    write_whole(path, (json_text(record, indent=1) + "\n").encode())
     return path
