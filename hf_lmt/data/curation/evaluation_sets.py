@@ -180,14 +180,19 @@ def _pairs(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def _from_source(source: Source) -> dict[str, list[str]]:
+    """{language: texts}, under the set's own names where `code_of` knows them."""
     contents = open_source(source)
     texts: dict[str, list[str]] = {}
+
+    def add(name: str, text: str | None) -> None:
+        code = source.code_of(name)
+        if text is not None and code is not None:
+            texts.setdefault(name if code_of(name) == code else code, []).append(text)
+
     for unit in contents.units or ():
-        for name, text in unit.texts.items():
-            if text is not None:
-                texts.setdefault(name, []).append(text)
+        for name, text in (*unit.texts.items(), *unit.further):
+            add(name, text)
     for _, record in contents.records or ():
         for side in ("source", "target"):
-            if record[side] is not None:
-                texts.setdefault(record[f"{side}_lang"], []).append(record[side])
+            add(str(record.get(f"{side}_lang")), record.get(side))
     return texts
