@@ -10,6 +10,7 @@ from hf_lmt.evaluation.aggregation import COLUMNS
 from hf_lmt.evaluation.corpus_scores import LOWER_IS_BETTER
 from hf_lmt.evaluation.folder import HYPOTHESES
 from hf_lmt.evaluation.judgeable import COMET_METRICS
+from hf_lmt.evaluation.normal_forms import not_nfc_rows
 from hf_lmt.languages import TIERS
 from hf_miwv.card import (
     command_block,
@@ -46,6 +47,7 @@ def write_evaluation_card(run: dict[str, Any], scores: dict[str, Any], folder: P
         model=escape(shown_name(model["source"])) if model else None,
         groups=table(header, rows),
         missing=sorted(scores["missing"]),
+        not_nfc=_not_nfc_table(scores),
         signatures=table(("metric", "signature"), signature_rows(scores)),
         how_made=table(("", ""), _made_rows(run)),
         command=command_block(run),
@@ -69,6 +71,12 @@ def group_table(scores: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
             shares = [_share(own["behaviour"].get(name)) for name in rates]
             rows.append([group, *means, *shares])
     return header, rows
+
+
+def _not_nfc_table(scores: dict[str, Any]) -> str | None:
+    """What references that are not in NFC cost; None where all are."""
+    rows = not_nfc_rows(scores)
+    return table(["", "references", "not in NFC", *scores["metrics"]], rows) if rows else None
 
 
 def worst_directions(scores: dict[str, Any]) -> tuple[str | None, list[tuple[str, float]]]:

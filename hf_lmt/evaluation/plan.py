@@ -11,6 +11,7 @@ from typing import Any
 from hf_lmt.directions import Direction, match_directions, parse_direction
 from hf_lmt.errors import InputError
 from hf_lmt.evaluation.comet_scores import NO_COMET, find_comet, gate_of
+from hf_lmt.evaluation.folder import NO_TEXT
 from hf_lmt.evaluation.lines import EvaluationSet, Lines
 from hf_lmt.evaluation.scores import split_metrics
 from hf_lmt.evaluation.trained_on import Claim, training_of
@@ -120,7 +121,7 @@ def obstacle(opened: EvaluationSet, direction: Direction) -> str:
     absent = [f"{language(code).name} ({code})" for code in direction
               if code not in opened.languages]  # fmt: skip
     if absent:
-        return f"the evaluation set {opened.name} has no text in {' and '.join(absent)}"
+        return f"the evaluation set {opened.name}{NO_TEXT}{' and '.join(absent)}"
     return f"the evaluation set {opened.name} has no line in this direction"
 
 

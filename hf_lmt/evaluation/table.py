@@ -7,6 +7,7 @@ from typing import Any
 
 from hf_lmt.evaluation.card import group_table, worst_directions, write_score
 from hf_lmt.evaluation.folder import Evaluation
+from hf_lmt.evaluation.normal_forms import not_nfc_lines
 
 SHOWN = 8
 STATUS_WORDS = {
@@ -54,6 +55,7 @@ def warnings_of(found: Evaluation) -> list[str]:
     for status, words in STATUS_WORDS.items():
         if count := run["counts"]["status"].get(status):
             lines.append(f"{count:,} translations {words}")
+    lines += not_nfc_lines(scores)
     if not run["contamination"]["checked"]:
         lines.append(f"contamination is not checked: {run['contamination']['why']}")
     return lines
