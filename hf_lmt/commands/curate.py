@@ -17,7 +17,8 @@ from hf_lmt.commands.source_options import listed, source_fields, source_options
     TMX, plain text files side by side (data/train for train.en and train.de), a FLORES folder, or
     a Hub data set. CLEAN opens with `load_dataset`. Applied by default: empty, length,
     length_ratio, markup, copy, script, duplicates, contamination (rows that repeat an evaluation
-    set). On request: terminal_punctuation, digits, identification, near_duplicates, quality, caps.
+    set). On request: whitespace (which trims), score (a cell of --cells), terminal_punctuation,
+    digits, identification, near_duplicates, quality, caps.
     """)  # fmt: skip
 @click.argument("data")
 @click.option("--output", metavar="CLEAN", required=True, type=click.Path(path_type=Path),

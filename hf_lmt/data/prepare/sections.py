@@ -84,11 +84,15 @@ def read_directions(
 
 
 def read_curation(section: Any, faults: Faults) -> tuple[Any, ...]:
-    """The steps that the section stands for; the defaults without one."""
+    """The steps that the section stands for; the defaults without one, none for false."""
     from hf_lmt.data.curation.settings import steps_from
 
+    if section is False:
+        return ()
     if section is not None and not isinstance(section, dict):
-        faults.append(f"curation: give a mapping of steps to settings, not {section!r}")
+        faults.append(
+            f"curation: give a mapping of steps to settings, or false for none; not {section!r}"
+        )
         return ()
     try:
         return tuple(steps_from(section))
