@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from hf_lmt.data.language_codes import plain, resolve
 from hf_lmt.directions import check_globs, match_directions, most_specific, parse_direction
@@ -160,6 +161,27 @@ class Source:
             return self.corpus
         first = self.path if isinstance(self.path, str) else next(iter(self.path.values()))
         return Path(first.removesuffix(".gz")).stem
+
+
+def source_from(given: Mapping[Any, Any], place: str) -> Source:
+    """A source of its fields, as YAML has them.
+
+    Args:
+        place: what messages begin with.
+
+    Raises:
+        InputError: an unknown field, none called path, or a value that cannot be.
+    """
+    known = [one.name for one in fields(Source)]
+    for name in given:
+        if name not in known:
+            raise InputError(f"{place}: unknown key {name!r}; {did_you_mean(str(name), known)}")
+    if "path" not in given:
+        raise InputError(f"{place}: {dict(given)!r:.100}: path is missing")
+    try:
+        return Source(**given)
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from error
 
 
 def _check_path(path: object) -> None:

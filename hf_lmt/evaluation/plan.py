@@ -112,7 +112,7 @@ def choose_directions(
     if not lines:
         raise InputError(f"no direction can be judged: {_offer(opened, there)}")
     if missing:
-        logger.warning("%d asked directions cannot be judged: %s", len(missing), _shown(missing))
+        logger.warning("%d asked directions cannot be judged: %s", len(missing), shown(missing))
     return lines, missing
 
 
@@ -175,7 +175,7 @@ def _marks(opened: EvaluationSet, contamination: Mapping[str, Any], hints: str) 
 
 def _offer(opened: EvaluationSet, there: Collection[Direction] | None) -> str:
     if there is not None:
-        return f"there are hypotheses in {_shown(there)}, and the set has {_codes(opened)}"
+        return f"there are hypotheses in {shown(there)}, and the set has {_codes(opened)}"
     return f"the set has {_codes(opened)}"
 
 
@@ -183,6 +183,7 @@ def _codes(opened: EvaluationSet) -> str:
     return ", ".join(opened.languages)
 
 
-def _shown(directions: Collection[Direction] | Mapping[Direction, Any]) -> str:
+def shown(directions: Collection[Direction | str] | Mapping[Direction, Any]) -> str:
+    """The first eight of them, in words."""
     names = [str(direction) for direction in directions]
     return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
