@@ -5,7 +5,12 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from hf_lmt.evaluation.card import group_table, worst_directions, write_score
+from hf_lmt.evaluation.card import (
+    group_table,
+    silent_words,
+    worst_directions,
+    write_score,
+)
 from hf_lmt.evaluation.folder import Evaluation
 from hf_lmt.evaluation.normal_forms import not_nfc_lines
 
@@ -25,7 +30,8 @@ def show_evaluation(found: Evaluation) -> None:
     scores = found.scores
     header, rows = group_table(scores)
     table = Table(title=f"{found.run['data']['title']}: means over directions", box=None,
-                  caption="; ".join(scores["marks"]) or None)  # fmt: skip
+                  caption="; ".join(filter(None, [*scores["marks"], silent_words(scores)]))
+                  or None)  # fmt: skip
     for place, name in enumerate(header):
         table.add_column(name, justify="right" if place else "left")
     for row in rows:
