@@ -59,6 +59,9 @@ class Language:
         auxiliary: code of the language whose sentence is the hint between English and this one,
             in Parallel Multilingual Prompting; None where the paper has none. Between Chinese and
             any other language it is English.
+        other_codes: what other systems call it besides: the bibliographic codes of ISO 639-2 (ger),
+            codes that ISO 639-1 gave up (iw, jw; not in, which is more often a column of inputs),
+            and scripts by another name (ko_Kore).
     """
 
     code: str
@@ -75,6 +78,7 @@ class Language:
     comet: Literal["covered", "unreliable"]
     identification_labels: tuple[str, ...]
     auxiliary: str | None
+    other_codes: tuple[str, ...]
 
 
 def _read_language(row: Mapping[str, str]) -> Language:
@@ -93,6 +97,7 @@ def _read_language(row: Mapping[str, str]) -> Language:
         comet=cast(Literal["covered", "unreliable"], row["comet"]),
         identification_labels=tuple(row["identification_labels"].split()),
         auxiliary=row["auxiliary"] or None,
+        other_codes=tuple((row["other_codes"] or "").split()),
     )
 
 
@@ -111,9 +116,30 @@ def _names_elsewhere() -> dict[str, str]:
     return {
         name.casefold(): one.code
         for one in LANGUAGES.values()
-        for name in (one.code, one.name, one.flores200, one.flores_plus, one.ntrex, one.iso639_3)
+        for name in (one.code, one.name, *_codes_elsewhere(one))
         if name
     }
+
+
+def _codes_elsewhere(one: Language) -> tuple[str | None, ...]:
+    return (one.flores200, one.flores_plus, one.ntrex, one.iso639_3, *one.other_codes)
+
+
+NEAR: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "no": ("nb", "Norwegian Bokmål"),
+        "nor": ("nb", "Norwegian Bokmål"),
+        "nn": ("nb", "Norwegian Bokmål, which is not Nynorsk"),
+        "nno": ("nb", "Norwegian Bokmål, which is not Nynorsk"),
+        "zh-tw": ("zh", "Chinese, in simplified characters"),
+        "zh-hant": ("zh", "Chinese, in simplified characters"),
+        "zho_hant": ("zh", "Chinese, in simplified characters"),
+        "sr": ("hr", "Croatian, which is not Serbian"),
+        "bs": ("hr", "Croatian, which is not Bosnian"),
+        "mn": ("mvf", "Inner Mongolian, in Mongolian script"),
+    }
+)
+"""Names in lower case of languages that LMT does not have -> the nearest that it has, in words."""
 
 
 def language(code: str) -> Language:
@@ -128,7 +154,20 @@ def language(code: str) -> Language:
                          "put quotes around it, for no without them is read as False")  # fmt: skip
     if code in LANGUAGES:
         return LANGUAGES[code]
-    elsewhere = _names_elsewhere().get(code.casefold())
+    elsewhere = _names_elsewhere().get(code.casefold()) or _by_tag(code)
     if elsewhere:
         raise InputError(f"no language {code!r}: it is called {elsewhere!r} here")
+    if near := NEAR.get(code.casefold()):
+        nearest, name = near
+        raise InputError(
+            f"no language {code!r}: the nearest is {nearest} ({name}); where a corpus writes "
+            f"{code} for it, say so once with --language-names {code}={nearest}"
+        )
     raise InputError(f"no language {code!r}: {did_you_mean(code, LANGUAGES)}")
+
+
+def _by_tag(name: str) -> str | None:
+    """The code of a tag with script or region, as `language_codes.code_of` reads it."""
+    from hf_lmt.data.language_codes import code_of  # it reads this module
+
+    return code_of(name)

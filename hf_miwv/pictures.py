@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -19,6 +20,7 @@ BELOW = "#0072B2"
 WHOLE = "#9AA5AE"
 INK = "#222222"
 SHADES = ["#D3E6F3", "#0072B2", "#00283F"]  # few to many rows
+CROPPED: Any = MappingProxyType({"bbox_inches": "tight", "pad_inches": 0.1})  # of savefig
 DOTS_PER_INCH = 200
 MOST_DOTS = 4000  # above this many rows a scatter is a blot: rows are counted per hexagon instead
 MIWV_LABEL = "MIWV = one-shot loss − zero-shot loss (nats per response token)"
@@ -126,7 +128,7 @@ def draw_lengths_against_scores(tokens: np.ndarray, miwv: np.ndarray, folder: Pa
     """(n,) response lengths, on a logarithmic axis, against (n,) scores."""
     figure, axes = new_figure(
         "Response length against score",
-        "Are the highest scores simply short answers? Then the lines spread or rise to the left.",
+        "Are the highest scores simply short, or long, answers? Then the lines rise at that end.",
     )
     axes.set_xscale("log")
     shown = np.log10(tokens)
@@ -324,6 +326,10 @@ def label_log_axis(axes: Axes) -> None:
 
 
 def save(figure: Figure, folder: Path, name: str) -> str:
-    """Write the figure as a PNG without the version of matplotlib in it; return its name."""
-    figure.savefig(folder / name, dpi=DOTS_PER_INCH, metadata={"Software": None})
+    """Write the figure as a PNG without the version of matplotlib in it; return its name.
+
+    It is cropped to what it holds.
+    """
+    metadata = {"Software": None}
+    figure.savefig(folder / name, dpi=DOTS_PER_INCH, metadata=metadata, **CROPPED)
     return name

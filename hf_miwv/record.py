@@ -203,7 +203,6 @@ def _identity(run: dict[str, Any], journey: Journey) -> dict[str, Any]:
         "duplicate neighbours": "avoided" if journey.avoid_duplicates else "allowed",
         "also": journey.also,
         "unreadable rows": journey.unreadable_rows,
-        "trainer max length": journey.trainer_max_length,
         "embeddings": "kept" if journey.keep_embeddings else "not kept",
         "attention": run["model"]["attention"],
         "processes": journey.processes.world,

@@ -71,6 +71,11 @@ class TokenizedRows:
         counts = Counter(self.groups)
         self.duplicate = [counts[group] > 1 for group in self.groups]
 
+    def check_responses(self) -> None:
+        """Raise InputError where no row has a response."""
+        if all(self.empty):
+            raise InputError(f"none of the {len(self)} rows has a response: nothing can be scored")
+
     def trainer_counts(self, max_length: int) -> dict[str, int]:
         """Count the rows whose response a trainer cuts at `max_length` tokens of a sequence.
 
@@ -128,8 +133,7 @@ def tokenize_rows(
     table.mark_duplicates(digests)
     if table.faults and unreadable_rows == "refuse":
         raise InputError(_faults_message(table))
-    if all(table.empty):
-        raise InputError(f"none of the {len(rows)} rows has a response: nothing can be scored")
+    table.check_responses()
     return table
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from hf_lmt.data.prompts import translation_prompt
 from hf_lmt.directions import DIRECTIONS, Direction, auxiliary_of
 from hf_lmt.errors import InputError
 from hf_lmt.languages import LANGUAGES
@@ -98,20 +97,19 @@ def about_direction(source: str, target: str) -> str:
 
 def _sentence(translator: Translator, request: Request, found: Translation, hints: str) -> Sentence:
     hint = "–"
-    given = {}
+    auxiliary = None
     if found.hint and found.hint_lang:
         hint = f"{LANGUAGES[found.hint_lang].name}: {found.hint}"
-        given = {"auxiliary_lang": found.hint_lang, "auxiliary": found.hint}
+        auxiliary = (found.hint_lang, found.hint)
     elif found.hint_dropped:
         hint = f"none: {DROPPED[found.hint_dropped]}"
     elif hints == "self" and found.status != "empty":
         hint = "none for this direction"
     prompt = ""
     if request.source.strip():
-        prompt = translation_prompt(
-            request.source, request.source_lang, request.target_lang,
-            wording=translator.style.wording, **given,
-        )  # fmt: skip
+        prompt = translator.style.text(
+            request.source, request.source_lang, request.target_lang, auxiliary
+        )
     return Sentence(request.source, hint, found.text, STATUS[found.status], prompt)
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from hf_lmt.commands.source_options import listed, source_fields, source_options
+
 
 @click.command("curate", help="""
     Filter DATA, count for every direction what each filter took and why, and write the rest.
@@ -15,14 +17,15 @@ import click
     TMX, plain text files side by side (data/train for train.en and train.de), a FLORES folder, or
     a Hub data set. CLEAN opens with `load_dataset`. Applied by default: empty, length,
     length_ratio, markup, copy, script, duplicates, contamination (rows that repeat an evaluation
-    set). On request: terminal_punctuation, digits, identification, near_duplicates, quality, caps.
+    set). On request: whitespace (which trims), score (a cell of --cells), terminal_punctuation,
+    digits, identification, near_duplicates, quality, caps.
     """)  # fmt: skip
 @click.argument("data")
 @click.option("--output", metavar="CLEAN", required=True, type=click.Path(path_type=Path),
               help="Folder to write.")  # fmt: skip
 @click.option("--kind", help="What DATA is, where its look does not tell: rows, table, "
               "translation, smol, text, flores, tsv or tmx.")  # fmt: skip
-@click.option("--languages", metavar="CODES", help="Languages to read, with commas between.")
+@source_options
 @click.option("--directions", metavar="GLOBS", help="Directions to make rows of, with commas "
               "between: en-*,*-zh. [default: all that are there]")  # fmt: skip
 @click.option("--corpus", help="What the corpus is called. [default: by its path]")
@@ -49,7 +52,6 @@ def curate_command(
     data: str,
     output: Path,
     kind: str | None,
-    languages: str | None,
     directions: str | None,
     corpus: str | None,
     licence: str | None,
@@ -59,6 +61,7 @@ def curate_command(
     contamination_sets: str | None,
     keep_rejects: bool,
     overwrite: bool,
+    **reading: Any,
 ) -> None:
     import sys
 
@@ -80,7 +83,7 @@ def curate_command(
             corpus=corpus,
             licence=licence,
             split=split,
-            languages=listed(languages or ""),
+            **source_fields(**reading),
         ),
         output,
         steps_from(given),
@@ -116,8 +119,3 @@ def with_setting(given: dict[Any, Any], step: str, option: str, value: Any) -> d
     """The settings with one option of a step set to a value."""
     own = given.get(step)
     return {**given, step: {**(own if isinstance(own, dict) else {}), option: value}}
-
-
-def listed(text: str) -> list[str]:
-    """What stands between the commas."""
-    return [part.strip() for part in text.split(",") if part.strip()]

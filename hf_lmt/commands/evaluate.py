@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from hf_lmt.commands.source_options import listed, source_fields, source_options
 from hf_lmt.commands.translate import translate_command
 
 TRANSLATING = ("revision", "beams", "max_new_tokens", "batch_tokens", "prompt", "form", "backend",
@@ -32,6 +33,7 @@ TRANSLATING = ("revision", "beams", "max_new_tokens", "batch_tokens", "prompt", 
               "`hf-lmt translate`, or a folder of them. Repeatable.")  # fmt: skip
 @click.option("--data", required=True, metavar="DATA", help="The evaluation set.")
 @click.option("--split", help="Split of a folder or Hub data set that has several.")
+@source_options
 @click.option("--directions", metavar="GLOBS", help='With commas between: "en-*,*-zh". '
               "[default: all that the set, or the hypotheses, have]")  # fmt: skip
 @click.option("--output", metavar="EVAL", required=True, type=click.Path(path_type=Path),
@@ -60,28 +62,31 @@ def evaluate_command(
     directions: str | None,
     output: Path,
     metrics: str,
+    split: str | None,
+    languages: str | None,
+    language_names: str | None,
+    cells: str | None,
+    skip_broken_units: bool,
     **given: Any,
 ) -> None:
+    from hf_lmt.data.sources import Source
     from hf_lmt.evaluation.evaluate import evaluate
     from hf_lmt.evaluation.table import show_evaluation
 
     translating = {name: given.pop(name) for name in TRANSLATING if name != "work"}
+    reading = source_fields(languages, language_names, cells, skip_broken_units)
     found = evaluate(
-        data,
+        Source(data, split=split, **reading),
         output,
         model=model,
         hypotheses=list(hypotheses) or None,
-        directions=None if directions is None else _parts(directions),
-        metrics=_parts(metrics),
+        directions=None if directions is None else listed(directions),
+        metrics=listed(metrics),
         origin={"command_line": ["hf-lmt", *sys.argv[1:]]},
         **given,
         **(translating if model is not None else {}),
     )
     show_evaluation(found)
-
-
-def _parts(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 evaluate_command.params += [one for one in translate_command.params if one.name in TRANSLATING]

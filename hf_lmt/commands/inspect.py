@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
+
+from hf_lmt.commands.source_options import listed, source_fields, source_options
 
 
 @click.command("inspect", help="""
@@ -18,7 +21,7 @@ import click
 @click.argument("data", required=False)
 @click.option("--kind", help="What DATA is, where its look does not tell: rows, table, "
               "translation, smol, text, flores, tsv or tmx.")  # fmt: skip
-@click.option("--languages", metavar="CODES", help="Languages to read, with commas between.")
+@source_options
 @click.option("--directions", metavar="GLOBS", help="Directions that there should be, with commas "
               "between: en-*,*-zh. [default: all that are there]")  # fmt: skip
 @click.option("--corpus", help="What the corpus is called. [default: by its path]")
@@ -38,7 +41,6 @@ import click
 def inspect_command(
     data: str | None,
     kind: str | None,
-    languages: str | None,
     directions: str | None,
     corpus: str | None,
     split: str | None,
@@ -49,6 +51,7 @@ def inspect_command(
     json_file: Path | None,
     output: Path | None,
     overwrite: bool,
+    **reading: Any,
 ) -> None:
     import sys
     from importlib.resources import files
@@ -64,19 +67,19 @@ def inspect_command(
     from hf_lmt.errors import InputError
 
     downsampling = StrategicDownsampling(rate)
-    asked = match_directions(_parts(directions)) if directions else None
+    asked = match_directions(listed(directions)) if directions else None
     if output is not None:
         check_inspection_output(output, overwrite)
     if json_file is not None and not json_file.absolute().parent.is_dir():
         raise InputError(f"--json {json_file}: no such folder; make it first")
     data = data or str(files("hf_lmt") / "sample" / "sentences.csv")
-    source = Source(data, kind=kind, corpus=corpus, languages=_parts(languages or ""), split=split)
+    source = Source(data, kind=kind, corpus=corpus, split=split, **source_fields(**reading))
     rows = load(source, asked or DIRECTIONS).rows
     found = inspect_rows(
         rows,
         downsampling=downsampling,
         directions=asked,
-        evaluation_sets=_parts(evaluation_sets or ""),
+        evaluation_sets=listed(evaluation_sets or ""),
         identification=LanguageIdentification() if identify else None,
     )
     show_inspection(found, every)
@@ -86,7 +89,3 @@ def inspect_command(
         part.replace(json_file)
     if output is not None:
         write_inspection(found, output, overwrite, {"command_line": ["hf-lmt", *sys.argv[1:]]})
-
-
-def _parts(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]

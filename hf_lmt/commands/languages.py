@@ -77,5 +77,5 @@ def _in_words(value: str | bool | tuple[str, ...] | None) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple):
-        return " ".join(value)
+        return " ".join(value) or "none"
     return "none" if value is None else value

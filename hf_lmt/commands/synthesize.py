@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
-from hf_lmt.commands.curate import changed_settings, curate_command, listed, with_setting
+from hf_lmt.commands.curate import changed_settings, curate_command, with_setting
 from hf_lmt.commands.evaluate import TRANSLATING
+from hf_lmt.commands.source_options import listed
 from hf_lmt.commands.translate import translate_command
 
 CURATING = ("corpus", "split", "settings", "changes", "contamination_sets", "keep_rejects",

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 
 from hf_lmt.data.contents import Contents
-from hf_lmt.data.language_codes import code_of
-from hf_lmt.data.multiway import ROW_SCHEMA, expand_block, with_keys
+from hf_lmt.data.multiway import ROW_SCHEMA, expand_block, with_columns, with_keys
 from hf_lmt.data.shapes import Record, Unit, whole_number
 from hf_lmt.data.sources import Source
+from hf_lmt.data.text_files import count_lines
+from hf_lmt.data.variants import (
+    VARIANTS,
+    Version,
+    further_pairs,
+    is_special,
+    names_by_code,
+    unit_rows,
+)
 from hf_lmt.directions import Direction
 from hf_lmt.errors import InputError
 from hf_lmt.languages import LANGUAGES
@@ -24,22 +32,41 @@ ROWS, SENTENCES = 60_000, 5_000  # that a block may give, and hold, at the most
 
 @dataclass
 class Tally:
-    """Sentences, rows, and texts by language, as `loading.Loaded` describes them."""
+    """What became of the sentences and texts of a source, as `loading.Loaded` describes it."""
 
     sentences: int = 0
     rows: int = 0
     without_rows: int = 0
+    further_pairs_left_out: int = 0
     languages: Counter[str] = field(default_factory=Counter)
     other_languages: Counter[str] = field(default_factory=Counter)
+    variants: Counter[str] = field(default_factory=Counter)
+    names: set[str] = field(default_factory=set)
 
-    def counts(self) -> dict[str, Any]:
+    def counts(self, notes: Mapping[str, int]) -> dict[str, Any]:
+        """As JSON; what hardly ever happens is only there where it did.
+
+        Args:
+            notes: counts of the reader, such as units left out.
+        """
+        seldom = {
+            **notes,
+            "further_pairs_left_out": self.further_pairs_left_out,
+            "variants": dict(sorted(self.variants.items())),
+        }
         return {
             "sentences": self.sentences,
             "rows": self.rows,
             "without_rows": self.without_rows,
             "languages": dict(sorted(self.languages.items())),
             "other_languages": dict(sorted(self.other_languages.items())),
+            **{name: count for name, count in seldom.items() if count},
         }
+
+
+def row_schema(contents: Contents) -> pa.Schema:
+    """The columns of the rows: ROW_SCHEMA, those that are kept, and variants of languages."""
+    return with_columns(ROW_SCHEMA, (*contents.kept, *VARIANTS))
 
 
 def row_blocks(
@@ -49,23 +76,103 @@ def row_blocks(
     auxiliaries: bool,
     tally: Tally,
 ) -> Iterator[pa.Table]:
-    """Tables of ROW_SCHEMA; `tally` is filled on the way.
+    """Tables of `row_schema`; `tally` is filled on the way.
 
     Raises InputError for what the reading of the source finds.
     """
+    schema = row_schema(contents)
+    for name, path in contents.other_files.items():
+        tally.other_languages[name] += count_lines(path)
     items: Any = contents.records if contents.units is None else contents.units
     for batch in _batches(items):
         if contents.units is None:
-            rows = _own_rows(source, batch, directions, auxiliaries, tally)
+            parts = [_own_rows(source, batch, directions, auxiliaries, tally)]
         else:
-            lines = _lines(source, batch, tally)
-            rows = expand_block(
-                lines, directions, auxiliaries=auxiliaries, multiway=source.multiway
-            )
-            tally.without_rows += _without_rows(lines, directions)
+            parts = _unit_rows(source, contents, batch, directions, auxiliaries, tally)
         tally.sentences += len(batch)
+        rows = pa.concat_tables(_completed(part, schema) for part in parts)
         tally.rows += len(rows)
         yield rows
+
+
+def _completed(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The rows with nulls in the columns that they lack."""
+    for name in schema.names:
+        if name not in rows.column_names:
+            rows = rows.append_column(name, pa.nulls(len(rows), pa.string()))
+    return rows.select(schema.names).cast(schema)
+
+
+def _unit_rows(
+    source: Source,
+    contents: Contents,
+    units: list[Unit],
+    directions: list[Direction],
+    auxiliaries: bool,
+    tally: Tally,
+) -> list[pa.Table]:
+    """The rows of units with one text of each language, and of the others one by one."""
+    read = [_versions(source, unit, tally) for unit in units]
+    special = [place for place, versions in enumerate(read) if is_special(versions)]
+    lines = _lines(source, contents, units, read, tally.sentences)
+    rows = expand_block(
+        lines,
+        directions,
+        auxiliaries=auxiliaries,
+        multiway=source.multiway,
+        kept=contents.kept,
+    )
+    tally.without_rows += _without_rows(lines, directions) - len(special)
+    if not special:
+        return [rows]
+    asked = frozenset(directions)
+    found: list[dict[str, Any]] = []
+    for place in special:
+        own = list(_special_rows(source, units[place], read[place], asked, auxiliaries, tally))
+        tally.without_rows += not own
+        line = tally.sentences + place if units[place].line is None else units[place].line
+        multiway = len({version.code for version in read[place]}) > 2
+        multiway = multiway if source.multiway is None else source.multiway
+        found += [row | {"line": line if multiway else None} for row in own]
+    return [rows, with_keys(pa.Table.from_pylist(found, row_schema(contents)))]
+
+
+def _versions(source: Source, unit: Unit, tally: Tally) -> list[Version]:
+    """The texts of a unit that are read; all are counted by language."""
+    versions = []
+    for name, text in (*unit.texts.items(), *unit.further):
+        if text is None:
+            continue
+        code = source.code_of(name)
+        if code is None:
+            tally.other_languages[name] += 1
+            continue
+        tally.names.add(name)
+        if source.reads(name):
+            tally.languages[code] += 1
+            versions.append(Version(code, name, text))
+    return versions
+
+
+def _special_rows(
+    source: Source,
+    unit: Unit,
+    versions: list[Version],
+    asked: frozenset[Direction],
+    auxiliaries: bool,
+    tally: Tally,
+) -> Iterator[dict[str, Any]]:
+    """The rows of a unit with two texts of a language."""
+    for names in names_by_code(versions).values():
+        tally.variants.update(names if len(names) > 1 else ())
+    pairs, left_out = further_pairs(versions, asked)
+    tally.further_pairs_left_out += left_out
+    corpus = unit.corpus or source.corpus_name
+    for row in unit_rows(versions, pairs, asked, auxiliaries):
+        for name in ("source", "target", "auxiliary"):
+            row[name] = None if row[name] is None else unicodedata.normalize("NFC", row[name])
+        row["corpus"] = unicodedata.normalize("NFC", corpus)
+        yield {**row, "row_key": unit.row_id, **unit.kept}
 
 
 def _batches(items: Iterable[Any]) -> Iterator[list[Any]]:
@@ -75,7 +182,7 @@ def _batches(items: Iterable[Any]) -> Iterator[list[Any]]:
     for item in items:
         batch.append(item)
         if isinstance(item, Unit):  # from and into English and Chinese
-            rows += 4 * sum(text is not None for text in item.texts.values())
+            rows += 4 * (len(item.further) + sum(text is not None for text in item.texts.values()))
         if rows >= ROWS or len(batch) == SENTENCES:
             yield batch
             batch, rows = [], 0
@@ -83,22 +190,25 @@ def _batches(items: Iterable[Any]) -> Iterator[list[Any]]:
         yield batch
 
 
-def _lines(source: Source, units: list[Unit], tally: Tally) -> pa.Table:
-    """The units as a table: a column of texts per language, and corpus, row_key and line."""
+def _lines(
+    source: Source,
+    contents: Contents,
+    units: list[Unit],
+    read: list[list[Version]],
+    first: int,
+) -> pa.Table:
+    """The units as a table: a column of texts per language; corpus, row_key, line, and those kept.
+
+    A unit with two texts of a language has a line without texts.
+
+    Args:
+        read: the texts of each unit.
+        first: the place of the first unit in the source.
+    """
     texts: dict[str, list[str | None]] = {}
-    for index, unit in enumerate(units):
-        for name, text in unit.texts.items():
-            code = code_of(name)
-            if text is None:
-                continue
-            if code is None:
-                tally.other_languages[name] += 1
-                continue
-            if source.languages and code not in source.languages:
-                continue
-            tally.languages[code] += 1
-            texts.setdefault(code, [None] * len(units))[index] = text
-    first = tally.sentences
+    for index, versions in enumerate(read):
+        for version in versions if not is_special(versions) else ():
+            texts.setdefault(version.code, [None] * len(units))[index] = version.text
     return pa.table(
         {code: pa.array(column, pa.string()) for code, column in texts.items()}
         | {
@@ -108,6 +218,10 @@ def _lines(source: Source, units: list[Unit], tally: Tally) -> pa.Table:
                 [first + i if unit.line is None else unit.line for i, unit in enumerate(units)],
                 pa.int64(),
             ),
+        }
+        | {
+            name: pa.array([unit.kept.get(name) for unit in units], pa.string())
+            for name in contents.kept
         }
     )
 
@@ -134,7 +248,7 @@ def _own_rows(
     """Rows of this program's own form, in the asked directions."""
     asked, rows = set(directions), []
     for place, record in batch:
-        row = _own_row(place, record, source.corpus_name, tally)
+        row = _own_row(place, record, source, tally)
         _check_auxiliary(place, row)
         if not auxiliaries:
             row |= {"auxiliary_lang": None, "auxiliary": None}
@@ -145,16 +259,16 @@ def _own_rows(
     return with_keys(pa.Table.from_pylist(rows, ROW_SCHEMA))
 
 
-def _own_row(place: str, record: Record, corpus: str, tally: Tally) -> dict[str, Any]:
+def _own_row(place: str, record: Record, source: Source, tally: Tally) -> dict[str, Any]:
     """One row; what CSV has no cell for is empty there, and null here."""
     return {
-        "source_lang": _code(record, "source_lang", tally),
-        "target_lang": _code(record, "target_lang", tally),
+        "source_lang": _code(record, "source_lang", source, tally),
+        "target_lang": _code(record, "target_lang", source, tally),
         "source": _text(place, record, "source"),
         "target": _text(place, record, "target"),
         "auxiliary_lang": _text(place, record, "auxiliary_lang") or None,
         "auxiliary": _text(place, record, "auxiliary") or None,
-        "corpus": _text(place, record, "corpus") or corpus,
+        "corpus": _text(place, record, "corpus") or source.corpus_name,
         "row_key": None if record.get("row_key") in (None, "") else str(record["row_key"]),
         "line": whole_number(record.get("line")),
     }
@@ -169,9 +283,14 @@ def _check_auxiliary(place: str, row: dict[str, Any]) -> None:
         )
 
 
-def _code(record: Record, name: str, tally: Tally) -> str:
-    code = str(record.get(name))
-    (tally.languages if code in LANGUAGES else tally.other_languages)[code] += 1
+def _code(record: Record, column: str, source: Source, tally: Tally) -> str:
+    name = str(record.get(column))
+    code = source.code_of(name)
+    tally.names.add(name)
+    if code is None or not source.is_chosen(name):
+        tally.other_languages[name] += code is None
+        return name
+    tally.languages[code] += 1
     return code
 
 

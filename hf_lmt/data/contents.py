@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from hf_lmt.data.language_codes import code_of
+from hf_lmt.data.cells import has_header, read_cells
+from hf_lmt.data.language_codes import code_of, how_to_name
 from hf_lmt.data.shapes import (
     RECORD_KINDS,
+    Columns,
     Record,
     Unit,
     check_shape,
@@ -22,6 +26,7 @@ from hf_lmt.data.shapes import (
 )
 from hf_lmt.data.sources import KINDS, Source
 from hf_lmt.data.text_files import (
+    LanguageFiles,
     aligned_lines,
     files_of_flores,
     files_with_prefix,
@@ -41,15 +46,24 @@ BATCH = 1000  # records in memory at a time
 class Contents(NamedTuple):
     """What a source holds; but for its beginning, it is read when it is iterated over.
 
-    kind: one of KINDS. state: what tells this content from another: files with sizes and times, or
-    the fingerprint of a data set. units: its sentences; None for kind "rows", whose records are in
-    `records`, each with its place.
+    Attributes:
+        kind: one of KINDS.
+        state: what tells this content from another: files with sizes and times, or the fingerprint
+            of a data set.
+        units: its sentences; None for kind "rows", whose records are in `records`, each with its
+            place.
+        kept: columns that each row has beside its own, such as scores.
+        other_files: {name: file} of languages that LMT does not have.
+        notes: filled as it is read: units left out, segments with line breaks.
     """
 
     kind: str
     state: list[str]
     units: Iterator[Unit] | None
     records: Iterator[tuple[str, Record]] | None = None
+    kept: tuple[str, ...] = ()
+    other_files: Mapping[str, Path] = MappingProxyType({})
+    notes: Mapping[str, int] = MappingProxyType({})
 
 
 def open_source(source: Source) -> Contents:
@@ -58,26 +72,28 @@ def open_source(source: Source) -> Contents:
     Raises InputError where that cannot be found out, or it is not what its `kind` says.
     """
     medium = _medium(source)
+    notes: Counter[str] = Counter()
     if medium == "tmx":
         path = _only_file(source)
-        return Contents("tmx", state_of_files([path]), _tmx_units(path))
+        units = _tmx_units(path, source, notes)
+        return Contents("tmx", state_of_files([path]), units, notes=notes)
     if medium in ("text", "flores"):
-        files = _text_files(source, medium)
-        return Contents(medium, state_of_files(files.values()), _text_units(files))
-    if medium == "tsv":
+        found = _text_files(source, medium)
+        state = state_of_files([*found.files.values(), *found.others.values()])
+        return Contents(medium, state, _text_units(found.files), other_files=found.others)
+    if source.cells or medium == "tsv":
         path = _only_file(source)
-        return Contents("tsv", state_of_files([path]), _tsv_units(path, source))
+        lines = read_cells(path, source)
+        return Contents("tsv", state_of_files([path]), lines.units, kept=lines.kept)
     state, records = open_records(source)
     head = list(islice(records, HEAD))
     first = [record for _, record in head]
-    kind = source.kind or shape_of(first, source.name, source.languages)
-    check_shape(kind, first, source.name, source.languages)
+    kind = source.kind or shape_of(first, source)
+    check_shape(kind, first, source)
     records = chain(head, records)
     if kind == "rows":
         return Contents(kind, state, None, records)
-    return Contents(
-        kind, state, _units(kind, records, text_columns(first, source.name, source.languages))
-    )
+    return Contents(kind, state, _units(kind, records, text_columns(first, source)))
 
 
 def _medium(source: Source) -> str:
@@ -91,17 +107,21 @@ def _medium(source: Source) -> str:
     if name.endswith(".tmx"):
         return "tmx"
     if name.endswith(".tsv") and path.is_file():
-        return "records" if _header(path) else "tsv"
+        return "records" if has_header(path, source) else "tsv"
     if path.is_dir() and any(
         code_of(one.stem) for one in [*path.glob("*.dev*"), *path.glob("*/*.dev*")]
     ):
         return "flores"
-    if not path.exists() and len(files_with_prefix(path)) > 1:
-        return "text"
-    if path.is_file() and code_of(name.rpartition(".")[2]) and "." in name:
+    if not path.exists():
+        beside = files_with_prefix(path, source)
+        if len(beside.files) > 1 or (beside.files and beside.others):
+            return "text"
+    ending = path.name.removesuffix(".gz").rpartition(".")[2]
+    if path.is_file() and code_of(ending) and "." in name:
+        prefix = path.with_name(path.name.removesuffix(".gz").rpartition(".")[0])
         raise InputError(
             f"{path}: plain text in one language; give what the names of the files have in common "
-            f"({path.with_name(name.rpartition('.')[0])}), or {{language: file, language: file}}"
+            f"({prefix}), or {{language: file, language: file}}"
         )
     return "records"
 
@@ -124,27 +144,31 @@ def state_of_files(files: Iterable[Path]) -> list[str]:
     return state
 
 
-def _text_files(source: Source, medium: str) -> dict[str, Path]:
-    """{code: file}, of the asked languages only; InputError where one of them has none."""
+def _text_files(source: Source, medium: str) -> LanguageFiles:
+    """Of the asked languages only; InputError where one of them has no file."""
     if isinstance(source.path, Mapping):
         files = {code: Path(file).expanduser() for code, file in source.path.items()}
+        found = LanguageFiles(files, {})
     elif medium == "flores":
-        files = files_of_flores(Path(source.path).expanduser(), source.split)
+        found = files_of_flores(Path(source.path).expanduser(), source.split, source)
     else:
-        files = files_with_prefix(Path(source.path).expanduser())
+        found = files_with_prefix(Path(source.path).expanduser(), source)
+    others = f"; not LMT's: {', '.join(found.others)}" if found.others else ""
+    others += how_to_name(found.others)
     for code in source.languages:
-        if code not in files:
+        if code not in found.files:
             raise InputError(
                 f"{source.name}: has no file in {code}, which the source asks for; "
-                f"there are: {', '.join(files) or 'none'}"
+                f"there are: {', '.join(found.files) or 'none'}{others}"
             )
-    files = {code: files[code] for code in source.languages or files}
+    files = {code: found.files[code] for code in source.languages or found.files}
     if len(files) < 2:
         raise InputError(
             f"{source.name}: needs plain text files in two languages or more, and found "
-            f"{', '.join(map(str, files.values())) or 'none'}; give what their names have in common"
+            f"{', '.join(map(str, files.values())) or 'none'}{others}; give what their names have "
+            "in common"
         )
-    return files
+    return LanguageFiles(files, found.others)
 
 
 def _text_units(files: Mapping[str, Path]) -> Iterator[Unit]:
@@ -152,36 +176,14 @@ def _text_units(files: Mapping[str, Path]) -> Iterator[Unit]:
         yield Unit(dict(texts))
 
 
-def _tmx_units(path: Path) -> Iterator[Unit]:
-    for row_id, texts in read_tmx(path):
-        yield Unit(dict(texts), row_id)
-
-
-def _header(path: Path) -> list[str] | None:
-    """The first cells of a TSV file, where they are names of columns."""
-    cells = next(iter(separated_lines(path)))
-    languages = sum(code_of(cell) is not None for cell in cells)
-    return cells if languages > 1 or {"source_lang", "sl"} & set(cells) else None
-
-
-def _tsv_units(path: Path, source: Source) -> Iterator[Unit]:
-    languages = source.languages or _languages_of_name(path)
-    for cells in separated_lines(path):
-        if len(cells) != len(languages):
-            raise InputError(
-                f"{path}: has {len(cells)} cells in its lines, and the languages of these "
-                f"are {', '.join(languages) or 'not known'}; give languages, one for each cell"
-            )
-        yield Unit(dict(zip(languages, cells, strict=True)))
-
-
-def _languages_of_name(path: Path) -> tuple[str, ...]:
-    """("en", "de") of a file called news.en-de.tsv."""
-    for part in path.name.split("."):
-        codes = [code_of(side) for side in part.split("-")]
-        if len(codes) > 1 and all(codes):
-            return tuple(code for code in codes if code)
-    return ()
+def _tmx_units(path: Path, source: Source, notes: Counter[str]) -> Iterator[Unit]:
+    for row_id, texts in read_tmx(path, notes, skip_broken=source.skip_broken_units):
+        first: dict[str, str | None] = {}
+        further: dict[tuple[str, str], None] = {}  # a text twice under one name says nothing new
+        for name, text in texts:
+            if first.setdefault(name, text) != text:
+                further[name, text] = None
+        yield Unit(first, row_id, further=tuple(further))
 
 
 def open_records(source: Source) -> tuple[list[str], Iterator[tuple[str, Record]]]:
@@ -224,6 +226,8 @@ def _json_lines(path: Path) -> Iterator[tuple[str, Record]]:
                 f"{path}:{number}: not valid JSON ({error.msg} at column {error.colno}); "
                 "JSON Lines holds one whole object per line"
             ) from error
+        except (RecursionError, ValueError) as error:
+            raise InputError(f"{path}:{number}: cannot be read ({error}); remove it") from error
         if not isinstance(record, dict):
             raise InputError(f"{path}:{number}: a row must be an object {{...}}")
         check_characters(line, f"{path}:{number}")
@@ -247,9 +251,7 @@ def _dataset_records(dataset: Any, name: str) -> Iterator[tuple[str, Record]]:
             yield f"{name}: row {row}", record
 
 
-def _units(
-    kind: str, records: Iterator[tuple[str, Record]], columns: Mapping[str, str]
-) -> Iterator[Unit]:
+def _units(kind: str, records: Iterator[tuple[str, Record]], columns: Columns) -> Iterator[Unit]:
     for place, record in records:
         if kind == "table":
             yield table_unit(place, record, columns)

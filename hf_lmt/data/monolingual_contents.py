@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +12,12 @@ from hf_lmt.data.contents import HEAD, open_records, state_of_files
 from hf_lmt.data.language_codes import code_of
 from hf_lmt.data.shapes import IDENTIFIER, Record, text_columns
 from hf_lmt.data.sources import Source
-from hf_lmt.data.text_files import files_of_flores, files_with_prefix, read_lines
+from hf_lmt.data.text_files import (
+    LanguageFiles,
+    files_of_flores,
+    files_with_prefix,
+    read_lines,
+)
 from hf_lmt.errors import InputError, did_you_mean
 from hf_miwv.reading import file_format_of
 
@@ -68,7 +74,7 @@ def _is_plain(path: Path) -> bool:
         return any(name.removesuffix(".gz").endswith(".txt") for name in names) or any(
             ".dev" in name and code_of(name.partition(".")[0]) for name in names
         )
-    return bool(files_with_prefix(path))
+    return bool(files_with_prefix(path).files)
 
 
 def _text_files(path: Path, source: Source, language: str | None) -> dict[str, Path]:
@@ -76,9 +82,9 @@ def _text_files(path: Path, source: Source, language: str | None) -> dict[str, P
     if path.is_file():
         return {language or _language_of_name(path): path}
     if path.is_dir():
-        files = _files_of_folder(path) or files_of_flores(path, source.split)
+        files = _files_of_folder(path) or _with_others(files_of_flores(path, source.split))
     else:
-        files = files_with_prefix(path)
+        files = _with_others(files_with_prefix(path))
     if not files:
         raise InputError(f"{path}: no such file or folder, and no files named {path.name}.LANGUAGE")
     if language is None:
@@ -87,6 +93,11 @@ def _text_files(path: Path, source: Source, language: str | None) -> dict[str, P
     if not asked:
         raise InputError(f"{path}: has no file in {language}; there are: {', '.join(files)}")
     return asked
+
+
+def _with_others(found: LanguageFiles) -> dict[str, Path]:
+    """With the files of languages that LMT does not have, whose texts are counted."""
+    return {**found.files, **found.others} if found.files else {}
 
 
 def _language_of_name(path: Path) -> str:
@@ -139,10 +150,18 @@ def _reader(
                 "the language that the texts are in, or add the column"
             )
         return lambda place, record: _document(place, record, language)
-    codes = text_columns(head, source.name, [language] if language else [])
+    codes = _codes(head, source, language)
     if not codes:
         raise _no_texts(source, columns)
     return lambda place, record: _table_texts(place, record, codes)
+
+
+def _codes(head: list[Record], source: Source, language: str | None) -> dict[str, str]:
+    """{column: language} of a table: the asked one, or all that are there, LMT's or not."""
+    asked = replace(source, languages=[language] if language else [])
+    columns = text_columns(head, asked)
+    others = () if language or not columns.texts else columns.others
+    return {**columns.texts, **{name: name for name in others}}
 
 
 def _no_texts(source: Source, columns: list[str]) -> InputError:

@@ -117,8 +117,15 @@ class ParallelMultilingualPrompting:
     def _row(
         self, source_lang: str, target_lang: str, source: str, target: str, hint: Hint | None
     ) -> dict[str, Any]:
-        given = {"auxiliary_lang": hint[0], "auxiliary": hint[1]} if hint else {}
-        prompt = translation_prompt(source, source_lang, target_lang, wording=self.wording, **given)
+        auxiliary_lang, auxiliary = hint or (None, None)
+        prompt = translation_prompt(
+            source,
+            source_lang,
+            target_lang,
+            auxiliary_lang=auxiliary_lang,
+            auxiliary=auxiliary,
+            wording=self.wording,
+        )
         if not target.strip():
             raise InputError(f"{source_lang}-{target_lang}: the target of {source[:60]!r} has no "
                              "text: leave the row out")  # fmt: skip

@@ -100,8 +100,12 @@ def expand_block(
     *,
     auxiliaries: bool = True,
     multiway: bool | None = None,
+    kept: Sequence[str] = (),
 ) -> pa.Table:
-    """`expand` for lines in memory, as Arrow: columns of texts, `corpus`, `row_key`, `line`."""
+    """`expand` for lines in memory, as Arrow: columns of texts, `corpus`, `row_key`, `line`.
+
+    Columns of text named in `kept`, such as scores, go along with each row of their line.
+    """
     texts = {name: _normalised(block, name) for name in block.column_names if name in LANGUAGES}
     block = _with_column(block, "line", _multiway_lines(block, texts, multiway))
     if "corpus" in block.column_names:
@@ -109,13 +113,14 @@ def expand_block(
     there = {name: column.is_valid().to_numpy(zero_copy_only=False)
              for name, column in texts.items()}  # fmt: skip
     hints = {name: _unless_blank(column) for name, column in texts.items()} if auxiliaries else {}
-    others = {name: _column(block, name) for name in ("corpus", "row_key", "line")}
-    parts = [ROW_SCHEMA.empty_table()]
+    others = {name: _column(block, name) for name in ("corpus", "row_key", "line", *kept)}
+    schema = with_columns(ROW_SCHEMA, kept)
+    parts = [schema.empty_table()]
     for direction in directions:
         if direction.source in texts and direction.target in texts:
             places = np.flatnonzero(there[direction.source] & there[direction.target])
             if len(places):
-                parts.append(_rows(places, texts, hints, others, direction))
+                parts.append(_rows(places, texts, hints, others, direction, schema))
     return with_keys(pa.concat_tables(parts))
 
 
@@ -125,6 +130,7 @@ def _rows(
     hints: dict[str, pa.Array],
     others: dict[str, pa.Array],
     direction: Direction,
+    schema: pa.Schema,
 ) -> pa.Table:
     """The rows of a direction from the (B,) lines that have both texts."""
     size, taken = len(places), pa.array(places)
@@ -139,15 +145,22 @@ def _rows(
         "auxiliary": auxiliary,
         **{name: column.take(taken) for name, column in others.items()},
     }
-    return pa.table(columns, schema=ROW_SCHEMA)
+    return pa.table(columns, schema=schema)
 
 
 def _column(block: pa.Table, name: str) -> pa.Array:
-    """A column of ROW_SCHEMA, null where the block has none."""
-    kind = ROW_SCHEMA.field(name).type
+    """A column of ROW_SCHEMA or one that is kept, null where the block has none."""
+    kind = ROW_SCHEMA.field(name).type if name in ROW_SCHEMA.names else pa.string()
     if name not in block.column_names:
         return pa.nulls(len(block), kind)
     return block[name].combine_chunks().cast(kind)
+
+
+def with_columns(schema: pa.Schema, names: Iterable[str]) -> pa.Schema:
+    """The schema with further columns of text."""
+    for name in names:
+        schema = schema.append(pa.field(name, pa.string()))
+    return schema
 
 
 def _unless_blank(texts: pa.Array) -> pa.Array:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
 
+from hf_lmt.data.control_tokens import conversation_ids, holds_control, text_ids
 from hf_lmt.directions import Direction
 from hf_lmt.errors import InputError, did_you_mean
 from hf_lmt.languages import language
@@ -89,6 +90,7 @@ def translation_prompt(
     auxiliary: str | None = None,
     auxiliary_lang: str | None = None,
     wording: str | Wording = "released",
+    names: Mapping[str, str] | None = None,
 ) -> str:
     r"""What asks for the translation of `source`; with an auxiliary sentence, it is the hint.
 
@@ -101,6 +103,7 @@ def translation_prompt(
     Args:
         source_lang, target_lang, auxiliary_lang: codes, such as "kk".
         wording: a name in WORDINGS, or templates of your own.
+        names: code -> what the model calls the language, where that is not LMT's name.
 
     Raises:
         InputError: an unknown language or wording, an empty text, an auxiliary without its
@@ -110,9 +113,13 @@ def translation_prompt(
     direction = Direction(source_lang, target_lang)
     if not source or not source.strip():
         raise InputError(f"{direction}: the source {source!r} has no text: leave the row out")
-    names = {"source": language(source_lang).name, "target": language(target_lang).name}
+    called = names or {}
+    sides = {
+        side: called.get(code, language(code).name)
+        for side, code in (("source", source_lang), ("target", target_lang))
+    }
     if auxiliary is None and auxiliary_lang is None:
-        return templates.plain.format(**names, text=source)
+        return templates.plain.format(**sides, text=source)
     if not auxiliary or not auxiliary.strip() or auxiliary_lang is None:
         raise InputError(
             f"{direction}: auxiliary {auxiliary!r} in language {auxiliary_lang!r}: give a sentence "
@@ -123,8 +130,9 @@ def translation_prompt(
             f"{direction}: the auxiliary is in {auxiliary_lang}, a language of the direction "
             "itself: give a sentence in a third one"
         )
-    hint = {"auxiliary": language(auxiliary_lang).name, "auxiliary_text": auxiliary}
-    return templates.hinted.format(**names, **hint, text=source)
+    third = called.get(auxiliary_lang, language(auxiliary_lang).name)
+    hint = {"auxiliary": third, "auxiliary_text": auxiliary}
+    return templates.hinted.format(**sides, **hint, text=source)
 
 
 def find_wording(wording: str | Wording) -> Wording:
@@ -181,10 +189,20 @@ def thinking_arguments(thinking: str) -> dict[str, bool]:
 
 
 def prompt_ids(tokenizer: Any, row: Mapping[str, Any]) -> list[int]:
-    """(P,) token ids that a translating model reads, of a row of `as_conversation` or `as_text`."""
+    """(P,) token ids that a translating model reads, of a row of `as_conversation` or `as_text`.
+
+    Control tokens that a source holds as text are text (`control_tokens`).
+    """
     if isinstance(row["prompt"], str):
-        return list(tokenizer(row["prompt"])["input_ids"])
+        return _ids(tokenizer, row["prompt"])
     return _chat_ids(tokenizer, row["prompt"], row, add_generation_prompt=True)
+
+
+def _ids(tokenizer: Any, text: str) -> list[int]:
+    """A text with what the tokenizer puts around it; nothing that it holds is control."""
+    if holds_control(tokenizer, [text]):
+        return text_ids(tokenizer, text, add_special_tokens=True)
+    return list(tokenizer(text)["input_ids"])
 
 
 def check_same_prompt(tokenizer: Any, row: Mapping[str, Any], thinking: str = "disabled") -> str:
@@ -229,7 +247,7 @@ def check_same_prompt(tokenizer: Any, row: Mapping[str, Any], thinking: str = "d
 def _masked_ids(tokenizer: Any, row: Mapping[str, Any]) -> list[int]:
     prompt, completion = row["prompt"], row["completion"]
     if isinstance(prompt, str):
-        whole = list(tokenizer(prompt + completion)["input_ids"])
+        whole = _ids(tokenizer, prompt + completion)
     else:
         whole = _chat_ids(tokenizer, prompt + completion, row, add_generation_prompt=False)
     return whole[: _common_length(prompt_ids(tokenizer, row), whole)]
@@ -251,6 +269,8 @@ def _chat_ids(
     tokenizer: Any, turns: list[Any], row: Mapping[str, Any], *, add_generation_prompt: bool
 ) -> list[int]:
     told = row.get("chat_template_kwargs") or {}
+    if holds_control(tokenizer, (turn["content"] for turn in turns)):
+        return conversation_ids(tokenizer, turns, told, add_generation_prompt=add_generation_prompt)
     encoded = tokenizer.apply_chat_template(
         turns, add_generation_prompt=add_generation_prompt, return_dict=True, **told
     )

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
-from hf_lmt.data.language_codes import code_of
+from hf_lmt.data.language_codes import code_of, is_language_name
+from hf_lmt.data.sources import Source
 from hf_lmt.errors import InputError, did_you_mean
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -58,7 +59,7 @@ def aligned_lines(files: Mapping[str, Path]) -> Iterator[dict[str, str]]:
 
     Raises InputError, before the first line, where their numbers of lines differ (both named).
     """
-    counts = {path: _count_lines(path) for path in files.values()}
+    counts = {path: count_lines(path) for path in files.values()}
     first, *others = counts
     for path in others:
         if counts[path] != counts[first]:
@@ -68,11 +69,6 @@ def aligned_lines(files: Mapping[str, Path]) -> Iterator[dict[str, str]]:
             )
     for texts in zip(*(read_lines(path) for path in files.values()), strict=True):
         yield dict(zip(files, texts, strict=True))
-
-
-def _count_lines(path: Path) -> int:
-    with open_bytes(path) as file:
-        return sum(1 for _ in file)
 
 
 def separated_lines(path: Path) -> Iterator[list[str]]:
@@ -92,43 +88,82 @@ def separated_lines(path: Path) -> Iterator[list[str]]:
         yield cells
 
 
-def files_with_prefix(prefix: Path) -> dict[str, Path]:
-    """{code: file} of the files named PREFIX.LANGUAGE or PREFIX.LANGUAGE.gz."""
-    files: dict[str, Path] = {}
+class LanguageFiles(NamedTuple):
+    """Files side by side.
+
+    files: {code: file}. others: {name: file} of languages that LMT does not have.
+    """
+
+    files: dict[str, Path]
+    others: dict[str, Path]
+
+
+def files_with_prefix(prefix: Path, source: Source | None = None) -> LanguageFiles:
+    """The files named PREFIX.LANGUAGE or PREFIX.LANGUAGE.gz.
+
+    Args:
+        source: says what names mean that LMT does not know, and which of two names is read.
+
+    Raises:
+        InputError: two files are in one language.
+    """
+    named = []
     for path in sorted(prefix.parent.glob("*")) if prefix.parent.is_dir() else []:
         if path.name.startswith(f"{prefix.name}.") and path.is_file():
-            ending = path.name.removeprefix(f"{prefix.name}.").removesuffix(".gz")
-            _add(files, ending, path)
-    return files
+            named.append((path.name.removeprefix(f"{prefix.name}.").removesuffix(".gz"), path))
+    return _by_language(named, source)
 
 
-def files_of_flores(folder: Path, split: str | None) -> dict[str, Path]:
-    """{code: file} of a FLORES folder: files LANGUAGE.SPLIT in it or in the folders in it.
+def files_of_flores(folder: Path, split: str | None, source: Source | None = None) -> LanguageFiles:
+    """The files of a FLORES folder: LANGUAGE.SPLIT in it or in the folders in it.
 
-    Languages that LMT does not have are passed over. Raises InputError for a split that is not
-    there, or none given where there are several.
+    Args:
+        source: as in `files_with_prefix`.
+
+    Raises:
+        InputError: a split that is not there, or none given where there are several; two files are
+            in one language.
     """
-    names = [path for path in [*folder.glob("*.*"), *folder.glob("*/*.*")] if path.is_file()]
-    named = [path for path in names if code_of(path.name.partition(".")[0]) is not None]
-    splits = sorted({path.name.partition(".")[2] for path in named})
+    paths = [path for path in [*folder.glob("*.*"), *folder.glob("*/*.*")] if path.is_file()]
+    parts = [(*path.name.partition(".")[::2], path) for path in sorted(paths)]
+    splits = sorted({ending for name, ending, _ in parts if _code(name, source) is not None})
     if not splits:
         raise InputError(f"{folder}: has no files named LANGUAGE.SPLIT, as in eng_Latn.dev")
     if split is None and len(splits) > 1:
         raise InputError(f"{folder}: has the splits {', '.join(splits)}; choose one with split")
     if split is not None and split not in splits:
         raise InputError(f"{folder}: has no split {split!r}; {did_you_mean(split, splits)}")
-    files: dict[str, Path] = {}
-    for path in sorted(named):
-        language, _, ending = path.name.partition(".")
-        if ending == (split or splits[0]):
-            _add(files, language, path)
-    return files
+    wanted = split or splits[0]
+    return _by_language([(name, path) for name, ending, path in parts if ending == wanted], source)
 
 
-def _add(files: dict[str, Path], language: str, path: Path) -> None:
-    code = code_of(language)
-    if code is None:
-        return
-    if code in files:
-        raise InputError(f"{files[code]} and {path} are both {code}; remove or rename one of them")
-    files[code] = path
+def count_lines(path: Path) -> int:
+    """How many lines a file has; InputError where it cannot be read."""
+    with open_bytes(path) as file:
+        return sum(1 for _ in file)
+
+
+def _code(name: str, source: Source | None) -> str | None:
+    return code_of(name) if source is None else source.code_of(name)
+
+
+def _by_language(named: Iterable[tuple[str, Path]], source: Source | None) -> LanguageFiles:
+    """Names as the files have them, to codes; names that are no language's are passed over."""
+    found = LanguageFiles({}, {})
+    names: dict[str, str] = {}
+    for name, path in named:
+        code = _code(name, source)
+        if code is None:
+            if is_language_name(name):
+                found.others[name] = path
+            continue
+        if source is not None and not source.is_chosen(name):
+            continue
+        if code in found.files:
+            raise InputError(
+                f"{found.files[code]} and {path} are both {code}; remove or rename one of them, or "
+                f"say which to read with --languages {code}={names[code]} "
+                f"(languages: {{{code}: {names[code]}}})"
+            )
+        found.files[code], names[code] = path, name
+    return found

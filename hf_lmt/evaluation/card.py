@@ -10,6 +10,7 @@ from hf_lmt.evaluation.aggregation import COLUMNS
 from hf_lmt.evaluation.corpus_scores import LOWER_IS_BETTER
 from hf_lmt.evaluation.folder import HYPOTHESES
 from hf_lmt.evaluation.judgeable import COMET_METRICS
+from hf_lmt.evaluation.normal_forms import not_nfc_rows
 from hf_lmt.languages import TIERS
 from hf_miwv.card import (
     command_block,
@@ -45,7 +46,9 @@ def write_evaluation_card(run: dict[str, Any], scores: dict[str, Any], folder: P
         front_matter=_front_matter(run, scores),
         model=escape(shown_name(model["source"])) if model else None,
         groups=table(header, rows),
+        silent=silent_words(scores),
         missing=sorted(scores["missing"]),
+        not_nfc=_not_nfc_table(scores),
         signatures=table(("metric", "signature"), signature_rows(scores)),
         how_made=table(("", ""), _made_rows(run)),
         command=command_block(run),
@@ -57,10 +60,10 @@ def group_table(scores: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Header and cells: a row for each group with a direction, scores and shares of behaviour.
 
     A mean has the number of its directions in brackets where some of the group's are not in it.
+    Rates that are 0 in every group have no column; `silent_rates` has them.
     """
     found = scores["groups"]
-    rates = [name for name in BEHAVIOUR
-             if any(name in own["behaviour"] for own in found.values())]  # fmt: skip
+    rates = [name for name in _rates(scores) if name not in silent_rates(scores)]
     header = ["", *scores["metrics"], *(BEHAVIOUR[name] for name in rates)]
     rows = []
     for group in GROUPS:
@@ -69,6 +72,33 @@ def group_table(scores: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
             shares = [_share(own["behaviour"].get(name)) for name in rates]
             rows.append([group, *means, *shares])
     return header, rows
+
+
+def silent_rates(scores: dict[str, Any]) -> list[str]:
+    """The rates of behaviour that no row of any group shows."""
+    groups = scores["groups"].values()
+    return [
+        name
+        for name in _rates(scores)
+        if not any(own["behaviour"][name]["count"] for own in groups if name in own["behaviour"])
+    ]
+
+
+def silent_words(scores: dict[str, Any]) -> str:
+    """They in words, empty where there is none."""
+    names = ", ".join(BEHAVIOUR[name] for name in silent_rates(scores))
+    return f"0 in every group: {names}" if names else ""
+
+
+def _rates(scores: dict[str, Any]) -> list[str]:
+    groups = scores["groups"].values()
+    return [name for name in BEHAVIOUR if any(name in own["behaviour"] for own in groups)]
+
+
+def _not_nfc_table(scores: dict[str, Any]) -> str | None:
+    """What references that are not in NFC cost; None where all are."""
+    rows = not_nfc_rows(scores)
+    return table(["", "references", "not in NFC", *scores["metrics"]], rows) if rows else None
 
 
 def worst_directions(scores: dict[str, Any]) -> tuple[str | None, list[tuple[str, float]]]:

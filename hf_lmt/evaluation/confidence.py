@@ -18,6 +18,7 @@ from hf_lmt.evaluation.corpus_scores import Statistics, values_of
 
 SAMPLES = 1000
 SEED = 12345  # sacreBLEU's own
+NOTHING = 1e-9  # a difference that is rounding, in units of a metric that goes to 100
 BLOCK = 4_000_000  # draws held at once
 
 
@@ -86,11 +87,14 @@ def compare_resampled(
 ) -> Comparison:
     """The comparison, given both scores and the resampled ones, (n,) each from the same draws.
 
-    A mean over directions is compared by the means of their resampled values.
+    A mean over directions is compared by the means of their resampled values. Where neither the
+    scores nor any resample differ, the p-value is 1; sacreBLEU's formula would give its least.
     """
     differences = resampled[1] - resampled[0]
     sizes = np.abs(differences)
     further = int(np.sum(sizes - sizes.mean() > abs(totals[0] - totals[1])))
+    if max(float(sizes.max()), abs(totals[0] - totals[1])) <= NOTHING:
+        further = len(differences)
     return Comparison(
         first=totals[0],
         second=totals[1],

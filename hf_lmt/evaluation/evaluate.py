@@ -14,8 +14,8 @@ from hf_lmt.errors import InputError
 from hf_lmt.evaluation.comet_scores import comet_statistics
 from hf_lmt.evaluation.corpus_scores import DEFAULT_METRICS, Statistics
 from hf_lmt.evaluation.folder import HYPOTHESES, Evaluation, read_evaluation
-from hf_lmt.evaluation.hypotheses import Given, align, read_hypotheses
-from hf_lmt.evaluation.plan import Plan, check_training, make_plan
+from hf_lmt.evaluation.hypotheses import Given, align, matched_by_id, read_hypotheses
+from hf_lmt.evaluation.plan import Plan, check_training, make_plan, shown
 from hf_lmt.evaluation.record import complete_record, start_record
 from hf_lmt.evaluation.scores import Judged, Task, can_identify, judge_directions, score_figures
 from hf_lmt.evaluation.sets import open_set
@@ -111,7 +111,14 @@ def evaluate(
         store = work or workspace.folder / "translations"
         translator = None if model is None else _loaded(model, store, translating)
         rows = {one: align(given[one], opened, one) for one in plan.lines} if given else {}
+        by_id = [str(one) for one in plan.lines if given and matched_by_id(given[one], opened, one)]
+        if by_id:
+            logger.info(
+                "hypotheses are matched with the lines of the set by their ids, in any order: %s",
+                shown(by_id),
+            )
         run = start_record(plan, translator, rows, hints, name, origin or {})
+        run["matched_by_id"] = by_id
         if is_finished(output, run["identity"], overwrite, holds=f"{HYPOTHESES}/*.jsonl"):
             logger.info("%s already holds this result, whole", output)
             return read_evaluation(output)

@@ -25,12 +25,15 @@ scores.json, all shares from 0 to 1 and all scores in the metric's own unit:
         "lines": 1012,
         "scores": {"bleu": {"value", "low", "high", "signature", "unavailable", "unreliable"}},
         "behaviour": {"copy": {"value", "count", "rows", "unjudged", "signature"}},
+        "not_nfc": as below, where any reference of the direction is not in NFC,
         "fan_in_largest": 3, "fan_in_examples": [[output, different sources behind it], ...],
         "paper": {"0.6B": {"comet": .., "bleu": ..}, ...}}},
      "groups": {"en2x/low": {
         "scores": {"bleu": {"mean", "count", "missing", "apart", "mean_with_apart"}},
         "behaviour": {"copy": {"value", "count", "rows"}},
         "paper": {"0.6B": {"bleu": .., "comet": ..}}}},
+     "not_nfc": {"bn": {"count": references that are not in Unicode's form NFC, "rows": of these,
+        "scores": {"bleu": what the references themselves in NFC would get}}},
      "missing": {"en-mvf": why this direction has no figures}}
 
 low and high bound the 95 % interval of the bootstrap. Groups, and "missing" and "apart" directions
@@ -60,6 +63,8 @@ TABLE = "scores.csv"
 HYPOTHESES = "hypotheses"
 STATISTICS = "stats"
 FORMAT = 1
+# In the reasons of "missing": between the name of the set and the languages that it lacks.
+NO_TEXT = " has no text in "
 
 
 class SentenceCounts(NamedTuple):

@@ -92,7 +92,7 @@ def align(
     if lines is None or whole is None:
         raise InputError(f"{direction}: the set has no line; it has "
                          f"{', '.join(opened.languages)}")  # fmt: skip
-    ids = [str(one.columns.get("id", "")) for one in hypotheses]
+    ids = _ids(hypotheses)
     if not set(ids) & set(whole.ids):
         _check_order(hypotheses, whole, direction)
         ids = whole.ids
@@ -107,6 +107,18 @@ def align(
             f"{len(missing):,} lines have none, the first of them id {missing[0]!r}"
         )
     return [_columns(by_id[one]) for one in lines.ids]
+
+
+def matched_by_id(
+    hypotheses: Sequence[Hypothesis], opened: EvaluationSet, direction: Direction
+) -> bool:
+    """Whether `align` goes by the ids that the rows carry, rather than by their order."""
+    whole = replace(opened, limit=None).lines(direction)
+    return whole is not None and bool(set(_ids(hypotheses)) & set(whole.ids))
+
+
+def _ids(hypotheses: Sequence[Hypothesis]) -> list[str]:
+    return [str(one.columns.get("id", "")) for one in hypotheses]
 
 
 def _columns(one: Hypothesis) -> dict[str, Any]:

@@ -43,7 +43,8 @@ class EvaluationSet:
 
     Attributes:
         name: in `sets.NAMED_SETS`, or the file's or folder's. title: in words.
-        given, split: what it was opened with.
+        given, split: what it was opened with. reading: other fields of its `Source`, such as which
+            of two names of a language is read.
         texts: of sentences in several languages. rows: of a set of rows with a direction.
         notes: what was left out, counted.
         limit: lines of a direction at most; the same sentences in all directions, chosen by a hash
@@ -59,6 +60,7 @@ class EvaluationSet:
     notes: Mapping[str, Any] = field(default_factory=dict)
     limit: int | None = None
     seed: int = 0
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def languages(self) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 from hf_lmt.directions import Direction, match_directions, parse_direction
 from hf_lmt.errors import InputError
 from hf_lmt.evaluation.comet_scores import NO_COMET, find_comet, gate_of
+from hf_lmt.evaluation.folder import NO_TEXT
 from hf_lmt.evaluation.lines import EvaluationSet, Lines
 from hf_lmt.evaluation.scores import split_metrics
 from hf_lmt.evaluation.trained_on import Claim, training_of
@@ -111,7 +112,7 @@ def choose_directions(
     if not lines:
         raise InputError(f"no direction can be judged: {_offer(opened, there)}")
     if missing:
-        logger.warning("%d asked directions cannot be judged: %s", len(missing), _shown(missing))
+        logger.warning("%d asked directions cannot be judged: %s", len(missing), shown(missing))
     return lines, missing
 
 
@@ -120,7 +121,7 @@ def obstacle(opened: EvaluationSet, direction: Direction) -> str:
     absent = [f"{language(code).name} ({code})" for code in direction
               if code not in opened.languages]  # fmt: skip
     if absent:
-        return f"the evaluation set {opened.name} has no text in {' and '.join(absent)}"
+        return f"the evaluation set {opened.name}{NO_TEXT}{' and '.join(absent)}"
     return f"the evaluation set {opened.name} has no line in this direction"
 
 
@@ -174,7 +175,7 @@ def _marks(opened: EvaluationSet, contamination: Mapping[str, Any], hints: str) 
 
 def _offer(opened: EvaluationSet, there: Collection[Direction] | None) -> str:
     if there is not None:
-        return f"there are hypotheses in {_shown(there)}, and the set has {_codes(opened)}"
+        return f"there are hypotheses in {shown(there)}, and the set has {_codes(opened)}"
     return f"the set has {_codes(opened)}"
 
 
@@ -182,6 +183,7 @@ def _codes(opened: EvaluationSet) -> str:
     return ", ".join(opened.languages)
 
 
-def _shown(directions: Collection[Direction] | Mapping[Direction, Any]) -> str:
+def shown(directions: Collection[Direction | str] | Mapping[Direction, Any]) -> str:
+    """The first eight of them, in words."""
     names = [str(direction) for direction in directions]
     return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")

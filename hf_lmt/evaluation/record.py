@@ -62,6 +62,7 @@ def _describe_set(opened: EvaluationSet, directions: Sequence[Direction]) -> dic
     return {
         "given": opened.given,
         "split": opened.split,
+        "reading": dict(opened.reading),
         "name": opened.name,
         "title": opened.title,
         "languages": opened.languages,

@@ -21,6 +21,7 @@ from hf_lmt.evaluation.fan_in import fan_in
 from hf_lmt.evaluation.folder import SentenceCounts
 from hf_lmt.evaluation.judgeable import COMET_METRICS, why_not_judgeable, why_unreliable
 from hf_lmt.evaluation.many_directions import Translations, statistics_of_directions
+from hf_lmt.evaluation.normal_forms import perfect_in_nfc
 from hf_lmt.evaluation.signatures import Score
 from hf_lmt.evaluation.text_measures import blanks
 from hf_lmt.languages import language
@@ -97,6 +98,8 @@ def judge(task: Task) -> Judged:
         "fan_in_examples": [list(example) for example in shared.examples],
         "paper": None,
     }
+    if perfect := perfect_in_nfc(references, direction.target, metrics):
+        figures["not_nfc"] = perfect
     flags = {name: rate.flags for name, rate in rates.items()}
     return Judged(direction, figures, SentenceCounts(statistics, flags, ~blanks(sources)))
 

@@ -76,7 +76,7 @@ def read_copy(copy: Copy) -> Texts:
         return _of_lines(_beside(mongolian))
     files = [*copy.folder.glob(f"{split}/*.jsonl")]
     files = files or [*copy.folder.glob(f"{split}/*.parquet")]
-    texts = _flores_plus(files) if files else _of_lines(files_of_flores(copy.folder, split))
+    texts = _flores_plus(files) if files else _of_lines(files_of_flores(copy.folder, split).files)
     return _with_mongolian(texts, mongolian) if mongolian else texts
 
 
@@ -88,7 +88,7 @@ def mongolian_file(folder: Path, split: str) -> Path | None:
 
 def _beside(mongolian: Path) -> dict[str, Path]:
     """It, and the files of other languages beside it: flores.devtest.en, flores.devtest.zh."""
-    files = files_with_prefix(mongolian.with_suffix(""))
+    files = files_with_prefix(mongolian.with_suffix("")).files
     return {**{code: files[code] for code in sorted(files)}, "mvf": mongolian}
 
 

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hf_lmt.data.contents import Contents, open_source
 from hf_lmt.data.curation.evaluation_sets import EVALUATION_SETS
-from hf_lmt.data.language_codes import code_of
+from hf_lmt.data.language_codes import how_to_name, names_and_counts
+from hf_lmt.data.shapes import Unit
 from hf_lmt.data.sources import Source
+from hf_lmt.data.text_files import count_lines
+from hf_lmt.data.tmx import BROKEN
 from hf_lmt.directions import Direction
 from hf_lmt.errors import InputError, did_you_mean
 from hf_lmt.evaluation.lines import EvaluationSet, Row, fingerprint
 from hf_lmt.evaluation.set_files import Copy, Texts, mongolian_file, read_copy, recognised
+from hf_lmt.languages import language
 from hf_miwv.hub_errors import hub_error
 
 if TYPE_CHECKING:
     from hf_lmt.evaluation.folder import Evaluation
+
+
+OTHERS, FURTHER = "texts_in_other_languages", "further_texts_left_out"  # of notes
+READING = ("languages", "variants", "language_names", "cells", "skip_broken_units")
+
+logger = logging.getLogger(__name__)
 
 
 class NamedSet(NamedTuple):
@@ -84,7 +95,8 @@ def set_of(evaluation: Evaluation) -> EvaluationSet:
         InputError: as `open_set`; or it has other texts than it had then.
     """
     data = evaluation.run["data"]
-    found = open_set(data["given"], data["split"], data["limit"], data["seed"])
+    source = Source(data["given"], split=data["split"], **data.get("reading", {}))
+    found = open_set(source, limit=data["limit"], seed=data["seed"])
     if fingerprint(found, evaluation.directions) != data["fingerprint"]:
         raise InputError(f"evaluation set {data['given']!r} has changed since {evaluation.name} "
                          "was made; give the set as it was, or evaluate again")  # fmt: skip
@@ -95,6 +107,7 @@ def _open(source: Source) -> EvaluationSet:
     name = source.name
     if isinstance(source.path, str) and name in NAMED_SETS and not Path(name).exists():
         one = NAMED_SETS[name]
+        _check_no_reading(source)
         if source.split not in (None, one.split):
             raise InputError(f"evaluation set {name} has no split {source.split!r} to choose; "
                              f"leave it out (sets: {', '.join(NAMED_SETS)})")  # fmt: skip
@@ -103,16 +116,51 @@ def _open(source: Source) -> EvaluationSet:
     path = Path(name).expanduser()
     copy = recognised(path, source.split) if path.is_dir() and source.kind is None else None
     if copy:
+        _check_no_reading(source)
         texts = read_copy(copy)
         title = NAMED_SETS[copy.name].title
         split = copy.split or source.split
         return EvaluationSet(copy.name, title, name, split, texts, notes=texts.notes)
     _check_there(source)
     texts, rows, notes = _of_source(source, open_source(source))
+    others = notes.get(OTHERS, {})
     if not rows and len(texts.columns) < 2:
-        raise InputError(f"evaluation set {name}: holds no sentence in two languages of LMT")
+        more = f"; not LMT's: {names_and_counts(others)}{how_to_name(others)}" if others else ""
+        raise InputError(
+            f"evaluation set {name}: holds no sentence in two languages of LMT; there are: "
+            f"{', '.join(texts.columns) or 'none'}{more}"
+        )
+    for line in _noted(notes):
+        logger.warning("evaluation set %s: %s", name, line)
     own = source.corpus_name
-    return EvaluationSet(own, own, name, source.split, texts, rows, notes)
+    reading = {
+        field: value
+        for field in READING
+        if (value := getattr(source, field)) and isinstance(source.path, str)
+    }
+    return EvaluationSet(own, own, name, source.split, texts, rows, notes, reading=reading)
+
+
+def _noted(notes: Mapping[str, Any]) -> Iterator[str]:
+    """What was left out of a set, a line each."""
+    if others := notes.get(OTHERS):
+        yield (
+            "texts in languages that LMT does not have are left out: "
+            f"{names_and_counts(others)}{how_to_name(others)}"
+        )
+    if further := notes.get(FURTHER):
+        yield f"{further:,} further texts of a language in a unit are left out; the first counts"
+    if broken := notes.get(BROKEN):
+        yield f"{broken:,} units that are not valid XML are left out"
+
+
+def _check_no_reading(source: Source) -> None:
+    """Raise InputError for settings of reading, which a published set has none of."""
+    if settings := [name for name in READING if getattr(source, name)]:
+        raise InputError(
+            f"evaluation set {source.name}: {', '.join(settings)}: are for sets of your own, and "
+            "this one is published, with names that are known; leave them out"
+        )
 
 
 def _check_there(source: Source) -> None:
@@ -160,26 +208,57 @@ def _of_source(
     others: dict[str, int] = {}
     for number, (_, record) in enumerate(contents.records or (), 1):
         texts = [record.get(side) for side in ("source", "target")]
-        codes = [str(record.get(f"{side}_lang")) for side in ("source", "target")]
-        if all(isinstance(text, str) for text in texts):
-            direction = Direction(*codes)
+        names = [str(record.get(f"{side}_lang")) for side in ("source", "target")]
+        codes = [source.code_of(name) for name in names]
+        for name, code in zip(names, codes, strict=True):
+            if code is None:
+                others[name] = others.get(name, 0) + 1
+        if all(isinstance(text, str) for text in texts) and None not in codes:
+            direction = Direction(*map(str, codes))
             own = rows.setdefault(direction, [])
             row_id = str(record.get("row_key") or number)
             hint = (record.get("auxiliary") or None, record.get("auxiliary_lang") or None)
             own.append(Row(row_id, str(texts[0]), str(texts[1]), *hint))
+    further = 0
     for number, unit in enumerate(contents.units or ()):
         ids.append(unit.row_id)
-        for name, text in unit.texts.items():
-            code = code_of(name)
-            if code is None:
-                others[name] = others.get(name, 0) + 1
-            elif not source.languages or code in source.languages:
-                columns.setdefault(code, []).extend([None] * (number - len(columns[code])))
-                columns[code].append(text)
+        further += sum(source.reads(name) for name, _ in unit.further)
+        for code, text in _by_language(source, unit, number, others).items():
+            columns.setdefault(code, []).extend([None] * (number - len(columns[code])))
+            columns[code].append(text)
     for column in columns.values():
         column.extend([None] * (len(ids) - len(column)))
-    notes = {"texts_in_other_languages": others} if others else {}
+    for name, path in contents.other_files.items():
+        others[name] = count_lines(path)
+    notes = {**contents.notes, OTHERS: others, FURTHER: further}
+    notes = {name: value for name, value in notes.items() if value}
     return Texts(_unique(ids), columns, notes), rows, notes
+
+
+def _by_language(
+    source: Source, unit: Unit, number: int, others: dict[str, int]
+) -> dict[str, str | None]:
+    """{code: text} of a unit; names that LMT does not have are counted.
+
+    Raises:
+        InputError: a language is there under two names; one of them has to be chosen.
+    """
+    texts: dict[str, str | None] = {}
+    names: dict[str, str] = {}
+    for name, text in unit.texts.items():
+        code = source.code_of(name)
+        if code is None:
+            others[name] = others.get(name, 0) + (text is not None)
+        elif source.reads(name) and text is not None:
+            if code in names:
+                raise InputError(
+                    f"evaluation set {source.name}: unit {unit.row_id or number + 1} has "
+                    f"{language(code).name} as {names[code]} and as {name}, and a reference must "
+                    f"be one text; say which with --languages {code}={names[code]} (in YAML "
+                    f"languages: {{{code}: {names[code]}}})"
+                )
+            texts[code], names[code] = text, name
+    return texts
 
 
 def _unique(ids: list[str | None]) -> list[str]:

@@ -12,6 +12,7 @@ from hf_lmt.directions import Direction
 from hf_lmt.evaluation.aggregation import aggregate, groups_of
 from hf_lmt.evaluation.folder import FORMAT
 from hf_lmt.evaluation.lines import EvaluationSet
+from hf_lmt.evaluation.normal_forms import by_language
 from hf_lmt.evaluation.plan import Plan
 from hf_lmt.evaluation.reference_results import METRICS as PAPER_METRICS
 from hf_lmt.evaluation.reference_results import reference_results
@@ -34,6 +35,7 @@ def summarise(figures: Mapping[Direction, dict[str, Any]], plan: Plan) -> dict[s
         "marks": list(plan.marks),
         "directions": {str(direction): own for direction, own in figures.items()},
         "groups": _groups(figures, plan.missing),
+        "not_nfc": by_language(figures),
         "missing": {str(direction): reason for direction, reason in plan.missing.items()},
     }
 

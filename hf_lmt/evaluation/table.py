@@ -5,8 +5,14 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from hf_lmt.evaluation.card import group_table, worst_directions, write_score
+from hf_lmt.evaluation.card import (
+    group_table,
+    silent_words,
+    worst_directions,
+    write_score,
+)
 from hf_lmt.evaluation.folder import Evaluation
+from hf_lmt.evaluation.normal_forms import not_nfc_lines
 
 SHOWN = 8
 STATUS_WORDS = {
@@ -24,7 +30,8 @@ def show_evaluation(found: Evaluation) -> None:
     scores = found.scores
     header, rows = group_table(scores)
     table = Table(title=f"{found.run['data']['title']}: means over directions", box=None,
-                  caption="; ".join(scores["marks"]) or None)  # fmt: skip
+                  caption="; ".join(filter(None, [*scores["marks"], silent_words(scores)]))
+                  or None)  # fmt: skip
     for place, name in enumerate(header):
         table.add_column(name, justify="right" if place else "left")
     for row in rows:
@@ -54,6 +61,7 @@ def warnings_of(found: Evaluation) -> list[str]:
     for status, words in STATUS_WORDS.items():
         if count := run["counts"]["status"].get(status):
             lines.append(f"{count:,} translations {words}")
+    lines += not_nfc_lines(scores)
     if not run["contamination"]["checked"]:
         lines.append(f"contamination is not checked: {run['contamination']['why']}")
     return lines

@@ -39,9 +39,11 @@ def check_recipe(recipe: TrainingRecipe, launch: Launch) -> dict[str, Any]:
     config. What cannot be known here is None, and `unknown` says why.
 
     Raises:
-        InputError: what `prepare` finds in rows that are here.
+        InputError: the model is no causal language model; what `prepare` finds in rows that are
+            here.
     """
     found: dict[str, Any] = {"unknown": {}, "rows": None, "groups": None, "tokens": None}
+    _config(recipe, found)
     with tempfile.TemporaryDirectory() as folder:
         _count_rows(recipe, Path(folder), found)
     each = recipe.training.get(PER_DEVICE, DEFAULT_PER_DEVICE)
@@ -110,7 +112,12 @@ def _source(recipe: TrainingRecipe, found: dict[str, Any]) -> str | None:
     return source
 
 
-def _memory(recipe: TrainingRecipe, launch: Launch, found: dict[str, Any]) -> Memory | None:
+def _config(recipe: TrainingRecipe, found: dict[str, Any]) -> Any | None:
+    """The model's config, None where it cannot be read.
+
+    Raises:
+        InputError: it is an encoder-decoder's.
+    """
     from transformers import AutoConfig
 
     source = str(recipe.model[MODEL])
@@ -121,7 +128,27 @@ def _memory(recipe: TrainingRecipe, launch: Launch, found: dict[str, Any]) -> Me
         words = str(error).splitlines()[0]
         found["unknown"]["memory"] = f"the config of {source} cannot be read ({words})"
         return None
-    return memory_of(shape_of(config, recipe.model), recipe.model, recipe.training, launch)
+    if getattr(config, "is_encoder_decoder", False):
+        raise InputError(
+            f"model {recipe.model[MODEL]!r} is an encoder-decoder ({config.model_type}), and "
+            "recipes train causal language models: give one, such as Qwen/Qwen3-0.6B-Base"
+        )
+    return config
+
+
+def _memory(recipe: TrainingRecipe, launch: Launch, found: dict[str, Any]) -> Memory | None:
+    config = _config(recipe, found)
+    if config is None:
+        return None
+    try:
+        shape = shape_of(config, recipe.model)
+    except (ValueError, ImportError) as error:  # of code that is not here, or no language model
+        words = str(error).splitlines()[0]
+        raise InputError(
+            f"model {recipe.model[MODEL]!r} ({config.model_type}) is no causal language model that "
+            f"can be loaded here ({words}); give one, such as Qwen/Qwen3-0.6B-Base"
+        ) from error
+    return memory_of(shape, recipe.model, recipe.training, launch)
 
 
 def show_check(found: Mapping[str, Any], recipe: TrainingRecipe) -> None:

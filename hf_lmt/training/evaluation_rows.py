@@ -10,7 +10,7 @@ from datasets import Dataset
 
 from hf_lmt.data.multilingual_prompting import ParallelMultilingualPrompting
 from hf_lmt.data.prompts import Wording, find_wording
-from hf_lmt.data.sources import Source
+from hf_lmt.data.sources import source_from
 from hf_lmt.directions import Direction
 from hf_lmt.errors import InputError
 from hf_lmt.evaluation.sets import open_set
@@ -40,7 +40,9 @@ def read_evaluation_rows(sets: Sequence[Any], directions: Sequence[Direction]) -
 
 
 def _rows(given: Any, directions: Sequence[Direction]) -> Iterator[dict[str, Any]]:
-    opened = open_set(Source(**given) if isinstance(given, Mapping) else given)
+    opened = open_set(
+        source_from(given, "evaluation: sets") if isinstance(given, Mapping) else given
+    )
     for direction in opened.directions():
         lines = opened.lines(direction) if direction in directions else None
         for key, source, target, hint in zip(*lines[:4], strict=True) if lines else ():

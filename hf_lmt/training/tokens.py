@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from datasets import Dataset
 
+from hf_lmt.data.control_tokens import conversation_ids, holds_control, text_ids
 from hf_lmt.data.prepare.batches import BATCH, write_rows
 from hf_lmt.errors import InputError
 from hf_lmt.training.rows import describe
@@ -33,7 +34,8 @@ def tokenize_rows(
     r"""input_ids = prompt + target + end, labels = -100 over the prompt; or all of a text.
 
     A conversation is what the chat template makes of it, as `prompts.prompt_ids` renders the
-    prompt; a text gets the tokenizer's end-of-sequence token behind it. Sequences longer than
+    prompt; a text gets the tokenizer's end-of-sequence token behind it. Control tokens that texts
+    hold are encoded as text (`control_tokens`). Sequences longer than
     `max_length` are cut at their end; rows whose prompt alone has that length are left out, and
     both are counted. The file at `path` is written once; a killed run begins it again.
 
@@ -101,28 +103,60 @@ Pair = tuple[list[int], list[int]]  # of the prompt, of the whole
 
 def _text_ids(batch: pa.Table, tokenizer: Any) -> list[Pair]:
     end = tokenizer.eos_token
-    texts = [text if text.endswith(end) else text + end for text in batch["text"].to_pylist()]
-    return [([], ids) for ids in tokenizer(texts)["input_ids"]]
+    bare = [text.removesuffix(end) for text in batch["text"].to_pylist()]
+    encoded = tokenizer([text + end for text in bare])["input_ids"]
+    for place, text in enumerate(bare):
+        if holds_control(tokenizer, [text]):
+            encoded[place] = [
+                *text_ids(tokenizer, text, add_special_tokens=True),
+                tokenizer.eos_token_id,
+            ]
+    return [([], ids) for ids in encoded]
 
 
 def _prompt_ids(batch: pa.Table, tokenizer: Any) -> list[Pair]:
     prompts, completions = (batch[name].to_pylist() for name in ("prompt", "completion"))
     if isinstance(prompts[0], str):
-        end = tokenizer.eos_token
-        wholes = [one + other + end for one, other in zip(prompts, completions, strict=True)]
-        special = True
-    else:
-        told = (
-            batch["chat_template_kwargs"].to_pylist()
-            if "chat_template_kwargs" in batch.column_names
-            else [None] * len(prompts)
-        )
-        rows = list(zip(prompts, completions, told, strict=True))
-        wholes = [_rendered(tokenizer, one + other, own, False) for one, other, own in rows]
-        prompts = [_rendered(tokenizer, one, own, True) for one, _, own in rows]
-        special = False  # the template has written them
+        return _plain_pairs(prompts, completions, tokenizer)
+    told = (
+        batch["chat_template_kwargs"].to_pylist()
+        if "chat_template_kwargs" in batch.column_names
+        else [None] * len(prompts)
+    )
+    rows = list(zip(prompts, completions, told, strict=True))
+    wholes = [_rendered(tokenizer, one + other, own, False) for one, other, own in rows]
+    starts = [_rendered(tokenizer, one, own, True) for one, _, own in rows]
+    pairs = _encoded(tokenizer, starts, wholes, add_special_tokens=False)  # the template has them
+    for place, (prompt, completion, own) in enumerate(rows):
+        if holds_control(tokenizer, (turn["content"] for turn in prompt + completion)):
+            start, whole = (
+                conversation_ids(tokenizer, turns, own, add_generation_prompt=ask)
+                for turns, ask in ((prompt, True), (prompt + completion, False))
+            )
+            pairs[place] = (start, whole)
+    return pairs
+
+
+def _plain_pairs(prompts: list[str], completions: list[str], tokenizer: Any) -> list[Pair]:
+    end = tokenizer.eos_token
+    texts = [one + other for one, other in zip(prompts, completions, strict=True)]
+    wholes = [text + end for text in texts]
+    pairs = _encoded(tokenizer, prompts, wholes, add_special_tokens=True)
+    for place, text in enumerate(texts):
+        if holds_control(tokenizer, [text]):
+            start, whole = (
+                text_ids(tokenizer, part, add_special_tokens=True)
+                for part in (prompts[place], text)
+            )
+            pairs[place] = (start, [*whole, tokenizer.eos_token_id])
+    return pairs
+
+
+def _encoded(
+    tokenizer: Any, prompts: list[str], wholes: list[str], *, add_special_tokens: bool
+) -> list[Pair]:
     encoded = [
-        tokenizer(texts, add_special_tokens=special, verbose=False)["input_ids"]
+        tokenizer(texts, add_special_tokens=add_special_tokens, verbose=False)["input_ids"]
         for texts in (prompts, wholes)
     ]
     return list(zip(*encoded, strict=True))

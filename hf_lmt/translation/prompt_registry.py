@@ -24,6 +24,7 @@ from hf_lmt.data.prompts import (
     translation_prompt,
 )
 from hf_lmt.errors import InputError, did_you_mean
+from hf_lmt.translation.families import FAMILIES, Family
 from hf_miwv.json_text import json_text
 
 FORMS = ("conversation", "text")
@@ -58,6 +59,8 @@ class PromptStyle:
     def sha256(self) -> str:
         """Of all that shapes the prompt; the name does not."""
         parts = {name: value for name, value in asdict(self).items() if name != "name"}
+        if self.name in FAMILIES:  # what the wording does not show
+            parts["family"] = asdict(FAMILIES[self.name])
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def ids(
@@ -69,11 +72,29 @@ class PromptStyle:
         hint: tuple[str, str] | None = None,
     ) -> list[int]:
         """(P,) token ids of the prompt; `hint`: language and text of an auxiliary sentence."""
-        given = {"auxiliary_lang": hint[0], "auxiliary": hint[1]} if hint else {}
-        prompt = translation_prompt(source, source_lang, target_lang, wording=self.wording, **given)
+        prompt = self.text(source, source_lang, target_lang, hint)
         if self.form == "text":
             return prompt_ids(tokenizer, as_text(prompt))
         return prompt_ids(tokenizer, as_conversation(prompt, thinking=self.thinking))
+
+    def text(
+        self,
+        source: str,
+        source_lang: str,
+        target_lang: str,
+        hint: tuple[str, str] | None = None,
+    ) -> str:
+        """The words of the prompt, before any chat template; `hint` as in `ids`."""
+        family = FAMILIES.get(self.name, Family())
+        return translation_prompt(
+            source,
+            source_lang,
+            target_lang,
+            auxiliary_lang=hint[0] if hint else None,
+            auxiliary=hint[1] if hint else None,
+            wording=family.wording_for(self.wording, source_lang, target_lang),
+            names=family.names_for(source_lang, target_lang),
+        )
 
 
 def _without_hint(plain: str) -> Wording:
@@ -109,8 +130,8 @@ STYLES: Mapping[str, PromptStyle] = {
 """`lmt`: the released models (NiuTrans/LMT). `plain`: the same words as text, for base models
 (ours). `figure`: the words of the paper's figure. Of other families, from their model cards:
 `tower` (Unbabel/TowerInstruct-7B-v0.2), `gemmax2` (GemmaX2-28-2B-v0.2), `hunyuan-mt`
-(tencent/Hunyuan-MT-7B; its card asks from and into Chinese in Chinese, which is not done here).
-Languages go by LMT's names with all of them, which these models may know by others."""
+(tencent/Hunyuan-MT-7B, which is asked in Chinese from and into Chinese). `families` has their names
+of languages."""
 
 
 def find_style(

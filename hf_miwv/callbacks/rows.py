@@ -141,6 +141,7 @@ def _from_ids(rows: DecodedRows, prompts: Prompts) -> TrainerRows:
         # x is nowhere, which is not the same as an empty prompt: no y to be scored
         tokens = tokens if tokens.prompt else tokens._replace(response=[])
         table.append(example, tokens)
+    table.check_responses()
     table.mark_duplicates([prompts.prompt_text(rows[index]) for index in range(len(rows))])
     return TrainerRows(table, prompts, _keys(table))
 
@@ -162,6 +163,7 @@ def _from_kept(rows: Rows, parts: Iterable[RowTokens], tokenizer: Any) -> Traine
             tokens = ids if ids.prompt else made
         table.append(example, tokens)
         texts.append(made.text)
+    table.check_responses()
     table.mark_duplicates(texts)
     if other:
         logger.warning(

@@ -265,3 +265,29 @@ def test_damaged_copies(tmp_path: Path, name: str, content: bytes, words: str) -
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=words):
         read_evaluation_set(str(tmp_path))
+
+
+def test_a_set_that_cannot_be_had_names_the_key_for_none(monkeypatch):
+    import huggingface_hub
+
+    def offline(*_, **__):
+        raise OSError("offline")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", offline)
+    words = r"--contamination-sets none, in a recipe curation: \{contamination: \{sets: none\}\}"
+    with pytest.raises(InputError, match=words):
+        read_evaluation_set("flores-devtest")
+
+
+@pytest.mark.parametrize(
+    ("sets", "words"),
+    [
+        (0, "sets: 0: give a list"),
+        (True, "sets: True: give a list"),
+        ([{"pth": "a"}], "unknown key 'pth'; did you mean 'path'"),
+        ([{"kind": "tsv"}], "path is missing"),
+    ],
+)
+def test_sets_that_cannot_be(sets, words):
+    with pytest.raises(InputError, match=words):
+        EvaluationOverlap(sets=sets).load()

@@ -354,3 +354,24 @@ def test_folders_that_are_no_evaluation(found: Evaluation, tmp_path: Path) -> No
     (other / "run.json").write_text('{"command": "score"}', "utf-8")
     with pytest.raises(InputError, match="is no evaluation"):
         read_evaluation(other)
+
+
+def test_hypotheses_that_are_matched_by_id_say_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "set.csv").write_text("en,de\none,eins\ntwo,zwei\n", "utf-8")
+    rows = [{"id": str(place), "hypothesis": text} for place, text in ((2, "zwei"), (1, "eins"))]
+    path = tmp_path / "en-de.jsonl"
+    for with_ids in (True, False):
+        kept = rows if with_ids else [{"hypothesis": one["hypothesis"]} for one in rows]
+        path.write_text("".join(json.dumps(row) + "\n" for row in kept), "utf-8")
+        caplog.clear()
+        with caplog.at_level("INFO"):
+            found = evaluate(
+                str(tmp_path / "set.csv"), tmp_path / f"out-{with_ids}", hypotheses=path,
+                metrics=["chrf++"], progress=False,
+            )  # fmt: skip
+        assert ("matched with the lines of the set by their ids" in caplog.text) == with_ids
+        assert found.run["matched_by_id"] == (["en-de"] if with_ids else [])
+        score = found.scores["directions"]["en-de"]["scores"]["chrf++"]["value"]
+        assert (score > 99) == with_ids

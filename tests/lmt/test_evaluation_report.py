@@ -18,13 +18,17 @@ from matplotlib.image import imread
 
 from hf_lmt.commands.report import report_command
 from hf_lmt.errors import InputError
+from hf_lmt.evaluation.aggregation import COLUMNS
+from hf_lmt.evaluation.card import BEHAVIOUR, group_table, silent_rates
 from hf_lmt.evaluation.evaluate import evaluate
 from hf_lmt.evaluation.folder import read_evaluation
-from hf_lmt.evaluation.report.figures import directions_of, place_of
-from hf_lmt.evaluation.report.heat_maps import draw_heat_map
+from hf_lmt.evaluation.report import heat_maps
+from hf_lmt.evaluation.report.figures import Figure, directions_of, place_of
+from hf_lmt.evaluation.report.heat_maps import Block, draw_blocks, draw_heat_map
 from hf_lmt.evaluation.report.page import as_script_data
 from hf_lmt.evaluation.report.tables import words_for
 from hf_lmt.evaluation.report.write import write_report, write_reports
+from hf_miwv.pictures import ABOVE
 
 SAMPLE = files("hf_lmt") / "sample" / "sentences.csv"
 TABLE = list(csv.DictReader(SAMPLE.read_text("utf-8").splitlines()))
@@ -214,3 +218,48 @@ def test_json_in_a_script_cannot_end_it() -> None:
     assert "<" not in text
     assert ">" not in text
     assert json.loads(text) == {"a": HOSTILE}
+
+
+def letters(figure: Any) -> list[float]:
+    """Sizes of all letters of a figure, in pixels of it shown 1,200 pixels wide."""
+    from matplotlib.text import Text
+
+    found = [one for one in figure.findobj(Text) if one.get_text().strip() and one.get_visible()]
+    pixels = 1200 / (72 * figure.get_size_inches()[0])
+    return [float(one.get_fontsize()) * pixels for one in found]
+
+
+def test_letters_of_heat_maps_can_be_read() -> None:
+    drawn: list[Any] = []
+    for ways in (2, 4, 5):
+        cells = {("de", column): Figure(1.0) for column in [*COLUMNS[:4], "zero_shot"][:ways]}
+        blocks = [Block(f"measure {n}", cells, 0, 1) for n in range(9)]
+        drawn.append(draw_blocks(blocks, "title"))
+    for figure in drawn:
+        assert min(letters(figure)) >= 9
+        assert figure.get_size_inches()[0] <= heat_maps.WIDEST
+        assert len(figure.axes) >= 9
+
+
+def test_rates_that_are_zero_everywhere_are_named_and_not_drawn() -> None:
+    def block(title: str, value: float, color: str = ABOVE) -> Block:
+        return Block(title, {("de", "en2x"): Figure(value)}, 0, 20, color=color)
+
+    blocks = [block("BLEU", 0.0, "#123456"), block("copies", 0.0), block("blank", 0.5)]
+    shown, folded = heat_maps.fold(blocks)
+    assert [one.title for one in shown] == ["BLEU", "blank"]
+    assert folded == ["copies"]
+    assert heat_maps.fold([block("copies", 0.0)]) == ([block("copies", 0.0)], [])
+    figure = draw_blocks(blocks, "title")
+    assert figure.get_suptitle() == "title\n0 everywhere: copies"
+
+
+def test_tables_fold_rates_that_nothing_shows(folders: list[Path]) -> None:
+    scores = read_evaluation(folders[1]).scores
+    header, rows = group_table(scores)
+    silent = silent_rates(scores)
+    assert silent
+    assert all(BEHAVIOUR[name] not in header for name in silent)
+    assert all(len(row) == len(header) for row in rows)
+    card = (folders[0] / "README.md").read_text("utf-8")
+    assert f"; 0 in every group: {BEHAVIOUR[silent[0]]}" in card

@@ -14,6 +14,7 @@ from datasets import Dataset
 from test_inspection import CLEAN, multiway
 
 from hf_lmt.commands.inspect import inspect_command
+from hf_lmt.data.inspection import pictures
 from hf_lmt.data.inspection.folder import write_inspection
 from hf_lmt.data.inspection.inspect import inspect_rows
 from hf_lmt.data.inspection.pictures import draw_inspection
@@ -91,6 +92,26 @@ def test_what_is_no_inspection_is_not_replaced(tmp_path: Path) -> None:
 def test_pictures_of_few_directions(rows: list[dict[str, Any]], tmp_path: Path) -> None:
     found = inspect_rows(Dataset.from_list(rows), progress=False)
     assert (tmp_path / draw_inspection(found, tmp_path)).stat().st_size > 5000
+
+
+def test_columns_of_zeros_are_named_and_letters_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from matplotlib.text import Text
+
+    drawn: list[Any] = []
+    monkeypatch.setattr(pictures, "save", lambda figure, *_: drawn.append(figure) or "x.png")
+    for rows in (CLEAN[:5], list(multiway(20))):
+        pictures.draw_inspection(inspect_rows(Dataset.from_list(rows), progress=False), tmp_path)
+    few = drawn[0]
+    assert "0 everywhere: copies %, other script %, duplicates %" in few.get_suptitle()
+    words = [label.get_text() for axes in few.axes for label in axes.get_xticklabels()]
+    assert "rows" in words
+    assert "copies %" not in words
+    for figure in drawn:
+        pixels = 1200 / (72 * figure.get_size_inches()[0])
+        texts = [one for one in figure.findobj(Text) if one.get_text().strip()]
+        assert min(one.get_fontsize() for one in texts) * pixels >= 9
 
 
 def test_a_json_file_nowhere(tmp_path: Path) -> None:

@@ -280,3 +280,23 @@ def test_the_smoke_recipe_trains_a_tiny_model(tmp_path: Path, tiny: Path) -> Non
     run = succeed(content, tmp_path)
     assert run["steps"] == 2
     assert run["data"][0]["corpus"] == "lmt-sample"
+
+
+def test_check_refuses_an_encoder_decoder(tmp_path: Path, tiny: Path) -> None:  # noqa: F811
+    import shutil
+
+    from transformers import T5Config
+
+    model = tmp_path / "model"
+    shutil.copytree(tiny, model)
+    T5Config(vocab_size=400, d_model=16, num_layers=1).save_pretrained(model)
+    content = {
+        **BASE, "model_name_or_path": str(model), "eos_token": "<|im_end|>",
+        "data": [{"path": table(tmp_path / "t.jsonl", lines(3, ("en", "de")))}],
+    }  # fmt: skip
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(content), "utf-8")
+    result = CliRunner().invoke(door, ["recipe", "check", str(path)])
+    assert result.exit_code == 2, (result.output, result.exception)
+    assert "is an encoder-decoder (t5)" in result.output
+    assert "causal language model" in result.output

@@ -14,6 +14,7 @@ from hf_lmt.errors import InputError
 from hf_lmt.translation.prompt_registry import (
     IDENTITY,
     STYLES,
+    PromptStyle,
     find_style,
     read_prompt_identity,
     save_prompt_identity,
@@ -119,3 +120,34 @@ def test_identities_that_cannot_be(change: dict[str, Any], words: str, tmp_path:
     (tmp_path / IDENTITY).write_text("{", "utf-8")
     with pytest.raises(InputError, match="cannot be read"):
         read_prompt_identity(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "direction", "expected"),
+    [
+        ("gemmax2", "en-km", "Translate this from English to Khmer:\nEnglish: Hi\nKhmer:"),
+        ("gemmax2", "he-en", "Translate this from Hebrew to English:\nHebrew: Hi\nEnglish:"),
+        ("tower", "zh-ko", "Translate the following text from Chinese into Korean.\n"
+                           "Chinese: Hi\nKorean:"),
+        ("lmt", "en-km", "Translate the following text from English into Central Khmer:\n"
+                         "English: Hi\nCentral Khmer:"),
+        ("hunyuan-mt", "en-tl", "Translate the following segment into Filipino, without "
+                                "additional explanation.\n\nHi"),
+        ("hunyuan-mt", "zh-ug", "把下面的文本翻译成维吾尔语，不要额外解释。\n\nHi"),
+        ("hunyuan-mt", "en-zh", "把下面的文本翻译成中文，不要额外解释。\n\nHi"),
+        # a language that its card does not list is asked for in English
+        ("hunyuan-mt", "zh-sw", "Translate the following segment into Swahili, without additional "
+                                "explanation.\n\nHi"),
+    ],
+)  # fmt: skip
+def test_families_are_asked_by_the_names_of_their_cards(
+    name: str, direction: str, expected: str
+) -> None:
+    assert STYLES[name].text("Hi", *direction.split("-")) == expected
+
+
+def test_a_family_is_part_of_what_a_prompt_is_known_by() -> None:
+    gemmax = STYLES["gemmax2"]
+    own = PromptStyle("custom", gemmax.wording, gemmax.form, gemmax.thinking, gemmax.hints)
+    assert own.sha256 != gemmax.sha256
+    assert own.text("Hi", "en", "km") != gemmax.text("Hi", "en", "km")

@@ -22,7 +22,7 @@ from hf_lmt.data.curation.ngrams import (
 from hf_lmt.data.curation.step import Step, reasons
 from hf_lmt.data.hashing import text_column, text_hashes
 from hf_lmt.data.language_codes import code_of
-from hf_lmt.data.sources import Source
+from hf_lmt.data.sources import Source, source_from
 from hf_lmt.errors import InputError
 
 TEXTS = 10_000  # folded at a time
@@ -217,7 +217,7 @@ def contents_of_sets(steps: Sequence[Step]) -> list[str]:
 def _label(one: str | Source | Mapping[str, Any]) -> str:
     if isinstance(one, str):
         return one
-    return (one if isinstance(one, Source) else Source(**one)).name
+    return (one if isinstance(one, Source) else source_from(one, "contamination: sets")).name
 
 
 def _listed(sets: Any) -> tuple[Any, ...]:
@@ -226,6 +226,11 @@ def _listed(sets: Any) -> tuple[Any, ...]:
         return ()
     if isinstance(sets, (str, Source, Mapping)):
         sets = [sets]
+    if not isinstance(sets, Sequence):
+        raise InputError(
+            f"contamination: sets: {sets!r}: give a list of names ({', '.join(EVALUATION_SETS)}) "
+            "or paths, or none"
+        )
     for one in sets:
         if one == "none":
             raise InputError("contamination: sets: none stands alone; leave it or the others out")

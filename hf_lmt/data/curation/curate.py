@@ -10,7 +10,7 @@ import pyarrow as pa
 from datasets import Dataset
 from tqdm.auto import tqdm
 
-from hf_lmt.data.curation.step import Step, surveys
+from hf_lmt.data.curation.step import Step, changes, surveys
 from hf_lmt.data.hashing import direction_codes, direction_column
 from hf_lmt.errors import InputError
 
@@ -60,6 +60,8 @@ def curate(
     counted = []
     for step in steps:
         before = found.staying
+        if changes(step):
+            rows = _transformed(step, rows)
         if not step.idle:
             _apply(step, rows, found, progress)
         counted.append(_step_counts(step, before, found, codes, names))
@@ -126,6 +128,20 @@ def _apply(step: Step, rows: Dataset, found: _Outcome, progress: bool) -> None:
             judged = first + np.flatnonzero(found.codes[first : first + BATCH] == 0)
             found.codes[judged] = [known[reason] for reason in reasons]
             bar.update(len(batch))
+
+
+def _transformed(step: Step, rows: Dataset) -> Dataset:
+    """The rows as the step changes them. Not from the cache: the step counts as it changes."""
+    arrow = rows.with_format("arrow")
+    changed = arrow.map(
+        step.transform,
+        batched=True,
+        batch_size=BATCH,
+        desc=step.name,
+        load_from_cache_file=False,
+        new_fingerprint=f"{rows._fingerprint}-{step.name}",
+    )
+    return changed.with_format(None)
 
 
 def _left(rows: Dataset, found: _Outcome) -> Dataset:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from hf_lmt.data.contents import open_source
 from hf_lmt.data.language_codes import code_of
-from hf_lmt.data.sources import Source
+from hf_lmt.data.sources import Source, source_from
 from hf_lmt.data.text_files import read_lines
 from hf_lmt.errors import InputError, did_you_mean
 from hf_miwv.hub_errors import hub_error
@@ -69,7 +69,8 @@ def read_evaluation_set(given: str | Source | Mapping[str, Any]) -> dict[str, li
     if isinstance(given, str):
         texts = _from_path(given)
     else:
-        texts = _from_source(given if isinstance(given, Source) else Source(**given))
+        source = given if isinstance(given, Source) else source_from(given, "evaluation set")
+        texts = _from_source(source)
     texts = {name: found for name, found in sorted(texts.items()) if code_of(name) and found}
     if not texts:
         raise InputError(f"evaluation set {given!r}: no text in a language of LMT is in it; give "
@@ -114,8 +115,9 @@ def _fetched(name: str) -> Path:
 def _ways(name: str) -> str:
     return (
         f"To look for overlap with {name}: {EVALUATION_SETS[name].access}; or give the path of a "
-        "local copy in place of the name; or give none for no set at all, which is recorded as "
-        '"not checked"'
+        "local copy in place of the name; or look for none, which is recorded as "
+        '"not checked": --contamination-sets none, in a recipe '
+        "curation: {contamination: {sets: none}}"
     )
 
 
@@ -180,14 +182,19 @@ def _pairs(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def _from_source(source: Source) -> dict[str, list[str]]:
+    """{language: texts}, under the set's own names where `code_of` knows them."""
     contents = open_source(source)
     texts: dict[str, list[str]] = {}
+
+    def add(name: str, text: str | None) -> None:
+        code = source.code_of(name)
+        if text is not None and code is not None:
+            texts.setdefault(name if code_of(name) == code else code, []).append(text)
+
     for unit in contents.units or ():
-        for name, text in unit.texts.items():
-            if text is not None:
-                texts.setdefault(name, []).append(text)
+        for name, text in (*unit.texts.items(), *unit.further):
+            add(name, text)
     for _, record in contents.records or ():
         for side in ("source", "target"):
-            if record[side] is not None:
-                texts.setdefault(record[f"{side}_lang"], []).append(record[side])
+            add(str(record.get(f"{side}_lang")), record.get(side))
     return texts

@@ -19,6 +19,8 @@ PATTERNS = {
     r"|#x[0-9a-f]{1,6});",
     "LaTeX": r"\\(begin|end|frac|dfrac|sqrt|sum|int|prod|left|right|text(bf|it|rm|tt)?|math[a-z]+"
     r"|emph|cite[pt]?|ref|label|section|subsection|item|overline|cdot|times|infty)\b[*]?\s*[{\[(\\^_]",
+    "control token": r"<\|[a-zA-Z0-9_]{2,40}\|>|<(start|end)_of_turn>|</?s>|\[/?INST\]"
+    r"|<｜[^<>｜]{2,40}｜>",
     "bare address": r"(?i)^\s*((https?|ftp)://\S+|www\.\S+|[\w.+-]+@[\w-]+\.[\w.-]+)"
     r"(\s+((https?|ftp)://\S+|www\.\S+|[\w.+-]+@[\w-]+\.[\w.-]+))*\s*$",
 }
@@ -26,11 +28,12 @@ PATTERNS = {
 
 @dataclass
 class Markup(Step):
-    """Takes rows with HTML tags, HTML entities or LaTeX in a side, or a side of addresses alone.
+    """Takes rows with HTML tags, HTML entities, LaTeX or control tokens of language models in a
+    side, or a side of addresses alone.
 
     Addresses are URLs and e-mail addresses; within a text they may stand. Only names that HTML and
-    LaTeX have count, so "1 < 2" and "AT&T;" stay. Of NTREX-128 it takes two
-    texts, with "&#39;" left in.
+    LaTeX have count, so "1 < 2" and "AT&T;" stay; control tokens are `<|im_end|>` and the like. Of
+    NTREX-128 it takes two texts, with "&#39;" left in.
     """
 
     name: ClassVar[str] = "markup"

@@ -49,7 +49,12 @@ def step_rows(counts: Mapping[str, Any]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for step in counts["steps"]:
         reasons = "; ".join(f"{reason} {taken:,}" for reason, taken in step["reasons"].items())
-        reasons = step.get("notes", {}).get("checked", reasons)  # "not checked", of contamination
+        notes = step.get("notes", {})
+        reasons = notes.get("checked", reasons)  # "not checked", of contamination
+        if trimmed := {side: texts for side, texts in notes.get("trimmed", {}).items() if texts}:
+            reasons = "trimmed: " + ", ".join(f"{side} {n:,}" for side, n in trimmed.items())
+        if without := notes.get("without"):
+            reasons = "; ".join(filter(None, [reasons, f"without a score, kept: {without:,}"]))
         share = _share(step["rejected"], step["rows_in"])
         numbers = (write_number(step["rows_in"]), write_number(step["rejected"]))
         rows.append((step["name"], *numbers, share, reasons))

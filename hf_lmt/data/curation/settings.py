@@ -12,7 +12,9 @@ from hf_lmt.data.curation.step import Step
 from hf_lmt.errors import InputError, did_you_mean
 
 STEPS = {
+    "whitespace": "whitespace.Whitespace",
     "empty": "lengths.Empty",
+    "score": "scores.Score",
     "length": "lengths.Length",
     "length_ratio": "lengths.LengthRatio",
     "markup": "markup.Markup",

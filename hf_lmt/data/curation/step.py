@@ -38,6 +38,14 @@ class Step(Protocol):
         """
         return
 
+    def transform(self, rows: pyarrow.Table) -> pyarrow.Table:
+        """The rows with changed texts, before any of them is judged.
+
+        For steps that mend rather than take; they keep the number and the order of rows. The
+        default changes nothing.
+        """
+        return rows
+
     def survey(self, rows: Dataset) -> None:
         """Look at all rows that earlier steps left, before the first of them is judged.
 
@@ -60,6 +68,11 @@ def surveys(step: Step) -> bool:
     return type(step).survey is not Step.survey
 
 
+def changes(step: Step) -> bool:
+    """Whether the step changes rows."""
+    return type(step).transform is not Step.transform
+
+
 def keeps(step: Step) -> Callable[[Batch], list[bool]]:
     """A step that judges each row alone, as a predicate for `datasets`' filter.
 
@@ -70,6 +83,11 @@ def keeps(step: Step) -> Callable[[Batch], list[bool]]:
     Raises:
         InputError: the step must see all rows first; `curate` shows it them.
     """
+    if changes(step):
+        raise InputError(
+            f"{step.name}: changes rows, and filter only takes them: give it to "
+            "curate(rows, [...]) instead"
+        )
     if surveys(step):
         raise InputError(
             f"{step.name}: judges rows by other rows, and filter shows it one batch at a time: "

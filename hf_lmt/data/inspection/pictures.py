@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 PICTURE = "inspection.png"
 CELL, LINE = 0.47, 0.165  # inches: width and height of a cell
+SMALL = 6.5  # points: shown at 1,200 pixels, the picture leaves 9 to such letters
 ABREAST = 2  # blocks; more would not fit a screen
 TITLES = {"en2x": "English into", "zh2x": "Chinese into", "x2en": "into English from",
           "x2zh": "into Chinese from", "other": "other directions"}  # fmt: skip
@@ -62,15 +63,16 @@ def draw_inspection(found: Inspection, folder: Path) -> str:
     from matplotlib.figure import Figure
 
     blocks = _blocks(found)
+    measures, folded = _told(found)
     lines = max(len(names) for names in blocks.values())
     across = min(ABREAST, len(blocks))
     down = -(-len(blocks) // across)
-    width = 0.9 + across * (len(MEASURES) * CELL + 0.9)
+    width = 0.9 + across * (len(measures) * CELL + 0.9)
     height = 0.3 + down * (1.2 + lines * LINE)
     figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     figure.suptitle(
-        f"{found.rows:,} rows in {len(found.directions)} directions", x=0.01, ha="left",
+        f"{found.rows:,} rows in {len(found.directions)} directions{folded}", x=0.01, ha="left",
         fontsize=13, fontweight="bold", color=INK,
     )  # fmt: skip
     most = {name: max(one["rows"] for one in found.directions.values())
@@ -79,10 +81,21 @@ def draw_inspection(found: Inspection, folder: Path) -> str:
     for axes in places[len(blocks) :]:
         axes.set_axis_off()
     for axes, (kind, names) in zip(places, blocks.items(), strict=False):
-        _draw_block(axes, [found.directions.get(name) for name in names.values()], most)
+        _draw_block(axes, [found.directions.get(name) for name in names.values()], measures, most)
         axes.set_ylim(len(names) - 0.5, len(names) - lines - 0.5)  # languages at one height
-        _label(axes, TITLES[kind], list(names))
+        _label(axes, TITLES[kind], list(names), measures)
     return save(figure, folder, PICTURE)
+
+
+def _told(found: Inspection) -> tuple[list[Measure], str]:
+    """The measures that some direction has a value other than 0 of; the others in words."""
+    shown = [
+        measure
+        for measure in MEASURES
+        if any(_value(one, measure) for one in found.directions.values())
+    ]
+    folded = [measure.label for measure in MEASURES if measure not in shown]
+    return shown, f"\n0 everywhere: {', '.join(folded)}" if folded else ""
 
 
 def _blocks(found: Inspection) -> dict[str, dict[str, str]]:
@@ -106,7 +119,10 @@ def _blocks(found: Inspection) -> dict[str, dict[str, str]]:
 
 
 def _draw_block(
-    axes: Axes, measured: list[Mapping[str, Any] | None], most: Mapping[str, int]
+    axes: Axes,
+    measured: list[Mapping[str, Any] | None],
+    measures: Sequence[Measure],
+    most: Mapping[str, int],
 ) -> None:
     from matplotlib.colors import LinearSegmentedColormap
 
@@ -114,16 +130,16 @@ def _draw_block(
         LinearSegmentedColormap.from_list(name, ["#FFFFFF", color])
         for name, color in (("faults", ABOVE), ("amounts", BELOW))
     )
-    colors = np.ones((len(measured), len(MEASURES), 4))
+    colors = np.ones((len(measured), len(measures), 4))
     for y, one in enumerate(measured):
-        for x, measure in enumerate(MEASURES):
+        for x, measure in enumerate(measures):
             if one is None:
                 colors[y, x] = (0.93, 0.94, 0.94, 1)
                 continue
             value = _value(one, measure)
             part = _part(value, measure, most)
             colors[y, x] = amounts(0.6 * part) if measure.full is None else faults(part)
-            axes.text(x, y, _write(value, measure), ha="center", va="center", size=6, color=INK)
+            axes.text(x, y, _write(value, measure), ha="center", va="center", size=SMALL, color=INK)
     axes.imshow(colors, aspect="auto", interpolation="nearest")
 
 
@@ -155,10 +171,10 @@ def _write(value: float | None, measure: Measure) -> str:
     return f"{value:,.0f}" if value < 100_000 else f"{value / 1000:,.0f}k"
 
 
-def _label(axes: Axes, title: str, lines: list[str]) -> None:
+def _label(axes: Axes, title: str, lines: list[str], measures: Sequence[Measure]) -> None:
     axes.set_title(title, loc="left", fontsize=10, fontweight="bold", color=INK)
     axes.xaxis.tick_top()
-    axes.set_xticks(range(len(MEASURES)), [measure.label for measure in MEASURES], size=7)
+    axes.set_xticks(range(len(measures)), [measure.label for measure in measures], size=7)
     axes.tick_params(axis="x", rotation=40, length=0)
     for label in axes.get_xticklabels():
         label.set_horizontalalignment("left")

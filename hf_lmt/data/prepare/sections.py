@@ -16,7 +16,12 @@ from hf_lmt.directions import DIRECTIONS, Direction, match_directions
 from hf_lmt.errors import InputError, did_you_mean
 from hf_miwv.training.values import fault_of
 
-WITH_CODES = ("path", "languages")  # of a source; it says itself which code cannot be
+WITH_CODES = (
+    "path",
+    "languages",
+    "variants",
+    "language_names",
+)  # of a source; it says itself which code cannot be
 
 
 class Faults(list[str]):
@@ -79,11 +84,15 @@ def read_directions(
 
 
 def read_curation(section: Any, faults: Faults) -> tuple[Any, ...]:
-    """The steps that the section stands for; the defaults without one."""
+    """The steps that the section stands for; the defaults without one, none for false."""
     from hf_lmt.data.curation.settings import steps_from
 
+    if section is False:
+        return ()
     if section is not None and not isinstance(section, dict):
-        faults.append(f"curation: give a mapping of steps to settings, not {section!r}")
+        faults.append(
+            f"curation: give a mapping of steps to settings, or false for none; not {section!r}"
+        )
         return ()
     try:
         return tuple(steps_from(section))
@@ -166,8 +175,11 @@ def _key_faults(place: str, given: Mapping[Any, Any], hints: Mapping[str, Any]) 
     for key, value in given.items():
         if key not in hints:
             faults.append(f"{place}: unknown key {key!r}; {did_you_mean(str(key), hints)}")
-        elif key == "languages" and not isinstance(value, list):
-            faults.append(f"{place}: languages: give a list, as in [en, kk], not {value!r}")
+        elif key == "languages" and not isinstance(value, list | dict):
+            faults.append(
+                f"{place}: languages: give a list, as in [en, kk], or say which of two names is "
+                f"read, as in {{en: en-US}}; not {value!r}"
+            )
         elif key not in WITH_CODES and (fault := fault_of(key, value, hints[key])):
             faults.append(f"{place}: {fault}")
     return faults

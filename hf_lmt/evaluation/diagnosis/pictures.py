@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 PICTURE = "diagnosis"
 LINE = 0.17  # inches
+SMALL = 6.6  # points: shown at 1,200 pixels, the 12 inches of the picture leave 9 to such letters
 RATES = 10  # that are shown
 LEAST = 5.0  # points at which a direction's colour is full, at least
 
@@ -55,7 +56,7 @@ def draw_diagnosis(found: Diagnosis, folder: Path) -> list[str]:
     for place, (axes, block) in enumerate(
         zip(right.subplots(1, len(blocks), squeeze=False, sharey=True)[0], blocks, strict=True)
     ):
-        draw_block(axes, block, lines, columns)
+        draw_block(axes, block, lines, columns, SMALL)
         axes.tick_params(axis="y", labelleft=place == 0)
     return save_both(figure, folder, PICTURE)
 

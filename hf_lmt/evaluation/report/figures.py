@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from hf_lmt.directions import Direction, parse_direction
 from hf_lmt.evaluation.aggregation import COLUMNS, groups_of
-from hf_lmt.evaluation.folder import Evaluation
+from hf_lmt.evaluation.folder import NO_TEXT, Evaluation
+from hf_lmt.evaluation.normal_forms import not_nfc_lines
 from hf_lmt.languages import LANGUAGES, PIVOTS
 from hf_miwv.card import shown_name
 from hf_miwv.reading import is_local
@@ -130,8 +131,28 @@ def described(evaluation: Evaluation) -> dict[str, Any]:
         "model": shown_name(model["source"]) if model else "hypotheses given as files",
         "set": f"{data['title']}{limit}",
         "marks": list(evaluation.scores["marks"]),
-        "missing": dict(evaluation.scores["missing"]),
+        "missing": missing_reasons(evaluation),
+        "not_nfc": not_nfc_lines(evaluation.scores),
     }
+
+
+def missing_reasons(evaluation: Evaluation) -> dict[str, list[str]]:
+    """Why directions have no figures -> these directions.
+
+    Languages that the set lacks are one reason together, not one for each.
+    """
+    reasons: dict[str, list[str]] = {}
+    absent: dict[str, dict[str, None]] = {}
+    for direction, reason in evaluation.scores["missing"].items():
+        what, lacks, languages = reason.partition(NO_TEXT)
+        if lacks:
+            absent.setdefault(what, {}).update(dict.fromkeys(languages.split(" and ")))
+        reasons.setdefault(f"{what}{lacks}", []).append(direction)
+    for what, languages in absent.items():
+        names = ", ".join(languages)
+        many = f"{len(languages)} languages: " if len(languages) > 1 else ""
+        reasons[f"{what}{NO_TEXT}{many}{names}"] = reasons.pop(f"{what}{NO_TEXT}")
+    return reasons
 
 
 def signatures_of(evaluation: Evaluation) -> dict[str, list[str]]:

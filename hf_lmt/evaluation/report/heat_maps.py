@@ -25,13 +25,16 @@ from hf_lmt.evaluation.report.figures import (
     title_of,
 )
 from hf_lmt.languages import LANGUAGES
-from hf_miwv.pictures import ABOVE, BELOW, DOTS_PER_INCH, INK
+from hf_miwv.pictures import ABOVE, BELOW, CROPPED, DOTS_PER_INCH, INK
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
 CELL, LINE = 0.36, 0.165  # inches: width and height of a cell
+MARGIN = 1.1  # inches: the names of the languages
+WIDEST = 10.0  # inches of a picture: shown at 1,200 pixels, its smallest letters have 9 of them
+SMALL = 5.5  # points: the smallest letters
 GAP, LETTER = 0.25, 0.08  # inches: between blocks, and a letter of their titles
 FULL_RATE = 20.0  # per cent at which a rate's colour is full
 DEEPEST = 0.65  # of the way from white to the colour, so that the ink on it stays readable
@@ -67,38 +70,67 @@ def draw_heat_map(
     A line for each language, by tier; for each measure the columns en->X, X->en, zh->X, X->zh, and
     one more for directions without English and Chinese, which have lines of their own. Scores are
     blue from the lowest to the highest reliable one, rates orange up to 20 %. Grey: no figure.
-    "~": COMET is unreliable there.
+    "~": COMET is unreliable there. Rates that are 0 everywhere are named instead of drawn.
     """
     directions = directions_of([evaluation])
     blocks = [
-        _block(measure, {direction: figure_of(evaluation, direction, measure)
-                         for direction in directions})
+        _block(
+            measure,
+            {direction: figure_of(evaluation, direction, measure) for direction in directions},
+        )
         for measure in measures or measures_of([evaluation])
-    ]  # fmt: skip
+    ]
     about = described(evaluation)
     title = f"{about['model']} on {about['set']}"
     return save_both(draw_blocks(blocks, title, about["marks"]), folder, name)
 
 
 def draw_blocks(blocks: Sequence[Block], title: str, marks: Sequence[str] = ()) -> Canvas:
-    """The blocks side by side, the languages at one height."""
+    """The blocks side by side in rows, the languages at one height.
+
+    There are as many in a row as WIDEST has room for. Blocks without a value but 0 are named in
+    the head, unless there is no other.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as NewFigure
 
-    lines = lines_of(blocks)
     columns = columns_of(blocks)
-    width = max(5.0, 1.1 + len(blocks) * (len(columns) * CELL + GAP))
+    lines = lines_of(blocks)
+    drawn, folded = fold(blocks)
+    across = max(1, int((WIDEST - MARGIN) / (len(columns) * CELL + GAP)))
+    across = min(across, len(drawn))
+    rows = -(-len(drawn) // across)
+    width = max(5.0, MARGIN + across * (len(columns) * CELL + GAP))
     heads = [_cut(title, width), *(_cut(f"marked: {mark}", width) for mark in marks)]
-    titles = max(len(_title_lines(block, columns)) for block in blocks)
-    height = 0.75 + 0.15 * titles + 0.25 * len(heads) + len(lines) * LINE
+    if folded:
+        heads.append(_cut(f"0 everywhere: {', '.join(folded)}", width))
+    titles = max(len(_title_lines(block, columns)) for block in drawn)
+    height = 0.25 + 0.25 * len(heads) + rows * (0.5 + 0.15 * titles + len(lines) * LINE)
     figure = NewFigure(figsize=(width, height), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     figure.suptitle("\n".join(heads), x=0.01, ha="left", fontsize=10, color=INK, parse_math=False)
-    parts = figure.subplots(1, len(blocks), squeeze=False, sharey=True)[0]
-    for place, (axes, block) in enumerate(zip(parts, blocks, strict=True)):
+    parts = figure.subplots(rows, across, squeeze=False, sharey=True).ravel()
+    for axes in parts[len(drawn) :]:
+        axes.set_axis_off()
+    for place, (axes, block) in enumerate(zip(parts, drawn, strict=False)):
         draw_block(axes, block, lines, columns)
-        axes.tick_params(axis="y", labelleft=place == 0)
+        axes.tick_params(axis="y", labelleft=place % across == 0)
     return figure
+
+
+def fold(blocks: Sequence[Block]) -> tuple[list[Block], list[str]]:
+    """The blocks that have a value other than 0, and the titles of the others.
+
+    Where none has one, all are drawn: an empty picture says nothing.
+    """
+    telling = [
+        block
+        for block in blocks
+        if block.color != ABOVE or block.diverging or any(one.value for one in block.cells.values())
+    ]
+    if not telling:
+        return list(blocks), []
+    return telling, [block.title for block in blocks if block not in telling]
 
 
 def lines_of(blocks: Sequence[Block]) -> list[str]:
@@ -112,8 +144,18 @@ def columns_of(blocks: Sequence[Block]) -> list[str]:
     return [column for column in (*COLUMNS, "zero_shot") if column in there]
 
 
-def draw_block(axes: Axes, block: Block, lines: Sequence[str], columns: Sequence[str]) -> None:
-    """One measure; a rule between the tiers."""
+def draw_block(
+    axes: Axes,
+    block: Block,
+    lines: Sequence[str],
+    columns: Sequence[str],
+    size: float = SMALL,
+) -> None:
+    """One measure; a rule between the tiers.
+
+    Args:
+        size: points of the smallest letters.
+    """
     colors = np.tile(np.array(ABSENT), (len(lines), len(columns), 1))
     for y, line in enumerate(lines):
         for x, column in enumerate(columns):
@@ -122,13 +164,13 @@ def draw_block(axes: Axes, block: Block, lines: Sequence[str], columns: Sequence
                 continue
             colors[y, x] = _color(block, cell.value)
             text = ("~" if cell.why else "") + _number(cell.value, block)
-            axes.text(x, y, text, ha="center", va="center", size=5.5, color=INK)
+            axes.text(x, y, text, ha="center", va="center", size=size, color=INK)
     axes.imshow(colors, aspect="auto", interpolation="nearest")
     title = "\n".join(_title_lines(block, columns))
     axes.set_title(title, loc="left", fontsize=8, fontweight="bold", color=INK)
     axes.xaxis.tick_top()
-    axes.set_xticks(range(len(columns)), [COLUMN_TITLES[one] for one in columns], size=6)
-    axes.set_yticks(range(len(lines)), [_label(line) for line in lines], size=6)
+    axes.set_xticks(range(len(columns)), [COLUMN_TITLES[one] for one in columns], size=max(6, size))
+    axes.set_yticks(range(len(lines)), [_label(line) for line in lines], size=max(6, size))
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     tiers = [LANGUAGES[line].tier if line in LANGUAGES else "" for line in lines]
@@ -147,8 +189,9 @@ def save_both(figure: Canvas, folder: Path, name: str) -> list[str]:
     import matplotlib
 
     with matplotlib.rc_context({"svg.hashsalt": "hf_lmt", "svg.fonttype": "none"}):
-        figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None})
-    figure.savefig(folder / f"{name}.png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+        figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None}, **CROPPED)
+    metadata = {"Software": None}
+    figure.savefig(folder / f"{name}.png", dpi=DOTS_PER_INCH, metadata=metadata, **CROPPED)
     return [f"{name}.png", f"{name}.svg"]
 
 

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hf_lmt.evaluation.folder import Evaluation
 from hf_lmt.evaluation.judgeable import COMET_METRICS
+from hf_lmt.evaluation.normal_forms import not_nfc_lines
 from hf_lmt.evaluation.report.figures import (
     COLUMN_TITLES,
     described,
     is_rate,
     measures_of,
+    missing_reasons,
     names_of,
     title_of,
 )
@@ -104,13 +106,11 @@ def notes_of(evaluations: Sequence[Evaluation]) -> list[str]:
     lines = []
     for name, one in zip(names_of(evaluations), evaluations, strict=True):
         lines += [f"{name} is marked: {mark}" for mark in one.scores["marks"]]
-        reasons: dict[str, list[str]] = {}
-        for direction, reason in one.scores["missing"].items():
-            reasons.setdefault(reason, []).append(direction)
         lines += [
             f"{name}: {_count(where)} missing ({_list(where)}): {reason}"
-            for reason, where in reasons.items()
+            for reason, where in missing_reasons(one).items()
         ]
+        lines += [f"{name}: {line}" for line in not_nfc_lines(one.scores)]
         lines += _apart(name, one)
     return lines
 

@@ -1,0 +1,86 @@
+"""Options of commands that read a corpus or an evaluation set, and what they say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+_OPTIONS = (
+    click.option(
+        "--languages",
+        metavar="CODES",
+        help="Languages to read, with commas between. Where the data has two names of one "
+        "language, en=en-US says which is read.",
+    ),
+    click.option(
+        "--language-names",
+        metavar="NAME=CODE",
+        help="What names mean that are not known, with commas between: no=nb,zh-TW=zh.",
+    ),
+    click.option(
+        "--cells",
+        metavar="NAMES",
+        help="For TSV and CSV: what each cell of a line is, with commas between: score,-,en,de. "
+        "- is not read; what is no language is kept as a column.",
+    ),
+    click.option(
+        "--skip-broken-units",
+        is_flag=True,
+        help="For TMX: leave out and count units that are not valid XML.",
+    ),
+)
+
+
+def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --languages, --language-names, --cells and --skip-broken-units to a command."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def source_fields(
+    languages: str | None, language_names: str | None, cells: str | None, skip_broken_units: bool
+) -> dict[str, Any]:
+    """Fields of `Source` that these options stand for; none of those that are not given.
+
+    `--languages en=en-US` alone restricts nothing; beside others (`en=en-US,de`) it names a
+    language to read, too.
+
+    Raises:
+        InputError: a name without a code, or the other way round.
+    """
+    fields: dict[str, Any] = {}
+    named = listed(languages)
+    variants = _pairs("--languages", [one for one in named if "=" in one], "en=en-US")
+    if variants:
+        fields["variants"] = variants
+    if len(variants) < len(named):
+        fields["languages"] = [one.partition("=")[0] for one in named]
+    if names := _pairs("--language-names", listed(language_names), "no=nb"):
+        fields["language_names"] = names
+    if cells:
+        fields["cells"] = [part.strip() for part in cells.split(",")]
+    if skip_broken_units:
+        fields["skip_broken_units"] = True
+    return fields
+
+
+def listed(text: str | None) -> list[str]:
+    """What stands between the commas."""
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
+
+
+def _pairs(option: str, parts: list[str], example: str) -> dict[str, str]:
+    from hf_lmt.errors import InputError
+
+    pairs = {}
+    for part in parts:
+        name, _, value = (side.strip() for side in part.partition("="))
+        if not name or not value:
+            raise InputError(f"{option} {part}: write NAME=NAME, as in {example}")
+        if name in pairs:
+            raise InputError(f"{option}: {name} is there twice; give it once")
+        pairs[name] = value
+    return pairs

@@ -1,0 +1,101 @@
+"""Texts that hold a control token such as `<|im_end|>` as text: encoded as what they show.
+
+A tokenizer takes the letters `<|im_end|>` for the token that ends a turn, wherever they stand: a
+source that holds them would end its own prompt, and whoever may give a source could write turns.
+What a template writes is control, what rows hold is text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from hf_lmt.errors import InputError
+
+_CONTROL: WeakKeyDictionary[Any, tuple[str, ...]] = WeakKeyDictionary()
+
+
+def control_words(tokenizer: Any) -> tuple[str, ...]:
+    """What the tokenizer takes for special tokens, as it is written."""
+    known = _CONTROL.get(tokenizer)
+    if known is None:
+        added = getattr(tokenizer, "added_tokens_decoder", {}).values()
+        special = [str(token) for token in added if getattr(token, "special", False)]
+        words = {*special, *map(str, tokenizer.all_special_tokens)}
+        known = tuple(sorted(word for word in words if word.strip()))
+        _CONTROL[tokenizer] = known
+    return known
+
+
+def holds_control(tokenizer: Any, texts: Iterable[str]) -> bool:
+    """Whether any of the texts holds a control token as text."""
+    words = control_words(tokenizer)
+    return any(word in text for text in texts for word in words)
+
+
+def text_ids(tokenizer: Any, text: str, *, add_special_tokens: bool) -> list[int]:
+    """(T,) ids of a text in which nothing is control."""
+    encoded = tokenizer(
+        text, add_special_tokens=add_special_tokens, split_special_tokens=True, verbose=False
+    )
+    return list(encoded["input_ids"])
+
+
+def conversation_ids(
+    tokenizer: Any,
+    turns: Sequence[Mapping[str, Any]],
+    arguments: Mapping[str, Any] | None,
+    *,
+    add_generation_prompt: bool,
+) -> list[int]:
+    """(T,) ids of a conversation: what the chat template writes is control, contents are text.
+
+    The template is rendered with marks in the place of contents, which part it into pieces.
+
+    Args:
+        arguments: what the template is told.
+
+    Raises:
+        InputError: the template changes contents otherwise than by trimming them, so that they
+            cannot be told from its own words.
+    """
+    contents = [str(turn["content"]) for turn in turns]
+    marks = [f"\ue000{place}\ue001" for place in range(len(turns))]
+    settings = {
+        "tokenize": False,
+        "add_generation_prompt": add_generation_prompt,
+        **(arguments or {}),
+    }
+    rendered = tokenizer.apply_chat_template(list(turns), **settings)
+    marked = tokenizer.apply_chat_template(
+        [{**turn, "content": mark} for turn, mark in zip(turns, marks, strict=True)], **settings
+    )
+    pieces, rest = [], marked
+    for mark in marks:
+        before, found, rest = rest.partition(mark)
+        if not found:
+            raise _not_told_apart(tokenizer, contents)
+        pieces.append(before)
+    pieces.append(rest)
+    for texts in (contents, [text.strip() for text in contents]):
+        if _joined(pieces, texts) == rendered:
+            ids = []
+            for piece, text in zip(pieces, [*texts, ""], strict=True):
+                ids += tokenizer(piece, add_special_tokens=False, verbose=False)["input_ids"]
+                ids += text_ids(tokenizer, text, add_special_tokens=False)
+            return ids
+    raise _not_told_apart(tokenizer, contents)
+
+
+def _joined(pieces: Sequence[str], texts: Sequence[str]) -> str:
+    return "".join(part for two in zip(pieces, [*texts, ""], strict=True) for part in two)
+
+
+def _not_told_apart(tokenizer: Any, contents: Sequence[str]) -> InputError:
+    word = next(w for w in control_words(tokenizer) if any(w in text for text in contents))
+    return InputError(
+        f"a text holds {word!r}, which is a control token of this model, and the chat template "
+        "changes texts, so that the two cannot be told apart; take such rows out (the curation "
+        "step markup does), or give another chat template"
+    )

@@ -1,0 +1,74 @@
+"""Other families of translation models: what their cards call languages, and how they ask.
+
+A model knows a language by the name that it was trained with. Where its card has another name than
+LMT's prompts ("Khmer" for "Central Khmer"), its own is used. Names are those of the model cards of
+ModelSpace/GemmaX2-28-2B-v0.2, Unbabel/TowerInstruct-7B-v0.2 and tencent/Hunyuan-MT-7B; languages
+that a card does not list keep LMT's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hf_lmt.data.prompts import Wording
+from hf_lmt.languages import LANGUAGES, language
+
+
+@dataclass(frozen=True)
+class Family:
+    """How a family of models asks, beside its wording.
+
+    Attributes:
+        names: code -> English name, where it is not LMT's.
+        chinese: the template for directions from and into Chinese, where that is another one.
+        chinese_names: code -> Chinese name, for that template.
+    """
+
+    names: Mapping[str, str] = field(default_factory=dict)
+    chinese: str | None = None
+    chinese_names: Mapping[str, str] = field(default_factory=dict)
+
+    def wording_for(self, wording: Wording, source_lang: str, target_lang: str) -> Wording:
+        """The templates of a direction."""
+        if self.chinese is None or not self._asks_in_chinese(source_lang, target_lang):
+            return wording
+        return Wording(self.chinese, self.chinese + "{auxiliary_text}")
+
+    def names_for(self, source_lang: str, target_lang: str) -> dict[str, str]:
+        """Code -> name of every language, in the language that a direction is asked for in."""
+        if self.chinese is not None and self._asks_in_chinese(source_lang, target_lang):
+            return dict(self.chinese_names)
+        return {code: self.names.get(code, one.name) for code, one in LANGUAGES.items()}
+
+    def _asks_in_chinese(self, source_lang: str, target_lang: str) -> bool:
+        codes = {language(source_lang).code, language(target_lang).code}
+        return "zh" in codes and codes <= self.chinese_names.keys()
+
+
+_SHORT = {
+    "he": "Hebrew",
+    "km": "Khmer",
+    "el": "Greek",
+    "ky": "Kyrgyz",
+    "nb": "Norwegian",
+}
+_CHINESE = (
+    "zh 中文 en 英语 fr 法语 pt 葡萄牙语 es 西班牙语 ja 日语 tr 土耳其语 ru 俄语 "
+    "ar 阿拉伯语 ko 韩语 th 泰语 it 意大利语 de 德语 vi 越南语 ms 马来语 id 印尼语 "
+    "tl 菲律宾语 hi 印地语 pl 波兰语 cs 捷克语 nl 荷兰语 km 高棉语 my 缅甸语 fa 波斯语 "
+    "ur 乌尔都语 te 泰卢固语 mr 马拉地语 he 希伯来语 bn 孟加拉语 ta 泰米尔语 uk 乌克兰语 "
+    "bo 藏语 kk 哈萨克语 mvf 蒙古语 ug 维吾尔语 yue 粤语 "
+)
+"""Hunyuan-MT's names of its languages: code and name, one after the other."""
+
+FAMILIES: Mapping[str, Family] = {
+    "tower": Family(),  # its ten languages have LMT's names
+    "gemmax2": Family(names=_SHORT),
+    "hunyuan-mt": Family(
+        names={**_SHORT, "tl": "Filipino", "ug": "Uyghur", "yue": "Cantonese"},
+        chinese="把下面的文本翻译成{target}，不要额外解释。\n\n{text}",
+        chinese_names=dict(zip(_CHINESE.split()[::2], _CHINESE.split()[1::2], strict=True)),
+    ),
+}
+"""By the names of `prompt_registry.STYLES`."""
