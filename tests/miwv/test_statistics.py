@@ -71,10 +71,11 @@ def test_describe_counts_rows_statuses_flags_and_signs() -> None:
     assert described["scored"] == 2
     assert described["status"] == {
         "ok": 2, "empty_response": 1, "not_finite": 0, "demonstration_dropped": 0,
+        "unreadable": 0,
     }  # fmt: skip
     assert described["flags"] == {
         "demonstration_trimmed": 0, "response_truncated": 1, "duplicate_prompt": 2,
-        "duplicate_neighbor": 0,
+        "duplicate_neighbor": 0, "undesired_response": 0,
     }  # fmt: skip
     assert [described[name] for name in ("above_zero", "below_zero", "equal_zero")] == [1, 1, 0]
 
