@@ -25,7 +25,7 @@ from hf_miwv.chat_text import ChatTemplate
 from hf_miwv.examples import read_example
 from hf_miwv.folder import read_record
 from hf_miwv.rows import Row
-from hf_miwv.schema import recognize
+from hf_miwv.schema import REQUIRED_COLUMNS, recognize
 
 # Prompt and completion, tools and arguments, in one file: what trl reads, too.
 CONVERSATIONS: list[dict[str, Any]] = [
@@ -362,3 +362,26 @@ def test_the_app_shows_a_row_that_cannot_be_read(embedder_folder: Path, tmp_path
     score_rows(UNREADABLE, embedder_folder, NO_SYSTEM, unreadable_rows="flag", output=output)
     view = view_row(ScoredRows.open(output, "scored"), 1)
     assert "unreadable" in str(view)
+
+
+def documented_rows() -> list[str]:
+    page = (Path(__file__).parents[2] / "docs" / "choosing-data.md").read_text()
+    table = page.partition("## Rows of every shape")[2].partition("\n\nTurns may be written")[0]
+    return [line.split(" | ")[-1].strip("`| ") for line in table.splitlines() if '{"' in line]
+
+
+@pytest.mark.parametrize("text", documented_rows())
+def test_every_row_of_the_page_is_read_as_it_says(text: str) -> None:
+    row = json.loads(text)
+    example = read_example(row, recognize(list(row), None, row), 0)
+    assert example.has_response
+    assert example.unread == ()
+    tokens = ChatPrompts(tokenizer_with(REASONING)).encode([example])[0]
+    assert tokens.fault is None
+    assert tokens.response
+
+
+def test_the_page_has_a_row_of_every_shape() -> None:
+    rows = [json.loads(text) for text in documented_rows()]
+    assert {recognize(list(row)).name for row in rows} == set(REQUIRED_COLUMNS)
+    assert len(rows) >= 13
