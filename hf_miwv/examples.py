@@ -263,7 +263,7 @@ def _template_arguments(row: Mapping[str, Any], columns: Mapping[str, str]) -> d
         tools = parse_json(row.get(columns["tools"]), columns["tools"])
         if not isinstance(tools, list | None):
             raise _misfit(columns["tools"], "a list of tools", tools)
-        arguments["tools"] = tools
+        arguments["tools"] = tools and [parse_json(tool, columns["tools"]) for tool in tools]
     if "chat_template_kwargs" in columns:
         column = columns["chat_template_kwargs"]
         kwargs = parse_json(row.get(column), column)

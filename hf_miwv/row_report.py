@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hf_miwv.tokenization import TokenizedRows
@@ -13,14 +13,19 @@ FIRST_KINDS = 5  # of faults that a line on the screen lists
 logger = logging.getLogger(__name__)
 
 
-def tell_of_rows(table: TokenizedRows, trainer_max_length: int) -> None:
+def tell_of_rows(
+    table: TokenizedRows, trainer_max_length: int, columns_not_read: Sequence[str] = ()
+) -> None:
     """Log once each: unreadable rows, what is not rendered, what a trainer will do otherwise.
 
     Args:
         table: the rows.
         trainer_max_length: tokens at which the trainer will cut a row.
+        columns_not_read: columns of the data set that are no part of prompt or response.
     """
     rows = len(table)
+    if columns_not_read:
+        logger.info("no part of prompt or response: the columns %s", ", ".join(columns_not_read))
     if table.faults:
         kinds = table.fault_counts()[:FIRST_KINDS]
         logger.warning(

@@ -83,6 +83,9 @@ ALIASES: tuple[Mapping[str, str], ...] = (
     {"prompt": "question", "completion": "answer"},
     {"prompt": "query", "completion": "response"},
     {"prompt": "prompt", "completion": "response"},
+    {"prompt": "question", "chosen": "chosen"},  # Orca's pairs
+    {"prompt": "instruction", "chosen": "chosen"},
+    {"prompt": "input", "chosen": "chosen"},
 )
 PROMPT_WORDS = ("prompt", "question", "query", "instruction", "input", "text", "source", "user")
 RESPONSE_WORDS = ("completion", "response", "answer", "output", "target", "reply", "assistant")
@@ -140,8 +143,9 @@ def recognize(
     mapping = dict(columns or {})
     _check_mapping(column_names, mapping)
     shape = _fitting_shape(column_names, mapping)
-    if shape is None and not mapping:
-        shape = _alias(column_names)
+    bare = shape is None or (shape.name == "preference" and "prompt" not in shape.columns)
+    if bare and not mapping:
+        shape = _alias(column_names) or shape
     if shape is None:
         raise InputError(_no_shape_message(column_names, mapping, sample))
     return shape

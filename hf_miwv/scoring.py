@@ -36,7 +36,7 @@ from hf_miwv.record import complete_record, start_record
 from hf_miwv.row_report import tell_of_rows
 from hf_miwv.rows import Rows
 from hf_miwv.run_date import parse_date, run_date
-from hf_miwv.schema import ALSO_COLUMNS, recognize
+from hf_miwv.schema import ALSO_COLUMNS, recognize, unread_columns
 from hf_miwv.spooling import release, spool
 from hf_miwv.statistics import ScoreColumns, describe
 from hf_miwv.tokenization import UNREADABLE_ROWS, tokenize_rows
@@ -184,7 +184,7 @@ def score(
     prompts = choose_prompts(template, loaded.tokenizer, shape.name, rows.conversational(), today)
     table = tokenize_rows(rows, prompts, progress, unreadable_rows)
     if processes.first:
-        tell_of_rows(table, trainer_max_length)
+        tell_of_rows(table, trainer_max_length, unread_columns(shape, dataset.column_names))
     contexts = {
         name: response_context(name, loaded.tokenizer) for name in ALSO_COLUMNS if name in also
     }

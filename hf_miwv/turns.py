@@ -52,7 +52,7 @@ def read_turns(value: Any, column: str) -> list[Turn]:
     Every other key of a turn is kept as it is. Roles are read in any capitals and under the names
     of ROLES; `function_call` becomes an assistant turn with `tool_calls`. A content that is a list
     of text parts is joined. The dict of lists that older `datasets` features deliver is a list of
-    turns, too.
+    turns, too, and so is a list written as JSON.
 
     Args:
         value: the cell of the column.
@@ -62,6 +62,8 @@ def read_turns(value: Any, column: str) -> list[Turn]:
         RowError: no such list, or a turn that is none.
     """
     where = f"column {column!r}"
+    if isinstance(value, str) and value.lstrip().startswith("["):  # a table without nested types
+        value = parse_json(value, column)
     if not is_conversational(value):
         raise _misfit(f"{where} must be a list of turns {{role, content}}, found", value)
     turns = _turns_of_columns(value, where) if isinstance(value, Mapping) else value

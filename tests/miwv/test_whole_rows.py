@@ -9,7 +9,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from chat_templates import DATED, NO_SYSTEM, PLAIN, REASONING, ROWS, answer, conversation, user
+from chat_templates import (
+    DATED,
+    NO_SYSTEM,
+    OPENS_THINK,
+    PLAIN,
+    REASONING,
+    ROWS,
+    answer,
+    conversation,
+    user,
+)
 from click.testing import CliRunner
 from datasets import Dataset
 from plain import plain_loss
@@ -286,6 +296,18 @@ KNOWN_ELSEWHERE = [
 ]
 
 
+def test_pairs_with_a_question_and_turns_as_text_are_read() -> None:
+    row = {"system": "write", "question": "add two", "chosen": "five", "rejected": "no"}
+    example = read_example(row, recognize(list(row)), 0)
+    assert (example.system, example.question, example.response) == ("write", "add two", "five")
+    text = {"messages": json.dumps([user("add two"), answer("five")])}
+    assert read_example(text, recognize(list(text)), 0).response == "five"
+    tools = {**ROWS["tools not called, messages"][0]}
+    as_text = {**tools, "tools": [json.dumps(tool) for tool in tools["tools"]]}
+    shape = recognize(list(tools))
+    assert read_example(as_text, shape, 0) == read_example(tools, shape, 0)
+
+
 @pytest.mark.parametrize("row", KNOWN_ELSEWHERE, ids=lambda row: "+".join(row))
 def test_widespread_columns_are_known_without_being_named(row: dict[str, str]) -> None:
     example = read_example(row, recognize(list(row)), 0)
@@ -385,3 +407,20 @@ def test_the_page_has_a_row_of_every_shape() -> None:
     rows = [json.loads(text) for text in documented_rows()]
     assert {recognize(list(row)).name for row in rows} == set(REQUIRED_COLUMNS)
     assert len(rows) >= 13
+
+
+def test_ends_of_prompts_that_training_loses_are_counted(
+    embedder_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [{"messages": [user(text), answer("five")]} for text in ("add two", "hello", "name")]
+    rows[2]["messages"][1]["content"] = "<think>\nrain\n</think>\n\nfive"
+    output = tmp_path / "scored"
+    scored = score_rows(rows, embedder_folder, OPENS_THINK, output=output)
+    run = read_record(output)
+    assert run is not None
+    assert (
+        run["trainer"]["prompt_ends_lost"] == 2
+    )  # the third one opens its block as the prompt does
+    assert "2 of 3 rows: the template ends the prompt otherwise" in caplog.text
+    doubled = tokenizer_with(OPENS_THINK)("rain\n</think>\n\nfive", add_special_tokens=False)
+    assert scored["response_tokens"][2] == len(doubled["input_ids"])
