@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from hf_miwv.errors import InputError
+from hf_miwv.json_text import json_text
 from hf_miwv.schema import Shape
 from hf_miwv.turns import (
     ASSISTANT,
@@ -92,11 +92,7 @@ class Example:
     def prompt_with_tools(self) -> str:
         """`bare_prompt`, then calls and tools as JSON: two prompts are one only if all is alike."""
         calls = [turn["tool_calls"] for turn in self.conversation if turn.get("tool_calls")]
-        parts = [
-            json.dumps(part, ensure_ascii=False, default=str)
-            for part in (*calls, self.tools)
-            if part
-        ]
+        parts = [json_text(part) for part in (*calls, self.tools) if part]
         return "\n\n".join([self.bare_prompt, *parts])
 
     @property
@@ -105,7 +101,7 @@ class Example:
         turn = self.answer_turn
         calls = turn.get("tool_calls")
         parts = [reasoning_of(turn), self.response]
-        parts += [json.dumps(calls, ensure_ascii=False, default=str)] if calls else []
+        parts += [json_text(calls)] if calls else []
         return "\n\n".join(part for part in parts if part)
 
     @property

@@ -125,6 +125,10 @@ class RowTypes:
                     raise InputError(
                         f"{location}: the column {column!r} must have a string as its name"
                     )
+                if half := half_character(column):
+                    raise InputError(
+                        f"{location}: {half} is half a character; remove or complete it"
+                    )
                 known = self.columns[column] = ValueType()
             if value is None:
                 continue

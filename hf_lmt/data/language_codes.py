@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import NamedTuple
 
-from hf_lmt.languages import LANGUAGES
+from hf_lmt.registry import LANGUAGES
 
 TRADITIONAL_CHINESE = ("tw", "hk", "mo")  # regions: LMT's zh is written in simplified characters
 SHOWN = 12  # names in a message

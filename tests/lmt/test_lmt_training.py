@@ -272,15 +272,15 @@ def test_rows_with_a_token_that_the_model_does_not_have_are_refused(
     """The tokenizer has a token more than the model has embeddings, and one row uses it."""
     tokenizer = make_tokenizer(bos=False, chat_template=CHATML)
     fillers = [f"<|filler{number}|>" for number in range(400 - len(tokenizer))]
-    tokenizer.add_tokens([*fillers, "<|tool|>"])
+    tokenizer.add_tokens([*fillers, "quagga"])
     folder = tmp_path / "larger"
     make_model("qwen3").save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     rows = lines(12, LANGUAGES)
-    rows[7]["de"] += " <|tool|>"
+    rows[7]["de"] += " quagga"
     recipe["data"] = [{"path": table(tmp_path / "tool.jsonl", rows), "corpus": "mine"}]
     recipe["model_name_or_path"] = str(folder)
-    refused(invoke(recipe, tmp_path), "en-de row ", "the token '<|tool|>' has the id 400",
+    refused(invoke(recipe, tmp_path), "en-de row ", "the token 'quagga' has the id 400",
             "resize_token_embeddings(401)")  # fmt: skip
 
 

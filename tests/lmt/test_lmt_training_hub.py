@@ -209,8 +209,8 @@ def test_killed_behind_the_last_step_the_rest_is_pushed(
 
 @pytest.mark.parametrize(("hub_section", "keys", "messages"), [
     ({"every_save": True}, {}, ["hub: every_save: nothing says where to; give repo_id"]),
-    ({"repo_id": "x", "base_model": "./b"}, {}, ["repo_id 'x': give OWNER/NAME",
-                                                 "base_model './b': give OWNER/NAME"]),
+    ({"repo_id": "x", "base_model": "./b"}, {}, ["repo_id 'x': the Hub does not take it",
+                                                 "base_model './b': the Hub does not take it"]),
     ({"repo_id": "a/b", "everysave": True}, {}, ["did you mean 'every_save'"]),
     ({"repo_id": "a/b", "every_save": True}, {"save_strategy": "no"}, ["saves nothing"]),
     ({"repo_id": "a/b", "every_save": 7}, {}, ["every_save: 7 is not true or false"]),

@@ -223,7 +223,7 @@ def refused(result: Result, *messages: str) -> None:
 @pytest.mark.parametrize(("words", "messages"), [
     ((), ["the base model is '/", "a local path, which nobody else has; give --base-model"]),
     (("--base-model", "/home/me/base"), ["--base-model /home/me/base: is no id on the Hub"]),
-    (("--repository", "tiny", *BASE), ["--repository tiny: is no id on the Hub; give OWNER/NAME"]),
+    (("--repository", "tiny", *BASE), ["--repository tiny: is no id on the Hub: it is not"]),
     (("--output", "x.md", *BASE), ["the card of a model lies in its folder"]),
     (("--evaluation", "nothing", *BASE), ["nothing: no such folder here"]),
 ])  # fmt: skip

@@ -16,6 +16,7 @@ from hf_miwv.json_text import json_text
 ROOT = Path(__file__).parents[2]
 # Their JSON is hashed or compared and never lies in a file, or it is a line of a pipe to a program.
 NOT_WRITTEN = {
+    "hf_miwv/json_files.py", "hf_miwv/json_types.py",
     "hf_lmt/commands/languages.py", "hf_lmt/data/curation/estimators.py",
     "hf_lmt/data/curation/journey.py", "hf_lmt/data/curation/quality.py",
     "hf_lmt/data/curation/quality_worker.py", "hf_lmt/data/curation/surveys.py",

@@ -90,7 +90,7 @@ def test_a_failed_push_leaves_the_choice_and_can_be_typed_again(
 
 
 @pytest.mark.parametrize(("words", "message"), [
-    (["--push-to-hub", "rows"], "'rows': is no repository on the Hub; give OWNER/NAME"),
+    (["--push-to-hub", "rows"], "'rows': is no repository on the Hub: it is not OWNER/NAME"),
     (["--public"], "are for --push-to-hub USER/NAME; give it, or leave them out"),
     (["--push-to-hub", "a/b", "--hub-revision", "v1", "--pull-request"], "leave one of"),
 ])  # fmt: skip

@@ -103,7 +103,7 @@ def test_the_paper_recipes_hold_the_paper_settings(percent: int, length: int) ->
     ({"training": "{push_to_hub: true}"}, ["push_to_hub cannot be given: the section hub"]),
     ({"hub": "{every_save: true}"}, ["hub: every_save: nothing says where to; give repo_id"]),
     ({"hub": "{repo_id: here, private: 1}"}, ["hub: private: 1 is not true or false"]),
-    ({"hub": "{repo_id: here}"}, ["hub: repo_id 'here': give OWNER/NAME"]),
+    ({"hub": "{repo_id: here}"}, ["hub: repo_id 'here': the Hub does not take it"]),
     ({"hub": "{repo_id: a/b, revison: x}"}, ["unknown key 'revison'; did you mean 'revision'"]),
     ({"hub": "{repo_id: a/b}", "model": "{name: ./here}", "lora": "{}"},
      ["hub: the adapter would name its base model by a local path"]),
