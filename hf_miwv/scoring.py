@@ -16,7 +16,7 @@ from hf_miwv.columns import check_columns
 from hf_miwv.demonstrations import response_context
 from hf_miwv.embed import POOLINGS, Embedder
 from hf_miwv.errors import InputError, did_you_mean
-from hf_miwv.folder import check_output, is_finished, write_errors, write_folder
+from hf_miwv.folder import check_output, is_finished, remove_left_over, write_errors, write_folder
 from hf_miwv.journey import Journey
 from hf_miwv.models import LoadedModel, check_causal, length_limit, load_embedder, load_model
 from hf_miwv.neighbor_index import choose_search
@@ -176,6 +176,8 @@ def _score_to_folder(
     processes = journey.processes
     if processes.agree(is_finished(output, run["identity"], overwrite)):
         logger.info("%s already holds this result, whole: nothing to do", output)
+        if processes.first:
+            remove_left_over(output)
         return read_dataset(str(output))
     root = workspace_of(output)
     with write_errors(output), Workspace(root / processes.name(), root) as workspace:
