@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from hf_miwv.losses import Branch, ResponseLosses, Tree
-from hf_miwv.memory import is_out_of_memory
+from hf_miwv.memory import is_out_of_memory, no_room_for_a_pass
 from hf_miwv.quantization import quantization_of
 from hf_miwv.rope import length_rule
 
@@ -40,14 +40,26 @@ def branching_obstacle(model: Any) -> str | None:
     if rule is not None and len(set(rule.classes([len(path.ids) for path in paths]))) > 1:
         return f"the rotary embedding changes within {len(ids)} tokens"
     packed, padded = ResponseLosses(model, packed=True), ResponseLosses(model)
-    with padded.ready():
-        alone = np.concatenate([padded([path]) for path in paths])
+    try:
+        with padded.ready():
+            alone = np.concatenate([padded([path]) for path in paths])
+    except (RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            raise no_room_for_a_pass(error, len(ids)) from error
+        raise
     try:
         with packed.ready():
             together = packed([tree])
-    except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError) as error:
+    except (
+        RuntimeError,
+        MemoryError,
+        ValueError,
+        TypeError,
+        IndexError,
+        NotImplementedError,
+    ) as error:
         if is_out_of_memory(error):  # which says nothing of the model
-            raise
+            raise no_room_for_a_pass(error, len(ids)) from error
         words = str(error).strip().splitlines()[:1] or [type(error).__name__]
         logger.warning("the rows do not share passes: the model takes no trees (%s)", words[0])
         return f"the model takes no trees ({words[0][:100]})"

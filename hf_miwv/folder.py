@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,13 @@ from datasets import Dataset
 
 from hf_miwv.errors import InputError
 from hf_miwv.json_text import json_text
-from hf_miwv.workspace import Workspace, differing_names
+from hf_miwv.workspace import Workspace, differing_names, workspace_of
 
 SHARD_BYTES = 500_000_000  # the Hub's own shard size
 RECORD = "run.json"
+DRAFTS = "output"  # in a workspace: where an output lies before it is put in place
+# NumPy's error where an array does not fit onto the disk: it comes without errno
+NUMPY_SHORT = re.compile(r"^\d+ requested and \d+ written$")
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:
@@ -73,6 +77,30 @@ def is_finished(
     return not differs and any(output.glob(holds))
 
 
+def remove_left_over(output: Path) -> None:
+    """Remove the work folder of a finished output, which a kill behind its last step has left."""
+    folder = workspace_of(output)
+    if folder.is_dir():
+        with Workspace(folder):  # under its lock; it is removed at the end
+            pass
+
+
+def check_unused(output: Path, overwrite: bool, command_line: Sequence[str] | None = None) -> None:
+    """Raise InputError where `output` holds anything and may not be replaced.
+
+    For commands without an identity. This very command may do its work once more where it was
+    killed behind its last step: then `output` is its own, whole, and the work folder beside it is
+    there still, without a draft of it.
+    """
+    if not _occupied(output) or overwrite:
+        return
+    drafts, record = workspace_of(output) / DRAFTS, read_record(output) or {}
+    killed_late = drafts.is_dir() and not any(drafts.iterdir())
+    same = command_line is not None and record.get("command_line") == list(command_line)
+    if not (killed_late and same):
+        raise InputError(f"--output {output} is there already; give a new folder, or --overwrite")
+
+
 def write_folder(
     output: Path,
     workspace: Workspace,
@@ -99,7 +127,7 @@ def put_in_place(output: Path, workspace: Workspace, fill: Callable[[Path], None
     before it is renamed. An earlier `output` is moved into the workspace first and goes with it.
     Raises InputError where there is no room or no permission to write.
     """
-    drafts, replaced = workspace.folder / "output", workspace.folder / "replaced"
+    drafts, replaced = workspace.folder / DRAFTS, workspace.folder / "replaced"
     draft = drafts / output.name
     with write_errors(output):
         for folder in (drafts, replaced):
@@ -119,9 +147,10 @@ def write_errors(output: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reasons = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "your disk quota is used up"}
-        if error.errno not in (*reasons, errno.EACCES, errno.EROFS, errno.EPERM):
+        number = errno.ENOSPC if NUMPY_SHORT.search(str(error)) else error.errno
+        if number not in (*reasons, errno.EACCES, errno.EROFS, errno.EPERM):
             raise
-        reason = reasons.get(error.errno, error.strerror)
+        reason = reasons.get(number, error.strerror)
         raise InputError(
             f"{output} cannot be written: {reason}; finished work is kept in "
             f"{output.name}.work, and the same command goes on from there"

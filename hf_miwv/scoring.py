@@ -17,7 +17,13 @@ from hf_miwv.columns import check_columns
 from hf_miwv.demonstrations import response_context
 from hf_miwv.embed import POOLINGS, Embedder
 from hf_miwv.errors import InputError, did_you_mean
-from hf_miwv.folder import check_output, is_finished, write_errors, write_folder
+from hf_miwv.folder import (
+    check_output,
+    is_finished,
+    remove_left_over,
+    write_errors,
+    write_folder,
+)
 from hf_miwv.input_rows import take_rows
 from hf_miwv.journey import TRAINER_MAX_LENGTH, Journey
 from hf_miwv.model_tokenizer import text_tokenizer
@@ -225,6 +231,8 @@ def _score_to_folder(
     processes = journey.processes
     if processes.agree(is_finished(output, run["identity"], overwrite)):
         logger.info("%s already holds this result, whole: nothing to do", output)
+        if processes.first:
+            remove_left_over(output)
         return read_dataset(str(output))
     root = workspace_of(output)
     with write_errors(output), Workspace(root / processes.name(), root) as workspace:

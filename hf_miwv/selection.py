@@ -16,7 +16,7 @@ from hf_miwv.columns import read_embeddings
 from hf_miwv.diversity import check_diversity, choose_diverse
 from hf_miwv.errors import InputError
 from hf_miwv.fingerprints import content_fingerprint
-from hf_miwv.folder import check_output, is_finished, read_record, write_folder
+from hf_miwv.folder import check_output, is_finished, read_record, remove_left_over, write_folder
 from hf_miwv.methods import check_method, method_scores
 from hf_miwv.pictures import draw_chosen, draw_length_comparison
 from hf_miwv.publishing.fetching import fetch_written
@@ -248,6 +248,7 @@ def _outcome(scores: np.ndarray, kept: np.ndarray) -> dict[str, Any]:
 def _write(output: Path, chosen: Dataset, run: dict[str, Any], overwrite: bool) -> None:
     if is_finished(output, run["identity"], overwrite):
         logger.info("%s already holds this choice, whole", output)
+        remove_left_over(output)
         return
     columns = ScoreColumns.from_dataset(chosen)
 

@@ -10,11 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xxhash
 from filelock import FileLock, Timeout
 
 from hf_miwv.errors import InputError
 from hf_miwv.json_text import json_text
 
+BLOCK = 1 << 24  # bytes that are read at once
+DIGITS = 16  # of a checksum in hexadecimal, which stands behind an array
+HEAD = len('{"xxh3": "') + DIGITS + len('", "content": ')  # bytes before the text in sealed JSON
+KEPT: list[Path] = []
+"""Folders of unfinished work that this process has left, because something ended it."""
 IDENTITY = "identity.json"
 
 
@@ -27,9 +33,9 @@ def workspace_of(output: Path) -> Path:
 def earlier_identity(folder: Path) -> dict[str, Any] | None:
     """Read the identity of the unfinished run in a workspace; None where there is none."""
     try:
-        return json.loads((folder / IDENTITY).read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
+        return json.loads((folder / IDENTITY).read_text("utf-8"))["content"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # damage is for `Workspace` to tell
 
 
 def differing_names(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
@@ -42,11 +48,13 @@ class Workspace:
     """A folder beside the output, named after it, that holds finished parts of an unfinished run.
 
     Every file is whole or absent (written aside, flushed to disk, renamed), except the journals,
-    which grow line by line and lose at most their last, torn line. Work belongs to an identity
-    (settings, model, data, versions); under another identity it is thrown away.
+    which grow line by line and lose at most their last, torn line. Each carries a checksum, so that
+    damage by a disk is seen, and not scored. Work belongs to an identity (settings, model, data,
+    versions); under another identity it is thrown away.
 
     Raises:
-        InputError: the folder cannot be written, or another process works in it.
+        InputError: the folder cannot be written, or another process works in it; or, in reading, a
+            file is not as it was written.
     """
 
     def __init__(self, folder: Path, root: Path | None = None) -> None:
@@ -97,22 +105,40 @@ class Workspace:
             shutil.rmtree(self.folder, ignore_errors=True)
             with suppress(OSError):  # another process's work is still in it, or it is gone
                 self._root.rmdir()
+        elif self._root not in KEPT:
+            KEPT.append(self._root)
 
     def read_json(self, name: str) -> Any | None:
         path = self.folder / name
-        return json.loads(path.read_text("utf-8")) if path.exists() else None
+        if not path.exists():
+            return None
+        return self._open(path, path.read_bytes())
 
     def write_json(self, name: str, value: Any) -> None:
-        self._write(name, json_text(value).encode())
+        self._write(name, _sealed(value))
 
     def read_array(self, name: str) -> np.ndarray | None:
         path = self.folder / name
-        return np.load(path, allow_pickle=False) if path.exists() else None
+        if not path.exists():
+            return None
+        digest, left = xxhash.xxh3_64(), path.stat().st_size - DIGITS
+        with open(path, "rb") as file:
+            while left > 0 and (block := file.read(min(BLOCK, left))):
+                digest.update(block)
+                left -= len(block)
+            if file.read() != digest.hexdigest().encode():
+                raise self._damaged(path)
+        return np.load(path, allow_pickle=False)  # which reads no further than the array
 
     def write_array(self, name: str, value: np.ndarray) -> None:
         path = self.folder / f"{name}.part"
-        with open(path, "wb") as file:
+        with open(path, "w+b") as file:
             np.save(file, value, allow_pickle=False)
+            file.seek(0)
+            digest = xxhash.xxh3_64()
+            while block := file.read(BLOCK):
+                digest.update(block)
+            file.write(digest.hexdigest().encode())
             _flush(file)
         os.replace(path, self.folder / name)
 
@@ -125,12 +151,25 @@ class Workspace:
         whole = content[: content.rfind(b"\n") + 1]
         if len(whole) < len(content):
             os.truncate(path, len(whole))
-        return [json.loads(line) for line in whole.splitlines()]
+        return [self._open(path, line) for line in whole.split(b"\n")[:-1]]
 
     def append_journal(self, name: str, value: Any) -> None:
         with open(self.folder / name, "ab") as file:
-            file.write(json_text(value).encode() + b"\n")
+            file.write(_sealed(value) + b"\n")
             _flush(file)
+
+    def _open(self, path: Path, sealed: bytes) -> Any:
+        """The value that `_sealed` made this JSON of."""
+        text = sealed[HEAD:-1]
+        if sealed != _seal(text):
+            raise self._damaged(path)
+        return json.loads(text)
+
+    def _damaged(self, path: Path) -> InputError:
+        return InputError(
+            f"{path} is damaged: it is not as it was written. Remove {self._root}, and run the "
+            "same command again: it begins anew"
+        )
 
     def _write(self, name: str, content: bytes) -> None:
         path = self.folder / f"{name}.part"
@@ -138,6 +177,15 @@ class Workspace:
             file.write(content)
             _flush(file)
         os.replace(path, self.folder / name)
+
+
+def _sealed(value: Any) -> bytes:
+    """A JSON object of the value and of the checksum of its text."""
+    return _seal(json_text(value).encode())
+
+
+def _seal(text: bytes) -> bytes:
+    return b'{"xxh3": "%s", "content": %s}' % (xxhash.xxh3_64_hexdigest(text).encode(), text)
 
 
 def _flush(file: Any) -> None:

@@ -46,7 +46,7 @@ def diagnose_command(
     if len(evaluations) > 2:
         raise InputError(f"{len(evaluations)} evaluations: give one, or one before and one after")
     if output is not None:
-        check_new(output, overwrite, evaluations)
+        check_new(output, overwrite, evaluations, ["hf-lmt", *sys.argv[1:]])
     if json_file is not None and not json_file.absolute().parent.is_dir():
         raise InputError(f"--json {json_file}: no such folder; make it first")
     before = evaluations[0] if len(evaluations) == 2 else None

@@ -69,7 +69,7 @@ def inspect_command(
     downsampling = StrategicDownsampling(rate)
     asked = match_directions(listed(directions)) if directions else None
     if output is not None:
-        check_inspection_output(output, overwrite)
+        check_inspection_output(output, overwrite, ["hf-lmt", *sys.argv[1:]])
     if json_file is not None and not json_file.absolute().parent.is_dir():
         raise InputError(f"--json {json_file}: no such folder; make it first")
     data = data or str(files("hf_lmt") / "sample" / "sentences.csv")

@@ -34,7 +34,7 @@ def report_command(evaluations: tuple[Path, ...], output: Path | None, overwrite
     from hf_miwv.reading import is_local
 
     if output is not None:
-        check_new(output, overwrite, evaluations)
+        check_new(output, overwrite, evaluations, ["hf-lmt", *sys.argv[1:]])
     show_report(read_evaluations(evaluations))
     if output is not None:
         origin = {"command_line": ["hf-lmt", *sys.argv[1:]]}

@@ -29,7 +29,7 @@ from hf_lmt.training.tokens import Tokenized, check_embeddings, open_tokens, tok
 from hf_lmt.training.tuning import Run, Watcher, max_length_of, training_arguments, tune
 from hf_lmt.training.watching.settings import callbacks_from
 from hf_lmt.training.writing import describe_run, write_model
-from hf_miwv.folder import check_output, is_finished, read_record, write_errors
+from hf_miwv.folder import check_output, is_finished, read_record, remove_left_over, write_errors
 from hf_miwv.processes import Processes
 from hf_miwv.publishing.hub_section import (
     finish_saves,
@@ -89,6 +89,7 @@ def train(
         if processes.first:
             root = workspace_of(recipe.output)
             finish_saves(recipe.hub, root, root / "checkpoints")
+            remove_left_over(recipe.output)
     else:
         if processes.first and recipe.hub.get("repo_id"):
             open_hub(recipe.hub)

@@ -9,7 +9,7 @@ from typing import Any
 
 from hf_miwv.comparing.page import write_page
 from hf_miwv.comparing.pictures import draw_comparison
-from hf_miwv.folder import RECORD, check_output, is_finished, put_in_place
+from hf_miwv.folder import RECORD, check_output, is_finished, put_in_place, remove_left_over
 from hf_miwv.json_text import json_text
 from hf_miwv.record import new_record
 from hf_miwv.workspace import Workspace, workspace_of
@@ -43,6 +43,7 @@ def write_comparison(
     }
     if is_finished(output, run["identity"], overwrite, holds="comparison.json"):
         logger.info("%s already holds this comparison, whole", output)
+        remove_left_over(output)
         return
 
     def fill(draft: Path) -> None:

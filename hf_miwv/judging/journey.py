@@ -13,7 +13,14 @@ from typing import Any
 from datasets import Dataset, Features, List, Value
 
 from hf_miwv.errors import InputError
-from hf_miwv.folder import check_output, is_finished, read_record, write_errors, write_folder
+from hf_miwv.folder import (
+    check_output,
+    is_finished,
+    read_record,
+    remove_left_over,
+    write_errors,
+    write_folder,
+)
 from hf_miwv.judging.card import write_judged_card
 from hf_miwv.judging.pairs import Pair, Pairs, pair_answers, read_answers
 from hf_miwv.judging.pictures import draw_outcomes
@@ -82,6 +89,7 @@ def judge_answers(
     }
     if is_finished(output, identity, overwrite):
         logger.info("%s already holds these verdicts, whole: nothing to do", output)
+        remove_left_over(output)
         return read_record(output) or {}
     with write_errors(output), Workspace(workspace_of(output)) as workspace:
         began = time.perf_counter()

@@ -17,7 +17,15 @@ import torch
 from datasets import Dataset
 
 from hf_miwv.fingerprints import content_fingerprint
-from hf_miwv.folder import RECORD, check_output, flush_all, is_finished, read_record, write_errors
+from hf_miwv.folder import (
+    RECORD,
+    check_output,
+    flush_all,
+    is_finished,
+    read_record,
+    remove_left_over,
+    write_errors,
+)
 from hf_miwv.json_text import json_text
 from hf_miwv.processes import Processes
 from hf_miwv.publishing.hub_section import (
@@ -105,6 +113,7 @@ def train(
         run = read_record(output) or {}
         if processes.first:
             finish_saves(hub, root, root / "training" / "checkpoints")
+            remove_left_over(output)
     else:
         if processes.first and hub.get("repo_id"):
             open_hub(hub)

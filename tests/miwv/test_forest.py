@@ -13,6 +13,7 @@ from tiny import BRACKETS, CHATML, THINKING, make_model, make_rows, make_tokeniz
 
 from hf_miwv.branching import branching_obstacle, sliding_window
 from hf_miwv.demonstrations import Passes, build_passes
+from hf_miwv.errors import InputError
 from hf_miwv.forest import Forest, grow_forest
 from hf_miwv.losses import ResponseLosses
 from hf_miwv.prompts import choose_prompts
@@ -173,14 +174,16 @@ def test_kernels_asked_for_by_name_run_pass_by_pass(attention: str) -> None:
     assert branching_obstacle(model) == f"{attention} attention knows no trees"
 
 
-def test_memory_that_runs_out_is_no_trait_of_the_model() -> None:
+@pytest.mark.parametrize("attention", [TREE_ATTENTION, "sdpa"])
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory."), MemoryError()])
+def test_memory_that_runs_out_is_no_trait_of_the_model(attention: str, error: Exception) -> None:
     def run_out(module: torch.nn.Module, inputs: object) -> None:
-        if module.config._attn_implementation == TREE_ATTENTION:
-            raise torch.OutOfMemoryError("CUDA out of memory.")
+        if module.config._attn_implementation == attention:
+            raise error
 
     model = make_model("llama")
     model.register_forward_pre_hook(run_out)
-    with pytest.raises(torch.OutOfMemoryError):
+    with pytest.raises(InputError, match=r"out of memory in a first pass of 40 tokens.*--device"):
         branching_obstacle(model)
 
 

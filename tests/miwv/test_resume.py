@@ -120,7 +120,8 @@ def test_killed_after_an_out_of_memory_split_it_goes_on_with_the_same_batches(
     stopped = tmp_path / "stopped"
     with pytest.raises(Stop):
         run(stopped, embedder_folder, out_of_memory_then_stop)
-    budgets = json.loads((workspace_of(stopped) / "process-0-of-1" / "budgets.json").read_text())
+    saved = (workspace_of(stopped) / "process-0-of-1" / "budgets.json").read_text()
+    budgets = json.loads(saved)["content"]
     assert len(budgets) > 1
     run(stopped, embedder_folder)  # with all the memory there is: the plan still holds
     assert contents(stopped) == contents(tmp_path / "whole")

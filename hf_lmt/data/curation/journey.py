@@ -23,7 +23,7 @@ from hf_lmt.data.loading import load
 from hf_lmt.data.sources import Source
 from hf_lmt.directions import DIRECTIONS, Direction
 from hf_miwv.fingerprints import content_fingerprint
-from hf_miwv.folder import check_output, is_finished, read_record
+from hf_miwv.folder import check_output, is_finished, read_record, remove_left_over
 from hf_miwv.record import new_record
 from hf_miwv.workspace import Workspace, workspace_of
 
@@ -57,6 +57,7 @@ def curate_source(
     run = _record(source, loaded.rows, loaded.counts, steps, keep_rejects, command_line)
     if is_finished(output, run["identity"], overwrite):
         logger.info("%s is this run's result already: nothing to do", output)
+        remove_left_over(output)
         return read_record(output) or {}
     started = time.perf_counter()
     with Workspace(workspace_of(output)) as workspace:

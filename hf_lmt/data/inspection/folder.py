@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hf_lmt.data.inspection.inspect import Inspection
 from hf_lmt.data.inspection.pictures import draw_inspection
 from hf_lmt.data.inspection.table import as_text
-from hf_lmt.errors import InputError
-from hf_miwv.folder import RECORD, check_output, put_in_place
+from hf_miwv.folder import RECORD, check_output, check_unused, put_in_place
 from hf_miwv.json_text import json_text
 from hf_miwv.record import new_record
 from hf_miwv.workspace import Workspace, workspace_of
@@ -32,7 +31,7 @@ def write_inspection(
     Raises:
         InputError: `output` holds something, or cannot be written.
     """
-    check_inspection_output(output, overwrite)
+    check_inspection_output(output, overwrite, (origin or {}).get("command_line"))
     run = {**new_record("inspect", origin or {}), "rows": found.rows}
 
     def fill(draft: Path) -> None:
@@ -45,11 +44,12 @@ def write_inspection(
         put_in_place(output, workspace, fill)
 
 
-def check_inspection_output(output: Path, overwrite: bool) -> None:
+def check_inspection_output(
+    output: Path, overwrite: bool, command_line: Sequence[str] | None = None
+) -> None:
     """Raise InputError where `output` cannot be written, before any work is done."""
     check_output(output, overwrite)
-    if output.exists() and any(output.iterdir()) and not overwrite:
-        raise InputError(f"--output {output} is there already; give a new folder, or --overwrite")
+    check_unused(output, overwrite, command_line)
 
 
 def as_json(found: Inspection) -> str:

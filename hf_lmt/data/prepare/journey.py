@@ -19,7 +19,14 @@ from hf_lmt.data.prepare.recipe import DataRecipe
 from hf_lmt.data.prepare.record import complete_record, start_record
 from hf_lmt.data.prepare.stages import Kept, Running, choose, gather, load_sources, prompt
 from hf_lmt.errors import InputError
-from hf_miwv.folder import check_output, is_finished, read_record, write_errors, write_folder
+from hf_miwv.folder import (
+    check_output,
+    is_finished,
+    read_record,
+    remove_left_over,
+    write_errors,
+    write_folder,
+)
 from hf_miwv.workspace import Workspace, workspace_of
 
 logger = logging.getLogger(__name__)
@@ -70,6 +77,7 @@ def prepare(
     run = start_record(recipe, loaded, keep_rejects, origin or {})
     if is_finished(output, run["identity"], overwrite):
         logger.info("%s already holds this result, whole", output)
+        remove_left_over(output)
         return read_record(output) or run
     with write_errors(output), Workspace(workspace_of(output)) as workspace:
         _tell(workspace.claim(run["identity"]), output)

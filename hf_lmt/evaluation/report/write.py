@@ -16,7 +16,7 @@ from hf_lmt.evaluation.report.examples import texts_of
 from hf_lmt.evaluation.report.figures import names_of
 from hf_lmt.evaluation.report.heat_maps import draw_heat_map
 from hf_lmt.evaluation.report.page import PAGE, render_page
-from hf_miwv.folder import RECORD, check_output, put_in_place, write_errors
+from hf_miwv.folder import RECORD, check_output, check_unused, put_in_place, write_errors
 from hf_miwv.json_text import json_text
 from hf_miwv.reading import is_local
 from hf_miwv.workspace import Workspace, workspace_of
@@ -130,7 +130,7 @@ def write_whole(output: Path, overwrite: bool, run: Mapping[str, Any], fill: Any
         InputError: `output` holds something and may not be replaced, or cannot be written.
     """
 
-    check_new(output, overwrite)
+    check_new(output, overwrite, command_line=run.get("command_line"))
 
     def fill_all(draft: Path) -> None:
         (draft / RECORD).write_text(json_text(run, indent=2) + "\n", "utf-8")
@@ -140,12 +140,16 @@ def write_whole(output: Path, overwrite: bool, run: Mapping[str, Any], fill: Any
         put_in_place(output, workspace, fill_all)
 
 
-def check_new(output: Path, overwrite: bool, sources: Sequence[str | Path] = ()) -> None:
+def check_new(
+    output: Path,
+    overwrite: bool,
+    sources: Sequence[str | Path] = (),
+    command_line: Sequence[str] | None = None,
+) -> None:
     """Raise InputError where `output` cannot be written, before any work is done."""
     for source in (None, *sources):
         check_output(output, overwrite, None if source is None else Path(source).expanduser())
-    if output.exists() and any(output.iterdir()) and not overwrite:
-        raise InputError(f"--output {output} is there already; give a new folder, or --overwrite")
+    check_unused(output, overwrite, command_line)
 
 
 def _write_into(
