@@ -20,7 +20,7 @@ from transformers import TrainerCallback
 
 from hf_lmt.training.journey import train
 from hf_lmt.training.recipe import read_training_recipe
-from hf_miwv.workspace import workspace_of
+from hf_miwv.workspace import _sealed, workspace_of
 
 pytest.importorskip("trl")
 pytest.importorskip("peft")
@@ -67,7 +67,7 @@ def test_unfinished_work_of_another_run_is_kept(recipe: dict[str, Any], tmp_path
     work = workspace_of(tmp_path / "out")
     (work / "checkpoints" / "checkpoint-1").mkdir(parents=True)
     (work / "checkpoints" / "checkpoint-1" / "whole").touch()
-    (work / "identity.json").write_text('{"learning_rate": 1.0}')
+    (work / "identity.json").write_bytes(_sealed({"learning_rate": 1.0}))
     refused(invoke(recipe, tmp_path), "unfinished training of another run", "--overwrite")
     assert (work / "checkpoints" / "checkpoint-1").exists()
     succeed(recipe, tmp_path, "--overwrite")

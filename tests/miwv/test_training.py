@@ -26,7 +26,7 @@ from hf_miwv import score
 from hf_miwv.__main__ import main
 from hf_miwv.processes import Processes
 from hf_miwv.training.tuning import Tuning, tune
-from hf_miwv.workspace import workspace_of
+from hf_miwv.workspace import _sealed, workspace_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -217,7 +217,7 @@ def test_other_settings_do_not_go_on_from_old_checkpoints_but_keep_the_scores(
     work = workspace_of(tmp_path / "tuned") / "training"
     (work / "checkpoints" / "checkpoint-1").mkdir(parents=True)
     (work / "checkpoints" / "checkpoint-1" / "whole").touch()
-    (work / "identity.json").write_text('{"training": "another"}')
+    (work / "identity.json").write_bytes(_sealed({"training": "another"}))
     change(recipe, "fraction: 0.5", "count: 3")
     assert invoke(recipe).exit_code == 0
     assert "held the unfinished training of another run" in caplog.text
