@@ -37,8 +37,9 @@ def make_compute_metrics(
         metrics: as in `corpus_scores`.
 
     Raises:
-        InputError: the language or a metric is unknown; when called, the predictions are logits, as
-            of a causal LM or without `predict_with_generate`.
+        InputError: the language or a metric is unknown, or sacreBLEU is not installed; when
+            called, the predictions are logits, as of a causal LM or without
+            `predict_with_generate`.
     """
     language(target)
     names = check_metrics(metrics)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hf_lmt.errors import InputError, did_you_mean
-from hf_lmt.evaluation.judgeable import why_not_judgeable
+from hf_lmt.evaluation.judgeable import check_scorer_installed, why_not_judgeable
 from hf_lmt.evaluation.signatures import Score
 from hf_lmt.languages import language
 
@@ -131,7 +131,8 @@ def check_metrics(metrics: Sequence[str]) -> list[str]:
     """The metrics, each once.
 
     Raises:
-        InputError: one is unknown, or they are a text instead of a list.
+        InputError: one is unknown, they are a text instead of a list, or sacreBLEU is not
+            installed.
     """
     if isinstance(metrics, str):
         raise InputError(f"metrics {metrics!r}: give a list, such as [{metrics!r}]")
@@ -139,6 +140,7 @@ def check_metrics(metrics: Sequence[str]) -> list[str]:
               for name in metrics if name not in METRICS]  # fmt: skip
     if faults:
         raise InputError("; ".join(faults))
+    check_scorer_installed(metrics)
     return list(dict.fromkeys(metrics))
 
 

@@ -17,7 +17,14 @@ from hf_lmt.evaluation.folder import HYPOTHESES, Evaluation, read_evaluation
 from hf_lmt.evaluation.hypotheses import Given, align, matched_by_id, read_hypotheses
 from hf_lmt.evaluation.plan import Plan, check_training, make_plan, shown
 from hf_lmt.evaluation.record import complete_record, start_record
-from hf_lmt.evaluation.scores import Judged, Task, can_identify, judge_directions, score_figures
+from hf_lmt.evaluation.scores import (
+    Judged,
+    Task,
+    can_identify,
+    judge_directions,
+    score_figures,
+    split_metrics,
+)
 from hf_lmt.evaluation.sets import open_set
 from hf_lmt.evaluation.summary import summarise
 from hf_lmt.evaluation.translating import count_rows, translate_lines
@@ -96,6 +103,7 @@ def evaluate(
     if isinstance(model, str):
         model, translating["revision"] = pinned(model, translating.get("revision"))
     check_hints(hints)
+    split_metrics(metrics)  # refuses what cannot be measured before a set or model is loaded
     check_output(output, overwrite)
     opened = open_set(data, split, limit, seed)
     given = None if hypotheses is None else read_hypotheses(hypotheses)

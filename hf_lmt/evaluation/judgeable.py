@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from hf_lmt.errors import InputError
 from hf_lmt.languages import language
 
 COMET_METRICS = ("comet-22", "cometkiwi", "xcomet")
 SPBLEU_MODEL = "flores200sacrebleuspm"
 MODULES = {"ja-mecab": ("MeCab", "ja"), "ko-mecab": ("mecab_ko", "ko")}
+
+
+def check_scorer_installed(metrics: Sequence[str]) -> None:
+    """Raise InputError, with the line that installs it, where these metrics lack sacreBLEU.
+
+    Called before a model is loaded or trained: hours later the message would come too late.
+
+    Args:
+        metrics: those that sacreBLEU counts, such as "chrf++"; with none, nothing is lacking.
+    """
+    if metrics and find_spec("sacrebleu") is None:
+        raise InputError(
+            f"{', '.join(metrics)}: sacreBLEU counts these scores, and it is not installed here; "
+            "run pip install 'hf-miwv-lmt[evaluate]'"
+        )
 
 
 def why_not_judgeable(metric: str, target: str) -> str | None:

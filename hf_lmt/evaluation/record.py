@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Any
 
 import xxhash
@@ -33,7 +34,8 @@ def start_record(
     """
     run = new_record("evaluate", origin)
     run["package"] = {"name": "hf_lmt", "version": package_version()}
-    run["versions"]["sacrebleu"] = version("sacrebleu")
+    if find_spec("sacrebleu") is not None:  # COMET alone does without it
+        run["versions"]["sacrebleu"] = version("sacrebleu")
     run["data"] = _describe_set(plan.opened, list(plan.lines))
     run["model"] = None if translator is None else {
         "source": model, "revision": translator.commit, **translator.describe()

@@ -19,7 +19,12 @@ from hf_lmt.evaluation.confidence import confidence_interval
 from hf_lmt.evaluation.corpus_scores import METRICS, Statistics, score_of
 from hf_lmt.evaluation.fan_in import fan_in
 from hf_lmt.evaluation.folder import SentenceCounts
-from hf_lmt.evaluation.judgeable import COMET_METRICS, why_not_judgeable, why_unreliable
+from hf_lmt.evaluation.judgeable import (
+    COMET_METRICS,
+    check_scorer_installed,
+    why_not_judgeable,
+    why_unreliable,
+)
 from hf_lmt.evaluation.many_directions import Translations, statistics_of_directions
 from hf_lmt.evaluation.normal_forms import perfect_in_nfc
 from hf_lmt.evaluation.signatures import Score
@@ -56,7 +61,8 @@ def split_metrics(metrics: Sequence[str]) -> tuple[list[str], list[str]]:
     """Those that are counted here, and COMET's, each once; "comet" is COMET-22.
 
     Raises:
-        InputError: one is unknown, or there is none.
+        InputError: one is unknown, there is none, or sacreBLEU, which counts some, is not
+            installed.
     """
     names = ["comet-22" if name == "comet" else name for name in dict.fromkeys(metrics)]
     known = [*METRICS, *COMET_METRICS]
@@ -64,10 +70,9 @@ def split_metrics(metrics: Sequence[str]) -> tuple[list[str], list[str]]:
               for name in names if name not in known]  # fmt: skip
     if faults or not names:
         raise InputError("; ".join(faults) or f"no metric: give some of {', '.join(known)}")
-    return (
-        [name for name in names if name in METRICS],
-        [name for name in dict.fromkeys(names) if name in COMET_METRICS],
-    )
+    counted = [name for name in names if name in METRICS]
+    check_scorer_installed(counted)
+    return counted, [name for name in dict.fromkeys(names) if name in COMET_METRICS]
 
 
 def judge_directions(tasks: Iterable[Task], num_proc: int) -> Iterator[Judged]:

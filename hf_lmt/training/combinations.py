@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
 
+from hf_lmt.errors import InputError
 from hf_lmt.training.keys import BATCH
 from hf_lmt.training.launch import Launch
+from hf_lmt.training.watching.settings import check_measurable
 from hf_miwv.publishing.hub_section import hub_faults
 
 PER_DEVICE = "per_device_train_batch_size"
@@ -113,6 +115,11 @@ def saving_faults(training: Mapping[str, Any], evaluation: Mapping[str, Any]) ->
         )
     if training.get("eval_strategy", "no") != "no" and not evaluation:
         faults.append("eval_strategy: there is nothing to evaluate on; add a section evaluation")
+    elif training.get("eval_strategy", "no") != "no":
+        try:
+            check_measurable(evaluation)
+        except InputError as error:
+            faults.append(f"evaluation: {error}, or set translate: false")
     return faults
 
 

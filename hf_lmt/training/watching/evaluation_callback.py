@@ -20,7 +20,7 @@ from typing import Any
 from datasets import Dataset
 from transformers import TrainerCallback, TrainerState
 
-from hf_lmt.evaluation.judgeable import why_not_judgeable
+from hf_lmt.evaluation.judgeable import check_scorer_installed, why_not_judgeable
 from hf_lmt.training.watching.checks import (
     check_best_metric,
     check_trainer,
@@ -87,7 +87,8 @@ class TranslationEvaluationCallback(TrainerCallback):
             PromptStyle; "conversation" or "text".
 
     Raises:
-        InputError: a trainer, setting or rows with which this cannot be done; it names them.
+        InputError: a trainer, setting or rows with which this cannot be done, which it names; or
+            sacreBLEU is not installed.
     """
 
     def __init__(
@@ -108,6 +109,7 @@ class TranslationEvaluationCallback(TrainerCallback):
     ) -> None:
         check_trainer(trainer)
         self._metrics = check_watched_metrics(metrics)
+        check_scorer_installed(self._metrics)
         self._sample = choose_sample(rows, per_direction, seed, directions)
         self._check_metrics(trainer)
         style = style_of(prompt, form, tokenizer_of(trainer))

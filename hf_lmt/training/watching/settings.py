@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from hf_lmt.errors import InputError, did_you_mean
+from hf_lmt.evaluation.judgeable import check_scorer_installed
 from hf_lmt.translation.lengths import MAX_NEW_TOKENS
 from hf_miwv.training.values import fault_of
 
@@ -78,6 +79,13 @@ def watching_settings(section: Mapping[str, Any]) -> WatchingSettings:
     return WatchingSettings(
         **{key: value for key, value in section.items() if key not in ELSEWHERE}
     )
+
+
+def check_measurable(section: Mapping[str, Any]) -> None:
+    """Raise InputError where the section's metrics are to be counted and sacreBLEU is missing."""
+    settings = watching_settings(section)
+    if settings.translate:
+        check_scorer_installed(settings.metrics)
 
 
 def callbacks_from(
