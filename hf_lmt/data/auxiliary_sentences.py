@@ -20,7 +20,7 @@ from hf_lmt.data.hashing import (
     text_column,
     text_hashes,
 )
-from hf_lmt.data.mapping import is_data, mapped
+from hf_lmt.data.mapping import check_batch, is_data, mapped, rows_as_dataset
 from hf_lmt.data.scattered import ScatteredRows
 from hf_lmt.directions import DIRECTIONS, auxiliary_of, parse_direction
 from hf_lmt.errors import InputError
@@ -60,8 +60,8 @@ class AuxiliarySentences:
     def __init__(self, rows: Dataset) -> None:
         if not isinstance(rows, Dataset):
             raise InputError(
-                f"AuxiliarySentences reads a datasets.Dataset, not {type(rows).__name__}: name "
-                "the split, or write the stream to disk first"
+                f"AuxiliarySentences reads a datasets.Dataset, not {type(rows).__name__}: give "
+                f"{rows_as_dataset(rows)}, after: from datasets import Dataset"
             )
         self._texts = rows.select_columns(["source", "target"]).with_format("arrow")
         self._found = _gather(rows)
@@ -75,7 +75,10 @@ class AuxiliarySentences:
 
         What a row has of these already stays. For a batch of columns, the two columns.
         """
-        return mapped(self, rows, num_proc) if is_data(rows) else self._join(rows)
+        if is_data(rows):
+            return mapped(self, rows, num_proc)
+        check_batch(self, rows)
+        return self._join(rows)
 
     def _join(self, batch: Batch) -> dict[str, list[str]]:
         hints = given_hints(batch)

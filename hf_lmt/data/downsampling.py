@@ -31,6 +31,7 @@ from hf_lmt.data.hashing import (
     key_column,
     text_column,
 )
+from hf_lmt.data.mapping import check_batch
 from hf_lmt.directions import (
     Direction,
     check_globs,
@@ -51,7 +52,7 @@ KEY_COLUMNS = ("source_lang", "target_lang", "row_key", "corpus", "source", "tar
 READ = (*KEY_COLUMNS, "line")
 KEYED = ("source_lang", "target_lang", "row_key", "line")  # enough where every row has a key
 BATCH = 10_000  # rows
-RULES = 1  # part of the pickle, so of the cache's name: raise it when other rows come to be kept
+RULES = 2  # part of the pickle, so of the cache's name: raise it when other rows come to be kept
 
 
 @dataclass
@@ -115,8 +116,8 @@ class StrategicDownsampling:
 
         Args:
             rows: a Dataset, an IterableDataset, a dict of splits of either, or a batch of
-                columns, as `filter(..., batched=True)` gives it. Columns: source_lang,
-                target_lang; row_key, or source, target and, if there is one, corpus.
+                columns, as `filter(..., batched=True)` gives it, a DataFrame too. Columns:
+                source_lang, target_lang; row_key, or source, target and, if there is one, corpus.
             num_proc: processes, for a Dataset.
         """
         if isinstance(rows, (DatasetDict, IterableDatasetDict)):
@@ -131,6 +132,7 @@ class StrategicDownsampling:
             )
         if isinstance(rows, IterableDataset):
             return rows.filter(self, batched=True)
+        check_batch(self, rows)
         return self._mask(rows).tolist()
 
     def rate_of(self, direction: Direction) -> float:
@@ -264,10 +266,14 @@ def _hashes(
 
 
 def _there(column: Any) -> np.ndarray:
-    """(B,) bool: which values are not null."""
-    if isinstance(column, (pyarrow.Array, pyarrow.ChunkedArray)):
-        return column.is_valid().to_numpy(zero_copy_only=False)
-    return np.array([value is not None for value in column], bool)
+    """(B,) bool: which values are not null.
+
+    A data set with a format of torch, numpy or pandas has nan where a number is null.
+    """
+    if not isinstance(column, (pyarrow.Array, pyarrow.ChunkedArray)):
+        plain = column.tolist() if hasattr(column, "tolist") else list(column)
+        column = pyarrow.array(plain, from_pandas=True)
+    return column.is_valid().to_numpy(zero_copy_only=False)
 
 
 def _names(directions: pyarrow.DictionaryArray) -> list[str]:

@@ -19,7 +19,7 @@ from hf_lmt.data.hashing import (
     key_column,
     text_column,
 )
-from hf_lmt.data.mapping import is_data, mapped
+from hf_lmt.data.mapping import check_batch, is_data, mapped
 from hf_lmt.data.prompts import (
     Wording,
     as_conversation,
@@ -96,7 +96,10 @@ class ParallelMultilingualPrompting:
                 COLUMNS; auxiliary_lang, auxiliary, row_key and corpus where there are any.
             num_proc: processes, for a Dataset.
         """
-        return mapped(self, rows, num_proc) if is_data(rows) else self._prompts(rows)
+        if is_data(rows):
+            return mapped(self, rows, num_proc)
+        check_batch(self, rows)
+        return self._prompts(rows)
 
     def _prompts(self, batch: Batch) -> dict[str, list[Any]]:
         taken = [name for name in ADDED if name in column_names(batch)]

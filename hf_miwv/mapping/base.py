@@ -30,6 +30,10 @@ RENDERED = "rendered_prompt"
 DEMONSTRATION = "demonstration_"  # before the names of the neighbour's columns
 MACHINE = ("device", "batch_tokens")  # where and how fast; it moves a result by rounding only
 LARGE = 1 << 24  # bytes; larger files are not read for a digest
+HOW_TO_MAP = (
+    "call map(..., batched=True) on rows without a format, as in "
+    "dataset.with_format(None).map(step, batched=True)"
+)
 PLACE = "this batch"  # what messages call the rows by: a batch does not know where it stands
 
 
@@ -172,20 +176,31 @@ def score_columns(values: Mapping[str, Iterable[Any]]) -> dict[str, TypedColumn]
 
 
 def take(batch: Batch, column: str, before: str) -> list[Any]:
-    """A column that the step named `before` added; InputError where it is missing."""
+    """A column that the step named `before` added, as a list of plain values.
+
+    Raises:
+        InputError: it is missing, or holds tensors or arrays, as a data set with a format gives
+            them: a template would write `tensor(1)` where the row says 1.
+    """
     if column not in batch:
         raise InputError(f"the rows have no column {column!r}: map {before} first")
     values = batch[column]
-    if not isinstance(values, list):
+    formatted = values if not isinstance(values, list) else _array_within(values)
+    if formatted is not None:
         raise InputError(
-            f"column {column!r} came as {type(values).__name__}, not as a list of values: call "
-            "map(..., batched=True), on a data set without format (with_format(None))"
+            f"column {column!r} came as {type(formatted).__name__}, not as a list of plain values: "
+            f"{HOW_TO_MAP}"
         )
     return values
 
 
 def refuse_taken(batch: Batch, columns: Sequence[str]) -> None:
-    """Raise InputError where the rows have columns that a step would write over."""
+    """Raise InputError where the rows have columns that a step would write over.
+
+    Every step calls it first, so it also refuses what is no batch of columns.
+    """
+    if not isinstance(batch, Mapping):
+        raise InputError(f"the rows came as {type(batch).__name__}, not by column: {HOW_TO_MAP}")
     taken = [name for name in columns if name in batch]
     if taken:
         raise InputError(
@@ -213,6 +228,14 @@ def prompt_texts(prompts: Prompts, examples: Sequence[Example]) -> list[str]:
         except InputError as error:
             raise InputError(f"{PLACE}: row {index}: {error}") from error
     return texts
+
+
+def _array_within(value: Any) -> Any | None:
+    """The first tensor or array in a nested value; None where all is plain."""
+    if isinstance(value, (list, dict)):
+        parts = value.values() if isinstance(value, dict) else value
+        return next((part for part in map(_array_within, parts) if part is not None), None)
+    return value if hasattr(value, "dtype") else None
 
 
 def _checked_name(step: str, field_name: str, value: Any) -> str:

@@ -255,3 +255,15 @@ def test_what_needs_more_than_it_has() -> None:
         StrategicDownsampling(multiway_only=True)(Dataset.from_list(ROWS).remove_columns("line"))
     with pytest.raises(InputError, match="no column 'source_lang'"):
         StrategicDownsampling()(Dataset.from_dict({"translation": ["a"]}))
+
+
+@pytest.mark.parametrize("form", ["torch", "numpy", "pandas", "arrow"])
+def test_the_format_of_the_rows_changes_no_choice(form: str) -> None:
+    """A null number is nan in most formats, and must not make a row multi-way."""
+    dataset = Dataset.from_list(ROWS)
+    step = StrategicDownsampling(multiway_only=True, seed=3)
+    expected = dataset.filter(step, batched=True).to_list()
+    assert 0 < len(expected) < len(ROWS)
+    formatted = dataset.with_format(form)
+    assert formatted.filter(step, batched=True).with_format(None).to_list() == expected
+    assert step(formatted).with_format(None).to_list() == expected

@@ -447,3 +447,24 @@ def test_a_pass_that_never_fits_is_said() -> None:
     model.register_forward_pre_hook(fail)
     with pytest.raises(InputError, match="10 tokens do not fit into memory at once"):
         run_passes(model, small_passes(), 1000)
+
+
+def test_rows_with_a_format(model_folder: Path) -> None:
+    """A number in the arguments of a template would be written as `tensor(1)`."""
+    rows = Dataset.from_list(
+        [{"prompt": f"say {i}", "completion": f"{i}", "chat_template_kwargs": {"depth": [i]}}
+         for i in range(3)]
+    )  # fmt: skip
+    step = RenderPrompts(model_folder)
+    expected = rows.map(step, batched=True).to_list()
+    for form, named in (("torch", "Tensor"), ("numpy", "ndarray"), ("pandas", "DataFrame"),
+                        ("arrow", "Table")):  # fmt: skip
+        formatted = rows.with_format(form)
+        with pytest.raises(InputError, match=f"came as {named}") as caught:
+            formatted.map(step, batched=True)
+        pasted = "dataset.with_format(None).map(step, batched=True)"
+        assert pasted in str(caught.value)
+        mapped = eval(pasted, {"dataset": formatted, "step": step})  # noqa: S307  the message's own
+        assert mapped.to_list() == expected
+    texts = rows.remove_columns("chat_template_kwargs").with_format("torch")
+    assert texts.map(step, batched=True)["rendered_prompt"][0] == expected[0]["rendered_prompt"]

@@ -10,6 +10,7 @@ from typing import Any
 from datasets import Dataset
 
 from hf_lmt.data.hashing import check_seed
+from hf_lmt.data.mapping import rows_as_dataset
 from hf_lmt.data.mixture.lines import PARTS
 from hf_lmt.errors import InputError, did_you_mean
 
@@ -72,8 +73,10 @@ def checked_rows(name: str, rows: Any, share: float) -> Dataset | None:
     if rows is None or (isinstance(rows, Dataset) and not len(rows)):
         raise InputError(f"no {name} rows, and the shares ask for some: give some, or {hint}")
     if not isinstance(rows, Dataset):
-        raise InputError(f"{name}: give a datasets.Dataset, not {type(rows).__name__}; "
-                         "a stream or a dict of splits cannot be mixed")  # fmt: skip
+        raise InputError(
+            f"{name}: give a datasets.Dataset, not {type(rows).__name__}: "
+            f"{rows_as_dataset(rows)}, after: from datasets import Dataset"
+        )
     for column in COLUMNS[name]:
         if column not in rows.column_names:
             raise InputError(

@@ -23,6 +23,7 @@ from hf_lmt.data.hashing import (
     optional_texts,
     text_column,
 )
+from hf_lmt.data.mapping import rows_as_dataset
 from hf_lmt.directions import DIRECTIONS, Direction, match_directions, parse_direction
 from hf_lmt.errors import InputError
 
@@ -97,7 +98,7 @@ def _check(rows: Any, per_direction: Any, seed: Any, directions: Any) -> None:
     if not isinstance(rows, Dataset):
         raise InputError(
             f"the evaluation rows are a {type(rows).__name__}: give a datasets.Dataset with the "
-            f"columns {', '.join(NEEDED)}, such as one split of a DatasetDict"
+            f"columns {', '.join(NEEDED)}, here {rows_as_dataset(rows)}"
         )
     if isinstance(per_direction, bool) or not isinstance(per_direction, int) or per_direction < 1:
         raise InputError(f"per_direction {per_direction!r}: give a whole number, 1 or more")
