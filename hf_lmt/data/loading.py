@@ -23,6 +23,7 @@ from datasets import Dataset
 from hf_lmt.data.blocks import Tally, row_blocks, row_schema
 from hf_lmt.data.contents import Contents, open_source
 from hf_lmt.data.language_codes import how_to_name, names_and_counts, plain
+from hf_lmt.data.shapes import translation_unit
 from hf_lmt.data.sources import Source
 from hf_lmt.data.tmx import BROKEN, JOINED
 from hf_lmt.data.variants import VARIANTS
@@ -81,6 +82,31 @@ def load(
     _report(source, counts)
     rows = Dataset.from_file(str(folder / "rows.arrow"))
     return Loaded(rows if "variants" in counts else rows.remove_columns(list(VARIANTS)), counts)
+
+
+def load_translations(rows: Dataset, name: str) -> Dataset:
+    """The rows of a data set whose rows are `{"translation": {"en": .., "de": ..}}`.
+
+    As `load` reads a file of that kind, in all directions between its languages; in memory, so for
+    evaluation sets.
+
+    Args:
+        rows: with a column `translation`, and `id` or `corpus` where there are any.
+        name: of the rows, for messages.
+
+    Raises:
+        InputError: a row without two texts, or none in two of LMT's languages.
+    """
+    source, tally = Source(name, kind="translation"), Tally()
+    units = (
+        translation_unit(f"{name}: row {index}", row)
+        for index, row in enumerate(rows.with_format(None))
+    )
+    contents = Contents("translation", [], units)
+    tables = list(row_blocks(source, contents, list(DIRECTIONS), True, tally))
+    _check(source, tally, list(DIRECTIONS), contents.notes)
+    _report(source, tally.counts(contents.notes))
+    return Dataset(pa.concat_tables(tables))
 
 
 def _folder(

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from datasets import Dataset, DatasetDict
 from test_watching import make_trainer
 from tiny import CHATML, make_model, make_tokenizer
-from transformers import EarlyStoppingCallback, T5Config, T5ForConditionalGeneration
+from transformers import (
+    EarlyStoppingCallback,
+    LlamaForSequenceClassification,
+    T5Config,
+    T5ForConditionalGeneration,
+)
 from transformers.integrations.deepspeed import set_hf_deepspeed_config, unset_hf_deepspeed_config
 
+from hf_lmt.data.loading import load
 from hf_lmt.directions import Direction, match_directions
 from hf_lmt.errors import InputError
 from hf_lmt.training.watching.curves import LOSSES, SCORES, draw_curves
@@ -286,3 +294,77 @@ def test_a_prompt_in_a_form_of_its_own(tmp_path: Path) -> None:
         TranslationEvaluationCallback(
             trainer, ROWS, per_direction=1, prompt=STYLES["lmt"], form="text"
         )
+
+
+def test_rows_of_translations_are_read_as_files_of_them_are(tmp_path: Path, caplog: Any) -> None:
+    pairs = [{"en": f"text {i}", "de": f"Text {i}", "xx": "left out"} for i in range(5)]
+    records = [{"translation": pair, "corpus": "dev"} for pair in pairs]
+    translations = Dataset.from_list(records)
+    path = tmp_path / "dev.jsonl"
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), "utf-8")
+    expected = choose_sample(load(str(path)).rows, 3)
+    sample = choose_sample(translations.with_format("torch"), 3)
+    assert [str(one) for one in sample.directions] == ["en-de", "de-en"]
+    assert [row.source for row in sample.rows] == [row.source for row in expected.rows]
+    assert "the evaluation rows: texts in languages that LMT does not have" in caplog.text
+    callback = TranslationEvaluationCallback(make_trainer(tmp_path), translations, per_direction=2)
+    assert len(callback.sample.rows) == 4
+
+
+@pytest.mark.parametrize(("rows", "words"), [
+    ([{"translation": {"en": "a", "xx": "b"}}], "is in both languages"),
+    ([{"translation": {"en": "a"}}], "the evaluation rows: row 0: translation is"),
+    ([{"translation": "a"}], "the evaluation rows: row 0: translation is 'a'"),
+    ([{"translation": {"en": "a", "de": 7}}], "row 0: de is 7, and must be text"),
+])  # fmt: skip
+def test_translations_that_cannot_be_watched(rows: list[dict[str, Any]], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        choose_sample(Dataset.from_list(rows), 3)
+
+
+class BareModel(torch.nn.Module):
+    """A model of somebody's own, which only gives a loss."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(2))
+
+
+def classifier() -> Any:
+    return LlamaForSequenceClassification(make_model("llama").config)
+
+
+def with_adapter(model: Any) -> Any:
+    peft = pytest.importorskip("peft")
+    return peft.get_peft_model(model, peft.LoraConfig(task_type="SEQ_CLS"))
+
+
+@pytest.mark.parametrize(("make", "words"), [
+    (classifier, r"a reward model or classifier of whole texts \(LlamaForSequenceClassification\)"),
+    (lambda: with_adapter(classifier()),
+     r"a reward model or classifier of whole texts \(LlamaForSequenceClassification\)"),
+    (lambda: make_model("llama").model, r"without generate\(\) \(LlamaModel\)"),
+    (BareModel, r"without generate\(\) \(BareModel\)"),
+])  # fmt: skip
+@pytest.mark.parametrize("callback", [TranslationEvaluationCallback, DegenerationWatch])
+def test_models_that_write_nothing(callback: Any, make: Any, words: str, tmp_path: Path) -> None:
+    trainer = make_trainer(tmp_path)
+    trainer.model = make()
+    with pytest.raises(InputError, match=f"the model of this Trainer is {words}"):
+        callback(trainer, ROWS)
+
+
+def test_a_reward_trainer_is_refused(tmp_path: Path) -> None:
+    trl = pytest.importorskip("trl")
+    tokenizer = make_tokenizer(chat_template=CHATML)
+    config = make_model("llama").config
+    config.num_labels, config.pad_token_id = 1, tokenizer.pad_token_id
+    pairs = Dataset.from_list([{"prompt": "a ", "chosen": "b", "rejected": "c"}] * 2)
+    trainer = trl.RewardTrainer(
+        LlamaForSequenceClassification(config),
+        args=trl.RewardConfig(output_dir=str(tmp_path), use_cpu=True, report_to=[], bf16=False,
+                              eval_strategy="steps", eval_steps=1),
+        train_dataset=pairs, eval_dataset=pairs, processing_class=tokenizer,
+    )  # fmt: skip
+    with pytest.raises(InputError, match="the model of this RewardTrainer is a reward model"):
+        TranslationEvaluationCallback(trainer, ROWS)

@@ -11,6 +11,7 @@ from transformers.integrations import is_deepspeed_zero3_enabled
 
 from hf_lmt.errors import InputError, did_you_mean
 from hf_miwv.callbacks.checks import tokenizer_of
+from hf_miwv.model_kinds import OTHER_KINDS
 
 
 def check_trainer(trainer: Any) -> None:
@@ -18,7 +19,8 @@ def check_trainer(trainer: Any) -> None:
 
     Not served: weights that lie in parts on several devices' processes (FSDP, DeepSpeed ZeRO-3,
     tensor parallel), because each process translates its own share of the rows with the whole
-    model; no tokenizer; no evaluation; encoder-decoders; virtual tokens.
+    model; no tokenizer; no evaluation; reward models and classifiers, which write no text;
+    encoder-decoders; virtual tokens.
     """
     args, model = trainer.args, trainer.accelerator.unwrap_model(trainer.model)
     if sharding := _sharding(trainer, model):
@@ -40,6 +42,7 @@ def check_trainer(trainer: Any) -> None:
             "predict_with_generate=True is the generation of encoder-decoders; set it to False, "
             "or judge an encoder-decoder with make_compute_metrics"
         )
+    _check_writes_text(trainer, model)
     if getattr(model.config, "is_encoder_decoder", False):
         raise InputError(
             f"{type(model).__name__} is an encoder-decoder (is_encoder_decoder), and LMT's prompts "
@@ -90,6 +93,24 @@ def place_before_early_stopping(trainer: Any, callback: TrainerCallback) -> None
     stops = [i for i, one in enumerate(others) if isinstance(one, EarlyStoppingCallback)]
     if stops and handler.callbacks.index(callback) > stops[0]:
         handler.callbacks = [*others[: stops[0]], callback, *others[stops[0] :]]
+
+
+def _check_writes_text(trainer: Any, model: Any) -> None:
+    """Raise InputError for a model that cannot write: a reward model, a classifier, a bare body.
+
+    With an adapter it is the model underneath that counts: PEFT hands its class name on.
+    """
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    name = type(base).__name__
+    kind = next((words for end, words in OTHER_KINDS.items() if name.endswith(end)), None)
+    can_generate = getattr(base, "can_generate", None)
+    if kind is None and can_generate is not None and can_generate():
+        return
+    raise InputError(
+        f"the model of this {type(trainer).__name__} is {kind or 'without generate()'} ({name}): "
+        "it writes no translation that could be watched; leave the callback out, or add it to the "
+        "training of a causal language model (AutoModelForCausalLM)"
+    )
 
 
 def _sharding(trainer: Any, model: Any) -> str | None:

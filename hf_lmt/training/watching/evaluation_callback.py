@@ -76,7 +76,8 @@ class TranslationEvaluationCallback(TrainerCallback):
 
     Args:
         trainer: with a tokenizer (`processing_class`) and an `eval_strategy`.
-        rows: source_lang, target_lang, source, target; see `sample.choose_sample`. Not tokenized.
+        rows: source_lang, target_lang, source, target, or translation; see
+            `sample.choose_sample`. Not tokenized.
         per_direction: rows of each direction; with 234 directions, 20 are 4,680 translations.
         seed: another seed, other rows.
         directions: directions and patterns; all that the rows have if left out.

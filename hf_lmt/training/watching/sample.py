@@ -23,6 +23,7 @@ from hf_lmt.data.hashing import (
     optional_texts,
     text_column,
 )
+from hf_lmt.data.loading import load_translations
 from hf_lmt.data.mapping import rows_as_dataset
 from hf_lmt.directions import DIRECTIONS, Direction, match_directions, parse_direction
 from hf_lmt.errors import InputError
@@ -77,7 +78,8 @@ def choose_sample(
 
     Args:
         rows: source_lang, target_lang, source and target; where there are any, auxiliary_lang,
-            auxiliary, corpus and row_key.
+            auxiliary, corpus and row_key. Or translation, {"en": text, "de": text}, as WMT and
+            OPUS have it on the Hub: each such row stands for all directions of its languages.
         directions: directions and patterns such as "en-*"; all that the rows have if left out.
 
     Raises:
@@ -85,6 +87,8 @@ def choose_sample(
             that cannot be, no row left in a direction that is named, or none at all.
     """
     _check(rows, per_direction, seed, directions)
+    if "translation" in rows.column_names and not set(NEEDED) & set(rows.column_names):
+        rows = load_translations(rows, "the evaluation rows")
     wanted = None if directions is None else set(map(str, match_directions(directions)))
     hashes, codes, names, counts = _hash_rows(rows, seed, wanted)
     places = _lowest(hashes, codes, per_direction)
