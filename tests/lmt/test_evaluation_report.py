@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 import shutil
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from matplotlib.image import imread
+from rich.console import Console
 
 from hf_lmt.commands.report import report_command
 from hf_lmt.errors import InputError
@@ -23,10 +25,16 @@ from hf_lmt.evaluation.card import BEHAVIOUR, group_table, silent_rates
 from hf_lmt.evaluation.evaluate import evaluate
 from hf_lmt.evaluation.folder import read_evaluation
 from hf_lmt.evaluation.report import heat_maps
-from hf_lmt.evaluation.report.figures import Figure, directions_of, place_of
+from hf_lmt.evaluation.report.figures import (
+    Figure,
+    directions_of,
+    place_of,
+    silent_measures,
+    title_of,
+)
 from hf_lmt.evaluation.report.heat_maps import Block, draw_blocks, draw_heat_map
 from hf_lmt.evaluation.report.page import as_script_data
-from hf_lmt.evaluation.report.tables import words_for
+from hf_lmt.evaluation.report.tables import show_report, words_for
 from hf_lmt.evaluation.report.write import write_report, write_reports
 from hf_miwv.pictures import ABOVE
 
@@ -263,3 +271,30 @@ def test_tables_fold_rates_that_nothing_shows(folders: list[Path]) -> None:
     assert all(len(row) == len(header) for row in rows)
     card = (folders[0] / "README.md").read_text("utf-8")
     assert f"; 0 in every group: {BEHAVIOUR[silent[0]]}" in card
+
+
+def test_the_page_and_the_terminal_fold_columns_of_zeros(folders: list[Path], page: Path) -> None:
+    evaluations = [read_evaluation(folder) for folder in folders]
+    silent = silent_measures(evaluations)
+    assert silent
+    assert "fan_in" not in silent  # one sentence stands behind every other source
+    html = page.read_text("utf-8")
+    data = json.loads(html.split('id="data">')[1].split("</script>")[0])
+    titles = [measure["title"] for measure in data["measures"]]
+    for name in silent:
+        assert title_of(name) not in titles
+        assert f">{title_of(name)}</th>" not in html
+    assert all(len(row) == len(titles) for row in data["directions"][0]["figures"])
+    words = f"0 everywhere: {', '.join(map(title_of, silent))}"
+    assert f"{words}." in html
+    printed = io.StringIO()
+    show_report(evaluations, Console(file=printed, width=200))
+    assert words in printed.getvalue()
+
+
+def test_a_rate_without_a_value_is_not_called_zero(folders: list[Path]) -> None:
+    evaluation = read_evaluation(folders[0])
+    name = silent_measures([evaluation])[0]
+    for own in evaluation.scores["directions"].values():
+        own["behaviour"][name]["value"] = None
+    assert name not in silent_measures([evaluation])

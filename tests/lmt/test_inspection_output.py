@@ -18,6 +18,7 @@ from hf_lmt.data.inspection import pictures
 from hf_lmt.data.inspection.folder import write_inspection
 from hf_lmt.data.inspection.inspect import inspect_rows
 from hf_lmt.data.inspection.pictures import draw_inspection
+from hf_lmt.data.inspection.table import as_text
 from hf_lmt.errors import InputError
 
 
@@ -44,6 +45,9 @@ def test_the_table_and_the_json(tmp_path: Path) -> None:
     assert "6,000 rows in 2 directions" in printed
     assert "de-en" in printed
     assert "2 directions (1 of them into English or Chinese) have an auxiliary" in printed
+    words = " ".join(printed.split())
+    assert words.count("0 in every line: copies %, other script %, duplicates %, hints %") == 2
+    assert words.count("hints %") == 2  # and no column of zeros
     found = json.loads((tmp_path / "found.json").read_text("utf-8"))
     assert found["directions"]["en-de"]["rows"] == 3000
     assert found["checked"]["evaluation_sets"] == "not checked"
@@ -126,3 +130,13 @@ def test_help_is_there_without_heavy_imports() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "--evaluation-sets" in done.stdout
     assert done.stdout.endswith("set()\n")
+
+
+def test_a_share_that_one_line_has_keeps_its_column() -> None:
+    rows = [dict(row) for row in CLEAN[:200]]
+    rows[0]["target"] = "это по-русски"
+    printed = as_text(inspect_rows(Dataset.from_list(rows), progress=False), every=True)
+    words = " ".join(printed.split())
+    assert words.count("0 in every line: copies %, duplicates %") == 2
+    assert words.count("other script %") == 0  # a column, whose heading is broken over lines
+    assert words.count("0.5") == 2

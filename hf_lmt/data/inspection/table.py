@@ -87,14 +87,30 @@ def target_table(found: Inspection) -> Table:
 
 
 def measure_table(title: str, measures: Mapping[str, Mapping[str, Any]]) -> Table:
-    """One line for each direction or group; per cents are of its rows."""
+    """One line for each direction or group; per cents are of its rows.
+
+    Per cents that are 0 in every line have no column: the caption names them.
+    """
     table = new_table(title, "")
     table.padding = (0, 0)
     table.show_header = True
+    lines = [_cells(one) for one in measures.values()]
+    silent = {
+        header
+        for place, header in enumerate(HEADERS)
+        if header.endswith("%") and all(cells[place] == "0" for cells in lines)
+    }
     for header in HEADERS:
-        table.add_column(header, justify="right", max_width=9, min_width=6)
-    for name, one in measures.items():
-        table.add_row(name, *_cells(one))
+        if header not in silent:
+            table.add_column(header, justify="right", max_width=9, min_width=6)
+    for name, cells in zip(measures, lines, strict=True):
+        shown = zip(HEADERS, cells, strict=True)
+        table.add_row(name, *(text for header, text in shown if header not in silent))
+    if silent:
+        # "dupli- cates %" has its blank for a narrow heading only
+        names = [header.replace("- ", "") for header in HEADERS if header in silent]
+        table.caption = plain(f"0 in every line: {', '.join(names)}")
+        table.caption_justify = "left"
     return table
 
 

@@ -53,6 +53,29 @@ def measures_of(evaluations: Sequence[Evaluation]) -> list[str]:
     return [*metrics, *(name for name in RATE_TITLES if name in there)]
 
 
+def silent_measures(evaluations: Sequence[Evaluation]) -> list[str]:
+    """The rates that are 0 in every direction of every evaluation, and were measured in one.
+
+    A column of zeros says nothing that a line with its name does not.
+    """
+    values: dict[str, list[float | None]] = {}
+    for one in evaluations:
+        for own in one.scores["directions"].values():
+            for name, rate in own["behaviour"].items():
+                values.setdefault(name, []).append(rate["value"])
+    return [
+        name
+        for name in RATE_TITLES
+        if not any(values.get(name, [])) and any(value == 0 for value in values.get(name, []))
+    ]
+
+
+def silent_words(evaluations: Sequence[Evaluation]) -> str:
+    """These rates in one line; empty where there is none."""
+    names = ", ".join(map(title_of, silent_measures(evaluations)))
+    return f"0 everywhere: {names}" if names else ""
+
+
 def is_rate(measure: str) -> bool:
     return measure in RATE_TITLES
 

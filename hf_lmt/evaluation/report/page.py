@@ -29,6 +29,8 @@ from hf_lmt.evaluation.report.figures import (
     measures_of,
     names_of,
     signatures_of,
+    silent_measures,
+    silent_words,
     tier_of,
     title_of,
 )
@@ -63,7 +65,8 @@ def render_page(
         lstrip_blocks=True, autoescape=True,
     )  # fmt: skip
     script = (TEMPLATES / "evaluation_page.js").read_text("utf-8")
-    measures = measures_of(evaluations)
+    silent = silent_measures(evaluations)
+    measures = [name for name in measures_of(evaluations) if name not in silent]
     return environment.get_template("evaluation_page.html.jinja").render(
         systems=[
             {"name": name, **described(one), "signatures": signatures_of(one)}
@@ -71,6 +74,7 @@ def render_page(
         ],
         measures=[title_of(name) for name in measures],
         groups=group_cells(evaluations, measures),
+        silent=silent_words(evaluations),
         pictures={title: _address(content) for title, content in pictures.items()},
         findings=findings,
         without_texts=without_texts,

@@ -15,6 +15,7 @@ from hf_lmt.evaluation.report.figures import (
     measures_of,
     missing_reasons,
     names_of,
+    silent_words,
     title_of,
 )
 from hf_miwv.summary import LEAST_WIDTH, new_table, plain
@@ -52,8 +53,8 @@ def show_report(evaluations: Sequence[Evaluation], console: Console | None = Non
     for title, kind in (("scores: means over directions", scores), ("% of lines", rates)):
         for start in range(0, len(kind), each):
             console.print(_table(title, evaluations, names, kind[start : start + each]))
-    if not rates:
-        console.print("no copied, blank, off-target, long, repetitive or shared outputs")
+    if silent := silent_words(evaluations):
+        console.print(silent)
     paper = paper_table(evaluations)
     if paper is not None:
         console.print(paper)
