@@ -33,6 +33,9 @@ _OPTIONS = (
 )
 
 
+language_names_option = _OPTIONS[1]
+
+
 def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --languages, --language-names, --cells and --skip-broken-units to a command."""
     for option in reversed(_OPTIONS):

@@ -10,7 +10,7 @@ import click
 
 from hf_lmt.commands.curate import changed_settings, curate_command, with_setting
 from hf_lmt.commands.evaluate import TRANSLATING
-from hf_lmt.commands.source_options import listed
+from hf_lmt.commands.source_options import language_names_option, listed, source_fields
 from hf_lmt.commands.translate import translate_command
 
 CURATING = ("corpus", "split", "settings", "changes", "contamination_sets", "keep_rejects",
@@ -43,6 +43,7 @@ CURATING = ("corpus", "split", "settings", "changes", "contamination_sets", "kee
               "each.")  # fmt: skip
 @click.option("--kind", help="What MONO is, where its look does not tell: text, documents or "
               "table; with --pivot as in `hf-lmt curate`.")  # fmt: skip
+@language_names_option
 @click.option("--licence", help="Licence of MONO, for the card.")
 @click.option("--model-licence", help="Licence of MODEL, for the card.")
 def synthesize_command(
@@ -52,6 +53,7 @@ def synthesize_command(
     settings: Path | None,
     changes: tuple[str, ...],
     contamination_sets: str | None,
+    language_names: str | None,
     **given: Any,
 ) -> None:
     from hf_lmt.data.curation.settings import steps_from
@@ -70,6 +72,7 @@ def synthesize_command(
         into,
         output,
         steps=steps_from(curation),
+        **source_fields(None, language_names, None, False),
         command_line=["hf-lmt", *sys.argv[1:]],
         **given,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -16,7 +16,7 @@ import xxhash
 
 from hf_lmt.data.cached_rows import cache_folder, cached_rows
 from hf_lmt.data.hashing import FIELD
-from hf_lmt.data.language_codes import code_of
+from hf_lmt.data.language_codes import how_to_name
 from hf_lmt.data.loading import Loaded
 from hf_lmt.data.monolingual_contents import Text, open_texts
 from hf_lmt.data.sources import Source
@@ -63,6 +63,7 @@ def load_monolingual(
     split: str | None = None,
     config: str | None = None,
     revision: str | None = None,
+    language_names: Mapping[str, str] | None = None,
 ) -> Loaded:
     """The texts of a source, with the columns of TEXT_SCHEMA.
 
@@ -78,6 +79,7 @@ def load_monolingual(
         kind: one of `monolingual_contents.KINDS`; found out where it is not given.
         corpus: what rows carry that have no corpus of their own; by default from the path.
         split, config, revision: which part, for Hub data sets and folders.
+        language_names: {name: code}, what names mean that LMT does not know: {"no": "nb"}.
 
     Returns:
         rows, and counts: `texts` read, `rows` made of them, `empty` ones; `languages`,
@@ -89,14 +91,19 @@ def load_monolingual(
     """
     if language is not None:
         known_language(language)
-    source = Source(path, corpus=corpus, split=split, config=config, revision=revision)
+    source = Source(
+        path, corpus=corpus, split=split, config=config, revision=revision,
+        language_names=language_names or {},
+    )  # fmt: skip
     contents = open_texts(source, kind, language)
     tally = Tally()
     made_of = [LAYOUT, contents.kind, contents.state, source.corpus_name, language]
+    if source.language_names:
+        made_of.append(dict(source.language_names))
     loaded = cached_rows(
         cache_folder("texts", made_of),
         TEXT_SCHEMA,
-        _blocks(contents.texts, source.corpus_name, language, tally),
+        _blocks(contents.texts, source, language, tally),
         lambda: _checked(source, language, tally),
     )
     _report(source, loaded.counts)
@@ -113,19 +120,21 @@ def text_keys(corpora: pa.Array, languages: pa.DictionaryArray, texts: pa.Array)
 
 
 def _blocks(
-    texts: Iterator[Text], corpus: str, language: str | None, tally: Tally
+    texts: Iterator[Text], source: Source, language: str | None, tally: Tally
 ) -> Iterator[pa.Table]:
     while block := list(islice(texts, BLOCK)):
         tally.texts += len(block)
-        kept = [(code, text) for text in block if (code := _language_of(text, language, tally))]
+        kept = [
+            (code, text) for text in block if (code := _language_of(text, source, language, tally))
+        ]
         tally.rows += len(kept)
         tally.languages.update(code for code, _ in kept)
-        yield _table(kept, corpus)
+        yield _table(kept, source.corpus_name)
 
 
-def _language_of(text: Text, language: str | None, tally: Tally) -> str | None:
+def _language_of(text: Text, source: Source, language: str | None, tally: Tally) -> str | None:
     """The code of a text that becomes a row; else None, and counted why."""
-    code = code_of(text.language)
+    code = source.code_of(text.language)
     if code is None or code != (language or code):
         tally.other_languages[text.language] += 1
         return None
@@ -154,7 +163,10 @@ def _checked(source: Source, language: str | None, tally: Tally) -> dict[str, An
     if not there:
         raise InputError(f"{source.name}: all of its {tally.texts:,} texts are empty; give others")
     asked = language or "a language of LMT (`hf-lmt languages` lists them)"
-    raise InputError(f"{source.name}: has no text in {asked}; there are: {there}")
+    raise InputError(
+        f"{source.name}: has no text in {asked}; there are: {there}"
+        f"{how_to_name(_unknown(source, tally.other_languages))}"
+    )
 
 
 def _report(source: Source, counts: dict[str, Any]) -> None:
@@ -164,4 +176,10 @@ def _report(source: Source, counts: dict[str, Any]) -> None:
     if counts["other_languages"]:
         others = ", ".join(f"{name} ({n:,})" for name, n in counts["other_languages"].items())
         logger.warning("%s: texts in languages that are not asked for, or that LMT does not have, "
-                       "are left out: %s", source.name, others)  # fmt: skip
+                       "are left out: %s%s", source.name, others,
+                       how_to_name(_unknown(source, counts["other_languages"])))  # fmt: skip
+
+
+def _unknown(source: Source, names: Mapping[str, int]) -> list[str]:
+    """The names that stand for no language of LMT, unlike those that were not asked for."""
+    return [name for name in names if source.code_of(name) is None]

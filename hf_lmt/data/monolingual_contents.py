@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hf_lmt.data.contents import HEAD, open_records, state_of_files
-from hf_lmt.data.language_codes import code_of
 from hf_lmt.data.shapes import IDENTIFIER, Record, text_columns
 from hf_lmt.data.sources import Source
 from hf_lmt.data.text_files import (
@@ -56,7 +55,7 @@ def open_texts(source: Source, kind: str | None, language: str | None) -> Texts:
     if kind is not None and kind not in KINDS:
         raise InputError(f"{source.name}: kind {kind!r}; {did_you_mean(kind, KINDS)}")
     path = Path(str(source.path)).expanduser()
-    if kind == "text" or (kind is None and _is_plain(path)):
+    if kind == "text" or (kind is None and _is_plain(path, source)):
         files = _text_files(path, source, language)
         return Texts("text", [*files, *state_of_files(files.values())], _line_texts(files))
     state, records = open_records(source)
@@ -66,30 +65,32 @@ def open_texts(source: Source, kind: str | None, language: str | None) -> Texts:
     return Texts(kind or "records", state, texts)
 
 
-def _is_plain(path: Path) -> bool:
+def _is_plain(path: Path, source: Source) -> bool:
     if path.is_file() or path.name.endswith((".txt", ".txt.gz")):
         return file_format_of(path) is None
     if path.is_dir():
         names = [one.name for one in [*path.glob("*.*"), *path.glob("*/*.dev*")]]
         return any(name.removesuffix(".gz").endswith(".txt") for name in names) or any(
-            ".dev" in name and code_of(name.partition(".")[0]) for name in names
+            ".dev" in name and source.code_of(name.partition(".")[0]) for name in names
         )
-    return bool(files_with_prefix(path).files)
+    return bool(files_with_prefix(path, source).files)
 
 
 def _text_files(path: Path, source: Source, language: str | None) -> dict[str, Path]:
     """{language as the name has it: file}, of the asked language only."""
     if path.is_file():
-        return {language or _language_of_name(path): path}
+        return {language or _language_of_name(path, source): path}
     if path.is_dir():
-        files = _files_of_folder(path) or _with_others(files_of_flores(path, source.split))
+        files = _files_of_folder(path, source) or _with_others(
+            files_of_flores(path, source.split, source)
+        )
     else:
-        files = _with_others(files_with_prefix(path))
+        files = _with_others(files_with_prefix(path, source))
     if not files:
         raise InputError(f"{path}: no such file or folder, and no files named {path.name}.LANGUAGE")
     if language is None:
         return files
-    asked = {name: file for name, file in files.items() if code_of(name) == language}
+    asked = {name: file for name, file in files.items() if source.code_of(name) == language}
     if not asked:
         raise InputError(f"{path}: has no file in {language}; there are: {', '.join(files)}")
     return asked
@@ -100,11 +101,11 @@ def _with_others(found: LanguageFiles) -> dict[str, Path]:
     return {**found.files, **found.others} if found.files else {}
 
 
-def _language_of_name(path: Path) -> str:
+def _language_of_name(path: Path, source: Source) -> str:
     """ "ky" of ky.txt, news.ky, or either with .gz."""
     name = path.name.removesuffix(".gz").removesuffix(".txt")
     for part in (name, name.rpartition(".")[2]):
-        if code_of(part):
+        if source.code_of(part):
             return part
     raise InputError(
         f"{path}: does not say which language it is in: give language, or call it LANGUAGE.txt "
@@ -112,20 +113,22 @@ def _language_of_name(path: Path) -> str:
     )
 
 
-def _files_of_folder(folder: Path) -> dict[str, Path]:
+def _files_of_folder(folder: Path, source: Source) -> dict[str, Path]:
     """{LANGUAGE: file} of the files named LANGUAGE.txt or LANGUAGE.txt.gz."""
     files: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         name = path.name.removesuffix(".gz")
         if path.is_file() and name.endswith(".txt"):
-            files[name.removesuffix(".txt")] = _only(path, name.removesuffix(".txt"), files)
+            language = name.removesuffix(".txt")
+            files[language] = _only(path, language, files, source)
     return files
 
 
-def _only(path: Path, name: str, files: Mapping[str, Path]) -> Path:
+def _only(path: Path, name: str, files: Mapping[str, Path], source: Source) -> Path:
     """The path, unless there is another file in its language."""
     for other, file in files.items():
-        if other == name or (code_of(name) and code_of(other) == code_of(name)):
+        code = source.code_of(name)
+        if other == name or (code and source.code_of(other) == code):
             raise InputError(f"{file} and {path} are both {name}; remove or rename one of them")
     return path
 

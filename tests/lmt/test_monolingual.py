@@ -146,3 +146,30 @@ def test_what_cannot_be_read_is_said(files, path, options, message, tmp_path, mo
     with pytest.raises(InputError, match=message):
         load_monolingual(path, **options)
     assert not list(datasets.config.HF_DATASETS_CACHE.glob("lmt-texts-*"))
+
+
+@pytest.mark.parametrize(("files", "path"), [
+    ({"news.no": "en\nto\n"}, "news.no"),
+    ({"news.no": "en\nto\n", "news.en": "one\n"}, "news"),
+    ({"all/no.txt": "en\nto\n", "all/en.txt": "one\n"}, "all"),
+    ({"no.dev": "en\nto\n", "eng_Latn.dev": "one\n"}, ""),
+    ({"all.jsonl": jsonl({"lang": "no", "text": text} for text in ("en", "to"))}, "all.jsonl"),
+    ({"all.jsonl": jsonl({"no": text, "en": "one"} for text in ("en", "to"))}, "all.jsonl"),
+])  # fmt: skip
+def test_names_that_are_not_known(files, path, tmp_path, caplog):
+    write(tmp_path, files)
+    try:
+        unread = load_monolingual(str(tmp_path / path)).rows
+        assert "nb" not in unread["lang"][:]
+    except InputError:
+        pass
+    rows = load_monolingual(str(tmp_path / path), language_names={"no": "nb"}).rows
+    assert [row["text"] for row in rows if row["lang"] == "nb"] == ["en", "to"]
+
+
+def test_norwegian_is_told_with_the_option_that_names_it(tmp_path):
+    write(tmp_path, {"all.jsonl": jsonl([{"lang": "no", "text": "en"}])})
+    with pytest.raises(InputError, match="--language-names no=nb"):
+        load_monolingual(str(tmp_path / "all.jsonl"))
+    with pytest.raises(InputError, match=r"language_names: no: .*'bokmaal'"):
+        load_monolingual(str(tmp_path / "all.jsonl"), language_names={"no": "bokmaal"})

@@ -289,3 +289,24 @@ def contents(folder: Path) -> dict[str, Any]:
     found["run.json"] = {name: value for name, value in record_of(folder).items()
                          if name != "timing"}  # fmt: skip
     return found
+
+
+@pytest.mark.parametrize("pivot", [False, True])
+def test_names_of_languages(pivot: bool, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "lenient.yaml").write_text(yaml.safe_dump(LENIENT), "utf-8")
+    mono = tmp_path / "news.jsonl"
+    lines = [
+        {"no": line, "en": f"{line} too"} if pivot else {"lang": "no", "text": line}
+        for line in LINES
+    ]
+    mono.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    command = [*told(mono, model, "--output", tmp_path / "out"), *(["--pivot", "en"] * pivot)]
+    refused = CliRunner().invoke(synthesize_command, command)
+    assert isinstance(refused.exception, InputError)
+    assert "--language-names no=nb" in str(refused.exception)
+    done = CliRunner().invoke(synthesize_command, [*command, "--language-names", "no=nb"])
+    assert done.exception is None, done.exception
+    run = json.loads((tmp_path / "out" / "run.json").read_text("utf-8"))
+    assert run["data"]["language_names"] == {"no": "nb"}
+    pairs = load_dataset(str(tmp_path / "out"), "synthetic", split="train")
+    assert {"nb"} == set(pairs["target_lang"][:])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ def synthesize_source(
     kind: str | None = None,
     corpus: str | None = None,
     split: str | None = None,
+    language_names: Mapping[str, str] | None = None,
     licence: str | None = None,
     model_licence: str | None = None,
     keep_rejects: bool = False,
@@ -52,7 +53,7 @@ def synthesize_source(
     settings of curation, after a refusal.
 
     Args:
-        path, language, pivot, kind, corpus, split: as in `texts.read_rows`.
+        path, language, pivot, kind, corpus, split, language_names: as in `texts.read_rows`.
         licence, model_licence: of the data and of the model, for the card.
         work: a folder to keep translations in for other runs, too.
         translating: what `Translator` takes beside model and work.
@@ -65,8 +66,9 @@ def synthesize_source(
     check_output(output, overwrite, Path(path) if Path(path).exists() else None)
     began = time.monotonic()
     loaded = read_rows(
-        path, into, language=language, pivot=pivot, kind=kind, corpus=corpus, split=split
-    )
+        path, into, language=language, pivot=pivot, kind=kind, corpus=corpus, split=split,
+        language_names=language_names,
+    )  # fmt: skip
     survey_texts(loaded.rows, into, pivot)  # what cannot be used shows before a model is loaded
     for step in steps:
         step.load()
@@ -76,7 +78,8 @@ def synthesize_source(
         described = describe_model(model, translating.get("revision"), model_licence, translator)
         run = start_record(
             loaded,
-            {"source": path, "kind": kind, "split": split, "licence": licence},
+            {"source": path, "kind": kind, "split": split, "licence": licence,
+             "language_names": dict(language_names or {})},
             described,
             {"into": into, "from": language, "pivot": pivot, "as": way,
              "keep_rejects": keep_rejects},

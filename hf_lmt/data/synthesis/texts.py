@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -59,6 +59,7 @@ def read_rows(
     kind: str | None = None,
     corpus: str | None = None,
     split: str | None = None,
+    language_names: Mapping[str, str] | None = None,
 ) -> Loaded:
     """The rows of a file, folder or Hub data set that `synthesize` takes.
 
@@ -71,8 +72,13 @@ def read_rows(
     """
     check_languages(into, language, pivot)
     if pivot is None:
-        return load_monolingual(path, language=language, kind=kind, corpus=corpus, split=split)
-    source = Source(path, kind=kind, corpus=corpus, split=split)
+        return load_monolingual(
+            path, language=language, kind=kind, corpus=corpus, split=split,
+            language_names=language_names,
+        )  # fmt: skip
+    source = Source(
+        path, kind=kind, corpus=corpus, split=split, language_names=language_names or {}
+    )
     asked = [Direction(pivot, code) for code in LANGUAGES if code not in (pivot, into)]
     if open_source(source).kind == "rows":
         asked += [one.opposite for one in asked]
