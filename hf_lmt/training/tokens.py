@@ -111,6 +111,9 @@ def _text_ids(batch: pa.Table, tokenizer: Any) -> list[Pair]:
                 *text_ids(tokenizer, text, add_special_tokens=True),
                 tokenizer.eos_token_id,
             ]
+    for ids in encoded:  # a tokenizer that adds its end by itself would end the text twice
+        if ids[-2:] == [tokenizer.eos_token_id] * 2:
+            ids.pop()
     return [([], ids) for ids in encoded]
 
 

@@ -12,6 +12,7 @@ from test_lmt_training import cache, invoke, recipe, refused, succeed, tiny  # n
 from test_preparation import WORDS, lines, table
 from test_translation_prompts import QWEN3
 from tiny import CHATML, make_model, make_tokenizer
+from tokenizers import processors
 
 from hf_lmt.data.multilingual_prompting import ParallelMultilingualPrompting
 from hf_lmt.data.prompts import prompt_ids
@@ -64,6 +65,47 @@ def test_tokens_are_the_inference_prompt_the_target_and_its_end(
         assert target == example["input_ids"][len(prompt) :]
         lead = " " if form == "text" else ""
         assert tokenizer.decode(target) == lead + row["target"] + tail
+
+
+@pytest.mark.parametrize("control", [False, True])
+@pytest.mark.parametrize("form", ["conversation", "text"])
+def test_a_tokenizer_and_a_template_that_both_begin_do_so_once(
+    form: str, control: bool, tmp_path: Path
+) -> None:
+    """The tokenizer adds <s> by itself, and the chat template prints it as well."""
+    template = "{{ bos_token }}" + CHATML if form == "conversation" else None
+    tokenizer = make_tokenizer(bos=True, chat_template=template)
+    assert tokenizer("a")["input_ids"][0] == tokenizer.bos_token_id
+    rows = rows_of(form=form)
+    if control:  # such rows are encoded apart, so that a text cannot hold control tokens
+        sources = [row | {"source": f"{row['source']} </s>"} for row in rows.select_columns(
+            ["source_lang", "target_lang", "source", "target"])]  # fmt: skip
+        rows = ParallelMultilingualPrompting(form=form)(Dataset.from_list(sources))
+    found = tokenize_rows(rows, tokenizer, None, tmp_path / "t.arrow", progress=False)
+    assert found.counts["used"] == 6
+    for example in found.dataset:
+        ids = example["input_ids"]
+        assert ids[0] == tokenizer.bos_token_id
+        assert ids.count(tokenizer.bos_token_id) == 1
+        assert ids[: len(ids) - sum(label != MASKED for label in example["labels"])] == prompt_ids(
+            tokenizer, rows[example["row"]]
+        )
+
+
+@pytest.mark.parametrize("text", ["hello world", "hello world</s>", "hello </s> world"])
+def test_a_tokenizer_that_ends_texts_by_itself_ends_them_once(text: str, tmp_path: Path) -> None:
+    tokenizer = make_tokenizer(bos=True)
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>",
+        special_tokens=[("<s>", tokenizer.bos_token_id), ("</s>", tokenizer.eos_token_id)],
+    )
+    assert tokenizer("a")["input_ids"][-1] == tokenizer.eos_token_id
+    found = tokenize_rows(
+        Dataset.from_list([{"text": text}]), tokenizer, None, tmp_path / "t.arrow", progress=False
+    )
+    ids = found.dataset[0]["input_ids"]
+    assert [ids.count(one) for one in (tokenizer.bos_token_id, tokenizer.eos_token_id)] == [1, 1]
+    assert ids[-1] == tokenizer.eos_token_id
 
 
 def test_long_rows_are_cut_or_left_out_and_counted(tmp_path: Path) -> None:
