@@ -1,9 +1,16 @@
 """Other families of translation models: what their cards call languages, and how they ask.
 
 A model knows a language by the name that it was trained with. Where its card has another name than
-LMT's prompts ("Khmer" for "Central Khmer"), its own is used. Names are those of the model cards of
-ModelSpace/GemmaX2-28-2B-v0.2, Unbabel/TowerInstruct-7B-v0.2 and tencent/Hunyuan-MT-7B; languages
-that a card does not list keep LMT's name.
+LMT's prompts ("Khmer" for "Central Khmer"), its own is used. Sources of words and names:
+
+- Hunyuan-MT: sections "Prompts" and "Supported languages" of the README of
+  github.com/Tencent-Hunyuan/Hunyuan-MT, which is also the card of tencent/Hunyuan-MT-7B. Its 38
+  languages, without Gujarati and traditional Chinese, which LMT does not have; its Mongolian (mn)
+  stands for LMT's Inner Mongolian (mvf), which it means: one of China's five.
+- GemmaX2: the cards of ModelSpace/GemmaX2-28-2B-v0.1 and its Pretrain, for the 28 names.
+- Tower: the usage example of the card of Unbabel/TowerInstruct-7B-v0.2.
+
+Of languages that a card does not list, those in _SHORT have their everyday name, the others LMT's.
 """
 
 from __future__ import annotations
@@ -66,7 +73,7 @@ FAMILIES: Mapping[str, Family] = {
     "tower": Family(),  # its ten languages have LMT's names
     "gemmax2": Family(names=_SHORT),
     "hunyuan-mt": Family(
-        names={**_SHORT, "tl": "Filipino", "ug": "Uyghur", "yue": "Cantonese"},
+        names={**_SHORT, "tl": "Filipino", "ug": "Uyghur", "yue": "Cantonese", "mvf": "Mongolian"},
         chinese="把下面的文本翻译成{target}，不要额外解释。\n\n{text}",
         chinese_names=dict(zip(_CHINESE.split()[::2], _CHINESE.split()[1::2], strict=True)),
     ),

@@ -135,6 +135,9 @@ def test_identities_that_cannot_be(change: dict[str, Any], words: str, tmp_path:
                                 "additional explanation.\n\nHi"),
         ("hunyuan-mt", "zh-ug", "把下面的文本翻译成维吾尔语，不要额外解释。\n\nHi"),
         ("hunyuan-mt", "en-zh", "把下面的文本翻译成中文，不要额外解释。\n\nHi"),
+        ("hunyuan-mt", "en-mvf", "Translate the following segment into Mongolian, without "
+                                 "additional explanation.\n\nHi"),
+        ("hunyuan-mt", "mvf-zh", "把下面的文本翻译成中文，不要额外解释。\n\nHi"),
         # a language that its card does not list is asked for in English
         ("hunyuan-mt", "zh-sw", "Translate the following segment into Swahili, without additional "
                                 "explanation.\n\nHi"),
