@@ -13,10 +13,13 @@ from typing import Any
 
 import click
 import pytest
+import yaml
 
 from hf_lmt.__main__ import main as lmt_main
+from hf_lmt.data.curation.settings import steps_from
 from hf_lmt.training.recipe import read_training_recipe
 from hf_miwv.__main__ import main as miwv_main
+from hf_miwv.methods import METHODS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -173,3 +176,20 @@ def test_the_readme_tree_names_every_folder_at_the_top() -> None:
     for path in ROOT.iterdir():
         if path.is_dir() and not path.name.startswith(".") and f"{path.name}/" not in ignored:
             assert path.name.endswith(".egg-info") or f"{path.name}/" in text, path.name
+
+
+def test_what_is_off_by_default_is_switched_on_as_the_page_says() -> None:
+    page = " ".join((ROOT / "docs" / "choices.md").read_text("utf-8").split())
+    section = page.partition("in a recipe `")[2].partition("`")[0]
+    names = [step.name for step in steps_from(yaml.safe_load(section)["curation"])]
+    assert {"identification", "quality"} <= set(names)
+    assert not {"identification", "quality"} & {step.name for step in steps_from({})}
+
+
+def test_every_method_is_on_the_page_and_random_has_no_low() -> None:
+    page = " ".join((ROOT / "docs" / "choosing-data.md").read_text("utf-8").split())
+    line = page.partition("Methods: ")[2].partition("`compare` shows")[0]
+    with_low, _, others = line.partition("with `_low` behind any of these, the lowest; and ")
+    named = re.findall(r"`(\w+)`", with_low)
+    low = [f"{name}_low" for name in named]
+    assert sorted([*named, *low, *re.findall(r"`(\w+)`", others)]) == sorted(METHODS)
