@@ -13,6 +13,7 @@ from datasets import Dataset
 
 from hf_lmt.data.prepare.journey import prepare
 from hf_lmt.errors import InputError
+from hf_lmt.training.checks_before import check_special_tokens
 from hf_lmt.training.combinations import (
     ACCUMULATION,
     DEFAULT_PER_DEVICE,
@@ -22,11 +23,12 @@ from hf_lmt.training.estimate import Memory, memory_of, shape_of, steps_of
 from hf_lmt.training.launch import Launch
 from hf_lmt.training.placement import load_tokenizer
 from hf_lmt.training.recipe import MODEL, TrainingRecipe
-from hf_lmt.training.tokens import tokenize_rows
+from hf_lmt.training.tokens import check_embeddings, tokenize_rows
 from hf_miwv.folder import read_record
 from hf_miwv.publishing.hub_section import hub_words
 from hf_miwv.reading import is_local
 from hf_miwv.training.tuning import trainable_source
+from hf_miwv.vocabulary import unknown_token
 
 SAMPLE = 2_000  # rows whose tokens are counted; their order is that of a hash
 
@@ -39,13 +41,15 @@ def check_recipe(recipe: TrainingRecipe, launch: Launch) -> dict[str, Any]:
     config. What cannot be known here is None, and `unknown` says why.
 
     Raises:
-        InputError: the model is no causal language model; what `prepare` finds in rows that are
-            here.
+        InputError: the model is no causal language model; it has no embedding for a token of the
+            rows, or of the end of a text; what `prepare` finds in rows that are here.
     """
     found: dict[str, Any] = {"unknown": {}, "rows": None, "groups": None, "tokens": None}
-    _config(recipe, found)
+    config = _config(recipe, found)
+    # the rows of the embedding, as far as the configuration says: no weights are read
+    embeddings = None if config is None else config.get_text_config().vocab_size
     with tempfile.TemporaryDirectory() as folder:
-        _count_rows(recipe, Path(folder), found)
+        _count_rows(recipe, Path(folder), found, embeddings)
     each = recipe.training.get(PER_DEVICE, DEFAULT_PER_DEVICE)
     accumulation = recipe.training.get(ACCUMULATION, 1)
     batch = launch.processes * each * accumulation
@@ -60,10 +64,13 @@ def check_recipe(recipe: TrainingRecipe, launch: Launch) -> dict[str, Any]:
     return found
 
 
-def _count_rows(recipe: TrainingRecipe, folder: Path, found: dict[str, Any]) -> None:
+def _count_rows(
+    recipe: TrainingRecipe, folder: Path, found: dict[str, Any], embeddings: int | None
+) -> None:
     absent = [] if recipe.rows else _absent(recipe)
     if absent:
         found["unknown"]["rows"] = f"not on this machine: {', '.join(absent)}"
+        _check_end(recipe, _source(recipe, found), embeddings)
         return
     rows_folder = recipe.rows or folder / "rows"
     run = read_record(rows_folder) if recipe.rows else None
@@ -81,10 +88,26 @@ def _count_rows(recipe: TrainingRecipe, folder: Path, found: dict[str, Any]) -> 
     assert isinstance(rows, Dataset)  # noqa: S101  not a stream
     sample = rows.select(range(min(SAMPLE, len(rows))))
     limit = recipe.training.get("max_length", 1024)
-    counts = tokenize_rows(sample, load_tokenizer(recipe, source), limit,
-                           folder / "sample.arrow", progress=False).counts  # fmt: skip
-    found["tokens"] = round(counts["tokens"] / len(sample) * len(rows))
-    found["sample"] = counts
+    tokenizer = load_tokenizer(recipe, source)
+    tokens = tokenize_rows(sample, tokenizer, limit, folder / "sample.arrow", progress=False)
+    if embeddings is not None:
+        check_embeddings(tokens.dataset, sample, tokenizer, embeddings)
+        check_special_tokens(tokenizer, sample, embeddings)
+    found["tokens"] = round(tokens.counts["tokens"] / len(sample) * len(rows))
+    found["sample"] = tokens.counts
+
+
+def _check_end(recipe: TrainingRecipe, source: str | None, embeddings: int | None) -> None:
+    """Raise InputError where the model has no embedding for the token that ends a text.
+
+    It stands for the whole tokenizer where there are no rows here to try it on.
+    """
+    if source is None or embeddings is None:
+        return
+    tokenizer = load_tokenizer(recipe, source)
+    end = tokenizer.eos_token_id
+    if end is not None and end >= embeddings:
+        raise unknown_token(tokenizer, end, embeddings, f"model {recipe.model[MODEL]!r}")
 
 
 def _absent(recipe: TrainingRecipe) -> list[str]:

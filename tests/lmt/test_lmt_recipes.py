@@ -12,6 +12,7 @@ import yaml
 from click.testing import CliRunner
 from test_lmt_training import cache, door, succeed, tiny  # noqa: F401
 from test_preparation import lines, table
+from tiny import CHATML
 from transformers import Qwen3Config
 
 from hf_lmt.commands.recipe import recipe_command
@@ -300,3 +301,35 @@ def test_check_refuses_an_encoder_decoder(tmp_path: Path, tiny: Path) -> None:  
     assert result.exit_code == 2, (result.output, result.exception)
     assert "is an encoder-decoder (t5)" in result.output
     assert "causal language model" in result.output
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_check_refuses_a_tokenizer_of_another_model(
+    here: bool,
+    tmp_path: Path,
+    tiny: Path,  # noqa: F811
+) -> None:
+    """As the training would: rows that are here have a token without an embedding, or the end."""
+    import shutil
+
+    from transformers import AutoTokenizer
+
+    model = tmp_path / "model"
+    shutil.copytree(tiny, model)
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    tokenizer.add_tokens([f"filler{number}" for number in range(40)])
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<|end|>"]})
+    assert tokenizer.convert_tokens_to_ids("<|end|>") >= 400
+    tokenizer.chat_template = CHATML.replace("<|im_end|>", "<|end|>")
+    tokenizer.save_pretrained(model)
+    rows = table(tmp_path / "t.jsonl", lines(3, ("en", "de")))
+    content = {
+        **BASE, "model_name_or_path": str(model), "eos_token": "<|end|>",
+        "data": [{"path": rows if here else "owner/rows"}],
+    }  # fmt: skip
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(content), "utf-8")
+    result = CliRunner().invoke(door, ["recipe", "check", str(path)])
+    assert result.exit_code == 2, (result.output, result.exception)
+    assert "the token '<|end|>' has the id 41" in result.output
+    assert "and the model has embeddings for the ids 0 to 399 only" in result.output
