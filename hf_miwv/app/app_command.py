@@ -23,8 +23,8 @@ def serving_options(function: Callable[..., Any]) -> Callable[..., Any]:
         "allowed_hosts",
         metavar="NAME",
         multiple=True,
-        help="A name under which the app is reached, beside localhost and --host, without port; may "
-        "be given several times. Requests under other names are refused.",
+        help="A name under which the app is reached, beside localhost and --host, without port; "
+        "may be given several times. Requests under other names are refused.",
     )
     return host(port(allowed(function)))
 
