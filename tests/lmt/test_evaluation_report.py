@@ -23,7 +23,7 @@ from hf_lmt.evaluation.card import BEHAVIOUR, group_table, silent_rates
 from hf_lmt.evaluation.evaluate import evaluate
 from hf_lmt.evaluation.folder import read_evaluation
 from hf_lmt.evaluation.report import heat_maps
-from hf_lmt.evaluation.report.figures import Figure, directions_of, place_of
+from hf_lmt.evaluation.report.figures import Figure, described, directions_of, names_of, place_of
 from hf_lmt.evaluation.report.heat_maps import Block, draw_blocks, draw_heat_map
 from hf_lmt.evaluation.report.page import as_script_data
 from hf_lmt.evaluation.report.tables import words_for
@@ -263,3 +263,15 @@ def test_tables_fold_rates_that_nothing_shows(folders: list[Path]) -> None:
     assert all(len(row) == len(header) for row in rows)
     card = (folders[0] / "README.md").read_text("utf-8")
     assert f"; 0 in every group: {BEHAVIOUR[silent[0]]}" in card
+
+
+def test_the_hash_of_the_hubs_cache_is_no_name(folders: list[Path], tmp_path: Path) -> None:
+    snapshot = Path("me--mt") / "snapshots" / ("0123abcd" * 5)
+    cached = tmp_path / f"datasets--{snapshot}"
+    shutil.copytree(folders[0], cached)
+    record = json.loads((cached / "run.json").read_text())
+    record["model"] = {"source": f"/hub/models--{snapshot}"}
+    (cached / "run.json").write_text(json.dumps(record))
+    evaluation = read_evaluation(str(cached))
+    assert names_of([evaluation]) == ["me/mt@0123abcd"]
+    assert described(evaluation)["model"] == "me/mt@0123abcd"
