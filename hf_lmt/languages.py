@@ -64,4 +64,4 @@ def language(code: str) -> Language:
             f"no language {code!r}: the nearest is {nearest} ({name}); where a corpus writes "
             f"{code} for it, say so once with --language-names {code}={nearest}"
         )
-    raise InputError(f"no language {code!r}: {did_you_mean(code, LANGUAGES)}")
+    raise InputError(f"no language {code!r}: {did_you_mean(code, LANGUAGES, len(LANGUAGES))}")

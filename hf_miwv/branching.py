@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from hf_miwv.losses import Branch, ResponseLosses, Tree
-from hf_miwv.memory import is_out_of_memory, no_room_for_a_pass
+from hf_miwv.memory import PROBE_ERRORS, is_out_of_memory, no_room_for_a_pass, probe_fault
 from hf_miwv.quantization import quantization_of
 from hf_miwv.rope import length_rule
 
@@ -50,19 +50,10 @@ def branching_obstacle(model: Any) -> str | None:
     try:
         with packed.ready():
             together = packed([tree])
-    except (
-        RuntimeError,
-        MemoryError,
-        ValueError,
-        TypeError,
-        IndexError,
-        NotImplementedError,
-    ) as error:
-        if is_out_of_memory(error):  # which says nothing of the model
-            raise no_room_for_a_pass(error, len(ids)) from error
-        words = str(error).strip().splitlines()[:1] or [type(error).__name__]
-        logger.warning("the rows do not share passes: the model takes no trees (%s)", words[0])
-        return f"the model takes no trees ({words[0][:100]})"
+    except PROBE_ERRORS as error:
+        words = probe_fault(error, len(ids))
+        logger.warning("the rows do not share passes: the model takes no trees (%s)", words)
+        return f"the model takes no trees ({words[:100]})"
     exact = quantization_of(model) is None and not torch.is_autocast_enabled(model.device.type)
     tolerance = TOLERANCE.get(model.dtype, HALF_TOLERANCE) if exact else HALF_TOLERANCE
     if not np.allclose(together, alone, rtol=0, atol=tolerance, equal_nan=True):

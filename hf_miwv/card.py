@@ -25,6 +25,7 @@ from hf_miwv.card_words import (
     correlation_words,
     length_words,
 )
+from hf_miwv.hub_names import path_name
 from hf_miwv.licence import licence_words
 from hf_miwv.markdown import escape, one_line, table
 from hf_miwv.methods import LOW, method_label, method_words
@@ -177,6 +178,8 @@ def licence_sentence(run: dict[str, Any]) -> str:
 def shown_name(source: str | None) -> str:
     """A Hub id (`owner/name`, also with a revision) whole, a local path by its last part.
 
+    A path in the Hub's cache, whose last part is a hash, is shown by repository and commit.
+
     >>> shown_name("tatsu-lab/alpaca"), shown_name("/home/me/alpaca.json"), shown_name(None)
     ('tatsu-lab/alpaca', 'alpaca.json', 'not recorded')
     """
@@ -186,7 +189,7 @@ def shown_name(source: str | None) -> str:
         return source
     if HUB_ID.fullmatch(source) and not source.lower().endswith(FILE_ENDINGS):
         return source
-    return re.split(r"[/\\]", source.rstrip("/\\"))[-1] or source
+    return path_name(source) or source
 
 
 def count_rows(run: dict[str, Any]) -> list[tuple[str, str]]:

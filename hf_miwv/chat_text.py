@@ -10,14 +10,14 @@ from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Any
 
-import jinja2
 from transformers.utils import chat_template_utils
 
 from hf_miwv.errors import InputError
 from hf_miwv.examples import Example
+from hf_miwv.template_errors import template_fault
 from hf_miwv.turns import ASSISTANT, USER, RowError, Turn, reasoning_of
 
-ERRORS = (jinja2.TemplateError, TypeError, ValueError, KeyError, AttributeError)
+ERRORS = (TypeError, ValueError, KeyError, AttributeError)  # of transformers, about the turns
 PROBE = "\u2983response\u2984"
 LONGEST_OPENING = 60  # characters that an opening tag and the space around it may take
 QUESTION_PROBE = "\u2983question\u2984"
@@ -61,13 +61,16 @@ class ChatTemplate:
         try:
             with rendering_date(self.date):
                 return self._tokenizer.apply_chat_template(list(turns), tokenize=False, **arguments)
-        except ERRORS as error:
+        except Exception as error:
+            fault = template_fault(error)
+            if fault is None and not isinstance(error, ERRORS):
+                raise
             # transformers leaves null contents out, and some templates cannot do without one
             if any(turn.get("content", "") is None for turn in turns):
                 filled = [{**turn, "content": turn.get("content") or ""} for turn in turns]
                 return self.render(filled, **arguments)
             raise RowError(
-                f"the model's chat template refuses the conversation: {error}"
+                f"the model's chat template refuses the conversation: {fault or error}"
             ) from error
 
     def prompt_and_whole(self, example: Example) -> tuple[str, str]:

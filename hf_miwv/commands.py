@@ -15,6 +15,7 @@ from hf_miwv.diversity import check_diversity
 from hf_miwv.errors import InputError
 from hf_miwv.examples import read_example
 from hf_miwv.folder import check_output, read_record
+from hf_miwv.hub_names import path_name
 from hf_miwv.licence import licence_of
 from hf_miwv.methods import check_method, needed_columns
 from hf_miwv.processes import Processes
@@ -200,4 +201,4 @@ def _local(data: str) -> Path | None:
 
 
 def _name(data: str) -> str:
-    return Path(data).name if is_local(data) else data
+    return path_name(data) if is_local(data) else data

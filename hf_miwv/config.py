@@ -9,6 +9,7 @@ import click
 import yaml
 
 from hf_miwv.errors import InputError, did_you_mean
+from hf_miwv.yaml_text import read_yaml
 
 
 def read_settings(path: Path, command: click.Command) -> dict[str, Any]:
@@ -38,7 +39,7 @@ def read_settings(path: Path, command: click.Command) -> dict[str, Any]:
 def load_mapping(path: Path) -> dict[Any, Any]:
     """The mapping that a YAML file holds. Raises InputError where it holds none."""
     try:
-        content = yaml.safe_load(path.read_text("utf-8"))
+        content = read_yaml(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
     except yaml.YAMLError as error:

@@ -58,9 +58,15 @@ def program(name: str) -> str:
 
 
 def package_folder(name: str) -> Path:
-    """Where a package lies, found without importing it."""
-    spec = find_spec(name)
-    if spec is None or spec.origin is None:
+    """Find the folder of a package without importing it.
+
+    Raises InputError where there is no package of that name, or it is a single file.
+    """
+    try:
+        spec = find_spec(name)
+    except (ImportError, ValueError):  # names that cannot be a package's, such as __main__
+        spec = None
+    if spec is None or spec.origin is None or spec.submodule_search_locations is None:
         raise _not_installed(name)
     return Path(spec.origin).parent
 

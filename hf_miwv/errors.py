@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
+
+LISTED = 24  # names that a message lists whole
+NEAREST = 12  # names that it lists of more
 
 
 class InputError(ValueError):
@@ -15,8 +18,13 @@ class InputError(ValueError):
     """
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The tail of a message about a mistyped `word`: the nearest `known` words, or all of them.
+def did_you_mean(word: str, known: Iterable[str], listed: int = LISTED) -> str:
+    """Write the tail of a message about a mistyped `word`: the nearest `known` words, or all.
+
+    Args:
+        word: what was given.
+        known: what could be given.
+        listed: how many words may be listed whole; of more, the NEAREST nearest are.
 
     >>> did_you_mean("promt", ["prompt", "completion"])
     "did you mean 'prompt'?"
@@ -25,4 +33,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     near = get_close_matches(word, known, n=3, cutoff=0.6)
     if near:
         return "did you mean " + " or ".join(repr(name) for name in near) + "?"
+    if len(known) > listed:
+        nearness = {name: SequenceMatcher(None, word, name).ratio() for name in known}
+        nearest = sorted(known, key=lambda name: -nearness[name])[:NEAREST]
+        return f"the nearest of {len(known)} known ones: " + ", ".join(nearest)
     return "known: " + ", ".join(known)

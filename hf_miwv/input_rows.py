@@ -17,6 +17,7 @@ from datasets import (
 from pyarrow import ArrowException, Table, concat_tables
 
 from hf_miwv.errors import InputError, did_you_mean
+from hf_miwv.hub_names import path_name
 from hf_miwv.json_types import RowTypes, rows_table
 from hf_miwv.licence import licence_of
 from hf_miwv.reading import is_local, pinned, read_dataset, take_slice
@@ -56,7 +57,7 @@ def take_rows(
     if isinstance(data, (str, Path)):
         name, revision = pinned(data, revision)
         wanted = {"split": split, "config": config, "revision": revision, "field": field}
-        source = Path(name).name if is_local(name) else name
+        source = path_name(str(name)) if is_local(name) else name
         return read_dataset(name, **wanted), {
             "source": source,
             **wanted,

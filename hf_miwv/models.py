@@ -15,6 +15,7 @@ from hf_miwv.conversion import safetensors_folder
 from hf_miwv.devices import check_split, device_map, pick_device
 from hf_miwv.errors import InputError, did_you_mean
 from hf_miwv.hub_errors import hub_error
+from hf_miwv.memory import is_out_of_memory, no_room_to_load
 from hf_miwv.model_kinds import check_config, check_weights, loading_class, no_text_class
 from hf_miwv.model_tokenizer import read_tokenizer
 from hf_miwv.quantization import quantized_loading, settle_quantization
@@ -54,8 +55,8 @@ def load_model(
 
     Raises:
         InputError: no such model, gated, offline, not a causal LM (with what it is instead),
-            quantized in another way already, an unusable dtype or device, or bitsandbytes is
-            missing.
+            quantized in another way already, an unusable dtype or device, bitsandbytes is
+            missing, or memory is used up.
     """
     if dtype not in DTYPES:
         raise InputError(f"dtype {dtype!r} is not one of ours: {did_you_mean(dtype, DTYPES)}")
@@ -88,7 +89,9 @@ def load_model(
         raise
     except ImportError as error:
         raise InputError(f"model {source!r} needs a package that is missing: {error}") from error
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            raise no_room_to_load("model", source, device, error) from error
         raise _model_error(source, error) from error
     model, report = loaded
     if placement == "auto":
@@ -98,7 +101,12 @@ def load_model(
     note_commit(model.config, folder, revision)
     settle_quantization(model, quantization, source)
     model.eval()
-    check_causal(model, source)
+    try:
+        check_causal(model, source)
+    except (RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            raise no_room_to_load("model", source, device, error) from error
+        raise
     return LoadedModel(model, tokenizer, model.config._commit_hash)
 
 
@@ -200,7 +208,7 @@ def load_embedder(
     """An embedder in float32 from a Hub id or folder, with its own pooling.
 
     Raises:
-        InputError: no such model, gated, offline, or not an embedder.
+        InputError: no such model, gated, offline, not an embedder, or memory is used up.
     """
     source, revision = pinned(source, revision)
     path = Path(source).expanduser()
@@ -214,7 +222,9 @@ def load_embedder(
             trust_remote_code=trust_remote_code,
             model_kwargs={"dtype": torch.float32, "use_safetensors": True},
         )
-    except (OSError, ValueError, RuntimeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, AttributeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            raise no_room_to_load("embedder", source, device, error) from error
         raise hub_error("embedder", source, error) from error
     transformer: Any = embedder[0]
     note_commit(transformer.auto_model.config, source, revision)

@@ -26,7 +26,7 @@ from hf_miwv.folder import write_errors
 from hf_miwv.json_text import json_text
 from hf_miwv.processes import Processes
 from hf_miwv.stream_tables import ArrowFile, tables
-from hf_miwv.workspace import workspace_of
+from hf_miwv.workspace import DamagedWorkError, is_sealed, put_sealed, workspace_of
 
 PULSE = 60.0  # seconds; processes that wait for one another without a sign give up after minutes
 WAIT = "not yet"
@@ -144,20 +144,22 @@ def _spool(
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / "lock").acquire(timeout=0):
-            if count := _rows_there(folder, key):
+            if (count := _rows_there(folder, key)) and is_sealed(folder / "rows.arrow"):
                 logger.info("going on with the %s rows of %s that lie in %s; remove it to have "
                             "them read again", f"{count:,}", name, folder)  # fmt: skip
                 return
             logger.info("writing the rows of %s to %s", name, folder)
             (folder / "stream.json").unlink(missing_ok=True)
             count = _write(stream, folder / "rows.part", name, pulse, progress)
-            os.replace(folder / "rows.part", folder / "rows.arrow")
+            put_sealed(folder / "rows.part", folder / "rows.arrow")
             (folder / "rows.part").write_text(json_text({"key": key, "rows": count}), "utf-8")
             os.replace(folder / "rows.part", folder / "stream.json")
     except Timeout:
         raise InputError(
             f"another process is at work in {folder}; wait for it, or give another --output"
         ) from None
+    except DamagedWorkError:
+        raise
     except Exception:
         _remove(folder)
         raise

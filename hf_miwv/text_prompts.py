@@ -16,6 +16,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from hf_miwv.errors import InputError
 from hf_miwv.examples import Example
 from hf_miwv.rows import Row
+from hf_miwv.template_errors import template_fault, template_line
 from hf_miwv.tokens import RowTokens, encode, stand_in_token, start_tokens
 from hf_miwv.turns import RowError, Turn
 
@@ -43,8 +44,11 @@ class TextPrompts:
         environment = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined)
         try:
             self._template = environment.from_string(source)
-        except jinja2.TemplateSyntaxError as error:
-            raise InputError(f"{name}:{error.lineno}: not a Jinja template: {error}") from error
+        except Exception as error:  # also what Python says of the code that Jinja makes of it
+            line = template_line(error)
+            location = name if line is None else f"{name}:{line}"
+            words = str(error) or type(error).__name__
+            raise InputError(f"{location}: not a Jinja template: {words}") from error
         self._tokenizer = tokenizer
         self._start = start_tokens(tokenizer)
         self.date: date | None = None  # of chat templates alone
@@ -68,9 +72,10 @@ class TextPrompts:
                 history=list(example.history),
                 tools=example.tools,
             )
-        except (jinja2.TemplateError, TypeError, ValueError) as error:
+        except Exception as error:  # whatever a template can do wrong, it is the template's fault
+            fault = template_fault(error) or f"{type(error).__name__}: {error}"
             raise RowError(
-                f"the template {self.name} failed: {error}; it may use instruction, input, "
+                f"the template {self.name} failed: {fault}; it may use instruction, input, "
                 "prompt, messages, system, history and tools"
             ) from error
 

@@ -44,6 +44,10 @@ def differing_names(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
     return [name for name in names if one.get(name) != other.get(name)]
 
 
+class DamagedWorkError(InputError):
+    """A file of unfinished work that is not as it was written."""
+
+
 class Workspace:
     """A folder beside the output, named after it, that holds finished parts of an unfinished run.
 
@@ -166,10 +170,7 @@ class Workspace:
         return json.loads(text)
 
     def _damaged(self, path: Path) -> InputError:
-        return InputError(
-            f"{path} is damaged: it is not as it was written. Remove {self._root}, and run the "
-            "same command again: it begins anew"
-        )
+        return _damaged(path, self._root)
 
     def _write(self, name: str, content: bytes) -> None:
         path = self.folder / f"{name}.part"
@@ -177,6 +178,52 @@ class Workspace:
             file.write(content)
             _flush(file)
         os.replace(path, self.folder / name)
+
+
+def put_sealed(draft: Path, path: Path) -> None:
+    """Rename a finished file of unfinished work to `path`, with its checksum in a file beside it.
+
+    For files that a library maps into memory, which cannot carry a checksum behind them. The
+    checksum comes first: a run killed in between leaves no file without one.
+    """
+    part = path.with_name(f"{path.name}.xxh3.part")
+    with open(part, "w", encoding="ascii") as file:
+        file.write(_digest_of(draft))
+        _flush(file)
+    os.replace(part, _seal_of(path))
+    os.replace(draft, path)
+
+
+def is_sealed(path: Path) -> bool:
+    """Tell whether `put_sealed` wrote the file, after reading all of it.
+
+    Raises DamagedWorkError where the file is not as it was written.
+    """
+    seal = _seal_of(path)
+    if not (path.exists() and seal.exists()):
+        return False
+    if seal.read_bytes() != _digest_of(path).encode():
+        raise _damaged(path, path.parent)
+    return True
+
+
+def _damaged(path: Path, root: Path) -> DamagedWorkError:
+    return DamagedWorkError(
+        f"{path} is damaged: it is not as it was written. Remove {root}, and run the same command "
+        "again: it begins anew"
+    )
+
+
+def _seal_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.xxh3")
+
+
+def _digest_of(path: Path) -> str:
+    digest = xxhash.xxh3_64()
+    with open(path, "rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _sealed(value: Any) -> bytes:

@@ -40,14 +40,20 @@ logger = logging.getLogger(__name__)
 @click.option("--device", help="cpu, cuda, cuda:1, mps. [default: the accelerator at hand]")
 @serving_options
 def app_command(
-    model: str | None, evaluations: tuple[str, ...], host: str, port: int | None, **given: Any
+    model: str | None,
+    evaluations: tuple[str, ...],
+    host: str,
+    port: int | None,
+    allowed_hosts: tuple[str, ...],
+    **given: Any,
 ) -> None:
     from hf_lmt.errors import InputError
-    from hf_miwv.app.serving import is_private, listen, make_app, require_gradio, serve
+    from hf_miwv.app.serving import host_names, is_private, listen, make_app, require_gradio, serve
 
     if model is None and not evaluations:
         raise InputError("nothing to show: give --model MODEL, --evaluation EVAL, or both")
     require_gradio()
+    hosts = host_names(host, allowed_hosts)
     with listen(host, port) as place:
         from hf_lmt.app.page import EVALUATION, build_page
 
@@ -56,7 +62,7 @@ def app_command(
             documents[EVALUATION] = _page(evaluations, is_private(place))
         translator = _load(model, given) if model is not None else None
         page = build_page(translator, model or "", bool(evaluations))
-        serve(make_app(page, documents), place)
+        serve(make_app(page, documents, hosts), place)
 
 
 def _page(evaluations: tuple[str, ...], with_texts: bool) -> str:

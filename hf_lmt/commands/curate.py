@@ -100,6 +100,7 @@ def changed_settings(given: dict[Any, Any], changes: tuple[str, ...]) -> dict[An
     import yaml
 
     from hf_lmt.errors import InputError
+    from hf_miwv.yaml_text import read_yaml
 
     for change in changes:
         name, equals, text = change.partition("=")
@@ -108,7 +109,7 @@ def changed_settings(given: dict[Any, Any], changes: tuple[str, ...]) -> dict[An
             raise InputError(f"--set {change}: write STEP.SETTING=VALUE as in length_ratio.most=4, "
                              "or STEP=true")  # fmt: skip
         try:
-            value = yaml.safe_load(text)
+            value = read_yaml(text)
         except yaml.YAMLError as error:
             raise InputError(f"--set {change}: {text!r} is no value: {error}") from error
         given = with_setting(given, step, option, value) if option else {**given, step: value}

@@ -12,6 +12,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from hf_lmt.errors import InputError
+from hf_miwv.template_errors import apply_chat_template
 
 _CONTROL: WeakKeyDictionary[Any, tuple[str, ...]] = WeakKeyDictionary()
 
@@ -67,9 +68,11 @@ def conversation_ids(
         "add_generation_prompt": add_generation_prompt,
         **(arguments or {}),
     }
-    rendered = tokenizer.apply_chat_template(list(turns), **settings)
-    marked = tokenizer.apply_chat_template(
-        [{**turn, "content": mark} for turn, mark in zip(turns, marks, strict=True)], **settings
+    rendered = apply_chat_template(tokenizer, turns, **settings)
+    marked = apply_chat_template(
+        tokenizer,
+        [{**turn, "content": mark} for turn, mark in zip(turns, marks, strict=True)],
+        **settings,
     )
     pieces, rest = [], marked
     for mark in marks:

@@ -16,6 +16,7 @@ from hf_lmt.data.control_tokens import conversation_ids, holds_control, text_ids
 from hf_lmt.directions import Direction
 from hf_lmt.errors import InputError, did_you_mean
 from hf_lmt.languages import language
+from hf_miwv.template_errors import apply_chat_template
 
 FIELDS = ("source", "target", "text")
 HINT_FIELDS = ("auxiliary", "auxiliary_text")
@@ -258,10 +259,15 @@ def _before_target(tokenizer: Any, row: Mapping[str, Any]) -> str:
         return ""
     told = row.get("chat_template_kwargs") or {}
     start, whole = (
-        tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=ask, **told)
+        apply_chat_template(tokenizer, turns, tokenize=False, add_generation_prompt=ask, **told)
         for turns, ask in ((row["prompt"], True), (row["prompt"] + row["completion"], False))
     )
     target = row["completion"][-1]["content"].strip()
+    if target not in whole[len(start) :]:
+        raise InputError(
+            f"the chat template changes the target {target[:60]!r}, or leaves it out; give another "
+            "chat template"
+        )
     return whole[len(start) : whole.rindex(target)]
 
 
@@ -271,8 +277,8 @@ def _chat_ids(
     told = row.get("chat_template_kwargs") or {}
     if holds_control(tokenizer, (turn["content"] for turn in turns)):
         return conversation_ids(tokenizer, turns, told, add_generation_prompt=add_generation_prompt)
-    encoded = tokenizer.apply_chat_template(
-        turns, add_generation_prompt=add_generation_prompt, return_dict=True, **told
+    encoded = apply_chat_template(
+        tokenizer, turns, add_generation_prompt=add_generation_prompt, return_dict=True, **told
     )
     return list(encoded["input_ids"])
 

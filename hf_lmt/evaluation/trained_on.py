@@ -25,6 +25,7 @@ from hf_lmt.errors import InputError
 from hf_lmt.evaluation.lines import EvaluationSet
 from hf_miwv.config import load_mapping
 from hf_miwv.hub_files import model_file
+from hf_miwv.hub_names import path_name
 from hf_miwv.reading import pinned
 
 DEPTH = 5  # base models of base models
@@ -110,7 +111,7 @@ def training_of(model: str, revision: str | None = None) -> Training:
 def _documents(name: str, revision: str | None) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """What says something of the training, with where it lies."""
     folder = Path(name).expanduser()
-    shown = folder.name if folder.exists() else name
+    shown = path_name(str(folder)) if folder.exists() else name
     card = _file(name, "README.md", revision)
     if card is not None and (content := _front_matter(card)):
         yield f"the card of {shown}", content

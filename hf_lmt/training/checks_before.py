@@ -17,6 +17,7 @@ from hf_lmt.errors import InputError
 from hf_lmt.training.rows import describe
 from hf_lmt.training.tokens import MASKED
 from hf_miwv.processes import Processes
+from hf_miwv.template_errors import ChatTemplateError, apply_chat_template
 
 SAMPLE = 64  # rows whose prompts are compared; each row's ids were, when they were made
 MARKER = re.compile(r"<\|[^<>|]{1,40}\|>|</?s>|<(?:start|end)_of_turn>|\[/?INST\]")
@@ -46,11 +47,13 @@ def check_prompts(tokenizer: Any, rows: Dataset, prompts: Mapping[str, Any]) -> 
         InputError: prompts of training and translating differ.
     """
     first = rows.select(range(min(SAMPLE, len(rows))))
-    leads = {
-        check_same_prompt(tokenizer, {name: row[name] for name in ROW if name in row},
-                          prompts["thinking"])
-        for row in first
-    }  # fmt: skip
+    leads = set()
+    for row in first:
+        named = {name: row[name] for name in ROW if name in row}
+        try:
+            leads.add(check_same_prompt(tokenizer, named, prompts["thinking"]))
+        except ChatTemplateError as fault:
+            raise InputError(f"{describe(row)}: {fault}") from fault
     return {"rows": len(first), "before_target": sorted(leads)}
 
 
@@ -69,8 +72,9 @@ def check_special_tokens(tokenizer: Any, rows: Dataset, embeddings: int) -> list
     row = rows[0]
     if isinstance(row.get("prompt"), list):
         told = row.get("chat_template_kwargs") or {}
-        text = tokenizer.apply_chat_template(row["prompt"] + row["completion"], tokenize=False,
-                                             **told)  # fmt: skip
+        text = apply_chat_template(
+            tokenizer, row["prompt"] + row["completion"], tokenize=False, **told
+        )
         content = "".join(turn["content"] for turn in row["prompt"] + row["completion"])
         words = sorted({word for word in MARKER.findall(text) if word not in content})
     else:

@@ -10,6 +10,7 @@ from hf_lmt.errors import InputError
 from hf_lmt.training.launch import Launch
 from hf_lmt.training.recipe import MODEL, TrainingRecipe
 from hf_miwv.hub_errors import hub_error
+from hf_miwv.memory import is_out_of_memory, no_room_to_load
 from hf_miwv.model_kinds import check_config, check_trainable
 from hf_miwv.models import load_model, note_commit
 from hf_miwv.quantization import quantized_loading
@@ -108,7 +109,9 @@ def _load_for_shards(source: str, quantization: str | None, loading: dict[str, A
         model = AutoModelForCausalLM.from_pretrained(source, **loading)
     except ImportError as error:
         raise InputError(f"model {source!r} needs a package that is missing: {error}") from error
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            raise no_room_to_load("model", source, "each process", error) from error
         raise hub_error("model", source, error) from error
     note_commit(model.config, source, loading["revision"])
     return model

@@ -14,6 +14,7 @@ from hf_lmt.data.control_tokens import conversation_ids, holds_control, text_ids
 from hf_lmt.data.prepare.batches import BATCH, write_rows
 from hf_lmt.errors import InputError
 from hf_lmt.training.rows import describe
+from hf_miwv.template_errors import ChatTemplateError, apply_chat_template
 from hf_miwv.vocabulary import unknown_token
 
 MASKED = -100  # a label that torch's cross-entropy passes over
@@ -57,7 +58,10 @@ def tokenize_rows(
         columns = [name for name in ("prompt", "completion", "chat_template_kwargs", "text")
                    if name in rows.column_names]  # fmt: skip
         batch = arrow.select_columns(columns)[first:last]
-        pairs = make(batch, tokenizer)
+        try:
+            pairs = make(batch, tokenizer)
+        except _TemplateRowError as fault:
+            raise InputError(f"{describe(rows[first + fault.index])}: {fault}") from fault
         _check_prefixes(pairs, rows, first, tokenizer)
         return _table(pairs, first, max_length)
 
@@ -101,6 +105,14 @@ def check_embeddings(tokens: Dataset, rows: Dataset, tokenizer: Any, size: int) 
 Pair = tuple[list[int], list[int]]  # of the prompt, of the whole
 
 
+class _TemplateRowError(InputError):
+    """A row of a batch, by its index there, on which the chat template fails."""
+
+    def __init__(self, message: str, index: int) -> None:
+        super().__init__(message)
+        self.index = index
+
+
 def _text_ids(batch: pa.Table, tokenizer: Any) -> list[Pair]:
     end = tokenizer.eos_token
     bare = [text.removesuffix(end) for text in batch["text"].to_pylist()]
@@ -127,8 +139,13 @@ def _prompt_ids(batch: pa.Table, tokenizer: Any) -> list[Pair]:
         else [None] * len(prompts)
     )
     rows = list(zip(prompts, completions, told, strict=True))
-    wholes = [_rendered(tokenizer, one + other, own, False) for one, other, own in rows]
-    starts = [_rendered(tokenizer, one, own, True) for one, _, own in rows]
+    wholes, starts = [], []
+    for index, (one, other, own) in enumerate(rows):
+        try:
+            wholes.append(_rendered(tokenizer, one + other, own, False))
+            starts.append(_rendered(tokenizer, one, own, True))
+        except ChatTemplateError as fault:
+            raise _TemplateRowError(str(fault), index) from fault
     pairs = _encoded(tokenizer, starts, wholes, add_special_tokens=False)  # the template has them
     for place, (prompt, completion, own) in enumerate(rows):
         if holds_control(tokenizer, (turn["content"] for turn in prompt + completion)):
@@ -166,8 +183,8 @@ def _encoded(
 
 
 def _rendered(tokenizer: Any, turns: list[Any], told: dict[str, Any] | None, ask: bool) -> str:
-    return tokenizer.apply_chat_template(
-        turns, tokenize=False, add_generation_prompt=ask, **(told or {})
+    return apply_chat_template(
+        tokenizer, turns, tokenize=False, add_generation_prompt=ask, **(told or {})
     )
 
 

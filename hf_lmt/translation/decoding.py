@@ -12,7 +12,7 @@ import torch
 from hf_lmt.translation.beam_attention import NAME, SlotCache
 from hf_lmt.translation.search import BeamSearch, GreedySearch
 from hf_miwv.branching import sliding_window
-from hf_miwv.memory import is_out_of_memory, no_room_for_a_pass
+from hf_miwv.memory import PROBE_ERRORS, probe_fault
 
 TIDY = 8  # steps after which ended rows and abandoned beams leave the cache, at the latest
 LEAVING = 4  # they leave at once where a quarter of the rows has ended
@@ -182,18 +182,9 @@ def sharing_obstacle(model: Any) -> str | None:
         written = decode(model, probe, [3, 3], [0], 1)
         if max(map(partial(_regret, model), probe, written)) > tolerance:
             return "the model keeps state beside its attention"
-    except (
-        RuntimeError,
-        MemoryError,
-        ValueError,
-        TypeError,
-        IndexError,
-        NotImplementedError,
-    ) as error:
-        if is_out_of_memory(error):  # which says nothing of the model
-            raise no_room_for_a_pass(error, sum(map(len, probe))) from error
-        words = str(error).strip().splitlines()[:1] or [type(error).__name__]
-        return f"the model takes no shared slots ({words[0][:100]})"
+    except PROBE_ERRORS as error:
+        words = probe_fault(error, sum(map(len, probe)))
+        return f"the model takes no shared slots ({words[:100]})"
     return None
 
 

@@ -14,6 +14,7 @@ from hf_lmt.translation.prompt_registry import (
     read_prompt_identity,
 )
 from hf_miwv.hub_files import model_file
+from hf_miwv.memory import is_out_of_memory, no_room_to_load
 from hf_miwv.models import load_model
 from hf_miwv.publishing.fetching import fetch_folder
 from hf_miwv.reading import is_local, pinned
@@ -95,10 +96,15 @@ def _with_adapter(folder: Path, given: dict[str, Any]) -> tuple[Any, Any]:
                          "read; save the adapter anew")  # fmt: skip
     model, tokenizer, _ = load_model(base, **given)
     name = model.name_or_path
-    adapted: Any = PeftModel.from_pretrained(model, str(folder))
-    if given["quantization"] is None:
-        adapted = adapted.merge_and_unload()
-        adapted.name_or_path = name
+    try:
+        adapted: Any = PeftModel.from_pretrained(model, str(folder))
+        if given["quantization"] is None:
+            adapted = adapted.merge_and_unload()
+            adapted.name_or_path = name
+    except (RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            raise no_room_to_load("adapter", str(folder), given["device"], error) from error
+        raise
     if (folder / "tokenizer_config.json").is_file():
         from transformers import AutoTokenizer
 

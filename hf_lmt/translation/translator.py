@@ -26,6 +26,7 @@ from hf_lmt.translation.requests import (
 )
 from hf_lmt.translation.writing import Notify, Writer
 from hf_miwv.reading import pinned
+from hf_miwv.template_errors import ChatTemplateError
 from hf_miwv.vocabulary import check_ids
 
 BACKENDS = ("transformers", "vllm")
@@ -247,9 +248,12 @@ class Translator:
         context = self._writer.backend.context
         for one, hint in zip(requests, hints, strict=True):
             given = (hint.language, hint.text) if hint.language and hint.text else None
-            prompt = self.style.ids(
-                self.tokenizer, one.source, one.source_lang, one.target_lang, given
-            )
+            try:
+                prompt = self.style.ids(
+                    self.tokenizer, one.source, one.source_lang, one.target_lang, given
+                )
+            except ChatTemplateError as fault:
+                raise InputError(f"text {one.source[:60]!r}: {fault}") from fault
             cap = self._most
             if self._length_caps:
                 cap = length_cap(one.source, one.source_lang, one.target_lang, cap)

@@ -18,7 +18,15 @@ def serving_options(function: Callable[..., Any]) -> Callable[..., Any]:
                         "that can reach it, without a password.")  # fmt: skip
     port = click.option("--port", type=click.IntRange(1, 65535), help="Port to listen at. "
                         "[default: 7860, or a free one where that is taken]")  # fmt: skip
-    return host(port(function))
+    allowed = click.option(
+        "--allowed-host",
+        "allowed_hosts",
+        metavar="NAME",
+        multiple=True,
+        help="A name under which the app is reached, beside localhost and --host, without port; "
+        "may be given several times. Requests under other names are refused.",
+    )
+    return host(port(allowed(function)))
 
 
 @click.command("app", help="""
@@ -32,14 +40,17 @@ def serving_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.argument("scored")
 @click.option("--config", help="Configuration of a Hub data set.")
 @serving_options
-def app_command(scored: str, config: str | None, host: str, port: int | None) -> None:
-    from hf_miwv.app.serving import listen, make_app, require_gradio, serve
+def app_command(
+    scored: str, config: str | None, host: str, port: int | None, allowed_hosts: tuple[str, ...]
+) -> None:
+    from hf_miwv.app.serving import host_names, listen, make_app, require_gradio, serve
     from hf_miwv.errors import InputError
     from hf_miwv.reading import is_local
 
     require_gradio()
     if config is not None and is_local(scored):
         raise InputError(f"--config {config}: is for the Hub, and {scored} is here; omit it")
+    hosts = host_names(host, allowed_hosts)
     with listen(host, port) as place:
         from hf_miwv.app.page import build_page
         from hf_miwv.app.scored_rows import ScoredRows
@@ -47,4 +58,4 @@ def app_command(scored: str, config: str | None, host: str, port: int | None) ->
 
         logger.info("reading %s", scored)
         rows = ScoredRows.open(fetch_folder(scored, config=config), scored)
-        serve(make_app(build_page(rows)), place)
+        serve(make_app(build_page(rows), hosts=hosts), place)

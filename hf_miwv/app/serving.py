@@ -1,15 +1,18 @@
 """A page of Gradio's, served from this machine: nothing is sent or fetched elsewhere.
 
 Gradio's telemetry is off, and the pages' policy lets the browser ask no other machine for anything.
-There is no password and no public link: who can reach the address can use the app.
+There is no password and no public link: who can reach the address can use the app. Requests under
+a host name that nobody gave are refused, so that a page elsewhere cannot have its name point here
+and read the answers (DNS rebinding); and no file can be uploaded.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import re
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from html import escape
 from importlib.util import find_spec
@@ -27,6 +30,9 @@ POLICY = (
     "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; "
     "object-src 'none'; base-uri 'self'; form-action 'self'"
 )  # Gradio's pages have scripts in line
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+HOST_NAME = re.compile(r"\*|(\*\.)?[\w-]+(\.[\w-]+)*\.?|\[[0-9a-fA-F:.]+\]")
+UPLOADS = ("/gradio_api/upload", "/gradio_api/process_recording")  # Gradio's, where files come in
 STYLE = """
 img.wide { width: 100%; max-width: 60rem; border-radius: .4rem; }
 table.facts { font-variant-numeric: tabular-nums; }
@@ -77,6 +83,26 @@ def is_private(place: socket.socket) -> bool:
     return ip_address(place.getsockname()[0]).is_loopback
 
 
+def host_names(host: str, allowed: Sequence[str] = ()) -> list[str]:
+    """Names that requests may be addressed to, as they stand in a Host header without its port.
+
+    Args:
+        host: the address that was asked for to listen at.
+        allowed: further names: of a host, of all hosts of a domain (*.example.com), or * for any.
+
+    Raises:
+        InputError: one of `allowed` cannot be the name of a host.
+    """
+    for name in allowed:
+        if not HOST_NAME.fullmatch(name):
+            raise InputError(
+                f"--allowed-host {name}: give the name alone, as in scores.example.com: no scheme, "
+                "no port; *.example.com stands for all hosts of a domain"
+            )
+    listening = f"[{host}]" if ":" in host else host
+    return list(dict.fromkeys([*LOOPBACK, listening, *allowed]))
+
+
 def told(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function with its InputErrors shown on the page, as text."""
     import gradio
@@ -91,18 +117,32 @@ def told(function: Callable[..., Any]) -> Callable[..., Any]:
     return guarded
 
 
-def make_app(page: Blocks, documents: Mapping[str, str] | None = None) -> FastAPI:
-    """The page as a web application at /; `documents`: path -> HTML that is served beside it."""
+def make_app(
+    page: Blocks, documents: Mapping[str, str] | None = None, hosts: Sequence[str] = LOOPBACK
+) -> FastAPI:
+    """The page as a web application at /.
+
+    Args:
+        page: what Gradio shows.
+        documents: path -> HTML that is served beside it.
+        hosts: what requests may be addressed to, as `host_names` has it, beside the very address
+            at which they arrive; others are answered with 400.
+    """
     import gradio
     from fastapi import FastAPI
-    from fastapi.responses import HTMLResponse
+    from fastapi.responses import HTMLResponse, PlainTextResponse
 
     app = FastAPI(openapi_url=None)
+    refusal = PlainTextResponse("this app takes no files", status_code=403)
+    # They stand before Gradio's routes, which would keep any file on the disk.
+    for path in UPLOADS:
+        app.add_api_route(path, lambda: refusal, methods=["POST"], include_in_schema=False)
     for path, content in (documents or {}).items():
         app.add_api_route(
             path, lambda content=content: HTMLResponse(content), include_in_schema=False
         )
     app.add_middleware(_Policy)
+    app.add_middleware(_KnownHosts, hosts=hosts)
     theme = gradio.themes.Default(
         primary_hue="blue",
         font=["system-ui", "sans-serif"],
@@ -149,3 +189,46 @@ class _Policy:
             await send(message)
 
         await self._app(scope, receive, send_with_policy)
+
+
+class _KnownHosts:
+    """Answers 400 where a request is addressed to a host that is not among `hosts`.
+
+    Starlette's middleware decides; the answer is ours, because its text names no way out.
+    """
+
+    def __init__(self, app: Any, hosts: Sequence[str]) -> None:
+        self._app = app
+        self._hosts = hosts
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        from starlette.middleware.trustedhost import TrustedHostMiddleware
+        from starlette.responses import PlainTextResponse
+
+        trusted = False
+
+        async def trust(*_: Any) -> None:
+            nonlocal trusted
+            trusted = True
+
+        async def ignore(_: Any) -> None:
+            pass
+
+        # The address of the connection itself: all of this machine's where it listens at 0.0.0.0.
+        hosts = [*self._hosts, *_address_in(scope)]
+        await TrustedHostMiddleware(trust, hosts, www_redirect=False)(scope, receive, ignore)
+        refusal = PlainTextResponse(
+            "unknown host in the address of this page; who runs the app can add it with "
+            "--allowed-host NAME\n",
+            status_code=400,
+        )
+        await (self._app if trusted else refusal)(scope, receive, send)
+
+
+def _address_in(scope: Mapping[str, Any]) -> list[str]:
+    """The numeric address at which a request arrived, as a Host header has it."""
+    try:
+        address = ip_address((scope.get("server") or [""])[0])
+    except ValueError:
+        return []
+    return [f"[{address}]" if address.version == 6 else str(address)]

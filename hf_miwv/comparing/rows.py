@@ -15,6 +15,7 @@ from datasets import Dataset
 from hf_miwv.errors import InputError, did_you_mean
 from hf_miwv.examples import read_example
 from hf_miwv.folder import read_record
+from hf_miwv.hub_names import path_name
 from hf_miwv.methods import row_keys
 from hf_miwv.publishing.fetching import fetch_folder
 from hf_miwv.reading import read_dataset
@@ -76,6 +77,8 @@ def _read_run(path: Path) -> dict[str, Any]:
 def folder_names(folders: Sequence[Path]) -> list[str]:
     """The last part of each path, or as many of its last parts as tell all of them apart.
 
+    A folder in the Hub's cache is called by repository and commit.
+
     Raises InputError where one folder is given twice.
 
     >>> folder_names([Path("/a/scored"), Path("/b/scored")])
@@ -84,6 +87,9 @@ def folder_names(folders: Sequence[Path]) -> list[str]:
     for folder, times in Counter(folder.resolve() for folder in folders).items():
         if times > 1:
             raise InputError(f"{folder} is given {times} times; give each scored folder once")
+    shown = [path_name(str(folder.absolute())) for folder in folders]
+    if len(set(shown)) == len(shown):
+        return shown
     parts = [folder.absolute().parts[1:] for folder in folders]
     lengths = range(1, max(len(part) for part in parts) + 1)
     tails = (["/".join(part[-length:]) for part in parts] for length in lengths)

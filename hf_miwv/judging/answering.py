@@ -75,7 +75,7 @@ def answer(
     check_file(output, overwrite)
     examples = _questions(dataset, source)
     prompts = choose_prompts(template or DEFAULT_TEMPLATE, loaded.tokenizer, "alpaca", False)
-    ids = prompt_ids(prompts, examples)
+    ids = prompt_ids(prompts, examples, source)
     longest = longest_prompt(loaded.model, max_new_tokens)
     base = f"{model_fingerprint(loaded.model)} {max_new_tokens}"
     keys = [hashlib.sha256(f"{base} {prompt}".encode()).hexdigest() for prompt in ids]

@@ -50,14 +50,27 @@ def longest_prompt(model: Any, max_new_tokens: int) -> int:
     return sys.maxsize if own is None else own - max_new_tokens
 
 
-def prompt_ids(prompts: Prompts, examples: Sequence[Example]) -> list[list[int]]:
-    """What the template writes before each example's response, as in scoring; the response is
-    not looked at."""
+def prompt_ids(
+    prompts: Prompts, examples: Sequence[Example], source: str | None = None
+) -> list[list[int]]:
+    """Encode what the template writes before each example's response, as in scoring.
+
+    The responses are not looked at.
+
+    Args:
+        prompts: the template.
+        examples: those of all rows of `source`, where it is given, in order.
+        source: name of the data, for messages.
+
+    Raises:
+        InputError: the template fails on an example.
+    """
     asked = [replace(example, response=STAND_IN, answer=None) for example in examples]
     encoded = prompts.encode(asked)
-    fault = next((tokens.fault for tokens in encoded if tokens.fault is not None), None)
-    if fault is not None:
-        raise fault
+    for index, tokens in enumerate(encoded):
+        if tokens.fault is not None:
+            location = "" if source is None else f"{source}: row {index}: "
+            raise InputError(f"{location}{tokens.fault}") from tokens.fault
     return [tokens.prompt for tokens in encoded]
 
 

@@ -34,7 +34,7 @@ def split_card(text: str, name: str = CARD) -> tuple[dict[str, Any], str]:
         return {}, text
     try:
         metadata = yaml.safe_load(found.group(1)) or {}
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{name}: its metadata cannot be read as YAML ({error})") from error
     if not isinstance(metadata, dict):
         raise InputError(f"{name}: its metadata is {metadata!r}; a mapping is needed")

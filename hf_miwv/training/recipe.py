@@ -20,6 +20,7 @@ from hf_miwv.publishing.hub_section import hub_faults
 from hf_miwv.selection import check_choice
 from hf_miwv.training.keys import SET_BY_US, Hints, known_keys
 from hf_miwv.training.values import fault_of, fit
+from hf_miwv.yaml_text import read_yaml
 
 SECTIONS = ("model", "data", "scoring", "selection", "training", "lora", "output", "hub")
 BATCH = "global_batch_size"
@@ -73,7 +74,10 @@ def read_recipe(path: Path, overrides: Sequence[str] = (), output: Path | None =
         raise InputError(f"{path}: " + "\n  ".join(["", *faults] if len(faults) > 1 else faults))
     for section, key in (("model", "name"), ("data", "source"), ("scoring", "embedder")):
         if key in sections[section]:
-            sections[section][key] = locate(sections[section][key])
+            try:
+                sections[section][key] = locate(sections[section][key])
+            except InputError as error:
+                raise InputError(f"{path}: {section}: {key}: {error}") from error
     lora = sections.pop("lora")
     return Recipe(**sections, lora=lora if "lora" in content else None, text=text)
 
@@ -105,6 +109,11 @@ def locate(name: str) -> str:
     if not name.startswith(PACKAGE):
         return name
     package, _, inner = name.removeprefix(PACKAGE).partition("/")
+    if not package.isidentifier() or inner.startswith("/") or ".." in inner.split("/"):
+        raise InputError(
+            f"{name}: give package:NAME/PATH, with the name that the package is imported by and a "
+            "path inside its folder, as in package:hf_lmt/sample/sentences.csv"
+        )
     path = package_folder(package) / inner
     if not path.exists():
         raise InputError(f"{name}: the package {package} has no {inner}; look in {path.parent}")
@@ -135,7 +144,7 @@ def read_overrides(words: Sequence[str], faults: list[str]) -> dict[str, Any]:
             continue
         text = text if equals else rest.pop(0)
         try:
-            given[key.removeprefix("--").replace("-", "_")] = yaml.safe_load(text)
+            given[key.removeprefix("--").replace("-", "_")] = read_yaml(text)
         except yaml.YAMLError:
             faults.append(f"{key} {text}: not a YAML value; put it in quotes")
     return given

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from hf_miwv.hub_names import path_name
+
 logger = logging.getLogger(__name__)
 
 
@@ -59,7 +61,7 @@ def train_command(
         recipe=wanted.text,
         overwrite=overwrite,
         origin={
-            "source": Path(source).name if is_local(source) else source,
+            "source": path_name(source) if is_local(source) else source,
             **data,
             "command_line": ["hf-miwv", *sys.argv[1:]],
         },

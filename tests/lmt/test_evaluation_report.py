@@ -27,7 +27,9 @@ from hf_lmt.evaluation.folder import read_evaluation
 from hf_lmt.evaluation.report import heat_maps
 from hf_lmt.evaluation.report.figures import (
     Figure,
+    described,
     directions_of,
+    names_of,
     place_of,
     silent_measures,
     title_of,
@@ -298,3 +300,15 @@ def test_a_rate_without_a_value_is_not_called_zero(folders: list[Path]) -> None:
     for own in evaluation.scores["directions"].values():
         own["behaviour"][name]["value"] = None
     assert name not in silent_measures([evaluation])
+
+
+def test_the_hash_of_the_hubs_cache_is_no_name(folders: list[Path], tmp_path: Path) -> None:
+    snapshot = Path("me--mt") / "snapshots" / ("0123abcd" * 5)
+    cached = tmp_path / f"datasets--{snapshot}"
+    shutil.copytree(folders[0], cached)
+    record = json.loads((cached / "run.json").read_text())
+    record["model"] = {"source": f"/hub/models--{snapshot}"}
+    (cached / "run.json").write_text(json.dumps(record))
+    evaluation = read_evaluation(str(cached))
+    assert names_of([evaluation]) == ["me/mt@0123abcd"]
+    assert described(evaluation)["model"] == "me/mt@0123abcd"

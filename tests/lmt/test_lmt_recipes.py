@@ -53,6 +53,9 @@ def read(
 
 @pytest.mark.parametrize(("change", "messages"), [
     ({"learning_rat": 1}, ["unknown key 'learning_rat'; did you mean 'learning_rate'"]),
+    ({"qqzz": 8}, ["unknown key 'qqzz'; the nearest of"]),
+    ({"model_name_or_path": "package:../x"}, ["model_name_or_path: package:../x: give package:"]),
+    ({"data": [{"path": "package:a..b"}]}, ["data, source 1: package:a..b: give package:"]),
     ({"global_batchsize": 8}, ["did you mean 'global_batch_size'"]),
     ({"max_steps": 2.5, "bf16": "maybe"}, ["max_steps: 2.5 is not", "bf16: 'maybe'"]),
     ({"lr_scheduler_type": "cosin"}, ["lr_scheduler_type: 'cosin' is not one of its values"]),

@@ -23,6 +23,7 @@ from hf_lmt.training.checks_before import (
     check_special_tokens,
 )
 from hf_lmt.training.launch import Launch
+from hf_lmt.training.placement import _load_for_shards
 from hf_lmt.training.tokens import MASKED, tokenize_rows
 from hf_miwv.folder import write_errors
 
@@ -269,6 +270,19 @@ def test_out_of_memory_says_what_to_lower(tmp_path: Path) -> None:
                   "accumulation 6", "activation_checkpointing: true", "load_in_4bit: true",
                   "fsdp2.yaml"):  # fmt: skip
         assert words in told
+
+
+def test_weights_to_be_cut_that_do_not_fit_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import AutoModelForCausalLM
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("CUDA error: out of memory")
+
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", fail)
+    with pytest.raises(InputError, match="model 'm' does not fit into the memory of each process"):
+        _load_for_shards("m", None, {"revision": None})
 
 
 def write_to_full_disk(library: str, output: Path) -> None:

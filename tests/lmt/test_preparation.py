@@ -346,6 +346,23 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bytes(num_proc: int, tmp_path:
     assert not work.exists()
 
 
+@pytest.mark.parametrize("name", ["rows.arrow", "kept.arrow", "prompted.arrow"])
+def test_a_flipped_bit_is_seen_when_a_run_goes_on(name: str, tmp_path: Path) -> None:
+    path = table(tmp_path / "t.jsonl", lines(500))
+    (tmp_path / "r.yaml").write_text(yaml.safe_dump({**PLAIN, "data": [{"path": path}]}), "utf-8")
+    file = tmp_path / "killed.work" / name
+    process = begin(tmp_path, "killed", 1)
+    while process.is_alive() and not file.exists():
+        time.sleep(0.001)
+    process.kill()
+    process.join()
+    content = bytearray(file.read_bytes())
+    content[-100] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(InputError, match=f"{name} is damaged.*Remove .*killed.work, and run"):
+        prepare(read_data_recipe(tmp_path / "r.yaml"), tmp_path / "killed", progress=False)
+
+
 def test_prompts_equal_the_inference_prompt(tmp_path: Path) -> None:
     path = table(tmp_path / "t.jsonl", lines(10, ("en", "de", "nl")))
     make(tmp_path, {**PLAIN, "data": [{"path": path}], "pmp": False})

@@ -159,6 +159,14 @@ def test_what_cannot_be_answered(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_template_that_fails_is_told_with_the_row_and_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "mine.jinja"
+    file.write_text("{{ instruction }}\n{{ 1 / (instruction | length - 2) }}")
+    rows = Dataset.from_list([{"prompt": "hello"}, {"prompt": "ab"}])
+    with pytest.raises(InputError, match=r"data: row 1: .*division by zero \(line 2 of the temp"):
+        answer(rows, loaded(), tmp_path / "a.jsonl", template=str(file))
+
+
 def test_the_command(tmp_path: Path, model_folder: Path) -> None:
     data = tmp_path / "prompts.jsonl"
     data.write_text('{"question": "name the capital"}\n{"question": "add two and three"}\n')

@@ -17,14 +17,15 @@ import requests
 from app_server import ask, running
 from click.testing import CliRunner
 from scored_folder import write_scored
+from starlette.testclient import TestClient
 from tiny import make_rows
 
 from hf_miwv.__main__ import main
-from hf_miwv.app.page import PAGE_ROWS, find_page
+from hf_miwv.app.page import PAGE_ROWS, build_page, find_page
 from hf_miwv.app.row_pictures import histogram_image
 from hf_miwv.app.row_views import HEADERS, introduction, neighbor_of, table_row, view_row
 from hf_miwv.app.scored_rows import ORDERS, ScoredRows
-from hf_miwv.app.serving import listen
+from hf_miwv.app.serving import host_names, listen, make_app
 from hf_miwv.errors import InputError
 from hf_miwv.statistics import ScoreColumns
 
@@ -253,3 +254,46 @@ def test_options_of_the_hub_are_refused_for_a_folder(folder: Path) -> None:
     done = CliRunner().invoke(main, ["app", str(folder), "--config", "scored"])
     assert done.exit_code == 2
     assert "--config scored: is for the Hub" in done.output
+
+
+@pytest.fixture(scope="module")
+def client(rows: ScoredRows) -> Iterator[TestClient]:
+    app = make_app(
+        build_page(rows), {"/report": "text"}, host_names("scores.lan", ["*.example.com"])
+    )
+    with TestClient(app, base_url="http://192.168.1.5:7860") as client:
+        yield client
+
+
+@pytest.mark.parametrize("path", ["/", "/report", "/gradio_api/info"])
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost", 200), ("LOCALHOST:1", 200), ("127.0.0.1:7860", 200), ("[::1]:7860", 200),
+        ("[::1]", 200), ("scores.lan:80", 200), ("a.example.com", 200),
+        ("192.168.1.5:7860", 200),  # where the request arrives
+        ("192.168.1.6:7860", 400), ("evil.test", 400), ("localhost.evil.test:7860", 400),
+        ("localhost:1@evil.test", 400), ("example.com", 400), ("scores.lan.evil.test", 400),
+        ("", 400),
+    ],
+)  # fmt: skip
+def test_only_known_hosts_are_answered(
+    client: TestClient, path: str, host: str, status: int
+) -> None:
+    answer = client.get(path, headers={"host": host})
+    assert answer.status_code == status
+    assert ("--allowed-host NAME" in answer.text) == (status == 400)
+
+
+@pytest.mark.parametrize("name", ["http://a.test", "a.test:80", "a.*.test", "", "a b", "*a.test"])
+def test_names_of_hosts_that_cannot_be_are_refused(name: str) -> None:
+    with pytest.raises(InputError, match=r"--allowed-host .*give the name alone"):
+        host_names("127.0.0.1", [name])
+
+
+@pytest.mark.parametrize("path", ["upload", "upload/", "upload?upload_id=1", "process_recording"])
+def test_nothing_can_be_uploaded(client: TestClient, path: str) -> None:
+    answer = client.post(
+        f"/gradio_api/{path}", files={"files": ("a.txt", b"text")}, headers={"host": "localhost"}
+    )
+    assert answer.status_code == 403

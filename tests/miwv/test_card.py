@@ -239,6 +239,10 @@ def test_command_shows_paths_by_their_last_part() -> None:
     )
 
 
+COMMIT = "0123abcd" * 5
+CACHE = "/home/me/.cache/huggingface/hub"
+
+
 @pytest.mark.parametrize(
     ("source", "shown"),
     [
@@ -250,6 +254,12 @@ def test_command_shows_paths_by_their_last_part() -> None:
         ("data/alpaca.json", "alpaca.json"),
         ("a/b/c", "c"),
         ("alpaca.json", "alpaca.json"),
+        (f"{CACHE}/models--Qwen--Qwen3-8B/snapshots/{COMMIT}", "Qwen/Qwen3-8B@0123abcd"),
+        (f"{CACHE}/models--gpt2/snapshots/{COMMIT}/", "gpt2@0123abcd"),
+        (f"models--a--b.c/snapshots/{COMMIT}/q4/m.gguf", "a/b.c@0123abcd/q4/m.gguf"),
+        (f"C:\\hub\\datasets--a--b\\snapshots\\{COMMIT}", "a/b@0123abcd"),
+        (f"{CACHE}/models--a--b/blobs/{COMMIT}", "a/b"),
+        (f"/mine/snapshots/{COMMIT}", COMMIT),  # not the Hub's cache: the folder's own name
         (None, "not recorded"),
         ("", "not recorded"),
     ],

@@ -261,6 +261,8 @@ def test_names_are_as_short_as_tells_them_apart(tmp_path: Path) -> None:
     places = ["a/scored", "b/scored", "b/other"]
     assert folder_names([tmp_path / place for place in places]) == places
     assert folder_names([tmp_path / "a/scored", tmp_path / "b/other"]) == ["scored", "other"]
+    cached = [tmp_path / f"datasets--me--{name}/snapshots/{'0123abcd' * 5}" for name in "ab"]
+    assert folder_names(cached) == ["me/a@0123abcd", "me/b@0123abcd"]
 
 
 def test_a_short_text_stays_whole() -> None:

@@ -20,6 +20,7 @@ MODULES = sorted(
 )
 DOOR = {
     "__main__", "commands", "config", "data_options", "demo", "door", "precision_command",
+    "yaml_text",
     "app.app_command",
     "comparing.compare_command", "publishing.push_command",
     "judging.answer_command", "judging.judge_command", "training.recipe", "training.train_command",

@@ -94,8 +94,16 @@ def test_a_jinja_file(tmp_path: Path, template: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(("template", "message"), [
-    ("{{ instruktion }}", "'instruktion' is undefined; it may use instruction, input"),
-    ("{% if %}", "mine.jinja:1: not a Jinja template"),
+    ("a\n{{ instruktion }}", r"'instruktion' is undefined \(line 2 of the template\); it may use"),
+    ("a\n{% if %}", "mine.jinja:2: not a Jinja template"),
+    ("{{ " + "(" * 3000 + ")" * 3000 + " }}", "mine.jinja: not a Jinja template"),
+    ("\n\n{{ 1 / 0 }}", r"failed: ZeroDivisionError: division by zero \(line 3 of the template\)"),
+    ("{{ instruction + 1 }}", r"failed: TypeError: .* \(line 1 of the template\)"),
+    ("{{ history[0][2] / 1 }}\n", r"no element 0.* \(line 1 of the template\)"),
+    ("{{ raise_exception('no') }}", r"'raise_exception' is undefined \(line 1"),
+    ("{{ range(10**9) | list }}", r"OverflowError: .*\(line 1 of the template\)"),
+    ("{{ '%d' | format(instruction) }}", r"TypeError: .*\(line 1 of the template\)"),
+    ("{% macro f() %}{{ f() }}{% endmacro %}\n{{ f() }}", r"RecursionError: .*\(line 1 of the"),
     ("{{ ''.__class__.__mro__ }}", "the template mine.jinja failed"),
 ])  # fmt: skip
 def test_a_bad_jinja_file(tmp_path: Path, template: str, message: str) -> None:
@@ -103,6 +111,19 @@ def test_a_bad_jinja_file(tmp_path: Path, template: str, message: str) -> None:
     file.write_text(template)
     with pytest.raises(InputError, match=message):
         TextPrompts(str(file), make_tokenizer()).prompt_text(Example("a", "b", None, "c"))
+
+
+@pytest.mark.parametrize(("template", "message"), [
+    ("{{ x", r"refuses the conversation: unexpected end of template.* \(line 1 of the template\)"),
+    ("{% for m in messages %}\n{{ m.content }}{% endfor %}\n{{ 1 % 0 }}",
+     r"refuses the conversation: ZeroDivisionError: .* \(line 3 of the template\)"),
+    ("{{ messages[7].content.role }}", r"'dict object' has no|has no element 7 \(line 1 of"),
+    ("{% macro f() %}{{ f() }}{% endmacro %}\n{{ f() }}", r"RecursionError: .*\(line 1 of the"),
+    ("\n{{ raise_exception('not so') }}", r"conversation: not so \(line 2 of the template\)"),
+])  # fmt: skip
+def test_a_bad_chat_template(template: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        ChatPrompts(make_tokenizer(chat_template=template))
 
 
 def test_a_template_that_is_not_there() -> None:

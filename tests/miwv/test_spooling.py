@@ -153,6 +153,20 @@ def test_a_second_call_finds_it_and_another_stream_does_not(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["rows.json", "rows.json.read"]
 
 
+def test_a_flipped_bit_is_seen_when_the_same_call_goes_on(tmp_path: Path) -> None:
+    output = tmp_path / "scored"
+    stream = stream_of(make_rows(30), tmp_path)
+    spool(stream, output, progress=False)
+    file = workspace_of(output) / "spool" / "rows.arrow"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.unlink()  # which is still mapped into memory
+    file.write_bytes(content)
+    with pytest.raises(InputError, match=r"rows\.arrow is damaged.*Remove .*spool, and run"):
+        spool(stream, output, progress=False)
+    assert file.exists()
+
+
 def test_what_another_process_is_at_is_left_alone(tmp_path: Path) -> None:
     from filelock import FileLock
 

@@ -13,6 +13,7 @@ import pytest
 
 from hf_miwv import InputError
 from hf_miwv.__main__ import main
+from hf_miwv.config import load_mapping
 from hf_miwv.training.recipe import locate, read_recipe
 from hf_miwv.training.values import MISFIT, fault_of, fit
 
@@ -86,6 +87,13 @@ def test_the_paper_recipes_hold_the_paper_settings(percent: int, length: int) ->
     ({"output": "{}"}, ["output: folder is missing"]),
     ({"training": "{learning_rat: 1.0e-5}"}, ["unknown key 'learning_rat'; did you mean "]),
     ({"training": "{warmup_ratio: 0.03}"}, ["training: unknown key 'warmup_ratio'"]),
+    ({"model": "{name: 'package:../x'}"}, ["model: name: package:../x: give package:NAME/PATH"]),
+    ({"data": "{source: 'package:a..b/c'}"}, ["data: source: package:a..b/c: give package:"]),
+    ({"data": "{source: 'package:'}"}, ["package:: give package:NAME/PATH"]),
+    ({"data": "{source: 'package:os/../x'}"}, ["give package:NAME/PATH"]),
+    ({"data": "{source: 'package:hf_miwv//etc'}"}, ["give package:NAME/PATH"]),
+    ({"data": "{source: 'package:sys/x'}"}, ["this needs the package sys, which is not"]),
+    ({"data": "{source: 'package:__main__/x'}"}, ["this needs the package --main--, which is not"]),
     ({"training": "{learning_rate: fast}"}, ["learning_rate: 'fast' is not a number"]),
     ({"training": "{num_train_epochs: yes}"}, ["num_train_epochs: True is not a number"]),
     ({"training": "{max_steps: 2.7}"}, ["max_steps: 2.7 is not a whole number"]),
@@ -229,3 +237,50 @@ def test_all_defaults_of_the_libraries_fit_their_own_annotations() -> None:
             assert fault_of(field.name, value, known["training"][field.name]) is None
     for section, reasons in SET_BY_US.items():
         assert {name for names in reasons.values() for name in names} <= set(known[section])
+
+
+def test_an_unknown_key_is_told_the_nearest_of_many(tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text("model: {name: m}\ndata: {source: d}\noutput: {folder: o}\n"
+                    "selection: {fraction: 0.1}\ntraining: {qzzz_steqz: 1}\n")  # fmt: skip
+    with pytest.raises(
+        InputError, match="training: unknown key 'qzzz_steqz'; the nearest of"
+    ) as told:
+        read_recipe(path)
+    listed = str(told.value).rpartition("ones: ")[2].split(", ")
+    assert len(listed) == 12
+    assert "max_steps" in listed
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("a: 2024-13-45\n", r"'2024-13-45' cannot be: month must be in 1..12.*\n.*line 1, column 4"),
+    ("a: 2024-01-01T25:00:00Z\n", r"cannot be: hour must be in 0..23"),
+    ("a: " + "1" * 5000, r"cannot be: Exceeds the limit"),
+    ("a: " + "[" * 3000 + "]" * 3000, r"nested deeper than 50 levels"),
+    ("a: " + "{b: " * 3000 + "1" + "}" * 3000, r"nested deeper than 50 levels"),
+    ("a: &x [1, {b: *x}]\n", r"\*x stands inside what it names"),
+    ("a: 1\nb: 2\na: 3\n", r"the key 'a' stands twice in this mapping\n.*line 3, column 1"),
+    ("a: {b: 1, 'b': 2}\n", r"the key 'b' stands twice"),
+    ("? [a, b]\n: 1\n", r"found unhashable key"),
+    ("? {a: b}\n: 1\n", r"found unhashable key"),
+])  # fmt: skip
+def test_yaml_that_cannot_be_meant_is_refused_with_its_line(
+    text: str, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message) as told:
+        load_mapping(path)
+    assert str(told.value).startswith(f"{path} is not YAML: ")
+
+
+def test_yaml_may_merge_and_nest(tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    deep = "[" * 49 + "]" * 49  # the mapping of the file is a level, too
+    path.write_text(f"a: &x {{b: 1, c: 2}}\nd:\n  <<: *x\n  b: 3\ne: *x\nf: {deep}\n")
+    content = load_mapping(path)
+    assert content["d"] == {"b": 3, "c": 2}
+    assert content["e"] == {"b": 1, "c": 2}
+    path.write_text(f"f: [{deep}]\n")
+    with pytest.raises(InputError, match="nested deeper"):
+        load_mapping(path)

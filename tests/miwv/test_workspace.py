@@ -24,7 +24,7 @@ from hf_miwv.folder import (
     write_errors,
 )
 from hf_miwv.json_text import json_text
-from hf_miwv.workspace import Workspace
+from hf_miwv.workspace import Workspace, is_sealed, put_sealed
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +51,26 @@ def test_what_is_written_is_read_again(work: Workspace) -> None:
     for read in (work.read_json, work.read_array):
         assert read("none") is None
     assert work.read_journal("none") == []
+
+
+def test_a_flipped_bit_is_seen_in_a_file_with_its_checksum_beside_it(tmp_path: Path) -> None:
+    draft, path = tmp_path / "a.part", tmp_path / "a.arrow"
+    draft.write_bytes(b"some rows")
+    assert not is_sealed(path)
+    put_sealed(draft, path)
+    assert is_sealed(path)
+    assert {file.name for file in tmp_path.iterdir()} == {"a.arrow", "a.arrow.xxh3"}
+    for file in (path, tmp_path / "a.arrow.xxh3"):
+        content = file.read_bytes()
+        for index in range(len(content)):
+            damaged = bytearray(content)
+            damaged[index] ^= 1
+            file.write_bytes(damaged)
+            with pytest.raises(InputError, match=f"a.arrow is damaged.*Remove {tmp_path}, and run"):
+                is_sealed(path)
+        file.write_bytes(content)
+    path.unlink()
+    assert not is_sealed(path)  # killed between the checksum and the file
 
 
 @pytest.mark.parametrize("name", ["a.json", "a.npy", "a.jsonl"])

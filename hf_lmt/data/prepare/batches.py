@@ -12,6 +12,7 @@ from datasets import Dataset
 from tqdm.auto import tqdm
 
 from hf_lmt.pool import in_processes
+from hf_miwv.workspace import is_sealed, put_sealed
 
 BATCH = 10_000  # rows
 
@@ -24,20 +25,20 @@ def write_rows(
     """The rows of `part(first, last)` for each span of 0..size, mapped into memory from `path`.
 
     The file is the same whatever `num_proc`: batches are always the same and come in order. One
-    that is there already is whole, and is not made again.
+    that is there already is whole, and is not made again. It has a checksum beside it.
 
     Args:
         part: the rows of a span, all of one schema; runs in the other processes, if there are any.
         words: what is happening, for the progress bar.
 
     Raises:
-        InputError: a process was killed from outside.
+        InputError: a process was killed from outside, or the file that is there is damaged.
     """
-    if not path.exists():
+    if not is_sealed(path):
         draft = path.with_name(f"{path.name}.part")
         with tqdm(total=size, desc=words, unit="row", disable=not progress) as bar:
             _write(draft, _parts(part, spans(size), num_proc), bar)
-        os.replace(draft, path)
+        put_sealed(draft, path)
     return Dataset.from_file(str(path))
 
 

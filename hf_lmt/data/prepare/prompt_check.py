@@ -10,6 +10,7 @@ from datasets import Dataset
 
 from hf_lmt.data.prompts import check_same_prompt
 from hf_lmt.errors import InputError
+from hf_miwv.template_errors import ChatTemplateError
 
 SAMPLE = 64  # rows; the first ones, and their order is that of a hash
 KEY = "model_name_or_path"
@@ -39,7 +40,12 @@ def check_prompts(rows: Dataset, training: Mapping[str, Any], thinking: str) -> 
             "pmp: {form: text}, or name a template (chat_template_path)"
         )
     first = [_plain(row) for row in rows.select(range(min(SAMPLE, len(rows))))]
-    leads = {check_same_prompt(tokenizer, row, thinking) for row in first}
+    leads = set()
+    for index, row in enumerate(first):
+        try:
+            leads.add(check_same_prompt(tokenizer, row, thinking))
+        except ChatTemplateError as fault:
+            raise InputError(f"row {index} of those prepared: {fault}") from fault
     return {
         "checked": "yes",
         "rows": len(first),
@@ -59,7 +65,13 @@ def load_tokenizer(training: Mapping[str, Any]) -> Any:
     tokenizer = _load(str(training[KEY]), training.get("model_revision"))
     template = training.get("chat_template_path")
     if template and str(template).endswith((".jinja", ".j2")):
-        tokenizer.chat_template = Path(template).read_text("utf-8")
+        try:
+            tokenizer.chat_template = Path(template).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(
+                f"chat_template_path {template} cannot be read ({error}); give a Jinja file in "
+                "UTF-8, or the folder or Hub id of a tokenizer"
+            ) from error
     elif template:
         tokenizer.chat_template = _load(str(template), None).chat_template
     return tokenizer

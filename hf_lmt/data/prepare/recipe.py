@@ -79,9 +79,14 @@ def read_data_recipe(path: Path) -> DataRecipe:
     faults += _unknown(training)
     faults += _combinations(own, training)
     recipe = _read(own, training, faults)
+    sources = []
+    for number, source in enumerate(recipe.sources, 1):
+        located = _located(source.path, f"data, source {number}", faults)
+        sources.append(replace(source, path=located))
+    _located(training.get(KEY), KEY, faults)  # its tokenizer is needed last, and looked for first
     if faults:
         raise InputError(f"{path}: " + "\n  ".join(["", *faults] if len(faults) > 1 else faults))
-    return replace(recipe, sources=tuple(map(_located, recipe.sources)))
+    return replace(recipe, sources=tuple(sources))
 
 
 def _read(own: Mapping[str, Any], training: Mapping[str, Any], faults: Faults) -> DataRecipe:
@@ -157,10 +162,14 @@ def trl_keys() -> set[str]:
     return {one.name for settings in (SFTConfig, ModelConfig) for one in fields(settings)}
 
 
-def _located(source: Source) -> Source:
-    """With the file that a package:NAME/PATH stands for."""
-    if not isinstance(source.path, str) or not source.path.startswith(PACKAGE):
-        return source
+def _located(name: Any, location: str, faults: list[str]) -> Any:
+    """Find what a package:NAME/PATH stands for; other names stay. Faults begin with `location`."""
+    if not isinstance(name, str) or not name.startswith(PACKAGE):
+        return name
     from hf_miwv.training.recipe import locate
 
-    return replace(source, path=locate(source.path))
+    try:
+        return locate(name)
+    except InputError as error:
+        faults.append(f"{location}: {error}")
+        return name

@@ -24,7 +24,7 @@ from hf_lmt.data.prepare.order import Ordered, order_rows
 from hf_lmt.data.prepare.recipe import DataRecipe
 from hf_lmt.data.scattered import ScatteredRows
 from hf_lmt.errors import InputError
-from hf_miwv.workspace import Workspace
+from hf_miwv.workspace import Workspace, is_sealed
 
 INNER = ("line", ORIGIN)  # columns that are not written: they hang on places
 
@@ -38,9 +38,12 @@ class Running:
     progress: bool
 
     def finished(self, name: str) -> Dataset | None:
-        """The rows of a stage that an earlier run wrote."""
+        """Open the rows of a stage that an earlier run wrote; None where it wrote none.
+
+        Raises DamagedWorkError where they are damaged.
+        """
         path = self.workspace.folder / f"{name}.arrow"
-        return Dataset.from_file(str(path)) if path.exists() else None
+        return Dataset.from_file(str(path)) if is_sealed(path) else None
 
     def write(self, name: str, size: int, part: Any, words: str) -> Dataset:
         path = self.workspace.folder / f"{name}.arrow"

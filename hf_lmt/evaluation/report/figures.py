@@ -11,6 +11,7 @@ from hf_lmt.evaluation.folder import NO_TEXT, Evaluation
 from hf_lmt.evaluation.normal_forms import not_nfc_lines
 from hf_lmt.languages import LANGUAGES, PIVOTS
 from hf_miwv.card import shown_name
+from hf_miwv.hub_names import path_name
 from hf_miwv.reading import is_local
 
 METRIC_TITLES = {"bleu": "BLEU", "spbleu": "spBLEU", "chrf++": "chrF++", "chrf": "chrF",
@@ -135,7 +136,7 @@ def tier_of(direction: Direction) -> str:
 def names_of(evaluations: Sequence[Evaluation]) -> list[str]:
     """What to call them: their folders, with a number where two are called alike."""
     names = [
-        one.folder.resolve().name if is_local(one.name) else one.name.rpartition("/")[2]
+        path_name(str(one.folder.resolve())) if is_local(one.name) else one.name.rpartition("/")[2]
         for one in evaluations
     ]
     return [
