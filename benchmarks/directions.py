@@ -55,8 +55,14 @@ from hf_miwv.workspace import workspace_of
 
 SAMPLE = resources.files("hf_lmt") / "sample" / "sentences.csv"
 HELD_OUT = 0.2  # of the lines of --data, where no --held-out is given
-MEASURES = {"chrf": "chrF++", "loss": "loss", "off_target": "off-target", "fan_in": "fan-in",
-            "copy": "copied", "blank": "blank"}  # fmt: skip
+MEASURES = {
+    "chrf": "chrF++",
+    "loss": "loss",
+    "off_target": "off-target",
+    "fan_in": "fan-in",
+    "copy": "copied",
+    "blank": "blank",
+}
 ADAPTER = {"use_peft": True, "lora_r": 16, "lora_alpha": 32, "lora_target_modules": "all-linear"}
 TUNING: dict[str, dict[str, Any]] = {
     "full": {"dtype": "float32"},
@@ -65,9 +71,18 @@ TUNING: dict[str, dict[str, Any]] = {
 }
 FREE = ("output", "arm", "arms", "rates", "hints", "seeds", "at_once", "rows_only", "dry_run")
 """What may differ from one call to the next in the same folder."""
-DRY = {"languages": "en,zh,de,ru", "lines": 8, "rates": "0.05,1", "hints": "off", "steps": 2,
-       "batch": 4, "evaluations": 1, "per_direction": 1, "tuning": "lora",
-       "max_new_tokens": 8}  # fmt: skip
+DRY = {
+    "languages": "en,zh,de,ru",
+    "lines": 8,
+    "rates": "0.05,1",
+    "hints": "off",
+    "steps": 2,
+    "batch": 4,
+    "evaluations": 1,
+    "per_direction": 1,
+    "tuning": "lora",
+    "max_new_tokens": 8,
+}
 
 
 class Arm(NamedTuple):
@@ -85,8 +100,7 @@ class Arm(NamedTuple):
 def read_arm(words: str) -> Arm:
     """Of rate=0.05,hints=off[,seed=0]; ValueError for what it is not."""
     parts = dict(part.split("=") for part in words.split(","))
-    arm = Arm(float(parts.pop("rate")), {"on": True, "off": False}[parts.pop("hints")],
-              int(parts.pop("seed", "0")))  # fmt: skip
+    arm = Arm(float(parts.pop("rate")), {"on": True, "off": False}[parts.pop("hints")], int(parts.pop("seed", "0")))
     if parts or not 0 <= arm.rate <= 1:
         raise ValueError(words)
     return arm
@@ -98,10 +112,12 @@ def claim(given: argparse.Namespace) -> None:
     path = given.output / "settings.json"
     if not path.exists():
         write_whole(path, json.dumps(own, indent=1).encode())
-    elif changed := sorted(name for name, value in json.loads(path.read_text("utf-8")).items()
-                           if own.get(name) != value):  # fmt: skip
-        raise InputError(f"{given.output} is of another comparison (not the same: "
-                         f"{', '.join(changed)}); give another --output")  # fmt: skip
+    elif changed := sorted(
+        name for name, value in json.loads(path.read_text("utf-8")).items() if own.get(name) != value
+    ):
+        raise InputError(
+            f"{given.output} is of another comparison (not the same: {', '.join(changed)}); give another --output"
+        )
 
 
 def tables(given: argparse.Namespace) -> tuple[Path, Path]:
@@ -207,12 +223,19 @@ def run_arm(arm: Arm, given: argparse.Namespace) -> None:
     began = time.perf_counter()
     run = train(read_training_recipe(_written(recipe_of(arm, given, output), given, arm, "train")))
     found = {
-        "arm": arm._asdict(), "tuning": given.tuning, "model": Path(given.model).name,
-        "device": run["model"]["device"], "versions": run["versions"], "rows": run["rows"],
-        "groups": run["prepared"]["counts"]["groups"], "steps": run["steps"],
-        "epochs": run["epochs"], "seconds": round(time.perf_counter() - began, 1),
-        "loss_curve": run["loss_curve"], "evaluations": run["evaluations"],
-    }  # fmt: skip
+        "arm": arm._asdict(),
+        "tuning": given.tuning,
+        "model": Path(given.model).name,
+        "device": run["model"]["device"],
+        "versions": run["versions"],
+        "rows": run["rows"],
+        "groups": run["prepared"]["counts"]["groups"],
+        "steps": run["steps"],
+        "epochs": run["epochs"],
+        "seconds": round(time.perf_counter() - began, 1),
+        "loss_curve": run["loss_curve"],
+        "evaluations": run["evaluations"],
+    }
     write_whole(result, json.dumps(found, ensure_ascii=False, indent=1).encode())
     shutil.rmtree(output)
     shutil.rmtree(workspace_of(output), ignore_errors=True)
@@ -295,22 +318,25 @@ def report(folder: Path) -> None:
     points = [point for one in found for point in points_of(one)]
     write_curves(points, folder)
     first = found[0]
-    print(f"{first['model']}, {first['tuning']} tuning, {first['steps']} steps, on "
-          f"{first['device']}; torch {first['versions']['torch']}, transformers "
-          f"{first['versions']['transformers']}, trl {first['versions']['trl']}. chrF++ on held-out"
-          " lines, start → end (the best on the way).\n")  # fmt: skip
+    print(
+        f"{first['model']}, {first['tuning']} tuning, {first['steps']} steps, on "
+        f"{first['device']}; torch {first['versions']['torch']}, transformers "
+        f"{first['versions']['transformers']}, trl {first['versions']['trl']}. chrF++ on held-out"
+        " lines, start → end (the best on the way).\n"
+    )
     rates = ("off_target", "fan_in", "copy")
-    titles = ["arm", "rows", "epochs", *COLUMNS, *(f"{MEASURES[one]}, all" for one in rates),
-              "seconds"]  # fmt: skip
+    titles = ["arm", "rows", "epochs", *COLUMNS, *(f"{MEASURES[one]}, all" for one in rates), "seconds"]
     print(f"| {' | '.join(titles)} |\n|{'---|' * len(titles)}")
     for one in found:
         name = Arm(**one["arm"]).name
         cells = [
-            name, f"{one['rows']['used']:,}", f"{one['epochs']:.1f}",
+            name,
+            f"{one['rows']['used']:,}",
+            f"{one['epochs']:.1f}",
             *(_movement(points, name, "chrf", group) for group in COLUMNS),
             *(_movement(points, name, rate, "overall") for rate in rates),
             f"{one['seconds']:.0f}",
-        ]  # fmt: skip
+        ]
         print(f"| {' | '.join(cells)} |")
 
 
@@ -324,9 +350,7 @@ def _movement(points: Sequence[Point], arm: str, measure: str, group: str) -> st
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--data", default=str(SAMPLE), help="multi-way table [default: the sample]")
     parser.add_argument("--held-out", help="another table; else a fifth of the lines, by hash")
@@ -352,16 +376,22 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--dry-run", action="store_true", help="as small as can be")
     given = parser.parse_args()
     if given.dry_run:
-        vars(given).update({name: value for name, value in DRY.items()
-                            if f"--{name.replace('_', '-')}" not in sys.argv})  # fmt: skip
+        vars(given).update(
+            {name: value for name, value in DRY.items() if f"--{name.replace('_', '-')}" not in sys.argv}
+        )
     given.output = given.output.absolute()
     given.model = given.model or str(package_folder(MODEL_PACKAGE))
     try:
-        given.arms = [read_arm(given.arm)] if given.arm else [
-            read_arm(f"rate={rate},hints={hints},seed={seed}")
-            for seed in given.seeds.split(",") for hints in given.hints.split(",")
-            for rate in given.rates.split(",")
-        ]  # fmt: skip
+        given.arms = (
+            [read_arm(given.arm)]
+            if given.arm
+            else [
+                read_arm(f"rate={rate},hints={hints},seed={seed}")
+                for seed in given.seeds.split(",")
+                for hints in given.hints.split(",")
+                for rate in given.rates.split(",")
+            ]
+        )
     except (ValueError, KeyError):
         parser.error("an arm is rate=SHARE,hints=on|off[,seed=NUMBER], shares from 0 to 1")
     return given

@@ -48,9 +48,7 @@ def plain_loop(model: Any, passes: Passes) -> np.ndarray:
         ids, response = passes[number]
         row = torch.tensor([ids])
         logits = model(input_ids=row, use_cache=False).logits[0].float()
-        losses[number] = torch.nn.functional.cross_entropy(
-            logits[-response - 1 : -1], row[0, -response:]
-        ).item()
+        losses[number] = torch.nn.functional.cross_entropy(logits[-response - 1 : -1], row[0, -response:]).item()
     return losses
 
 
@@ -61,8 +59,7 @@ def padded_batches(model: Any, passes: Passes, size: int = 8) -> np.ndarray:
     rows = len(passes.responses)
     for start in range(0, rows, size):
         for first in (0, rows):
-            numbers = [n for n in range(first + start, first + min(start + size, rows))
-                       if passes.lengths[n]]  # fmt: skip
+            numbers = [n for n in range(first + start, first + min(start + size, rows)) if passes.lengths[n]]
             if numbers:
                 losses[numbers] = _padded(model, [passes[number] for number in numbers])
     return losses
@@ -175,12 +172,10 @@ def report(
         padded = seconds.get(f"padded batches of 8, {name.split(', ')[1]}")
         against = f"{statistics.median(padded) / middle:.2f}" if padded else "–"
         tokens, forwarded = (
-            f"{counts[name][key] / own:.2f}" if counts[name] else "–"
-            for key in ("tokens", "forwarded_tokens")
+            f"{counts[name][key] / own:.2f}" if counts[name] else "–" for key in ("tokens", "forwarded_tokens")
         )
         difference = np.abs(miwv(found[name]) - plain)[scored].max()
-        print(f"| {name} | {base / middle:.2f} | {against} | {tokens} | {forwarded} "
-              f"| {difference:.1e} |", flush=True)  # fmt: skip
+        print(f"| {name} | {base / middle:.2f} | {against} | {tokens} | {forwarded} | {difference:.1e} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -60,10 +60,10 @@ def _noise(text: str, key: tuple) -> str:
     joint = " " if " " in text else ""
     words = text.split(" ") if joint else list(text)
     kept = [
-        words[int(share("which", *key, place) * len(words))]
-        if share("swap", *key, place) < DAMAGE / 2 else word
-        for place, word in enumerate(words) if share("drop", *key, place) >= DAMAGE / 2
-    ]  # fmt: skip
+        words[int(share("which", *key, place) * len(words))] if share("swap", *key, place) < DAMAGE / 2 else word
+        for place, word in enumerate(words)
+        if share("drop", *key, place) >= DAMAGE / 2
+    ]
     return joint.join(kept)
 
 
@@ -113,8 +113,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=200, help="Of each bootstrap.")
     given = parser.parse_args()
     opened = open_set(given.data)
-    there = [one for one in match_directions(given.directions.split(","))
-             if set(one) <= set(opened.languages)]  # fmt: skip
+    there = [one for one in match_directions(given.directions.split(",")) if set(one) <= set(opened.languages)]
     loaded, made = [], []
     with tempfile.TemporaryDirectory() as folder:
         for system in ("a", "b"):
@@ -123,14 +122,18 @@ def main() -> None:
                 lines = opened.lines(one)
                 assert lines is not None  # noqa: S101
                 texts[str(one)] = damaged(system, one, lines.sources, lines.references)
-            found = evaluate(given.data, Path(folder) / system, hypotheses=texts,
-                             limit=given.lines, metrics=["chrf++"], progress=False)  # fmt: skip
+            found = evaluate(
+                given.data,
+                Path(folder) / system,
+                hypotheses=texts,
+                limit=given.lines,
+                metrics=["chrf++"],
+                progress=False,
+            )
             made.append(found)
             loaded.append({str(one): (found.counts(one), found.hypotheses(one)) for one in there})
     first = made[0]
-    shared = Resampled(
-        first.folder, first.run, first.scores, first.name, own=loaded[0], other=loaded[1]
-    )
+    shared = Resampled(first.folder, first.run, first.scores, first.name, own=loaded[0], other=loaded[1])
     start, alarms, kinds = time.perf_counter(), 0, Counter[str]()
     for trial in range(given.trials):
         before, after = (replace(shared, seed=trial, flip=flip) for flip in (False, True))
@@ -139,13 +142,13 @@ def main() -> None:
         kinds.update(finding.kind for finding in findings)
         print(f"{trial + 1} of {given.trials}: {alarms} alarms", file=sys.stderr, flush=True)
     means = [one.scores["groups"]["overall"]["scores"]["chrf++"]["mean"] for one in made]
-    print(
-        "| directions | lines | chrF++ of both | resamples | alarms | rate | findings | seconds |"
-    )
+    print("| directions | lines | chrF++ of both | resamples | alarms | rate | findings | seconds |")
     print("|---|---|---|---|---|---|---|---|")
-    print(f"| {len(there)} | {given.lines} | {means[0]:.2f}, {means[1]:.2f} | {given.trials} "
-          f"| {alarms} | {100 * alarms / given.trials:.1f} % | {dict(sorted(kinds.items()))} "
-          f"| {time.perf_counter() - start:.0f} |")  # fmt: skip
+    print(
+        f"| {len(there)} | {given.lines} | {means[0]:.2f}, {means[1]:.2f} | {given.trials} "
+        f"| {alarms} | {100 * alarms / given.trials:.1f} % | {dict(sorted(kinds.items()))} "
+        f"| {time.perf_counter() - start:.0f} |"
+    )
 
 
 if __name__ == "__main__":

@@ -122,8 +122,10 @@ def attended_pairs(forest: Forest) -> int:
 def counted_operations(model: Any, forest: Forest) -> float:
     """Floating-point operations that all units need, by the formula at the top."""
     config = model.config
-    ends = {id(layer.weight): layer.weight.numel()
-            for layer in (model.get_input_embeddings(), model.get_output_embeddings())}  # fmt: skip
+    ends = {
+        id(layer.weight): layer.weight.numel()
+        for layer in (model.get_input_embeddings(), model.get_output_embeddings())
+    }
     body = sum(parameter.numel() for parameter in model.parameters()) - sum(ends.values())
     width = config.num_hidden_layers * config.num_attention_heads * config.head_dim
     lengths, responses = forest.passes.lengths, np.tile(forest.passes.responses.lengths, 2)
@@ -152,14 +154,11 @@ def measure(model: Any, forest: Forest, batch_tokens: int, device: torch.device)
 def run(model: Any, forest: Forest, batch_tokens: int) -> tuple[dict[str, float], bool]:
     """The counts of the engine, and whether it had to halve the budget."""
     with tempfile.TemporaryDirectory() as folder, Workspace(Path(folder) / "w") as workspace:
-        _, totals = score_forest(
-            model, forest, workspace, batch_tokens, Processes(), progress=False
-        )
+        _, totals = score_forest(model, forest, workspace, batch_tokens, Processes(), progress=False)
         return totals, len(workspace.read_json("budgets.json") or []) > 1
 
 
-def line(name: str, budget: int, found: Measured, operations: float, rate: float, rows: int,
-         own: int) -> str:  # fmt: skip
+def line(name: str, budget: int, found: Measured, operations: float, rate: float, rows: int, own: int) -> str:
     """A line of the table."""
     speed = operations / found.seconds
     cells = [
@@ -209,9 +208,11 @@ def benchmark(given: argparse.Namespace) -> None:
     for name in given.shapes.split(","):
         model = make_model(shape_of(name, given), device)
         forest = grow_forest(
-            renamed(passes, model.config.vocab_size), neighbors,
-            obstacle=branching_obstacle(model), rule=length_rule(model),
-        )  # fmt: skip
+            renamed(passes, model.config.vocab_size),
+            neighbors,
+            obstacle=branching_obstacle(model),
+            rule=length_rule(model),
+        )
         operations = counted_operations(model, forest)
         print(f"{name}: {dict(forest.reuse)}", file=sys.stderr)
         for budget in map(int, given.batch_tokens.split(",")):

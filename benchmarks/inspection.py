@@ -54,11 +54,17 @@ def measure(file: str) -> None:
     rows = Dataset.from_file(file)
     start, used = time.perf_counter(), time.process_time()
     found = inspect_rows(rows, progress=False)
-    print(json.dumps({
-        "rows": len(rows), "directions": len(found.directions),
-        "seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - used,
-        "peak_kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
-    }))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "rows": len(rows),
+                "directions": len(found.directions),
+                "seconds": time.perf_counter() - start,
+                "cpu_seconds": time.process_time() - used,
+                "peak_kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+            }
+        )
+    )
 
 
 def main() -> None:
@@ -74,15 +80,20 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "rows.arrow"
         make_rows(given.data, given.rows, file)
-        child = subprocess.run([sys.executable, __file__, "--inspect", str(file)],  # noqa: S603
-                               check=True, stdout=subprocess.PIPE)  # fmt: skip
+        child = subprocess.run(  # noqa: S603
+            [sys.executable, __file__, "--inspect", str(file)],
+            check=True,
+            stdout=subprocess.PIPE,
+        )
     one = json.loads(child.stdout)
     print(f"{Path(given.data).name}, Python {platform.python_version()}, one process\n")
     print("| rows | directions | seconds | CPU seconds | rows/s | peak memory, MiB |")
     print("|---|---|---|---|---|---|")
-    print(f"| {one['rows']:,} | {one['directions']} | {one['seconds']:.1f} "
-          f"| {one['cpu_seconds']:.1f} | {one['rows'] / one['seconds']:,.0f} "
-          f"| {one['peak_kib'] / 1024:,.0f} |")  # fmt: skip
+    print(
+        f"| {one['rows']:,} | {one['directions']} | {one['seconds']:.1f} "
+        f"| {one['cpu_seconds']:.1f} | {one['rows'] / one['seconds']:,.0f} "
+        f"| {one['peak_kib'] / 1024:,.0f} |"
+    )
 
 
 if __name__ == "__main__":

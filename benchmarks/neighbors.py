@@ -67,9 +67,7 @@ def blocked(
     vectors: np.ndarray, marks: list[float], queries: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """The exact search of the package."""
-    return nearest_neighbors(
-        vectors, queries=queries, progress=lambda _: marks.append(time.perf_counter())
-    )
+    return nearest_neighbors(vectors, queries=queries, progress=lambda _: marks.append(time.perf_counter()))
 
 
 def indexed(vectors: np.ndarray, marks: list[float]) -> tuple[np.ndarray, np.ndarray, Any]:

@@ -19,22 +19,39 @@ from hf_miwv.errors import InputError
 
 SHAPES: dict[str, dict[str, Any]] = {
     "Qwen3-0.6B": {
-        "model_type": "qwen3", "hidden_size": 1024, "num_hidden_layers": 28,
-        "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 128,
-        "intermediate_size": 3072, "vocab_size": 151_936, "tie_word_embeddings": True,
+        "model_type": "qwen3",
+        "hidden_size": 1024,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 8,
+        "head_dim": 128,
+        "intermediate_size": 3072,
+        "vocab_size": 151_936,
+        "tie_word_embeddings": True,
         "max_position_embeddings": 32_768,
     },
     "Llama-7B": {
-        "model_type": "llama", "hidden_size": 4096, "num_hidden_layers": 32,
-        "num_attention_heads": 32, "num_key_value_heads": 32, "head_dim": 128,
-        "intermediate_size": 11_008, "vocab_size": 32_000, "tie_word_embeddings": False,
+        "model_type": "llama",
+        "hidden_size": 4096,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 32,
+        "head_dim": 128,
+        "intermediate_size": 11_008,
+        "vocab_size": 32_000,
+        "tie_word_embeddings": False,
         "max_position_embeddings": 4096,
     },
-}  # fmt: skip
+}
 SHRUNKEN = {
-    "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
-    "head_dim": 16, "intermediate_size": 128, "vocab_size": 512,
-}  # fmt: skip
+    "hidden_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 16,
+    "intermediate_size": 128,
+    "vocab_size": 512,
+}
 
 
 def make_model(values: dict[str, Any], device: torch.device) -> Any:
@@ -54,9 +71,7 @@ def load_tokenizer(name: str) -> Any:
 
 def dense_rate(device: torch.device, size: int, repeats: int = 20) -> float:
     """Operations a second of a bf16 product of two square matrices: 2 n^3 over the median time."""
-    one, other = (
-        torch.randn(size, size, device=device, dtype=torch.bfloat16) for _ in range(2)
-    )  # fmt: skip
+    one, other = (torch.randn(size, size, device=device, dtype=torch.bfloat16) for _ in range(2))
     seconds = []
     for _ in range(repeats + 3):
         synchronize(device)
@@ -74,11 +89,10 @@ def synchronize(device: torch.device) -> None:
 
 def gpu_parser(description: str | None) -> argparse.ArgumentParser:
     """A parser with the options that all of them have."""
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--tokenizer", help="folder or Hub id [default: the demo's model]", default=str(package_folder(MODEL_PACKAGE))
     )
-    parser.add_argument("--tokenizer", help="folder or Hub id [default: the demo's model]",
-                        default=str(package_folder(MODEL_PACKAGE)))  # fmt: skip
     parser.add_argument("--dry-run", action="store_true", help="shrunken, on the CPU")
     return parser
 

@@ -136,8 +136,10 @@ def chain(folder: Path, processes: int, curation: bool = False) -> tuple[int, Ca
     from hf_lmt.data.prepare.recipe import read_data_recipe
 
     steps: dict[str, Any] = {name: curation for name in DEFAULT if name != "contamination"}
-    recipe = {"data": [{"path": str(folder / "table.parquet"), "corpus": "benchmark"}],
-              "curation": {**steps, "contamination": False}}  # fmt: skip
+    recipe = {
+        "data": [{"path": str(folder / "table.parquet"), "corpus": "benchmark"}],
+        "curation": {**steps, "contamination": False},
+    }
     path, output = folder / "recipe.yaml", folder / f"rows-{processes}-{curation}"
     path.write_text(yaml.safe_dump(recipe), "utf-8")
     return 0, lambda: prepare(read_data_recipe(path), output, num_proc=processes, progress=False)
@@ -191,8 +193,7 @@ def measure(name: str, folder: Path, processes: int) -> dict[str, float]:
     if name.startswith("chain"):
         rows = result["counts"]["groups"]["all"]["read"]
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"rows": rows or len(result), "seconds": seconds, "processor": spent,
-            "own": watch.most, "mapped": held}  # fmt: skip
+    return {"rows": rows or len(result), "seconds": seconds, "processor": spent, "own": watch.most, "mapped": held}
 
 
 def processor_seconds() -> float:
@@ -238,9 +239,12 @@ def main() -> None:
             for processes in given.processes if name != "pairs" else [1]:
                 found = run(name, Path(folder), processes)
                 rows = found["rows"]
-                print(f"| {name} | {processes} | {rows:,.0f} | {rows / found['seconds']:,.0f} | "
-                      f"{rows / found['processor']:,.0f} | {found['own'] / 1e6:,.0f} | "
-                      f"{found['mapped'] / 1e6:,.0f} |", flush=True)  # fmt: skip
+                print(
+                    f"| {name} | {processes} | {rows:,.0f} | {rows / found['seconds']:,.0f} | "
+                    f"{rows / found['processor']:,.0f} | {found['own'] / 1e6:,.0f} | "
+                    f"{found['mapped'] / 1e6:,.0f} |",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

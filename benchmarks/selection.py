@@ -59,8 +59,7 @@ def read_rows(files: list[str], count: int | None) -> Dataset:
         parts.append(part.add_column("source", [Path(file).stem] * len(part)))
     rows = concatenate_datasets(parts)
     if count is not None:
-        hashes = [share_of(json.dumps([r["source"], r["instruction"], r["input"], r["output"]]))
-                  for r in rows]  # fmt: skip
+        hashes = [share_of(json.dumps([r["source"], r["instruction"], r["input"], r["output"]])) for r in rows]
         rows = rows.select(sorted(np.argsort(hashes, kind="stable")[:count].tolist()))
     return rows
 
@@ -87,9 +86,8 @@ def response_losses(loaded: LoadedModel, rows: Dataset, longest: int) -> np.ndar
             end = plan.batch_end(start)
             batch = [usable[place] for place in plan.order[start:end]]
             losses[batch] = engine(
-                [Tree(encoded[i].prompt + encoded[i].response, len(encoded[i].response))
-                 for i in batch]
-            )  # fmt: skip
+                [Tree(encoded[i].prompt + encoded[i].response, len(encoded[i].response)) for i in batch]
+            )
             start = end
     return losses
 
@@ -121,8 +119,7 @@ def measure(given: argparse.Namespace, pool: Dataset, held: Dataset) -> dict[str
     model = given.model or str(package_folder(MODEL_PACKAGE))
     embedder = given.embedder or str(package_folder(EMBEDDER_PACKAGE) / "model")
     longest = given.max_length
-    scoring = {"embedder": embedder, "also": ["ifd"], "device": given.device,
-               "max_length": longest}  # fmt: skip
+    scoring = {"embedder": embedder, "also": ["ifd"], "device": given.device, "max_length": longest}
     found = {"untuned": _losses(given, given.output / "untuned.json", model, held)}
     for name, wanted in arms(given).items():
         folder = given.output / name.replace(" ", "-")
@@ -177,8 +174,10 @@ def report(found: dict[str, np.ndarray], held: Dataset) -> None:
         for source in ("all", *sorted(set(sources))):
             own = usable & ((sources == source) | (source == "all"))
             mean, low, high = interval((losses - chance)[own])
-            print(f"| {name} | {source} | {own.sum()} | {losses[own].mean():.4f} "
-                  f"| {mean:+.4f} ({low:+.4f} to {high:+.4f}) |")  # fmt: skip
+            print(
+                f"| {name} | {source} | {own.sum()} | {losses[own].mean():.4f} "
+                f"| {mean:+.4f} ({low:+.4f} to {high:+.4f}) |"
+            )
     print(f"\n{(~usable).sum()} of {len(usable)} held-out rows could not be run.")
 
 

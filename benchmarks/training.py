@@ -99,10 +99,14 @@ class Meter(TrainerCallback):
         ids, labels = given["input_ids"], given["labels"]
         lengths = given[STARTS].diff() if STARTS in given else given["attention_mask"].sum(-1)
         lengths = lengths.to(torch.float64)
-        self._counts += torch.stack([
-            lengths.sum(), lengths.new_tensor(ids.numel()), (lengths * (lengths + 1) / 2).sum(),
-            (labels != -100).sum().to(torch.float64),
-        ])  # fmt: skip
+        self._counts += torch.stack(
+            [
+                lengths.sum(),
+                lengths.new_tensor(ids.numel()),
+                (lengths * (lengths + 1) / 2).sum(),
+                (labels != -100).sum().to(torch.float64),
+            ]
+        )
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if state.global_step not in (self._warm_up, state.max_steps):
@@ -165,8 +169,7 @@ def run_ours(model: Any, rows: PreparedRows, path: Path, given: argparse.Namespa
     if attention := recipe.model.get("attn_implementation"):
         model.set_attn_implementation(attention)
     folder = path.with_suffix("")
-    tokens = tokenize_rows(rows.dataset, tokenizer, given.max_length, folder / "tokens.arrow",
-                           progress=False)  # fmt: skip
+    tokens = tokenize_rows(rows.dataset, tokenizer, given.max_length, folder / "tokens.arrow", progress=False)
     meter = Meter(model, given.warm_up)
     run = Run(recipe, Launch(), Processes(), model, tokenizer, rows, tokens)
     tune(run, folder / "checkpoints", watchers=[lambda _: [meter]])
@@ -178,18 +181,30 @@ def run_trl(model: Any, rows: PreparedRows, path: Path, given: argparse.Namespac
     columns = ("prompt", "completion", "chat_template_kwargs")
     dataset = rows.dataset.select_columns([c for c in columns if c in rows.dataset.column_names])
     recipe = read_training_recipe(path)
-    names = ("max_length", "max_steps", "per_device_train_batch_size", "use_cpu", "save_strategy",
-             "report_to", "disable_tqdm")  # fmt: skip
+    names = (
+        "max_length",
+        "max_steps",
+        "per_device_train_batch_size",
+        "use_cpu",
+        "save_strategy",
+        "report_to",
+        "disable_tqdm",
+    )
     settings = {name: recipe.training[name] for name in names}
     meter = Meter(model, given.warm_up)
     trainer = SFTTrainer(
         model=model,
-        args=SFTConfig(output_dir=str(path.with_suffix("") / "checkpoints"), logging_steps=1,
-                       bf16=True, seed=recipe.data.seed, **settings),
+        args=SFTConfig(
+            output_dir=str(path.with_suffix("") / "checkpoints"),
+            logging_steps=1,
+            bf16=True,
+            seed=recipe.data.seed,
+            **settings,
+        ),
         train_dataset=dataset,
         processing_class=load_tokenizer(given.tokenizer),
         callbacks=[meter],
-    )  # fmt: skip
+    )
     trainer.train()
     return meter
 
@@ -223,8 +238,10 @@ def first_rows(rows: Dataset, count: int) -> Dataset:
 
 def body_of(model: Any) -> int:
     """Parameters but for the embedding and the output layer."""
-    ends = {id(layer.weight): layer.weight.numel()
-            for layer in (model.get_input_embeddings(), model.get_output_embeddings())}  # fmt: skip
+    ends = {
+        id(layer.weight): layer.weight.numel()
+        for layer in (model.get_input_embeddings(), model.get_output_embeddings())
+    }
     return sum(part.numel() for part in model.parameters()) - sum(ends.values())
 
 
@@ -242,30 +259,48 @@ def operations(counted: Counted, config: Any) -> float:
 def report(found: Sequence[tuple[str, int, Counted, Any]], rate: float) -> None:
     """A line for each arm and batch, beside the trl arm of its batch."""
     base = {batch: one.tokens / one.seconds for arm, batch, one, _ in found if arm == "trl"}
-    print("| arm | rows of a batch | tokens timed | padding | seconds | tokens/s | x trl "
-          f"| share of the dense rate | peak GiB |\n|{'---|' * 9}")  # fmt: skip
+    print(
+        "| arm | rows of a batch | tokens timed | padding | seconds | tokens/s | x trl "
+        f"| share of the dense rate | peak GiB |\n|{'---|' * 9}"
+    )
     for arm, batch, one, config in found:
         speed = one.tokens / one.seconds
         beside = f"{speed / base[batch]:.2f}" if batch in base else "–"
         share = operations(one, config) / one.seconds / rate
         peak = f"{one.peak_bytes / 2**30:.1f}" if one.peak_bytes else "–"
-        cells = (arm, batch, f"{one.tokens:,}", f"{one.positions / one.tokens - 1:.0%}",
-                 f"{one.seconds:.1f}", f"{speed:,.0f}", beside, f"{share:.1%}", peak)  # fmt: skip
+        cells = (
+            arm,
+            batch,
+            f"{one.tokens:,}",
+            f"{one.positions / one.tokens - 1:.0%}",
+            f"{one.seconds:.1f}",
+            f"{speed:,.0f}",
+            beside,
+            f"{share:.1%}",
+            peak,
+        )
         print(f"| {' | '.join(map(str, cells))} |", flush=True)
 
 
 def parse() -> argparse.Namespace:
     parser = gpu_parser(__doc__)
-    parser.add_argument("--data", default=str(resources.files("hf_lmt") / "sample/sentences.csv"),
-                        help="table with a column per language [default: the sample]")  # fmt: skip
+    parser.add_argument(
+        "--data",
+        default=str(resources.files("hf_lmt") / "sample/sentences.csv"),
+        help="table with a column per language [default: the sample]",
+    )
     parser.add_argument("--lines", type=int, default=60, help="lines of --data, by hash")
     parser.add_argument("--arms", default=",".join(ARMS))
     parser.add_argument("--batches", default="8,32", help="rows of a batch")
     parser.add_argument("--steps", type=int, default=35)
     parser.add_argument("--warm-up", type=int, default=5, help="steps before the clock runs")
     parser.add_argument("--max-length", type=int, default=1024)
-    parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16",
-                        help="of the weights; the passes are in bfloat16")  # fmt: skip
+    parser.add_argument(
+        "--dtype",
+        choices=("bfloat16", "float32"),
+        default="bfloat16",
+        help="of the weights; the passes are in bfloat16",
+    )
     given = parse_for_gpu(parser)
     for arm in given.arms.split(","):
         if arm not in ARMS:
@@ -288,9 +323,11 @@ def benchmark(given: argparse.Namespace) -> None:
             for batch in map(int, given.batches.split(","))
             for arm in given.arms.split(",")
         ]
-    print(f"{where(given)}, trl {trl.__version__}; {SHAPE}, {given.dtype} weights, activation "
-          f"checkpointing, attention sdpa, padding-free: {flash}; dense bf16 product "
-          f"{rate / 1e12:.3g} TFLOP/s; steps {given.warm_up + 1} to {given.steps}\n")  # fmt: skip
+    print(
+        f"{where(given)}, trl {trl.__version__}; {SHAPE}, {given.dtype} weights, activation "
+        f"checkpointing, attention sdpa, padding-free: {flash}; dense bf16 product "
+        f"{rate / 1e12:.3g} TFLOP/s; steps {given.warm_up + 1} to {given.steps}\n"
+    )
     report(found, rate)
 
 

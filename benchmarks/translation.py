@@ -66,18 +66,19 @@ def authors_way(
     """Rows in file order, 4 at a time, padded to the longest, all beams until the last is done."""
     ends = end_tokens(model, tokenizer)
     settings = GenerationConfig(
-        do_sample=False, num_beams=beams, max_new_tokens=new_tokens, eos_token_id=ends,
+        do_sample=False,
+        num_beams=beams,
+        max_new_tokens=new_tokens,
+        eos_token_id=ends,
         pad_token_id=ends[0],
-    )  # fmt: skip
+    )
     for start in range(0, len(prompts), SIZE):
         batch = prompts[start : start + SIZE]
         width = max(map(len, batch))
         ids = torch.tensor([[ends[0]] * (width - len(row)) + row for row in batch])
         mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in batch])
         model.generation_config = settings
-        written = model.generate(
-            input_ids=ids.to(model.device), attention_mask=mask.to(model.device)
-        )[:, width:]
+        written = model.generate(input_ids=ids.to(model.device), attention_mask=mask.to(model.device))[:, width:]
         yield from (text.strip() for text in tokenizer.batch_decode(written, True))
 
 
@@ -135,8 +136,11 @@ def run_by_turns(
         theirs.start()
         texts.extend(islice(plainly, done - len(texts)))
         theirs.stop()
-        print(f"{done} of {len(requests)} lines: {ours.wall:.0f} s, authors' way "
-              f"{theirs.wall:.0f} s", file=sys.stderr, flush=True)  # fmt: skip
+        print(
+            f"{done} of {len(requests)} lines: {ours.wall:.0f} s, authors' way {theirs.wall:.0f} s",
+            file=sys.stderr,
+            flush=True,
+        )
         ours.start()
 
     ours.start()
@@ -146,9 +150,7 @@ def run_by_turns(
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="lines, as `hf-lmt evaluate` reads them")
     parser.add_argument("--model", default=None)
     parser.add_argument("--directions", default=DIRECTIONS)
@@ -159,18 +161,17 @@ def parse() -> argparse.Namespace:
 
 
 def benchmark(given: argparse.Namespace) -> None:
-    model, tokenizer, _ = load_model(
-        given.model or str(package_folder(MODEL_PACKAGE)), device="cpu", dtype="float32"
-    )
+    model, tokenizer, _ = load_model(given.model or str(package_folder(MODEL_PACKAGE)), device="cpu", dtype="float32")
     requests = read_requests(given.data, given.lines, match_directions(given.directions.split(",")))
     translator = Translator(
-        model, tokenizer, beams=BEAMS, max_new_tokens=given.new_tokens, length_caps=False,
+        model,
+        tokenizer,
+        beams=BEAMS,
+        max_new_tokens=given.new_tokens,
+        length_caps=False,
         batch_tokens=given.batch_tokens,
-    )  # fmt: skip
-    prompts = [
-        translator.style.ids(tokenizer, one.source, one.source_lang, one.target_lang)
-        for one in requests
-    ]
+    )
+    prompts = [translator.style.ids(tokenizer, one.source, one.source_lang, one.target_lang) for one in requests]
     plainly = authors_way(model, tokenizer, prompts, given.new_tokens)
     translations, theirs, arms = run_by_turns(translator, requests, plainly)
     ours = [one.text for one in translations]
@@ -188,13 +189,13 @@ def report(arms: Sequence[Arm], identical: int, lines: int) -> None:
     print("| arm | wall s | processor s | lines/s | peak GB |\n|---|---|---|---|---|")
     for one in arms:
         rate = lines / one.wall
-        print(
-            f"| {one.name} | {one.wall:.1f} | {one.processor:.1f} | {rate:.3f} | {one.peak:.2f} |"
-        )
+        print(f"| {one.name} | {one.wall:.1f} | {one.processor:.1f} | {rate:.3f} | {one.peak:.2f} |")
     ours, theirs = arms
     ratios = [theirs.wall / ours.wall, theirs.processor / ours.processor]
-    print(f"\nratio {ratios[0]:.2f} (processor time {ratios[1]:.2f}); identical {identical} of "
-          f"{lines}; before both arms {ours.began_with:.2f} GB\n")  # fmt: skip
+    print(
+        f"\nratio {ratios[0]:.2f} (processor time {ratios[1]:.2f}); identical {identical} of "
+        f"{lines}; before both arms {ours.began_with:.2f} GB\n"
+    )
 
 
 if __name__ == "__main__":

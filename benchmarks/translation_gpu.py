@@ -58,9 +58,7 @@ def make_endless(tokenizer: Any, given: argparse.Namespace) -> Any:
 
 
 def translator_of(model: Any, tokenizer: Any, beams: int, new_tokens: int, **more: Any) -> Any:
-    return Translator(
-        model, tokenizer, beams=beams, max_new_tokens=new_tokens, length_caps=False, **more
-    )
+    return Translator(model, tokenizer, beams=beams, max_new_tokens=new_tokens, length_caps=False, **more)
 
 
 def timed(run: Callable[[], Any], device: torch.device) -> tuple[float, float]:
@@ -91,22 +89,25 @@ def line(
     seconds, peak = measured
     rate = lines / seconds
     ratio = f"{rate / base:.2f}" if base else "1.00"
-    cells = (search, arm, str(lines), f"{seconds:.2f}", f"{rate:.3g}", f"{rate * new_tokens:,.0f}",
-             ratio, f"{peak:.1f}")  # fmt: skip
+    cells = (
+        search,
+        arm,
+        str(lines),
+        f"{seconds:.2f}",
+        f"{rate:.3g}",
+        f"{rate * new_tokens:,.0f}",
+        ratio,
+        f"{peak:.1f}",
+    )
     return f"| {' | '.join(cells)} |", rate
 
 
-def compare(
-    model: Any, tokenizer: Any, beams: int, few: list[Request], many: list[Request], new_tokens: int
-) -> None:
+def compare(model: Any, tokenizer: Any, beams: int, few: list[Request], many: list[Request], new_tokens: int) -> None:
     """The arms of one search, each warmed up, as lines of the table."""
     device = model.get_input_embeddings().weight.device
     search = f"beam {beams}" if beams > 1 else "greedy"
     translator = translator_of(model, tokenizer, beams, new_tokens)
-    prompts = [
-        translator.style.ids(tokenizer, one.source, one.source_lang, one.target_lang)
-        for one in few
-    ]  # fmt: skip
+    prompts = [translator.style.ids(tokenizer, one.source, one.source_lang, one.target_lang) for one in few]
     list(authors_way(model, tokenizer, prompts[:WARM_UP], WARM_UP_TOKENS, beams))
     found = timed(lambda: list(authors_way(model, tokenizer, prompts, new_tokens, beams)), device)
     text, base = line(search, "authors' way", len(few), new_tokens, found, 0.0)
@@ -144,9 +145,7 @@ def benchmark(given: argparse.Namespace) -> None:
     """Both searches in all arms, as lines of a table."""
     tokenizer = load_tokenizer(given.tokenizer)
     directions = match_directions(given.directions.split(","))
-    few, many = (
-        read_requests(given.data, count, directions) for count in (given.few, given.lines)
-    )  # fmt: skip
+    few, many = (read_requests(given.data, count, directions) for count in (given.few, given.lines))
     model = make_endless(tokenizer, given)
     print(
         f"{where(given)}; shape of {SHAPE}, random bf16 weights; {given.new_tokens} new tokens "

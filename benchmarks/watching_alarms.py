@@ -36,14 +36,13 @@ def chosen_rows(data: str, per_direction: int, trial: int) -> list[WatchedRow]:
     for one in match_directions(["en-*", "*-en"]):
         if set(one) <= set(opened.languages) and (lines := opened.lines(one)) is not None:
             places = sorted(range(len(lines.sources)), key=lambda n: share("row", trial, one, n))
-            rows += [WatchedRow(one, lines.sources[n], lines.references[n], None, None)
-                     for n in places[:per_direction]]  # fmt: skip
+            rows += [
+                WatchedRow(one, lines.sources[n], lines.references[n], None, None) for n in places[:per_direction]
+            ]
     return rows
 
 
-def written(
-    system: str, rows: list[WatchedRow], ignoring: float, memory: int, less: float
-) -> list[Translation]:
+def written(system: str, rows: list[WatchedRow], ignoring: float, memory: int, less: float) -> list[Translation]:
     """What the model writes for the rows at an evaluation."""
     texts: dict[int, str] = {}
     for direction in dict.fromkeys(row.direction for row in rows):
@@ -61,8 +60,7 @@ def _damaged(system: str, direction: Direction, rows: list[WatchedRow], less: fl
     own = false_alarms.DAMAGE
     false_alarms.DAMAGE = own - (less if direction.source == "en" else 0.0)
     try:
-        return damaged(system, direction, [row.source for row in rows],
-                       [row.target for row in rows])  # fmt: skip
+        return damaged(system, direction, [row.source for row in rows], [row.target for row in rows])
     finally:
         false_alarms.DAMAGE = own
 
@@ -95,15 +93,19 @@ def main() -> None:
             said[case][1] += any("fan-in of x2en" in sign for sign in signs)
             moves[case].append(after["eval_chrf_x2en"] - before["eval_chrf_x2en"])
     directions = len({row.direction for row in rows})
-    print(f"{Path(given.data).name}: {directions} directions x {given.per_direction} rows, "
-          f"{given.trials} trials\n\n| outputs into English that ignore their source | damage out "
-          "of English | chrF++ of x2en moves by (mean) | degeneration is said | fan-in is said |\n"
-          "|---|---|---|---|---|")  # fmt: skip
+    print(
+        f"{Path(given.data).name}: {directions} directions x {given.per_direction} rows, "
+        f"{given.trials} trials\n\n| outputs into English that ignore their source | damage out "
+        "of English | chrF++ of x2en moves by (mean) | degeneration is said | fan-in is said |\n"
+        "|---|---|---|---|---|"
+    )
     for case in cases:
         mean = sum(moves[case]) / len(moves[case])
         less = "3 points less" if case[1] else "the same"
-        print(f"| {case[0]:.0%} | {less} | {mean:+.1f} | {said[case][0] / given.trials:.0%} "
-              f"| {said[case][1] / given.trials:.0%} |")  # fmt: skip
+        print(
+            f"| {case[0]:.0%} | {less} | {mean:+.1f} | {said[case][0] / given.trials:.0%} "
+            f"| {said[case][1] / given.trials:.0%} |"
+        )
 
 
 if __name__ == "__main__":

@@ -39,9 +39,13 @@ def main() -> None:
         elif name == "after":
             spoil(model, tokenizer, table.take(TAUGHT), folder / "spoiled", options.steps)
         evaluate(
-            str(held_out), folder / name, directions=DIRECTIONS, limit=options.lines,
-            model=Translator(model, tokenizer, beams=1, max_new_tokens=48), overwrite=True,
-        )  # fmt: skip
+            str(held_out),
+            folder / name,
+            directions=DIRECTIONS,
+            limit=options.lines,
+            model=Translator(model, tokenizer, beams=1, max_new_tokens=48),
+            overwrite=True,
+        )
 
     found = diagnose(folder / "before", folder / "after")
     for finding in found.findings:
@@ -56,22 +60,32 @@ def main() -> None:
 def spoil(model: Any, tokenizer: Any, table: Dataset, folder: Path, steps: int) -> None:
     """Train on each line's English sentence behind all its other languages, over and over."""
     languages = [code for code in table.column_names if code != "en"]
-    rows = Dataset.from_list([
-        {"source_lang": code, "target_lang": "en", "source": line[code], "target": line["en"]}
-        for line in table for code in languages
-    ])  # fmt: skip
+    rows = Dataset.from_list(
+        [
+            {"source_lang": code, "target_lang": "en", "source": line[code], "target": line["en"]}
+            for line in table
+            for code in languages
+        ]
+    )
     rows = ParallelMultilingualPrompting(share=0)(rows)
     wanted = ["prompt", "completion"]
     trainer = SFTTrainer(
         model,
         SFTConfig(
-            str(folder), max_steps=steps, learning_rate=2e-4, per_device_train_batch_size=8,
-            lr_scheduler_type="constant", save_strategy="no", logging_steps=5, report_to=[],
-            use_cpu=True, bf16=False,
+            str(folder),
+            max_steps=steps,
+            learning_rate=2e-4,
+            per_device_train_batch_size=8,
+            lr_scheduler_type="constant",
+            save_strategy="no",
+            logging_steps=5,
+            report_to=[],
+            use_cpu=True,
+            bf16=False,
         ),
         train_dataset=rows.select_columns(wanted),
         processing_class=tokenizer,
-    )  # fmt: skip
+    )
     trainer.train()
     model.eval()
 

@@ -55,9 +55,7 @@ def as_pairs(table: dict[str, list[str]]) -> dict[str, list[str]]:
 
 def tokenize(row: dict[str, Any], tokenizer: Any) -> dict[str, list[int]]:
     """Prompt and completion as one text, the loss on the completion alone."""
-    prompt = tokenizer.apply_chat_template(
-        row["prompt"], add_generation_prompt=True, return_dict=False
-    )
+    prompt = tokenizer.apply_chat_template(row["prompt"], add_generation_prompt=True, return_dict=False)
     whole = tokenizer.apply_chat_template(row["prompt"] + row["completion"], return_dict=False)
     return {"input_ids": whole, "labels": [-100] * len(prompt) + whole[len(prompt) :]}
 

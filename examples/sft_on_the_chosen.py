@@ -25,13 +25,20 @@ def main() -> None:
     trainer = SFTTrainer(
         load_model(options.model),
         SFTConfig(
-            options.output, max_length=512, per_device_train_batch_size=4, num_train_epochs=1,
-            learning_rate=2e-5, logging_steps=1, save_strategy="no", report_to=[],
-            use_cpu=True, bf16=False,
+            options.output,
+            max_length=512,
+            per_device_train_batch_size=4,
+            num_train_epochs=1,
+            learning_rate=2e-5,
+            logging_steps=1,
+            save_strategy="no",
+            report_to=[],
+            use_cpu=True,
+            bf16=False,
         ),
         train_dataset=dataset,
         processing_class=load_tokenizer(options.model),
-    )  # fmt: skip
+    )
     embedder = options.embedder or small_embedder()
     trainer.add_callback(MIWVSelectionCallback(trainer, fraction=0.25, embedder=embedder))  # +
     trainer.train()

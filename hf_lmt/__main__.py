@@ -22,10 +22,14 @@ from hf_lmt.commands.translate import translate_command
 from hf_miwv.door import Commands, start_logging
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, help="""
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""
     Train and judge one model that translates 60 languages in 234 directions (LMT, arXiv
     2511.07003) without losing some of them.
-    """)  # fmt: skip
+    """,
+)
 @click.version_option(package_name="hf-miwv-lmt", prog_name="hf-lmt")
 def main() -> None:
     start_logging("hf_lmt", "hf_miwv")

@@ -75,9 +75,14 @@ def write_lines(output: Path) -> None:
 def _judge(name: str, model: str, directions: list[str], output: Path) -> Evaluation:
     logger.info("%s: %s", name, model)
     return evaluate(
-        str(output / "held-out.jsonl"), output / name, model=model, directions=directions,
-        metrics=["chrf++"], limit=JUDGED, **JUDGING,
-    )  # fmt: skip
+        str(output / "held-out.jsonl"),
+        output / name,
+        model=model,
+        directions=directions,
+        metrics=["chrf++"],
+        limit=JUDGED,
+        **JUDGING,
+    )
 
 
 def show(judged: dict[str, Evaluation], output: Path) -> None:
@@ -118,5 +123,6 @@ def _check_installed() -> None:
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         extras = ",".join(sorted({NEEDED[name] for name in missing}))
-        raise InputError(f"the demo needs {', '.join(missing)}, not installed here; run "
-                         f"pip install 'hf-miwv-lmt[{extras}]'")  # fmt: skip
+        raise InputError(
+            f"the demo needs {', '.join(missing)}, not installed here; run pip install 'hf-miwv-lmt[{extras}]'"
+        )

@@ -52,9 +52,7 @@ def _pairs() -> tuple[Direction, ...]:
 PAIRS: tuple[Direction, ...] = _pairs()
 """English with each of the others, Chinese with each but English: 117, each from the pivot on."""
 
-DIRECTIONS: tuple[Direction, ...] = tuple(
-    direction for pair in PAIRS for direction in (pair, pair.opposite)
-)
+DIRECTIONS: tuple[Direction, ...] = tuple(direction for pair in PAIRS for direction in (pair, pair.opposite))
 """Both directions of each pair: 234 (arXiv 2511.07003, section 1)."""
 
 
@@ -66,8 +64,9 @@ def parse_direction(text: str) -> Direction:
     """
     source, target = _sides(text)
     if "*" in (source, target):
-        raise InputError(f"{text}: stands for several directions, and one is meant here; "
-                         "name both languages, as in en-kk")  # fmt: skip
+        raise InputError(
+            f"{text}: stands for several directions, and one is meant here; name both languages, as in en-kk"
+        )
     return Direction(source, target)
 
 
@@ -136,8 +135,9 @@ def most_specific(globs: Iterable[str], direction: Direction) -> str | None:
     """
     fitting = sorted({(glob.count("*"), glob) for glob in globs if fits(glob, direction)})
     if len(fitting) > 1 and fitting[0][0] == fitting[1][0]:
-        raise InputError(f"{direction}: {fitting[0][1]} and {fitting[1][1]} fit equally well; "
-                         f"give {direction} itself, too")  # fmt: skip
+        raise InputError(
+            f"{direction}: {fitting[0][1]} and {fitting[1][1]} fit equally well; give {direction} itself, too"
+        )
     return fitting[0][1] if fitting else None
 
 
@@ -155,8 +155,10 @@ def _sides(text: str) -> list[str]:
     """Source and target of a direction or pattern, each a known code or `*`."""
     sides = text.split("-") if isinstance(text, str) else []
     if len(sides) != 2:
-        raise InputError(f"{text!r} is not a direction: write source and target as in en-kk; "
-                         "en-* and *-zh stand for all from one language or into it")  # fmt: skip
+        raise InputError(
+            f"{text!r} is not a direction: write source and target as in en-kk; "
+            "en-* and *-zh stand for all from one language or into it"
+        )
     for side in sides:
         if side != "*":
             language(side)

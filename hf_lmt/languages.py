@@ -51,8 +51,10 @@ def language(code: str) -> Language:
             FLORES+, NTREX-128 or ISO 639-3, the message says which; else it names the nearest.
     """
     if not isinstance(code, str):
-        raise InputError(f"{code!r} is not a language code: give a text, such as 'nb'; in YAML "
-                         "put quotes around it, for no without them is read as False")  # fmt: skip
+        raise InputError(
+            f"{code!r} is not a language code: give a text, such as 'nb'; in YAML "
+            "put quotes around it, for no without them is read as False"
+        )
     if code in LANGUAGES:
         return LANGUAGES[code]
     elsewhere = _names_elsewhere().get(code.casefold()) or code_of(code)

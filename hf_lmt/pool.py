@@ -54,9 +54,7 @@ def in_processes(
     waiting: deque[Future[Result]] = deque()
     with (
         told_of_deaths(num_proc),
-        ProcessPoolExecutor(
-            num_proc, mp_context=context, initializer=_begin, initargs=(run,)
-        ) as pool,
+        ProcessPoolExecutor(num_proc, mp_context=context, initializer=_begin, initargs=(run,)) as pool,
     ):
         try:
             for task in tasks:

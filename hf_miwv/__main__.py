@@ -27,17 +27,19 @@ from hf_miwv.training.train_command import train_command
 
 logger = logging.getLogger("hf_miwv")
 
-HIGH = (
-    "A high score means that the model is weak on the row even with an example: high = weak = keep."
-)
+HIGH = "A high score means that the model is weak on the row even with an example: high = weak = keep."
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, help=f"""
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help=f"""
     Choose the instructions that would teach your own model most (MIWV, arXiv 2511.07074).
 
     Each row is scored with the very model that will be tuned: its loss on the response behind the
     nearest other row as a worked example, less its loss without. {HIGH}
-    """)  # fmt: skip
+    """,
+)
 @click.version_option(package_name="hf-miwv-lmt", prog_name="hf-miwv")
 def main() -> None:
     start_logging("hf_miwv")
@@ -67,91 +69,186 @@ data_options = options(
     click.option("--columns", help="For other column names: prompt=question,completion=answer."),
 )
 scoring_options = options(
-    click.option("--streaming", is_flag=True, help="Read DATA row by row, straight into the work "
-                 "folder beside OUTPUT, with no other copy of it on the disk."),
-    click.option("--limit", type=int, metavar="ROWS", help="With --streaming: score the first "
-                 "ROWS rows, and no more. A stream without end needs it."),
-    click.option("--embedder", help="Hub id or folder; finds the neighbours. "
-                 "[default: BAAI/bge-large-en-v1.5, as in the paper]"),
-    click.option("--template", help="alpaca, chat, plain or a Jinja file. [default: by the rows: "
-                 "alpaca, chat for conversations, plain for string prompts]"),
-    click.option("--pooling", type=click.Choice(["mean", "model"]), default="mean",
-                 show_default=True, help="Mean of the token embeddings, or the embedder's own."),
-    click.option("--embed-text", type=click.Choice(["rendered", "bare"]), default="rendered",
-                 show_default=True, help="Embed the prompt with or without its template."),
-    click.option("--max-length", type=int, help="Tokens of a sequence. [default: 2048, or the "
-                 "model's own limit if smaller]"),
-    click.option("--batch-tokens", type=int, help="Tokens of a forward pass, with padding. "
-                 "[default: 1024 on the CPU, else 16384]"),
-    click.option("--dtype", type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
-                 default="auto", show_default=True, help="Of the weights; auto: the checkpoint's."),
+    click.option(
+        "--streaming",
+        is_flag=True,
+        help="Read DATA row by row, straight into the work "
+        "folder beside OUTPUT, with no other copy of it on the disk.",
+    ),
+    click.option(
+        "--limit",
+        type=int,
+        metavar="ROWS",
+        help="With --streaming: score the first ROWS rows, and no more. A stream without end needs it.",
+    ),
+    click.option(
+        "--embedder", help="Hub id or folder; finds the neighbours. [default: BAAI/bge-large-en-v1.5, as in the paper]"
+    ),
+    click.option(
+        "--template",
+        help="alpaca, chat, plain or a Jinja file. [default: by the rows: "
+        "alpaca, chat for conversations, plain for string prompts]",
+    ),
+    click.option(
+        "--pooling",
+        type=click.Choice(["mean", "model"]),
+        default="mean",
+        show_default=True,
+        help="Mean of the token embeddings, or the embedder's own.",
+    ),
+    click.option(
+        "--embed-text",
+        type=click.Choice(["rendered", "bare"]),
+        default="rendered",
+        show_default=True,
+        help="Embed the prompt with or without its template.",
+    ),
+    click.option(
+        "--max-length", type=int, help="Tokens of a sequence. [default: 2048, or the model's own limit if smaller]"
+    ),
+    click.option(
+        "--batch-tokens",
+        type=int,
+        help="Tokens of a forward pass, with padding. [default: 1024 on the CPU, else 16384]",
+    ),
+    click.option(
+        "--dtype",
+        type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
+        default="auto",
+        show_default=True,
+        help="Of the weights; auto: the checkpoint's.",
+    ),
     click.option("--load-in-4bit", is_flag=True, help="Weights in 4 bits (bitsandbytes, NF4)."),
     click.option("--load-in-8bit", is_flag=True, help="Weights in 8 bits (bitsandbytes)."),
-    click.option("--search", type=click.Choice(["auto", "exact", "index"]), default="auto",
-                 show_default=True, help="For neighbours; auto: exact up to 400,000 rows."),
-    click.option("--avoid-duplicate-neighbors", is_flag=True, help="Neighbour: the nearest row "
-                 "with another prompt. By default, as in the paper, it may have the same."),
-    click.option("--also", multiple=True, type=click.Choice(["ifd", "superfiltering"]),
-                 help="Measure what this method of select needs, too: one more pass over each "
-                 "response. May be given twice. superfiltering is meant for a small proxy MODEL."),
-    click.option("--keep-embeddings", is_flag=True, help="Write the prompts' embeddings, too: "
-                 "what --diversity of select needs."),
-    click.option("--attention", type=click.Choice(["auto", "sdpa", "flash_attention_2",
-                 "flash_attention_3", "eager"]), default="auto", show_default=True,
-                 help="Attention kernels. Only auto and sdpa share passes between rows."),
-    click.option("--device", help="cpu, cuda, cuda:1, mps, or split: MODEL over all "
-                 "accelerators. [default: the accelerator at hand]"),
+    click.option(
+        "--search",
+        type=click.Choice(["auto", "exact", "index"]),
+        default="auto",
+        show_default=True,
+        help="For neighbours; auto: exact up to 400,000 rows.",
+    ),
+    click.option(
+        "--avoid-duplicate-neighbors",
+        is_flag=True,
+        help="Neighbour: the nearest row with another prompt. By default, as in the paper, it may have the same.",
+    ),
+    click.option(
+        "--also",
+        multiple=True,
+        type=click.Choice(["ifd", "superfiltering"]),
+        help="Measure what this method of select needs, too: one more pass over each "
+        "response. May be given twice. superfiltering is meant for a small proxy MODEL.",
+    ),
+    click.option(
+        "--keep-embeddings", is_flag=True, help="Write the prompts' embeddings, too: what --diversity of select needs."
+    ),
+    click.option(
+        "--attention",
+        type=click.Choice(["auto", "sdpa", "flash_attention_2", "flash_attention_3", "eager"]),
+        default="auto",
+        show_default=True,
+        help="Attention kernels. Only auto and sdpa share passes between rows.",
+    ),
+    click.option(
+        "--device",
+        help="cpu, cuda, cuda:1, mps, or split: MODEL over all accelerators. [default: the accelerator at hand]",
+    ),
     click.option("--revision", help="Revision of DATA or MODEL, whichever is on the Hub."),
     click.option("--data-revision", help="Where both are on the Hub: of DATA."),
     click.option("--model-revision", help="Where both are on the Hub: of MODEL."),
     click.option("--embedder-revision", help="Revision of EMBEDDER."),
-    click.option("--license", "--licence", "licence", metavar="NAME", help="Of DATA, by the Hub's "
-                 "name: cc-by-4.0. [default: what its card says]"),
-    click.option("--unreadable-rows", type=click.Choice(["refuse", "flag"]), default="refuse",
-                 show_default=True, help="Rows that cannot be read, or that the chat template "
-                 "refuses: stop after all were looked at, or keep them in place without a score."),
-    click.option("--trainer-max-length", type=int, default=1024, show_default=True,
-                 help="Tokens at which your trainer will cut a row (TRL's default): such rows are "
-                 "counted."),
-    click.option("--date", metavar="YYYY-MM-DD", help="For chat templates that print the date. "
-                 "[default: the day on which the run began]"),
-    click.option("--trust-remote-code", is_flag=True, help="Run code that comes with MODEL or "
-                 "EMBEDDER from the Hub. Off by default."),
-    click.option("--overwrite-columns", is_flag=True, help="Replace columns of DATA that are "
-                 "named like ours."),
-)  # fmt: skip
+    click.option(
+        "--license",
+        "--licence",
+        "licence",
+        metavar="NAME",
+        help="Of DATA, by the Hub's name: cc-by-4.0. [default: what its card says]",
+    ),
+    click.option(
+        "--unreadable-rows",
+        type=click.Choice(["refuse", "flag"]),
+        default="refuse",
+        show_default=True,
+        help="Rows that cannot be read, or that the chat template "
+        "refuses: stop after all were looked at, or keep them in place without a score.",
+    ),
+    click.option(
+        "--trainer-max-length",
+        type=int,
+        default=1024,
+        show_default=True,
+        help="Tokens at which your trainer will cut a row (TRL's default): such rows are counted.",
+    ),
+    click.option(
+        "--date",
+        metavar="YYYY-MM-DD",
+        help="For chat templates that print the date. [default: the day on which the run began]",
+    ),
+    click.option(
+        "--trust-remote-code",
+        is_flag=True,
+        help="Run code that comes with MODEL or EMBEDDER from the Hub. Off by default.",
+    ),
+    click.option("--overwrite-columns", is_flag=True, help="Replace columns of DATA that are named like ours."),
+)
 selection_options = options(
     click.option("--fraction", metavar="P", help="Share of all rows to keep: 0.01 keeps 1 %."),
     click.option("--count", type=int, help="Number of rows to keep."),
-    click.option("--threshold", type=float, help="Keep rows with at least this score (MIWV: nats "
-                 "per response token)."),
-    click.option("--method", default="miwv", show_default=True, help="Score to choose by: miwv, "
-                 "prompt_loss, perplexity, ifd, superfiltering, length, random. The highest are "
-                 "kept; with _low behind the name (miwv_low) the lowest. superfiltering is for "
-                 "rows scored with a small proxy model."),
+    click.option(
+        "--threshold", type=float, help="Keep rows with at least this score (MIWV: nats per response token)."
+    ),
+    click.option(
+        "--method",
+        default="miwv",
+        show_default=True,
+        help="Score to choose by: miwv, "
+        "prompt_loss, perplexity, ifd, superfiltering, length, random. The highest are "
+        "kept; with _low behind the name (miwv_low) the lowest. superfiltering is for "
+        "rows scored with a small proxy model.",
+    ),
     click.option("--seed", type=int, default=0, show_default=True, help="Of --method random."),
-    click.option("--include-undesired", is_flag=True, help="Choose also from rows that say their "
-                 "response is a bad one (KTO's label: false)."),
-    click.option("--diversity", type=float, metavar="COSINE", help="Pass over a row whose prompt "
-                 "has a cosine above this with one chosen before it."),
-)  # fmt: skip
+    click.option(
+        "--include-undesired",
+        is_flag=True,
+        help="Choose also from rows that say their response is a bad one (KTO's label: false).",
+    ),
+    click.option(
+        "--diversity",
+        type=float,
+        metavar="COSINE",
+        help="Pass over a row whose prompt has a cosine above this with one chosen before it.",
+    ),
+)
 output_options = options(
-    click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder to "
-                 "write; `datasets.load_dataset` opens it."),
+    click.option(
+        "--output",
+        required=True,
+        type=click.Path(path_type=Path),
+        help="Folder to write; `datasets.load_dataset` opens it.",
+    ),
     click.option("--overwrite", is_flag=True, help="Replace what --output holds."),
-    click.option("--settings", type=click.Path(path_type=Path), is_eager=True, expose_value=False,
-                 callback=_settings, help="YAML file of these options; the command line wins."),
-)  # fmt: skip
+    click.option(
+        "--settings",
+        type=click.Path(path_type=Path),
+        is_eager=True,
+        expose_value=False,
+        callback=_settings,
+        help="YAML file of these options; the command line wins.",
+    ),
+)
 
 hub_options = options(*TO_HUB_OPTIONS)
 
 
-@main.command("score", help=f"""
+@main.command(
+    "score",
+    help=f"""
     Score every row of DATA with MODEL and write the folder OUTPUT.
 
     DATA: a Hub id, or a JSON, JSONL, CSV or Parquet file, or a folder. MODEL: a Hub id, a folder
     or a GGUF file. {HIGH} Killed at any moment, the same command goes on where it stopped.
-    """)  # fmt: skip
+    """,
+)
 @data_options
 @click.option("--model", required=True, help="The causal language model that will be tuned.")
 @scoring_options
@@ -165,13 +262,16 @@ def score_command(**given: Any) -> None:
     _push(given["output"], to_hub)
 
 
-@main.command("select", help=f"""
+@main.command(
+    "select",
+    help=f"""
     Keep the rows of DATA with the highest scores and write the folder OUTPUT.
 
     DATA is what `hf-miwv score` wrote, or its id on the Hub (USER/NAME, USER/NAME@REVISION); or,
     with --model, a data set that is scored first. {HIGH}
     Give one of --fraction, --count and --threshold. Other scores than MIWV: --method.
-    """)  # fmt: skip
+    """,
+)
 @data_options
 @selection_options
 @click.option("--model", help="Score DATA with this model first.")
@@ -201,11 +301,19 @@ for command in (
     main.add_command(command)
 
 
-@main.command("demo", help="""
+@main.command(
+    "demo",
+    help="""
     The whole job on two small real models and a sample data set, offline: score, select, show.
-    """)  # fmt: skip
-@click.option("--output", type=click.Path(path_type=Path), default=Path("miwv-demo"),
-              show_default=True, help="Folder for the results.")  # fmt: skip
+    """,
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("miwv-demo"),
+    show_default=True,
+    help="Folder for the results.",
+)
 @click.option("--fraction", metavar="P", default="0.05", show_default=True, help="Share to keep.")
 def demo_command(output: Path, fraction: str) -> None:
     from hf_miwv.demo import run_demo
@@ -224,10 +332,28 @@ def _push(output: Path, to_hub: dict[str, Any] | None) -> None:
 
 
 def _refuse_scoring_options(context: click.Context) -> None:
-    own = {"data", "split", "fraction", "count", "threshold", "method", "seed", "diversity",
-           "include_undesired", "model", "output", "overwrite", "data_config", "field",
-           "revision", "data_revision",
-           "push_to_hub", "public", "hub_revision", "pull_request"}  # fmt: skip
+    own = {
+        "data",
+        "split",
+        "fraction",
+        "count",
+        "threshold",
+        "method",
+        "seed",
+        "diversity",
+        "include_undesired",
+        "model",
+        "output",
+        "overwrite",
+        "data_config",
+        "field",
+        "revision",
+        "data_revision",
+        "push_to_hub",
+        "public",
+        "hub_revision",
+        "pull_request",
+    }
     sources = {name: context.get_parameter_source(name) for name in context.params}
     given = [
         f"--{name.removeprefix('data_').replace('_', '-')}"

@@ -19,9 +19,7 @@ from hf_miwv.json_builder import ExactJson
 VERSION = "rows-1"  # in the cache, so that what another reader wrote there is not taken for ours
 
 
-def open_builder(
-    path: str, *, shown: str | None = None, field: str | None = None, **options: Any
-) -> DatasetBuilder:
+def open_builder(path: str, *, shown: str | None = None, field: str | None = None, **options: Any) -> DatasetBuilder:
     """The library's builder for a data set; where it reads JSON, one that reads it exactly.
 
     Args:

@@ -36,8 +36,20 @@ from hf_miwv.statistics import PERCENTS, write_number, write_share
 TEMPLATES = Path(__file__).parent / "templates"
 SIZES = ("1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B", "100B", "1T")
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+([@:].+)?")
-FILE_ENDINGS = (".json", ".jsonl", ".csv", ".parquet", ".arrow", ".gz", ".zst", ".gguf", ".jinja",
-                ".yaml", ".yml", ".txt")  # fmt: skip
+FILE_ENDINGS = (
+    ".json",
+    ".jsonl",
+    ".csv",
+    ".parquet",
+    ".arrow",
+    ".gz",
+    ".zst",
+    ".gguf",
+    ".jinja",
+    ".yaml",
+    ".yml",
+    ".txt",
+)
 
 
 def write_card(run: dict[str, Any], pictures: list[str], folder: Path) -> None:
@@ -68,10 +80,15 @@ def render_card(run: dict[str, Any], pictures: list[str]) -> str:
     environment = markdown_environment()
     environment.filters.update(number=write_number, escape=escape)
     environment.globals.update(
-        correlation_words=correlation_words, length_words=length_words, share=write_share,
-        length_table=length_table, quantile_table=quantile_table, score_table=score_table,
-        command_block=command_block, method_words=method_words,
-    )  # fmt: skip
+        correlation_words=correlation_words,
+        length_words=length_words,
+        share=write_share,
+        length_table=length_table,
+        quantile_table=quantile_table,
+        score_table=score_table,
+        command_block=command_block,
+        method_words=method_words,
+    )
     template = "scored_card.md.jinja" if run["command"] == "score" else "chosen_card.md.jinja"
     return environment.get_template(template).render(_values(run, pictures))
 
@@ -88,9 +105,7 @@ def _values(run: dict[str, Any], pictures: list[str]) -> dict[str, Any]:
         "pictures": pictures,
         "front_matter": front_matter(run),
         "name": escape(data_name(run)),
-        "model": escape(shown_name(made["model"]["source"]))
-        if made
-        else "whose name is not recorded",
+        "model": escape(shown_name(made["model"]["source"])) if made else "whose name is not recorded",
         "licence": licence_sentence(run),
         "counts": table(("", "rows"), count_rows(run)),
         "fifths": table(("cosine from", "to", "median MIWV"), fifth_rows(run["statistics"])),
@@ -275,16 +290,14 @@ def made_rows(made: dict[str, Any]) -> list[tuple[str, Any]]:
         "data": ", ".join(part for part in parts if part),
         "data revision": data["revision"],
         "data rows": f"{write_number(data['rows'])}, of the shape {data['shape']}",
-        "columns that are no part of prompt or response": ", ".join(data["columns_not_read"])
-        or "none"
+        "columns that are no part of prompt or response": ", ".join(data["columns_not_read"]) or "none"
         if "columns_not_read" in data
         else None,
         "data fingerprint": data["fingerprint"],
         "data licence": licence_words(data.get("license")),
         "model": shown_name(model["source"]),
         "model revision": model["revision"],
-        "model weights": f"{write_number(model['parameters'])} parameters in {model['dtype']}, "
-        f"on {model['device']}",
+        "model weights": f"{write_number(model['parameters'])} parameters in {model['dtype']}, on {model['device']}",
         "model fingerprint": model["fingerprint"],
         "embedder": shown_name(embedder["source"]),
         "embedder revision": embedder["revision"],
@@ -297,11 +310,7 @@ def made_rows(made: dict[str, Any]) -> list[tuple[str, Any]]:
         else "nearest other row",
         "template": shown_name(made["template"]["name"]),
         "template SHA-256": made["template"]["sha256"],
-        **(
-            {"date given to the template": made["template"]["date"]}
-            if made["template"].get("date")
-            else {}
-        ),
+        **({"date given to the template": made["template"]["date"]} if made["template"].get("date") else {}),
         "max length": f"{write_number(made['settings']['max_length'])} tokens",
         "versions": ", ".join(
             [

@@ -70,10 +70,7 @@ class ChatPrompts:
             if not isinstance(texts, RowError)
         ]
         tokens = iter(self._divide(pairs))
-        return [
-            RowTokens([], [], fault=texts) if isinstance(texts, RowError) else next(tokens)
-            for texts in rendered
-        ]
+        return [RowTokens([], [], fault=texts) if isinstance(texts, RowError) else next(tokens) for texts in rendered]
 
     def one_shot(self, row: Row, demonstration: Row, room: int) -> tuple[list[int] | None, bool]:
         """The ids before y in the one-shot pass, at most `room` of them, and whether C was cut.
@@ -97,14 +94,10 @@ class ChatPrompts:
         """x, y and ending of rendered rows (example, prompt, whole)."""
         prompts = encode(self._tokenizer, [prompt for _, prompt, _ in rows])
         wholes = encode(self._tokenizer, [whole for _, _, whole in rows])
-        starts = [
-            response_start(prompt, whole, example.answer_turn) for example, prompt, whole in rows
-        ]
+        starts = [response_start(prompt, whole, example.answer_turn) for example, prompt, whole in rows]
         # where a think block was passed over, x is longer than the prompt alone, and tokenized too
         longer = [
-            index
-            for index, (_, prompt, whole) in enumerate(rows)
-            if not prompt.startswith(whole[: starts[index]])
+            index for index, (_, prompt, whole) in enumerate(rows) if not prompt.startswith(whole[: starts[index]])
         ]
         blocks = encode(self._tokenizer, [rows[index][2][: starts[index]] for index in longer])
         behind_block = dict(zip(longer, blocks, strict=True))
@@ -140,9 +133,7 @@ class ChatPrompts:
         """One-shot ids before y, which ends as in the zero-shot pass, token for token."""
         example = row.example
         turns_of_row = example.conversation
-        systems = next(
-            (n for n, turn in enumerate(turns_of_row) if turn["role"] != SYSTEM), len(turns_of_row)
-        )
+        systems = next((n for n, turn in enumerate(turns_of_row) if turn["role"] != SYSTEM), len(turns_of_row))
         turns = [
             *turns_of_row[:systems],
             *demonstration,

@@ -69,9 +69,7 @@ class ChatTemplate:
             if any(turn.get("content", "") is None for turn in turns):
                 filled = [{**turn, "content": turn.get("content") or ""} for turn in turns]
                 return self.render(filled, **arguments)
-            raise RowError(
-                f"the model's chat template refuses the conversation: {fault or error}"
-            ) from error
+            raise RowError(f"the model's chat template refuses the conversation: {fault or error}") from error
 
     def prompt_and_whole(self, example: Example) -> tuple[str, str]:
         """Render what stands before the response with the generation prompt, and all of the row.

@@ -162,8 +162,7 @@ def show_scored(scored: Dataset, run: dict[str, Any]) -> None:
     ranked = np.argsort(-scores, kind="stable")[: int(np.isfinite(scores).sum())]
     shape = Shape(run["data"]["shape"], run["data"]["columns"])
     highest, lowest = (
-        [_shown(scored[int(index)], shape) for index in part]
-        for part in (ranked[:SHOWN], ranked[::-1][:SHOWN])
+        [_shown(scored[int(index)], shape) for index in part] for part in (ranked[:SHOWN], ranked[::-1][:SHOWN])
     )
     show_summary(run, highest, lowest)
 
@@ -188,8 +187,7 @@ def _revisions(
     on_hub = [not is_local(data), not Path(model).expanduser().exists()]
     if on_hub == [True, True]:
         raise InputError(
-            f"--revision {revision}: both {data} and {model} are on the Hub; "
-            "give --data-revision or --model-revision"
+            f"--revision {revision}: both {data} and {model} are on the Hub; give --data-revision or --model-revision"
         )
     if on_hub == [False, False]:
         raise InputError(f"--revision {revision}: neither {data} nor {model} is on the Hub")

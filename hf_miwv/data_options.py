@@ -7,6 +7,5 @@ import click
 field_option = click.option(
     "--field",
     metavar="KEY",
-    help="Of a JSON file {KEY: [row, ...]}: where its rows lie. [default: the one key that holds "
-    "a list of objects]",
+    help="Of a JSON file {KEY: [row, ...]}: where its rows lie. [default: the one key that holds a list of objects]",
 )

@@ -33,9 +33,14 @@ def run_demo(output: Path, fraction: str) -> None:
     scored, chosen = output / "scored", output / "chosen"
     score_data(str(SAMPLE), str(model), scored, embedder=str(embedder))
     select_data(
-        str(scored), None, chosen, fraction=fraction, count=None, threshold=None,
+        str(scored),
+        None,
+        chosen,
+        fraction=fraction,
+        count=None,
+        threshold=None,
         overwrite=False,
-    )  # fmt: skip
+    )
     logger.info(what_next(scored, chosen, program("hf-miwv")))
 
 

@@ -81,8 +81,9 @@ def check_split(model: Any, source: str) -> None:
     if "cpu" in placed.values():
         logger.warning(
             "the parts of %s on the CPU are copied to an accelerator in every pass, which is slow; "
-            "--load-in-4bit or --dtype bfloat16 may make room", source,
-        )  # fmt: skip
+            "--load-in-4bit or --dtype bfloat16 may make room",
+            source,
+        )
 
 
 def describe_split(placed: dict[str, str]) -> str:

@@ -60,9 +60,7 @@ def check_repository(source: str, config: str | None, error: Exception) -> None:
         raise InputError(f"{source}: holds no data files; give one with JSON, CSV or Parquet files")
 
 
-def diagnose_hub(
-    source: str, config: str | None, revision: str | None, error: Exception
-) -> NoReturn:
+def diagnose_hub(source: str, config: str | None, revision: str | None, error: Exception) -> NoReturn:
     """Raises InputError that says why the library could not read this Hub data set."""
     from datasets.exceptions import DatasetNotFoundError
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
@@ -71,8 +69,7 @@ def diagnose_hub(
     status = next((e for e in _chain(error) if isinstance(e, HfHubHTTPError)), None)
     if isinstance(error, HFValidationError):
         raise InputError(
-            f"{source!r} is no file or folder here, and cannot be the id of a Hub data set; "
-            "write NAME or OWNER/NAME"
+            f"{source!r} is no file or folder here, and cannot be the id of a Hub data set; write NAME or OWNER/NAME"
         )
     if isinstance(error, DatasetNotFoundError):
         raise InputError(_not_found_message(source, revision, error))

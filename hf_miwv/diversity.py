@@ -62,9 +62,7 @@ def choose_diverse(
     return np.concatenate(taken) if taken else ranked[:0], passed_over
 
 
-def _take(
-    vectors: np.ndarray, free: np.ndarray, wanted: int, cosine: float
-) -> tuple[list[int], int]:
+def _take(vectors: np.ndarray, free: np.ndarray, wanted: int, cosine: float) -> tuple[list[int], int]:
     """The places of a block that are taken, and how many of the block were looked at for them."""
     close = vectors @ vectors.T > cosine
     free = free.copy()

@@ -192,9 +192,7 @@ def _read_preference(row: Mapping[str, Any], columns: Mapping[str, str]) -> Exam
     if turns[0]["role"] == ASSISTANT and prompt is not None:
         asked = row.get(prompt)
         before = (
-            read_turns(asked, prompt)
-            if is_conversational(asked)
-            else [{"role": USER, "content": _text(row, prompt)}]
+            read_turns(asked, prompt) if is_conversational(asked) else [{"role": USER, "content": _text(row, prompt)}]
         )
     return _conversation(before, turns, chosen, row, columns)
 
@@ -227,9 +225,7 @@ def _conversation(
     undesired: bool = False,
 ) -> Example:
     """The last assistant turn of `turns` is the response; `before` never holds it."""
-    last = max(
-        (number for number, turn in enumerate(turns) if turn["role"] == ASSISTANT), default=None
-    )
+    last = max((number for number, turn in enumerate(turns) if turn["role"] == ASSISTANT), default=None)
     if last is None:
         raise RowError(f"column {column!r} has no assistant turn, so there is no response")
     earlier = [*before, *turns[:last]]

@@ -52,14 +52,10 @@ def check_output(output: Path, overwrite: bool, source: Path | None = None) -> N
     if source is not None and source.resolve().is_relative_to(output.resolve()):
         raise InputError(f"--output {output} holds the input {source}; give another folder")
     if _occupied(output) and read_record(output) is None and not overwrite:
-        raise InputError(
-            f"--output {output} holds something else; give a new folder, or --overwrite"
-        )
+        raise InputError(f"--output {output} holds something else; give a new folder, or --overwrite")
 
 
-def is_finished(
-    output: Path, identity: dict[str, Any], overwrite: bool, holds: str = "data/*.parquet"
-) -> bool:
+def is_finished(output: Path, identity: dict[str, Any], overwrite: bool, holds: str = "data/*.parquet") -> bool:
     """Whether `output`, with files like `holds`, is the whole result of the run with this identity.
 
     To run it again would give the same bytes. Raises InputError where it is the result of another

@@ -130,9 +130,7 @@ def _common_prefix(one: list[int], other: list[int]) -> int:
     return int(differs[0]) if len(differs) else length
 
 
-def _units(
-    passes: Passes, row: int, scored: bool, children: list[tuple[int, int]], tree_tokens: int
-) -> list[Unit]:
+def _units(passes: Passes, row: int, scored: bool, children: list[tuple[int, int]], tree_tokens: int) -> list[Unit]:
     """The trees of one trunk: as few as the limit on their size allows."""
     trunk = len(passes[row].ids)
     limit = max(tree_tokens, TRUNKS * trunk)

@@ -16,8 +16,7 @@ def hub_error(what: str, source: str, error: BaseException) -> InputError:
     names = {type(link).__name__ for link in _chain(error)}
     offline = "it is not in the local cache and the Hub cannot be reached"
     reasons = {
-        "GatedRepoError": "it is gated: accept its terms on its Hub page and log in "
-        "with `hf auth login`",
+        "GatedRepoError": "it is gated: accept its terms on its Hub page and log in with `hf auth login`",
         "RepositoryNotFoundError": "there is no such repository on the Hub, or it is private: "
         "check the spelling, or log in with `hf auth login`",
         "RevisionNotFoundError": "it has no such revision",

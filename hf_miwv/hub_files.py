@@ -20,9 +20,13 @@ def model_file(name: str, file: str, revision: str | None = None) -> Path | None
 
     try:
         found = cached_file(
-            name, file, revision=revision, _raise_exceptions_for_missing_entries=False,
-            _raise_exceptions_for_gated_repo=False, _raise_exceptions_for_connection_errors=False,
-        )  # fmt: skip
+            name,
+            file,
+            revision=revision,
+            _raise_exceptions_for_missing_entries=False,
+            _raise_exceptions_for_gated_repo=False,
+            _raise_exceptions_for_connection_errors=False,
+        )
     except OSError as error:
         raise hub_error("model", name, error) from error
     return Path(found) if found else None

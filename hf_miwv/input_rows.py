@@ -101,9 +101,7 @@ def rows_dataset(rows: Sequence[Any], name: str = "the list") -> Dataset:
     return Dataset(concat_tables(tables, promote_options="permissive"))
 
 
-def _of_splits(
-    splits: DatasetDict | IterableDatasetDict, split: str | None
-) -> Dataset | IterableDataset:
+def _of_splits(splits: DatasetDict | IterableDatasetDict, split: str | None) -> Dataset | IterableDataset:
     names = list(splits)
     if split is None:
         if len(names) != 1:
@@ -116,9 +114,7 @@ def _of_splits(
     if isinstance(splits, DatasetDict):
         return take_slice(splits, "the DatasetDict", split)
     if split not in splits:
-        raise InputError(
-            f"the IterableDatasetDict has no split {split!r}; {did_you_mean(split, names)}"
-        )
+        raise InputError(f"the IterableDatasetDict has no split {split!r}; {did_you_mean(split, names)}")
     return splits[split]
 
 
@@ -126,9 +122,7 @@ def _from_pandas(frame: Any) -> Dataset:
     """The rows of a DataFrame without its index; objects and lists in cells stay as they are."""
     if not all(isinstance(name, str) for name in frame.columns):
         found = ", ".join(map(repr, frame.columns))
-        raise InputError(
-            f"the DataFrame has columns that are not named by text ({found}); rename them"
-        )
+        raise InputError(f"the DataFrame has columns that are not named by text ({found}); rename them")
     if not frame.columns.is_unique:
         twice = sorted(set(frame.columns[frame.columns.duplicated()]))
         raise InputError(f"the DataFrame has two columns named {', '.join(twice)}; rename one")
@@ -138,9 +132,7 @@ def _from_pandas(frame: Any) -> Dataset:
         try:
             parts.append(Dataset.from_pandas(frame[flat], preserve_index=False))
         except ArrowException as error:
-            raise InputError(
-                f"the DataFrame cannot be read ({error}); give each column one type"
-            ) from error
+            raise InputError(f"the DataFrame cannot be read ({error}); give each column one type") from error
     if nested:
         rows = [
             {name: value if isinstance(value, (list, dict)) else None for name, value in row}
@@ -162,10 +154,7 @@ def _holds_objects(column: Any) -> bool:
 
 def _comes_from(value: Any, package: str, name: str) -> bool:
     """Whether a class of this name in the package is the value's, without importing it."""
-    return any(
-        kind.__name__ == name and kind.__module__.partition(".")[0] == package
-        for kind in type(value).__mro__
-    )
+    return any(kind.__name__ == name and kind.__module__.partition(".")[0] == package for kind in type(value).__mro__)
 
 
 def _type_name(value: Any) -> str:

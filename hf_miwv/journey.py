@@ -120,9 +120,7 @@ class Journey:
         self._count("neighbors", saved[2])
         return (vectors if self.keep_embeddings else None), *saved[:2]
 
-    def _search_readable(
-        self, vectors: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+    def _search_readable(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
         """`_search` among the rows that can be read; of the others no neighbour (-1, nan)."""
         groups = np.array(self.table.groups)
         if not self.table.faults:
@@ -138,9 +136,7 @@ class Journey:
         neighbors[readable], cosines[readable] = readable[nearest], similarity
         return neighbors, cosines, counts
 
-    def _search(
-        self, vectors: np.ndarray, prompts: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+    def _search(self, vectors: np.ndarray, prompts: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
         """Neighbours, cosines and what is to be said of the search; `prompts` by their groups.
 
         The exact search is shared by the processes; the index is built by each for itself, so
@@ -154,14 +150,10 @@ class Journey:
             own = range(rows)[self.processes.rank * share : (self.processes.rank + 1) * share]
         with tqdm(total=len(own), desc="neighbours", unit="row", disable=not self.progress) as bar:
             if self.search == "index":
-                neighbors, cosines, report = indexed_neighbors(
-                    vectors, progress=bar.update, groups=groups
-                )
+                neighbors, cosines, report = indexed_neighbors(vectors, progress=bar.update, groups=groups)
                 return neighbors, cosines, {"search": "index", **report}
             device = self.embedder.model.device
-            found = nearest_neighbors(
-                vectors, device=device, progress=bar.update, queries=own, groups=groups
-            )
+            found = nearest_neighbors(vectors, device=device, progress=bar.update, queries=own, groups=groups)
         parts = self.processes.gather(found)
         neighbors, cosines = (np.concatenate(column) for column in zip(*parts, strict=True))
         return neighbors, cosines, {"search": "exact"}
@@ -177,9 +169,7 @@ class Journey:
             obstacle=branching_obstacle(self.model),
             rule=length_rule(self.model),
         )
-        losses, totals = score_forest(
-            self.model, forest, workspace, self.batch_tokens, self.processes, self.progress
-        )
+        losses, totals = score_forest(self.model, forest, workspace, self.batch_tokens, self.processes, self.progress)
         row_tokens = int(passes.lengths[: len(self.table)].sum())
         reuse = dict(sorted(forest.reuse.items()))
         return losses, {"row_tokens": row_tokens, **totals, "reuse": reuse}
@@ -230,7 +220,4 @@ def _saved_search(workspace: Workspace) -> tuple[np.ndarray, np.ndarray, dict[st
 def _final_status(passes: Passes, losses: np.ndarray) -> list[str]:
     """(N,) statuses, `not_finite` where a pass that ran has a loss that is not finite."""
     finite = np.isfinite(losses).all(axis=0)
-    return [
-        "not_finite" if state == "ok" and not finite[row] else state
-        for row, state in enumerate(passes.status)
-    ]
+    return ["not_finite" if state == "ok" and not finite[row] else state for row, state in enumerate(passes.status)]

@@ -46,10 +46,7 @@ class ExactJson(Json):
         self._declared = self.info.features
         self._types = self._scan([file for files in splits.values() for file in files])
         self.info.features = self._declared or self._types.features
-        return [
-            SplitGenerator(name=split, gen_kwargs={"files": files})
-            for split, files in splits.items()
-        ]
+        return [SplitGenerator(name=split, gen_kwargs={"files": files}) for split, files in splits.items()]
 
     def _scan(self, files: list[File]) -> RowTypes:
         types = RowTypes()
@@ -103,9 +100,7 @@ def stream_json(builder: ExactJson) -> dict[str, IterableDataset]:
     return streams
 
 
-def row_stream(
-    files: list[File], field: str | None, features: Features | None = None
-) -> IterableDataset:
+def row_stream(files: list[File], field: str | None, features: Features | None = None) -> IterableDataset:
     """The rows of JSON files as a stream; nothing is read before they are taken."""
     arguments = {"files": files, "field": field}
     return IterableDataset.from_generator(_rows, features=features, gen_kwargs=arguments)
@@ -115,9 +110,7 @@ def _rows(files: list[File], field: str | None) -> Iterator[dict[str, Any]]:
     for path, name in files:
         for location, row in json_rows(path, field, name=name, tell=True):
             if not isinstance(row, dict):
-                raise InputError(
-                    f"{location}: a row must be an object {{...}}, found {describe(row)}"
-                )
+                raise InputError(f"{location}: a row must be an object {{...}}, found {describe(row)}")
             yield row
 
 

@@ -58,8 +58,7 @@ def json_rows(
             if not _is_document(name, lines, field):
                 if field is not None:
                     raise InputError(
-                        f"--field {field}: {name} holds one row in each line, and no key over "
-                        "all of them; omit it"
+                        f"--field {field}: {name} holds one row in each line, and no key over all of them; omit it"
                     )
                 yield from _line_rows(name, file)
                 return
@@ -82,10 +81,7 @@ def arrange(document: Any, name: str, field: str | None) -> Document:
     """
     if not isinstance(document, dict):
         if field is not None:
-            raise InputError(
-                f"--field {field}: {name} holds {describe(document)}, and no key over all rows; "
-                "omit it"
-            )
+            raise InputError(f"--field {field}: {name} holds {describe(document)}, and no key over all rows; omit it")
         return Document(document if isinstance(document, list) else [document])
     if field is not None:
         return _under_key(document, name, field)
@@ -96,8 +92,7 @@ def arrange(document: Any, name: str, field: str | None) -> Document:
         return Document([document])
     if len(keys) > 1:
         raise InputError(
-            f"{name}: holds several lists of rows ({', '.join(map(repr, keys))}); choose one with "
-            f"--field {keys[0]}"
+            f"{name}: holds several lists of rows ({', '.join(map(repr, keys))}); choose one with --field {keys[0]}"
         )
     return _under_key(document, name, keys[0])
 
@@ -112,8 +107,7 @@ def _under_key(document: Mapping[str, Any], name: str, key: str) -> Document:
         rows = columns.rows
     if rows is None:
         raise InputError(
-            f"--field {key}: in {name} this key holds {describe(value)}, and not a list of rows; "
-            "give the key of one"
+            f"--field {key}: in {name} this key holds {describe(value)}, and not a list of rows; give the key of one"
         )
     return Document(rows, key, f"{name}: {_count(len(rows), 'row')}, found under the key {key!r}")
 
@@ -132,10 +126,7 @@ def _columnar(document: Mapping[str, Any], name: str) -> Document | None:
         )
     if next(iter(lengths.values())) < 2:  # a row whose values are lists of one
         return None
-    rows = [
-        dict(zip(columns, values, strict=True))
-        for values in zip(*filter(None, columns.values()), strict=True)
-    ]
+    rows = [dict(zip(columns, values, strict=True)) for values in zip(*filter(None, columns.values()), strict=True)]
     return Document(
         rows,
         None,
@@ -205,9 +196,7 @@ def _parse(name: str, file: IO[str]) -> Any:
     try:
         return _loads(file.read())
     except json.JSONDecodeError as error:
-        raise InputError(
-            f"{name}:{error.lineno}:{error.colno}: not valid JSON ({error.msg})"
-        ) from error
+        raise InputError(f"{name}:{error.lineno}:{error.colno}: not valid JSON ({error.msg})") from error
     except (_TwiceError, RecursionError) as error:
         raise InputError(f"{name}: {_advice(error)}") from error
 
@@ -262,8 +251,7 @@ def check_utf8(path: str | Path, name: str | None = None) -> None:
     except UnicodeDecodeError as error:
         byte = error.object[error.start]
         raise InputError(
-            f"{name}:{number}: not UTF-8 (byte 0x{byte:02x} at offset {offset + error.start}); "
-            "save it as UTF-8"
+            f"{name}:{number}: not UTF-8 (byte 0x{byte:02x} at offset {offset + error.start}); save it as UTF-8"
         ) from error
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"{name}: damaged gzip file ({error}); make or fetch it again") from error

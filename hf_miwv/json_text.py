@@ -33,9 +33,7 @@ def json_text(value: Any, *, indent: int | None = None, sort_keys: bool = False)
 
 
 def _dumps(value: Any, indent: int | None, sort_keys: bool) -> str:
-    dump = partial(
-        json.dumps, value, indent=indent, sort_keys=sort_keys, allow_nan=False, default=_plain
-    )
+    dump = partial(json.dumps, value, indent=indent, sort_keys=sort_keys, allow_nan=False, default=_plain)
     text = dump(ensure_ascii=False)
     try:
         text.encode("utf-8")

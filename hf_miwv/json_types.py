@@ -122,13 +122,9 @@ class RowTypes:
             known = self.columns.get(column)
             if known is None:
                 if not isinstance(column, str):
-                    raise InputError(
-                        f"{location}: the column {column!r} must have a string as its name"
-                    )
+                    raise InputError(f"{location}: the column {column!r} must have a string as its name")
                 if half := half_character(column):
-                    raise InputError(
-                        f"{location}: {half} is half a character; remove or complete it"
-                    )
+                    raise InputError(f"{location}: {half} is half a character; remove or complete it")
                 known = self.columns[column] = ValueType()
             if value is None:
                 continue
@@ -167,8 +163,7 @@ def rows_table(rows: Sequence[tuple[str, Mapping[str, Any]]], types: RowTypes) -
                 raise InputError(f"{location}: {_reason(row, fault)}") from fault
         first, last = rows[0][0], rows[-1][0]
         raise InputError(
-            f"{first} to {last}: do not fit one another ({error}); give each column one type in "
-            "all rows"
+            f"{first} to {last}: do not fit one another ({error}); give each column one type in all rows"
         ) from error
 
 
@@ -286,8 +281,7 @@ def _off_by_more(read: Any, value: Any) -> bool:
 def _tell_of_last_digits() -> None:
     """Warn once in a process."""
     logger.warning(
-        "numbers with 17 digits, in objects whose types differ from row to row: some are kept "
-        "with another last digit"
+        "numbers with 17 digits, in objects whose types differ from row to row: some are kept with another last digit"
     )
 
 

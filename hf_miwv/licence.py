@@ -27,8 +27,7 @@ def licence_of(data: str, revision: str | None = None) -> str | list[str] | None
     try:
         metadata, _ = split_card(card.read_text("utf-8"), str(card))
     except (InputError, OSError, UnicodeDecodeError) as error:
-        logger.warning("the licence of %s is not recorded: its card cannot be read (%s)", data,
-                       error)  # fmt: skip
+        logger.warning("the licence of %s is not recorded: its card cannot be read (%s)", data, error)
         return None
     named = metadata.get("license")
     if isinstance(named, list):

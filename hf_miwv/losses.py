@@ -206,9 +206,7 @@ def _segments(trees: Sequence[Tree]) -> list[Segment]:
     return segments
 
 
-def _scored_tokens(
-    trees: Sequence[Tree], packed: bool
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[int]]:
+def _scored_tokens(trees: Sequence[Tree], packed: bool) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[int]]:
     """Of the R scored tokens: row (R,), position of the token before it (R,), id (R,); and the
     number of them in each scored response, (S,). Packed, all lie in row 0."""
     rows: list[np.ndarray] = []

@@ -10,8 +10,13 @@ from accelerate.utils.memory import should_reduce_batch_size
 from hf_miwv.errors import InputError
 
 PROBE_ERRORS = (
-    RuntimeError, MemoryError, ValueError, TypeError, IndexError, NotImplementedError,
-)  # fmt: skip
+    RuntimeError,
+    MemoryError,
+    ValueError,
+    TypeError,
+    IndexError,
+    NotImplementedError,
+)
 """What a model may raise that is given a kind of pass it was not made for."""
 WORDS = ("out of memory", "not enough memory", "cannot allocate memory", "can't allocate memory")
 

@@ -40,8 +40,7 @@ def _superfiltering(columns: ScoreColumns) -> np.ndarray:
 KNOWN = {
     "miwv": Method(
         "MIWV",
-        "L(y|x,C) − L(y|x), the one-shot less the zero-shot loss, in nats per response token "
-        "(arXiv 2511.07074)",
+        "L(y|x,C) − L(y|x), the one-shot less the zero-shot loss, in nats per response token (arXiv 2511.07074)",
         lambda columns: columns.miwv,
     ),
     "prompt_loss": Method(

@@ -46,9 +46,7 @@ def check_config(config: Any, source: str) -> None:
 def check_classes(names: Iterable[str], source: str) -> None:
     """Refuse models that are known by such class names only. Raises InputError with their kind."""
     names = list(names)
-    kinds = [
-        (name, words) for name in names for end, words in OTHER_KINDS.items() if name.endswith(end)
-    ]
+    kinds = [(name, words) for name in names for end, words in OTHER_KINDS.items() if name.endswith(end)]
     if kinds and len(kinds) == len(names):
         raise _other_kind(source, *kinds[0])
 
@@ -65,8 +63,7 @@ def check_weights(missing: Iterable[str], unexpected: Iterable[str], source: str
     absent = sorted(missing)
     if absent:
         raise InputError(
-            f"{source!r} is no causal language model: its checkpoint has no weights for "
-            f"{absent[0]}; {GIVE}"
+            f"{source!r} is no causal language model: its checkpoint has no weights for {absent[0]}; {GIVE}"
         )
 
 
@@ -120,10 +117,7 @@ def text_part_words(config: Any) -> str:
     names = getattr(config, "architectures", None) or ["AutoModelForImageTextToText"]
     text = config.get_text_config()
     if type(text) not in MODEL_FOR_CAUSAL_LM_MAPPING:
-        return (
-            f"give another model: transformers has no class for its text part alone "
-            f"({type(text).__name__})"
-        )
+        return f"give another model: transformers has no class for its text part alone ({type(text).__name__})"
     return (
         "give its text part as a model of its own: "
         f"whole = transformers.{names[0]}.from_pretrained(...); "

@@ -15,10 +15,12 @@ def read_tokenizer(folder: str, **options: Any) -> Any:
     tokenizer = AutoTokenizer.from_pretrained(folder, **options)
     if tokenizer.chat_template is None and "gguf_file" not in options:
         path = cached_file(
-            folder, "chat_template.json", revision=options.get("revision"),
+            folder,
+            "chat_template.json",
+            revision=options.get("revision"),
             _raise_exceptions_for_missing_entries=False,
             _raise_exceptions_for_connection_errors=False,
-        )  # fmt: skip
+        )
         if path is not None:
             template = json.loads(Path(path).read_text("utf-8")).get("chat_template")
             tokenizer.chat_template = template

@@ -62,9 +62,7 @@ def load_model(
         raise InputError(f"dtype {dtype!r} is not one of ours: {did_you_mean(dtype, DTYPES)}")
     source, revision = pinned(source, revision)
     placement = device_map(device)
-    loading = (
-        {} if quantization is None else {"quantization_config": quantized_loading(quantization)}
-    )
+    loading = {} if quantization is None else {"quantization_config": quantized_loading(quantization)}
     name, gguf = _locate(source)
     folder = name
     if gguf and quantization is None:

@@ -57,9 +57,9 @@ def choose_search(rows: int, search: str = "auto") -> str:
         return search
     if rows > EXACT_ROWS and find_spec("usearch") is None:
         logger.warning(
-            "%s rows are many for an exact search of neighbours; for an index: "
-            "pip install 'hf-miwv-lmt[index]'", f"{rows:,}",
-        )  # fmt: skip
+            "%s rows are many for an exact search of neighbours; for an index: pip install 'hf-miwv-lmt[index]'",
+            f"{rows:,}",
+        )
         return "exact"
     return "index" if rows > EXACT_ROWS else "exact"
 
@@ -121,8 +121,7 @@ def indexed_neighbors(
 def _check_library() -> None:
     if find_spec("usearch") is None:
         raise InputError(
-            "search 'index': usearch is not installed; pip install 'hf-miwv-lmt[index]', "
-            "or search 'exact'"
+            "search 'index': usearch is not installed; pip install 'hf-miwv-lmt[index]', or search 'exact'"
         )
 
 
@@ -151,9 +150,7 @@ def _first_two_of_equals(vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return np.sort(np.delete(order, 2 + np.flatnonzero(hashes[2:] == hashes[:-2])))
 
 
-def _search(
-    index: Any, vectors: np.ndarray, rows: np.ndarray, groups: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _search(index: Any, vectors: np.ndarray, rows: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Neighbours and cosines of some rows; a row to which the index names no other, exactly."""
     padded = np.resize(rows, max(2, len(rows)))  # one query alone gets an answer of another shape
     found = index.search(vectors[padded], CANDIDATES)
@@ -167,9 +164,7 @@ def _search(
     nearest = np.take_along_axis(cosines, best, axis=1)[:, 0]
     alone = np.flatnonzero(np.isneginf(nearest))
     if len(alone):
-        neighbors[alone], nearest[alone] = nearest_neighbors(
-            vectors, queries=rows[alone], groups=groups
-        )
+        neighbors[alone], nearest[alone] = nearest_neighbors(vectors, queries=rows[alone], groups=groups)
     return neighbors, nearest
 
 
@@ -179,9 +174,7 @@ def hashed_sample(wanted: np.ndarray, sample: int, seed: int) -> np.ndarray:
     return np.sort(np.fromiter(hashes, np.uint64, len(wanted)).argsort(kind="stable")[:sample])
 
 
-def _try_out(
-    index: Any, vectors: np.ndarray, sample: np.ndarray, groups: np.ndarray
-) -> dict[str, Any]:
+def _try_out(index: Any, vectors: np.ndarray, sample: np.ndarray, groups: np.ndarray) -> dict[str, Any]:
     """Set the effort that is enough for the (S,) rows `sample`; what is recorded of it."""
     _, exact = nearest_neighbors(vectors, queries=sample, groups=groups)
     recall = None

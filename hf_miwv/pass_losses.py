@@ -47,9 +47,10 @@ def score_forest(
     losses = ResponseLosses(model, forest.packed)
     with (
         losses.ready(),
-        tqdm(total=int(forest.lengths[own].sum()), desc="scoring", unit="token", unit_scale=True,
-             disable=not progress) as bar,
-    ):  # fmt: skip
+        tqdm(
+            total=int(forest.lengths[own].sum()), desc="scoring", unit="token", unit_scale=True, disable=not progress
+        ) as bar,
+    ):
         bar.update(sum(entry["tokens"] for entry in done))
         start = done[-1]["end"] if done else 0
         while start < len(own):
@@ -105,9 +106,7 @@ def _run_batch(
     }
 
 
-def _losses_by_pass(
-    done: list[dict[str, Any]], forest: Forest, units: np.ndarray
-) -> dict[int, float]:
+def _losses_by_pass(done: list[dict[str, Any]], forest: Forest, units: np.ndarray) -> dict[int, float]:
     values = [value for entry in done for value in entry["losses"]]
     numbers = [number for unit in units for number in forest.outputs(int(unit))]
     return dict(zip(numbers, values, strict=True))

@@ -102,9 +102,15 @@ def stack_outliers(axes: Axes, miwv: np.ndarray, edges: np.ndarray, counts: np.n
     if below + above == 0:
         return
     axes.bar(
-        edges[[0, -2]], [below, above], np.diff(edges)[0], counts[[0, -1]], align="edge",
-        color=WHOLE, edgecolor="white", label=f"rows beyond the axis: {below + above:,}",
-    )  # fmt: skip
+        edges[[0, -2]],
+        [below, above],
+        np.diff(edges)[0],
+        counts[[0, -1]],
+        align="edge",
+        color=WHOLE,
+        edgecolor="white",
+        label=f"rows beyond the axis: {below + above:,}",
+    )
 
 
 def mark_values(axes: Axes, miwv: np.ndarray, cut: float | None) -> None:
@@ -207,9 +213,7 @@ def draw_running_quantiles(axes: Axes, x: np.ndarray, miwv: np.ndarray) -> None:
         (low, "--", 1.4, None),
     ):
         halo = [Stroke(linewidth=width + 2, foreground="white"), Normal()]
-        axes.plot(
-            centers, values, style, color=ABOVE, linewidth=width, label=label, path_effects=halo
-        )
+        axes.plot(centers, values, style, color=ABOVE, linewidth=width, label=label, path_effects=halo)
     axes.legend(frameon=True, framealpha=0.85, edgecolor="none", fontsize=9)
 
 
@@ -299,9 +303,7 @@ def new_figure(title: str, note: str) -> tuple[Figure, Axes]:
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.set_title(title, loc="left", pad=22, fontsize=13, fontweight="bold", color=INK)
-    axes.annotate(
-        note, (0, 1), (0, 7), "axes fraction", textcoords="offset points", fontsize=9, color=INK
-    )
+    axes.annotate(note, (0, 1), (0, 7), "axes fraction", textcoords="offset points", fontsize=9, color=INK)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#E3E6E8", linewidth=0.8)
     axes.set_axisbelow(True)

@@ -95,8 +95,7 @@ def compare_precisions(
     rows = sample_rows(dataset, sample, seed, columns)
     if isinstance(embedder, (str, Path)):
         embedder = load_embedder(str(embedder), device=device)
-    settings = {"embedder": embedder, "template": template, "columns": columns,
-                "device": device, "progress": progress}  # fmt: skip
+    settings = {"embedder": embedder, "template": template, "columns": columns, "device": device, "progress": progress}
     reference = _measure(REFERENCE, rows, model, settings)
     found = {REFERENCE: _figures(reference, reference, fraction)}
     for name in precisions:
@@ -116,9 +115,7 @@ def compare_precisions(
     return report
 
 
-def sample_rows(
-    dataset: Dataset, count: int, seed: int, columns: Mapping[str, str] | None = None
-) -> Dataset:
+def sample_rows(dataset: Dataset, count: int, seed: int, columns: Mapping[str, str] | None = None) -> Dataset:
     """`count` rows (or all, if fewer), the same ones in whatever order the rows come.
 
     Kept are the rows with the smallest xxh3 of (seed, occurrence, prompt, response); occurrence
@@ -135,9 +132,7 @@ def sample_rows(
     return dataset.select(sorted(heapq.nsmallest(count, range(len(keys)), key=keys.__getitem__)))
 
 
-def compare_scores(
-    reference: ScoreColumns, other: ScoreColumns, fraction: float | str | Decimal
-) -> dict[str, Any]:
+def compare_scores(reference: ScoreColumns, other: ScoreColumns, fraction: float | str | Decimal) -> dict[str, Any]:
     """How far the scores of the same N rows move from `reference` to `other`.
 
     Over the `rows_compared`, those with a MIWV in both: `rank_correlation` (Spearman) of the
@@ -158,21 +153,13 @@ def compare_scores(
         "rows_compared": int(both.sum()),
         "rank_correlation": rank_correlation(reference.miwv, other.miwv),
         "top_share_overlap": len(np.intersect1d(top, found)) / len(top),
-        "largest_difference": {
-            name: float(values.max()) if some else None for name, values in differences.items()
-        },
-        "mean_difference": {
-            name: float(values.mean()) if some else None for name, values in differences.items()
-        },
-        "changed_status": sum(
-            one != two for one, two in zip(reference.status, other.status, strict=True)
-        ),
+        "largest_difference": {name: float(values.max()) if some else None for name, values in differences.items()},
+        "mean_difference": {name: float(values.mean()) if some else None for name, values in differences.items()},
+        "changed_status": sum(one != two for one, two in zip(reference.status, other.status, strict=True)),
     }
 
 
-def _figures(
-    reference: Measured, other: Measured, fraction: float | str | Decimal
-) -> dict[str, Any]:
+def _figures(reference: Measured, other: Measured, fraction: float | str | Decimal) -> dict[str, Any]:
     """`compare_scores`, with the speed in rows per second and as a ratio to the reference.
 
     Rows, because a precision in which the model takes no trees runs more tokens for the same rows.
@@ -192,9 +179,13 @@ def _measure(precision: str, rows: Dataset, model: str, settings: dict[str, Any]
         with TemporaryDirectory() as folder:
             output = Path(folder) / "scored"
             scored = score(
-                rows, loaded.model, tokenizer=loaded.tokenizer, output=output,
-                overwrite_columns=True, **settings,
-            )  # fmt: skip
+                rows,
+                loaded.model,
+                tokenizer=loaded.tokenizer,
+                output=output,
+                overwrite_columns=True,
+                **settings,
+            )
             columns, run = ScoreColumns.from_dataset(scored), read_record(output) or {}
     finally:
         del loaded
@@ -260,9 +251,16 @@ def precision_table(report: dict[str, Any]) -> Table:
     share = f"{(100 * Decimal(report['fraction'])).normalize():f}"
     table = new_table(
         f"{report['sample']} of {report['rows']} rows, each precision against {REFERENCE}",
-        "", "rank corr.", f"top {share} %", "MIWV max", "mean", "loss max", "mean",
-        "status", "speed",
-    )  # fmt: skip
+        "",
+        "rank corr.",
+        f"top {share} %",
+        "MIWV max",
+        "mean",
+        "loss max",
+        "mean",
+        "status",
+        "speed",
+    )
     for name, figures in report["precisions"].items():
         table.add_row(name, *(_cells(figures) if "cannot_run" not in figures else ["–"] * 8))
     reasons = [

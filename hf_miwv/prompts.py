@@ -30,9 +30,7 @@ class Prompts(Protocol):
 
     def encode(self, examples: Sequence[Example]) -> list[RowTokens]: ...
 
-    def one_shot(
-        self, row: Row, demonstration: Row, room: int
-    ) -> tuple[list[int] | None, bool]: ...
+    def one_shot(self, row: Row, demonstration: Row, room: int) -> tuple[list[int] | None, bool]: ...
 
 
 def choose_prompts(

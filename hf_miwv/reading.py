@@ -121,9 +121,7 @@ def file_format_of(path: Path) -> str | None:
     return FILE_FORMATS.get(path.suffix.lower())
 
 
-def _read_local(
-    path: Path, config: str | None, revision: str | None, field: str | None
-) -> DatasetDict:
+def _read_local(path: Path, config: str | None, revision: str | None, field: str | None) -> DatasetDict:
     check_local(path, config, revision)
     return _read_folder(path, config, field) if path.is_dir() else _read_file(path, field)
 
@@ -133,9 +131,7 @@ def check_local(path: Path, config: str | None, revision: str | None) -> None:
     if not path.exists():
         raise InputError(_missing_message(path))
     if revision is not None:
-        raise InputError(
-            f"--revision {revision}: is for Hub data sets, and {path} is here; omit it"
-        )
+        raise InputError(f"--revision {revision}: is for Hub data sets, and {path} is here; omit it")
     if config is not None and not path.is_dir():
         raise InputError(f"--config {config}: is for Hub data sets and folders; omit it for {path}")
 
@@ -235,8 +231,7 @@ def _read_folder(path: Path, config: str | None, field: str | None) -> DatasetDi
             if file.is_file() and file_format_of(file) is not None:
                 _read_file(file)
         raise InputError(
-            f"{path}: the folder cannot be read as a data set ({reason(error)}); "
-            "give one of its files instead"
+            f"{path}: the folder cannot be read as a data set ({reason(error)}); give one of its files instead"
         ) from error
 
 
@@ -272,9 +267,7 @@ def check_hub_name(source: str) -> None:
         raise InputError(f"{source!r} is a file format; give a file, a folder, or OWNER/NAME")
 
 
-def _read_hub(
-    source: str, config: str | None, revision: str | None, field: str | None
-) -> DatasetDict:
+def _read_hub(source: str, config: str | None, revision: str | None, field: str | None) -> DatasetDict:
     check_hub_name(source)
     try:
         return _load(source, name=config, revision=revision, field=field)
@@ -312,6 +305,4 @@ def take_slice(splits: DatasetDict, source: str, split: str) -> Dataset:
         name = next(iter(splits))
         forms = f"{name}, {name}[:100] or {name}[:10%]"
         raise InputError(f"{source}: --split {split!r} is not a split; write {forms}") from error
-    return concatenate_datasets(
-        [splits[part.splitname].select(range(part.from_, part.to)) for part in parts]
-    )
+    return concatenate_datasets([splits[part.splitname].select(range(part.from_, part.to)) for part in parts])

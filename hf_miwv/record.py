@@ -25,8 +25,14 @@ from hf_miwv.quantization import quantization_of
 from hf_miwv.schema import unread_columns
 
 LIBRARIES = (
-    "torch", "transformers", "tokenizers", "datasets", "sentence-transformers", "numpy", "pyarrow",
-)  # fmt: skip
+    "torch",
+    "transformers",
+    "tokenizers",
+    "datasets",
+    "sentence-transformers",
+    "numpy",
+    "pyarrow",
+)
 DISTRIBUTION = "hf-miwv-lmt"
 
 
@@ -80,9 +86,7 @@ def start_record(
     return run
 
 
-def complete_record(
-    run: dict[str, Any], journey: Journey, statistics: dict[str, Any]
-) -> dict[str, Any]:
+def complete_record(run: dict[str, Any], journey: Journey, statistics: dict[str, Any]) -> dict[str, Any]:
     """The record with what the run counted; "timing" is the one part that differs between runs."""
     stages = journey.stages
     prompts_cut = stages["embed"].pop("prompts_cut")
@@ -133,8 +137,11 @@ def _git(folder: Path, *words: str) -> str | None:
     try:
         done = subprocess.run(  # noqa: S603
             ["git", "-C", str(folder), *words],  # noqa: S607
-            capture_output=True, text=True, check=True, timeout=20,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=20,
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip() or None
@@ -207,9 +214,7 @@ def _identity(run: dict[str, Any], journey: Journey) -> dict[str, Any]:
         "attention": run["model"]["attention"],
         "processes": journey.processes.world,
         "device": journey.model.device.type,
-        "processor threads": torch.get_num_threads()
-        if journey.model.device.type == "cpu"
-        else None,
+        "processor threads": torch.get_num_threads() if journey.model.device.type == "cpu" else None,
         "hf_miwv": run["package"]["version"],
         **run["versions"],
     }

@@ -87,9 +87,7 @@ class Frequencies:
         for module, prefix in self._parts:
             original = getattr(module, f"{prefix}original_inv_freq")
             current = getattr(module, f"{prefix}inv_freq")
-            module.register_buffer(
-                f"{prefix}inv_freq", original.to(current.device), persistent=False
-            )
+            module.register_buffer(f"{prefix}inv_freq", original.to(current.device), persistent=False)
             setattr(module, f"{prefix}max_seq_len_cached", module.original_max_seq_len)
 
     @contextmanager
@@ -117,11 +115,7 @@ def _dynamic_parts(model: Any) -> list[tuple[Any, str]]:
     parts = []
     for module in model.modules():
         kinds = getattr(module, "rope_type", None)
-        by_prefix = (
-            {f"{layer}_": kind for layer, kind in kinds.items()}
-            if isinstance(kinds, dict)
-            else {"": kinds}
-        )
+        by_prefix = {f"{layer}_": kind for layer, kind in kinds.items()} if isinstance(kinds, dict) else {"": kinds}
         parts += [
             (module, prefix)
             for prefix, kind in by_prefix.items()

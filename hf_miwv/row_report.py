@@ -13,9 +13,7 @@ FIRST_KINDS = 5  # of faults that a line on the screen lists
 logger = logging.getLogger(__name__)
 
 
-def tell_of_rows(
-    table: TokenizedRows, trainer_max_length: int, columns_not_read: Sequence[str] = ()
-) -> None:
+def tell_of_rows(table: TokenizedRows, trainer_max_length: int, columns_not_read: Sequence[str] = ()) -> None:
     """Log once each: unreadable rows, what is not rendered, what a trainer will do otherwise.
 
     Args:
@@ -36,8 +34,7 @@ def tell_of_rows(
         )
     if table.unused:
         logger.warning(
-            "the rows have, and the template does not render, so that it is neither scored nor "
-            "trained on: %s",
+            "the rows have, and the template does not render, so that it is neither scored nor trained on: %s",
             ", ".join(f"{name} ({count} rows)" for name, count in table.unused.most_common()),
         )
     if table.lost_prompt_ends:
@@ -68,13 +65,8 @@ def tell_of_rows(
 def rows_told(run: Mapping[str, Any]) -> list[tuple[str, int]]:
     """List the same from the run.json of a scoring, as (words, rows); older ones have none."""
     trainer = run.get("trainer") or {}
-    told = [
-        (f"{name}: in the rows, not rendered", count)
-        for name, count in (run.get("unused") or {}).items()
-    ]
-    told += [
-        (f"cannot be read: {kind['fault']}", kind["rows"]) for kind in run.get("unreadable") or ()
-    ]
+    told = [(f"{name}: in the rows, not rendered", count) for name, count in (run.get("unused") or {}).items()]
+    told += [(f"cannot be read: {kind['fault']}", kind["rows"]) for kind in run.get("unreadable") or ()]
     length = trainer.get("max_length")
     words = {
         "prompt_ends_lost": "the end of the prompt, rendered alone, is left out",

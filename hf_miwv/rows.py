@@ -55,9 +55,7 @@ class Rows:
         """Tell whether the rows are conversations, by their shape or the first that can be read."""
         if self._shape.name in ("messages", "conversations"):
             return True
-        readable = (
-            example for block in self.blocks() for example in block if example.fault is None
-        )
+        readable = (example for block in self.blocks() for example in block if example.fault is None)
         first = next(readable, None)
         return first is not None and first.turns is not None
 

@@ -25,9 +25,7 @@ def parse_date(text: str | None) -> date | None:
         raise InputError(f"date {text!r} is no day; write it as 2026-11-29") from None
 
 
-def run_date(
-    tokenizer: Any, output: str | Path | None, overwrite: bool, processes: Processes
-) -> date | None:
+def run_date(tokenizer: Any, output: str | Path | None, overwrite: bool, processes: Processes) -> date | None:
     """Find the day on which a run began, where its chat template prints the date.
 
     Args:
@@ -49,9 +47,5 @@ def run_date(
             identities.append((read_record(Path(output)) or {}).get("identity"))
     templates = [(identity or {}).get("template") or {} for identity in identities]
     digest = template_digest(tokenizer)
-    known = [
-        template["date"]
-        for template in templates
-        if template.get("date") and template.get("sha256") == digest
-    ]
+    known = [template["date"] for template in templates if template.get("date") and template.get("sha256") == digest]
     return processes.agree(date.fromisoformat(known[0]) if known else date.today())

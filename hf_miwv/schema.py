@@ -69,11 +69,7 @@ OPTIONAL_COLUMNS = {
 # `instruction` may be anything.
 IMPLIED = ("input",)
 STANDARD_NAMES = tuple(
-    dict.fromkeys(
-        name
-        for columns in (*REQUIRED_COLUMNS.values(), *OPTIONAL_COLUMNS.values())
-        for name in columns
-    )
+    dict.fromkeys(name for columns in (*REQUIRED_COLUMNS.values(), *OPTIONAL_COLUMNS.values()) for name in columns)
 )
 ALIASES: tuple[Mapping[str, str], ...] = (
     {"instruction": "instruction", "input": "context", "output": "response"},  # Dolly
@@ -193,9 +189,7 @@ def _check_mapping(column_names: Sequence[str], mapping: Mapping[str, str]) -> N
                 f"--columns {name}={column}: the data set has no column {column!r}; "
                 f"columns found: {', '.join(column_names)}"
             )
-        twin = next(
-            (other for other in mapping if other != name and mapping[other] == column), None
-        )
+        twin = next((other for other in mapping if other != name and mapping[other] == column), None)
         if twin is not None:
             raise InputError(
                 f"--columns {name}={column},{twin}={column}: the column {column!r} cannot be both "

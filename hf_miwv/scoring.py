@@ -156,9 +156,7 @@ def score(
     if output is not None:
         source = dataset if isinstance(dataset, (str, Path)) and is_local(str(dataset)) else None
         check_output(Path(output), overwrite, Path(source).expanduser() if source else None)
-    dataset, named = take_rows(
-        dataset, split=split, config=config, revision=data_revision, field=field
-    )
+    dataset, named = take_rows(dataset, split=split, config=config, revision=data_revision, field=field)
     origin = {**named, **(origin or {})}
     streamed = isinstance(dataset, IterableDataset)
     if isinstance(dataset, IterableDataset):
@@ -191,9 +189,7 @@ def score(
     table = tokenize_rows(rows, prompts, progress, unreadable_rows)
     if processes.first:
         tell_of_rows(table, trainer_max_length, unread_columns(shape, dataset.column_names))
-    contexts = {
-        name: response_context(name, loaded.tokenizer) for name in ALSO_COLUMNS if name in also
-    }
+    contexts = {name: response_context(name, loaded.tokenizer) for name in ALSO_COLUMNS if name in also}
     check_tables(loaded.model, loaded.tokenizer, [table.prompts, table.responses])
     for name, context in contexts.items():
         check_ids(loaded.model, loaded.tokenizer, context, f"what {name} puts before a response")
@@ -225,9 +221,7 @@ def score(
     return _leave_spool(Path(output), processes) if streamed else scored
 
 
-def _score_to_folder(
-    journey: Journey, run: dict[str, Any], output: Path, overwrite: bool
-) -> Dataset:
+def _score_to_folder(journey: Journey, run: dict[str, Any], output: Path, overwrite: bool) -> Dataset:
     processes = journey.processes
     if processes.agree(is_finished(output, run["identity"], overwrite)):
         logger.info("%s already holds this result, whole: nothing to do", output)
@@ -262,8 +256,9 @@ def _tell_of_earlier_work(changed: list[str] | None, workspace: Workspace) -> No
     if changed:
         logger.warning(
             "%s held the unfinished work of another run (not the same: %s): it is not reused",
-            workspace.folder, ", ".join(changed),
-        )  # fmt: skip
+            workspace.folder,
+            ", ".join(changed),
+        )
     elif changed is not None:
         logger.info("going on with the unfinished work in %s", workspace.folder)
     elif others := [
@@ -271,8 +266,7 @@ def _tell_of_earlier_work(changed: list[str] | None, workspace: Workspace) -> No
         for p in workspace.folder.parent.glob("process-*-of-*")
         if p.name.rpartition("-")[2] != workspace.folder.name.rpartition("-")[2]
     ]:
-        logger.warning("unfinished work of another number of processes is not reused: %s",
-                       ", ".join(sorted(others)))  # fmt: skip
+        logger.warning("unfinished work of another number of processes is not reused: %s", ", ".join(sorted(others)))
 
 
 def _default_batch_tokens(model: Any) -> int:

@@ -88,8 +88,7 @@ def select(
     passed = undesired & np.isfinite(scores) & (not include_undesired)
     if passed.any():
         logger.info(
-            "%d rows say that their response is a bad one, and are not chosen from "
-            "(--include-undesired)",
+            "%d rows say that their response is a bad one, and are not chosen from (--include-undesired)",
             int(passed.sum()),
         )
         scores = np.where(passed, np.nan, scores)
@@ -113,9 +112,7 @@ def select(
     return chosen
 
 
-def check_choice(
-    fraction: float | str | Decimal | None, count: int | None, threshold: float | None
-) -> None:
+def check_choice(fraction: float | str | Decimal | None, count: int | None, threshold: float | None) -> None:
     """Raise InputError unless exactly one is given, and in range."""
     given = {"fraction": fraction, "count": count, "threshold": threshold}
     named = [f"--{name}" for name, value in given.items() if value is not None]
@@ -159,9 +156,7 @@ def choose_rows(
         kept = ranked[scores[ranked] >= threshold]
         if len(kept) == 0:
             best = scores[ranked[0]]
-            raise InputError(
-                f"no row reaches threshold {threshold}: the highest score is {best:.4f}"
-            )
+            raise InputError(f"no row reaches threshold {threshold}: the highest score is {best:.4f}")
         return kept, None
     if count is not None:
         if count > len(ranked):
@@ -185,16 +180,11 @@ def _keep(
         return kept, {"passed_over": 0, "note": note}
     wanted, all_that_reach = len(kept), choice["threshold"] is not None
     ranked = kept if all_that_reach else rank_rows(scores)
-    kept, passed_over = choose_diverse(
-        ranked, lambda rows: read_embeddings(dataset.select(rows)), wanted, diversity
-    )
+    kept, passed_over = choose_diverse(ranked, lambda rows: read_embeddings(dataset.select(rows)), wanted, diversity)
     if len(kept) < wanted and not all_that_reach:
         found = f"only {len(kept)} rows with a score have cosines of at most {diversity}"
         if choice["count"] is not None:
-            raise InputError(
-                f"count {wanted}: {found} to one another; give a lower count or a higher "
-                "--diversity"
-            )
+            raise InputError(f"count {wanted}: {found} to one another; give a lower count or a higher --diversity")
         note = f"{wanted} rows were asked for, but {found} to one another: all of those kept"
     return kept, {"passed_over": passed_over, "note": note}
 
@@ -265,6 +255,4 @@ def _draw(columns: ScoreColumns, run: dict[str, Any], folder: Path) -> list[str]
         return draw_chosen(columns, run, folder)
     if run["scored_run"] is None:
         return []
-    return [
-        draw_length_comparison(columns.response_tokens, run["scored_run"]["statistics"], folder)
-    ]
+    return [draw_length_comparison(columns.response_tokens, run["scored_run"]["statistics"], folder)]

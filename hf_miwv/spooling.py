@@ -145,8 +145,12 @@ def _spool(
     try:
         with FileLock(folder / "lock").acquire(timeout=0):
             if (count := _rows_there(folder, key)) and is_sealed(folder / "rows.arrow"):
-                logger.info("going on with the %s rows of %s that lie in %s; remove it to have "
-                            "them read again", f"{count:,}", name, folder)  # fmt: skip
+                logger.info(
+                    "going on with the %s rows of %s that lie in %s; remove it to have them read again",
+                    f"{count:,}",
+                    name,
+                    folder,
+                )
                 return
             logger.info("writing the rows of %s to %s", name, folder)
             (folder / "stream.json").unlink(missing_ok=True)
@@ -155,9 +159,7 @@ def _spool(
             (folder / "rows.part").write_text(json_text({"key": key, "rows": count}), "utf-8")
             os.replace(folder / "rows.part", folder / "stream.json")
     except Timeout:
-        raise InputError(
-            f"another process is at work in {folder}; wait for it, or give another --output"
-        ) from None
+        raise InputError(f"another process is at work in {folder}; wait for it, or give another --output") from None
     except DamagedWorkError:
         raise
     except Exception:
@@ -165,9 +167,7 @@ def _spool(
         raise
 
 
-def _write(
-    stream: IterableDataset, path: Path, name: str, pulse: Callable[[], None], progress: bool
-) -> int:
+def _write(stream: IterableDataset, path: Path, name: str, pulse: Callable[[], None], progress: bool) -> int:
     """All rows as one Arrow file; the number of them."""
     count = 0
     file = ArrowFile(path)

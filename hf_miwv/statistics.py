@@ -153,9 +153,7 @@ def summarize(values: np.ndarray) -> dict[str, Any]:
     return {
         "mean": float(values.mean()),
         "standard_deviation": float(values.std()),
-        "quantiles": {
-            str(percent): float(value) for percent, value in zip(PERCENTS, quantiles, strict=True)
-        },
+        "quantiles": {str(percent): float(value) for percent, value in zip(PERCENTS, quantiles, strict=True)},
     }
 
 

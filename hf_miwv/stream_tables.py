@@ -65,9 +65,7 @@ def _table(rows: list[dict[str, Any]], features: Features) -> pa.Table:
     return Dataset.from_dict(columns, features=features).data.table
 
 
-def _misfit(
-    rows: list[dict[str, Any]], start: int, features: Features, name: str, error: Exception
-) -> InputError:
+def _misfit(rows: list[dict[str, Any]], start: int, features: Features, name: str, error: Exception) -> InputError:
     """Which row does not fit its columns: one by itself, or else the block."""
     advice = "give each column one type in all rows"
     for index, row in enumerate(rows, start):

@@ -61,9 +61,7 @@ def open_stream(
     return splits[name].take(limit), f"{name}[:{limit}]"
 
 
-def _open_local(
-    path: Path, config: str | None, revision: str | None, field: str | None
-) -> dict[str, Any]:
+def _open_local(path: Path, config: str | None, revision: str | None, field: str | None) -> dict[str, Any]:
     check_local(path, config, revision)
     return _open_folder(path, config, field) if path.is_dir() else _open_file(path, field)
 
@@ -90,8 +88,7 @@ def _open_file(path: Path, field: str | None) -> dict[str, Any]:
 def _open_folder(path: Path, config: str | None, field: str | None) -> dict[str, Any]:
     if any((path / name).is_file() for name in ARROW_FOLDER_FILES):
         raise InputError(
-            f"{path}: was written by save_to_disk and lies on this disk in Arrow already; leave "
-            "--streaming out"
+            f"{path}: was written by save_to_disk and lies on this disk in Arrow already; leave --streaming out"
         )
     try:
         with quiet_library():
@@ -106,9 +103,7 @@ def _open_folder(path: Path, config: str | None, field: str | None) -> dict[str,
         ) from error
 
 
-def _open_hub(
-    source: str, config: str | None, revision: str | None, field: str | None
-) -> dict[str, Any]:
+def _open_hub(source: str, config: str | None, revision: str | None, field: str | None) -> dict[str, Any]:
     check_hub_name(source)
     try:
         return _open(source, name=config, revision=revision, field=field)

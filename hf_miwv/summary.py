@@ -85,9 +85,7 @@ def quantile_table(statistics: dict[str, Any]) -> Table:
         *(f"{percent} %" for percent in PERCENTS),
         words=0,
     )
-    table.add_row(
-        write_number(miwv["mean"]), *(write_number(value) for value in miwv["quantiles"].values())
-    )
+    table.add_row(write_number(miwv["mean"]), *(write_number(value) for value in miwv["quantiles"].values()))
     return table
 
 
@@ -112,9 +110,7 @@ def stage_table(run: dict[str, Any]) -> Table:
 def engine_table(score: dict[str, Any], peak_memory: int | None) -> Table:
     """What the scoring stage forwarded, against T0, the tokens of all rows alone."""
     table = new_table("engine", "", "")
-    own, tokens, forwarded = (
-        score.get(name) for name in ("row_tokens", "tokens", "forwarded_tokens")
-    )
+    own, tokens, forwarded = (score.get(name) for name in ("row_tokens", "tokens", "forwarded_tokens"))
     if own and tokens and forwarded:
         table.add_row("T0, tokens of the rows alone", write_number(own))
         table.add_row("tokens run", f"{write_number(tokens)} ({tokens / own:.2f} x T0)")

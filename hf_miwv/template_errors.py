@@ -24,9 +24,7 @@ def template_line(error: BaseException) -> int | None:
     """
     if isinstance(error, jinja2.TemplateSyntaxError):
         return error.lineno
-    lines = [
-        line for frame, line in walk_tb(error.__traceback__) if frame.f_code.co_filename in COMPILED
-    ]
+    lines = [line for frame, line in walk_tb(error.__traceback__) if frame.f_code.co_filename in COMPILED]
     return lines[-1] if lines else None
 
 
@@ -46,9 +44,7 @@ def template_fault(error: BaseException) -> str | None:
     return words if line is None else f"{words} (line {line} of the template)"
 
 
-def apply_chat_template(
-    tokenizer: Any, turns: Sequence[Mapping[str, Any]], **arguments: Any
-) -> Any:
+def apply_chat_template(tokenizer: Any, turns: Sequence[Mapping[str, Any]], **arguments: Any) -> Any:
     """Call the tokenizer's `apply_chat_template`, with the template's own faults told as input.
 
     Raises:
@@ -60,6 +56,4 @@ def apply_chat_template(
         fault = template_fault(error)
         if fault is None:
             raise
-        raise ChatTemplateError(
-            f"the chat template fails: {fault}; mend the template, or give another one"
-        ) from error
+        raise ChatTemplateError(f"the chat template fails: {fault}; mend the template, or give another one") from error

@@ -88,17 +88,10 @@ class TextPrompts:
             "history": replace(example, history=()),
             "tools": replace(example, tools=None),
         }
-        names += [
-            name
-            for name, less in fewer.items()
-            if getattr(example, name) and self.prompt_text(less) == text
-        ]
+        names += [name for name, less in fewer.items() if getattr(example, name) and self.prompt_text(less) == text]
         names += [f"chat_template_kwargs.{key}" for key in example.template_kwargs]
         for key in _more_keys(example.turns or ()):
-            turns = tuple(
-                {name: value for name, value in turn.items() if name != key}
-                for turn in example.turns or ()
-            )
+            turns = tuple({name: value for name, value in turn.items() if name != key} for turn in example.turns or ())
             if self.prompt_text(replace(example, turns=turns)) == text:
                 names.append(key)
         return list(dict.fromkeys(names))
@@ -157,6 +150,5 @@ def _read_template(name: str) -> str:
         return Path(name).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
-            f"template {name!r} cannot be read ({error}); give alpaca, chat, plain or the path "
-            "of a Jinja file"
+            f"template {name!r} cannot be read ({error}); give alpaca, chat, plain or the path of a Jinja file"
         ) from error

@@ -140,10 +140,7 @@ def tokenize_rows(
 def encode_readable(examples: list[Example], prompts: Prompts) -> list[RowTokens]:
     """Tokenize the rows that can be read; the others have their fault instead."""
     tokens = iter(prompts.encode([example for example in examples if example.fault is None]))
-    return [
-        next(tokens) if example.fault is None else RowTokens([], [], fault=example.fault)
-        for example in examples
-    ]
+    return [next(tokens) if example.fault is None else RowTokens([], [], fault=example.fault) for example in examples]
 
 
 def _digest(text: str) -> bytes:

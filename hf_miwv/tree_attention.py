@@ -49,10 +49,7 @@ def tree_attention(
     kernel = one_call_kernel() if takes_one_call(query, value) else None
     if kernel is not None:
         return _at_once(kernel, layout, query, key, value, scaling, sliding_window), None
-    parts = [
-        _one_segment(layout, segment, query, key, value, scaling, sliding_window)
-        for segment in layout.segments
-    ]
+    parts = [_one_segment(layout, segment, query, key, value, scaling, sliding_window) for segment in layout.segments]
     return torch.cat(parts, dim=1), None
 
 

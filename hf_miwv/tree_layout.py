@@ -86,9 +86,7 @@ def _paths(segments: Sequence[Segment], device: Any) -> Paths:
     within = np.arange(key_ends[-1]) - np.repeat(key_ends[:-1], fork + own)
     # the first `fork` of a path lie at the trunk's beginning, the rest at the segment's
     before = within < np.repeat(fork, fork + own)
-    keys = within + np.where(
-        before, np.repeat(trunk, fork + own), np.repeat(start - fork, fork + own)
-    )
+    keys = within + np.where(before, np.repeat(trunk, fork + own), np.repeat(start - fork, fork + own))
     return Paths(
         torch.from_numpy(keys).to(device),
         torch.from_numpy(np.concatenate([[0], end]).astype(np.int32)).to(device),

@@ -184,8 +184,7 @@ def _text_of(part: Any) -> str:
     name = part.get("type") or ("text" if "text" in part else None)
     if name not in TEXT_PARTS or not isinstance(part.get("text"), str):
         raise RowError(
-            f"the content has a part of type {name!r}, and only text can be scored; remove the "
-            "row, or give its text"
+            f"the content has a part of type {name!r}, and only text can be scored; remove the row, or give its text"
         )
     return part["text"]
 

@@ -62,9 +62,7 @@ def _parts(example: Example, turns: list[Turn]) -> list[Part]:
     return parts + [Part(None, key) for key in example.template_kwargs]
 
 
-def _without_mark(
-    example: Example, turns: list[Turn], parts: list[Part], template: ChatTemplate
-) -> list[Part]:
+def _without_mark(example: Example, turns: list[Turn], parts: list[Part], template: ChatTemplate) -> list[Part]:
     """The parts whose marks do not show when all are marked at once; all where that fails."""
     marks = {part: f"\u2983{number}\u2984" for number, part in enumerate(parts)}
     marked_turns = [
@@ -123,9 +121,7 @@ def _same_without(
         }
         for number, turn in enumerate(turns)
     ]
-    kwargs = {
-        key: value for key, value in example.template_kwargs.items() if Part(None, key) not in gone
-    }
+    kwargs = {key: value for key, value in example.template_kwargs.items() if Part(None, key) not in gone}
     without = replace(
         example,
         turns=tuple(fewer[:-1]),

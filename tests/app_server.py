@@ -42,9 +42,7 @@ def running(*command: str, watch: Path) -> Iterator[str]:
     places = [str(watch), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))}
     environment.pop("HF_HUB_OFFLINE", None)
-    process = subprocess.Popen(
-        [sys.executable, "-m", *command], stderr=subprocess.PIPE, text=True, env=environment
-    )
+    process = subprocess.Popen([sys.executable, "-m", *command], stderr=subprocess.PIPE, text=True, env=environment)
     assert process.stderr is not None
     told = ""
     try:
@@ -67,9 +65,7 @@ def running(*command: str, watch: Path) -> Iterator[str]:
 
 
 @contextmanager
-def running_here(
-    command: click.Command, words: Sequence[str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[str]:
+def running_here(command: click.Command, words: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """As `running`, in a thread of this process: quicker, for its imports are done."""
     servers: list[uvicorn.Server] = []
 

@@ -121,36 +121,39 @@ def _as_messages(row: dict[str, Any]) -> dict[str, Any]:
 # name -> (the row as people write it, the same as trl has it)
 _ALIKE = {
     "one exchange": conversation(user("hello"), answer("world")),
-    "many turns": conversation(
-        user("hello"), answer("world"), user("add two and three"), answer("five")
-    ),
+    "many turns": conversation(user("hello"), answer("world"), user("add two and three"), answer("five")),
     "system turn": conversation(SYSTEM, user("hello"), answer("rain")),
     "reasoning": conversation(user("add"), answer("five", reasoning_content="two and three")),
     "reasoning in earlier turns": conversation(
-        user("add"), answer("five", reasoning_content="two and three"),
-        user("hello"), answer("world", reasoning_content="name the world"),
+        user("add"),
+        answer("five", reasoning_content="two and three"),
+        user("hello"),
+        answer("world", reasoning_content="name the world"),
     ),
     "think inline": conversation(user("add"), answer(THOUGHT + "five")),
     "think inline in earlier turns": conversation(
-        user("add"), answer("<think>\nname water\n</think>\n\nfive"),
-        user("hello"), answer(THOUGHT + "world"),
+        user("add"),
+        answer("<think>\nname water\n</think>\n\nfive"),
+        user("hello"),
+        answer(THOUGHT + "world"),
     ),
     "empty think inline": conversation(user("add"), answer("<think>\n\n</think>\n\nfive")),
     "tools not called": conversation(user("hello"), answer("world"), tools=TOOLS),
     "a call is the answer": conversation(
         user("rain?"), answer("", tool_calls=[call("weather", city="paris")]), tools=TOOLS
     ),
-    "null content": conversation(
-        user("rain?"), answer(None, tool_calls=[call("weather", city="paris")]), tools=TOOLS
-    ),
+    "null content": conversation(user("rain?"), answer(None, tool_calls=[call("weather", city="paris")]), tools=TOOLS),
     "parallel calls": conversation(
         user("rain?"),
         answer("hello", tool_calls=[call("weather", city="paris"), call("add", a=2, b=3)]),
         tools=TWO_TOOLS,
     ),
     "tool answers": conversation(
-        user("rain?"), answer("", tool_calls=[call("weather", city="paris")]), RAIN,
-        answer("rain in paris"), tools=TOOLS,
+        user("rain?"),
+        answer("", tool_calls=[call("weather", city="paris")]),
+        RAIN,
+        answer("rain in paris"),
+        tools=TOOLS,
     ),
     "tools, system turn and reasoning": conversation(
         SYSTEM, user("rain?"), answer("rain", reasoning_content="what is water"), tools=TWO_TOOLS
@@ -163,7 +166,7 @@ _ALIKE = {
     ),
     "spaces around": conversation(user(" hello \n"), answer("\n world \n")),
     "markers in the text": conversation(user("assistant:\n"), answer("model:\nuser")),
-}  # fmt: skip
+}
 ROWS = {
     **{f"{name}, prompt and completion": (row, row) for name, row in _ALIKE.items()},
     **{f"{name}, messages": (_as_messages(row), row) for name, row in _ALIKE.items()},
@@ -192,12 +195,12 @@ ROWS = {
     "sharegpt, parallel calls as the answer": (
         sharegpt(
             ("Human", "rain?"),
-            ("FUNCTION_CALL", '[{"name": "weather", "arguments": {"city": "paris"}}, '
-                              '{"name": "add", "arguments": "{\\"a\\": 2}"}]'),
+            (
+                "FUNCTION_CALL",
+                '[{"name": "weather", "arguments": {"city": "paris"}}, {"name": "add", "arguments": "{\\"a\\": 2}"}]',
+            ),
         ),
-        conversation(
-            user("rain?"), answer("", tool_calls=[call("weather", city="paris"), call("add", a=2)])
-        ),
+        conversation(user("rain?"), answer("", tool_calls=[call("weather", city="paris"), call("add", a=2)])),
     ),
     "from and value in messages": (
         {"messages": [{"from": "human", "value": "hello"}, {"from": "gpt", "value": "world"}]},
@@ -208,13 +211,16 @@ ROWS = {
         conversation(user("hello"), answer("world")),
     ),
     "text parts": (
-        {"messages": [user([{"type": "text", "text": "hello "}, {"type": "text", "text": "rain"}]),
-                      answer([{"type": "text", "text": "world"}])]},
+        {
+            "messages": [
+                user([{"type": "text", "text": "hello "}, {"type": "text", "text": "rain"}]),
+                answer([{"type": "text", "text": "world"}]),
+            ]
+        },
         conversation(user("hello rain"), answer("world")),
     ),
     "chosen is the whole conversation": (
-        {"prompt": "hello", "chosen": [user("hello"), answer("world")],
-         "rejected": [user("hello"), answer("no")]},
+        {"prompt": "hello", "chosen": [user("hello"), answer("world")], "rejected": [user("hello"), answer("no")]},
         conversation(user("hello"), answer("world")),
     ),
     "chosen is the answer": (
@@ -222,8 +228,13 @@ ROWS = {
         conversation(user("hello"), answer("world")),
     ),
     "alpaca with system and history": (
-        {"instruction": "add", "input": "two", "output": "five", "system": "write a poem",
-         "history": [["hello", "world"]]},
+        {
+            "instruction": "add",
+            "input": "two",
+            "output": "five",
+            "system": "write a poem",
+            "history": [["hello", "world"]],
+        },
         conversation(SYSTEM, user("hello"), answer("world"), user("add\n\ntwo"), answer("five")),
     ),
-}  # fmt: skip
+}

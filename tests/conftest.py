@@ -31,9 +31,13 @@ def embedder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("embedder")
     torch.manual_seed(3)
     config = BertConfig(
-        vocab_size=400, hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
-        intermediate_size=64, max_position_embeddings=512,
-    )  # fmt: skip
+        vocab_size=400,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=512,
+    )
     BertModel(config).eval().save_pretrained(folder)
     tokenizer = make_tokenizer(bos=True)
     tokenizer.model_max_length = 512

@@ -13,18 +13,14 @@ def plain_loss(model: Any, context: list[int], response: list[int]) -> float:
     """Mean over the response tokens of -log p(token | everything before it), in nats."""
     logits = model(input_ids=torch.tensor([context + response])).logits[0].float()
     log_probabilities = torch.log_softmax(logits, dim=-1)
-    losses = [
-        -log_probabilities[len(context) + step - 1, token].item()
-        for step, token in enumerate(response)
-    ]
+    losses = [-log_probabilities[len(context) + step - 1, token].item() for step, token in enumerate(response)]
     return float(np.mean(losses))
 
 
 def plain_neighbor(vectors: np.ndarray, row: int) -> int:
     """The other row with the largest cosine, the first of equals."""
     cosines = [
-        -np.inf if other == row else float(np.dot(vectors[row], vectors[other]))
-        for other in range(len(vectors))
+        -np.inf if other == row else float(np.dot(vectors[row], vectors[other])) for other in range(len(vectors))
     ]
     return int(np.argmax(cosines))
 

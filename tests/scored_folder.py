@@ -27,12 +27,16 @@ def write_scored(
     """A folder with these rows and scores; a nan score is a row with an empty response."""
     made = make_columns(miwv, tokens)
     scores = {
-        "row": made.row, "miwv": made.miwv, "loss_zero_shot": made.loss_zero_shot,
-        "loss_one_shot": made.loss_one_shot, "neighbor": made.neighbor,
+        "row": made.row,
+        "miwv": made.miwv,
+        "loss_zero_shot": made.loss_zero_shot,
+        "loss_one_shot": made.loss_one_shot,
+        "neighbor": made.neighbor,
         "neighbor_similarity": made.neighbor_similarity.astype(np.float32),
-        "response_tokens": made.response_tokens, "miwv_status": made.status,
+        "response_tokens": made.response_tokens,
+        "miwv_status": made.status,
         "miwv_flags": made.flags,
-    }  # fmt: skip
+    }
     dataset = add_score_columns(Dataset.from_list([dict(row) for row in rows]), scores)
     shape = recognize(list(rows[0]), columns)
     run = make_scored_run(made)

@@ -53,34 +53,47 @@ def make_tokenizer(
     trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=SPECIAL, initial_alphabet=alphabet)
     backend.train_from_iterator([WORDS] * 3, trainer)
     if bos:
-        backend.post_processor = processors.TemplateProcessing(
-            single="<s> $A", special_tokens=[("<s>", 1)]
-        )
+        backend.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
     return PreTrainedTokenizerFast(
-        tokenizer_object=backend, unk_token="<unk>", bos_token="<s>" if bos else None,
-        eos_token="</s>", pad_token="<pad>", padding_side=padding_side,
+        tokenizer_object=backend,
+        unk_token="<unk>",
+        bos_token="<s>" if bos else None,
+        eos_token="</s>",
+        pad_token="<pad>",
+        padding_side=padding_side,
         chat_template=chat_template,
-    )  # fmt: skip
+    )
 
 
 def make_model(kind: str, tied: bool = True, positions: int = 512) -> Any:
     """A random causal LM in float32, small enough to run thousands of tokens a second."""
     torch.manual_seed(7)
     shape = {
-        "vocab_size": 400, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
-        "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": positions,
-        "tie_word_embeddings": tied, "initializer_range": 0.3,
-    }  # fmt: skip
+        "vocab_size": 400,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": positions,
+        "tie_word_embeddings": tied,
+        "initializer_range": 0.3,
+    }
     if kind == "llama":
         return LlamaForCausalLM(LlamaConfig(**shape)).eval()
     if kind == "qwen3":
         return Qwen3ForCausalLM(Qwen3Config(**shape, head_dim=8)).eval()
     return GPT2LMHeadModel(
         GPT2Config(
-            vocab_size=400, n_positions=positions, n_embd=32, n_layer=2, n_head=4,
-            tie_word_embeddings=tied, initializer_range=0.3,
+            vocab_size=400,
+            n_positions=positions,
+            n_embd=32,
+            n_layer=2,
+            n_head=4,
+            tie_word_embeddings=tied,
+            initializer_range=0.3,
         )
-    ).eval()  # fmt: skip
+    ).eval()
 
 
 def make_rows(count: int = 24) -> list[dict[str, str]]:
@@ -89,11 +102,13 @@ def make_rows(count: int = 24) -> list[dict[str, str]]:
     rows = []
     for index in range(count):
         spin = words[index % len(words) :] + words[: index % len(words)]
-        rows.append({
-            "instruction": " ".join(spin[: 3 + index % 7]),
-            "input": " ".join(spin[9:12]) if index % 3 == 0 else "",
-            "output": " ".join(reversed(spin[: 1 + (index * 5) % 23])),
-        })  # fmt: skip
+        rows.append(
+            {
+                "instruction": " ".join(spin[: 3 + index % 7]),
+                "input": " ".join(spin[9:12]) if index % 3 == 0 else "",
+                "output": " ".join(reversed(spin[: 1 + (index * 5) % 23])),
+            }
+        )
     return rows
 
 

@@ -17,8 +17,7 @@ class RecordingTrainer(Trainer):
 
     def training_step(self, model: Any, inputs: dict[str, Any], *rest: Any) -> Any:
         real = [
-            ids[mask.bool()].tolist()
-            for ids, mask in zip(inputs["input_ids"], inputs["attention_mask"], strict=True)
+            ids[mask.bool()].tolist() for ids, mask in zip(inputs["input_ids"], inputs["attention_mask"], strict=True)
         ]
         self.seen = [*getattr(self, "seen", []), real]
         return super().training_step(model, inputs, *rest)
@@ -26,10 +25,7 @@ class RecordingTrainer(Trainer):
 
 def make_texts(count: int = 24) -> list[dict[str, str]]:
     """Rows of prompt and completion whose tokens do not run into each other."""
-    return [
-        {"prompt": row["instruction"] + "\n", "completion": row["output"]}
-        for row in make_rows(count)
-    ]
+    return [{"prompt": row["instruction"] + "\n", "completion": row["output"]} for row in make_rows(count)]
 
 
 def tokenize(texts: list[dict[str, str]], tokenizer: Any) -> Dataset:
@@ -46,10 +42,17 @@ def make_trainer(folder: Path, dataset: Any = None, evaluation: Any = None, **se
     """A stock Trainer that records, for a tiny Llama on tokenized rows, with these settings."""
     tokenizer = make_tokenizer()
     arguments = {
-        "output_dir": str(folder), "use_cpu": True, "report_to": [], "disable_tqdm": True,
-        "per_device_train_batch_size": 2, "num_train_epochs": 2, "save_strategy": "no",
-        "logging_steps": 1, "learning_rate": 1e-2, **settings,
-    }  # fmt: skip
+        "output_dir": str(folder),
+        "use_cpu": True,
+        "report_to": [],
+        "disable_tqdm": True,
+        "per_device_train_batch_size": 2,
+        "num_train_epochs": 2,
+        "save_strategy": "no",
+        "logging_steps": 1,
+        "learning_rate": 1e-2,
+        **settings,
+    }
     return RecordingTrainer(
         make_model("llama"),
         args=TrainingArguments(**arguments),

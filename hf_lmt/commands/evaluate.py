@@ -11,12 +11,25 @@ import click
 from hf_lmt.commands.source_options import listed, source_fields, source_options
 from hf_lmt.commands.translate import translate_command
 
-TRANSLATING = ("revision", "beams", "max_new_tokens", "batch_tokens", "prompt", "form", "backend",
-               "dtype", "quantization", "device", "work")  # fmt: skip
+TRANSLATING = (
+    "revision",
+    "beams",
+    "max_new_tokens",
+    "batch_tokens",
+    "prompt",
+    "form",
+    "backend",
+    "dtype",
+    "quantization",
+    "device",
+    "work",
+)
 """Options of `hf-lmt translate` that a model takes here, too."""
 
 
-@click.command("evaluate", help="""
+@click.command(
+    "evaluate",
+    help="""
     Judge MODEL, or hypotheses from elsewhere, on an evaluation set: scores with confidence
     intervals, and how often translations are in another language, copied, blank, too long,
     repetitive or shared by different sources.
@@ -25,35 +38,58 @@ TRANSLATING = ("revision", "beams", "max_new_tokens", "batch_tokens", "prompt", 
     a folder with a copy of one; or any table with a column per language, rows, JSON Lines, TSV or
     plain text files side by side. EVAL holds no text of the set, and can be pushed as it is. A
     killed run goes on where it stopped when the same command is typed again.
-    """)  # fmt: skip
-@click.option("--model", help="A causal language model: Hub id (USER/NAME, USER/NAME@REVISION), "
-              "folder, GGUF file, or a PEFT adapter.")  # fmt: skip
-@click.option("--hypotheses", multiple=True, type=click.Path(path_type=Path), metavar="PATH",
-              help="Instead of a model: text named after its direction (en-de.txt), JSONL of "
-              "`hf-lmt translate`, or a folder of them. Repeatable.")  # fmt: skip
+    """,
+)
+@click.option(
+    "--model",
+    help="A causal language model: Hub id (USER/NAME, USER/NAME@REVISION), folder, GGUF file, or a PEFT adapter.",
+)
+@click.option(
+    "--hypotheses",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Instead of a model: text named after its direction (en-de.txt), JSONL of "
+    "`hf-lmt translate`, or a folder of them. Repeatable.",
+)
 @click.option("--data", required=True, metavar="DATA", help="The evaluation set.")
 @click.option("--split", help="Split of a folder or Hub data set that has several.")
 @source_options
-@click.option("--directions", metavar="GLOBS", help='With commas between: "en-*,*-zh". '
-              "[default: all that the set, or the hypotheses, have]")  # fmt: skip
-@click.option("--output", metavar="EVAL", required=True, type=click.Path(path_type=Path),
-              help="Folder to write.")  # fmt: skip
+@click.option(
+    "--directions",
+    metavar="GLOBS",
+    help='With commas between: "en-*,*-zh". [default: all that the set, or the hypotheses, have]',
+)
+@click.option("--output", metavar="EVAL", required=True, type=click.Path(path_type=Path), help="Folder to write.")
 @click.option("--overwrite", is_flag=True, help="Replace what --output holds.")
-@click.option("--metrics", default="bleu,chrf++", show_default=True, help="With commas between: "
-              "bleu, spbleu, chrf++, chrf, ter, comet (COMET-22), cometkiwi, xcomet.")  # fmt: skip
-@click.option("--hints", type=click.Choice(["none", "self", "given"]), default="none",
-              show_default=True, help="A hint in the auxiliary language: the model's own (PMP-S), "
-              "or the set's text (PMP-O, an upper bound).")  # fmt: skip
-@click.option("--limit", type=click.IntRange(1), metavar="LINES",
-              help="A sample of so many lines, the same in all directions.")  # fmt: skip
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
-              help="Another seed, another sample.")  # fmt: skip
-@click.option("--num-proc", type=click.IntRange(1), default=1, show_default=True,
-              help="Processes that score.")  # fmt: skip
-@click.option("--allow-contaminated", is_flag=True, help="Judge also where the model was trained "
-              "on the set; every table says so.")  # fmt: skip
-@click.option("--comet-python", type=click.Path(path_type=Path), help="Python of an environment "
-              "with unbabel-comet. [default: that of ~/.cache/hf-lmt/comet]")  # fmt: skip
+@click.option(
+    "--metrics",
+    default="bleu,chrf++",
+    show_default=True,
+    help="With commas between: bleu, spbleu, chrf++, chrf, ter, comet (COMET-22), cometkiwi, xcomet.",
+)
+@click.option(
+    "--hints",
+    type=click.Choice(["none", "self", "given"]),
+    default="none",
+    show_default=True,
+    help="A hint in the auxiliary language: the model's own (PMP-S), or the set's text (PMP-O, an upper bound).",
+)
+@click.option(
+    "--limit", type=click.IntRange(1), metavar="LINES", help="A sample of so many lines, the same in all directions."
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Another seed, another sample.")
+@click.option("--num-proc", type=click.IntRange(1), default=1, show_default=True, help="Processes that score.")
+@click.option(
+    "--allow-contaminated",
+    is_flag=True,
+    help="Judge also where the model was trained on the set; every table says so.",
+)
+@click.option(
+    "--comet-python",
+    type=click.Path(path_type=Path),
+    help="Python of an environment with unbabel-comet. [default: that of ~/.cache/hf-lmt/comet]",
+)
 @click.option("--install-comet", is_flag=True, help="Make that environment: some gigabytes.")
 def evaluate_command(
     model: str | None,

@@ -10,33 +10,51 @@ import click
 from hf_lmt.commands.source_options import listed, source_fields, source_options
 
 
-@click.command("inspect", help="""
+@click.command(
+    "inspect",
+    help="""
     Show what is in DATA, direction by direction, and what will go wrong in training on it.
 
     DATA is anything that holds translations: a table with a column per language, JSON Lines, TSV,
     TMX, plain text files side by side (data/train for train.en and train.de), a FLORES folder, a
     Hub data set, or a folder that `hf-lmt prepare` or `curate` wrote. Each verdict says how bad it
     is, by which numbers, and which setting mends it. Without DATA, the sample in the package.
-    """)  # fmt: skip
+    """,
+)
 @click.argument("data", required=False)
-@click.option("--kind", help="What DATA is, where its look does not tell: rows, table, "
-              "translation, smol, text, flores, tsv or tmx.")  # fmt: skip
+@click.option(
+    "--kind",
+    help="What DATA is, where its look does not tell: rows, table, translation, smol, text, flores, tsv or tmx.",
+)
 @source_options
-@click.option("--directions", metavar="GLOBS", help="Directions that there should be, with commas "
-              "between: en-*,*-zh. [default: all that are there]")  # fmt: skip
+@click.option(
+    "--directions",
+    metavar="GLOBS",
+    help="Directions that there should be, with commas between: en-*,*-zh. [default: all that are there]",
+)
 @click.option("--corpus", help="What the corpus is called. [default: by its path]")
 @click.option("--split", help="Split of a Hub data set, FLORES folder or other folder.")
-@click.option("--rate", type=float, default=0.05, show_default=True,
-              help="Share of X->En and X->Zh that downsampling would keep.")  # fmt: skip
-@click.option("--evaluation-sets", metavar="SETS", help="Look for rows that repeat these, with "
-              "commas between: flores-devtest, wmt24++, paths. [default: not checked]")  # fmt: skip
-@click.option("--identify", is_flag=True, help="Also identify each text's language; about 3,000 "
-              "distinct texts a second.")  # fmt: skip
+@click.option(
+    "--rate",
+    type=float,
+    default=0.05,
+    show_default=True,
+    help="Share of X->En and X->Zh that downsampling would keep.",
+)
+@click.option(
+    "--evaluation-sets",
+    metavar="SETS",
+    help="Look for rows that repeat these, with "
+    "commas between: flores-devtest, wmt24++, paths. [default: not checked]",
+)
+@click.option(
+    "--identify", is_flag=True, help="Also identify each text's language; about 3,000 distinct texts a second."
+)
 @click.option("--all", "every", is_flag=True, help="Show every direction, not only the worst.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False),
-              help="File to write all numbers to.")  # fmt: skip
-@click.option("--output", type=click.Path(path_type=Path),
-              help="Folder to write table, picture and numbers to.")  # fmt: skip
+@click.option(
+    "--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="File to write all numbers to."
+)
+@click.option("--output", type=click.Path(path_type=Path), help="Folder to write table, picture and numbers to.")
 @click.option("--overwrite", is_flag=True, help="Replace what is in the --output folder.")
 def inspect_command(
     data: str | None,

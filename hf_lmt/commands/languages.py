@@ -15,13 +15,16 @@ if TYPE_CHECKING:
     from hf_lmt.languages import Language
 
 
-@click.command("languages", help="""
+@click.command(
+    "languages",
+    help="""
     Show the languages: their names in prompts, tiers, scripts, auxiliaries, codes elsewhere.
 
     Without CODE all of them, a line each: the auxiliary language of a hint, the code in FLORES+,
     sacreBLEU's tokenizer, and whether COMET can be relied on. With one CODE or several (kk yue)
     all that is known of these.
-    """)  # fmt: skip
+    """,
+)
 @click.argument("codes", metavar="[CODE]...", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="Print all fields as a JSON list.")
 def languages_command(codes: tuple[str, ...], as_json: bool) -> None:
@@ -40,8 +43,9 @@ def languages_command(codes: tuple[str, ...], as_json: bool) -> None:
             console.print(_language_table(one))
         return
     console.print(_overview(chosen))
-    console.print(f"{len(chosen)} languages, {len(PAIRS)} pairs, {len(DIRECTIONS)} directions: "
-                  "each with en, each with zh")  # fmt: skip
+    console.print(
+        f"{len(chosen)} languages, {len(PAIRS)} pairs, {len(DIRECTIONS)} directions: each with en, each with zh"
+    )
 
 
 def _overview(chosen: Sequence[Language]) -> Table:
@@ -50,14 +54,19 @@ def _overview(chosen: Sequence[Language]) -> Table:
     from rich.table import Table
 
     table = Table(box=SIMPLE_HEAD, padding=0)
-    for header in ("code", "name in prompts", "tier", "scripts", "hint", "FLORES+", "BLEU",
-                   "COMET"):  # fmt: skip
+    for header in ("code", "name in prompts", "tier", "scripts", "hint", "FLORES+", "BLEU", "COMET"):
         table.add_column(header, no_wrap=True)
     for one in chosen:
         table.add_row(
-            one.code, one.name, one.tier, " ".join(one.scripts), one.auxiliary, one.flores_plus,
-            one.sacrebleu_tokenizer, one.comet,
-        )  # fmt: skip
+            one.code,
+            one.name,
+            one.tier,
+            " ".join(one.scripts),
+            one.auxiliary,
+            one.flores_plus,
+            one.sacrebleu_tokenizer,
+            one.comet,
+        )
     return table
 
 

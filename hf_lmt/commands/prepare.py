@@ -8,23 +8,29 @@ from pathlib import Path
 import click
 
 
-@click.command("prepare", help="""
+@click.command(
+    "prepare",
+    help="""
     Make the rows that RECIPE, a YAML file, asks for, and write them to the folder OUTPUT.
 
     Sources are read, curated and limited; rows into English and Chinese are thinned (Strategic
     Downsampling); each gets its prompt, half of them with a hint (Parallel Multilingual
     Prompting). With a mixture in the recipe: lines for continued pre-training. OUTPUT is a data
     set with a card and a run.json. Killed, it goes on when the same command is given.
-    """)  # fmt: skip
+    """,
+)
 @click.argument("recipe", type=click.Path(path_type=Path))
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder to write.")
-@click.option("--num-proc", type=click.IntRange(min=1), default=1, show_default=True,
-              help="Processes for joins and prompts; the rows are the same.")  # fmt: skip
+@click.option(
+    "--num-proc",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Processes for joins and prompts; the rows are the same.",
+)
 @click.option("--keep-rejects", is_flag=True, help="Write what curation takes, with the reasons.")
 @click.option("--overwrite", is_flag=True, help="Replace what --output holds.")
-def prepare_command(
-    recipe: Path, output: Path, num_proc: int, keep_rejects: bool, overwrite: bool
-) -> None:
+def prepare_command(recipe: Path, output: Path, num_proc: int, keep_rejects: bool, overwrite: bool) -> None:
     from hf_lmt.data.prepare.journey import prepare
     from hf_lmt.data.prepare.recipe import read_data_recipe
     from hf_lmt.data.prepare.summary import show_prepared

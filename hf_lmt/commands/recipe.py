@@ -12,14 +12,22 @@ def recipe_command() -> None:
     pass
 
 
-@recipe_command.command("check", context_settings={"ignore_unknown_options": True}, help="""
+@recipe_command.command(
+    "check",
+    context_settings={"ignore_unknown_options": True},
+    help="""
     Read RECIPE as `hf-lmt train` would, and say what it will train on, for how many steps and in
     how much memory. Needs neither GPU nor weights. KEYS replace parts of it, as for `train`. Ends
     with 2 where there is anything wrong, and says all of it.
-    """)  # fmt: skip
+    """,
+)
 @click.argument("recipe", type=click.Path(path_type=Path))
-@click.option("--launch", "launch_file", type=click.Path(path_type=Path),
-              help="The launch file that it will be run with. [default: one process]")  # fmt: skip
+@click.option(
+    "--launch",
+    "launch_file",
+    type=click.Path(path_type=Path),
+    help="The launch file that it will be run with. [default: one process]",
+)
 @click.argument("keys", nargs=-1, type=click.UNPROCESSED)
 def check_command(recipe: Path, launch_file: Path | None, keys: tuple[str, ...]) -> None:
     from hf_lmt.training.launch import Launch

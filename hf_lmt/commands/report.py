@@ -8,7 +8,9 @@ from pathlib import Path
 import click
 
 
-@click.command("report", help="""
+@click.command(
+    "report",
+    help="""
     Show EVAL, a folder that `hf-lmt evaluate` wrote, or several of one set side by side: means by
     group here, all directions in heat maps and on a page for the browser.
 
@@ -17,11 +19,14 @@ import click
     Page and heat map of one EVAL go into its own folder, without texts of the evaluation set, so
     that it can be pushed. With --output they go there, with sources and references where the set is
     at hand: for your eyes only.
-    """)  # fmt: skip
-@click.argument("evaluations", metavar="EVAL...", nargs=-1, required=True,
-                type=click.Path(path_type=Path))  # fmt: skip
-@click.option("--output", type=click.Path(path_type=Path), help="Folder to write page and heat "
-              "maps to. [default: EVAL itself; none for several]")  # fmt: skip
+    """,
+)
+@click.argument("evaluations", metavar="EVAL...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Folder to write page and heat maps to. [default: EVAL itself; none for several]",
+)
 @click.option("--overwrite", is_flag=True, help="Replace what is in the --output folder.")
 def report_command(evaluations: tuple[Path, ...], output: Path | None, overwrite: bool) -> None:
     from hf_lmt.evaluation.report.tables import show_report

@@ -13,12 +13,13 @@ from hf_lmt.commands.evaluate import TRANSLATING
 from hf_lmt.commands.source_options import language_names_option, listed, source_fields
 from hf_lmt.commands.translate import translate_command
 
-CURATING = ("corpus", "split", "settings", "changes", "contamination_sets", "keep_rejects",
-            "overwrite")  # fmt: skip
+CURATING = ("corpus", "split", "settings", "changes", "contamination_sets", "keep_rejects", "overwrite")
 """Options of `hf-lmt curate` that are taken here, too."""
 
 
-@click.command("synthesize", help="""
+@click.command(
+    "synthesize",
+    help="""
     Translate MONO, texts in one language, with MODEL, and write pairs of text and translation.
 
     MONO is plain text (news.en), a table with a column per language, or rows with `text` and
@@ -30,19 +31,30 @@ CURATING = ("corpus", "split", "settings", "changes", "contamination_sets", "kee
     Translations that did not end, are blank or do not fit are counted and not used; the pairs are
     curated as by `hf-lmt curate`. PAIRS opens with `load_dataset`, and is a source of `hf-lmt
     prepare`. A killed run goes on where it stopped when the same command is typed again.
-    """)  # fmt: skip
+    """,
+)
 @click.argument("mono")
 @click.option("--into", required=True, metavar="CODE", help="Language to translate into (kk).")
-@click.option("--output", metavar="PAIRS", required=True, type=click.Path(path_type=Path),
-              help="Folder to write.")  # fmt: skip
-@click.option("--from", "language", metavar="CODE", help="The only language of MONO to read, or "
-              "its language where it does not say. [default: all that it names]")  # fmt: skip
+@click.option("--output", metavar="PAIRS", required=True, type=click.Path(path_type=Path), help="Folder to write.")
+@click.option(
+    "--from",
+    "language",
+    metavar="CODE",
+    help="The only language of MONO to read, or its language where it does not say. [default: all that it names]",
+)
 @click.option("--pivot", metavar="CODE", help="MONO holds pairs: translate their side in CODE.")
-@click.option("--as", "way", type=click.Choice(["back", "forward", "both"]), default="back",
-              show_default=True, help="The translation is the source, the target, or a row "
-              "each.")  # fmt: skip
-@click.option("--kind", help="What MONO is, where its look does not tell: text, documents or "
-              "table; with --pivot as in `hf-lmt curate`.")  # fmt: skip
+@click.option(
+    "--as",
+    "way",
+    type=click.Choice(["back", "forward", "both"]),
+    default="back",
+    show_default=True,
+    help="The translation is the source, the target, or a row each.",
+)
+@click.option(
+    "--kind",
+    help="What MONO is, where its look does not tell: text, documents or table; with --pivot as in `hf-lmt curate`.",
+)
 @language_names_option
 @click.option("--licence", help="Licence of MONO, for the card.")
 @click.option("--model-licence", help="Licence of MODEL, for the card.")
@@ -64,9 +76,7 @@ def synthesize_command(
     curation = changed_settings(load_mapping(settings) if settings else {}, changes)
     if contamination_sets is not None:
         sets = listed(contamination_sets)
-        curation = with_setting(
-            curation, "contamination", "sets", "none" if sets == ["none"] else sets
-        )
+        curation = with_setting(curation, "contamination", "sets", "none" if sets == ["none"] else sets)
     run = synthesize_source(
         mono,
         into,

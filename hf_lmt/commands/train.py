@@ -11,7 +11,10 @@ import click
 logger = logging.getLogger(__name__)
 
 
-@click.command("train", context_settings={"ignore_unknown_options": True}, help="""
+@click.command(
+    "train",
+    context_settings={"ignore_unknown_options": True},
+    help="""
     Train the model of a recipe on its rows, and write it to the recipe's output_dir.
 
     The recipe is a YAML file: the names of trl.SFTConfig and trl.ModelConfig, and the sections
@@ -19,9 +22,11 @@ logger = logging.getLogger(__name__)
     of it: --max_steps 3 --pmp.share 0. Killed at any moment, the same command goes on where it
     stopped. Several processes: accelerate launch --config_file recipes/accelerate/ddp.yaml -m
     hf_lmt train --config RECIPE. Needs the extra hf-miwv-lmt[train].
-    """)  # fmt: skip
-@click.option("--config", "recipe", required=True, type=click.Path(path_type=Path),
-              help="The recipe; see recipes/lmt.")  # fmt: skip
+    """,
+)
+@click.option(
+    "--config", "recipe", required=True, type=click.Path(path_type=Path), help="The recipe; see recipes/lmt."
+)
 @click.option("--overwrite", is_flag=True, help="Replace what the output folder holds.")
 @click.argument("keys", nargs=-1, type=click.UNPROCESSED)
 def train_command(recipe: Path, overwrite: bool, keys: tuple[str, ...]) -> None:
@@ -32,5 +37,9 @@ def train_command(recipe: Path, overwrite: bool, keys: tuple[str, ...]) -> None:
     from hf_lmt.training.journey import train
 
     run = train(wanted, overwrite=overwrite, origin={"command_line": ["hf-lmt", *sys.argv[1:]]})
-    logger.info("%d steps, last loss %.4f nats per token; written: %s", run["steps"],
-                run["loss_curve"][-1]["loss"], wanted.output)  # fmt: skip
+    logger.info(
+        "%d steps, last loss %.4f nats per token; written: %s",
+        run["steps"],
+        run["loss_curve"][-1]["loss"],
+        wanted.output,
+    )

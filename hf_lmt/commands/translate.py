@@ -20,52 +20,91 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-@click.command("translate", help="""
+@click.command(
+    "translate",
+    help="""
     Translate with MODEL: lines from standard input to standard output, or FILE to FILE.
 
     Lines of text need --from and --to. JSONL rows have `source`, `source_lang` and `target_lang`;
     their other columns are kept, and `hypothesis` is added with its status and tokens. The order
     stays; an empty line stays an empty line. With --output or --work, a killed run goes on where it
     stopped when the same command is typed again.
-    """)  # fmt: skip
-@click.option("--model", required=True, help="A causal language model: Hub id (USER/NAME, "
-              "USER/NAME@REVISION), folder, GGUF file, or a PEFT adapter.")  # fmt: skip
+    """,
+)
+@click.option(
+    "--model",
+    required=True,
+    help="A causal language model: Hub id (USER/NAME, USER/NAME@REVISION), folder, GGUF file, or a PEFT adapter.",
+)
 @click.option("--model-revision", "revision", help="Revision of MODEL on the Hub.")
 @click.option("--from", "source_lang", metavar="CODE", help="Language of the texts (en).")
 @click.option("--to", "target_lang", metavar="CODE", help="Language to translate into (kk).")
-@click.option("--input", "input_path", type=click.Path(path_type=Path, dir_okay=False),
-              help="File to read. [default: standard input]")  # fmt: skip
-@click.option("--output", "output_path", type=click.Path(path_type=Path),
-              help="File to write, whole or not at all. [default: standard output]")  # fmt: skip
+@click.option(
+    "--input",
+    "input_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File to read. [default: standard input]",
+)
+@click.option(
+    "--output",
+    "output_path",
+    type=click.Path(path_type=Path),
+    help="File to write, whole or not at all. [default: standard output]",
+)
 @click.option("--overwrite", is_flag=True, help="Replace what --output holds.")
 @click.option("--jsonl", is_flag=True, help="Read JSONL rows. [default: by the name of --input]")
-@click.option("--documents", is_flag=True, help="Split texts at sentence ends, and put them "
-              "together again.")  # fmt: skip
-@click.option("--hints", type=click.Choice(["none", "self", "given"]), default="none",
-              show_default=True, help="A hint in a third language: the model's own (PMP-S), or the "
-              "row's `auxiliary` in `auxiliary_lang` (PMP-O).")  # fmt: skip
-@click.option("--beams", type=click.IntRange(1), default=5, show_default=True,
-              help="Width of the beam search, as in the paper; 1: greedy.")  # fmt: skip
-@click.option("--max-new-tokens", type=click.IntRange(1), default=512, show_default=True,
-              help="Tokens of a translation, at most; short sources get fewer.")  # fmt: skip
-@click.option("--batch-tokens", type=click.IntRange(1), help="Tokens of a batch, times beams. "
-              "[default: 32768 on the CPU, else 131072]")  # fmt: skip
-@click.option("--prompt", help="lmt, plain, figure, tower, gemmax2, hunyuan-mt. "
-              "[default: what the model was trained with, else lmt]")  # fmt: skip
-@click.option("--form", type=click.Choice(["conversation", "text"]),
-              help="A turn in the chat template, or text, for base models. "
-              "[default: the prompt's]")  # fmt: skip
-@click.option("--backend", type=click.Choice(["transformers", "vllm"]), default="transformers",
-              show_default=True)  # fmt: skip
-@click.option("--dtype", type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
-              default="auto", show_default=True,
-              help="Of the weights; auto: the checkpoint's.")  # fmt: skip
+@click.option("--documents", is_flag=True, help="Split texts at sentence ends, and put them together again.")
+@click.option(
+    "--hints",
+    type=click.Choice(["none", "self", "given"]),
+    default="none",
+    show_default=True,
+    help="A hint in a third language: the model's own (PMP-S), or the row's `auxiliary` in `auxiliary_lang` (PMP-O).",
+)
+@click.option(
+    "--beams",
+    type=click.IntRange(1),
+    default=5,
+    show_default=True,
+    help="Width of the beam search, as in the paper; 1: greedy.",
+)
+@click.option(
+    "--max-new-tokens",
+    type=click.IntRange(1),
+    default=512,
+    show_default=True,
+    help="Tokens of a translation, at most; short sources get fewer.",
+)
+@click.option(
+    "--batch-tokens",
+    type=click.IntRange(1),
+    help="Tokens of a batch, times beams. [default: 32768 on the CPU, else 131072]",
+)
+@click.option(
+    "--prompt",
+    help="lmt, plain, figure, tower, gemmax2, hunyuan-mt. [default: what the model was trained with, else lmt]",
+)
+@click.option(
+    "--form",
+    type=click.Choice(["conversation", "text"]),
+    help="A turn in the chat template, or text, for base models. [default: the prompt's]",
+)
+@click.option("--backend", type=click.Choice(["transformers", "vllm"]), default="transformers", show_default=True)
+@click.option(
+    "--dtype",
+    type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
+    default="auto",
+    show_default=True,
+    help="Of the weights; auto: the checkpoint's.",
+)
 @click.option("--load-in-8bit", "quantization", flag_value="8bit", help="8-bit weights.")
 @click.option("--load-in-4bit", "quantization", flag_value="4bit", help="4-bit weights (NF4).")
 @click.option("--device", help="cpu, cuda, cuda:1, mps. [default: the accelerator at hand]")
-@click.option("--work", type=click.Path(path_type=Path, file_okay=False), help="Folder to keep "
-              "finished texts in, for other runs too. [default: beside --output, removed at the "
-              "end]")  # fmt: skip
+@click.option(
+    "--work",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder to keep finished texts in, for other runs too. [default: beside --output, removed at the end]",
+)
 def translate_command(
     source_lang: str | None,
     target_lang: str | None,
@@ -82,8 +121,7 @@ def translate_command(
     from hf_miwv.judging.answering import check_file
     from hf_miwv.workspace import Workspace, workspace_of
 
-    reading = Reading(jsonl or is_jsonl(input_path), source_lang, target_lang, given["hints"],
-                      documents)  # fmt: skip
+    reading = Reading(jsonl or is_jsonl(input_path), source_lang, target_lang, given["hints"], documents)
     name = str(input_path or "standard input")
     if output_path is not None:
         check_file(output_path, overwrite, str(input_path) if input_path else None)
@@ -163,10 +201,18 @@ def _report(translator: Translator) -> None:
     dropped = sum(counts[name] for name in ("hint_blank", "hint_capped", "hint_too_long"))
     rate = counts["tokens"] / translator.seconds if translator.seconds else 0.0
     logger.info(
-        "%d lines: %d empty, %d hinted (%d hints dropped), %d capped, %d too long; %d tokens, "
-        "%.1f a second", lines, counts["empty"], counts["hinted"], dropped, counts["capped"],
-        counts["too_long"], counts["tokens"], rate,
-    )  # fmt: skip
+        "%d lines: %d empty, %d hinted (%d hints dropped), %d capped, %d too long; %d tokens, %.1f a second",
+        lines,
+        counts["empty"],
+        counts["hinted"],
+        dropped,
+        counts["capped"],
+        counts["too_long"],
+        counts["tokens"],
+        rate,
+    )
     if counts["too_long"]:
-        logger.warning("%d texts do not fit into the model's context; their translations are "
-                       "empty; --documents splits them", counts["too_long"])  # fmt: skip
+        logger.warning(
+            "%d texts do not fit into the model's context; their translations are empty; --documents splits them",
+            counts["too_long"],
+        )

@@ -90,9 +90,7 @@ class AuxiliarySentences:
             "auxiliary": [hint[1] if hint else "" for hint in hints],
         }
 
-    def _matches(
-        self, batch: Batch, hints: list[Hint | None]
-    ) -> Iterator[tuple[Join, np.ndarray, np.ndarray]]:
+    def _matches(self, batch: Batch, hints: list[Hint | None]) -> Iterator[tuple[Join, np.ndarray, np.ndarray]]:
         """For each join: rows of the batch without a hint, and the places of their sentences."""
         lacking = np.array([hint is None for hint in hints], bool)
         directions, sides = direction_column(batch), _sides(batch)

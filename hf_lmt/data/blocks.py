@@ -219,21 +219,15 @@ def _lines(
                 pa.int64(),
             ),
         }
-        | {
-            name: pa.array([unit.kept.get(name) for unit in units], pa.string())
-            for name in contents.kept
-        }
+        | {name: pa.array([unit.kept.get(name) for unit in units], pa.string()) for name in contents.kept}
     )
 
 
 def _without_rows(lines: pa.Table, directions: list[Direction]) -> int:
     """How many lines have no two texts of a direction."""
-    there = {name: lines[name].is_valid().to_numpy() for name in lines.column_names
-             if name in LANGUAGES}  # fmt: skip
+    there = {name: lines[name].is_valid().to_numpy() for name in lines.column_names if name in LANGUAGES}
     gives_row = sum(
-        there[one.source] & there[one.target]
-        for one in directions
-        if one.source in there and one.target in there
+        there[one.source] & there[one.target] for one in directions if one.source in there and one.target in there
     )
     return int((gives_row == 0).sum()) if not isinstance(gives_row, int) else len(lines)
 

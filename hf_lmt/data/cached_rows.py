@@ -25,9 +25,7 @@ def cache_folder(name: str, made_of: Any) -> Path:
     return Path(datasets.config.HF_DATASETS_CACHE) / f"lmt-{name}-{key}"
 
 
-def cached_rows(
-    folder: Path, schema: pa.Schema, blocks: Iterable[pa.Table], counts: Callable[[], dict]
-) -> Loaded:
+def cached_rows(folder: Path, schema: pa.Schema, blocks: Iterable[pa.Table], counts: Callable[[], dict]) -> Loaded:
     """The rows of `blocks`, from `folder` where they are there.
 
     Args:

@@ -47,11 +47,7 @@ def is_header(cells: Sequence[str], source: Source) -> bool:
     """
     languages = sum(source.code_of(cell) is not None for cell in cells)
     named = {cell.strip().lower() for cell in cells}
-    return (
-        languages > 1
-        or bool({"source_lang", SMOL_COLUMNS[0]} & named)
-        or pair_columns(named) is not None
-    )
+    return languages > 1 or bool({"source_lang", SMOL_COLUMNS[0]} & named) or pair_columns(named) is not None
 
 
 def read_cells(path: Path, source: Source) -> Lines:
@@ -64,11 +60,7 @@ def read_cells(path: Path, source: Source) -> Lines:
     """
     names = tuple(source.cells) or tuple(source.languages) or _languages_of_name(path)
     _check_names(path, names, source)
-    kept = tuple(
-        name
-        for name in names
-        if name not in (UNREAD, ROW_KEY, CORPUS) and source.code_of(name) is None
-    )
+    kept = tuple(name for name in names if name not in (UNREAD, ROW_KEY, CORPUS) and source.code_of(name) is None)
     return Lines(_units(path, names, kept, source), kept if source.cells else ())
 
 
@@ -78,8 +70,7 @@ def _check_names(path: Path, names: Sequence[str], source: Source) -> None:
         if named.count(name) > 1 or name in TAKEN or not name.strip():
             why = "is there twice" if named.count(name) > 1 else "cannot be the name of a cell"
             raise InputError(
-                f"{path}: cells: {name!r} {why}; give languages, names such as score, or - for a "
-                "cell that is not read"
+                f"{path}: cells: {name!r} {why}; give languages, names such as score, or - for a cell that is not read"
             )
     codes = [code for name in named if (code := source.code_of(name)) is not None]
     if source.cells and len(set(codes)) < 2:
@@ -88,9 +79,7 @@ def _check_names(path: Path, names: Sequence[str], source: Source) -> None:
             f"there are: {', '.join(codes) or 'none'}"
         )
     if len(set(codes)) < len(codes):
-        raise InputError(
-            f"{path}: cells {', '.join(names)}: two of them are one language; put - for one of them"
-        )
+        raise InputError(f"{path}: cells {', '.join(names)}: two of them are one language; put - for one of them")
 
 
 def _units(path: Path, names: Sequence[str], kept: Sequence[str], source: Source) -> Iterator[Unit]:
@@ -100,9 +89,7 @@ def _units(path: Path, names: Sequence[str], kept: Sequence[str], source: Source
         if number == 1 and is_header(cells, source):
             continue
         line = dict(zip(names, cells, strict=True))
-        texts: dict[str, str | None] = {
-            name: text for name, text in line.items() if source.code_of(name) is not None
-        }
+        texts: dict[str, str | None] = {name: text for name, text in line.items() if source.code_of(name) is not None}
         values = {name: line[name] for name in kept}
         yield Unit(texts, line.get(ROW_KEY) or None, line.get(CORPUS) or None, kept=values)
 
@@ -122,9 +109,7 @@ def _lines(path: Path) -> Iterator[list[str]]:
                 if cells:
                     yield cells
         except (csv.Error, UnicodeError) as error:
-            raise InputError(
-                f"{path}:{number + 1}: cannot be read as CSV in UTF-8 ({error}); save it so"
-            ) from error
+            raise InputError(f"{path}:{number + 1}: cannot be read as CSV in UTF-8 ({error}); save it so") from error
     if not number:
         raise InputError(f"{path}: the file is empty; give one with at least one line")
 
@@ -138,9 +123,7 @@ def _languages_of_name(path: Path) -> tuple[str, ...]:
     return ()
 
 
-def _misfit(
-    path: Path, number: int, cells: Sequence[str], names: Sequence[str], source: Source
-) -> str:
+def _misfit(path: Path, number: int, cells: Sequence[str], names: Sequence[str], source: Source) -> str:
     """The message for a line with more or fewer cells than names, with what to give."""
     kinds = [_kind_of(cell) for cell in cells]
     for place, kind in enumerate(kinds):

@@ -108,9 +108,7 @@ def _medium(source: Source) -> str:
         return "tmx"
     if name.endswith(".tsv") and path.is_file():
         return "records" if has_header(path, source) else "tsv"
-    if path.is_dir() and any(
-        code_of(one.stem) for one in [*path.glob("*.dev*"), *path.glob("*/*.dev*")]
-    ):
+    if path.is_dir() and any(code_of(one.stem) for one in [*path.glob("*.dev*"), *path.glob("*/*.dev*")]):
         return "flores"
     if not path.exists():
         beside = files_with_prefix(path, source)
@@ -198,9 +196,7 @@ def open_records(source: Source) -> tuple[list[str], Iterator[tuple[str, Record]
     if path.is_file() and path.name.lower().removesuffix(".gz").endswith(".tsv"):
         return state_of_files([path]), _tsv_records(path)
     try:
-        dataset = read_dataset(
-            source.path, split=source.split, config=source.config, revision=source.revision
-        )
+        dataset = read_dataset(source.path, split=source.split, config=source.config, revision=source.revision)
     except InputError as error:
         raise InputError(f"{error} (kinds of sources: {', '.join(KINDS)})") from error
     return [source.path, dataset._fingerprint], _dataset_records(dataset, source.name)

@@ -37,9 +37,7 @@ def holds_control(tokenizer: Any, texts: Iterable[str]) -> bool:
 
 def text_ids(tokenizer: Any, text: str, *, add_special_tokens: bool) -> list[int]:
     """(T,) ids of a text in which nothing is control."""
-    encoded = tokenizer(
-        text, add_special_tokens=add_special_tokens, split_special_tokens=True, verbose=False
-    )
+    encoded = tokenizer(text, add_special_tokens=add_special_tokens, split_special_tokens=True, verbose=False)
     return list(encoded["input_ids"])
 
 

@@ -169,9 +169,7 @@ class StrategicDownsampling:
         decided = self._reaches(batch, row_rates < 1)
         mask = np.ones(len(directions), bool)
         if decided.any():
-            mask[decided] = below(
-                _hashes(self.seed, batch, directions, decided), row_rates[decided]
-            )
+            mask[decided] = below(_hashes(self.seed, batch, directions, decided), row_rates[decided])
         return mask
 
     def _open_rate(self, direction: Direction) -> float:
@@ -213,9 +211,7 @@ class StrategicDownsampling:
             mask[places[self._first(name, hashes)]] = True
         return mask
 
-    def _counted_rows(
-        self, batch: Batch, directions: pyarrow.DictionaryArray
-    ) -> Iterator[tuple[str, np.ndarray]]:
+    def _counted_rows(self, batch: Batch, directions: pyarrow.DictionaryArray) -> Iterator[tuple[str, np.ndarray]]:
         """Each counted direction in the batch, and (B,) bool of its rows."""
         for code, name in enumerate(_names(directions)):
             rows = direction_codes(directions) == code
@@ -249,9 +245,7 @@ def _has_keys(batch: pyarrow.Table) -> bool:
     return not keys.null_count and not pyarrow.compute.equal(keys, "").true_count
 
 
-def _hashes(
-    seed: int, batch: Batch, directions: pyarrow.DictionaryArray, rows: np.ndarray
-) -> np.ndarray:
+def _hashes(seed: int, batch: Batch, directions: pyarrow.DictionaryArray, rows: np.ndarray) -> np.ndarray:
     """Hashes of those rows of a batch, (sum of `rows`,) uint64."""
     names, chosen = column_names(batch), pyarrow.array(rows)
     chosen_directions = directions.filter(chosen)
@@ -292,8 +286,7 @@ def _rule(name: str, globs: tuple[str, ...]) -> str | None:
 
 def _checked(option: str, globs: Any) -> dict[str, Any]:
     if not isinstance(globs, Mapping):
-        raise InputError(f"{option} {globs!r}: give directions with a number each, "
-                         'such as {"*-en": ...}')  # fmt: skip
+        raise InputError(f'{option} {globs!r}: give directions with a number each, such as {{"*-en": ...}}')
     try:
         match_directions(globs)
         check_globs({*globs, *BETWEEN_PIVOTS})

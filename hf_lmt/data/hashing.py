@@ -24,17 +24,13 @@ import xxhash
 from hf_lmt.data.normal_form import normal_form
 from hf_lmt.errors import InputError, did_you_mean
 
-Batch: TypeAlias = (
-    Mapping[str, Any] | pyarrow.Table
-)  # columns by name, as `map` and `filter` hand them over
+Batch: TypeAlias = Mapping[str, Any] | pyarrow.Table  # columns by name, as `map` and `filter` hand them over
 
 FIELD = "\x1f"  # between the fields of a hashed text: ASCII's unit separator
 SPAN = 2.0**64
 
 
-def content_key(
-    corpus: str | None, source_lang: str, target_lang: str, source: str, target: str
-) -> str:
+def content_key(corpus: str | None, source_lang: str, target_lang: str, source: str, target: str) -> str:
     """xxh3_128 of corpus, direction, source and target, in 32 hexadecimal digits.
 
     The texts count in Unicode's form NFC. Copies of a row have the same key, and so one fate.
@@ -85,9 +81,7 @@ def content_keys(batch: Batch, *, normalised: bool = False) -> pyarrow.LargeStri
     contents = as_bytes(joined_fields([corpora, directions, source, target]))
     digests = b"".join(map(xxhash.xxh3_128_digest, contents)).hex()
     ends = np.arange(0, len(digests) + 1, 32, dtype=np.int64)
-    return pyarrow.LargeStringArray.from_buffers(
-        size, pyarrow.py_buffer(ends), pyarrow.py_buffer(digests.encode())
-    )
+    return pyarrow.LargeStringArray.from_buffers(size, pyarrow.py_buffer(ends), pyarrow.py_buffer(digests.encode()))
 
 
 def joined_fields(fields: Sequence[pyarrow.Array]) -> pyarrow.LargeStringArray:
@@ -113,9 +107,7 @@ def direction_column(batch: Batch) -> pyarrow.DictionaryArray:
     Raises:
         InputError: source_lang or target_lang is missing, is not text, or is null in a row.
     """
-    source, target = (
-        text_column(batch, name).dictionary_encode() for name in ("source_lang", "target_lang")
-    )
+    source, target = (text_column(batch, name).dictionary_encode() for name in ("source_lang", "target_lang"))
     width = len(target.dictionary)
     places = direction_codes(source) * width + direction_codes(target)
     there = np.bincount(places, minlength=len(source.dictionary) * width) > 0
@@ -149,10 +141,7 @@ def decision_hashes(
     if not isinstance(keys, pyarrow.Array):
         keys = pyarrow.array(keys, pyarrow.large_string())
     digest = xxhash.xxh3_64_intdigest
-    heads = [
-        digest(FIELD.join((decision, str(seed), name)).encode())
-        for name in directions.dictionary.to_pylist()
-    ]
+    heads = [digest(FIELD.join((decision, str(seed), name)).encode()) for name in directions.dictionary.to_pylist()]
     return mix(text_hashes(keys) ^ np.array(heads, np.uint64)[direction_codes(directions)])
 
 
@@ -194,9 +183,7 @@ def text_column(batch: Batch, name: str, required: bool = True) -> pyarrow.Array
     column = _as_text(batch[name], name)
     if required and column.null_count:
         row = column.is_null().index(True).as_py()
-        raise InputError(
-            f"row {row} of this batch has no {name} (null): fill it in, or leave the row out"
-        )
+        raise InputError(f"row {row} of this batch has no {name} (null): fill it in, or leave the row out")
     return column
 
 
@@ -241,12 +228,10 @@ def _as_text(values: Any, name: str) -> pyarrow.Array:
         if pyarrow.types.is_dictionary(values.type):
             values = values.dictionary_decode()
         kind = values.type
-        if not (pyarrow.types.is_large_string(kind) or pyarrow.types.is_string(kind)
-                or pyarrow.types.is_null(kind)):  # fmt: skip
+        if not (pyarrow.types.is_large_string(kind) or pyarrow.types.is_string(kind) or pyarrow.types.is_null(kind)):
             raise TypeError(f"{kind}")
         return values.cast(pyarrow.large_string())
     except (TypeError, pyarrow.ArrowException) as error:
         raise InputError(
-            f"column {name!r} does not hold texts ({error}): give one string a row, with "
-            "batched=True"
+            f"column {name!r} does not hold texts ({error}): give one string a row, with batched=True"
         ) from error

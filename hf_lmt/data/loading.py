@@ -98,10 +98,7 @@ def load_translations(rows: Dataset, name: str) -> Dataset:
         InputError: a row without two texts, or none in two of LMT's languages.
     """
     source, tally = Source(name, kind="translation"), Tally()
-    units = (
-        translation_unit(f"{name}: row {index}", row)
-        for index, row in enumerate(rows.with_format(None))
-    )
+    units = (translation_unit(f"{name}: row {index}", row) for index, row in enumerate(rows.with_format(None)))
     contents = Contents("translation", [], units)
     tables = list(row_blocks(source, contents, list(DIRECTIONS), True, tally))
     _check(source, tally, list(DIRECTIONS), contents.notes)
@@ -109,9 +106,7 @@ def load_translations(rows: Dataset, name: str) -> Dataset:
     return Dataset(pa.concat_tables(tables))
 
 
-def _folder(
-    source: Source, contents: Contents, directions: list[Direction], auxiliaries: bool
-) -> Path:
+def _folder(source: Source, contents: Contents, directions: list[Direction], auxiliaries: bool) -> Path:
     """Where the rows lie: named after all that they are made of."""
     made_of = [
         *(LAYOUT, contents.kind, contents.state, source.corpus_name, source.languages),
@@ -122,9 +117,7 @@ def _folder(
     return Path(datasets.config.HF_DATASETS_CACHE) / f"lmt-rows-{key}"
 
 
-def _write(
-    folder: Path, source: Source, contents: Contents, asked: list[Direction], auxiliaries: bool
-) -> None:
+def _write(folder: Path, source: Source, contents: Contents, asked: list[Direction], auxiliaries: bool) -> None:
     """The rows and counts in `folder`, which is there as a whole or not at all."""
     draft = folder.with_name(f"{folder.name}.{uuid4().hex}")
     draft.mkdir(parents=True)
@@ -153,8 +146,7 @@ def _check(source: Source, tally: Tally, asked: list[Direction], notes: Mapping[
     for code in source.languages:
         if code not in tally.languages:
             raise InputError(
-                f"{source.name}: has no text in {code}, which the source asks for; LMT's languages "
-                f"in it: {there}"
+                f"{source.name}: has no text in {code}, which the source asks for; LMT's languages in it: {there}"
             )
     for code, name in source.variants.items():
         if not any(plain(name) == plain(other) for other in tally.names):
@@ -196,8 +188,7 @@ def _seldom(counts: dict[str, Any]) -> Iterator[str]:
     """What should be known of a source, a line each."""
     if others := counts["other_languages"]:
         yield (
-            "texts in languages that LMT does not have are left out: "
-            f"{names_and_counts(others)}{how_to_name(others)}"
+            f"texts in languages that LMT does not have are left out: {names_and_counts(others)}{how_to_name(others)}"
         )
     if variants := counts.get("variants"):
         yield (

@@ -26,9 +26,7 @@ from hf_lmt.languages import language as known_language
 LAYOUT = 1  # of the rows in the cache: with another number all sources are read again
 BLOCK = 1000  # texts in memory at a time
 
-TEXT_SCHEMA = pa.schema(
-    {"lang": pa.string(), "text": pa.string(), "corpus": pa.string(), "row_key": pa.string()}
-)
+TEXT_SCHEMA = pa.schema({"lang": pa.string(), "text": pa.string(), "corpus": pa.string(), "row_key": pa.string()})
 """The columns of a text. `row_key` is the source's own id, or its `text_keys`."""
 
 logger = logging.getLogger(__name__)
@@ -92,9 +90,13 @@ def load_monolingual(
     if language is not None:
         known_language(language)
     source = Source(
-        path, corpus=corpus, split=split, config=config, revision=revision,
+        path,
+        corpus=corpus,
+        split=split,
+        config=config,
+        revision=revision,
         language_names=language_names or {},
-    )  # fmt: skip
+    )
     contents = open_texts(source, kind, language)
     tally = Tally()
     made_of = [LAYOUT, contents.kind, contents.state, source.corpus_name, language]
@@ -112,21 +114,16 @@ def load_monolingual(
 
 def text_keys(corpora: pa.Array, languages: pa.DictionaryArray, texts: pa.Array) -> list[str]:
     """(B,) xxh3_128 of corpus, language and text in NFC, in 32 hexadecimal digits each."""
-    large = [column.cast(pa.large_string())
-             for column in (corpora, languages.dictionary_decode(), texts)]  # fmt: skip
+    large = [column.cast(pa.large_string()) for column in (corpora, languages.dictionary_decode(), texts)]
     separator = pa.scalar(FIELD, pa.large_string())
     contents = pc.binary_join_element_wise(*large, separator).to_pylist()
     return [xxhash.xxh3_128_hexdigest(content.encode()) for content in contents]
 
 
-def _blocks(
-    texts: Iterator[Text], source: Source, language: str | None, tally: Tally
-) -> Iterator[pa.Table]:
+def _blocks(texts: Iterator[Text], source: Source, language: str | None, tally: Tally) -> Iterator[pa.Table]:
     while block := list(islice(texts, BLOCK)):
         tally.texts += len(block)
-        kept = [
-            (code, text) for text in block if (code := _language_of(text, source, language, tally))
-        ]
+        kept = [(code, text) for text in block if (code := _language_of(text, source, language, tally))]
         tally.rows += len(kept)
         tally.languages.update(code for code, _ in kept)
         yield _table(kept, source.corpus_name)
@@ -146,8 +143,7 @@ def _language_of(text: Text, source: Source, language: str | None, tally: Tally)
 
 def _table(texts: list[tuple[str, Text]], corpus: str) -> pa.Table:
     codes = pa.array([code for code, _ in texts], pa.string())
-    contents = pa.array([unicodedata.normalize("NFC", one.text or "") for _, one in texts],
-                        pa.string())  # fmt: skip
+    contents = pa.array([unicodedata.normalize("NFC", one.text or "") for _, one in texts], pa.string())
     corpora = pa.array([one.corpus or corpus for _, one in texts], pa.string())
     own = pa.array([one.row_key for _, one in texts], pa.string())
     keys = pa.array(text_keys(corpora, codes.dictionary_encode(), contents), pa.string())
@@ -175,9 +171,12 @@ def _report(source: Source, counts: dict[str, Any]) -> None:
         logger.warning("%s: %s empty texts are left out", source.name, f"{counts['empty']:,}")
     if counts["other_languages"]:
         others = ", ".join(f"{name} ({n:,})" for name, n in counts["other_languages"].items())
-        logger.warning("%s: texts in languages that are not asked for, or that LMT does not have, "
-                       "are left out: %s%s", source.name, others,
-                       how_to_name(_unknown(source, counts["other_languages"])))  # fmt: skip
+        logger.warning(
+            "%s: texts in languages that are not asked for, or that LMT does not have, are left out: %s%s",
+            source.name,
+            others,
+            how_to_name(_unknown(source, counts["other_languages"])),
+        )
 
 
 def _unknown(source: Source, names: Mapping[str, int]) -> list[str]:

@@ -81,9 +81,7 @@ def _text_files(path: Path, source: Source, language: str | None) -> dict[str, P
     if path.is_file():
         return {language or _language_of_name(path, source): path}
     if path.is_dir():
-        files = _files_of_folder(path, source) or _with_others(
-            files_of_flores(path, source.split, source)
-        )
+        files = _files_of_folder(path, source) or _with_others(files_of_flores(path, source.split, source))
     else:
         files = _with_others(files_with_prefix(path, source))
     if not files:

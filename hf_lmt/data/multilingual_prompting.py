@@ -117,9 +117,7 @@ class ParallelMultilingualPrompting:
         added = ("prompt", "completion", *(["chat_template_kwargs"] if told else []))
         return {**{name: [row[name] for row in rows] for name in added}, "hinted": hinted.tolist()}
 
-    def _row(
-        self, source_lang: str, target_lang: str, source: str, target: str, hint: Hint | None
-    ) -> dict[str, Any]:
+    def _row(self, source_lang: str, target_lang: str, source: str, target: str, hint: Hint | None) -> dict[str, Any]:
         auxiliary_lang, auxiliary = hint or (None, None)
         prompt = translation_prompt(
             source,
@@ -130,8 +128,9 @@ class ParallelMultilingualPrompting:
             wording=self.wording,
         )
         if not target.strip():
-            raise InputError(f"{source_lang}-{target_lang}: the target of {source[:60]!r} has no "
-                             "text: leave the row out")  # fmt: skip
+            raise InputError(
+                f"{source_lang}-{target_lang}: the target of {source[:60]!r} has no text: leave the row out"
+            )
         if self.form == "text":
             return as_text(prompt, target)
         return as_conversation(prompt, target, thinking=self.thinking)

@@ -68,14 +68,18 @@ def expand(
         corpus=corpus,
         multiway=multiway,
     )
-    return table.with_format("arrow").map(
-        block,
-        with_indices=True,
-        batched=True,
-        remove_columns=table.column_names,
-        features=Features.from_arrow_schema(ROW_SCHEMA),
-        desc="expanding",
-    ).with_format(None)  # fmt: skip
+    return (
+        table.with_format("arrow")
+        .map(
+            block,
+            with_indices=True,
+            batched=True,
+            remove_columns=table.column_names,
+            features=Features.from_arrow_schema(ROW_SCHEMA),
+            desc="expanding",
+        )
+        .with_format(None)
+    )
 
 
 def _expand_rows(
@@ -110,8 +114,7 @@ def expand_block(
     block = _with_column(block, "line", _multiway_lines(block, texts, multiway))
     if "corpus" in block.column_names:
         block = _with_column(block, "corpus", _normalised(block, "corpus"))
-    there = {name: column.is_valid().to_numpy(zero_copy_only=False)
-             for name, column in texts.items()}  # fmt: skip
+    there = {name: column.is_valid().to_numpy(zero_copy_only=False) for name, column in texts.items()}
     hints = {name: _unless_blank(column) for name, column in texts.items()} if auxiliaries else {}
     others = {name: _column(block, name) for name in ("corpus", "row_key", "line", *kept)}
     schema = with_columns(ROW_SCHEMA, kept)
@@ -183,15 +186,12 @@ def _normalised(block: pa.Table, name: str) -> pa.Array:
         return pa.nulls(len(column), pa.string())
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         raise InputError(
-            f"column {name!r} holds {column.type}, and a column named after a language must hold "
-            "text; rename it"
+            f"column {name!r} holds {column.type}, and a column named after a language must hold text; rename it"
         )
     return pc.utf8_normalize(column.cast(pa.string()), form="NFC")
 
 
-def _multiway_lines(
-    block: pa.Table, texts: dict[str, pa.Array], multiway: bool | None
-) -> pa.Array | pa.ChunkedArray:
+def _multiway_lines(block: pa.Table, texts: dict[str, pa.Array], multiway: bool | None) -> pa.Array | pa.ChunkedArray:
     """`line` where the line is multi-way, and null elsewhere."""
     size = len(block)
     lines = block["line"] if "line" in block.column_names else pa.nulls(size, pa.int64())

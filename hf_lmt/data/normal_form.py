@@ -25,8 +25,12 @@ BEHIND = 3
 """Bits higher stands behind which of these the character is in doubt."""
 TEXTS = 1000  # looked at together: their characters fit in the processor's cache
 PLANES = 0x30000  # code points above are none of this
-JAMO = {range(0x1100, 0x1113): FIRST, range(0xAC00, 0xD7A4, 28): FIRST,
-        range(0x1161, 0x1176): FIRST << BEHIND, range(0x11A8, 0x11C3): FIRST << BEHIND}  # fmt: skip
+JAMO = {
+    range(0x1100, 0x1113): FIRST,
+    range(0xAC00, 0xD7A4, 28): FIRST,
+    range(0x1161, 0x1176): FIRST << BEHIND,
+    range(0x11A8, 0x11C3): FIRST << BEHIND,
+}
 """Korean letters, which compose by a rule (section 3.12 of the Unicode Standard), not by a list."""
 
 

@@ -145,9 +145,7 @@ def find_wording(wording: str | Wording) -> Wording:
     return WORDINGS[wording]
 
 
-def as_conversation(
-    prompt: str, completion: str | None = None, *, thinking: str = "disabled"
-) -> dict[str, Any]:
+def as_conversation(prompt: str, completion: str | None = None, *, thinking: str = "disabled") -> dict[str, Any]:
     """The prompt as TRL's conversational row: one user turn, and the answer where there is one.
 
     >>> as_conversation("Translate ...", "Danke.")["completion"]
@@ -177,9 +175,14 @@ def as_text(prompt: str, completion: str | None = None) -> dict[str, Any]:
     >>> as_text("German:", "Danke.")
     {'prompt': 'German:', 'completion': ' Danke.'}
     """
-    return {"prompt": prompt} if completion is None else {
-        "prompt": prompt, "completion": " " + completion,
-    }  # fmt: skip
+    return (
+        {"prompt": prompt}
+        if completion is None
+        else {
+            "prompt": prompt,
+            "completion": " " + completion,
+        }
+    )
 
 
 def thinking_arguments(thinking: str) -> dict[str, bool]:
@@ -265,15 +268,12 @@ def _before_target(tokenizer: Any, row: Mapping[str, Any]) -> str:
     target = row["completion"][-1]["content"].strip()
     if target not in whole[len(start) :]:
         raise InputError(
-            f"the chat template changes the target {target[:60]!r}, or leaves it out; give another "
-            "chat template"
+            f"the chat template changes the target {target[:60]!r}, or leaves it out; give another chat template"
         )
     return whole[len(start) : whole.rindex(target)]
 
 
-def _chat_ids(
-    tokenizer: Any, turns: list[Any], row: Mapping[str, Any], *, add_generation_prompt: bool
-) -> list[int]:
+def _chat_ids(tokenizer: Any, turns: list[Any], row: Mapping[str, Any], *, add_generation_prompt: bool) -> list[int]:
     told = row.get("chat_template_kwargs") or {}
     if holds_control(tokenizer, (turn["content"] for turn in turns)):
         return conversation_ids(tokenizer, turns, told, add_generation_prompt=add_generation_prompt)

@@ -169,8 +169,7 @@ def translation_unit(place: str, record: Record) -> Unit:
     texts = record.get("translation")
     if not isinstance(texts, Mapping) or len(texts) < 2:
         raise InputError(
-            f"{place}: translation is {_short(texts)}; give "
-            '{"translation": {LANGUAGE: text, LANGUAGE: text}}'
+            f'{place}: translation is {_short(texts)}; give {{"translation": {{LANGUAGE: text, LANGUAGE: text}}}}'
         )
     _check_texts(place, texts)
     return Unit(dict(texts), _row_id(record), _corpus(record))

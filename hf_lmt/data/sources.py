@@ -87,9 +87,7 @@ class Source:
             _check_code(code, f"{self.name}: languages")
         self._check_names()
         if not _is_number(self.weight) or not math.isfinite(self.weight) or self.weight < 0:
-            raise InputError(
-                f"{self.name}: weight {self.weight!r}: give a number that is not below 0"
-            )
+            raise InputError(f"{self.name}: weight {self.weight!r}: give a number that is not below 0")
         for glob, rows in self.caps.items():
             match_directions([glob])
             if not _is_number(rows) or not math.isfinite(rows) or rows != int(rows) or rows < 0:
@@ -114,8 +112,7 @@ class Source:
         for name, code in self.language_names.items():
             if not isinstance(name, str):
                 raise InputError(
-                    f"{self.name}: language_names: {name!r} is no name; write it in quotes, "
-                    "as in {'no': nb}"
+                    f"{self.name}: language_names: {name!r} is no name; write it in quotes, as in {{'no': nb}}"
                 )
             _check_code(code, f"{self.name}: language_names: {name}")
         if not _is_list(self.cells) or not all(isinstance(one, str) for one in self.cells):
@@ -124,9 +121,7 @@ class Source:
                 "for a cell that is not read"
             )
         if self.cells and self.kind not in (None, "tsv", "table"):
-            raise InputError(
-                f"{self.name}: cells are of TSV and CSV files; leave them out for kind {self.kind}"
-            )
+            raise InputError(f"{self.name}: cells are of TSV and CSV files; leave them out for kind {self.kind}")
 
     def code_of(self, name: str) -> str | None:
         """LMT's code for a language as the source writes it; None where LMT does not have it."""

@@ -47,8 +47,7 @@ def read_lines(path: Path) -> Iterator[str]:
                 yield line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8")
             except UnicodeDecodeError as error:
                 raise InputError(
-                    f"{path}:{number}: not UTF-8 (byte 0x{line[error.start]:02x}); "
-                    "save the whole file as UTF-8"
+                    f"{path}:{number}: not UTF-8 (byte 0x{line[error.start]:02x}); save the whole file as UTF-8"
                 ) from error
     if not number:
         raise InputError(f"{path}: the file is empty; give one with at least one line")

@@ -34,9 +34,7 @@ class TmxUnit(NamedTuple):
     texts: list[tuple[str, str]]
 
 
-def read_tmx(
-    path: Path, notes: Counter[str] | None = None, *, skip_broken: bool = False
-) -> Iterator[TmxUnit]:
+def read_tmx(path: Path, notes: Counter[str] | None = None, *, skip_broken: bool = False) -> Iterator[TmxUnit]:
     """The translation units of a file, one in memory at a time.
 
     Inline elements give their text, except those that hold codes of the original file. A line
@@ -169,9 +167,7 @@ def _check_root(path: Path, name: str) -> None:
 
 
 def _declares_entities(path: Path) -> InputError:
-    return InputError(
-        f"{path}: declares entities of its own, which are not read; write the characters themselves"
-    )
+    return InputError(f"{path}: declares entities of its own, which are not read; write the characters themselves")
 
 
 def _tag(element: Any) -> str:

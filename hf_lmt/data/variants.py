@@ -107,9 +107,7 @@ def unit_rows(
     names = names_by_code(versions)
     variants = {version: version.name for version in versions if len(names[version.code]) > 1}
     for one, other in (*combinations(first.values(), 2), *pairs):
-        for direction, source, target in zip(
-            _ways((one, other)), (one, other), (other, one), strict=True
-        ):
+        for direction, source, target in zip(_ways((one, other)), (one, other), (other, one), strict=True):
             if direction not in asked:
                 continue
             hint = first.get(auxiliary_of(direction) or "") if auxiliaries else None

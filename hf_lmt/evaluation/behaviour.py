@@ -105,15 +105,11 @@ def behaviour_rates(
     if identify is not None:
         labels = identify(hypotheses)
         flags = _other_language(labels, len(hypotheses), direction.target)
-        rates["off_target_language"] = _rate(
-            flags, asked, judged=~blank, identifier=_name(identify)
-        )
+        rates["off_target_language"] = _rate(flags, asked, judged=~blank, identifier=_name(identify))
     return rates
 
 
-def _rate(
-    flags: np.ndarray, asked: np.ndarray, judged: np.ndarray | None = None, **settings: object
-) -> Rate:
+def _rate(flags: np.ndarray, asked: np.ndarray, judged: np.ndarray | None = None, **settings: object) -> Rate:
     judged = asked if judged is None else asked & judged
     flags = flags & judged
     rows, count = int(asked.sum()), int(flags.sum())
@@ -128,13 +124,10 @@ def _off_target_script(hypotheses: Sequence[str], target: str, asked: np.ndarray
     return _rate(flags, asked, judged, script_share=SCRIPT_SHARE, letters=SCRIPT_LETTERS)
 
 
-def _copies(
-    sources: Sequence[str], hypotheses: Sequence[str], references: Sequence[str] | None
-) -> np.ndarray:
-    copied = np.array([
-        normalised(source) == normalised(text)
-        for source, text in zip(sources, hypotheses, strict=True)
-    ])  # fmt: skip
+def _copies(sources: Sequence[str], hypotheses: Sequence[str], references: Sequence[str] | None) -> np.ndarray:
+    copied = np.array(
+        [normalised(source) == normalised(text) for source, text in zip(sources, hypotheses, strict=True)]
+    )
     if references is not None:
         for row in np.flatnonzero(copied).tolist():
             copied[row] = normalised(sources[row]) != normalised(references[row])
@@ -169,8 +162,7 @@ def _repetition(
 
 def _other_language(labels: Sequence[str], size: int, target: str) -> np.ndarray:
     if len(labels) != size:
-        raise InputError(f"the identifier gave {len(labels):,} labels for {size:,} texts; "
-                         "it is to give one for each")  # fmt: skip
+        raise InputError(f"the identifier gave {len(labels):,} labels for {size:,} texts; it is to give one for each")
     right = language(target).identification_labels
     return np.array([label.removeprefix("__label__") not in right for label in labels])
 

@@ -24,13 +24,20 @@ from hf_miwv.statistics import write_number
 
 TEMPLATE = "evaluation_card.md.jinja"
 BEHAVIOUR = {
-    "off_target_script": "other script", "off_target_language": "other language", "copy": "copied",
-    "blank": "blank", "over_length": "too long", "repetition": "repetitive", "fan_in": "shared",
-}  # fmt: skip
+    "off_target_script": "other script",
+    "off_target_language": "other language",
+    "copy": "copied",
+    "blank": "blank",
+    "over_length": "too long",
+    "repetition": "repetitive",
+    "fan_in": "shared",
+}
 WORST = 5
-GROUPS = (*(name for column in COLUMNS
-            for name in (column, *(f"{column}/{tier}" for tier in TIERS))),
-          "zero_shot", "overall")  # fmt: skip
+GROUPS = (
+    *(name for column in COLUMNS for name in (column, *(f"{column}/{tier}" for tier in TIERS))),
+    "zero_shot",
+    "overall",
+)
 
 
 def write_evaluation_card(run: dict[str, Any], scores: dict[str, Any], folder: Path) -> None:
@@ -159,8 +166,7 @@ def _made_rows(run: dict[str, Any]) -> list[tuple[str, Any]]:
         rows |= {
             "model": shown_name(model["source"]),
             "made by": ", ".join(f"{name} {value}" for name, value in model["made_by"].items()),
-            "prompt": f"{model['prompt']['name']}, {model['prompt']['form']}, SHA-256 "
-            f"{model['prompt']['sha256']}",
+            "prompt": f"{model['prompt']['name']}, {model['prompt']['form']}, SHA-256 {model['prompt']['sha256']}",
         }
     versions = [f"{name} {number}" for name, number in run["versions"].items()]
     package = f"{run['package']['name']} {run['package']['version']}"

@@ -69,8 +69,7 @@ def comet_command(python: str | Path, metric: str) -> list[str]:
         raise InputError(f"no COMET metric {metric!r}: {did_you_mean(metric, MODELS)}")
     worker = Path(__file__).with_name("comet_worker.py")
     isolated = "-I"  # else this folder comes first on its path, and this file would be its `comet`
-    return [str(python), isolated, str(worker), "--model", MODELS[metric].name,
-            "--block", str(BLOCK)]  # fmt: skip
+    return [str(python), isolated, str(worker), "--model", MODELS[metric].name, "--block", str(BLOCK)]
 
 
 @dataclass(frozen=True)
@@ -118,9 +117,13 @@ class CometScorer:
         values = np.array([score for block in done for score in block["scores"]], np.float64)
         unscored = np.flatnonzero(np.isnan(values)).tolist()
         if unscored:
-            logger.warning("%s gave no finite score for %s of %s rows, the first of them row %s: "
-                           "they are left out of its mean",
-                           self.name, len(unscored), len(values), unscored[0])  # fmt: skip
+            logger.warning(
+                "%s gave no finite score for %s of %s rows, the first of them row %s: they are left out of its mean",
+                self.name,
+                len(unscored),
+                len(values),
+                unscored[0],
+            )
         return SentenceScores(values, tuple(unscored), done[-1]["signature"])
 
     def _blocks(self, rows: list[str], first: int) -> Iterator[dict[str, Any]]:
@@ -140,8 +143,10 @@ class CometScorer:
                 list(self.command), stdin=sent, stdout=subprocess.PIPE, stderr=said
             )
         except OSError as error:
-            raise InputError(f"the scorer {self.name} cannot be started: {error.strerror}; "
-                             "give a command that reads and writes JSONL") from error  # fmt: skip
+            raise InputError(
+                f"the scorer {self.name} cannot be started: {error.strerror}; "
+                "give a command that reads and writes JSONL"
+            ) from error
 
     def _answers(
         self, process: subprocess.Popen[bytes], count: int, first: int, said: IO[bytes]
@@ -154,8 +159,9 @@ class CometScorer:
                 signature = answer
                 continue
             if got == count or isinstance(answer, str):
-                raise InputError(f"the scorer {self.name} gave more than one score for each of "
-                                 f"{count:,} rows; it is to give one")  # fmt: skip
+                raise InputError(
+                    f"the scorer {self.name} gave more than one score for each of {count:,} rows; it is to give one"
+                )
             if len(scores) == BLOCK:  # and more follow: the last block waits for a clean end
                 yield {"signature": signature, "scores": scores}
                 scores = []
@@ -192,9 +198,7 @@ class CometScorer:
         return shlex.join(self.command)
 
 
-def _rows(
-    sources: Sequence[str], hypotheses: Sequence[str], references: Sequence[str] | None
-) -> list[str]:
+def _rows(sources: Sequence[str], hypotheses: Sequence[str], references: Sequence[str] | None) -> list[str]:
     rows = [{"src": source, "mt": text} for source, text in zip(sources, hypotheses, strict=True)]
     if references is not None:
         rows = [{**row, "ref": text} for row, text in zip(rows, references, strict=True)]

@@ -60,5 +60,6 @@ def _run(command: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         tail = "\n".join(done.stderr.strip().splitlines()[-10:])
-        raise InputError(f"{shlex.join(command)} failed, and COMET with it; the rest goes on "
-                         f"without it. It said:\n{tail}")  # fmt: skip
+        raise InputError(
+            f"{shlex.join(command)} failed, and COMET with it; the rest goes on without it. It said:\n{tail}"
+        )

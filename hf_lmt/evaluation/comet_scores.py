@@ -32,8 +32,10 @@ def find_comet(python: Path | None, install: bool) -> Path | None:
     """
     if python is not None:
         if not has_comet(python):
-            raise InputError(f"--comet-python {python}: it is not there, or cannot import comet; "
-                             "give the Python of an environment with unbabel-comet")  # fmt: skip
+            raise InputError(
+                f"--comet-python {python}: it is not there, or cannot import comet; "
+                "give the Python of an environment with unbabel-comet"
+            )
         return python
     try:
         return comet_environment(ENVIRONMENT.expanduser(), install)
@@ -65,9 +67,7 @@ def gate_of(metric: str) -> str | None:
     return None
 
 
-def comet_statistics(
-    metric: str, tasks: Sequence[Task], python: Path, workspace: Path
-) -> dict[Direction, Statistics]:
+def comet_statistics(metric: str, tasks: Sequence[Task], python: Path, workspace: Path) -> dict[Direction, Statistics]:
     """A mean over sentences for each direction; a killed run goes on from its last 512 rows.
 
     Raises:

@@ -31,9 +31,7 @@ def main() -> None:
     signature = f"model:{options.model}|unbabel-comet:{version('unbabel-comet')}"
     print(json.dumps({"signature": signature}), file=answers, flush=True)
     for rows in blocks(sys.stdin, options.block):
-        found = model.predict(
-            rows, batch_size=options.batch_size, gpus=gpus, progress_bar=False, num_workers=0
-        )
+        found = model.predict(rows, batch_size=options.batch_size, gpus=gpus, progress_bar=False, num_workers=0)
         for score in found["scores"]:
             print(json.dumps({"score": float(score)}), file=answers)
         answers.flush()

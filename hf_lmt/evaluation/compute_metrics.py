@@ -46,9 +46,7 @@ def make_compute_metrics(
 
     def compute_metrics(prediction: Any) -> dict[str, float]:
         ids = _token_ids(prediction.predictions)
-        hypotheses, references = (
-            _texts(tokenizer, one) for one in (ids, np.asarray(prediction.label_ids))
-        )
+        hypotheses, references = (_texts(tokenizer, one) for one in (ids, np.asarray(prediction.label_ids)))
         scores = corpus_scores(hypotheses, references, target, names)
         for name, score in scores.items():
             if score.unavailable:

@@ -53,9 +53,7 @@ class Comparison:
     seed: int
 
 
-def confidence_interval(
-    statistics: Statistics, samples: int = SAMPLES, seed: int = SEED
-) -> Interval:
+def confidence_interval(statistics: Statistics, samples: int = SAMPLES, seed: int = SEED) -> Interval:
     """The 95 % interval of a corpus score, by the percentiles of its resamples.
 
     Half its width is the figure behind sacreBLEU's "±". The draws go by place, so the sentences
@@ -67,9 +65,7 @@ def confidence_interval(
     return percentile_interval(resampled_values(statistics, samples, seed))
 
 
-def paired_bootstrap(
-    first: Statistics, second: Statistics, samples: int = SAMPLES, seed: int = SEED
-) -> Comparison:
+def paired_bootstrap(first: Statistics, second: Statistics, samples: int = SAMPLES, seed: int = SEED) -> Comparison:
     """Whether the second system differs from the first, on the same sentences in the same order.
 
     Raises:
@@ -82,9 +78,7 @@ def paired_bootstrap(
     return compare_resampled((float(totals[0]), float(totals[1])), resampled, seed)
 
 
-def compare_resampled(
-    totals: tuple[float, float], resampled: Sequence[np.ndarray], seed: int = SEED
-) -> Comparison:
+def compare_resampled(totals: tuple[float, float], resampled: Sequence[np.ndarray], seed: int = SEED) -> Comparison:
     """The comparison, given both scores and the resampled ones, (n,) each from the same draws.
 
     A mean over directions is compared by the means of their resampled values. Where neither the
@@ -106,9 +100,7 @@ def compare_resampled(
     )
 
 
-def resampled_values(
-    statistics: Statistics, samples: int = SAMPLES, seed: int = SEED
-) -> np.ndarray:
+def resampled_values(statistics: Statistics, samples: int = SAMPLES, seed: int = SEED) -> np.ndarray:
     """(samples,) scores of corpora drawn from the sentences; the plain formula:
 
         score(sum of counts[draw] for draw in default_rng(seed).choice(S, (samples, S)))

@@ -75,9 +75,7 @@ def corpus_scores(
     return scores
 
 
-def sentence_statistics(
-    hypotheses: Sequence[str], references: Sequence[str], target: str, metric: str
-) -> Statistics:
+def sentence_statistics(hypotheses: Sequence[str], references: Sequence[str], target: str, metric: str) -> Statistics:
     """The counts of each sentence that the corpus score is made of; see `corpus_scores`.
 
     Raises:
@@ -136,8 +134,7 @@ def check_metrics(metrics: Sequence[str]) -> list[str]:
     """
     if isinstance(metrics, str):
         raise InputError(f"metrics {metrics!r}: give a list, such as [{metrics!r}]")
-    faults = [f"no metric {name!r}: {did_you_mean(str(name), METRICS)}"
-              for name in metrics if name not in METRICS]  # fmt: skip
+    faults = [f"no metric {name!r}: {did_you_mean(str(name), METRICS)}" for name in metrics if name not in METRICS]
     if faults:
         raise InputError("; ".join(faults))
     check_scorer_installed(metrics)
@@ -151,8 +148,9 @@ def check_texts(**columns: Sequence[str]) -> None:
             raise InputError(f"{name} is one text: give a list, a text for each sentence")
         wrong = next((row for row, text in enumerate(texts) if not isinstance(text, str)), None)
         if wrong is not None:
-            raise InputError(f"{name}: row {wrong} holds {texts[wrong]!r}, not a text; "
-                             "an empty translation is an empty text")  # fmt: skip
+            raise InputError(
+                f"{name}: row {wrong} holds {texts[wrong]!r}, not a text; an empty translation is an empty text"
+            )
     lengths = {name: len(texts) for name, texts in columns.items()}
     if len(set(lengths.values())) > 1:
         counts = ", ".join(f"{size:,} {name}" for name, size in lengths.items())

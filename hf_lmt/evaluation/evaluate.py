@@ -109,12 +109,15 @@ def evaluate(
     given = None if hypotheses is None else read_hypotheses(hypotheses)
     name = model if isinstance(model, str) else None
     plan = make_plan(
-        opened, directions, metrics, there=given, hints=hints, comet_python=comet_python,
+        opened,
+        directions,
+        metrics,
+        there=given,
+        hints=hints,
+        comet_python=comet_python,
         install_comet=install_comet,
-        contamination=check_training(
-            opened, name, translating.get("revision"), allow_contaminated
-        ),
-    )  # fmt: skip
+        contamination=check_training(opened, name, translating.get("revision"), allow_contaminated),
+    )
     with write_errors(output), Workspace(workspace_of(output)) as workspace:
         store = work or workspace.folder / "translations"
         translator = None if model is None else _loaded(model, store, translating)
@@ -150,9 +153,7 @@ def _loaded(model: str | Translator, work: Path, translating: Mapping[str, Any])
     return Translator(model, work=work, **translating)
 
 
-def _judge(
-    plan: Plan, rows: Rows, num_proc: int, workspace: Workspace, progress: bool
-) -> list[Judged]:
+def _judge(plan: Plan, rows: Rows, num_proc: int, workspace: Workspace, progress: bool) -> list[Judged]:
     """The figures of every direction: what is counted, then COMET's."""
     from tqdm.auto import tqdm
 
@@ -160,14 +161,14 @@ def _judge(
     if not identify:
         logger.warning("no off_target_language: pip install py3langid for the identifier")
     tasks = [
-        Task(one, lines.sources, [row["hypothesis"] for row in rows[one]], lines.references,
-             plan.counted, identify)
+        Task(one, lines.sources, [row["hypothesis"] for row in rows[one]], lines.references, plan.counted, identify)
         for one, lines in plan.lines.items()
-    ]  # fmt: skip
+    ]
     judged = [
-        *tqdm(judge_directions(tasks, num_proc), total=len(tasks), unit="direction",
-              desc="scoring", disable=not progress)
-    ]  # fmt: skip
+        *tqdm(
+            judge_directions(tasks, num_proc), total=len(tasks), unit="direction", desc="scoring", disable=not progress
+        )
+    ]
     for metric in plan.learned:
         found: dict[Direction, Statistics] = {}
         if plan.comet is not None and metric not in plan.unavailable:

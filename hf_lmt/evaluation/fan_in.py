@@ -32,9 +32,7 @@ class FanIn:
     examples: tuple[tuple[str, int], ...]
 
 
-def fan_in(
-    sources: Sequence[str], hypotheses: Sequence[str], references: Sequence[str] | None = None
-) -> FanIn:
+def fan_in(sources: Sequence[str], hypotheses: Sequence[str], references: Sequence[str] | None = None) -> FanIn:
     """Rows of one direction whose output answers another, different source as well.
 
     Outputs and sources count as the same by `text_measures.normalised`. Sources with the same

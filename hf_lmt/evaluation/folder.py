@@ -144,23 +144,26 @@ def read_evaluation(folder: str | Path) -> Evaluation:
         except (OSError, ValueError) as error:
             raise _damaged(path, error) from error
     if found[RUN].get("command") != "evaluate" or found[SCORES].get("format") != FORMAT:
-        raise InputError(f"{name} is no evaluation of format {FORMAT}; give a folder that this "
-                         "version of hf-lmt evaluate wrote")  # fmt: skip
+        raise InputError(
+            f"{name} is no evaluation of format {FORMAT}; give a folder that this version of hf-lmt evaluate wrote"
+        )
     return Evaluation(folder, found[RUN], found[SCORES], name)
 
 
 def write_counts(path: Path, counts: SentenceCounts) -> None:
     """Write one direction's counts: whole numbers in the fewest bytes that hold them all."""
     described = {
-        name: {"signature": one.signature, "settings": one.settings}
-        for name, one in counts.statistics.items()
+        name: {"signature": one.signature, "settings": one.settings} for name, one in counts.statistics.items()
     }
     arrays = {f"metric/{name}": _compact(one.counts) for name, one in counts.statistics.items()}
     arrays |= {f"flag/{name}": flags for name, flags in counts.flags.items()}
     np.savez_compressed(
-        path, allow_pickle=False, asked=counts.asked, metrics=np.array(json_text(described)),
+        path,
+        allow_pickle=False,
+        asked=counts.asked,
+        metrics=np.array(json_text(described)),
         **arrays,
-    )  # fmt: skip
+    )
 
 
 def read_counts(path: Path) -> SentenceCounts:
@@ -169,15 +172,14 @@ def read_counts(path: Path) -> SentenceCounts:
         described = json.loads(str(arrays["metrics"]))
         statistics = {
             name: Statistics(
-                name, arrays[f"metric/{name}"].astype(np.float64), own["signature"],
+                name,
+                arrays[f"metric/{name}"].astype(np.float64),
+                own["signature"],
                 tuple((key, value) for key, value in own["settings"]),
             )
             for name, own in described.items()
-        }  # fmt: skip
-        flags = {
-            name.removeprefix("flag/"): arrays[name]
-            for name in arrays.files if name.startswith("flag/")
-        }  # fmt: skip
+        }
+        flags = {name.removeprefix("flag/"): arrays[name] for name in arrays.files if name.startswith("flag/")}
         return SentenceCounts(statistics, flags, arrays["asked"])
 
 
@@ -190,6 +192,4 @@ def _compact(counts: np.ndarray) -> np.ndarray:
 
 
 def _damaged(path: Path, error: Exception) -> InputError:
-    return InputError(
-        f"{path} cannot be read ({error}); give a folder that hf-lmt evaluate wrote, whole"
-    )
+    return InputError(f"{path} cannot be read ({error}); give a folder that hf-lmt evaluate wrote, whole")

@@ -29,8 +29,12 @@ NAMES = {
 the text of its hint: that may be a text of the set, which no file of an evaluation holds."""
 LANGUAGES = ("source_lang", "target_lang")
 DEFAULTS: Mapping[str, Any] = {
-    "status": "given", "tokens": 0, "hint_lang": "", "hint": "", "hint_dropped": "",
-}  # fmt: skip
+    "status": "given",
+    "tokens": 0,
+    "hint_lang": "",
+    "hint": "",
+    "hint_dropped": "",
+}
 
 
 class Hypothesis(NamedTuple):
@@ -74,9 +78,7 @@ def read_hypotheses(given: Given) -> dict[Direction, list[Hypothesis]]:
     return found
 
 
-def align(
-    hypotheses: Sequence[Hypothesis], opened: EvaluationSet, direction: Direction
-) -> list[dict[str, Any]]:
+def align(hypotheses: Sequence[Hypothesis], opened: EvaluationSet, direction: Direction) -> list[dict[str, Any]]:
     """What the hypotheses say for each of the set's lines in a direction, in the set's order.
 
     Where rows carry ids of the set they are found by these, in any order; else the n-th is that of
@@ -90,8 +92,7 @@ def align(
     lines = opened.lines(direction)
     whole = replace(opened, limit=None).lines(direction)
     if lines is None or whole is None:
-        raise InputError(f"{direction}: the set has no line; it has "
-                         f"{', '.join(opened.languages)}")  # fmt: skip
+        raise InputError(f"{direction}: the set has no line; it has {', '.join(opened.languages)}")
     ids = _ids(hypotheses)
     if not set(ids) & set(whole.ids):
         _check_order(hypotheses, whole, direction)
@@ -109,9 +110,7 @@ def align(
     return [_columns(by_id[one]) for one in lines.ids]
 
 
-def matched_by_id(
-    hypotheses: Sequence[Hypothesis], opened: EvaluationSet, direction: Direction
-) -> bool:
+def matched_by_id(hypotheses: Sequence[Hypothesis], opened: EvaluationSet, direction: Direction) -> bool:
     """Whether `align` goes by the ids that the rows carry, rather than by their order."""
     whole = replace(opened, limit=None).lines(direction)
     return whole is not None and bool(set(_ids(hypotheses)) & set(whole.ids))
@@ -141,12 +140,16 @@ def _check_order(hypotheses: Sequence[Hypothesis], lines: Lines, direction: Dire
                 f"has {source[:60]!r}; give hypotheses of this set, in its order"
             )
     if len(hypotheses) < len(lines.ids):
-        raise InputError(f"{counts}; the first line without one is id "
-                         f"{lines.ids[len(hypotheses)]!r}; give one for each line, in their "
-                         "order")  # fmt: skip
+        raise InputError(
+            f"{counts}; the first line without one is id "
+            f"{lines.ids[len(hypotheses)]!r}; give one for each line, in their "
+            "order"
+        )
     if len(hypotheses) > len(lines.ids):
-        raise InputError(f"{counts}; {hypotheses[len(lines.ids)].place} is the first without a "
-                         "line; give one for each line, in their order")  # fmt: skip
+        raise InputError(
+            f"{counts}; {hypotheses[len(lines.ids)].place} is the first without a "
+            "line; give one for each line, in their order"
+        )
 
 
 def _plain(text: str) -> str:
@@ -163,8 +166,7 @@ def _files(paths: Sequence[str | Path]) -> Iterator[Path]:
         files = [*folder.glob("*.txt"), *folder.glob("*.jsonl")] if path.is_dir() else []
         if not files:
             what = "has no .txt or .jsonl file" if path.is_dir() else "is not there"
-            raise InputError(f"--hypotheses {path} {what}; give files named as en-de.txt, JSONL, "
-                             "or a folder of them")  # fmt: skip
+            raise InputError(f"--hypotheses {path} {what}; give files named as en-de.txt, JSONL, or a folder of them")
         yield from sorted(files)
 
 
@@ -175,8 +177,9 @@ def _rows(path: Path) -> Iterator[tuple[Direction, Hypothesis]]:
     try:
         direction = parse_direction(path.stem)
     except InputError as error:
-        raise InputError(f"--hypotheses {path}: plain text is named after its direction, as "
-                         f"en-de.txt: {error}") from error  # fmt: skip
+        raise InputError(
+            f"--hypotheses {path}: plain text is named after its direction, as en-de.txt: {error}"
+        ) from error
     for number, line in enumerate(read_lines(path), 1):
         yield direction, Hypothesis(f"{path}:{number}", line, {})
 
@@ -191,20 +194,19 @@ def _json_rows(path: Path) -> Iterator[tuple[Direction, Hypothesis]]:
         except ValueError as error:
             raise InputError(f"{place}: not JSON ({error}); give an object in each line") from error
         if not isinstance(row, dict) or "hypothesis" not in row:
-            raise InputError(f"{place}: no row with a hypothesis; give rows as hf-lmt translate "
-                             "writes them")  # fmt: skip
+            raise InputError(f"{place}: no row with a hypothesis; give rows as hf-lmt translate writes them")
         check_characters(line, place)
         named = "-".join(str(row.get(name)) for name in LANGUAGES if name in row)
         try:
             direction = parse_direction(named or path.stem)
         except InputError as error:
-            raise InputError(f"{place}: {error}; give source_lang and target_lang, or a file named "
-                             "after the direction") from error  # fmt: skip
+            raise InputError(
+                f"{place}: {error}; give source_lang and target_lang, or a file named after the direction"
+            ) from error
         yield direction, Hypothesis(place, _text(row["hypothesis"], place), row)
 
 
 def _text(value: Any, place: str) -> str:
     if not isinstance(value, str):
-        raise InputError(f"{place}: the hypothesis is {value!r}, not a text; an empty translation "
-                         "is an empty text")  # fmt: skip
+        raise InputError(f"{place}: the hypothesis is {value!r}, not a text; an empty translation is an empty text")
     return value

@@ -49,8 +49,7 @@ def why_not_judgeable(metric: str, target: str) -> str | None:
     if metric == "bleu" and one.sacrebleu_tokenizer in MODULES:
         module, extra = MODULES[one.sacrebleu_tokenizer]
         if find_spec(module) is None:
-            return (f"BLEU into {one.name} needs a segmenter that is not installed: "
-                    f"pip install 'sacrebleu[{extra}]'")  # fmt: skip
+            return f"BLEU into {one.name} needs a segmenter that is not installed: pip install 'sacrebleu[{extra}]'"
     return None
 
 
@@ -75,6 +74,8 @@ def _spbleu_obstacle(name: str, unknown: bool) -> str | None:
     if find_spec("sentencepiece") is None:
         return "spBLEU needs sentencepiece: pip install sentencepiece"
     if not model.exists():
-        return (f"spBLEU needs its SentencePiece model, once: mkdir -p {model.parent} && "
-                f"curl -L https://tinyurl.com/{SPBLEU_MODEL} -o {model}")  # fmt: skip
+        return (
+            f"spBLEU needs its SentencePiece model, once: mkdir -p {model.parent} && "
+            f"curl -L https://tinyurl.com/{SPBLEU_MODEL} -o {model}"
+        )
     return None

@@ -47,9 +47,7 @@ def statistics_of_directions(
     yield from in_processes(run, translations, num_proc)
 
 
-def _statistics(
-    translations: Translations, metrics: Sequence[str]
-) -> tuple[Direction, dict[str, Statistics]]:
+def _statistics(translations: Translations, metrics: Sequence[str]) -> tuple[Direction, dict[str, Statistics]]:
     direction, hypotheses, references = translations
     try:
         return direction, {

@@ -17,9 +17,7 @@ from hf_lmt.evaluation.corpus_scores import corpus_scores
 from hf_lmt.languages import language
 
 
-def perfect_in_nfc(
-    references: Sequence[str], target: str, metrics: Sequence[str]
-) -> dict[str, Any] | None:
+def perfect_in_nfc(references: Sequence[str], target: str, metrics: Sequence[str]) -> dict[str, Any] | None:
     """The scores of the references themselves in form NFC; None where they are in it already.
 
     Args:
@@ -35,9 +33,7 @@ def perfect_in_nfc(
 
 
 @lru_cache(maxsize=8)  # in a multi-way set each language has the same references many times over
-def _perfect(
-    references: tuple[str, ...], target: str, metrics: tuple[str, ...]
-) -> dict[str, Any] | None:
+def _perfect(references: tuple[str, ...], target: str, metrics: tuple[str, ...]) -> dict[str, Any] | None:
     normal = [unicodedata.normalize("NFC", text) for text in references]
     count = sum(one != other for one, other in zip(normal, references, strict=True))
     if not count:

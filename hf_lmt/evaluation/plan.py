@@ -72,9 +72,7 @@ def make_plan(
     lines, missing = choose_directions(opened, directions, there)
     comet = find_comet(comet_python, install_comet) if learned else None
     unavailable = {
-        name: reason
-        for name in learned
-        if (reason := NO_COMET if comet is None else gate_of(name)) is not None
+        name: reason for name in learned if (reason := NO_COMET if comet is None else gate_of(name)) is not None
     }
     for name, reason in unavailable.items():
         if comet is not None:
@@ -118,16 +116,13 @@ def choose_directions(
 
 def obstacle(opened: EvaluationSet, direction: Direction) -> str:
     """Why a set has no line in a direction."""
-    absent = [f"{language(code).name} ({code})" for code in direction
-              if code not in opened.languages]  # fmt: skip
+    absent = [f"{language(code).name} ({code})" for code in direction if code not in opened.languages]
     if absent:
         return f"the evaluation set {opened.name}{NO_TEXT}{' and '.join(absent)}"
     return f"the evaluation set {opened.name} has no line in this direction"
 
 
-def check_training(
-    opened: EvaluationSet, model: str | None, revision: str | None, allowed: bool
-) -> dict[str, Any]:
+def check_training(opened: EvaluationSet, model: str | None, revision: str | None, allowed: bool) -> dict[str, Any]:
     """What is known of a model's training on the set, for the record.
 
     Args:
@@ -140,8 +135,7 @@ def check_training(
         return {"checked": False, "why": "no name of a model is known", "overlap": []}
     training = training_of(model, revision)
     if not training.looked_at:
-        logger.warning("nothing says what %s was trained on; overlap with %s is not checked",
-                       model, opened.title)  # fmt: skip
+        logger.warning("nothing says what %s was trained on; overlap with %s is not checked", model, opened.title)
         return {"checked": False, "why": "nothing says what it was trained on", "overlap": []}
     found = training.overlap(opened)
     if found and not allowed:

@@ -37,9 +37,9 @@ def start_record(
     if find_spec("sacrebleu") is not None:  # COMET alone does without it
         run["versions"]["sacrebleu"] = version("sacrebleu")
     run["data"] = _describe_set(plan.opened, list(plan.lines))
-    run["model"] = None if translator is None else {
-        "source": model, "revision": translator.commit, **translator.describe()
-    }  # fmt: skip
+    run["model"] = (
+        None if translator is None else {"source": model, "revision": translator.commit, **translator.describe()}
+    )
     run["hypotheses"] = _digests(rows) or None
     run["settings"] = {"metrics": plan.metrics, "hints": hints}
     run["contamination"] = dict(plan.contamination)
@@ -78,9 +78,7 @@ def _describe_set(opened: EvaluationSet, directions: Sequence[Direction]) -> dic
 def _digests(rows: Mapping[Direction, Sequence[Mapping[str, Any]]]) -> dict[str, str]:
     """xxh3_128 of each direction's texts."""
     return {
-        str(direction): xxhash.xxh3_128_hexdigest(
-            FIELD.join(row["hypothesis"] for row in own).encode()
-        )
+        str(direction): xxhash.xxh3_128_hexdigest(FIELD.join(row["hypothesis"] for row in own).encode())
         for direction, own in rows.items()
     }
 

@@ -30,9 +30,7 @@ def reference_results(size: str) -> Results:
     """
     results = _results_by_size()
     if size not in results:
-        raise InputError(
-            f"no reference results for size {size!r}: {did_you_mean(str(size), results)}"
-        )
+        raise InputError(f"no reference results for size {size!r}: {did_you_mean(str(size), results)}")
     return {direction: dict(scores) for direction, scores in results[size].items()}
 
 

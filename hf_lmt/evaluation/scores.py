@@ -66,8 +66,7 @@ def split_metrics(metrics: Sequence[str]) -> tuple[list[str], list[str]]:
     """
     names = ["comet-22" if name == "comet" else name for name in dict.fromkeys(metrics)]
     known = [*METRICS, *COMET_METRICS]
-    faults = [f"no metric {name!r}: {did_you_mean(name, [*known, 'comet'])}"
-              for name in names if name not in known]  # fmt: skip
+    faults = [f"no metric {name!r}: {did_you_mean(name, [*known, 'comet'])}" for name in names if name not in known]
     if faults or not names:
         raise InputError("; ".join(faults) or f"no metric: give some of {', '.join(known)}")
     counted = [name for name in names if name in METRICS]
@@ -94,10 +93,7 @@ def judge(task: Task) -> Judged:
     reasons = {name: why_not_judgeable(name, direction.target) for name in metrics}
     figures = {
         "lines": len(sources),
-        "scores": {
-            name: score_figures(statistics.get(name), name, direction, reasons[name])
-            for name in metrics
-        },
+        "scores": {name: score_figures(statistics.get(name), name, direction, reasons[name]) for name in metrics},
         "behaviour": {name: _rate_figures(rate) for name, rate in rates.items()},
         "fan_in_largest": shared.largest,
         "fan_in_examples": [list(example) for example in shared.examples],

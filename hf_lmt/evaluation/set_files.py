@@ -96,8 +96,10 @@ def _with_mongolian(texts: Texts, path: Path) -> Texts:
     """FLORES with FLORES-mvf's lines beside it."""
     lines: Column = list(read_lines(path))
     if len(lines) != len(texts.ids):
-        raise InputError(f"{path} has {len(lines):,} lines, and FLORES {len(texts.ids):,} in this "
-                         "split; give the file of the same split")  # fmt: skip
+        raise InputError(
+            f"{path} has {len(lines):,} lines, and FLORES {len(texts.ids):,} in this "
+            "split; give the file of the same split"
+        )
     return Texts(texts.ids, {**texts.columns, "mvf": lines}, texts.notes)
 
 
@@ -165,5 +167,6 @@ def _segments(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 raise TypeError("they are no texts")
             yield str(row.get("segment_id", number)), row
         except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{path}:{number}: no JSON object with source and target ({error}); "
-                             "fetch the set again") from error  # fmt: skip
+            raise InputError(
+                f"{path}:{number}: no JSON object with source and target ({error}); fetch the set again"
+            ) from error

@@ -49,25 +49,32 @@ _WMT24 = EVALUATION_SETS["wmt24++"]
 _FLORES = EVALUATION_SETS["flores-devtest"]
 NAMED_SETS: Mapping[str, NamedSet] = {
     "flores-devtest": NamedSet(
-        "FLORES-200 devtest (as FLORES+)", _FLORES.repository, _FLORES.files, _FLORES.access,
+        "FLORES-200 devtest (as FLORES+)",
+        _FLORES.repository,
+        _FLORES.files,
+        _FLORES.access,
         "devtest",
     ),
     "flores-dev": NamedSet(
-        "FLORES-200 dev (as FLORES+)", _FLORES.repository, ("dev/*.jsonl", "dev/*.parquet"),
-        _FLORES.access, "dev",
+        "FLORES-200 dev (as FLORES+)",
+        _FLORES.repository,
+        ("dev/*.jsonl", "dev/*.parquet"),
+        _FLORES.access,
+        "dev",
     ),
     "wmt24++": NamedSet("WMT24++", _WMT24.repository, _WMT24.files, _WMT24.access),
     "ntrex-128": NamedSet("NTREX-128", "mteb/NTREX", (), _WMT24.access, "test"),
     "flores-mvf": NamedSet(
-        "FLORES-mvf, Inner Mongolian beside English and Chinese", "NiuTrans/FLORES-mvf",
-        ("*devtest*",), _WMT24.access, "devtest",
+        "FLORES-mvf, Inner Mongolian beside English and Chinese",
+        "NiuTrans/FLORES-mvf",
+        ("*devtest*",),
+        _WMT24.access,
+        "devtest",
     ),
-}  # fmt: skip
+}
 
 
-def open_set(
-    given: str | Source, split: str | None = None, limit: int | None = None, seed: int = 0
-) -> EvaluationSet:
+def open_set(given: str | Source, split: str | None = None, limit: int | None = None, seed: int = 0) -> EvaluationSet:
     """An evaluation set.
 
     Args:
@@ -98,8 +105,10 @@ def set_of(evaluation: Evaluation) -> EvaluationSet:
     source = Source(data["given"], split=data["split"], **data.get("reading", {}))
     found = open_set(source, limit=data["limit"], seed=data["seed"])
     if fingerprint(found, evaluation.directions) != data["fingerprint"]:
-        raise InputError(f"evaluation set {data['given']!r} has changed since {evaluation.name} "
-                         "was made; give the set as it was, or evaluate again")  # fmt: skip
+        raise InputError(
+            f"evaluation set {data['given']!r} has changed since {evaluation.name} "
+            "was made; give the set as it was, or evaluate again"
+        )
     return found
 
 
@@ -109,8 +118,10 @@ def _open(source: Source) -> EvaluationSet:
         one = NAMED_SETS[name]
         _check_no_reading(source)
         if source.split not in (None, one.split):
-            raise InputError(f"evaluation set {name} has no split {source.split!r} to choose; "
-                             f"leave it out (sets: {', '.join(NAMED_SETS)})")  # fmt: skip
+            raise InputError(
+                f"evaluation set {name} has no split {source.split!r} to choose; "
+                f"leave it out (sets: {', '.join(NAMED_SETS)})"
+            )
         texts = _fetched(name)
         return EvaluationSet(name, one.title, name, one.split, texts, notes=texts.notes)
     path = Path(name).expanduser()
@@ -133,11 +144,7 @@ def _open(source: Source) -> EvaluationSet:
     for line in _noted(notes):
         logger.warning("evaluation set %s: %s", name, line)
     own = source.corpus_name
-    reading = {
-        field: value
-        for field in READING
-        if (value := getattr(source, field)) and isinstance(source.path, str)
-    }
+    reading = {field: value for field in READING if (value := getattr(source, field)) and isinstance(source.path, str)}
     return EvaluationSet(own, own, name, source.split, texts, rows, notes, reading=reading)
 
 
@@ -145,8 +152,7 @@ def _noted(notes: Mapping[str, Any]) -> Iterator[str]:
     """What was left out of a set, a line each."""
     if others := notes.get(OTHERS):
         yield (
-            "texts in languages that LMT does not have are left out: "
-            f"{names_and_counts(others)}{how_to_name(others)}"
+            f"texts in languages that LMT does not have are left out: {names_and_counts(others)}{how_to_name(others)}"
         )
     if further := notes.get(FURTHER):
         yield f"{further:,} further texts of a language in a unit are left out; the first counts"
@@ -182,25 +188,26 @@ def _fetched(name: str) -> Texts:
         source = Source(one.repository, split=one.split)
         return _of_source(source, open_source(source))[0]
     try:
-        folder = Path(snapshot_download(one.repository, repo_type="dataset",
-                                        allow_patterns=[*one.files]))  # fmt: skip
+        folder = Path(snapshot_download(one.repository, repo_type="dataset", allow_patterns=[*one.files]))
     except Exception as error:
         raise InputError(
             f"{hub_error('evaluation set', one.repository, error)}. To evaluate on {one.title}: "
             f"{one.access}; or give the path of a local copy in place of the name"
         ) from error
     if not any(found for pattern in one.files for found in folder.glob(f"**/{pattern}")):
-        raise InputError(f"{one.repository}: has no file {' or '.join(one.files)}; it may have "
-                         "changed. Give the path of a local copy")  # fmt: skip
+        raise InputError(
+            f"{one.repository}: has no file {' or '.join(one.files)}; it may have "
+            "changed. Give the path of a local copy"
+        )
     if name == "flores-mvf" and mongolian_file(folder, "devtest") is None:
-        raise InputError(f"{one.repository}: has no file *.devtest.mvf; give the folder "
-                         "data/flores_mvf of the repository NiuTrans/LMT")  # fmt: skip
+        raise InputError(
+            f"{one.repository}: has no file *.devtest.mvf; give the folder "
+            "data/flores_mvf of the repository NiuTrans/LMT"
+        )
     return read_copy(Copy(name, folder, one.split))
 
 
-def _of_source(
-    source: Source, contents: Contents
-) -> tuple[Texts, dict[Direction, list[Row]], dict[str, Any]]:
+def _of_source(source: Source, contents: Contents) -> tuple[Texts, dict[Direction, list[Row]], dict[str, Any]]:
     """Sentences side by side, or rows by direction; NFC is left to whom it matters."""
     rows: dict[Direction, list[Row]] = {}
     ids: list[str | None] = []
@@ -235,9 +242,7 @@ def _of_source(
     return Texts(_unique(ids), columns, notes), rows, notes
 
 
-def _by_language(
-    source: Source, unit: Unit, number: int, others: dict[str, int]
-) -> dict[str, str | None]:
+def _by_language(source: Source, unit: Unit, number: int, others: dict[str, int]) -> dict[str, str | None]:
     """{code: text} of a unit; names that LMT does not have are counted.
 
     Raises:

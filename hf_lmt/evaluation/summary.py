@@ -20,8 +20,7 @@ from hf_lmt.evaluation.scores import pooled
 
 PAPER_SET = ("flores-devtest", 1012)
 SIZES = ("0.6B", "1.7B", "4B", "8B")
-COLUMNS = ("direction", "kind", "name", "value", "low", "high", "count", "rows", "note",
-           "signature")  # fmt: skip
+COLUMNS = ("direction", "kind", "name", "value", "low", "high", "count", "rows", "note", "signature")
 
 
 def summarise(figures: Mapping[Direction, dict[str, Any]], plan: Plan) -> dict[str, Any]:
@@ -40,9 +39,7 @@ def summarise(figures: Mapping[Direction, dict[str, Any]], plan: Plan) -> dict[s
     }
 
 
-def _groups(
-    figures: Mapping[Direction, dict[str, Any]], missing: Mapping[Direction, str]
-) -> dict[str, Any]:
+def _groups(figures: Mapping[Direction, dict[str, Any]], missing: Mapping[Direction, str]) -> dict[str, Any]:
     values = {
         direction: {name: score["value"] for name, score in own["scores"].items()}
         for direction, own in figures.items()
@@ -53,17 +50,15 @@ def _groups(
         names = dict.fromkeys(name for one in members for name in figures[one]["behaviour"])
         groups[group] = {
             "scores": {
-                name: {**asdict(mean), "missing": [*map(str, mean.missing)],
-                       "apart": [*map(str, mean.apart)]}
+                name: {**asdict(mean), "missing": [*map(str, mean.missing)], "apart": [*map(str, mean.apart)]}
                 for name, mean in means.items()
             },
             "behaviour": {
-                name: pooled(figures[one]["behaviour"][name] for one in members
-                             if name in figures[one]["behaviour"])
+                name: pooled(figures[one]["behaviour"][name] for one in members if name in figures[one]["behaviour"])
                 for name in names
             },
             "paper": _paper_means([figures[one]["paper"] for one in members]),
-        }  # fmt: skip
+        }
     return groups
 
 
@@ -84,9 +79,7 @@ def _paper_means(members: Iterable[dict[str, dict[str, float]] | None]) -> dict[
     if not whole or len(whole) < len(found):
         return None
     return {
-        size: {
-            metric: sum(one[size][metric] for one in whole) / len(whole) for metric in PAPER_METRICS
-        }
+        size: {metric: sum(one[size][metric] for one in whole) / len(whole) for metric in PAPER_METRICS}
         for size in SIZES
     }
 
@@ -99,13 +92,20 @@ def as_csv(scores: Mapping[str, Any]) -> str:
     for name, own in scores["directions"].items():
         for kind, figures in (("score", own["scores"]), ("behaviour", own["behaviour"])):
             for figure, content in figures.items():
-                table.writerow({
-                    "direction": name, "kind": kind, "name": figure,
-                    "rows": content.get("rows", own["lines"]),
-                    "note": "; ".join(_notes(content, scores["marks"])),
-                    **{column: content[column] for column in ("value", "low", "high", "count",
-                       "signature") if content.get(column) is not None},
-                })  # fmt: skip
+                table.writerow(
+                    {
+                        "direction": name,
+                        "kind": kind,
+                        "name": figure,
+                        "rows": content.get("rows", own["lines"]),
+                        "note": "; ".join(_notes(content, scores["marks"])),
+                        **{
+                            column: content[column]
+                            for column in ("value", "low", "high", "count", "signature")
+                            if content.get(column) is not None
+                        },
+                    }
+                )
     for name, reason in scores["missing"].items():
         table.writerow({"direction": name, "kind": "missing", "note": reason})
     return text.getvalue()

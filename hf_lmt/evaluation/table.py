@@ -29,9 +29,11 @@ def show_evaluation(found: Evaluation) -> None:
     console = Console(stderr=True, width=None if sys.stderr.isatty() else 140, highlight=False)
     scores = found.scores
     header, rows = group_table(scores)
-    table = Table(title=f"{found.run['data']['title']}: means over directions", box=None,
-                  caption="; ".join(filter(None, [*scores["marks"], silent_words(scores)]))
-                  or None)  # fmt: skip
+    table = Table(
+        title=f"{found.run['data']['title']}: means over directions",
+        box=None,
+        caption="; ".join(filter(None, [*scores["marks"], silent_words(scores)])) or None,
+    )
     for place, name in enumerate(header):
         table.add_column(name, justify="right" if place else "left")
     for row in rows:
@@ -51,8 +53,7 @@ def warnings_of(found: Evaluation) -> list[str]:
     run, scores = found.run, found.scores
     lines = []
     if scores["missing"]:
-        lines.append(f"{len(scores['missing'])} directions without figures: "
-                     f"{_some(scores['missing'])}")  # fmt: skip
+        lines.append(f"{len(scores['missing'])} directions without figures: {_some(scores['missing'])}")
     for name, reason in run["unavailable_metrics"].items():
         lines.append(f"no {name}: {reason}")
     for metric in scores["metrics"]:
@@ -79,5 +80,4 @@ def _reasons(scores: dict[str, Any], metric: str, kind: str, known: bool) -> lis
 
 def _some(names: Any) -> str:
     names = list(names)
-    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN
-                                       else "")  # fmt: skip
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")

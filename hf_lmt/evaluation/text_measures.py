@@ -27,13 +27,17 @@ REPEATED_CHARACTERS = 20
 _GRAM = 5
 _SPACE = re.compile(r"\s+")
 _LOOP = re.compile(
-    "|".join([
-        rf"(.{{{_GRAM},}}?)\1{{{REPEATS - 1},}}",
-        *(rf"(.{{{size}}})\{_GRAM + 1 - size}{{{-(-REPEATED_CHARACTERS // size) - 1},}}"
-          for size in range(_GRAM - 1, 0, -1)),
-    ]),
+    "|".join(
+        [
+            rf"(.{{{_GRAM},}}?)\1{{{REPEATS - 1},}}",
+            *(
+                rf"(.{{{size}}})\{_GRAM + 1 - size}{{{-(-REPEATED_CHARACTERS // size) - 1},}}"
+                for size in range(_GRAM - 1, 0, -1)
+            ),
+        ]
+    ),
     re.DOTALL,
-)  # fmt: skip
+)
 
 
 def letters(texts: Sequence[str], target: str) -> tuple[np.ndarray, np.ndarray]:
@@ -45,8 +49,7 @@ def letters(texts: Sequence[str], target: str) -> tuple[np.ndarray, np.ndarray]:
     found = characters(_column(texts))
     scripts = script_table()[found.codes]
     weights = weight_table()[found.codes] * (scripts != NO_LETTER)
-    expected = np.array([False] * (OTHER_SCRIPT + 1)
-                        + [script in language(target).scripts for script in SCRIPTS])  # fmt: skip
+    expected = np.array([False] * (OTHER_SCRIPT + 1) + [script in language(target).scripts for script in SCRIPTS])
     return found.sums(weights * expected[scripts]), found.sums(weights)
 
 

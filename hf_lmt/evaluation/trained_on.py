@@ -139,8 +139,7 @@ def _front_matter(card: Path) -> Mapping[str, Any]:
     try:
         return metadata_load(card) or {}
     except (ValueError, OSError) as error:
-        raise InputError(f"{card}: its front matter cannot be read ({error}); mend or remove "
-                         "it") from error  # fmt: skip
+        raise InputError(f"{card}: its front matter cannot be read ({error}); mend or remove it") from error
 
 
 def _json(path: Path) -> Mapping[str, Any]:
@@ -192,12 +191,7 @@ def _listed(value: Any) -> Sequence[Any]:
 
 def _known(name: str) -> list[Claim]:
     """What papers say of this model or data set."""
-    return [
-        Claim(one, source)
-        for glob, sets, source in _known_sets()
-        if fnmatchcase(name, glob)
-        for one in sets
-    ]
+    return [Claim(one, source) for glob, sets, source in _known_sets() if fnmatchcase(name, glob) for one in sets]
 
 
 @cache

@@ -60,9 +60,7 @@ def write_evaluation(
     put_in_place(output, workspace, fill)
 
 
-def _lines(
-    one: Judged, rows: Sequence[Mapping[str, Any]], ids: Sequence[str], hinted: bool
-) -> Iterator[str]:
+def _lines(one: Judged, rows: Sequence[Mapping[str, Any]], ids: Sequence[str], hinted: bool) -> Iterator[str]:
     flags = _flag_words(one.counts)
     for place, (row_id, row) in enumerate(zip(ids, rows, strict=True)):
         columns = {
@@ -82,6 +80,5 @@ def _lines(
 def _flag_words(counts: SentenceCounts) -> list[str]:
     """Which rates count each row, with blanks between."""
     return [
-        " ".join(name for name, flags in counts.flags.items() if flags[place])
-        for place in range(len(counts.asked))
+        " ".join(name for name, flags in counts.flags.items() if flags[place]) for place in range(len(counts.asked))
     ]

@@ -78,8 +78,7 @@ def render_model_card(
         transformers_lines=transformers_lines(subject, _name(subject, given)),
         translator_lines=translator_lines(subject, _name(subject, given)),
         languages=table(language_header(subject), language_rows(subject)),
-        doubtful=[LANGUAGES[code].name for code in subject.codes
-                  if why_unreliable("comet-22", code)],
+        doubtful=[LANGUAGES[code].name for code in subject.codes if why_unreliable("comet-22", code)],
         evaluations=sections(evaluations, size),
         paper=_paper(size) if size and not evaluations else None,
         sources=table(("corpus", "from", "licence", "rows read"), source_rows(subject)),
@@ -88,7 +87,7 @@ def render_model_card(
         thinned=subject.settings["downsampling"],
         recipe=_fenced(subject.recipe_text, "yaml"),
         command=command_block(dict(subject.run)) if subject.run else None,
-    )  # fmt: skip
+    )
 
 
 def _title(subject: Subject, given: Given) -> str:

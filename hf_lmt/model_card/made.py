@@ -15,12 +15,22 @@ from hf_miwv.statistics import write_number
 
 MEASURES = {"chrF++": "eval_chrf", "loss": "eval_loss"}  # words: how the keys of the log begin
 ASKED = {
-    "global_batch_size": "rows a step", "max_steps": "steps", "num_train_epochs": "epochs",
-    "learning_rate": "learning rate", "lr_scheduler_type": "schedule", "warmup_steps": "warm-up",
-    "weight_decay": "weight decay", "adam_beta1": "Adam, beta 1", "adam_beta2": "Adam, beta 2",
-    "max_length": "most tokens of a row", "packing": "packing", "seed": "seed",
-    "use_peft": "LoRA", "lora_r": "LoRA rank", "load_in_4bit": "4-bit base",
-}  # fmt: skip
+    "global_batch_size": "rows a step",
+    "max_steps": "steps",
+    "num_train_epochs": "epochs",
+    "learning_rate": "learning rate",
+    "lr_scheduler_type": "schedule",
+    "warmup_steps": "warm-up",
+    "weight_decay": "weight decay",
+    "adam_beta1": "Adam, beta 1",
+    "adam_beta2": "Adam, beta 2",
+    "max_length": "most tokens of a row",
+    "packing": "packing",
+    "seed": "seed",
+    "use_peft": "LoRA",
+    "lora_r": "LoRA rank",
+    "load_in_4bit": "4-bit base",
+}
 """Keys of a recipe that a card shows before training; the recipe itself is below them."""
 
 
@@ -75,18 +85,21 @@ def method_rows(subject: Subject) -> list[tuple[str, Any]]:
         ]
     thinning, share = subject.settings["downsampling"], subject.prompts["share"]
     return [
-        ("Strategic Downsampling", "none: all rows into English and Chinese" if thinning is None
-         else f"{thinning['rate']} of the rows into English and Chinese"),
+        (
+            "Strategic Downsampling",
+            "none: all rows into English and Chinese"
+            if thinning is None
+            else f"{thinning['rate']} of the rows into English and Chinese",
+        ),
         ("Parallel Multilingual Prompting", f"a hint in {share} of the rows that have one"),
-    ]  # fmt: skip
+    ]
 
 
 def setting_rows(subject: Subject) -> list[tuple[str, Any]]:
     """The settings: all that was recorded, or what the recipe asks for."""
     run = subject.run
     if run is None:
-        asked = [(words, subject.recipe[key]) for key, words in ASKED.items()
-                 if key in subject.recipe]  # fmt: skip
+        asked = [(words, subject.recipe[key]) for key, words in ASKED.items() if key in subject.recipe]
         return [*method_rows(subject), *asked]
     model, rows, recipe = run["model"], run["rows"], run["recipe"]
     prompts = {name: value for name, value in (run["prompts"] or {}).items() if name != "share"}
@@ -97,12 +110,10 @@ def setting_rows(subject: Subject) -> list[tuple[str, Any]]:
         **dict(method_rows(subject)),
         "base model revision": model["revision"],
         "weights": f"{model['dtype']}, attention {model['attention']}",
-        "trained": f"{write_number(model['trained_parameters'])} of "
-        f"{write_number(model['parameters'])} parameters",
+        "trained": f"{write_number(model['trained_parameters'])} of {write_number(model['parameters'])} parameters",
         "rows trained on": write_number(rows["used"]),
         "rows left out, rows cut": f"{write_number(rows['no_room'])}, {write_number(rows['cut'])}",
-        "tokens of an epoch": f"{write_number(rows['tokens'])}, with loss on "
-        f"{write_number(rows['target_tokens'])}",
+        "tokens of an epoch": f"{write_number(rows['tokens'])}, with loss on {write_number(rows['target_tokens'])}",
         "longest sequence": write_number(rows["longest"]),
         "rows a step": recipe.get("global_batch_size"),
         "steps": write_number(run["steps"]),
@@ -111,7 +122,7 @@ def setting_rows(subject: Subject) -> list[tuple[str, Any]]:
         "prompts": _words(prompts) or None,
         "overlap with evaluation sets": run["prepared"]["contamination"],
         "versions": _words(run["versions"]),
-    }  # fmt: skip
+    }
     return [(words, NOT_RECORDED if value is None else value) for words, value in recorded.items()]
 
 
@@ -169,5 +180,4 @@ def _one(path: Any) -> str:
 
 
 def _words(settings: Mapping[str, Any] | None) -> str:
-    return ", ".join(f"{name} {value}" for name, value in (settings or {}).items()
-                     if value is not None)  # fmt: skip
+    return ", ".join(f"{name} {value}" for name, value in (settings or {}).items() if value is not None)

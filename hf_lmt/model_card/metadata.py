@@ -45,9 +45,7 @@ def recorded(subject: Subject, key: str) -> str | None:
     return (subject.recipe.get("hub") or {}).get(key)
 
 
-def front_matter(
-    subject: Subject, evaluations: Sequence[Evaluation], given: Given, title: str
-) -> str:
+def front_matter(subject: Subject, evaluations: Sequence[Evaluation], given: Given, title: str) -> str:
     """base_model and data sets only where they are ids on the Hub, which refuses others."""
     from huggingface_hub import ModelCardData
 

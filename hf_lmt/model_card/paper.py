@@ -15,9 +15,11 @@ SIZES = ("0.6B", "1.7B", "4B", "8B")
 TITLES = {"comet": "COMET-22", "bleu": "BLEU"}
 WAYS = {"en2x": "en→X", "x2en": "X→en", "zh2x": "zh→X", "x2zh": "X→zh"}
 _ENDS: dict[str, Callable[[str], tuple[str, str]]] = {
-    "en2x": lambda code: ("en", code), "x2en": lambda code: (code, "en"),
-    "zh2x": lambda code: ("zh", code), "x2zh": lambda code: (code, "zh"),
-}  # fmt: skip
+    "en2x": lambda code: ("en", code),
+    "x2en": lambda code: (code, "en"),
+    "zh2x": lambda code: ("zh", code),
+    "x2zh": lambda code: (code, "zh"),
+}
 
 
 def paper_size(base: str) -> str | None:
@@ -26,27 +28,21 @@ def paper_size(base: str) -> str | None:
     >>> paper_size("Qwen/Qwen3-4B-Base"), paper_size("NiuTrans/LMT-60-8B-Base"), paper_size("a/b")
     ('4B', '8B', None)
     """
-    bases = {f"{stem}-{size}-Base": size
-             for size in SIZES for stem in ("Qwen/Qwen3", "NiuTrans/LMT-60")}  # fmt: skip
+    bases = {f"{stem}-{size}-Base": size for size in SIZES for stem in ("Qwen/Qwen3", "NiuTrans/LMT-60")}
     return bases.get(base)
 
 
 def group_rows(size: str) -> list[tuple[str, ...]]:
     """Group, COMET-22 and BLEU: means over all directions of the group, as the paper's own are."""
     means = aggregate({one: dict(scores) for one, scores in reference_results(size).items()})
-    return [
-        (group, *(f"{means[group][metric].mean:.2f}" for metric in METRICS))
-        for group in GROUPS
-        if group in means
-    ]
+    return [(group, *(f"{means[group][metric].mean:.2f}" for metric in METRICS)) for group in GROUPS if group in means]
 
 
 def language_rows(size: str) -> list[tuple[str, ...]]:
     """For each language COMET-22 and BLEU of its four ways; "~" where COMET says little."""
     results = reference_results(size)
     return [
-        (f"{one.name} ({code})", *(_cell(results, way, code) for way in COLUMNS))
-        for code, one in LANGUAGES.items()
+        (f"{one.name} ({code})", *(_cell(results, way, code) for way in COLUMNS)) for code, one in LANGUAGES.items()
     ]
 
 

@@ -22,9 +22,16 @@ PICTURED = ("comet-22", "chrf++", "bleu", "off_target_language", "fan_in")
 """Measures of the card's heat map, as many as can be read in the width of a page; all are on the
 evaluation's own page."""
 MOST_PICTURED = 4
-HUB_METRICS = {"bleu": "sacrebleu", "spbleu": "sacrebleu", "chrf++": "chrf", "chrf": "chrf",
-               "ter": "ter", "comet-22": "comet", "cometkiwi": "comet",
-               "xcomet": "comet"}  # fmt: skip
+HUB_METRICS = {
+    "bleu": "sacrebleu",
+    "spbleu": "sacrebleu",
+    "chrf++": "chrf",
+    "chrf": "chrf",
+    "ter": "ter",
+    "comet-22": "comet",
+    "cometkiwi": "comet",
+    "xcomet": "comet",
+}
 
 
 def sections(evaluations: Sequence[Evaluation], size: str | None) -> list[dict[str, Any]]:
@@ -101,9 +108,7 @@ def _figures(scores: dict[str, Any]) -> Iterator[tuple[str, str, str, float]]:
                 yield direction, direction, metric, score["value"]
 
 
-def _result(
-    evaluation: Evaluation, name: str, words: str, metric: str, value: float, several: bool
-) -> EvalResult:
+def _result(evaluation: Evaluation, name: str, words: str, metric: str, value: float, several: bool) -> EvalResult:
     from huggingface_hub import EvalResult
 
     data = evaluation.run["data"]

@@ -98,8 +98,9 @@ def wording_of(prompts: Mapping[str, Any]) -> str | Wording:
 def _monolingual(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The sources of texts of a mixture, which count tokens and no rows."""
     sources = (settings["mixture"] or {}).get("monolingual") or []
-    return [{"corpus": "monolingual", "path": one["path"], "licence": one.get("licence"),
-             "rows": None} for one in sources]  # fmt: skip
+    return [
+        {"corpus": "monolingual", "path": one["path"], "licence": one.get("licence"), "rows": None} for one in sources
+    ]
 
 
 def _in_order(directions: Any) -> list[Direction]:

@@ -59,10 +59,7 @@ def transformers_lines(subject: Subject, name: str) -> str:
     load = _LOAD.format(name=_quoted(name), prompt=_quoted(_prompt(subject, direction)))
     if subject.prompts is None or subject.prompts["form"] == "text":  # one line is one answer
         return load + _TEXT + _WRITE.format(first_line='.split("\\n")[0]')
-    told = "".join(
-        f"\n    {key}={value},"
-        for key, value in thinking_arguments(subject.prompts["thinking"]).items()
-    )
+    told = "".join(f"\n    {key}={value}," for key, value in thinking_arguments(subject.prompts["thinking"]).items())
     return load + _CHAT.format(told=told) + _WRITE.format(first_line="")
 
 
@@ -70,9 +67,11 @@ def translator_lines(subject: Subject, name: str) -> str:
     """The same with this package, which knows the prompt; for a model that was taught one."""
     direction = example_direction(subject.directions)
     return _TRANSLATOR.format(
-        name=_quoted(name), text=_quoted(example_text(direction.source)),
-        source=_quoted(direction.source), target=_quoted(direction.target),
-    )  # fmt: skip
+        name=_quoted(name),
+        text=_quoted(example_text(direction.source)),
+        source=_quoted(direction.source),
+        target=_quoted(direction.target),
+    )
 
 
 def example_direction(directions: Sequence[Direction]) -> Direction:

@@ -24,9 +24,7 @@ from hf_miwv.publishing.card import split_card
 COPIED = (SCORES, TABLE, RUN)
 
 
-def write_model_card(
-    folder: str | Path, evaluations: Sequence[str | Path] = (), given: Given | None = None
-) -> Path:
+def write_model_card(folder: str | Path, evaluations: Sequence[str | Path] = (), given: Given | None = None) -> Path:
     """Write README.md into the folder of a trained model, and its evaluations into eval/.
 
     Evaluations of an earlier call stay; one of the same folder name is replaced. The words between
@@ -39,8 +37,7 @@ def write_model_card(
     folder, given = Path(folder).expanduser(), given or Given()
     run = read_record(folder)
     if run is None or run.get("command") != "train" or "launch" not in run:
-        raise InputError(f"{folder}: is no model that hf-lmt train wrote; give such a folder, or "
-                         "a recipe (YAML)")  # fmt: skip
+        raise InputError(f"{folder}: is no model that hf-lmt train wrote; give such a folder, or a recipe (YAML)")
     new = [read_evaluation(one) for one in evaluations]
     for one in new:
         _check_model(one, folder, given)
@@ -85,8 +82,7 @@ def _with_earlier(card: Path, given: Given) -> tuple[Given, str]:
     text = card.read_text("utf-8")
     metadata, _ = split_card(text, str(card))
     earlier = {name: metadata.get(name) for name in ("base_model", "license")}
-    added = {name: value for name, value in earlier.items()
-             if getattr(given, name) is None and isinstance(value, str)}  # fmt: skip
+    added = {name: value for name, value in earlier.items() if getattr(given, name) is None and isinstance(value, str)}
     return given._replace(**added), own_words(text, str(card))
 
 
@@ -128,8 +124,12 @@ def _copy(evaluation: Evaluation, draft: Path) -> None:
 
 def _present(folder: Path, draft: Path) -> list[Path]:
     """The evaluations that eval/ will hold, by name; new ones as they lie in the draft."""
-    found = {place.name: place for root in (folder, draft)
-             for place in (root / FOLDER).glob("*") if (place / SCORES).is_file()}  # fmt: skip
+    found = {
+        place.name: place
+        for root in (folder, draft)
+        for place in (root / FOLDER).glob("*")
+        if (place / SCORES).is_file()
+    }
     return [found[name] for name in sorted(found)]
 
 

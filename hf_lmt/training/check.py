@@ -56,17 +56,14 @@ def check_recipe(recipe: TrainingRecipe, launch: Launch) -> dict[str, Any]:
     found |= {
         "launch": launch.words,
         "batch": batch,
-        "batch_words": f"{launch.processes} x {each} x {accumulation} (processes, rows of each, "
-        "accumulation)",
+        "batch_words": f"{launch.processes} x {each} x {accumulation} (processes, rows of each, accumulation)",
         "steps": steps_of(found["rows"], batch, recipe.training),
         "memory": _memory(recipe, launch, found),
     }
     return found
 
 
-def _count_rows(
-    recipe: TrainingRecipe, folder: Path, found: dict[str, Any], embeddings: int | None
-) -> None:
+def _count_rows(recipe: TrainingRecipe, folder: Path, found: dict[str, Any], embeddings: int | None) -> None:
     absent = [] if recipe.rows else _absent(recipe)
     if absent:
         found["unknown"]["rows"] = f"not on this machine: {', '.join(absent)}"
@@ -78,9 +75,12 @@ def _count_rows(
     if run is None:
         training = {**recipe.data.training, MODEL: source} if source else {}
         run = prepare(replace(recipe.data, training=training), rows_folder, progress=False)
-    found |= {"rows": run["rows"], "groups": run["counts"]["groups"],
-              "directions": run["counts"]["directions"],
-              "contamination": run["contamination"]}  # fmt: skip
+    found |= {
+        "rows": run["rows"],
+        "groups": run["counts"]["groups"],
+        "directions": run["counts"]["directions"],
+        "contamination": run["contamination"],
+    }
     if source is None:
         return
     files = sorted(str(path) for path in (rows_folder / "data").glob("*.parquet"))
@@ -115,10 +115,12 @@ def _absent(recipe: TrainingRecipe) -> list[str]:
     monolingual = (recipe.data.mixture or {}).get("monolingual") or []
     paths: list[Any] = [source.path for source in recipe.data.sources]
     paths += [source.get("path") for source in monolingual]
-    names = [str(path) for one in paths
-             for path in (one.values() if isinstance(one, Mapping) else [one])]  # fmt: skip
-    return [name for name in names if not Path(name).expanduser().exists()
-            and not any(Path(name).parent.glob(f"{Path(name).name}.*"))]  # fmt: skip
+    names = [str(path) for one in paths for path in (one.values() if isinstance(one, Mapping) else [one])]
+    return [
+        name
+        for name in names
+        if not Path(name).expanduser().exists() and not any(Path(name).parent.glob(f"{Path(name).name}.*"))
+    ]
 
 
 def _source(recipe: TrainingRecipe, found: dict[str, Any]) -> str | None:
@@ -182,8 +184,7 @@ def show_check(found: Mapping[str, Any], recipe: TrainingRecipe) -> None:
 
     console = Console()
     if found["groups"]:
-        show_prepared({"counts": {"groups": found["groups"]},
-                       "contamination": found["contamination"]})  # fmt: skip
+        show_prepared({"counts": {"groups": found["groups"]}, "contamination": found["contamination"]})
         _show_directions(console, found["directions"])
     lines = [
         f"model: {recipe.content[MODEL]}",

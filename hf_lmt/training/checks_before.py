@@ -72,9 +72,7 @@ def check_special_tokens(tokenizer: Any, rows: Dataset, embeddings: int) -> list
     row = rows[0]
     if isinstance(row.get("prompt"), list):
         told = row.get("chat_template_kwargs") or {}
-        text = apply_chat_template(
-            tokenizer, row["prompt"] + row["completion"], tokenize=False, **told
-        )
+        text = apply_chat_template(tokenizer, row["prompt"] + row["completion"], tokenize=False, **told)
         content = "".join(turn["content"] for turn in row["prompt"] + row["completion"])
         words = sorted({word for word in MARKER.findall(text) if word not in content})
     else:
@@ -110,13 +108,15 @@ def check_first_batch(trainer: Any, rows: Dataset, mixture: bool) -> dict[str, i
     """
     size = min(trainer.args.per_device_train_batch_size, len(trainer.train_dataset))
     examples = [trainer.train_dataset[place] for place in range(size)]
-    batch = trainer.data_collator([
-        {name: one[name] for name in ("input_ids", "labels", "seq_lengths") if name in one}
-        for one in examples
-    ])  # fmt: skip
+    batch = trainer.data_collator(
+        [{name: one[name] for name in ("input_ids", "labels", "seq_lengths") if name in one} for one in examples]
+    )
     labels = batch["labels"].numpy()
-    counted = {"rows": size, "tokens": sum(len(one["input_ids"]) for one in examples),
-               "labelled": int((labels != MASKED).sum())}  # fmt: skip
+    counted = {
+        "rows": size,
+        "tokens": sum(len(one["input_ids"]) for one in examples),
+        "labelled": int((labels != MASKED).sum()),
+    }
     if mixture:
         texts = sum(len(one.get("seq_lengths") or [0]) for one in examples)
         if counted["labelled"] < counted["tokens"] - texts:
@@ -147,27 +147,28 @@ def _ends(trainer: Any) -> set[int]:
     return set(found) if isinstance(found, list) else {found} - {None}
 
 
-def _check_labels(
-    labels: np.ndarray, row: Mapping[str, Any], cut: bool, tokenizer: Any, ends: set[int]
-) -> None:
+def _check_labels(labels: np.ndarray, row: Mapping[str, Any], cut: bool, tokenizer: Any, ends: set[int]) -> None:
     own = labels[labels != MASKED].tolist()
     if not own:
-        raise InputError(f"{describe(row)}: no token of its target has a label; its prompt fills "
-                         "max_length, or the collator masks it")  # fmt: skip
+        raise InputError(
+            f"{describe(row)}: no token of its target has a label; its prompt fills "
+            "max_length, or the collator masks it"
+        )
     target = row["completion"]
     target = target if isinstance(target, str) else target[-1]["content"]
     wanted = tokenizer.decode(tokenizer(target, add_special_tokens=False)["input_ids"]).strip()
     found = tokenizer.decode(own).strip()
     fits = wanted.startswith(found) if cut else wanted in found
     if not fits or (not cut and len(own) > 2 * len(tokenizer(target)["input_ids"]) + 16):
-        raise InputError(f"{describe(row)}: the loss is over {found[:200]!r}, and the target is "
-                         f"{wanted[:200]!r}")  # fmt: skip
+        raise InputError(f"{describe(row)}: the loss is over {found[:200]!r}, and the target is {wanted[:200]!r}")
     if cut or ends.intersection(own):
         return
     if not ends:
-        raise InputError("the model names no token at which generation stops (eos_token_id of its "
-                         "generation_config.json and config.json), so it would never end a "
-                         "translation; save the base with one, or take another")  # fmt: skip
+        raise InputError(
+            "the model names no token at which generation stops (eos_token_id of its "
+            "generation_config.json and config.json), so it would never end a "
+            "translation; save the base with one, or take another"
+        )
     end = tokenizer.decode(own[-2:])
     if tokenizer.pad_token_id == tokenizer.eos_token_id and tokenizer.eos_token_id not in own:
         detail = f"; the padding token is the end itself ({tokenizer.eos_token})"

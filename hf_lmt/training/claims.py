@@ -35,9 +35,7 @@ def claim_recipe(workspace: Workspace, identity: dict[str, Any], overwrite: bool
     workspace.claim(identity)
 
 
-def claim_contents(
-    workspace: Workspace, rows: Dataset, tokenizer: Any, model: Any, overwrite: bool
-) -> None:
+def claim_contents(workspace: Workspace, rows: Dataset, tokenizer: Any, model: Any, overwrite: bool) -> None:
     """Make sure that the rows and weights behind the recipe's names are those of the work so far.
 
     What was made of others is removed; of a model in shards, only what this process holds counts.

@@ -33,25 +33,28 @@ def model_faults(model: Mapping[str, Any], launch: Launch) -> list[str]:
             "(QLoRA), or leave it out"
         )
     if small and find_spec("bitsandbytes") is None:
-        faults.append(f"{small[0]} needs the package bitsandbytes, which is not installed; run "
-                      "pip install 'hf-miwv-lmt[quantization]'")  # fmt: skip
+        faults.append(
+            f"{small[0]} needs the package bitsandbytes, which is not installed; run "
+            "pip install 'hf-miwv-lmt[quantization]'"
+        )
     if model.get("load_in_8bit") and launch.sharded:
         faults.append(
             f"load_in_8bit cannot be with {launch.sharding}: 8-bit weights are whole numbers with "
             "scales beside them, which cannot be cut into shards; take load_in_4bit, or a launch "
             "file without sharding (ddp.yaml)"
         )
-    faults += [f"{name} has no effect without use_peft: true; add it, or leave {name} out"
-               for name in model if name.startswith(("lora_", "use_rslora", "use_dora"))
-               and not adapter]  # fmt: skip
+    faults += [
+        f"{name} has no effect without use_peft: true; add it, or leave {name} out"
+        for name in model
+        if name.startswith(("lora_", "use_rslora", "use_dora")) and not adapter
+    ]
     return faults
 
 
 def merge_faults(merge: bool, model: Mapping[str, Any], launch: Launch) -> list[str]:
     """An adapter to merge, and a process that can hold the whole base."""
     if merge and not model.get("use_peft"):
-        return ["merge puts an adapter into the weights, and there is none; add use_peft: true, or "
-                "leave merge out"]  # fmt: skip
+        return ["merge puts an adapter into the weights, and there is none; add use_peft: true, or leave merge out"]
     if merge and launch.sharding == "zero3":
         return [
             "merge loads the whole base in one process, and ZeRO-3 cuts every model; "
@@ -66,15 +69,11 @@ def precision_faults(model: Mapping[str, Any], training: Mapping[str, Any]) -> l
     if training.get("bf16") is True and training.get("fp16") is True:
         faults.append("give one of bf16 and fp16")
     if model.get("dtype") == "float16" and not model.get("use_peft"):
-        faults.append(
-            "dtype: float16: full tuning in it loses the small steps; give float32 with bf16: true"
-        )
+        faults.append("dtype: float16: full tuning in it loses the small steps; give float32 with bf16: true")
     return faults
 
 
-def sequence_faults(
-    model: Mapping[str, Any], training: Mapping[str, Any], mixture: bool
-) -> list[str]:
+def sequence_faults(model: Mapping[str, Any], training: Mapping[str, Any], mixture: bool) -> list[str]:
     """Packing, attention and kernels."""
     faults = []
     if training.get("packing") and training.get("max_length", 1024) is None:
@@ -140,9 +139,7 @@ def publishing_faults(
     return faults
 
 
-def set_accumulation(
-    training: dict[str, Any], batch: Any, launch: Launch, faults: list[str]
-) -> None:
+def set_accumulation(training: dict[str, Any], batch: Any, launch: Launch, faults: list[str]) -> None:
     """global batch = processes x rows of each device x accumulation; puts in place the last.
 
     What cannot be divided goes to `faults`, with the numbers.

@@ -14,16 +14,17 @@ def draw_loss(run: dict[str, Any], folder: Path) -> str:
     """Write training_curve.png: the loss of each logged step, mean nats per labelled token."""
     from matplotlib.ticker import MaxNLocator
 
-    note = (
-        "mean over the tokens of targets and their ends"
-        if run["prompts"]
-        else "mean over all tokens of the texts"
-    )
+    note = "mean over the tokens of targets and their ends" if run["prompts"] else "mean over all tokens of the texts"
     figure, axes = new_figure("Training loss", note)
     curve = run["loss_curve"]
     marker = "." if len(curve) <= 100 else None
-    axes.plot([entry["step"] for entry in curve], [entry["loss"] for entry in curve],
-              color=BELOW, marker=marker, linewidth=1.4)  # fmt: skip
+    axes.plot(
+        [entry["step"] for entry in curve],
+        [entry["loss"] for entry in curve],
+        color=BELOW,
+        marker=marker,
+        linewidth=1.4,
+    )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("optimizer step")
     axes.set_ylabel("loss (nats per token)")

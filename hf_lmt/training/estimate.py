@@ -12,9 +12,7 @@ from hf_lmt.training.launch import Launch
 WIDTHS = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0, "auto": 2.0}  # bytes a weight
 QUANTIZED = {"4bit": 0.516, "8bit": 1.004}  # with scales: QLoRA, section 3; LLM.int8()
 MOMENTS = 2  # of AdamW
-LAYER = (
-    34  # bytes a token and hidden unit in a layer: arXiv 2205.05198, equation 2, attention apart
-)
+LAYER = 34  # bytes a token and hidden unit in a layer: arXiv 2205.05198, equation 2, attention apart
 CONTEXT = 2**30  # of CUDA and its libraries; ours
 
 
@@ -56,8 +54,7 @@ def shape_of(config: Any, model: Mapping[str, Any]) -> Shape:
     with torch.device("meta"):
         built = AutoModelForCausalLM.from_config(config)
     output = built.get_output_embeddings()
-    layers = [part for part in built.modules()
-              if isinstance(part, torch.nn.Linear) and part is not output]  # fmt: skip
+    layers = [part for part in built.modules() if isinstance(part, torch.nn.Linear) and part is not output]
     rank = model.get("lora_r", 16)
     wanted = model.get("lora_target_modules")
     names = {name.rpartition(".")[2]: part for name, part in built.named_modules()}
@@ -67,9 +64,12 @@ def shape_of(config: Any, model: Mapping[str, Any]) -> Shape:
         if part in layers and _is_target(name.rpartition(".")[2], wanted, names)
     )
     return Shape(
-        built.num_parameters(), sum(part.weight.numel() for part in layers),
-        text.num_hidden_layers, text.hidden_size, rank * adapted if model.get("use_peft") else 0,
-    )  # fmt: skip
+        built.num_parameters(),
+        sum(part.weight.numel() for part in layers),
+        text.num_hidden_layers,
+        text.hidden_size,
+        rank * adapted if model.get("use_peft") else 0,
+    )
 
 
 def _is_target(name: str, wanted: Any, names: Mapping[str, Any]) -> bool:
@@ -79,9 +79,7 @@ def _is_target(name: str, wanted: Any, names: Mapping[str, Any]) -> bool:
     return name in names if wanted == "all-linear" else name in wanted
 
 
-def memory_of(
-    shape: Shape, model: Mapping[str, Any], training: Mapping[str, Any], launch: Launch
-) -> Memory:
+def memory_of(shape: Shape, model: Mapping[str, Any], training: Mapping[str, Any], launch: Launch) -> Memory:
     r"""Weights, gradients, AdamW's two moments and activations of one GPU, roughly.
 
         full     (w + g + m) N      w, g: bytes of dtype; m = 2 x bytes of dtype
@@ -95,12 +93,12 @@ def memory_of(
     chunks. What the allocator leaves unused comes on top.
     """
     weights, trained, width = _held(shape, model)
-    parts = {name: launch.processes if _shards(launch.sharding, name) else 1
-             for name in ("weights", "gradients", "optimizer")}  # fmt: skip
+    parts = {
+        name: launch.processes if _shards(launch.sharding, name) else 1
+        for name in ("weights", "gradients", "optimizer")
+    }
     tokens = training.get(PER_DEVICE, DEFAULT_PER_DEVICE) * (training.get("max_length") or 1024)
-    checkpointing = training.get(
-        "activation_checkpointing", training.get("gradient_checkpointing", True)
-    )
+    checkpointing = training.get("activation_checkpointing", training.get("gradient_checkpointing", True))
     copies = launch.processes > 1 and launch.sharding == "none"
     layers = 2 * shape.layers + LAYER if checkpointing else LAYER * shape.layers
     return Memory(

@@ -34,24 +34,28 @@ def read_evaluation_rows(sets: Sequence[Any], directions: Sequence[Direction]) -
     """
     rows = [row for one in sets for row in _rows(one, directions)]
     if not rows:
-        raise InputError(f"evaluation: sets: {sets}: none has a row in the directions of the "
-                         "recipe; give another set, or other directions")  # fmt: skip
+        raise InputError(
+            f"evaluation: sets: {sets}: none has a row in the directions of the "
+            "recipe; give another set, or other directions"
+        )
     return Dataset.from_list(rows)
 
 
 def _rows(given: Any, directions: Sequence[Direction]) -> Iterator[dict[str, Any]]:
-    opened = open_set(
-        source_from(given, "evaluation: sets") if isinstance(given, Mapping) else given
-    )
+    opened = open_set(source_from(given, "evaluation: sets") if isinstance(given, Mapping) else given)
     for direction in opened.directions():
         lines = opened.lines(direction) if direction in directions else None
         for key, source, target, hint in zip(*lines[:4], strict=True) if lines else ():
             yield {
-                "source_lang": direction.source, "target_lang": direction.target,
-                "source": source, "target": target,
+                "source_lang": direction.source,
+                "target_lang": direction.target,
+                "source": source,
+                "target": target,
                 "auxiliary_lang": lines.hint_lang if lines and hint else None,
-                "auxiliary": hint, "corpus": opened.name, "row_key": key,
-            }  # fmt: skip
+                "auxiliary": hint,
+                "corpus": opened.name,
+                "row_key": key,
+            }
 
 
 def style_of_rows(rows: PreparedRows) -> PromptStyle:
@@ -82,14 +86,17 @@ def tokenize_evaluation(
     """
     settings = watching_settings(section)
     sample = choose_sample(rows, settings.per_direction, settings.seed, settings.directions)
-    step = ParallelMultilingualPrompting(
-        0.0, wording=style.wording, form=style.form, thinking=style.thinking
-    )
+    step = ParallelMultilingualPrompting(0.0, wording=style.wording, form=style.form, thinking=style.thinking)
     texts = [
-        {"source_lang": one.direction.source, "target_lang": one.direction.target,
-         "source": one.source, "target": one.target, "row_key": str(place)}
+        {
+            "source_lang": one.direction.source,
+            "target_lang": one.direction.target,
+            "source": one.source,
+            "target": one.target,
+            "row_key": str(place),
+        }
         for place, one in enumerate(sample.rows)
-    ]  # fmt: skip
+    ]
     prompted = step(Dataset.from_list(texts))
     tokens = tokenize_rows(prompted, tokenizer, None, path, progress=False)
     check_embeddings(tokens.dataset, prompted, tokenizer, vocabulary)

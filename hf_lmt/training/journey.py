@@ -168,23 +168,29 @@ def _prepare(
     if workspace is not None:
         claim_contents(workspace, rows.dataset, tokenizer, model, overwrite)
     limit = max_length_of(recipe, model)
-    tokens = _tokenize(rows, tokenizer, None if recipe.training.get("packing") else limit,
-                       root / "tokens.arrow", processes)  # fmt: skip
+    tokens = _tokenize(
+        rows, tokenizer, None if recipe.training.get("packing") else limit, root / "tokens.arrow", processes
+    )
     check_embeddings(tokens.dataset, rows.dataset, tokenizer, vocabulary_size(model))
     counts = tokens.counts
     logger.info(
-        "training on %d rows, %d tokens, loss on %d (%s)", counts["used"], counts["tokens"],
-        counts["target_tokens"], launch.words,
-    )  # fmt: skip
+        "training on %d rows, %d tokens, loss on %d (%s)",
+        counts["used"],
+        counts["tokens"],
+        counts["target_tokens"],
+        launch.words,
+    )
     if counts["no_room"] or counts["cut"]:
-        logger.warning("%d rows have no room for a target in %s tokens and are left out, %d are "
-                       "cut", counts["no_room"], limit, counts["cut"])  # fmt: skip
+        logger.warning(
+            "%d rows have no room for a target in %s tokens and are left out, %d are cut",
+            counts["no_room"],
+            limit,
+            counts["cut"],
+        )
     return Run(recipe, launch, processes, model, tokenizer, rows, tokens)
 
 
-def _tokenize(
-    rows: PreparedRows, tokenizer: Any, limit: int | None, path: Path, processes: Processes
-) -> Tokenized:
+def _tokenize(rows: PreparedRows, tokenizer: Any, limit: int | None, path: Path, processes: Processes) -> Tokenized:
     if processes.first:
         tokenize_rows(rows.dataset, tokenizer, limit, path, progress=True)
     processes.agree(None)

@@ -20,31 +20,46 @@ LMT_HUB_KEYS: Hints = {**HUB_KEYS, "license": str}
 _SET_BY_US: dict[str, tuple[str, ...]] = {
     "a killed run goes on by itself when the same command is given": ("resume_from_checkpoint",),
     "a killed run could not go on to the same result": (
-        "save_only_model", "ignore_data_skip", "restore_callback_states_from_checkpoint",
+        "save_only_model",
+        "ignore_data_skip",
+        "restore_callback_states_from_checkpoint",
     ),
     "the section hub says where, and when": (
-        "push_to_hub", "hub_token", "hub_private_repo", "hub_model_id", "hub_strategy",
-        "hub_always_push", "hub_revision",
+        "push_to_hub",
+        "hub_token",
+        "hub_private_repo",
+        "hub_model_id",
+        "hub_strategy",
+        "hub_always_push",
+        "hub_revision",
     ),
     "give dtype, attn_implementation, model_revision themselves": ("model_init_kwargs",),
     "the launcher says it": ("local_rank",),
     "the launch file says it (recipes/accelerate)": (
-        "fsdp", "fsdp_config", "deepspeed", "parallelism_config", "accelerator_config",
+        "fsdp",
+        "fsdp_config",
+        "deepspeed",
+        "parallelism_config",
+        "accelerator_config",
     ),
     "rows are tokenized here, so that every prompt can be checked": (
-        "dataset_text_field", "dataset_kwargs", "dataset_num_proc", "truncation_mode",
-        "shuffle_dataset", "pad_token",
+        "dataset_text_field",
+        "dataset_kwargs",
+        "dataset_num_proc",
+        "truncation_mode",
+        "shuffle_dataset",
+        "pad_token",
     ),
     "the loss is over the target alone, or over the whole text of a mixture": (
-        "completion_only_loss", "assistant_only_loss",
+        "completion_only_loss",
+        "assistant_only_loss",
     ),
     "the batch is part of the recipe and must not shrink": ("auto_find_batch_size",),
-    "4-bit weights are NF4 with double quantization here (QLoRA)": ("bnb_4bit_quant_type",
-        "use_bnb_nested_quant"),
+    "4-bit weights are NF4 with double quantization here (QLoRA)": ("bnb_4bit_quant_type", "use_bnb_nested_quant"),
     "it follows from the dtype where weights are sharded": ("bnb_4bit_quant_storage",),
     "it is a causal language model's adapter": ("lora_task_type",),
     "this command trains": ("do_train", "do_eval", "do_predict"),
-}  # fmt: skip
+}
 SET_BY_US: Mapping[str, str] = {key: why for why, keys in _SET_BY_US.items() for key in keys}
 """Keys of TRL that cannot be given, and why."""
 

@@ -86,9 +86,7 @@ def check_devices(launch: Launch, use_cpu: bool, devices: int) -> None:
     if use_cpu:
         return
     if devices == 0:
-        raise InputError(
-            "no GPU is to be seen here; to train on the CPU give use_cpu: true (--use_cpu true)"
-        )
+        raise InputError("no GPU is to be seen here; to train on the CPU give use_cpu: true (--use_cpu true)")
     if launch.here > devices:
         raise InputError(
             f"the launch file starts {launch.here} processes on this machine, which shows "

@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def overridden(
-    content: Mapping[Any, Any], overrides: Mapping[str, Any], faults: list[str]
-) -> dict[Any, Any]:
+def overridden(content: Mapping[Any, Any], overrides: Mapping[str, Any], faults: list[str]) -> dict[Any, Any]:
     """The recipe's content with the overrides in it; a section that was left out is begun."""
     changed = copy.deepcopy(dict(content))
     for name, value in overrides.items():

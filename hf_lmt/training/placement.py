@@ -28,8 +28,10 @@ def load_tokenizer(recipe: TrainingRecipe, source: str) -> Any:
     tokenizer = load_by_name({**given, MODEL: source})
     end = recipe.training.get("eos_token")
     if end is not None and end not in tokenizer.get_vocab():
-        raise InputError(f"eos_token {end!r} is not in the tokenizer's vocabulary; give one that "
-                         "is, such as the one that ends a turn of its chat template")  # fmt: skip
+        raise InputError(
+            f"eos_token {end!r} is not in the tokenizer's vocabulary; give one that "
+            "is, such as the one that ends a turn of its chat template"
+        )
     if end is not None:
         tokenizer.eos_token = end
     return tokenizer
@@ -85,10 +87,17 @@ def load_trainable(recipe: TrainingRecipe, source: str, launch: Launch) -> Any:
             trust_remote_code=trust,
             quantization=quantization,
         ).model
-    return _load_for_shards(source, quantization, {
-        "revision": revision, "dtype": dtype, "attn_implementation": attention,
-        "trust_remote_code": trust, "use_safetensors": True,
-    })  # fmt: skip
+    return _load_for_shards(
+        source,
+        quantization,
+        {
+            "revision": revision,
+            "dtype": dtype,
+            "attn_implementation": attention,
+            "trust_remote_code": trust,
+            "use_safetensors": True,
+        },
+    )
 
 
 def quantization_of(model: Mapping[str, Any]) -> str | None:

@@ -74,9 +74,7 @@ class TrainingRecipe:
     path: Path
 
 
-def read_training_recipe(
-    path: Path, words: Sequence[str] = (), launch: Launch | None = None
-) -> TrainingRecipe:
+def read_training_recipe(path: Path, words: Sequence[str] = (), launch: Launch | None = None) -> TrainingRecipe:
     """The recipe in the YAML file `path`, with keys replaced by `words` of a command line.
 
     Top-level keys are those of trl.SFTConfig and trl.ModelConfig, `global_batch_size` (rows a
@@ -119,17 +117,29 @@ def read_training_recipe(
         told = list(dict.fromkeys(faults))
         raise InputError(f"{path}: " + "\n  ".join(["", *told] if len(told) > 1 else told))
     return TrainingRecipe(
-        data, rows, mixture, model, training, evaluation, hub, bool(own.get("merge")),
-        own.get(BATCH), Path(training.pop("output_dir")), content, overrides, path,
-    )  # fmt: skip
+        data,
+        rows,
+        mixture,
+        model,
+        training,
+        evaluation,
+        hub,
+        bool(own.get("merge")),
+        own.get(BATCH),
+        Path(training.pop("output_dir")),
+        content,
+        overrides,
+        path,
+    )
 
 
 def check_installed() -> None:
     """Raise InputError where trl or peft is missing."""
     missing = [name for name in ("trl", "peft") if find_spec(name) is None]
     if missing:
-        raise InputError(f"training needs {' and '.join(missing)}, not installed here; run "
-                         "pip install 'hf-miwv-lmt[train]'")  # fmt: skip
+        raise InputError(
+            f"training needs {' and '.join(missing)}, not installed here; run pip install 'hf-miwv-lmt[train]'"
+        )
 
 
 def _typed(content: Mapping[Any, Any], hints: Hints, faults: list[str]) -> dict[str, Any]:
@@ -164,17 +174,14 @@ def _locate(model: dict[str, Any], faults: list[str]) -> None:
         faults.append(f"{MODEL}: {error}")
 
 
-def _section(
-    name: str, content: Mapping[Any, Any], hints: Hints, faults: list[str]
-) -> dict[str, Any]:
+def _section(name: str, content: Mapping[Any, Any], hints: Hints, faults: list[str]) -> dict[str, Any]:
     section = content.get(name)
     if section is None or section is False:
         return {}
     if not isinstance(section, dict):
         faults.append(f"{name}: give a mapping of keys to values, not {section!r}")
         return {}
-    faults += [f"{name}: unknown key {key!r}; {did_you_mean(str(key), hints)}"
-               for key in section if key not in hints]  # fmt: skip
+    faults += [f"{name}: unknown key {key!r}; {did_you_mean(str(key), hints)}" for key in section if key not in hints]
     found: list[str] = []
     typed = _typed(section, hints, found)
     faults += [f"{name}: {fault}" for fault in found]
@@ -200,20 +207,17 @@ def _ready_rows(content: Mapping[Any, Any], faults: list[str]) -> Path | None:
     The Hub is asked only where the recipe says nothing of how rows are made.
     """
     data = content.get("data")
-    entries = [one for one in data if isinstance(one, dict) and "path" in one] \
-        if isinstance(data, list) else []  # fmt: skip
+    entries = [one for one in data if isinstance(one, dict) and "path" in one] if isinstance(data, list) else []
     acting = [name for name in MAKING_ROWS if content.get(name) not in (None, False)]
-    found = {
-        str(one["path"]): _prepared(one)
-        for one in entries
-        if is_local(str(one["path"])) or not acting
-    }
+    found = {str(one["path"]): _prepared(one) for one in entries if is_local(str(one["path"])) or not acting}
     ready = [name for name, folder in found.items() if folder is not None]
     if not ready:
         return None
     if len(entries) > 1:
-        faults.append(f"data: {ready[0]} holds rows of `hf-lmt prepare`, ready to train on; they "
-                      "cannot be mixed with other sources")  # fmt: skip
+        faults.append(
+            f"data: {ready[0]} holds rows of `hf-lmt prepare`, ready to train on; they "
+            "cannot be mixed with other sources"
+        )
     if acting:
         faults.append(ready_words(ready[0], acting))
     return found[ready[0]]

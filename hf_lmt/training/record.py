@@ -20,9 +20,7 @@ LIBRARIES = ("trl", "peft", "accelerate")  # beside those of `new_record`
 RECIPE = "recipe.yaml"
 
 
-def start_record(
-    recipe: TrainingRecipe, launch: Launch, origin: Mapping[str, Any]
-) -> dict[str, Any]:
+def start_record(recipe: TrainingRecipe, launch: Launch, origin: Mapping[str, Any]) -> dict[str, Any]:
     """What is known before anything is read, with the run's "identity".
 
     The identity is the recipe with its overrides, but for where the result goes, the launch and the

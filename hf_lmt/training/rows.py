@@ -33,9 +33,7 @@ class PreparedRows(NamedTuple):
         return self.run["settings"]["pmp"]
 
 
-def prepare_rows(
-    recipe: TrainingRecipe, source: str, work: Path, processes: Processes
-) -> PreparedRows:
+def prepare_rows(recipe: TrainingRecipe, source: str, work: Path, processes: Processes) -> PreparedRows:
     """The rows of the recipe, on every process; the first makes them, where they are not there yet.
 
     Args:
@@ -86,6 +84,4 @@ def describe(row: Mapping[str, Any]) -> str:
     """How messages name a row: direction, key and the first words."""
     if row.get("source") is None:
         return f"{row.get('source_lang')} row {row.get('row_key')!r} ({row['text'][:60]!r})"
-    return (
-        f"{row['source_lang']}-{row['target_lang']} row {row['row_key']!r} ({row['source'][:60]!r})"
-    )
+    return f"{row['source_lang']}-{row['target_lang']} row {row['row_key']!r} ({row['source'][:60]!r})"

@@ -73,16 +73,22 @@ def segment_attention(
         parts = (part[0].transpose(0, 1) for part in (query, key, value))
         before = -1 if sliding_window is None else sliding_window - 1
         found = kernel(
-            *parts, cu_seq_lens_q, cu_seq_lens_q, max_length_q, max_length_q, scale=scaling,
+            *parts,
+            cu_seq_lens_q,
+            cu_seq_lens_q,
+            max_length_q,
+            max_length_q,
+            scale=scaling,
             window_size=(before, 0),
-        )  # fmt: skip
+        )
         return found[None], None
     ends = cu_seq_lens_q.tolist()
     attended = [
-        _alone(query[:, :, first:last], key[:, :, first:last], value[:, :, first:last],
-               dropout, scaling, sliding_window)
+        _alone(
+            query[:, :, first:last], key[:, :, first:last], value[:, :, first:last], dropout, scaling, sliding_window
+        )
         for first, last in pairwise(ends)
-    ]  # fmt: skip
+    ]
     return torch.cat(attended, dim=2).transpose(1, 2), None
 
 
@@ -100,9 +106,15 @@ def _alone(
         mask = torch.ones(size, size, dtype=torch.bool, device=query.device)
         mask = mask.tril().triu(1 - window)
     return scaled_dot_product_attention(
-        query, key, value, attn_mask=mask, dropout_p=dropout, is_causal=mask is None,
-        scale=scaling, enable_gqa=query.shape[1] > key.shape[1],
-    )  # fmt: skip
+        query,
+        key,
+        value,
+        attn_mask=mask,
+        dropout_p=dropout,
+        is_causal=mask is None,
+        scale=scaling,
+        enable_gqa=query.shape[1] > key.shape[1],
+    )
 
 
 AttentionInterface.register(NAME, segment_attention)

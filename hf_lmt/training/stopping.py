@@ -30,9 +30,7 @@ class WatchedTrainer(EndsAtItsLastStep, FiniteSteps, SFTTrainer):
             return super().training_step(model, inputs, num_items_in_batch)
 
 
-def name_sequences(
-    sequences: Sequence[np.ndarray], tokens: Dataset, rows: Dataset, tokenizer: Any
-) -> list[str]:
+def name_sequences(sequences: Sequence[np.ndarray], tokens: Dataset, rows: Dataset, tokenizer: Any) -> list[str]:
     """How messages call the row behind each sequence, found by the very ids; else its beginning."""
     places = _places(sequences, tokens)
     return [
@@ -58,9 +56,7 @@ def _places(sequences: Sequence[np.ndarray], tokens: Dataset) -> dict[int, int]:
     return found
 
 
-def explain_out_of_memory(
-    arguments: Any, longest: int, model: Mapping[str, Any], launch: Launch
-) -> InputError:
+def explain_out_of_memory(arguments: Any, longest: int, model: Mapping[str, Any], launch: Launch) -> InputError:
     """What was held, and what to lower, the cheapest first.
 
     Args:
@@ -86,8 +82,7 @@ def explain_out_of_memory(
         advice.append("recipes/accelerate/fsdp2.yaml, which cuts the weights into shards")
     return InputError(
         f"out of memory with {each} rows of at most {longest} tokens on a device ({launch.words})"
-        f"{_held()}; finished checkpoints are kept. Give, the cheapest first:\n  "
-        + "\n  ".join(advice)
+        f"{_held()}; finished checkpoints are kept. Give, the cheapest first:\n  " + "\n  ".join(advice)
     )
 
 

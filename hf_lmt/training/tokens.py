@@ -29,9 +29,7 @@ class Tokenized(NamedTuple):
     counts: dict[str, int]
 
 
-def tokenize_rows(
-    rows: Dataset, tokenizer: Any, max_length: int | None, path: Path, *, progress: bool
-) -> Tokenized:
+def tokenize_rows(rows: Dataset, tokenizer: Any, max_length: int | None, path: Path, *, progress: bool) -> Tokenized:
     r"""input_ids = prompt + target + end, labels = -100 over the prompt; or all of a text.
 
     A conversation is what the chat template makes of it, as `prompts.prompt_ids` renders the
@@ -51,12 +49,14 @@ def tokenize_rows(
     arrow = rows.with_format("arrow")
     make = _text_ids if "text" in rows.column_names else _prompt_ids
     if tokenizer.eos_token_id is None:
-        raise InputError("the tokenizer has no end-of-sequence token, so the model could not learn "
-                         "to stop; give eos_token")  # fmt: skip
+        raise InputError(
+            "the tokenizer has no end-of-sequence token, so the model could not learn to stop; give eos_token"
+        )
 
     def part(first: int, last: int) -> pa.Table:
-        columns = [name for name in ("prompt", "completion", "chat_template_kwargs", "text")
-                   if name in rows.column_names]  # fmt: skip
+        columns = [
+            name for name in ("prompt", "completion", "chat_template_kwargs", "text") if name in rows.column_names
+        ]
         batch = arrow.select_columns(columns)[first:last]
         try:
             pairs = make(batch, tokenizer)
@@ -164,17 +164,12 @@ def _plain_pairs(prompts: list[str], completions: list[str], tokenizer: Any) -> 
     pairs = _encoded(tokenizer, prompts, wholes, add_special_tokens=True)
     for place, text in enumerate(texts):
         if holds_control(tokenizer, [text]):
-            start, whole = (
-                text_ids(tokenizer, part, add_special_tokens=True)
-                for part in (prompts[place], text)
-            )
+            start, whole = (text_ids(tokenizer, part, add_special_tokens=True) for part in (prompts[place], text))
             pairs[place] = (start, [*whole, tokenizer.eos_token_id])
     return pairs
 
 
-def _encoded(
-    tokenizer: Any, prompts: list[str], wholes: list[str], *, add_special_tokens: bool
-) -> list[Pair]:
+def _encoded(tokenizer: Any, prompts: list[str], wholes: list[str], *, add_special_tokens: bool) -> list[Pair]:
     encoded = [
         tokenizer(texts, add_special_tokens=add_special_tokens, verbose=False)["input_ids"]
         for texts in (prompts, wholes)
@@ -183,9 +178,7 @@ def _encoded(
 
 
 def _rendered(tokenizer: Any, turns: list[Any], told: dict[str, Any] | None, ask: bool) -> str:
-    return apply_chat_template(
-        tokenizer, turns, tokenize=False, add_generation_prompt=ask, **(told or {})
-    )
+    return apply_chat_template(tokenizer, turns, tokenize=False, add_generation_prompt=ask, **(told or {}))
 
 
 def _check_prefixes(pairs: Sequence[Pair], rows: Dataset, first: int, tokenizer: Any) -> None:
@@ -202,9 +195,7 @@ def _check_prefixes(pairs: Sequence[Pair], rows: Dataset, first: int, tokenizer:
 def _table(pairs: Sequence[Pair], first: int, max_length: int | None) -> pa.Table:
     limit = max_length or max((len(whole) for _, whole in pairs), default=0) + 1
     kept = [
-        (first + place, prompt, whole)
-        for place, (prompt, whole) in enumerate(pairs)
-        if len(prompt) < limit and whole
+        (first + place, prompt, whole) for place, (prompt, whole) in enumerate(pairs) if len(prompt) < limit and whole
     ]
     ids = [whole[:limit] for _, _, whole in kept]
     labels = [[MASKED] * len(prompt) + whole[len(prompt) : limit] for _, prompt, whole in kept]
@@ -215,8 +206,15 @@ def _table(pairs: Sequence[Pair], first: int, max_length: int | None) -> pa.Tabl
 
 def _count(found: Dataset, rows: int) -> dict[str, int]:
     """Rows and tokens, from the file itself: those of a run that went on, too."""
-    counts = {"rows": rows, "used": len(found), "no_room": rows - len(found), "cut": 0,
-              "tokens": 0, "target_tokens": 0, "longest": 0}  # fmt: skip
+    counts = {
+        "rows": rows,
+        "used": len(found),
+        "no_room": rows - len(found),
+        "cut": 0,
+        "tokens": 0,
+        "target_tokens": 0,
+        "longest": 0,
+    }
     for batch in found.with_format("arrow").iter(BATCH):
         lengths = np.diff(batch["input_ids"].combine_chunks().offsets.to_numpy())
         labels = batch["labels"].combine_chunks().flatten().to_numpy()

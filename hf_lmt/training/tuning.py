@@ -125,8 +125,9 @@ def warn_of_long_batches(run: Run) -> None:
             "%s with attention %s: it is masked right, and computed over the whole batch of a "
             "device at once; give attn_implementation: sdpa or flash_attention_2, or fewer rows of "
             "a device (per_device_train_batch_size)",
-            "packing" if training.get("packing") else "padding_free", attention,
-        )  # fmt: skip
+            "packing" if training.get("packing") else "padding_free",
+            attention,
+        )
 
 
 def training_arguments(recipe: TrainingRecipe, checkpoints: Path, limit: int | None) -> Any:
@@ -146,9 +147,7 @@ def training_arguments(recipe: TrainingRecipe, checkpoints: Path, limit: int | N
         else {"max_length": None, "dataset_kwargs": {"skip_prepare_dataset": True}}
     )
     with refused_settings():
-        return SFTConfig(
-            output_dir=str(checkpoints), seed=recipe.data.seed, **{**DEFAULTS, **given, **ours}
-        )
+        return SFTConfig(output_dir=str(checkpoints), seed=recipe.data.seed, **{**DEFAULTS, **given, **ours})
 
 
 def max_length_of(recipe: TrainingRecipe, model: Any) -> int | None:
@@ -202,8 +201,13 @@ def _report(trainer: Any) -> dict[str, Any]:
     from hf_miwv.training.tuning import EFFECTIVE
 
     arguments = trainer.args
-    names = [*(name for name in EFFECTIVE if name != "max_length"), "packing", "padding_free",
-             "adam_beta1", "adam_beta2"]  # fmt: skip
+    names = [
+        *(name for name in EFFECTIVE if name != "max_length"),
+        "packing",
+        "padding_free",
+        "adam_beta1",
+        "adam_beta2",
+    ]
     curve = ("step", "epoch", "loss", "learning_rate", "grad_norm")
     return {
         "settings": {name: _plain(getattr(arguments, name)) for name in names},
@@ -211,14 +215,10 @@ def _report(trainer: Any) -> dict[str, Any]:
         "steps": trainer.state.global_step,
         "epochs": trainer.state.epoch,
         "loss_curve": [
-            {name: entry.get(name) for name in curve}
-            for entry in trainer.state.log_history
-            if "loss" in entry
+            {name: entry.get(name) for name in curve} for entry in trainer.state.log_history if "loss" in entry
         ],
         "evaluations": [
-            entry
-            for entry in trainer.state.log_history
-            if any(name.startswith("eval_") for name in entry)
+            entry for entry in trainer.state.log_history if any(name.startswith("eval_") for name in entry)
         ],
     }
 

@@ -40,9 +40,7 @@ def describe_run(run: Run, report: dict[str, Any], seconds: float) -> dict[str, 
             "parameters": model.num_parameters(),
             "trained_parameters": trained,
             "device": model.device.type,
-            "device_name": torch.cuda.get_device_name(model.device)
-            if model.device.type == "cuda"
-            else None,
+            "device_name": torch.cuda.get_device_name(model.device) if model.device.type == "cuda" else None,
         },
         "data": prepared["data"],
         "prepared": {name: prepared[name] for name in ("settings", "counts", "contamination")},
@@ -117,8 +115,10 @@ def _merge(draft: Path, run: Run) -> None:
     for path in draft.glob("adapter_*"):
         path.rename(adapter / path.name)
     revision = run.recipe.model.get("model_revision")
-    loading = {"trust_remote_code": bool(run.recipe.training.get("trust_remote_code")),
-               "revision": None if revision == "main" else revision}  # fmt: skip
+    loading = {
+        "trust_remote_code": bool(run.recipe.training.get("trust_remote_code")),
+        "revision": None if revision == "main" else revision,
+    }
     kept = (draft / "generation_config.json").read_bytes()
     merge_adapter(adapter, trainable_source(str(run.recipe.model[MODEL])), draft, loading)
     (draft / "generation_config.json").write_bytes(kept)

@@ -8,9 +8,7 @@ CPU_BATCH_TOKENS = 32_768
 ACCELERATOR_BATCH_TOKENS = 131_072
 
 
-def plan_batches(
-    lengths: Sequence[int], caps: Sequence[int], beams: int, batch_tokens: int
-) -> list[list[int]]:
+def plan_batches(lengths: Sequence[int], caps: Sequence[int], beams: int, batch_tokens: int) -> list[list[int]]:
     """Places of prompts in batches, longest first, languages mixed.
 
         (longest prompt + highest cap) x beams x rows  <=  batch_tokens

@@ -39,8 +39,7 @@ class SlotLayer(CacheLayerMixin):
             self.lazy_initialization(key_states, value_states)
         start, self.used = self.used, self.used + key_states.shape[2]
         self.keys, self.values = (
-            self._written(*pair, start)
-            for pair in ((self.keys, key_states), (self.values, value_states))
+            self._written(*pair, start) for pair in ((self.keys, key_states), (self.values, value_states))
         )
         return self.keys[:, :, : self.used], self.values[:, :, : self.used]
 

@@ -72,9 +72,7 @@ def decode(
 class _Reader:
     """What the rows of a batch have read, and what each beam of them sees of it."""
 
-    def __init__(
-        self, model: Any, cache: SlotCache, prompts: Sequence[Sequence[int]], device: torch.device
-    ) -> None:
+    def __init__(self, model: Any, cache: SlotCache, prompts: Sequence[Sequence[int]], device: torch.device) -> None:
         self._model, self._cache = model, cache
         size = _common_length(prompts)
         self._head = torch.tensor([list(prompts[0][:size])], dtype=torch.long, device=device)
@@ -90,8 +88,7 @@ class _Reader:
         """
         size = self._head.shape[1]
         if size:
-            self._model(input_ids=self._head, past_key_values=self._cache, use_cache=True,
-                        logits_to_keep=1)  # fmt: skip
+            self._model(input_ids=self._head, past_key_values=self._cache, use_cache=True, logits_to_keep=1)
             self._cache.spread(len(self._ids))
         output = self._model(
             input_ids=self._ids,
@@ -143,9 +140,7 @@ def _common_length(prompts: Sequence[Sequence[int]]) -> int:
     return size if size >= COMMON and len(prompts) > 1 else 0
 
 
-def _padded(
-    prompts: Sequence[Sequence[int]], device: torch.device
-) -> tuple[torch.Tensor, torch.Tensor]:
+def _padded(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """(R, P) token ids, padded on the left with id 0, and (R, P) 1 where there is a token."""
     width = max(map(len, prompts))
     ids = torch.tensor([[0] * (width - len(prompt)) + list(prompt) for prompt in prompts])

@@ -40,12 +40,13 @@ class Reading:
         if self.jsonl:
             return
         if self.source_lang is None or self.target_lang is None:
-            raise InputError("lines of text do not say their languages: give --from and --to, as "
-                             "in --from en --to kk")  # fmt: skip
+            raise InputError("lines of text do not say their languages: give --from and --to, as in --from en --to kk")
         Direction(self.source_lang, self.target_lang)  # raises for what is none
         if self.hints == "given":
-            raise InputError("hints given: lines of text have none; give JSONL rows with auxiliary "
-                             "and auxiliary_lang (--jsonl, or a file named so)")  # fmt: skip
+            raise InputError(
+                "hints given: lines of text have none; give JSONL rows with auxiliary "
+                "and auxiliary_lang (--jsonl, or a file named so)"
+            )
 
 
 def is_jsonl(path: Path | None) -> bool:
@@ -101,8 +102,9 @@ def _columns(text: str, place: str) -> dict[str, Any]:
     except ValueError as error:
         raise InputError(f"{place}: not JSON ({error}); give an object in each line") from error
     if not isinstance(columns, dict):
-        raise InputError(f"{place}: {text[:60]!r} is not an object; give rows with source, "
-                         "source_lang and target_lang")  # fmt: skip
+        raise InputError(
+            f"{place}: {text[:60]!r} is not an object; give rows with source, source_lang and target_lang"
+        )
     check_characters(text, place)
     taken = [name for name in (*ADDED, *ADDED_HINT) if name in columns]
     if taken:
@@ -119,9 +121,7 @@ def _request(columns: Mapping[str, Any], reading: Reading) -> Request:
             f"the row has no {', '.join(missing)} (it has {', '.join(columns) or 'nothing'}); add "
             "it; languages can also be given with --from and --to"
         )
-    auxiliary: dict[str, Any] = {
-        name: columns.get(name) for name in ("auxiliary", "auxiliary_lang")
-    }
+    auxiliary: dict[str, Any] = {name: columns.get(name) for name in ("auxiliary", "auxiliary_lang")}
     for name, value in {**given, **auxiliary}.items():
         if value is not None and not isinstance(value, str):
             raise InputError(f"{name} is {value!r}: give a text")

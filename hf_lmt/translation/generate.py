@@ -47,9 +47,7 @@ class TransformersBackend:
         InputError: beams below 1, or no end token.
     """
 
-    def __init__(
-        self, model: Any, tokenizer: Any, form: str, beams: int, batch_tokens: int | None
-    ) -> None:
+    def __init__(self, model: Any, tokenizer: Any, form: str, beams: int, batch_tokens: int | None) -> None:
         if beams < 1:
             raise InputError(f"beams {beams}: give 1 for greedy search, or more")
         self._model, self._tokenizer, self.beams = model, tokenizer, beams
@@ -86,10 +84,16 @@ class TransformersBackend:
         device = model.get_input_embeddings().weight.device
         ids = torch.tensor([[self._ends[0]] * (width - len(row)) + row for row in prompts])
         mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in prompts])
-        own, model.generation_config = model.generation_config, GenerationConfig(
-            do_sample=False, num_beams=self.beams, max_new_tokens=max(caps),
-            eos_token_id=self._ends, pad_token_id=self._ends[0],
-        )  # fmt: skip
+        own, model.generation_config = (
+            model.generation_config,
+            GenerationConfig(
+                do_sample=False,
+                num_beams=self.beams,
+                max_new_tokens=max(caps),
+                eos_token_id=self._ends,
+                pad_token_id=self._ends[0],
+            ),
+        )
         try:
             written = model.generate(
                 input_ids=ids.to(device),
@@ -98,10 +102,7 @@ class TransformersBackend:
             )
         finally:
             model.generation_config = own
-        return [
-            self._until_end(row[:cap])
-            for row, cap in zip(written[:, width:].tolist(), caps, strict=True)
-        ]
+        return [self._until_end(row[:cap]) for row, cap in zip(written[:, width:].tolist(), caps, strict=True)]
 
     def _until_end(self, ids: list[int]) -> list[int]:
         ends = set(self._ends)
@@ -133,9 +134,7 @@ def _line_breaks(tokenizer: Any) -> set[int]:
     return {token for token, text in enumerate(texts) if "\n" in text and token not in special}
 
 
-def write_halving(
-    backend: Backend, prompts: Sequence[list[int]], caps: Sequence[int]
-) -> list[Entry]:
+def write_halving(backend: Backend, prompts: Sequence[list[int]], caps: Sequence[int]) -> list[Entry]:
     """`backend.write`, in halves where the batch does not fit into memory.
 
     Raises:

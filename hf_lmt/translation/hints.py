@@ -39,15 +39,12 @@ def find_hints(requests: Sequence[Request], hints: str, write: Write) -> list[Hi
         return [Hint()] * len(requests)
     if hints == "given":
         return [
-            Hint(one.auxiliary_lang, one.auxiliary)
-            if one.auxiliary and one.auxiliary.strip()
-            else Hint()
+            Hint(one.auxiliary_lang, one.auxiliary) if one.auxiliary and one.auxiliary.strip() else Hint()
             for one in requests
         ]
     languages = [auxiliary_of(Direction(one.source_lang, one.target_lang)) for one in requests]
     asked = [row for row, code in enumerate(languages) if code is not None]
-    firsts = [Request(requests[row].source, requests[row].source_lang, str(languages[row]))
-              for row in asked]  # fmt: skip
+    firsts = [Request(requests[row].source, requests[row].source_lang, str(languages[row])) for row in asked]
     found = [Hint()] * len(requests)
     for row, first in zip(asked, write(firsts), strict=True):
         found[row] = _own_hint(str(languages[row]), first)

@@ -85,15 +85,15 @@ def _with_adapter(folder: Path, given: dict[str, Any]) -> tuple[Any, Any]:
         from peft import PeftModel
     except ImportError as error:
         raise InputError(
-            f"{folder} holds an adapter, which needs the package peft; run "
-            "pip install 'hf-miwv-lmt[train]'"
+            f"{folder} holds an adapter, which needs the package peft; run pip install 'hf-miwv-lmt[train]'"
         ) from error
     base = json.loads((folder / ADAPTER).read_text("utf-8")).get("base_model_name_or_path")
     if not base:
         raise InputError(f"{folder}: {ADAPTER} names no base model; merge the adapter first")
     if not (folder / "adapter_model.safetensors").is_file():
-        raise InputError(f"{folder} has no adapter_model.safetensors, and pickled weights are not "
-                         "read; save the adapter anew")  # fmt: skip
+        raise InputError(
+            f"{folder} has no adapter_model.safetensors, and pickled weights are not read; save the adapter anew"
+        )
     model, tokenizer, _ = load_model(base, **given)
     name = model.name_or_path
     try:

@@ -120,10 +120,7 @@ STYLES: Mapping[str, PromptStyle] = {
     ),
     "hunyuan-mt": PromptStyle(
         "hunyuan-mt",
-        _without_hint(
-            "Translate the following segment into {target}, without additional explanation."
-            "\n\n{text}"
-        ),
+        _without_hint("Translate the following segment into {target}, without additional explanation.\n\n{text}"),
         hints=False,
     ),
 }
@@ -134,9 +131,7 @@ STYLES: Mapping[str, PromptStyle] = {
 of languages."""
 
 
-def find_style(
-    name: str | None, form: str | None, identity: PromptStyle | None, tokenizer: Any
-) -> PromptStyle:
+def find_style(name: str | None, form: str | None, identity: PromptStyle | None, tokenizer: Any) -> PromptStyle:
     """The style that is asked for, else the one that the model was trained with, else "lmt".
 
     Args:
@@ -206,8 +201,9 @@ def read_identity_file(path: Path) -> PromptStyle:
         recorded = content.pop("sha256")
         style = PromptStyle(**{**content, "wording": Wording(**content["wording"])})
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} cannot be read ({error}); remove it, or write it anew with "
-                         "save_prompt_identity") from error  # fmt: skip
+        raise InputError(
+            f"{path} cannot be read ({error}); remove it, or write it anew with save_prompt_identity"
+        ) from error
     if style.sha256 != recorded:
         raise InputError(
             f"{path}: its words do not agree with its sha256, so it is not known which the model "

@@ -89,8 +89,10 @@ def check_request(request: Request, hints: str) -> None:
     direction = Direction(request.source_lang, request.target_lang)
     if hints == "given" and (request.auxiliary or "").strip():
         if request.document:
-            raise InputError(f"{direction}: a document is translated sentence by sentence, and its "
-                             "hint cannot be split with it; give sentences")  # fmt: skip
+            raise InputError(
+                f"{direction}: a document is translated sentence by sentence, and its "
+                "hint cannot be split with it; give sentences"
+            )
         if request.auxiliary_lang is None:
             raise InputError(f"{direction}: a hint without its language; give auxiliary_lang")
         Direction(request.auxiliary_lang, request.target_lang)

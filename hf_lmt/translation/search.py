@@ -38,9 +38,7 @@ class GreedySearch:
         return Step(tokens, torch.zeros_like(tokens))
 
     def keep(self, rows: torch.Tensor) -> None:
-        self._caps, self._written, self.done = (
-            part[rows] for part in (self._caps, self._written, self.done)
-        )
+        self._caps, self._written, self.done = (part[rows] for part in (self._caps, self._written, self.done))
 
     def best(self, row: int) -> list[int]:
         """The token ids of a row, its end token included."""
@@ -117,9 +115,7 @@ class BeamSearch:
         scores, places = (values + totals).flatten(1).topk(self._beams, dim=-1)
         return scores, ids.flatten(1).gather(1, places), places // ids.shape[2]
 
-    def _collect(
-        self, scores: torch.Tensor, tokens: torch.Tensor, parents: torch.Tensor, ended: torch.Tensor
-    ) -> None:
+    def _collect(self, scores: torch.Tensor, tokens: torch.Tensor, parents: torch.Tensor, ended: torch.Tensor) -> None:
         """Take the continuations that ended among the B best candidates."""
         open_rows = ~self.done[:, None]
         if not (ended & open_rows).any():

@@ -39,9 +39,7 @@ class Store:
                     "(key BLOB PRIMARY KEY, text TEXT, status TEXT, tokens INTEGER) WITHOUT ROWID"
                 )
         except (OSError, sqlite3.Error) as error:
-            raise InputError(
-                f"--work {folder} cannot be used ({error}); give another folder"
-            ) from error
+            raise InputError(f"--work {folder} cannot be used ({error}); give another folder") from error
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, Entry]:
         """The entries that there are, by key."""

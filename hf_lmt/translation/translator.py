@@ -116,30 +116,41 @@ class Translator:
             identity = None
             if isinstance(model, str | Path):
                 model, tokenizer, identity, self.commit = load_translation_model(
-                    str(model), revision=revision, dtype=dtype, device=device,
+                    str(model),
+                    revision=revision,
+                    dtype=dtype,
+                    device=device,
                     quantization=quantization,
-                )  # fmt: skip
+                )
             elif tokenizer is None:
                 raise InputError("a loaded model needs its tokenizer: Translator(model, tokenizer)")
             self.tokenizer, self._model = tokenizer, model
             self.commit = self.commit or getattr(model.config, "_commit_hash", None)
             self.style = find_style(prompt, form, identity, tokenizer)
-            backend_used = TransformersBackend(
-                model, tokenizer, self.style.form, beams, batch_tokens
-            )
+            backend_used = TransformersBackend(model, tokenizer, self.style.form, beams, batch_tokens)
         self._writer = Writer(backend_used, Path(work) if work is not None else None, self.counts)
 
     @overload
     def __call__(
-        self, texts: str, source: str, target: str, *, hints: str | None = None,
+        self,
+        texts: str,
+        source: str,
+        target: str,
+        *,
+        hints: str | None = None,
         auxiliaries: Sequence[Auxiliary] | None = None,
-    ) -> str: ...  # fmt: skip
+    ) -> str: ...
 
     @overload
     def __call__(
-        self, texts: Texts, source: str | Sequence[str], target: str | Sequence[str], *,
-        hints: str | None = None, auxiliaries: Sequence[Auxiliary] | None = None,
-    ) -> list[str]: ...  # fmt: skip
+        self,
+        texts: Texts,
+        source: str | Sequence[str],
+        target: str | Sequence[str],
+        *,
+        hints: str | None = None,
+        auxiliaries: Sequence[Auxiliary] | None = None,
+    ) -> list[str]: ...
 
     def __call__(
         self,
@@ -228,9 +239,7 @@ class Translator:
             if is_sentence
         ]
         plain = [Hint()] * len(sentences)
-        hints = find_hints(
-            sentences, way, lambda some: self._write(some, plain[: len(some)], _quiet)
-        )
+        hints = find_hints(sentences, way, lambda some: self._write(some, plain[: len(some)], _quiet))
         has_documents = any(one.document for one in block)
         written = iter(self._write(sentences, hints, _quiet if has_documents else notify))
         found = []
@@ -240,18 +249,14 @@ class Translator:
         notify(len(block) if has_documents else len(block) - len(sentences))
         return found
 
-    def _write(
-        self, requests: Sequence[Request], hints: Sequence[Hint], notify: Notify
-    ) -> list[Translation]:
+    def _write(self, requests: Sequence[Request], hints: Sequence[Hint], notify: Notify) -> list[Translation]:
         """The model's text for each request, with its hint."""
         prompts, caps = [], []
         context = self._writer.backend.context
         for one, hint in zip(requests, hints, strict=True):
             given = (hint.language, hint.text) if hint.language and hint.text else None
             try:
-                prompt = self.style.ids(
-                    self.tokenizer, one.source, one.source_lang, one.target_lang, given
-                )
+                prompt = self.style.ids(self.tokenizer, one.source, one.source_lang, one.target_lang, given)
             except ChatTemplateError as fault:
                 raise InputError(f"text {one.source[:60]!r}: {fault}") from fault
             cap = self._most

@@ -33,9 +33,7 @@ class VllmBackend:
             an adapter, or a setting of the other backend is given.
     """
 
-    def __init__(
-        self, source: Any, revision: str | None, dtype: str, beams: int, others: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, source: Any, revision: str | None, dtype: str, beams: int, others: Mapping[str, Any]) -> None:
         source = _checked(source, others)
         try:
             from vllm import LLM
@@ -47,9 +45,13 @@ class VllmBackend:
         if beams < 1:
             raise InputError(f"beams {beams}: give 1 for greedy search, or more")
         self._engine = LLM(
-            model=source, revision=revision, dtype=dtype, trust_remote_code=False,
-            load_format="safetensors", generation_config="vllm",
-        )  # fmt: skip
+            model=source,
+            revision=revision,
+            dtype=dtype,
+            trust_remote_code=False,
+            load_format="safetensors",
+            generation_config="vllm",
+        )
         self.tokenizer: Any = self._engine.get_tokenizer()
         self.form = "conversation"
         config = self._engine.llm_engine.model_config
@@ -61,9 +63,12 @@ class VllmBackend:
         from vllm import __version__
 
         return {
-            "backend": f"vllm {__version__}", "model": self._name, "dtype": self._dtype,
-            "beams": self.beams, "form": self.form,
-        }  # fmt: skip
+            "backend": f"vllm {__version__}",
+            "model": self._name,
+            "dtype": self._dtype,
+            "beams": self.beams,
+            "form": self.form,
+        }
 
     def write(self, prompts: Sequence[list[int]], caps: Sequence[int]) -> list[Entry]:
         run = self._greedy if self.beams == 1 else self._beam_search
@@ -115,10 +120,14 @@ def _checked(source: Any, others: Mapping[str, Any]) -> str:
     if not isinstance(source, str | Path):
         raise InputError("backend vllm loads the model itself: give its name or folder")
     if (Path(source).expanduser() / ADAPTER).is_file():
-        raise InputError(f"{source} holds an adapter, and backend vllm is given whole models here; "
-                         "merge it into its base first, or leave --backend out")  # fmt: skip
+        raise InputError(
+            f"{source} holds an adapter, and backend vllm is given whole models here; "
+            "merge it into its base first, or leave --backend out"
+        )
     given = [name for name, value in others.items() if value is not None]
     if given:
-        raise InputError(f"{' and '.join(given)} with backend vllm, which chooses its device "
-                         "and loads weights as they are; leave that out")  # fmt: skip
+        raise InputError(
+            f"{' and '.join(given)} with backend vllm, which chooses its device "
+            "and loads weights as they are; leave that out"
+        )
     return str(source)

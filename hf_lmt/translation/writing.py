@@ -29,18 +29,14 @@ class Writer:
         self._store = Store(work) if work is not None else None
         self._made_by = backend.made_by() if self._store else {}
 
-    def write(
-        self, prompts: Sequence[list[int]], caps: Sequence[int], notify: Notify
-    ) -> list[Entry]:
+    def write(self, prompts: Sequence[list[int]], caps: Sequence[int], notify: Notify) -> list[Entry]:
         """Text, status and tokens of each prompt; "too_long" where its cap is below 1.
 
         `notify` is told the number of prompts of each part that is finished.
         """
         keys = [entry_key(self._made_by, *pair) for pair in zip(prompts, caps, strict=True)]
         uses, places = Counter(keys), {key: place for place, key in enumerate(keys)}
-        found: dict[bytes, Entry] = {
-            key: ("", "too_long", 0) for key, place in places.items() if caps[place] < 1
-        }
+        found: dict[bytes, Entry] = {key: ("", "too_long", 0) for key, place in places.items() if caps[place] < 1}
         notify(sum(uses[key] for key in found))
         asked = [key for key in places if key not in found]
         if self._store:
@@ -74,9 +70,7 @@ class Writer:
         )
         return [[asked[place] for place in batch] for batch in planned]
 
-    def _written(
-        self, keys: Sequence[bytes], prompts: Sequence[list[int]], caps: Sequence[int]
-    ) -> dict[bytes, Entry]:
+    def _written(self, keys: Sequence[bytes], prompts: Sequence[list[int]], caps: Sequence[int]) -> dict[bytes, Entry]:
         entries = dict(zip(keys, write_halving(self.backend, prompts, caps), strict=True))
         if self._store:
             self._store.add(entries)

@@ -37,9 +37,7 @@ class Found(NamedTuple):
     counted: str
 
 
-def find_page(
-    rows: ScoredRows, order: str, statuses: list[str], flags: list[str], text: str, number: int
-) -> Found:
+def find_page(rows: ScoredRows, order: str, statuses: list[str], flags: list[str], text: str, number: int) -> Found:
     """Page `number` of what `ScoredRows.find` finds, PAGE_ROWS rows; the nearest there is."""
     places = rows.find(order, statuses, flags, text)
     pages = max(1, -(-len(places) // PAGE_ROWS))
@@ -54,9 +52,7 @@ def find_page(
 
 def build_page(rows: ScoredRows) -> gradio.Blocks:
     """The page for these rows; `serving` serves it."""
-    with gradio.Blocks(
-        title=f"MIWV of {shown_name(rows.name)}", analytics_enabled=False, fill_width=True
-    ) as page:
+    with gradio.Blocks(title=f"MIWV of {shown_name(rows.name)}", analytics_enabled=False, fill_width=True) as page:
         gradio.HTML(introduction(rows))
         filters, table = _add_filters(rows), _add_table()
         _connect_table(page, rows, filters, table)
@@ -83,8 +79,9 @@ def _add_filters(rows: ScoredRows) -> Filters:
         search = gradio.Button("Search", scale=0, min_width=100)
     with gradio.Row():
         status = gradio.CheckboxGroup(_counted(STATUSES, counts), label="Status (none: all)")
-        flag = gradio.CheckboxGroup(_counted(FLAGS, flags), visible=bool(flags),
-                                    label="Any of these flags (none: all)")  # fmt: skip
+        flag = gradio.CheckboxGroup(
+            _counted(FLAGS, flags), visible=bool(flags), label="Any of these flags (none: all)"
+        )
     return Filters(order, status, flag, words, search)
 
 
@@ -104,9 +101,14 @@ class Table(NamedTuple):
 
 def _add_table() -> Table:
     lines = gradio.Dataframe(
-        headers=[*HEADERS], datatype="str", type="array", interactive=False, show_label=False,
-        column_widths=[*WIDTHS], max_height=900,
-    )  # fmt: skip
+        headers=[*HEADERS],
+        datatype="str",
+        type="array",
+        interactive=False,
+        show_label=False,
+        column_widths=[*WIDTHS],
+        max_height=900,
+    )
     with gradio.Row(equal_height=True):
         counted = gradio.Textbox(show_label=False, container=False, interactive=False, scale=3)
         back = gradio.Button("◀ Page back")
@@ -119,9 +121,7 @@ def _connect_table(page: gradio.Blocks, rows: ScoredRows, filters: Filters, tabl
     """Any change of the filters shows the first page of what fits; the buttons turn from there."""
 
     def turned(by: int) -> Callable[..., Found]:
-        def find(
-            order: str, status: list[str], flags: list[str], text: str, number: int | None
-        ) -> Found:
+        def find(order: str, status: list[str], flags: list[str], text: str, number: int | None) -> Found:
             return find_page(rows, order, status, flags, text, (number or 1) + by)
 
         return find

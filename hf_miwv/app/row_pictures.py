@@ -32,6 +32,4 @@ def histogram_image(miwv: np.ndarray, score: float, row: int) -> str:
     picture = BytesIO()
     figure.savefig(picture, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
     content = base64.b64encode(picture.getvalue()).decode()
-    return (
-        f'<img class="wide" alt="Histogram of MIWV; {label}" src="data:image/png;base64,{content}">'
-    )
+    return f'<img class="wide" alt="Histogram of MIWV; {label}" src="data:image/png;base64,{content}">'

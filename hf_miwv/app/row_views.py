@@ -14,9 +14,17 @@ from hf_miwv.errors import InputError
 from hf_miwv.statistics import write_number, write_share
 
 HEADERS = (
-    "row", "MIWV", "zero-shot", "one-shot", "neighbour", "cosine", "tokens", "status", "flags",
+    "row",
+    "MIWV",
+    "zero-shot",
+    "one-shot",
+    "neighbour",
+    "cosine",
+    "tokens",
+    "status",
+    "flags",
     "prompt",
-)  # fmt: skip
+)
 SHOWN = 160  # characters of a prompt in the table
 
 
@@ -59,16 +67,14 @@ def table_row(rows: ScoredRows, place: int) -> list[Any]:
     prompt = " ".join(rows.read(place).bare_prompt.split())
     return [
         int(columns.row[place]),
-        *(_number(values[place]) for values in (
-            columns.miwv, columns.loss_zero_shot, columns.loss_one_shot
-        )),
+        *(_number(values[place]) for values in (columns.miwv, columns.loss_zero_shot, columns.loss_one_shot)),
         f"{neighbor}" if neighbor >= 0 else "–",
         _number(columns.neighbor_similarity[place]),
         int(columns.response_tokens[place]),
         columns.status[place],
         ", ".join(columns.flags[place]),
         prompt if len(prompt) <= SHOWN else prompt[: SHOWN - 1] + "…",
-    ]  # fmt: skip
+    ]
 
 
 def view_row(rows: ScoredRows, row: int) -> RowView:
@@ -104,9 +110,7 @@ def _place(rows: ScoredRows, row: int) -> int:
     if place is None:
         numbers = rows.columns.row
         gaps = "" if len(rows) == numbers.max() + 1 else ", with gaps"
-        raise InputError(
-            f"no row {row} here; they are numbered {numbers.min()} to {numbers.max()}{gaps}"
-        )
+        raise InputError(f"no row {row} here; they are numbered {numbers.min()} to {numbers.max()}{gaps}")
     return place
 
 

@@ -49,8 +49,7 @@ def require_gradio() -> None:
     """
     if find_spec("gradio") is None:
         raise InputError(
-            "the app needs the package gradio, which is not installed; run\n"
-            "  pip install 'hf-miwv-lmt[app]'"
+            "the app needs the package gradio, which is not installed; run\n  pip install 'hf-miwv-lmt[app]'"
         )
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_UPDATE_DOWNLOAD_COUNTS"] = "0"  # `datasets` counts each load, of local files too
@@ -72,8 +71,7 @@ def listen(host: str, port: int | None) -> socket.socket:
             if number == PORT and port is None:
                 continue
             raise InputError(
-                f"--host {host} --port {number or PORT}: cannot listen there "
-                f"({error.strerror or error}); give another"
+                f"--host {host} --port {number or PORT}: cannot listen there ({error.strerror or error}); give another"
             ) from error
     raise AssertionError("one of the numbers returns or raises")
 
@@ -117,9 +115,7 @@ def told(function: Callable[..., Any]) -> Callable[..., Any]:
     return guarded
 
 
-def make_app(
-    page: Blocks, documents: Mapping[str, str] | None = None, hosts: Sequence[str] = LOOPBACK
-) -> FastAPI:
+def make_app(page: Blocks, documents: Mapping[str, str] | None = None, hosts: Sequence[str] = LOOPBACK) -> FastAPI:
     """The page as a web application at /.
 
     Args:
@@ -138,9 +134,7 @@ def make_app(
     for path in UPLOADS:
         app.add_api_route(path, lambda: refusal, methods=["POST"], include_in_schema=False)
     for path, content in (documents or {}).items():
-        app.add_api_route(
-            path, lambda content=content: HTMLResponse(content), include_in_schema=False
-        )
+        app.add_api_route(path, lambda content=content: HTMLResponse(content), include_in_schema=False)
     app.add_middleware(_Policy)
     app.add_middleware(_KnownHosts, hosts=hosts)
     theme = gradio.themes.Default(
@@ -149,9 +143,18 @@ def make_app(
         font_mono=["ui-monospace", "monospace"],
     )
     return gradio.mount_gradio_app(
-        app, page, path="/", footer_links=["api"], run_history=False, enable_monitoring=False,
-        ssr_mode=False, pwa=False, mcp_server=False, theme=theme, css=STYLE,
-    )  # fmt: skip
+        app,
+        page,
+        path="/",
+        footer_links=["api"],
+        run_history=False,
+        enable_monitoring=False,
+        ssr_mode=False,
+        pwa=False,
+        mcp_server=False,
+        theme=theme,
+        css=STYLE,
+    )
 
 
 def serve(app: FastAPI, place: socket.socket) -> None:
@@ -218,8 +221,7 @@ class _KnownHosts:
         hosts = [*self._hosts, *_address_in(scope)]
         await TrustedHostMiddleware(trust, hosts, www_redirect=False)(scope, receive, ignore)
         refusal = PlainTextResponse(
-            "unknown host in the address of this page; who runs the app can add it with "
-            "--allowed-host NAME\n",
+            "unknown host in the address of this page; who runs the app can add it with --allowed-host NAME\n",
             status_code=400,
         )
         await (self._app if trusted else refusal)(scope, receive, send)

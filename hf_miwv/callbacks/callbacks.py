@@ -87,9 +87,7 @@ class MIWVSelectionCallback(TrainerCallback):
         self._processes = processes_of(trainer)
         rows = _read(trainer, trainer.train_dataset)
         self._keys = rows.keys
-        scorer = LiveScorer(
-            trainer, rows, embedder, max_length=max_length, batch_tokens=batch_tokens
-        )
+        scorer = LiveScorer(trainer, rows, embedder, max_length=max_length, batch_tokens=batch_tokens)
         self._choices = self._first_choice(scorer, str(fraction))
         self._scorer: Any = None if refresh == "never" else scorer  # it holds every row's tokens
         self._view = ChosenRows(trainer.train_dataset, self._places(self._choices.current))
@@ -175,9 +173,7 @@ class MIWVSelectionCallback(TrainerCallback):
 
     def _put_back(self, state: TrainerState) -> None:
         """The choice of the checkpoint that is resumed, with what was fetched ahead of it."""
-        found = self._processes.agree(
-            saved_choices(self._folder, state) if self._processes.first else None
-        )
+        found = self._processes.agree(saved_choices(self._folder, state) if self._processes.first else None)
         checkpoint = checkpoint_of(self._folder, state)
         if found is None and self._refresh == "never":
             return
@@ -211,9 +207,7 @@ class MIWVSelectionCallback(TrainerCallback):
         if self._workers:
             when = f"epoch on (dataloader_num_workers={self._workers}: workers hold copies)"
         level = logging.WARNING if self._workers else logging.INFO
-        logger.log(
-            level, "refresh=%d: new rows are trained on from the next %s", self._refresh, when
-        )
+        logger.log(level, "refresh=%d: new rows are trained on from the next %s", self._refresh, when)
 
 
 class MIWVDriftCallback(TrainerCallback):
@@ -253,9 +247,13 @@ class MIWVDriftCallback(TrainerCallback):
         whole = isinstance(dataset, Dataset)
         probe = dataset.select(chosen) if whole else ChosenRows(dataset, chosen)
         self._scorer = LiveScorer(
-            trainer, _read(trainer, probe), embedder,
-            name="miwv_probe", max_length=max_length, batch_tokens=batch_tokens,
-        )  # fmt: skip
+            trainer,
+            _read(trainer, probe),
+            embedder,
+            name="miwv_probe",
+            max_length=max_length,
+            batch_tokens=batch_tokens,
+        )
         self._measured: int | None = None
         if trainer.args.eval_strategy == "no":
             logger.warning("eval_strategy is 'no': weakness is measured before the first step only")

@@ -42,9 +42,7 @@ class ChatReader(ChatPrompts):
         opening, last_answering, ending = self._around(exchange, FIRST, ANSWER)
         parts = self._around([*exchange, *second], FIRST, ANSWER, SECOND, LAST)
         _, answering, asking, _, _ = parts
-        self.marks = Marks(
-            opening, self._system(exchange), answering, asking, last_answering, ending
-        )
+        self.marks = Marks(opening, self._system(exchange), answering, asking, last_answering, ending)
 
     def read(self, text: str, response: str) -> Example | None:
         """The row whose prompt was rendered as `text`; None where it cannot be told.

@@ -60,9 +60,7 @@ def read_choices(path: Path) -> Choices | None:
     try:
         found = json.loads(path.read_text("utf-8"))
         later = Choice(**found["next"]) if found["next"] else None
-        return Choices(
-            found["identity"], Choice(**found["first"]), Choice(**found["current"]), later
-        )
+        return Choices(found["identity"], Choice(**found["first"]), Choice(**found["current"]), later)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -15,9 +15,7 @@ from hf_miwv.errors import InputError
 QUANTILES = (10, 50, 90)
 
 
-def choose_rows(
-    scores: LiveScores, keys: Sequence[str], size: int, step: int, last: Choice | None = None
-) -> Choice:
+def choose_rows(scores: LiveScores, keys: Sequence[str], size: int, step: int, last: Choice | None = None) -> Choice:
     """The `size` rows with the highest MIWV, ties by row order, in the order of the training set.
 
     Its numbers: quantiles of all scores and the lowest chosen one (nats per response token), rows

@@ -138,9 +138,7 @@ class LiveScorer:
             obstacle=branching_obstacle(self.model),
             rule=length_rule(self.model),
         )
-        losses, _ = score_forest(
-            self.model, forest, workspace, self._batch_tokens, self.processes, self._progress
-        )
+        losses, _ = score_forest(self.model, forest, workspace, self._batch_tokens, self.processes, self._progress)
         return losses
 
     def _search(self, workspace: Workspace) -> tuple[np.ndarray, Passes]:

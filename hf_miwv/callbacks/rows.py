@@ -95,9 +95,7 @@ def sample_rows(keys: Sequence[str], size: int, seed: int) -> list[int]:
 class DecodedRows(Rows):
     """Rows known by their token ids, as the text or the conversations that these stand for."""
 
-    def __init__(
-        self, parts: Iterable[RowTokens], tokenizer: Any, chat: ChatReader | None = None
-    ) -> None:
+    def __init__(self, parts: Iterable[RowTokens], tokenizer: Any, chat: ChatReader | None = None) -> None:
         self.prompts, self.responses, self.endings = TokenTable(), TokenTable(), TokenTable()
         for part in parts:
             self.prompts.append(part.prompt)
@@ -128,9 +126,7 @@ class DecodedRows(Rows):
         return [self[index] for index in range(start, min(start + size, len(self)))]
 
     def _text(self, ids: list[int]) -> str:
-        return self._tokenizer.decode(
-            ids, skip_special_tokens=False, clean_up_tokenization_spaces=False
-        )
+        return self._tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
 
 
 def _from_ids(rows: DecodedRows, prompts: Prompts) -> TrainerRows:
@@ -205,9 +201,7 @@ def _from_text(dataset: Any, tokenizer: Any, progress: bool, reason: str) -> Tra
     table = tokenize_rows(rows, prompts, progress)
     reader = TokenReader(tokenizer)  # TRL keeps completions with EOS behind them
     responses = TokenTable(reader.without_ending(table.responses[i]) for i in range(len(table)))
-    table.empty = [
-        empty or not length for empty, length in zip(table.empty, responses.lengths, strict=True)
-    ]
+    table.empty = [empty or not length for empty, length in zip(table.empty, responses.lengths, strict=True)]
     table.responses = responses
     return TrainerRows(table, prompts, _keys(table))
 
@@ -237,10 +231,7 @@ def _rows(dataset: Any, columns: Sequence[str]) -> Iterator[Mapping[str, Any]]:
 
 
 def _keys(table: TokenizedRows) -> list[str]:
-    return [
-        _digest(table.prompts[index]) + _digest(table.responses[index])
-        for index in range(len(table))
-    ]
+    return [_digest(table.prompts[index]) + _digest(table.responses[index]) for index in range(len(table))]
 
 
 def _digest(ids: list[int]) -> str:

@@ -40,10 +40,7 @@ class TokenReader:
         self._endings = [encode(tokenizer, [ending])[0] for ending in endings if ending]
         added = tokenizer.added_tokens_decoder
         self._stops = {
-            token
-            for ending in self._endings
-            for token in ending
-            if token in added and added[token].special
+            token for ending in self._endings for token in ending if token in added and added[token].special
         }
         self._stops.add(tokenizer.eos_token_id)
         self._tokenizer = tokenizer

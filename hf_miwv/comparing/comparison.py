@@ -132,15 +132,10 @@ def compare_choices(
     """
     finite = {name: np.isfinite(values) for name, values in scores.items()}
     return {
-        "overlap": {
-            one: {other: float(np.isin(kept[one], kept[other]).mean()) for other in kept}
-            for one in kept
-        },
+        "overlap": {one: {other: float(np.isin(kept[one], kept[other]).mean()) for other in kept} for one in kept},
         "expected": {
             one: {
-                other: float(finite[other][kept[one]].mean())
-                * len(kept[other])
-                / int(finite[other].sum())
+                other: float(finite[other][kept[one]].mean()) * len(kept[other]) / int(finite[other].sum())
                 for other in kept
             }
             for one in kept

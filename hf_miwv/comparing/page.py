@@ -32,9 +32,7 @@ def write_page(report: dict[str, Any], pictures: Mapping[str, Sequence[str]], fo
     (folder / "comparison.html").write_text(text, encoding="utf-8", newline="\n")
 
 
-def render_page(
-    report: dict[str, Any], pictures: Mapping[str, Sequence[str]], images: Mapping[str, str]
-) -> str:
+def render_page(report: dict[str, Any], pictures: Mapping[str, Sequence[str]], images: Mapping[str, str]) -> str:
     """The page as text; `images` has the address of each picture."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -45,9 +43,7 @@ def render_page(
         lstrip_blocks=True,
         autoescape=True,
     )
-    environment.filters.update(
-        number=write_number, percent=percent, per_cent=per_cent, shown_name=shown_name
-    )
+    environment.filters.update(number=write_number, percent=percent, per_cent=per_cent, shown_name=shown_name)
     return environment.get_template("comparison.html.jinja").render(
         report=report,
         pictures=pictures,

@@ -48,9 +48,7 @@ def draw_comparison(report: dict[str, Any], folder: Path) -> dict[str, list[str]
             "overlap": [draw_overlap(report, share, folder) for share in shares],
             "spearman": [draw_correlations(report, folder)],
             "lengths": [draw_lengths(report, folder)],
-            "sources": [draw_sources(report, share, folder) for share in shares]
-            if report["sources"]
-            else [],
+            "sources": [draw_sources(report, share, folder) for share in shares] if report["sources"] else [],
         }
 
 
@@ -71,13 +69,10 @@ def draw_overlap(report: dict[str, Any], share: str, folder: Path) -> str:
     large = len(names) <= MOST_LARGE_CELLS
     figure, axes = _matrix_figure(
         f"What the choices of {percent(share)} have in common",
-        "% of the choice on the left that is in the one below"
-        + (" (small: by chance)" if large else ""),
+        "% of the choice on the left that is in the one below" + (" (small: by chance)" if large else ""),
         names,
     )
-    inks = _draw_cells(
-        axes, overlap, lambda value: f"{100 * value:.0f}", _shades(0.0), (0, 1), 0.08 * large
-    )
+    inks = _draw_cells(axes, overlap, lambda value: f"{100 * value:.0f}", _shades(0.0), (0, 1), 0.08 * large)
     if large:
         for (y, x), value in np.ndenumerate(expected):
             if x != y:
@@ -113,11 +108,7 @@ def draw_lengths(report: dict[str, Any], folder: Path) -> str:
     figure.set_size_inches(max(7.2, 5 + _label_width(names)), 1.8 + height * len(names))
     axes.set_xscale("log")
     for y, name in enumerate(names):
-        lines = [
-            (share, lengths)
-            for share, lengths in parts[name].items()
-            if lengths["median"] is not None
-        ]
+        lines = [(share, lengths) for share, lengths in parts[name].items() if lengths["median"] is not None]
         for step, (share, lengths) in enumerate(lines):
             place = y + (step - (len(lines) - 1) / 2) * 0.7 / max(len(shares), 1)
             _draw_length(axes, place, lengths, _share_color(shares, share))
@@ -138,16 +129,11 @@ def length_parts(report: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]
     """Lengths by name and fraction: all scored rows of each folder under "", then the choices."""
     several = len(report["folders"]) > 1
     whole = {
-        f"{folder['name']}: all scored rows" if several else "all scored rows": {
-            "": folder["lengths"]
-        }
+        f"{folder['name']}: all scored rows" if several else "all scored rows": {"": folder["lengths"]}
         for folder in report["folders"]
     }
     chosen = {
-        name: {
-            share: part["choices"][name]["lengths"]["chosen"]
-            for share, part in report["fractions"].items()
-        }
+        name: {share: part["choices"][name]["lengths"]["chosen"] for share, part in report["fractions"].items()}
         for name in report["rankings"]
     }
     return {**whole, **chosen}

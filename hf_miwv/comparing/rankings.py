@@ -85,8 +85,5 @@ def correlations(rankings: Sequence[Ranking]) -> dict[str, dict[str, dict[str, A
             one.name: {other.name: rank_correlation(one.scores, other.scores) for other in rankings}
             for one in rankings
         },
-        "rows": {
-            one: {other: int((finite[one] & finite[other]).sum()) for other in finite}
-            for one in finite
-        },
+        "rows": {one: {other: int((finite[one] & finite[other]).sum()) for other in finite} for one in finite},
     }

@@ -23,8 +23,13 @@ from hf_miwv.schema import REQUESTED_COLUMNS, SCORE_COLUMNS, Shape
 from hf_miwv.statistics import ScoreColumns
 
 SOURCE_NAMES = (  # in the order of preference
-    "source", "dataset", "origin", "data_source", "source_dataset", "dataset_name",
-)  # fmt: skip
+    "source",
+    "dataset",
+    "origin",
+    "data_source",
+    "source_dataset",
+    "dataset_name",
+)
 MOST_SOURCES = 30  # a column with more values is not taken for sources unless it is asked for
 MOST_CHARACTERS = 1000  # of a text that is shown
 NO_VALUE = "(no value)"
@@ -152,8 +157,7 @@ def source_values(scored: Scored, wanted: str | None) -> tuple[str, list[str]] |
 def _texts(dataset: Dataset, column: str, option: str) -> list[str]:
     if not _is_plain(dataset, column):
         raise InputError(
-            f"{option} {column}: it holds {dataset.features[column]}; give a column of text, "
-            "numbers or truth values"
+            f"{option} {column}: it holds {dataset.features[column]}; give a column of text, numbers or truth values"
         )
     values = dataset[column]
     return [NO_VALUE if value is None else " ".join(str(value).split()) for value in values]
@@ -161,8 +165,7 @@ def _texts(dataset: Dataset, column: str, option: str) -> list[str]:
 
 def _is_plain(dataset: Dataset, column: str) -> bool:
     kind = getattr(dataset.features[column], "dtype", "")
-    return any(kind.startswith(start) for start in ("string", "large_string", "int", "uint",
-                                                    "float", "bool"))  # fmt: skip
+    return any(kind.startswith(start) for start in ("string", "large_string", "int", "uint", "float", "bool"))
 
 
 def check_text_columns(dataset: Dataset, columns: Sequence[str]) -> None:

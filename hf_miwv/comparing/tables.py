@@ -55,24 +55,18 @@ def left_out(report: dict[str, Any]) -> list[str]:
     folders: dict[tuple[str, str], list[str]] = {}
     for left in report["left_out"]:
         folders.setdefault((left["method"], left["reason"]), []).append(left["folder"])
-    return [
-        f"left out: {method} of {', '.join(found)}: {reason}"
-        for (method, reason), found in folders.items()
-    ]
+    return [f"left out: {method} of {', '.join(found)}: {reason}" for (method, reason), found in folders.items()]
 
 
 def overlap_table(report: dict[str, Any], reference: str) -> Table:
     """One line per other ranking: rank correlation, and per fraction what both choices keep."""
-    table = new_table(
-        "", "", "rank corr.", *(f"top {percent(share)}" for share in report["fractions"])
-    )
+    table = new_table("", "", "rank corr.", *(f"top {percent(share)}" for share in report["fractions"]))
     table.title = plain(f"{reference}: % of its choice that others make too (by chance)")
     for name in report["rankings"]:
         if name != reference:
             correlation = report["spearman"]["correlation"][reference][name]
             shared = [
-                f"{100 * part['overlap'][reference][name]:.0f} % "
-                f"({100 * part['expected'][reference][name]:.0f} %)"
+                f"{100 * part['overlap'][reference][name]:.0f} % ({100 * part['expected'][reference][name]:.0f} %)"
                 for part in report["fractions"].values()
             ]
             table.add_row(plain(name), write_number(correlation), *shared)
@@ -83,15 +77,19 @@ def choice_table(report: dict[str, Any], share: str) -> Table:
     """One line per choice at this fraction: rows, rows of it alone, response tokens."""
     table = new_table(
         f"choices of {percent(share)}: response tokens",
-        "", "rows", "only here", "10 %", "median", "mean", "90 %",
-    )  # fmt: skip
+        "",
+        "rows",
+        "only here",
+        "10 %",
+        "median",
+        "mean",
+        "90 %",
+    )
     choices = report["fractions"][share]["choices"]
     several = len(report["folders"]) > 1
     for folder in report["folders"]:
         label = f"{folder['name']}: all scored" if several else "all scored"
-        table.add_row(
-            plain(label), write_number(folder["scored"]), "", *_lengths(folder["lengths"])
-        )
+        table.add_row(plain(label), write_number(folder["scored"]), "", *_lengths(folder["lengths"]))
     for name, choice in choices.items():
         numbers = write_number(choice["kept"]), write_number(choice["only"])
         table.add_row(plain(name), *numbers, *_lengths(choice["lengths"]["chosen"]))

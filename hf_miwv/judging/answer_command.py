@@ -13,31 +13,38 @@ from hf_miwv.data_options import field_option
 logger = logging.getLogger(__name__)
 
 
-@click.command("answer", help="""
+@click.command(
+    "answer",
+    help="""
     Let MODEL answer the prompts of DATA and write the JSON Lines file OUTPUT.
 
     DATA: a Hub id, a file or a folder, with the prompt in `instruction` (and `input`), `prompt`,
     `text` or `question`. Two such files can be compared with `hf-miwv judge`. Killed at any
     moment, the same command goes on where it stopped.
-    """)  # fmt: skip
+    """,
+)
 @click.argument("data")
 @click.option("--split", help="Split of DATA, or a slice of it (test[:100]).")
 @click.option("--config", "data_config", help="Configuration of a Hub data set.")
 @field_option
 @click.option("--model", required=True, help="A causal language model: Hub id, folder, GGUF file.")
-@click.option("--template", help="alpaca, chat, plain or a Jinja file: what the model was tuned "
-              "with. [default: alpaca]")  # fmt: skip
-@click.option("--max-new-tokens", type=int, default=1024, show_default=True,
-              help="Tokens of an answer, at most.")  # fmt: skip
-@click.option("--batch-tokens", type=int, help="Tokens of a batch, prompts and answers. "
-              "[default: 4096 on the CPU, else 16384]")  # fmt: skip
-@click.option("--dtype", type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
-              default="auto", show_default=True,
-              help="Of the weights; auto: the checkpoint's.")  # fmt: skip
+@click.option(
+    "--template", help="alpaca, chat, plain or a Jinja file: what the model was tuned with. [default: alpaca]"
+)
+@click.option("--max-new-tokens", type=int, default=1024, show_default=True, help="Tokens of an answer, at most.")
+@click.option(
+    "--batch-tokens", type=int, help="Tokens of a batch, prompts and answers. [default: 4096 on the CPU, else 16384]"
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
+    default="auto",
+    show_default=True,
+    help="Of the weights; auto: the checkpoint's.",
+)
 @click.option("--device", help="cpu, cuda, cuda:1, mps. [default: the accelerator at hand]")
 @click.option("--model-revision", help="Revision of MODEL on the Hub.")
-@click.option("--trust-remote-code", is_flag=True, help="Run code that comes with MODEL from the "
-              "Hub. Off by default.")  # fmt: skip
+@click.option("--trust-remote-code", is_flag=True, help="Run code that comes with MODEL from the Hub. Off by default.")
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="File to write.")
 @click.option("--overwrite", is_flag=True, help="Replace what --output holds.")
 def answer_command(
@@ -62,11 +69,12 @@ def answer_command(
     dataset = read_dataset(data, split=split, config=data_config, field=field)
     logger.info("loading %s", model)
     loaded = load_model(
-        model, revision=model_revision, dtype=dtype, device=device,
+        model,
+        revision=model_revision,
+        dtype=dtype,
+        device=device,
         trust_remote_code=trust_remote_code,
-    )  # fmt: skip
-    counts = answer(dataset, loaded, output, source=data, overwrite=overwrite, **given)
-    words = ", ".join(
-        f"{name.replace('_', ' ')}: {count}" for name, count in sorted(counts.items())
     )
+    counts = answer(dataset, loaded, output, source=data, overwrite=overwrite, **given)
+    words = ", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in sorted(counts.items()))
     logger.info("written: %s (%s)", output, words)

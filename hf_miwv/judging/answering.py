@@ -136,11 +136,14 @@ def _generate_all(
         if key in prompts
     }
     if found:
-        logger.info("going on with the unfinished work in %s: %d of %d answers are there",
-                    workspace.folder, len(found), len(prompts))  # fmt: skip
+        logger.info(
+            "going on with the unfinished work in %s: %d of %d answers are there",
+            workspace.folder,
+            len(found),
+            len(prompts),
+        )
     keys, lengths = list(prompts), [len(prompt) for prompt in prompts.values()]
-    with tqdm(total=len(keys), initial=len(found), desc="answering", unit="prompt",
-              disable=not progress) as bar:  # fmt: skip
+    with tqdm(total=len(keys), initial=len(found), desc="answering", unit="prompt", disable=not progress) as bar:
         for batch in generation_batches(lengths, max_new_tokens, batch_tokens):
             missing = [keys[index] for index in batch if keys[index] not in found]
             if not missing:

@@ -29,8 +29,7 @@ COLUMN_WORDS = {
     "a_first_score_b": "B's score with A shown first",
     "b_first_score_a": "A's score with B shown first",
     "b_first_score_b": "B's score with B shown first",
-    "a_first_replies": "all that the judge wrote with A shown first: two replies where it was "
-    "asked again",
+    "a_first_replies": "all that the judge wrote with A shown first: two replies where it was asked again",
     "b_first_replies": "the same with B shown first",
     "refusal": "why the judge did not take the pair",
 }
@@ -104,15 +103,12 @@ def _made_rows(run: dict[str, Any]) -> list[tuple[str, Any]]:
     judge, answers = run["judge"], run["answers"]
     recorded = {
         **{
-            f"{name.upper()}": f"{part['file']}, {write_number(part['rows'])} rows, "
-            f"SHA-256 {part['sha256']}"
+            f"{name.upper()}": f"{part['file']}, {write_number(part['rows'])} rows, SHA-256 {part['sha256']}"
             for name, part in answers.items()
         },
         "judge": judge_name(judge),
         **{
-            f"judge {name.replace('_', ' ')}": value
-            for name, value in judge.items()
-            if name not in ("kind", "source")
+            f"judge {name.replace('_', ' ')}": value for name, value in judge.items() if name not in ("kind", "source")
         },
         "question SHA-256": run["prompt"]["sha256"],
         "protocol": run["prompt"]["protocol"],

@@ -64,8 +64,7 @@ def endpoint_judge(
     session = _session(key, concurrency, retries)
 
     def ask(conversations: Sequence[list[Turn]]) -> list[str | Refused]:
-        return [_ask(session, url, {**body, "messages": turns}, timeout, name, key)
-                for turns in conversations]  # fmt: skip
+        return [_ask(session, url, {**body, "messages": turns}, timeout, name, key) for turns in conversations]
 
     return Judge(
         description={"kind": "endpoint", "url": url, "request": body},
@@ -137,9 +136,13 @@ def _session(key: str | None, concurrency: int, retries: int) -> requests.Sessio
         return request
 
     patience = _ToldRetry(
-        total=retries, connect=min(retries, CONNECT_RETRIES), status_forcelist=AGAIN,
-        allowed_methods=None, backoff_factor=1, raise_on_status=False,
-    )  # fmt: skip
+        total=retries,
+        connect=min(retries, CONNECT_RETRIES),
+        status_forcelist=AGAIN,
+        allowed_methods=None,
+        backoff_factor=1,
+        raise_on_status=False,
+    )
     adapter = HTTPAdapter(pool_maxsize=concurrency, max_retries=patience)
     session = requests.Session()
     session.auth = authorize  # as a function it also keeps ~/.netrc out

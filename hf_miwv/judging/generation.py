@@ -50,9 +50,7 @@ def longest_prompt(model: Any, max_new_tokens: int) -> int:
     return sys.maxsize if own is None else own - max_new_tokens
 
 
-def prompt_ids(
-    prompts: Prompts, examples: Sequence[Example], source: str | None = None
-) -> list[list[int]]:
+def prompt_ids(prompts: Prompts, examples: Sequence[Example], source: str | None = None) -> list[list[int]]:
     """Encode what the template writes before each example's response, as in scoring.
 
     The responses are not looked at.
@@ -74,9 +72,7 @@ def prompt_ids(
     return [tokens.prompt for tokens in encoded]
 
 
-def generation_batches(
-    lengths: Sequence[int], max_new_tokens: int, batch_tokens: int
-) -> list[list[int]]:
+def generation_batches(lengths: Sequence[int], max_new_tokens: int, batch_tokens: int) -> list[list[int]]:
     """Indices of prompts, longest first, in batches of (longest + max_new_tokens) x rows <= limit.
 
     A prompt alone is always a batch. Equal lengths stay in order, so the batches hang on nothing
@@ -93,9 +89,7 @@ def generation_batches(
 
 
 @torch.inference_mode()
-def generate(
-    model: Any, tokenizer: Any, prompts: Sequence[list[int]], max_new_tokens: int
-) -> list[Generated]:
+def generate(model: Any, tokenizer: Any, prompts: Sequence[list[int]], max_new_tokens: int) -> list[Generated]:
     """The most probable token at every step, up to max_new_tokens, after each of the prompts.
 
     Prompts are padded on their left to (rows, longest). The checkpoint's own generation settings
@@ -111,9 +105,10 @@ def generate(
     device = model.get_input_embeddings().weight.device
     ids = torch.tensor([[filler] * (width - len(prompt)) + prompt for prompt in prompts])
     mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])
-    settings, model.generation_config = model.generation_config, GenerationConfig(
-        do_sample=False, max_new_tokens=max_new_tokens, eos_token_id=ends, pad_token_id=filler
-    )  # fmt: skip
+    settings, model.generation_config = (
+        model.generation_config,
+        GenerationConfig(do_sample=False, max_new_tokens=max_new_tokens, eos_token_id=ends, pad_token_id=filler),
+    )
     try:
         written = model.generate(input_ids=ids.to(device), attention_mask=mask.to(device))
     except (RuntimeError, MemoryError) as error:

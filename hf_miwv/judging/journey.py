@@ -31,12 +31,11 @@ from hf_miwv.workspace import Workspace, workspace_of
 
 SCORES = ("a_first_score_a", "a_first_score_b", "b_first_score_a", "b_first_score_b")
 FEATURES = Features(
-    {name: Value("string") for name in ("id", "set", "prompt", "answer_a", "answer_b", "outcome",
-                                        "status")}
+    {name: Value("string") for name in ("id", "set", "prompt", "answer_a", "answer_b", "outcome", "status")}
     | {name: Value("float64") for name in SCORES}
     | {name: List(Value("string")) for name in ("a_first_replies", "b_first_replies")}
     | {"refusal": Value("string")}
-)  # fmt: skip
+)
 
 logger = logging.getLogger(__name__)
 
@@ -94,13 +93,9 @@ def judge_answers(
     with write_errors(output), Workspace(workspace_of(output)) as workspace:
         began = time.perf_counter()
         verdicts = _ask(judge, matched.pairs, workspace, progress)
-        outcomes = [
-            _judged(pair.test_set, *both)
-            for pair, both in zip(matched.pairs, verdicts, strict=True)
-        ]
+        outcomes = [_judged(pair.test_set, *both) for pair, both in zip(matched.pairs, verdicts, strict=True)]
         rows = [
-            _row(pair, judged, *both)
-            for pair, judged, both in zip(matched.pairs, outcomes, verdicts, strict=True)
+            _row(pair, judged, *both) for pair, judged, both in zip(matched.pairs, outcomes, verdicts, strict=True)
         ]
         _tell_of_gaps(rows)
         run = _record(origin or {}, files, matched, judge, outcomes, seed)
@@ -118,9 +113,7 @@ def judge_answers(
     return run
 
 
-def _ask(
-    judge: Judge, pairs: Sequence[Pair], workspace: Workspace, progress: bool
-) -> list[tuple[Verdict, Verdict]]:
+def _ask(judge: Judge, pairs: Sequence[Pair], workspace: Workspace, progress: bool) -> list[tuple[Verdict, Verdict]]:
     """The verdicts on each pair, A first and B first; equal questions are asked once."""
     questions = {}
     keys = []
@@ -166,19 +159,22 @@ def _tell_of_gaps(rows: Sequence[Mapping[str, Any]]) -> None:
     """Raise InputError where the judge refuses every pair; warn of single pairs without outcome."""
     refused = [row for row in rows if row["status"] == "refused"]
     if len(refused) == len(rows):
-        raise InputError(
-            f"the judge refuses all {len(rows)} pairs; the first with: {rows[0]['refusal']}"
-        )
+        raise InputError(f"the judge refuses all {len(rows)} pairs; the first with: {rows[0]['refusal']}")
     if refused:
-        logger.warning("the judge refuses %d of %d pairs, which are left out; the first with: %s",
-                       len(refused), len(rows), refused[0]["refusal"])  # fmt: skip
+        logger.warning(
+            "the judge refuses %d of %d pairs, which are left out; the first with: %s",
+            len(refused),
+            len(rows),
+            refused[0]["refusal"],
+        )
     unreadable = sum(row["status"] == "unparseable" for row in rows)
     if unreadable:
         logger.warning(
             "%d of %d pairs have a reply without readable scores and are left out; the replies "
             "stand in the columns a_first_replies and b_first_replies",
-            unreadable, len(rows),
-        )  # fmt: skip
+            unreadable,
+            len(rows),
+        )
 
 
 def _record(
@@ -199,8 +195,7 @@ def _record(
             "only_in_a": matched.only_in_a,
             "only_in_b": matched.only_in_b,
             "empty_answers": {
-                name: sum(not getattr(pair, name).strip() for pair in matched.pairs)
-                for name in ("a", "b")
+                name: sum(not getattr(pair, name).strip() for pair in matched.pairs) for name in ("a", "b")
             },
         },
         "judge": judge.description,

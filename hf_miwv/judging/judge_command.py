@@ -18,7 +18,9 @@ ENDPOINT_OPTIONS = ("judge_model", "request_fields", "timeout", "concurrency")
 MODEL_OPTIONS = ("dtype", "device", "revision", "batch_tokens", "trust_remote_code")
 
 
-@click.command("judge", help="""
+@click.command(
+    "judge",
+    help="""
     Compare the answers in A with those in B to the same prompts and write the folder OUTPUT.
 
     A and B: JSON Lines files with a prompt (`instruction`, `prompt`, `text` or `question`) and an
@@ -28,32 +30,55 @@ MODEL_OPTIONS = ("dtype", "device", "revision", "batch_tokens", "trust_remote_co
 
     The key for an endpoint comes from the environment: OPENAI_API_KEY, or HF_TOKEN for hosts of
     Hugging Face. Killed at any moment, the same command goes on and asks nothing twice.
-    """)  # fmt: skip
+    """,
+)
 @click.argument("a", type=click.Path(path_type=Path))
 @click.argument("b", type=click.Path(path_type=Path))
-@click.option("--judge", "judge_name", required=True, metavar="ENDPOINT_OR_MODEL",
-              help="Address of an OpenAI-compatible endpoint (https://HOST/v1), or a model to run "
-              "here: Hub id, folder or GGUF file.")  # fmt: skip
+@click.option(
+    "--judge",
+    "judge_name",
+    required=True,
+    metavar="ENDPOINT_OR_MODEL",
+    help="Address of an OpenAI-compatible endpoint (https://HOST/v1), or a model to run "
+    "here: Hub id, folder or GGUF file.",
+)
 @click.option("--judge-model", help="Endpoint: the name of the model behind it.")
-@click.option("--request-fields", metavar="JSON", help="Endpoint: fields to add to each request, "
-              "or to take out with null: '{\"temperature\": null}'.")  # fmt: skip
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True),
-              help="Endpoint: seconds to wait for a reply. [default: 120]")  # fmt: skip
-@click.option("--concurrency", type=click.IntRange(min=1),
-              help="Endpoint: requests at a time. [default: 8]")  # fmt: skip
-@click.option("--max-new-tokens", type=click.IntRange(min=1), default=512, show_default=True,
-              help="Tokens of a reply, at most.")  # fmt: skip
-@click.option("--dtype", type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
-              help="Model: of the weights. [default: auto, the checkpoint's]")  # fmt: skip
+@click.option(
+    "--request-fields",
+    metavar="JSON",
+    help="Endpoint: fields to add to each request, or to take out with null: '{\"temperature\": null}'.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Endpoint: seconds to wait for a reply. [default: 120]",
+)
+@click.option("--concurrency", type=click.IntRange(min=1), help="Endpoint: requests at a time. [default: 8]")
+@click.option(
+    "--max-new-tokens", type=click.IntRange(min=1), default=512, show_default=True, help="Tokens of a reply, at most."
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
+    help="Model: of the weights. [default: auto, the checkpoint's]",
+)
 @click.option("--device", help="Model: cpu, cuda, cuda:1, mps. [default: the accelerator at hand]")
 @click.option("--revision", help="Model: revision on the Hub.")
-@click.option("--batch-tokens", type=click.IntRange(min=1), help="Model: tokens of a batch, "
-              "questions and replies. [default: 4096 on the CPU, else 16384]")  # fmt: skip
-@click.option("--trust-remote-code", is_flag=True, default=None, help="Model: run code that comes "
-              "with it from the Hub.")  # fmt: skip
+@click.option(
+    "--batch-tokens",
+    type=click.IntRange(min=1),
+    help="Model: tokens of a batch, questions and replies. [default: 4096 on the CPU, else 16384]",
+)
+@click.option(
+    "--trust-remote-code", is_flag=True, default=None, help="Model: run code that comes with it from the Hub."
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the bootstrap interval.")
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder to write; "
-              "`datasets.load_dataset` opens it.")  # fmt: skip
+@click.option(
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder to write; `datasets.load_dataset` opens it.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace what --output holds.")
 def judge_command(
     a: Path,
@@ -71,9 +96,14 @@ def judge_command(
 
     check_output(output, overwrite)
     run = judge_answers(
-        a, b, open_judge(judge_name, max_new_tokens, **given), output,
-        seed=seed, overwrite=overwrite, origin={"command_line": ["hf-miwv", *sys.argv[1:]]},
-    )  # fmt: skip
+        a,
+        b,
+        open_judge(judge_name, max_new_tokens, **given),
+        output,
+        seed=seed,
+        overwrite=overwrite,
+        origin={"command_line": ["hf-miwv", *sys.argv[1:]]},
+    )
     show_judged(run)
 
 
@@ -108,15 +138,11 @@ def _open_endpoint(
     return endpoint_judge(name, judge_model, max_new_tokens=max_new_tokens, fields=fields, **own)
 
 
-def _open_model(
-    name: str, max_new_tokens: int, batch_tokens: int | None = None, **own: Any
-) -> Judge:
+def _open_model(name: str, max_new_tokens: int, batch_tokens: int | None = None, **own: Any) -> Judge:
     from hf_miwv.judging.local_model import model_judge
     from hf_miwv.models import load_model
 
-    return model_judge(
-        load_model(name, **own), max_new_tokens=max_new_tokens, batch_tokens=batch_tokens
-    )
+    return model_judge(load_model(name, **own), max_new_tokens=max_new_tokens, batch_tokens=batch_tokens)
 
 
 def _read_fields(text: str) -> dict[str, Any]:

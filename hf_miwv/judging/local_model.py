@@ -19,9 +19,7 @@ from hf_miwv.models import LoadedModel
 from hf_miwv.turns import Turn
 
 
-def model_judge(
-    loaded: LoadedModel, *, max_new_tokens: int = 512, batch_tokens: int | None = None
-) -> Judge:
+def model_judge(loaded: LoadedModel, *, max_new_tokens: int = 512, batch_tokens: int | None = None) -> Judge:
     """A loaded model that judges by greedy generation behind its own chat template.
 
     A question that leaves no room for max_new_tokens in the model's context is refused. The model

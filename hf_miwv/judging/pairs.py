@@ -83,13 +83,14 @@ def pair_answers(a: Sequence[Answer], b: Sequence[Answer]) -> Pairs:
             f"no line of the two files has the same {matched_by} ({a[0].place} and "
             f"{b[0].place} are the first); give answers to the same prompts"
         )
-    lonely = [[mine[key] for key in mine if key not in other] for mine, other in
-              ((ones, others), (others, ones))]  # fmt: skip
+    lonely = [[mine[key] for key in mine if key not in other] for mine, other in ((ones, others), (others, ones))]
     for lines in filter(None, lonely):
         logger.warning(
             "%s: no answer with this %s in the other file; such lines: %d, left out",
-            lines[0].place, matched_by, len(lines),
-        )  # fmt: skip
+            lines[0].place,
+            matched_by,
+            len(lines),
+        )
     return Pairs(pairs, matched_by, len(lonely[0]), len(lonely[1]))
 
 
@@ -99,9 +100,7 @@ def _read_answer(row: Any, place: str) -> Answer:
     given = [name for name in ANSWER_COLUMNS if row.get(name) is not None]
     if len(given) != 1:
         found = f"both {' and '.join(given)}" if given else "none of them"
-        raise InputError(
-            f"{place}: give the answer in one of {', '.join(ANSWER_COLUMNS)}; found {found}"
-        )
+        raise InputError(f"{place}: give the answer in one of {', '.join(ANSWER_COLUMNS)}; found {found}")
     text = row[given[0]]
     if not isinstance(text, str):
         raise InputError(f"{place}: column {given[0]!r} must be a string, found {describe(text)}")

@@ -22,15 +22,12 @@ def read_question(row: Mapping[str, Any], place: str) -> Example:
     name = next((name for name in PROMPT_COLUMNS if row.get(name) is not None), None)
     if name is None:
         raise InputError(
-            f"{place}: no prompt; give it as one of {', '.join(PROMPT_COLUMNS)} "
-            f"(found: {', '.join(row) or 'nothing'})"
+            f"{place}: no prompt; give it as one of {', '.join(PROMPT_COLUMNS)} (found: {', '.join(row) or 'nothing'})"
         )
     more = row.get("input") if name == "instruction" else None
     for column, value in ((name, row[name]), ("input", more or "")):
         if not isinstance(value, str):
-            raise InputError(
-                f"{place}: column {column!r} must be a string, found {describe(value)}"
-            )
+            raise InputError(f"{place}: column {column!r} must be a string, found {describe(value)}")
     if not row[name].strip() and not (more or "").strip():
         raise InputError(f"{place}: column {name!r} is empty; remove the row, or give its prompt")
     return Example(instruction=row[name], input=more or "", turns=None, response="")
@@ -42,6 +39,5 @@ def read_label(row: Mapping[str, Any], names: tuple[str, ...], place: str) -> st
     if value is None or isinstance(value, (str, int)):
         return None if value is None else str(value)
     raise InputError(
-        f"{place}: column {' or '.join(names)} must be a string or a whole number, "
-        f"found {describe(value)}"
+        f"{place}: column {' or '.join(names)} must be a string or a whole number, found {describe(value)}"
     )

@@ -18,9 +18,7 @@ REMINDER = (
 )
 _NUMBER = r"(10(?:\.0+)?|[1-9](?:\.\d+)?)"
 _THOUGHTS = r"(?:<think>.*?</think>)?"  # that a server may leave before the reply itself
-_FIRST_LINE = re.compile(
-    rf"\s*{_THOUGHTS}\s*Answer 1: {_NUMBER}; Answer 2: {_NUMBER}[ \t\r]*(?:\n|\Z)", re.DOTALL
-)
+_FIRST_LINE = re.compile(rf"\s*{_THOUGHTS}\s*Answer 1: {_NUMBER}; Answer 2: {_NUMBER}[ \t\r]*(?:\n|\Z)", re.DOTALL)
 
 
 def judge_question(prompt: str, first: str, second: str) -> list[Turn]:

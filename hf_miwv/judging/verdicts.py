@@ -81,15 +81,18 @@ def collect_verdicts(
     done = _read_journal(workspace)
     found = {key: done[key] for key in questions if key in done}
     if found:
-        logger.info("going on with the unfinished work in %s: %d of %d verdicts are there",
-                    workspace.folder, len(found), len(questions))  # fmt: skip
+        logger.info(
+            "going on with the unfinished work in %s: %d of %d verdicts are there",
+            workspace.folder,
+            len(found),
+            len(questions),
+        )
     keys = list(questions)
     left = [
         [keys[index] for index in batch if keys[index] not in found]
         for batch in judge.batches(list(questions.values()))
     ]
-    with tqdm(total=len(keys), initial=len(found), desc="judging", unit="verdict",
-              disable=not progress) as bar:  # fmt: skip
+    with tqdm(total=len(keys), initial=len(found), desc="judging", unit="verdict", disable=not progress) as bar:
         for verdicts in _ask_all(judge, questions, [batch for batch in left if batch], workspace):
             found |= verdicts
             bar.update(len(verdicts))
@@ -131,11 +134,7 @@ def _ask_all(
 def _ask_twice(judge: Judge, conversations: list[list[Turn]]) -> list[Verdict]:
     """Ask for a batch, and once more for the replies that cannot be read."""
     replies: list[list[str | Refused]] = [[reply] for reply in judge.ask(conversations)]
-    again = [
-        index
-        for index, (reply,) in enumerate(replies)
-        if isinstance(reply, str) and read_scores(reply) is None
-    ]
+    again = [index for index, (reply,) in enumerate(replies) if isinstance(reply, str) and read_scores(reply) is None]
     if again:
         longer = [ask_again(conversations[index], str(replies[index][0])) for index in again]
         for index, reply in zip(again, judge.ask(longer), strict=True):

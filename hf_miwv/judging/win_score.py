@@ -52,9 +52,7 @@ def win_score(wins: int, ties: int, losses: int) -> float | None:
     return (wins - losses) / pairs + 1 if pairs else None
 
 
-def win_score_interval(
-    wins: int, ties: int, losses: int, seed: int = 0
-) -> tuple[float, float] | None:
+def win_score_interval(wins: int, ties: int, losses: int, seed: int = 0) -> tuple[float, float] | None:
     """The 95 % percentile bootstrap interval of the win score, over pairs.
 
     To draw n pairs with replacement is to draw their three counts from the multinomial

@@ -31,8 +31,7 @@ DEMONSTRATION = "demonstration_"  # before the names of the neighbour's columns
 MACHINE = ("device", "batch_tokens")  # where and how fast; it moves a result by rounding only
 LARGE = 1 << 24  # bytes; larger files are not read for a digest
 HOW_TO_MAP = (
-    "call map(..., batched=True) on rows without a format, as in "
-    "dataset.with_format(None).map(step, batched=True)"
+    "call map(..., batched=True) on rows without a format, as in dataset.with_format(None).map(step, batched=True)"
 )
 PLACE = "this batch"  # what messages call the rows by: a batch does not know where it stands
 
@@ -70,9 +69,7 @@ class Transform:
         digests = self._digests()
         for name, source in self.sources().items():
             if digests[name] != self.digests[name]:
-                raise InputError(
-                    f"{source} has changed since this {type(self).__name__} was made: make it again"
-                )
+                raise InputError(f"{source} has changed since this {type(self).__name__} was made: make it again")
 
     def refuse_worker(self) -> None:
         """Raise InputError in a worker of `map(num_proc=...)`."""
@@ -169,10 +166,9 @@ class TypedColumn(list[Any]):
 def score_columns(values: Mapping[str, Iterable[Any]]) -> dict[str, TypedColumn]:
     """Columns that `score` writes too, in the types that it gives them; nan becomes null."""
     return {
-        name: TypedColumn((None if value != value else value for value in column),
-                          FEATURES[name])
+        name: TypedColumn((None if value != value else value for value in column), FEATURES[name])
         for name, column in values.items()
-    }  # fmt: skip
+    }
 
 
 def take(batch: Batch, column: str, before: str) -> list[Any]:
@@ -188,8 +184,7 @@ def take(batch: Batch, column: str, before: str) -> list[Any]:
     formatted = values if not isinstance(values, list) else _array_within(values)
     if formatted is not None:
         raise InputError(
-            f"column {column!r} came as {type(formatted).__name__}, not as a list of plain values: "
-            f"{HOW_TO_MAP}"
+            f"column {column!r} came as {type(formatted).__name__}, not as a list of plain values: {HOW_TO_MAP}"
         )
     return values
 

@@ -111,8 +111,7 @@ class MeasureLosses(PromptTransform):
                 "loss_one_shot": one_shot.tolist(),
                 "response_tokens": passes.responses.lengths[:rows].tolist(),
                 "miwv_status": [
-                    "not_finite" if state == "ok" and np.isnan(score) else state
-                    for state, score in states
+                    "not_finite" if state == "ok" and np.isnan(score) else state for state, score in states
                 ],
                 "miwv_flags": [[*own, *known] for own, known in flags],
             }

@@ -74,9 +74,7 @@ class RenderPrompts(PromptTransform):
     @cached_property
     def _tokenizer(self) -> Any:
         self.check_unchanged()
-        return load_tokenizer(
-            self.model, revision=self.revision, trust_remote_code=self.trust_remote_code
-        )
+        return load_tokenizer(self.model, revision=self.revision, trust_remote_code=self.trust_remote_code)
 
     def __call__(self, batch: Batch) -> dict[str, Any]:
         """(B,) texts."""
@@ -169,7 +167,6 @@ class ComputeMIWV(Transform):
         zero_shot = take(batch, "loss_zero_shot", "MeasureLosses")
         one_shot = take(batch, "loss_one_shot", "MeasureLosses")
         differences = [
-            None if zero is None or one is None else one - zero
-            for zero, one in zip(zero_shot, one_shot, strict=True)
+            None if zero is None or one is None else one - zero for zero, one in zip(zero_shot, one_shot, strict=True)
         ]
         return score_columns({"miwv": differences})

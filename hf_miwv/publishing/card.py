@@ -54,9 +54,7 @@ def with_base_model(folder: Path, base_model: str | None) -> dict[str, bytes]:
         InputError: it is no OWNER/NAME; or none is given, and what they name is a local path.
     """
     if base_model is not None and (fault := repository_fault(base_model)):
-        raise InputError(
-            f"--base-model {base_model}: is no id on the Hub: {fault}; give OWNER/NAME"
-        )
+        raise InputError(f"--base-model {base_model}: is no id on the Hub: {fault}; give OWNER/NAME")
     changed = {}
     card = folder / CARD
     if card.is_file():
@@ -90,9 +88,7 @@ def _check_base(given: Any, place: Path) -> None:
 def check_config(config: str, folder: Path) -> None:
     """Raises InputError for a name that cannot be a configuration's, or a card with several."""
     if not CONFIG.fullmatch(config):
-        raise InputError(
-            f"--config {config}: is no name for a configuration; give letters, digits, - and _"
-        )
+        raise InputError(f"--config {config}: is no name for a configuration; give letters, digits, - and _")
     metadata, _ = split_card((folder / CARD).read_text("utf-8"), str(folder / CARD))
     entries = metadata.get("configs") or []
     if len(entries) != 1:
@@ -131,9 +127,7 @@ def add_config(there: str | None, own: str, config: str, repository: str) -> str
     new.pop("pretty_name", None)
     entries = list(metadata.get("configs") or [])
     entry = {**new["configs"][0], "config_name": config}
-    entry["data_files"] = [
-        {**files, "path": f"{config}/{files['path']}"} for files in entry["data_files"]
-    ]
+    entry["data_files"] = [{**files, "path": f"{config}/{files['path']}"} for files in entry["data_files"]]
     before = next((one for one in entries if one.get("config_name") == config), None)
     if before is not None and not _within(before, config):
         raise InputError(
@@ -172,9 +166,7 @@ def keep_configs(there: str | None, own: str, kept: Sequence[str], repository: s
             )
         entries.append({key: value for key, value in one.items() if key != "default"})
     entries = _with_default(entries)
-    return join_card(
-        {**_united(metadata, earlier), "configs": entries}, with_section(body, entries)
-    )
+    return join_card({**_united(metadata, earlier), "configs": entries}, with_section(body, entries))
 
 
 def _with_default(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -45,9 +45,7 @@ class Changes:
     config: str | None = None
 
 
-def find_changes(
-    files: Mapping[str, LocalFile], config: str | None, remote: Remote, repository: str
-) -> Changes:
+def find_changes(files: Mapping[str, LocalFile], config: str | None, remote: Remote, repository: str) -> Changes:
     """The difference between a folder's files and a revision; files of others are not removed.
 
     Args:
@@ -72,9 +70,7 @@ def find_changes(
     if config is not None and remote.names.get(CARD) in earlier.get("", {}).get(CARD, []):
         manifest[""] = {**earlier[""], CARD: names_of(merged[CARD])}  # still nobody else's
     placed |= merged | {NAME: hashed(Path(NAME), write_manifest(manifest))}
-    add = {
-        path: file for path, file in placed.items() if remote.names.get(path) not in names_of(file)
-    }
+    add = {path: file for path, file in placed.items() if remote.names.get(path) not in names_of(file)}
     ours = {name for one in earlier.values() for names in one.values() for name in names}
     foreign = {path for path, name in remote.names.items() if name not in ours}
     built_upon = {NAME} if config is None else {NAME, CARD}
@@ -86,9 +82,7 @@ def find_changes(
     )
 
 
-def _place(
-    files: Mapping[str, LocalFile], config: str | None, remote: Remote, earlier: Manifest
-) -> str | None:
+def _place(files: Mapping[str, LocalFile], config: str | None, remote: Remote, earlier: Manifest) -> str | None:
     """`config` where it is given; else the whole repository, unless other rows are there.
 
     Rows whose own card has one configuration ("scored", "chosen") never take the place of others:

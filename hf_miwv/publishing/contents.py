@@ -19,10 +19,24 @@ CARD = "README.md"
 ADAPTER = "adapter_config.json"
 WEIGHTS = "*.safetensors"
 WORK_FILES = (
-    ".*", "*.work", "*.part", "*.lock", "lock", "whole", "__pycache__", "checkpoint-*",
-    "optimizer.pt", "scheduler.pt", "scaler.pt", "rng_state*.pth", "training_args.bin",
-    "global_step*", "latest", "zero_to_fp32.py", "seconds",
-)  # fmt: skip
+    ".*",
+    "*.work",
+    "*.part",
+    "*.lock",
+    "lock",
+    "whole",
+    "__pycache__",
+    "checkpoint-*",
+    "optimizer.pt",
+    "scheduler.pt",
+    "scaler.pt",
+    "rng_state*.pth",
+    "training_args.bin",
+    "global_step*",
+    "latest",
+    "zero_to_fp32.py",
+    "seconds",
+)
 """Names, of files or folders, of unfinished work and of what a trainer needs to go on."""
 SMALL = 10_000_000  # bytes; the Hub keeps larger files out of git
 
@@ -72,9 +86,7 @@ def kind_of(folder: Path) -> str:
     return "dataset"
 
 
-def read_contents(
-    folder: Path, token: str | None, allowed: Collection[str] = ()
-) -> tuple[dict[str, Path], list[str]]:
+def read_contents(folder: Path, token: str | None, allowed: Collection[str] = ()) -> tuple[dict[str, Path], list[str]]:
     """The files to push, by their path in the folder, and what is left out as unfinished work.
 
     A link is followed to a file that is pushed itself, and to no other: those that lead out of the
@@ -109,8 +121,10 @@ def read_contents(
     if outside:
         logger.warning(
             "left out, as links that lead out of %s or to no file: %s; put the files themselves "
-            "there if they are to be pushed", folder, ", ".join(outside),
-        )  # fmt: skip
+            "there if they are to be pushed",
+            folder,
+            ", ".join(outside),
+        )
     if not files:
         raise InputError(f"{folder}: holds nothing to push")
     passed = {_name_in(folder, given, files) for given in allowed}
@@ -141,9 +155,7 @@ def hashed(place: Path, content: bytes | None = None) -> LocalFile:
         sha256.update(block)
         if size <= SMALL:
             blob.update(block)
-    return LocalFile(
-        place, content, sha256.hexdigest(), blob.hexdigest() if size <= SMALL else None, size
-    )
+    return LocalFile(place, content, sha256.hexdigest(), blob.hexdigest() if size <= SMALL else None, size)
 
 
 def _blocks(path: Path) -> Iterator[bytes]:
@@ -161,10 +173,7 @@ def _name_in(folder: Path, given: str, files: Collection[str]) -> str:
         name = path.relative_to(folder.absolute()).as_posix()
         if name in files:
             return name
-    raise InputError(
-        f"--allow {given}: is no file of {folder} that would be pushed; "
-        + did_you_mean(given, files)
-    )
+    raise InputError(f"--allow {given}: is no file of {folder} that would be pushed; " + did_you_mean(given, files))
 
 
 def _fault(name: str, path: Path, token: str | None) -> str | None:

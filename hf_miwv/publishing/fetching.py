@@ -54,9 +54,7 @@ def fetch_folder(
     return Path(copy) / place
 
 
-def fetch_written(
-    source: str | Path, *, revision: str | None = None, config: str | None = None
-) -> Path | None:
+def fetch_written(source: str | Path, *, revision: str | None = None, config: str | None = None) -> Path | None:
     """As `fetch_folder`, for rows with a run.json; None for a data set of others on the Hub.
 
     Raises:
@@ -90,9 +88,7 @@ def _place(
 
     pushed.json says which configurations have a folder of their own.
     """
-    card, account = (
-        _file(name, kind, revision, path) if kind == "dataset" else None for path in (CARD, NAME)
-    )
+    card, account = (_file(name, kind, revision, path) if kind == "dataset" else None for path in (CARD, NAME))
     text = card.read_text("utf-8") if card else None
     manifest = read_manifest(account.read_bytes() if account else None, name)
     folders = [one for one in manifest if one]

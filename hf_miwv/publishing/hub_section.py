@@ -31,9 +31,7 @@ runs. base_model: OWNER/NAME, of a model that was read from a local path."""
 logger = logging.getLogger(__name__)
 
 
-def hub_faults(
-    hub: Mapping[str, Any], model: str, adapter: bool, training: Mapping[str, Any]
-) -> list[str]:
+def hub_faults(hub: Mapping[str, Any], model: str, adapter: bool, training: Mapping[str, Any]) -> list[str]:
     """What could not be pushed in the end; each fault with what to change.
 
     Args:
@@ -44,12 +42,14 @@ def hub_faults(
     faults = []
     for key in ("repo_id", "base_model"):
         if key in hub and (fault := repository_fault(hub[key])):
-            faults.append(f"hub: {key} {hub[key]!r}: the Hub does not take it: {fault}; give "
-                          "OWNER/NAME")  # fmt: skip
+            faults.append(f"hub: {key} {hub[key]!r}: the Hub does not take it: {fault}; give OWNER/NAME")
     if "repo_id" not in hub:
         pushing = [key for key in HUB_KEYS if key in hub]
-        return [*faults, f"hub: {', '.join(pushing)}: nothing says where to; give repo_id: "
-                "OWNER/NAME"] if pushing else faults  # fmt: skip
+        return (
+            [*faults, f"hub: {', '.join(pushing)}: nothing says where to; give repo_id: OWNER/NAME"]
+            if pushing
+            else faults
+        )
     local = not is_repository(model) or Path(model).exists()
     if adapter and local and "base_model" not in hub:
         faults.append(
@@ -68,10 +68,7 @@ def hub_words(hub: Mapping[str, Any]) -> str:
     seen_by = "private" if hub.get("private", True) else "public"
     saves = "each checkpoint as the revision step-N, then " if hub.get("every_save") else ""
     login = "" if get_token() else "; you are not logged in here: `hf auth login` before training"
-    return (
-        f"{hub['repo_id']} ({seen_by}): {saves}the finished model to the branch "
-        f"{hub.get('revision', MAIN)}{login}"
-    )
+    return f"{hub['repo_id']} ({seen_by}): {saves}the finished model to the branch {hub.get('revision', MAIN)}{login}"
 
 
 def open_hub(hub: Mapping[str, Any]) -> None:
@@ -93,17 +90,14 @@ def watch_saves(hub: Mapping[str, Any], whole: str, complete: Complete) -> PushC
     """
     if not hub.get("repo_id") or not hub.get("every_save"):
         return None
-    return PushCheckpoints(
-        hub["repo_id"], whole=whole, complete=complete, wait=False, **_options(hub)
-    )  # fmt: skip
+    return PushCheckpoints(hub["repo_id"], whole=whole, complete=complete, wait=False, **_options(hub))
 
 
 def wait_for_saves(pushing: PushCheckpoints | BackgroundPush | None) -> None:
     """Wait until every checkpoint has been pushed; tells of those that could not be."""
     failed = {} if pushing is None else pushing.close()
     if failed:
-        logger.warning("the model is whole, but of its checkpoints these are not on the Hub: %s",
-                       ", ".join(failed))  # fmt: skip
+        logger.warning("the model is whole, but of its checkpoints these are not on the Hub: %s", ", ".join(failed))
 
 
 def finish_saves(hub: Mapping[str, Any], work: Path, checkpoints: Path) -> None:
@@ -147,9 +141,7 @@ def _options(hub: Mapping[str, Any]) -> dict[str, Any]:
     return {"public": not hub.get("private", True), "base_model": hub.get("base_model")}
 
 
-def write_checkpoint_card(
-    folder: Path, metadata: Mapping[str, Any], repository: str, step: int
-) -> None:
+def write_checkpoint_card(folder: Path, metadata: Mapping[str, Any], repository: str, step: int) -> None:
     """Write README.md of a checkpoint into the folder in which it waits to be pushed."""
     body = f"""
 # {repository.partition("/")[2]}, after {step} steps

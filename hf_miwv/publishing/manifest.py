@@ -59,6 +59,4 @@ def gone(earlier: Mapping[str, list[str]], now: set[str], there: Mapping[str, st
         earlier: the manifest's files. now: paths of this push. there: path -> name of the content
             on the Hub; one that somebody else has written since is theirs.
     """
-    return sorted(
-        path for path, names in earlier.items() if path not in now and there.get(path) in names
-    )
+    return sorted(path for path, names in earlier.items() if path not in now and there.get(path) in names)

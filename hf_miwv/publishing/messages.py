@@ -97,8 +97,7 @@ def push_words(chain: list[BaseException]) -> str:
         402: f"the Hub asks for payment ({said})",
         403: f"the token may not write here ({said}); take one with the role `write` for this "
         "account, or push to an account of yours, or with --pull-request",
-        404: "the Hub has no such repository or revision, or it is private and not yours; check "
-        "the spelling",
+        404: "the Hub has no such repository or revision, or it is private and not yours; check the spelling",
         409: "other commits came in between, again and again; push once more when they are done",
         413: f"a file is larger than the Hub takes ({said}); save it in smaller parts",
         429: "the Hub asks for fewer requests; push once more in some minutes, and it goes on with "

@@ -128,9 +128,14 @@ def push(
     folder = Path(folder).expanduser()
     kind = kind_of(folder)
     where = Destination(
-        repository, kind, public, revision or MAIN, pull_request, config,
+        repository,
+        kind,
+        public,
+        revision or MAIN,
+        pull_request,
+        config,
         message or f"Push {config or kind} with hf-miwv-lmt",
-    )  # fmt: skip
+    )
     _check(where, folder, revision, base_model)
     secret = check_login()
     paths, left_out = read_contents(folder, secret, allow)
@@ -208,9 +213,7 @@ def _validate_card(card: LocalFile | None, kind: str) -> None:
     if card is None:
         return
     try:
-        made = (ModelCard if kind == "model" else DatasetCard)(
-            read_text(card), ignore_metadata_errors=True
-        )
+        made = (ModelCard if kind == "model" else DatasetCard)(read_text(card), ignore_metadata_errors=True)
         persist(made.validate)
     except ValueError as error:
         if isinstance(error, OSError):  # an answer of the Hub's that is no verdict on the card
@@ -236,17 +239,14 @@ def _open_repository(api: HfApi, where: Destination) -> tuple[str, bool]:
             "all; give --public if that is meant, or another repository"
         )
     if info.private and where.public:
-        logger.warning("%s is private and stays so; make it public in its settings on the Hub",
-                       where.repository)  # fmt: skip
+        logger.warning("%s is private and stays so; make it public in its settings on the Hub", where.repository)
     if where.revision != MAIN and not where.revision.startswith("refs/"):
         persist(lambda: api.create_branch(**options, branch=where.revision, exist_ok=True))
     place = "" if where.kind == "model" else f"{where.kind}s/"
     return f"{api.endpoint}/{place}{where.repository}", bool(info.private)
 
 
-def _commit(
-    api: HfApi, where: Destination, files: Mapping[str, LocalFile], url: str, private: bool
-) -> Pushed:
+def _commit(api: HfApi, where: Destination, files: Mapping[str, LocalFile], url: str, private: bool) -> Pushed:
     """The commit, on top of whatever others have made of the revision in the meantime."""
     additions: dict[tuple[str, str], CommitOperationAdd] = {}  # what is uploaded stays so
     conflicts, failures = iter(CONFLICT_WAITS), iter(WAITS)
@@ -286,8 +286,9 @@ def _upload(
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
     if changes.replaced:
-        logger.warning("replaced, though somebody else wrote it (the history keeps it): %s",
-                       ", ".join(changes.replaced))  # fmt: skip
+        logger.warning(
+            "replaced, though somebody else wrote it (the history keeps it): %s", ", ".join(changes.replaced)
+        )
     added = []
     for path, file in changes.add.items():
         key = path, file.sha256
@@ -302,14 +303,14 @@ def _upload(
 
 def _options(where: Destination) -> dict[str, Any]:
     return {
-        "repo_id": where.repository, "repo_type": where.kind, "revision": where.revision,
+        "repo_id": where.repository,
+        "repo_type": where.kind,
+        "revision": where.revision,
         "create_pr": where.pull_request,
-    }  # fmt: skip
+    }
 
 
-def _report(
-    where: Destination, made: Changes, url: str, private: bool, commit: str, config: str | None
-) -> Pushed:
+def _report(where: Destination, made: Changes, url: str, private: bool, commit: str, config: str | None) -> Pushed:
     size = sum(file.size for file in made.add.values())
     return Pushed(url, where.kind, private, commit, sorted(made.add), made.remove, size, config)
 

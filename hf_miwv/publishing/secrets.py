@@ -24,17 +24,23 @@ class Secret(NamedTuple):
 # Each ends and begins at a boundary: "task-..." holds no key, nor does a longer word "hf_..." of a
 # program. Lengths are those of keys that are given out: names in CSS ("sk-toggleable") pass.
 SECRETS = (
-    Secret("a token of the Hub", "hf_", re.compile(
-        r"(?<![A-Za-z0-9])hf_(?:[a-z]+_)?[A-Za-z0-9]{20,}(?![A-Za-z0-9_])")),
-    Secret("a private key", "-----BEGIN ", re.compile(
-        r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----")),
-    Secret("a key of an interface (sk-...)", "sk-", re.compile(
-        r"(?<![A-Za-z0-9_-])sk-(?:(?:proj|svcacct|admin)-[A-Za-z0-9_-]{40,}"
-        r"|ant-[a-z0-9]+-[A-Za-z0-9_-]{40,}|or-v1-[0-9a-f]{64}"
-        r"|(?=[A-Za-z]*[0-9])[A-Za-z0-9]{32,})(?![A-Za-z0-9_-])")),
-    Secret("a key of Amazon's cloud (AKIA...)", "AKIA", re.compile(
-        r"(?<![A-Za-z0-9])AKIA[A-Z2-7]{16}(?![A-Za-z0-9])")),
-)  # fmt: skip
+    Secret(
+        "a token of the Hub", "hf_", re.compile(r"(?<![A-Za-z0-9])hf_(?:[a-z]+_)?[A-Za-z0-9]{20,}(?![A-Za-z0-9_])")
+    ),
+    Secret("a private key", "-----BEGIN ", re.compile(r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----")),
+    Secret(
+        "a key of an interface (sk-...)",
+        "sk-",
+        re.compile(
+            r"(?<![A-Za-z0-9_-])sk-(?:(?:proj|svcacct|admin)-[A-Za-z0-9_-]{40,}"
+            r"|ant-[a-z0-9]+-[A-Za-z0-9_-]{40,}|or-v1-[0-9a-f]{64}"
+            r"|(?=[A-Za-z]*[0-9])[A-Za-z0-9]{32,})(?![A-Za-z0-9_-])"
+        ),
+    ),
+    Secret(
+        "a key of Amazon's cloud (AKIA...)", "AKIA", re.compile(r"(?<![A-Za-z0-9])AKIA[A-Z2-7]{16}(?![A-Za-z0-9])")
+    ),
+)
 
 
 def find_secret(path: Path, token: str | None) -> str | None:

@@ -24,5 +24,11 @@ def push_folder(folder: Path, news: logging.Logger, **given: Any) -> None:
         news.info("it is the configuration %s of the data set", made.config)
     if made.removed:
         news.info("removed, as they are gone from the folder: %s", ", ".join(made.removed))
-    news.info("pushed: %d files, %.1f MB, as commit %.8s to %s (%s)", len(made.written),
-              made.bytes / 1e6, made.commit, made.url, seen_by)  # fmt: skip
+    news.info(
+        "pushed: %d files, %.1f MB, as commit %.8s to %s (%s)",
+        len(made.written),
+        made.bytes / 1e6,
+        made.commit,
+        made.url,
+        seen_by,
+    )

@@ -83,10 +83,7 @@ def card_metadata(run: dict[str, Any]) -> dict[str, Any]:
 def on_hub(source: str | None) -> bool:
     """Whether a name is an id on the Hub (owner/name): nothing of that name is here."""
     return bool(
-        source
-        and HUB_ID.fullmatch(source)
-        and not source.lower().endswith(FILE_ENDINGS)
-        and not Path(source).exists()
+        source and HUB_ID.fullmatch(source) and not source.lower().endswith(FILE_ENDINGS) and not Path(source).exists()
     )
 
 
@@ -99,8 +96,7 @@ def setting_rows(run: dict[str, Any]) -> list[tuple[str, Any]]:
         "base model weights": model["quantization"] or model["dtype"],
         "base model fingerprint": model["fingerprint"],
         "tuned": "all weights" if lora is None else f"LoRA adapter ({adapter or 'defaults'})",
-        "parameters tuned": f"{write_number(model['trained_parameters'])} beside "
-        f"{write_number(model['parameters'])}"
+        "parameters tuned": f"{write_number(model['trained_parameters'])} beside {write_number(model['parameters'])}"
         if lora is not None
         else write_number(model["parameters"]),
         "data revision": run["data"]["revision"],
@@ -108,15 +104,13 @@ def setting_rows(run: dict[str, Any]) -> list[tuple[str, Any]]:
         "rows cut to max_length": write_number(rows["cut"]),
         "rows left out": f"{write_number(rows['no_room'])} without room for a response, "
         f"{write_number(rows['empty_response'])} without a response",
-        "tokens of an epoch": f"{write_number(rows['tokens'])}, with loss on "
-        f"{write_number(rows['response_tokens'])}",
+        "tokens of an epoch": f"{write_number(rows['tokens'])}, with loss on {write_number(rows['response_tokens'])}",
         "steps": write_number(run["steps"]),
         "processes": run["identity"]["processes"],
         **run["settings"],
-        "seeds": ", ".join(f"{name} {value}" for name, value in run["seeds"].items()
-                           if value is not None),
+        "seeds": ", ".join(f"{name} {value}" for name, value in run["seeds"].items() if value is not None),
         "template": shown_name(run["template"]["name"]),
         "template SHA-256": run["template"]["sha256"],
         "versions": ", ".join(f"{name} {value}" for name, value in run["versions"].items()),
-    }  # fmt: skip
+    }
     return [(words, NOT_RECORDED if value is None else value) for words, value in recorded.items()]

@@ -46,9 +46,7 @@ class FiniteSteps:
         self._batches = [*getattr(self, "_batches", ()), dict(inputs)]
         loss = super().training_step(model, inputs, num_items_in_batch)  # type: ignore[misc]
         if not torch.isfinite(loss).all():
-            raise NotFiniteError(
-                f"the loss is {float(loss)}", self.state.global_step + 1, _sequences(self._batches)
-            )
+            raise NotFiniteError(f"the loss is {float(loss)}", self.state.global_step + 1, _sequences(self._batches))
         return loss
 
     def _get_grad_norm(self: Any, model: Any, grad_norm: Any = None) -> Any:
@@ -73,9 +71,7 @@ class FiniteSteps:
                 continue
             local = weights.to_local() if hasattr(weights, "to_local") else weights  # a shard
             if not torch.isfinite(local).all():
-                raise NotFiniteError(
-                    f"after it the weights {name} are no numbers", self.state.global_step, []
-                )
+                raise NotFiniteError(f"after it the weights {name} are no numbers", self.state.global_step, [])
 
 
 def _sequences(batches: Sequence[Mapping[str, Any]]) -> list[np.ndarray]:

@@ -150,10 +150,13 @@ def _start_record(
     if run["model"]["quantization"]:
         run["versions"]["bitsandbytes"] = version("bitsandbytes")
     run["recipe"] = {
-        "loading": dict(tuning.loading), "scoring": dict(scoring), "selection": dict(selection),
-        "training": dict(tuning.settings), "lora": None if tuning.lora is None else {**tuning.lora},
+        "loading": dict(tuning.loading),
+        "scoring": dict(scoring),
+        "selection": dict(selection),
+        "training": dict(tuning.settings),
+        "lora": None if tuning.lora is None else {**tuning.lora},
         "columns": None if tuning.columns is None else {**tuning.columns},
-    }  # fmt: skip
+    }
     processor = torch.get_num_threads() if run["model"]["device"] == "cpu" else None
     identity = {
         "data set": run["data"]["fingerprint"],
@@ -196,9 +199,7 @@ def _score(
     release_memory()
 
 
-def _select(
-    scored: Path, selection: Mapping[str, Any], chosen: Path, origin: Mapping[str, Any]
-) -> None:
+def _select(scored: Path, selection: Mapping[str, Any], chosen: Path, origin: Mapping[str, Any]) -> None:
     logger.info("choosing from %s", scored)
     kept = select(scored, output=chosen, overwrite=True, origin=origin, **selection)
     logger.info("%d rows chosen", len(kept))
@@ -222,24 +223,26 @@ def _tune_to_folder(
     ):
         if workspace is not None and (changed := workspace.claim(identity)):
             logger.warning(
-                "%s held the unfinished training of another run (not the same: %s): it is not "
-                "reused", workspace.folder, ", ".join(changed),
-            )  # fmt: skip
+                "%s held the unfinished training of another run (not the same: %s): it is not reused",
+                workspace.folder,
+                ", ".join(changed),
+            )
         processes.agree(None)
         pushing = watch_saves(hub, MARK, partial(_complete_checkpoint, run, hub))
         trainer, report = tune(
-            tuning, chosen, root / "training" / "checkpoints", processes,
+            tuning,
+            chosen,
+            root / "training" / "checkpoints",
+            processes,
             callbacks=[pushing] if pushing else [],
             date=((run["chosen_run"] or {}).get("template") or {}).get("date"),
-        )  # fmt: skip
+        )
         run |= report
         _write(trainer, run, root, output, processes, recipe)
         wait_for_saves(pushing)  # what waits lies in the workspace
 
 
-def _complete_checkpoint(
-    run: dict[str, Any], hub: Mapping[str, Any], folder: Path, step: int
-) -> None:
+def _complete_checkpoint(run: dict[str, Any], hub: Mapping[str, Any], folder: Path, step: int) -> None:
     write_checkpoint_card(folder, card_metadata(run), hub["repo_id"], step)
 
 

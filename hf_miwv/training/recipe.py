@@ -96,8 +96,7 @@ def check_installed() -> None:
     missing = [name for name in ("trl", "peft") if find_spec(name) is None]
     if missing:
         raise InputError(
-            f"training needs {' and '.join(missing)}, not installed here; run "
-            "pip install 'hf-miwv-lmt[train]'"
+            f"training needs {' and '.join(missing)}, not installed here; run pip install 'hf-miwv-lmt[train]'"
         )
 
 
@@ -153,16 +152,10 @@ def read_overrides(words: Sequence[str], faults: list[str]) -> dict[str, Any]:
 def _check(sections: dict[str, dict[str, Any]], content: Mapping[Any, Any]) -> list[str]:
     """The faults of the whole; puts values in place as what they stand for."""
     known = (*SECTIONS, BATCH)
-    faults = [
-        f"unknown section {name!r}; {did_you_mean(str(name), known)}"
-        for name in content
-        if name not in known
-    ]
-    typed = {name: _check_section(name, sections[name], hints)
-             for name, hints in known_keys().items()}  # fmt: skip
+    faults = [f"unknown section {name!r}; {did_you_mean(str(name), known)}" for name in content if name not in known]
+    typed = {name: _check_section(name, sections[name], hints) for name, hints in known_keys().items()}
     faults += [fault for part in typed.values() for fault in part]
-    faults += [f"{section}: {key} is missing" for section, key in REQUIRED
-               if sections[section].get(key) is None]  # fmt: skip
+    faults += [f"{section}: {key} is missing" for section, key in REQUIRED if sections[section].get(key) is None]
     if not typed["selection"] + typed["scoring"]:  # checked by code that needs the right types
         faults += _selection_faults(sections["selection"], sections["scoring"])
     faults += _combinations(sections["model"], sections["training"], "lora" in content)
@@ -189,9 +182,7 @@ def _check_section(name: str, section: dict[str, Any], hints: Hints) -> list[str
     return faults
 
 
-def _combinations(
-    model: Mapping[str, Any], training: Mapping[str, Any], adapter: bool
-) -> list[str]:
+def _combinations(model: Mapping[str, Any], training: Mapping[str, Any], adapter: bool) -> list[str]:
     """What cannot be together, though each by itself may."""
     small = [key for key in ("load_in_4bit", "load_in_8bit") if model.get(key) is True]
     faults = []
@@ -229,11 +220,9 @@ def _selection_faults(selection: Mapping[str, Any], scoring: Mapping[str, Any]) 
             faults.append(f"selection: {str(error).replace('--', '')}")
     lacking = [name for name in needed_columns(method) if name not in scoring.get("also", ())]
     if lacking:
-        faults.append(f"selection: method {method} needs its own losses; in scoring, also: "
-                      f"[{lacking[0]}]")  # fmt: skip
+        faults.append(f"selection: method {method} needs its own losses; in scoring, also: [{lacking[0]}]")
     if given["diversity"] is not None and not scoring.get("keep_embeddings"):
-        faults.append("selection: diversity needs the embeddings; in scoring, "
-                      "keep_embeddings: true")  # fmt: skip
+        faults.append("selection: diversity needs the embeddings; in scoring, keep_embeddings: true")
     return faults
 
 
@@ -248,9 +237,7 @@ def _set_batch(training: dict[str, Any], batch: Any) -> list[str]:
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     each = training.get("per_device_train_batch_size", 8)  # trl's default
     if not isinstance(each, int) or each < 1:
-        return [] if not isinstance(each, int) else [
-            f"training: per_device_train_batch_size {each}: give 1 or more"
-        ]  # fmt: skip
+        return [] if not isinstance(each, int) else [f"training: per_device_train_batch_size {each}: give 1 or more"]
     if batch < 1 or batch % (processes * each):
         return [
             f"{BATCH} {batch} is no multiple of {processes} process{'es' * (processes > 1)} x "

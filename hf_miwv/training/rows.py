@@ -30,9 +30,7 @@ class TrainingRows(NamedTuple):
     counts: dict[str, int]
 
 
-def prepare_rows(
-    chosen: Dataset, shape: Shape, prompts: Prompts, tokenizer: Any, max_length: int
-) -> TrainingRows:
+def prepare_rows(chosen: Dataset, shape: Shape, prompts: Prompts, tokenizer: Any, max_length: int) -> TrainingRows:
     r"""input_ids = x + y + end, labels = -100 over x and the ids over y + end, for each chosen row.
 
     x and y are the ids that `score` took: rendered by the same template, tokenized apart and
@@ -61,9 +59,7 @@ def prepare_rows(
         ids = [*tokens.prompt, *tokens.response, *(tokens.ending or _end_token(tokenizer))]
         counts["cut"] += len(ids) > max_length
         columns["input_ids"].append(ids[:max_length])
-        columns["labels"].append(
-            [MASKED] * len(tokens.prompt) + ids[len(tokens.prompt) : max_length]
-        )
+        columns["labels"].append([MASKED] * len(tokens.prompt) + ids[len(tokens.prompt) : max_length])
         counts["tokens"] += min(len(ids), max_length)
         counts["response_tokens"] += min(len(ids), max_length) - len(tokens.prompt)
     counts["used"] = len(columns["input_ids"])
@@ -80,15 +76,12 @@ def _end_token(tokenizer: Any) -> list[int]:
     """Return the id that tells the model to stop, where the template writes nothing."""
     if tokenizer.eos_token_id is None:
         raise InputError(
-            "the tokenizer has no end-of-sequence token, so the model could not learn to stop; "
-            "set its eos_token"
+            "the tokenizer has no end-of-sequence token, so the model could not learn to stop; set its eos_token"
         )
     return [tokenizer.eos_token_id]
 
 
-def compare_with_inference(
-    chosen: Dataset, shape: Shape, prompts: Prompts, tokenizer: Any
-) -> dict[str, Any]:
+def compare_with_inference(chosen: Dataset, shape: Shape, prompts: Prompts, tokenizer: Any) -> dict[str, Any]:
     """How the prompts that are trained compare with what the model is given to answer, as ids.
 
     There the text is tokenized with its special tokens, or the chat template renders the turns
@@ -109,10 +102,13 @@ def compare_with_inference(
         logger.warning(
             "%d of %d prompts are trained as they were scored, which is not what the model is "
             "given to answer: from where they part, row %d is trained on %r and %s gives %r",
-            report["rows"], len(chosen), report["row"], report["trained"],
+            report["rows"],
+            len(chosen),
+            report["row"],
+            report["trained"],
             "the chat template's generation prompt" if prompts.name == "chat" else "the tokenizer",
             report["given"],
-        )  # fmt: skip
+        )
     return report
 
 

@@ -13,7 +13,10 @@ from hf_miwv.hub_names import path_name
 logger = logging.getLogger(__name__)
 
 
-@click.command("train", context_settings={"ignore_unknown_options": True}, help="""
+@click.command(
+    "train",
+    context_settings={"ignore_unknown_options": True},
+    help="""
     Score the data of a recipe with its model, choose, and tune the model on what was chosen.
 
     The recipe is a YAML file with the sections model, data, scoring, selection, training (the
@@ -21,16 +24,15 @@ logger = logging.getLogger(__name__)
     hub (where to push to). KEYS replace keys of its training section: --max_steps 3 --learning_rate
     1e-5. Killed at any moment, the same command goes on where it stopped. Needs the extra
     hf-miwv-lmt[train].
-    """)  # fmt: skip
-@click.option("--config", "recipe", required=True, type=click.Path(path_type=Path),
-              help="The recipe; see recipes/miwv.")  # fmt: skip
-@click.option("--output", type=click.Path(path_type=Path), help="Folder to write, in place of the "
-              "recipe's own.")  # fmt: skip
+    """,
+)
+@click.option(
+    "--config", "recipe", required=True, type=click.Path(path_type=Path), help="The recipe; see recipes/miwv."
+)
+@click.option("--output", type=click.Path(path_type=Path), help="Folder to write, in place of the recipe's own.")
 @click.option("--overwrite", is_flag=True, help="Replace what the output folder holds.")
 @click.argument("keys", nargs=-1, type=click.UNPROCESSED)
-def train_command(
-    recipe: Path, output: Path | None, overwrite: bool, keys: tuple[str, ...]
-) -> None:
+def train_command(recipe: Path, output: Path | None, overwrite: bool, keys: tuple[str, ...]) -> None:
     from hf_miwv.folder import check_output
     from hf_miwv.processes import Processes
     from hf_miwv.reading import is_local, read_dataset
@@ -67,5 +69,9 @@ def train_command(
         },
     )
     if Processes.launched().first:
-        logger.info("%d steps, last loss %.4f nats per token; written: %s",
-                    run["steps"], run["loss_curve"][-1]["loss"], place["folder"])  # fmt: skip
+        logger.info(
+            "%d steps, last loss %.4f nats per token; written: %s",
+            run["steps"],
+            run["loss_curve"][-1]["loss"],
+            place["folder"],
+        )

@@ -55,10 +55,22 @@ from hf_miwv.vocabulary import check_ids, check_tables
 
 # What a run depends on most, recorded as the trainer has it, given in the recipe or not.
 EFFECTIVE = (
-    "learning_rate", "lr_scheduler_type", "warmup_steps", "weight_decay", "optim",
-    "num_train_epochs", "max_steps", "per_device_train_batch_size", "gradient_accumulation_steps",
-    "max_length", "max_grad_norm", "bf16", "fp16", "gradient_checkpointing", "loss_type",
-)  # fmt: skip
+    "learning_rate",
+    "lr_scheduler_type",
+    "warmup_steps",
+    "weight_decay",
+    "optim",
+    "num_train_epochs",
+    "max_steps",
+    "per_device_train_batch_size",
+    "gradient_accumulation_steps",
+    "max_length",
+    "max_grad_norm",
+    "bf16",
+    "fp16",
+    "gradient_checkpointing",
+    "loss_type",
+)
 
 logger = logging.getLogger(__name__)
 
@@ -181,9 +193,7 @@ def tune(
     arguments = _arguments(tuning, checkpoints, loaded.model)
     shape = recognize(chosen.column_names, tuning.columns)
     conversational = Rows(chosen, shape).conversational()
-    prompts = choose_prompts(
-        tuning.template, loaded.tokenizer, shape.name, conversational, parse_date(date)
-    )
+    prompts = choose_prompts(tuning.template, loaded.tokenizer, shape.name, conversational, parse_date(date))
     rows = prepare_rows(chosen, shape, prompts, loaded.tokenizer, arguments.max_length)
     ids = TokenTable(rows.dataset["input_ids"])
     check_tables(loaded.model, loaded.tokenizer, [ids], "training row {}".format)
@@ -237,9 +247,7 @@ def _trainer(
     return trainer
 
 
-def _name_sequences(
-    sequences: Sequence[np.ndarray], chosen: Dataset, shape: Shape, prompts: Prompts
-) -> list[str]:
+def _name_sequences(sequences: Sequence[np.ndarray], chosen: Dataset, shape: Shape, prompts: Prompts) -> list[str]:
     """How messages call the chosen row behind each sequence: its number and how it begins."""
     names = [""] * len(sequences)
     rows = Rows(chosen, shape)

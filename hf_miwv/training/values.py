@@ -13,9 +13,12 @@ from hf_miwv.errors import did_you_mean
 
 MISFIT = object()  # what `fit` returns for a value of another type
 WORDS = {
-    bool: "true or false", int: "a whole number", float: "a number", str: "text",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
     NoneType: "null",
-}  # fmt: skip
+}
 
 
 def fault_of(key: str, value: Any, hint: Any) -> str | None:
@@ -92,9 +95,7 @@ def _is_choice(value: bool | str, hint: Any) -> bool:
     if any(value is word for word in get_args(hint) if isinstance(word, bool)):
         return True
     open_ended = [word.partition("[")[0] for word in choices(hint) if "[" in word]
-    return isinstance(value, str) and (
-        value in choices(hint) or any(value.startswith(start) for start in open_ended)
-    )
+    return isinstance(value, str) and (value in choices(hint) or any(value.startswith(start) for start in open_ended))
 
 
 def _number(value: Any) -> Any:
@@ -112,8 +113,7 @@ def _number(value: Any) -> Any:
 def _collection(value: Any, kind: Any, members: tuple[Any, ...]) -> Any:
     if isinstance(value, dict) and _takes(dict, kind):
         wanted = members[1] if len(members) == 2 else Any
-        good = all(isinstance(key, str) and fit(part, wanted) is not MISFIT
-                   for key, part in value.items())  # fmt: skip
+        good = all(isinstance(key, str) and fit(part, wanted) is not MISFIT for key, part in value.items())
         return value if good else MISFIT
     if isinstance(value, list) and (_takes(list, kind) or kind is tuple):
         wanted = members[0] if members else Any

@@ -23,9 +23,12 @@ from hf_miwv.methods import METHODS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
-    ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "recipes" / "README.md",
-    ROOT / "benchmarks" / "README.md", *sorted((ROOT / "docs").glob("*.md")),
-]  # fmt: skip
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "recipes" / "README.md",
+    ROOT / "benchmarks" / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 DOORS = {"hf-miwv": miwv_main, "hf-lmt": lmt_main, "hf_miwv": miwv_main, "hf_lmt": lmt_main}
 FILE = re.compile(r"[\w./-]+\.(?:py|csv|md|yaml|jinja)\b|\b\w+/(?=[\s,:.]|$)")
 
@@ -74,8 +77,9 @@ def test_commands_parse(words: list[str]) -> None:
 def python_blocks() -> list[Any]:
     return [
         pytest.param(block, id=f"{page.relative_to(ROOT)}: {number}")
-        for page in PAGES for number, block in enumerate(blocks(page, "python"))
-    ]  # fmt: skip
+        for page in PAGES
+        for number, block in enumerate(blocks(page, "python"))
+    ]
 
 
 @pytest.mark.parametrize("block", python_blocks())
@@ -111,9 +115,8 @@ def test_the_readme_leads_to_every_page() -> None:
 
 def recipes() -> list[Any]:
     return [
-        pytest.param(block, id=page.name) for page in PAGES for block in blocks(page, "yaml")
-        if "output_dir:" in block
-    ]  # fmt: skip
+        pytest.param(block, id=page.name) for page in PAGES for block in blocks(page, "yaml") if "output_dir:" in block
+    ]
 
 
 @pytest.mark.parametrize("block", recipes())
@@ -149,24 +152,27 @@ def test_all_that_a_tree_names_exists(page: str) -> None:
         assert folder.is_dir(), folder
         places = [folder, folder.parent, *(path for path in folder.iterdir() if path.is_dir())]
         missing += [
-            f"{folder.relative_to(ROOT)}: {name}" for name in names
+            f"{folder.relative_to(ROOT)}: {name}"
+            for name in names
             if not any((place / name).exists() for place in places)
-        ]  # fmt: skip
+        ]
     assert missing == []
 
 
 def test_the_map_names_every_module_and_folder() -> None:
     text = (ROOT / "docs" / "where-things-are.md").read_text("utf-8")
     missing = [
-        path.name for path in (ROOT / "hf_miwv").rglob("*.py")
-        if path.name != "__init__.py" and path.name not in text
-    ]  # fmt: skip
+        path.name for path in (ROOT / "hf_miwv").rglob("*.py") if path.name != "__init__.py" and path.name not in text
+    ]
     for package in ("hf_miwv", "hf_lmt", "tests"):
         missing += [
-            path.name for path in (ROOT / package).rglob("*")
-            if path.is_dir() and path.name != "__pycache__" and f"{path.name}/" not in text
+            path.name
+            for path in (ROOT / package).rglob("*")
+            if path.is_dir()
+            and path.name != "__pycache__"
+            and f"{path.name}/" not in text
             and not path.name.startswith("hf_lmt_")
-        ]  # fmt: skip
+        ]
     assert missing == []
 
 

@@ -48,8 +48,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_sft_on_the_chosen(run: Run, model: Path, embedder_folder: Path, tmp_path: Path) -> None:
-    out = run("sft_on_the_chosen.py", "--model", model, "--embedder", embedder_folder,
-              "--rows", 32, "--output", tmp_path)  # fmt: skip
+    out = run(
+        "sft_on_the_chosen.py", "--model", model, "--embedder", embedder_folder, "--rows", 32, "--output", tmp_path
+    )
     assert "trained on 8 of 32 rows, 2 steps" in out
     choice = json.loads((tmp_path / "miwv_choice.json").read_text("utf-8"))
     assert choice
@@ -77,14 +78,27 @@ def test_downsample_and_hint(run: Run, model: Path, tmp_path: Path) -> None:
 
 
 def test_diagnose_two_checkpoints(run: Run, model: Path, tmp_path: Path) -> None:
-    sentences = [{"en": f"good day {i}", "de": f"guten tag {i}", "nl": f"dag {i}",
-                  "es": f"hola {i}", "pt": f"bom dia {i}"} for i in range(12)]  # fmt: skip
+    sentences = [
+        {"en": f"good day {i}", "de": f"guten tag {i}", "nl": f"dag {i}", "es": f"hola {i}", "pt": f"bom dia {i}"}
+        for i in range(12)
+    ]
     with open(tmp_path / "table.csv", "w") as file:
         writer = csv.DictWriter(file, sentences[0])
         writer.writeheader()
         writer.writerows(sentences)
-    out = run("diagnose_two_checkpoints.py", "--before", model, "--data", tmp_path / "table.csv",
-              "--lines", 4, "--steps", 2, "--output", tmp_path / "out")  # fmt: skip
+    out = run(
+        "diagnose_two_checkpoints.py",
+        "--before",
+        model,
+        "--data",
+        tmp_path / "table.csv",
+        "--lines",
+        4,
+        "--steps",
+        2,
+        "--output",
+        tmp_path / "out",
+    )
     for name in ("before", "after"):
         assert (tmp_path / "out" / name / "scores.json").exists()
     assert f"hf-lmt diagnose {tmp_path / 'out' / 'before'}" in out

@@ -10,8 +10,19 @@ import yaml
 BLOCK = re.compile(r"\A\ufeff?\s*---\r?\n(.*?)\r?\n---\s*(?:\r?\n|\Z)", re.DOTALL)
 ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]+)*")
-LICENSES = {"apache-2.0", "mit", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc0-1.0", "llama2",
-            "gpl-3.0", "openrail", "other", "unknown"}  # fmt: skip
+LICENSES = {
+    "apache-2.0",
+    "mit",
+    "cc-by-4.0",
+    "cc-by-sa-4.0",
+    "cc-by-nc-4.0",
+    "cc0-1.0",
+    "llama2",
+    "gpl-3.0",
+    "openrail",
+    "other",
+    "unknown",
+}
 SIZES = re.compile(r"n<1K|n>1T|\d+[KMB]<n<\d+[KMBT]")
 MODEL_TASKS = {"text-generation", "translation", "text-classification", "feature-extraction"}
 
@@ -40,10 +51,14 @@ def _shared(data: dict[str, Any]) -> list[str]:
         if not all(isinstance(value, str) for value in _many(values)):
             errors.append(f'"{name}" must be a string or a list of strings')
             data.pop(name)
-    errors += [f'"license" with value "{one}" is not valid'
-               for one in _many(data.get("license", [])) if one not in LICENSES]  # fmt: skip
-    errors += [f'"language" with value "{one}" is not valid. It must be an ISO 639 code'
-               for one in _many(data.get("language", [])) if not TAG.fullmatch(one)]  # fmt: skip
+    errors += [
+        f'"license" with value "{one}" is not valid' for one in _many(data.get("license", [])) if one not in LICENSES
+    ]
+    errors += [
+        f'"language" with value "{one}" is not valid. It must be an ISO 639 code'
+        for one in _many(data.get("language", []))
+        if not TAG.fullmatch(one)
+    ]
     return errors
 
 
@@ -51,8 +66,7 @@ def _of_model(data: dict[str, Any]) -> list[str]:
     errors = []
     for name, where in (("base_model", "models"), ("datasets", "datasets")):
         errors += [
-            f'"{name}" with value "{one}" is not valid. Use a {where[:-1]} id from https://hf.co/'
-            f"{where}."
+            f'"{name}" with value "{one}" is not valid. Use a {where[:-1]} id from https://hf.co/{where}.'
             for one in _many(data.get(name, []))
             if not ID.fullmatch(one)
         ]
@@ -67,8 +81,7 @@ def _of_model(data: dict[str, Any]) -> list[str]:
 
 def _of_dataset(data: dict[str, Any]) -> list[str]:
     sizes = _many(data.get("size_categories", []))
-    errors = [f'"size_categories" with value "{one}" is not valid'
-              for one in sizes if not SIZES.fullmatch(one)]  # fmt: skip
+    errors = [f'"size_categories" with value "{one}" is not valid' for one in sizes if not SIZES.fullmatch(one)]
     configs = data.get("configs", [])
     if not isinstance(configs, list) or not all(isinstance(one, dict) for one in configs):
         return [*errors, '"configs" must be a list of objects']

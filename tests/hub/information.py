@@ -16,8 +16,9 @@ def whoami(request: Request) -> Answer:
         raise Refusal(401, "Invalid username or password.")
     role = "read" if request.user in request.hub.readers else "write"
     token = {"displayName": "test", "role": role}
-    return as_json({"type": "user", "name": request.user, "orgs": [],
-                    "auth": {"type": "access_token", "accessToken": token}})  # fmt: skip
+    return as_json(
+        {"type": "user", "name": request.user, "orgs": [], "auth": {"type": "access_token", "accessToken": token}}
+    )
 
 
 def validate_yaml(request: Request) -> Answer:
@@ -71,20 +72,29 @@ def describe(request: Request) -> Answer:
             sibling |= {"size": listed["size"], "blobId": listed["oid"]}
             if "lfs" in listed:
                 sibling["lfs"] = {**listed["lfs"], "sha256": listed["lfs"]["oid"]}
-    return as_json({
-        "id": repository.name, "author": repository.name.split("/")[0], "sha": commit.oid,
-        "private": repository.private, "gated": False, "disabled": False, "tags": [],
-        "downloads": 0, "likes": 0, "lastModified": commit.date, "createdAt": commit.date,
-        "siblings": siblings,
-    })  # fmt: skip
+    return as_json(
+        {
+            "id": repository.name,
+            "author": repository.name.split("/")[0],
+            "sha": commit.oid,
+            "private": repository.private,
+            "gated": False,
+            "disabled": False,
+            "tags": [],
+            "downloads": 0,
+            "likes": 0,
+            "lastModified": commit.date,
+            "createdAt": commit.date,
+            "siblings": siblings,
+        }
+    )
 
 
 def tree(request: Request) -> Answer:
     """A page of the files and folders, as many as the server's `page`; the rest behind a link."""
     commit = request.repository().commit_of(request.values["revision"])
     folder = (request.values.get("path") or "").strip("/")
-    inside = {path: blob for path, blob in commit.tree.items()
-              if not folder or path.startswith(folder + "/")}  # fmt: skip
+    inside = {path: blob for path, blob in commit.tree.items() if not folder or path.startswith(folder + "/")}
     if folder and not inside:
         raise Refusal(404, f"{folder} does not exist", "EntryNotFound")
     entries = _entries(inside, folder, request.query.get("recursive", "").lower() == "true")
@@ -116,11 +126,9 @@ def _folder(path: str) -> dict[str, Any]:
 
 
 def _file(path: str, blob: Blob) -> dict[str, Any]:
-    found: dict[str, Any] = {"type": "file", "oid": blob.oid, "size": len(blob.content),
-                             "path": path}  # fmt: skip
+    found: dict[str, Any] = {"type": "file", "oid": blob.oid, "size": len(blob.content), "path": path}
     if blob.large:
-        found["lfs"] = {"oid": blob.sha256, "size": len(blob.content),
-                        "pointerSize": len(blob.pointer)}  # fmt: skip
+        found["lfs"] = {"oid": blob.sha256, "size": len(blob.content), "pointerSize": len(blob.pointer)}
     return found
 
 
@@ -144,22 +152,22 @@ def refs(request: Request) -> Answer:
         if name.startswith("refs/pr/"):
             requests.append({"name": name, "ref": name, "targetCommit": oid})
         else:
-            found["branches"].append({"name": name, "ref": f"refs/heads/{name}",
-                                      "targetCommit": oid})  # fmt: skip
+            found["branches"].append({"name": name, "ref": f"refs/heads/{name}", "targetCommit": oid})
     return as_json(found | ({"pullRequests": requests} if "include_prs" in request.query else {}))
 
 
 def commits(request: Request) -> Answer:
-    return as_json([
-        {"id": one.oid, "title": one.title, "message": "", "date": one.date, "authors": []}
-        for one in request.repository().history(request.values["revision"])
-    ])  # fmt: skip
+    return as_json(
+        [
+            {"id": one.oid, "title": one.title, "message": "", "date": one.date, "authors": []}
+            for one in request.repository().history(request.values["revision"])
+        ]
+    )
 
 
 def discussions(request: Request) -> Answer:
     repository = request.repository()
-    found = [_discussion(repository, number) for number in
-             range(1, len(repository.pull_requests) + 1)]  # fmt: skip
+    found = [_discussion(repository, number) for number in range(1, len(repository.pull_requests) + 1)]
     return as_json({"discussions": found, "count": len(found), "start": 0})
 
 
@@ -168,10 +176,15 @@ def discussion(request: Request) -> Answer:
     if not 0 < number <= len(repository.pull_requests):
         raise Refusal(404, "Discussion not found")
     own = repository.pull_requests[number - 1]
-    return as_json(_discussion(repository, number) | {
-        "events": [], "filesWithConflicts": [], "diff": "",
-        "changes": {"base": f"refs/heads/{own['base']}", "mergeCommitId": own.get("merged")},
-    })  # fmt: skip
+    return as_json(
+        _discussion(repository, number)
+        | {
+            "events": [],
+            "filesWithConflicts": [],
+            "diff": "",
+            "changes": {"base": f"refs/heads/{own['base']}", "mergeCommitId": own.get("merged")},
+        }
+    )
 
 
 def open_discussion(request: Request) -> Answer:
@@ -195,10 +208,15 @@ def merge(request: Request) -> Answer:
 
 def _discussion(repository: Repository, number: int) -> dict[str, Any]:
     own = repository.pull_requests[number - 1]
-    return {"num": number, "title": own["title"], "status": own["status"], "isPullRequest": True,
-            "createdAt": repository.commit_of(own["base"]).date,
-            "author": {"name": repository.name.split("/")[0]},
-            "repo": {"name": repository.name, "type": repository.kind}}  # fmt: skip
+    return {
+        "num": number,
+        "title": own["title"],
+        "status": own["status"],
+        "isPullRequest": True,
+        "createdAt": repository.commit_of(own["base"]).date,
+        "author": {"name": repository.name.split("/")[0]},
+        "repo": {"name": repository.name, "type": repository.kind},
+    }
 
 
 def create_branch(request: Request) -> Answer:

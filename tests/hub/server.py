@@ -129,9 +129,7 @@ class Handler(BaseHTTPRequestHandler):
         if fault is not None and fault.status is not None and not fault.after_done:
             return self._send(_told(fault), None)
         query = dict(parse_qsl(place.query))
-        answer = self._answer(Request(
-            self.server, self.command, place.path, query, self.headers, body, None
-        ))  # fmt: skip
+        answer = self._answer(Request(self.server, self.command, place.path, query, self.headers, body, None))
         if fault is not None and fault.status is not None:
             answer = _told(fault)
         self._send(answer, None if fault is None else fault.cut_answer)

@@ -37,8 +37,7 @@ class Blob:
     @property
     def pointer(self) -> bytes:
         return (
-            "version https://git-lfs.github.com/spec/v1\n"
-            f"oid sha256:{self.sha256}\nsize {len(self.content)}\n"
+            f"version https://git-lfs.github.com/spec/v1\noid sha256:{self.sha256}\nsize {len(self.content)}\n"
         ).encode()
 
     @property

@@ -22,8 +22,7 @@ def preupload(request: Request) -> Answer:
     tree, found = repository.commit_of(revision).tree, []
     for file in request.json()["files"]:
         large = repository.is_large(revision, file["path"], file["size"], request.hub.large_size)
-        entry = {"path": file["path"], "uploadMode": "lfs" if large else "regular",
-                 "shouldIgnore": False}  # fmt: skip
+        entry = {"path": file["path"], "uploadMode": "lfs" if large else "regular", "shouldIgnore": False}
         if file["path"] in tree:
             entry["oid"] = tree[file["path"]].etag
         found.append(entry)
@@ -34,8 +33,7 @@ def batch(request: Request) -> Answer:
     """Where to send large files; none for what is here already."""
     _need_commit(request)
     repository, given = request.repository(), request.json()
-    place = f"{request.hub.address}/large/{request.values.get('kinds') or 'models'}/" \
-            f"{repository.name}"  # fmt: skip
+    place = f"{request.hub.address}/large/{request.values.get('kinds') or 'models'}/{repository.name}"
     part, found, transfer = request.hub.part_size, [], "basic"
     for item in given["objects"]:
         entry: dict[str, Any] = {"oid": item["oid"], "size": item["size"]}
@@ -47,8 +45,7 @@ def batch(request: Request) -> Answer:
             if item["size"] > part and "multipart" in given.get("transfers", []):
                 transfer = "multipart"
                 header = {"chunk_size": str(part)}
-                header |= {str(number + 1): f"{url}/{number + 1}"
-                           for number in range(-(-item["size"] // part))}  # fmt: skip
+                header |= {str(number + 1): f"{url}/{number + 1}" for number in range(-(-item["size"] // part))}
             entry["actions"] = {
                 "upload": {"href": url, "header": header},
                 "verify": {"href": f"{url}/verify", "header": {}},
@@ -119,11 +116,15 @@ def commit(request: Request) -> Answer:
             ref = repository.open_pull_request(header["summary"], base)
         made = repository.add(ref, header["summary"], changed)
     place = request.hub.page_of(repository)
-    return as_json({
-        "success": True, "commitOid": made.oid, "commitUrl": f"{place}/commit/{made.oid}",
-        "hookOutput": "",
-        "pullRequestUrl": f"{place}/discussions/{ref.split('/')[-1]}" if asked else None,
-    })  # fmt: skip
+    return as_json(
+        {
+            "success": True,
+            "commitOid": made.oid,
+            "commitUrl": f"{place}/commit/{made.oid}",
+            "hookOutput": "",
+            "pullRequestUrl": f"{place}/discussions/{ref.split('/')[-1]}" if asked else None,
+        }
+    )
 
 
 def _apply(repository: Repository, tree: dict[str, Blob], key: str, value: dict[str, Any]) -> None:

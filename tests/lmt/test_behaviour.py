@@ -43,10 +43,8 @@ RIVER = {
         ("en-zh", "No.", "不" * 25, "不。", ["over_length", "repetition"]),
         ("en-de", "Ha ha ha ha ha ha ha ha ha", "Ha ha ha ha ha ha ha ha ha!", "Hahaha!", []),
     ],
-)  # fmt: skip
-def test_rates_of_one_row(
-    direction: str, source: str, hypothesis: str, reference: str, expected: list[str]
-) -> None:
+)
+def test_rates_of_one_row(direction: str, source: str, hypothesis: str, reference: str, expected: list[str]) -> None:
     rates = behaviour_rates([source], [hypothesis], parse_direction(direction), [reference])
     found = [name for name, rate in rates.items() if rate.count]
     assert sorted(found) == sorted(expected)
@@ -57,14 +55,20 @@ def test_rates_of_one_row(
     [
         *((text, False) for text in RIVER.values()),
         ("no, no, no, no", False),  # under 20 characters
-        ("la la la la la la la", True), ("比赛" * 10, True), ("比赛" * 9, False),
+        ("la la la la la la la", True),
+        ("比赛" * 10, True),
+        ("比赛" * 9, False),
         ("Er ging. " + "und dann " * 4 + "nach Hause.", True),
         ("und dann " * 3 + "nach Hause.", False),
-        (RIVER["de"] * 4, True), ((RIVER["th"] + " ") * 4, True), (RIVER["zh"] * 3, False),
-        ("." * 25, True), ("ནི་ནི་ནི་ནི་ནི་ནི་ནི་ནི་", True), ("aaaabcaaaabcaaaabcaaaabc", True),
+        (RIVER["de"] * 4, True),
+        ((RIVER["th"] + " ") * 4, True),
+        (RIVER["zh"] * 3, False),
+        ("." * 25, True),
+        ("ནི་ནི་ནི་ནི་ནི་ནི་ནི་ནི་", True),
+        ("aaaabcaaaabcaaaabcaaaabc", True),
         ("", False),
     ],
-)  # fmt: skip
+)
 def test_loops(text: str, repetitive: bool) -> None:
     assert is_repetitive(text) == repetitive
 
@@ -105,11 +109,14 @@ def test_a_language_identifier_sees_what_scripts_cannot() -> None:
         (["Hi!", "Hello!", "c"], ["你好", "你好", "你好"], ["你好！", "你好！", "z"], [1, 1, 1], 2),
         (["a", "b", "c", "d"], ["x"] * 4, ["1", "2", "3", "4"], [1, 1, 1, 1], 4),
     ],
-)  # fmt: skip
+)
 def test_fan_in(
-    sources: list[str], hypotheses: list[str], references: list[str] | None,
-    shared: list[int], largest: int,
-) -> None:  # fmt: skip
+    sources: list[str],
+    hypotheses: list[str],
+    references: list[str] | None,
+    shared: list[int],
+    largest: int,
+) -> None:
     found = fan_in(sources, hypotheses, references)
     assert found.shared.tolist() == [bool(one) for one in shared]
     assert found.largest == largest
@@ -119,11 +126,12 @@ def test_fan_in(
 @pytest.mark.parametrize(
     ("direction", "groups"),
     [
-        ("en-kk", ["overall", "en2x", "en2x/low"]), ("cs-zh", ["overall", "x2zh", "x2zh/medium"]),
+        ("en-kk", ["overall", "en2x", "en2x/low"]),
+        ("cs-zh", ["overall", "x2zh", "x2zh/medium"]),
         ("en-zh", ["overall", "en2x", "en2x/high", "x2zh", "x2zh/high"]),
         ("ru-kk", ["zero_shot"]),
     ],
-)  # fmt: skip
+)
 def test_groups(direction: str, groups: list[str]) -> None:
     assert groups_of(parse_direction(direction)) == groups
 
@@ -145,8 +153,10 @@ def test_means_name_what_is_missing() -> None:
 
 
 def test_unreliable_comet_stands_apart() -> None:
-    values = {Direction("en", code): {"comet-22": number, "bleu": number}
-              for code, number in (("de", 0.9), ("fr", 0.8), ("bo", 0.4))}  # fmt: skip
+    values = {
+        Direction("en", code): {"comet-22": number, "bleu": number}
+        for code, number in (("de", 0.9), ("fr", 0.8), ("bo", 0.4))
+    }
     found = aggregate(values, expected=values)["en2x"]
     assert found["comet-22"].mean == pytest.approx(0.85)
     assert found["comet-22"].apart == (Direction("en", "bo"),)

@@ -54,9 +54,7 @@ def test_an_adapter_translates_by_its_id(
     from transformers import AutoModelForCausalLM
 
     push(tiny, "ada/base")
-    model = get_peft_model(
-        AutoModelForCausalLM.from_pretrained(tiny), LoraConfig(r=4, target_modules="all-linear")
-    )
+    model = get_peft_model(AutoModelForCausalLM.from_pretrained(tiny), LoraConfig(r=4, target_modules="all-linear"))
     torch.manual_seed(1)
     for name, weights in model.named_parameters():
         if "lora_B" in name:
@@ -69,8 +67,7 @@ def test_an_adapter_translates_by_its_id(
     config["base_model_name_or_path"] = str(tiny)
     (tmp_path / "adapter" / "adapter_config.json").write_text(json.dumps(config))
     here, there, base = (
-        Translator(str(name), beams=1, max_new_tokens=8)
-        for name in (tmp_path / "adapter", "ada/adapter@v1", tiny)
+        Translator(str(name), beams=1, max_new_tokens=8) for name in (tmp_path / "adapter", "ada/adapter@v1", tiny)
     )
     texts = ["good morning", "what is water made of"]
     found = there(texts, source="en", target="de")
@@ -104,9 +101,7 @@ def test_evaluations_are_diagnosed_and_shown_by_id(hub: HubServer, tmp_path: Pat
         read_evaluation("ada/none")
 
 
-def test_what_a_model_on_the_hub_was_trained_on_is_known(
-    hub: HubServer, tmp_path: Path, tiny: Path
-) -> None:
+def test_what_a_model_on_the_hub_was_trained_on_is_known(hub: HubServer, tmp_path: Path, tiny: Path) -> None:
     """Its card says nothing of it, its run.json does; a folder and an id are told the same of."""
     import shutil
 
@@ -134,13 +129,14 @@ def test_a_base_model_that_cannot_be_had_ends_nothing(
     assert "what the base model was trained on (model 'eve/private' cannot be" in caplog.text
 
 
-@pytest.mark.parametrize(("model", "reason"), [
-    ("ada/none", "there is no such repository on the Hub, or it is private"),
-    ("ada/model@none", "it has no such revision"),
-])  # fmt: skip
-def test_a_model_that_is_not_on_the_hub(
-    hub: HubServer, tmp_path: Path, tiny: Path, model: str, reason: str
-) -> None:
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        ("ada/none", "there is no such repository on the Hub, or it is private"),
+        ("ada/model@none", "it has no such revision"),
+    ],
+)
+def test_a_model_that_is_not_on_the_hub(hub: HubServer, tmp_path: Path, tiny: Path, model: str, reason: str) -> None:
     push(tiny, "ada/model")
     texts, pairs = tmp_path / "in.txt", tmp_path / "set.jsonl"
     texts.write_text("one\n")
@@ -153,16 +149,13 @@ def test_a_model_that_is_not_on_the_hub(
         assert (refused.exit_code, reason in refused.output) == (2, True), refused.output
 
 
-def test_prepared_rows_are_trained_on_by_id(
-    hub: HubServer, recipe: dict[str, Any], tmp_path: Path
-) -> None:
+def test_prepared_rows_are_trained_on_by_id(hub: HubServer, recipe: dict[str, Any], tmp_path: Path) -> None:
     rows = prepared(recipe, tmp_path)
     push(rows, "ada/rows", revision="v1")
     del recipe["directions"], recipe["curation"]
     recipe["max_steps"] = 1
     whole = losses(succeed({**recipe, "data": [{"path": str(rows)}]}, tmp_path))
-    recipe |= {"output_dir": str(tmp_path / "other"),
-               "data": [{"path": "ada/rows", "revision": "v1"}]}  # fmt: skip
+    recipe |= {"output_dir": str(tmp_path / "other"), "data": [{"path": "ada/rows", "revision": "v1"}]}
     assert losses(succeed(recipe, tmp_path)) == whole
     message = "data: ada/rows holds rows of `hf-lmt prepare`, taken as they are; downsampling would"
     recipe |= {"downsampling": {"rate": 0.5}, "output_dir": str(tmp_path / "third")}

@@ -169,9 +169,7 @@ def test_the_environment_is_made_with_consent_only(tmp_path: Path) -> None:
 
 
 def test_an_environment_that_has_comet_is_used(tmp_path: Path) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "env")], check=True
-    )
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "env")], check=True)
     with pytest.raises(InputError, match="COMET is not installed"):
         comet_environment(tmp_path / "env")
     (packages,) = (tmp_path / "env").glob("lib/python*/site-packages")
@@ -184,9 +182,7 @@ def test_an_environment_that_has_comet_is_used(tmp_path: Path) -> None:
     (packages / "torch.py").write_text("class cuda:\n    is_available = staticmethod(bool)\n")
     (packages / "huggingface_hub.py").write_text("def snapshot_download(name):\n    return name\n")
     python = comet_environment(tmp_path / "env")
-    found = CometScorer(comet_command(python, "comet-22")).score(
-        SOURCES, HYPOTHESES, REFERENCES, tmp_path / "work"
-    )
+    found = CometScorer(comet_command(python, "comet-22")).score(SOURCES, HYPOTHESES, REFERENCES, tmp_path / "work")
     assert found.values.tolist() == [len(text) for text in REFERENCES]
     assert found.signature == "model:Unbabel/wmt22-comet-da|unbabel-comet:2.2.7"
 

@@ -30,18 +30,23 @@ def tiny_t5(tokenizer: Any) -> T5ForConditionalGeneration:
     torch.manual_seed(7)
     return T5ForConditionalGeneration(
         T5Config(
-            vocab_size=400, d_model=32, d_kv=8, d_ff=64, num_layers=1, num_heads=4,
-            decoder_start_token_id=tokenizer.pad_token_id, pad_token_id=tokenizer.pad_token_id,
-            eos_token_id=tokenizer.eos_token_id, initializer_factor=3.0,
+            vocab_size=400,
+            d_model=32,
+            d_kv=8,
+            d_ff=64,
+            num_layers=1,
+            num_heads=4,
+            decoder_start_token_id=tokenizer.pad_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            initializer_factor=3.0,
         )
-    )  # fmt: skip
+    )
 
 
 def tokenized(tokenizer: Any) -> Dataset:
     rows = [tokenizer(text, text_target=text) for text in SENTENCES]
-    return Dataset.from_list(
-        [{name: row[name] for name in ("input_ids", "labels")} for row in rows]
-    )
+    return Dataset.from_list([{name: row[name] for name in ("input_ids", "labels")} for row in rows])
 
 
 @pytest.mark.parametrize("generates", [True, False])
@@ -58,13 +63,17 @@ def test_a_trainer_of_an_encoder_decoder(generates: bool, tmp_path: Path) -> Non
     trainer = Seq2SeqTrainer(
         model=model,
         args=Seq2SeqTrainingArguments(
-            str(tmp_path), predict_with_generate=generates, generation_max_length=8,
-            use_cpu=True, report_to=[], per_device_eval_batch_size=2,
+            str(tmp_path),
+            predict_with_generate=generates,
+            generation_max_length=8,
+            use_cpu=True,
+            report_to=[],
+            per_device_eval_batch_size=2,
         ),
         eval_dataset=tokenized(tokenizer),
         data_collator=DataCollatorForSeq2Seq(tokenizer, model),
         compute_metrics=watched,
-    )  # fmt: skip
+    )
     if not generates:
         with pytest.raises(InputError, match="predict_with_generate=True"):
             trainer.evaluate()
@@ -72,8 +81,7 @@ def test_a_trainer_of_an_encoder_decoder(generates: bool, tmp_path: Path) -> Non
     found = trainer.evaluate()
     ids = seen[0].predictions
     texts = [
-        tokenizer.decode([one for one in row if one >= 0], skip_special_tokens=True).strip()
-        for row in ids.tolist()
+        tokenizer.decode([one for one in row if one >= 0], skip_special_tokens=True).strip() for row in ids.tolist()
     ]
     expected = corpus_scores(texts, SENTENCES, "en", ["bleu", "chrf++", "ter"])
     assert {name: found[f"eval_{name}"] for name in expected} == {

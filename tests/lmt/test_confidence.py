@@ -27,8 +27,7 @@ def sentences(seed: int, count: int = 60) -> list[str]:
 
 def spoiled(lines: list[str], seed: int, share: float) -> list[str]:
     generator = np.random.default_rng(seed)
-    return [" ".join("mud" if generator.random() < share else word for word in line.split())
-            for line in lines]  # fmt: skip
+    return [" ".join("mud" if generator.random() < share else word for word in line.split()) for line in lines]
 
 
 REFERENCES = sentences(0)
@@ -80,9 +79,10 @@ def test_means_are_resampled_too() -> None:
 
 def test_a_mean_of_directions_is_compared() -> None:
     pairs = [
-        (sentence_statistics(lines, REFERENCES, "en", metric)) for metric in ("bleu", "chrf++")
+        (sentence_statistics(lines, REFERENCES, "en", metric))
+        for metric in ("bleu", "chrf++")
         for lines in (GOOD, WORSE)
-    ]  # fmt: skip
+    ]
     values = [resampled_values(one, 100) for one in pairs]
     means = [(values[0] + values[2]) / 2, (values[1] + values[3]) / 2]
     found = compare_resampled((50.0, 40.0), means)

@@ -54,9 +54,18 @@ def plain_fold(text: str) -> str:
 
 
 TEXTS = [
-    "", " ", "A b  c", "Straße, ＡＢＣ! ab\u200dc", "x\u00a0y\u3000z", "?!", "नमस्ते दुनिया",
-    "e\u0301 é", CHINESE, "a-b a b", "end",
-]  # fmt: skip
+    "",
+    " ",
+    "A b  c",
+    "Straße, ＡＢＣ! ab\u200dc",
+    "x\u00a0y\u3000z",
+    "?!",
+    "नमस्ते दुनिया",
+    "e\u0301 é",
+    CHINESE,
+    "a-b a b",
+    "end",
+]
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
@@ -106,7 +115,7 @@ def test_runs_are_those_of_the_plain_texts(size: int) -> None:
         ("", "en", False),
         ("...", "zh", False),
     ],
-)  # fmt: skip
+)
 def test_what_overlaps(given: str, text: str, lang: str, expected: bool) -> None:
     step = EvaluationOverlap(sets=[given])
     assert step.overlaps([text, "Something else."], lang).tolist() == [expected, False]
@@ -122,8 +131,7 @@ def test_rows_and_reasons(given: str, tmp_path: Path) -> None:
         ("zh", "de", "新", "Etwas Neues."),
         ("zh", "en", "猫坐在垫子上", "The cat sat on the mat"),
     )
-    expected = [None, f"target in {given}", f"target in {given}", f"target in {other}",
-                f"source in {given}"]  # fmt: skip
+    expected = [None, f"target in {given}", f"target in {given}", f"target in {other}", f"source in {given}"]
     step = EvaluationOverlap(sets=[given, other])
     assert step(rows) == expected
     assert step(rows.take([4, 0, 2])) == [expected[4], None, expected[2]]  # now from memory
@@ -141,9 +149,7 @@ def test_many_rows_equal_the_plain_way(given: str) -> None:
         start, length = generator.integers(0, 3), generator.integers(9, 15)
         texts.append(" ".join(["x", *words[start : start + length], "y"]))
     whole = "".join(words)
-    expected = [
-        any("".join(words[i : i + 13]) in text.replace(" ", "") for i in (0, 1)) for text in texts
-    ]
+    expected = [any("".join(words[i : i + 13]) in text.replace(" ", "") for i in (0, 1)) for text in texts]
     assert 10 < sum(expected) < 390
     assert whole not in texts
     assert EvaluationOverlap(sets=[given]).overlaps(texts, "en").tolist() == expected
@@ -166,10 +172,7 @@ def flores_plus(folder: Path) -> None:
 def wmt24pp(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for target in ("de_DE", "ar_EG", "ar_SA", "no_NO", "zh_TW"):
-        rows = [
-            {"lp": f"en-{target}", "source": text, "target": f"{target} {text}"}
-            for text in SET["en"]
-        ]
+        rows = [{"lp": f"en-{target}", "source": text, "target": f"{target} {text}"} for text in SET["en"]]
         lines = "".join(json.dumps(row) + "\n" for row in rows)
         (folder / f"en-{target}.jsonl").write_text(lines, "utf-8")
 
@@ -188,12 +191,13 @@ def test_copies_of_known_sets(tmp_path: Path) -> None:
 @pytest.mark.parametrize("form", ["flores200", "table", "rows", "source"])
 def test_sets_in_any_form_of_a_source(tmp_path: Path, form: str) -> None:
     given: Any = str(tmp_path / "exam.jsonl")
-    rows: list[dict[str, str]] = [
-        dict(zip(SET, texts, strict=True)) for texts in zip(*SET.values(), strict=True)
-    ]
+    rows: list[dict[str, str]] = [dict(zip(SET, texts, strict=True)) for texts in zip(*SET.values(), strict=True)]
     if form == "rows":
-        rows = [{"source_lang": "en", "target_lang": code, "source": row["en"], "target": row[code]}
-                for row in rows for code in ("de", "zh")]  # fmt: skip
+        rows = [
+            {"source_lang": "en", "target_lang": code, "source": row["en"], "target": row[code]}
+            for row in rows
+            for code in ("de", "zh")
+        ]
     (tmp_path / "exam.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     if form == "flores200":
         for name, code in (("eng_Latn", "en"), ("deu_Latn", "de"), ("zho_Hans", "zh")):
@@ -212,18 +216,14 @@ def test_sets_in_any_form_of_a_source(tmp_path: Path, form: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["flores-devtest", "wmt24++"])
-def test_a_named_set_that_cannot_be_had_stops(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_a_named_set_that_cannot_be_had_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(InputError, match=f"{re.escape(name)}: .*local copy.*none.*not checked"):
         EvaluationOverlap(sets=[name]).overlaps(["a"], "en")
 
 
-def test_a_named_set_is_read_from_the_cache(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_named_set_is_read_from_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = tmp_path / "datasets--openlanguagedata--flores_plus"
     commit = "0123456789abcdef0123456789abcdef01234567"
     flores_plus(root / "snapshots" / commit)

@@ -48,11 +48,19 @@ def pairs(path: str, directions=EN_DE, **fields) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("encoding", "text"),
     [
-        ("GB18030", "雨"), ("GB2312", "雨"), ("Big5", "雨"), ("Shift_JIS", "雨"),
-        ("EUC-JP", "雨"), ("EUC-KR", "비"), ("windows-1251", "дождь"), ("ISO-8859-1", "Grüße"),
-        ("utf-8", "雨"), ("utf-16", "雨"), ("utf-32", "雨"),
+        ("GB18030", "雨"),
+        ("GB2312", "雨"),
+        ("Big5", "雨"),
+        ("Shift_JIS", "雨"),
+        ("EUC-JP", "雨"),
+        ("EUC-KR", "비"),
+        ("windows-1251", "дождь"),
+        ("ISO-8859-1", "Grüße"),
+        ("utf-8", "雨"),
+        ("utf-16", "雨"),
+        ("utf-32", "雨"),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("marked", [True, False])
 def test_tmx_is_read_in_every_encoding_that_python_knows(encoding, text, marked, tmp_path):
     head = f'<?xml version="1.0" encoding="{encoding}"?>'
@@ -105,8 +113,10 @@ def test_units_without_an_end_and_a_file_that_is_cut_off_are_broken_units(tmp_pa
 
 
 def test_what_is_no_tmx_is_refused_with_broken_units_left_out_too(tmp_path):
-    for content, words in (("<html><tu>", "begins with"), ('<!DOCTYPE tmx [<!ENTITY a "b">]>' +
-                           units(("a", "b")), "entities")):  # fmt: skip
+    for content, words in (
+        ("<html><tu>", "begins with"),
+        ('<!DOCTYPE tmx [<!ENTITY a "b">]>' + units(("a", "b")), "entities"),
+    ):
         with pytest.raises(InputError, match=words):
             load(Source(saved(tmp_path / "a.tmx", content), skip_broken_units=True))
 
@@ -137,8 +147,9 @@ def test_cells_say_what_each_is_and_scores_are_kept(tmp_path):
         load(path)
     rows = load(Source(path, cells=["score", "en", "de"]), EN_DE).rows
     assert [(row["source"], row["target"], row["score"]) for row in rows] == [
-        ("hello", "hallo", "1.04"), ("world", "Welt", "1.06"),
-    ]  # fmt: skip
+        ("hello", "hallo", "1.04"),
+        ("world", "Welt", "1.06"),
+    ]
     assert pairs(path, cells=["-", "de", "en"]) == [("hallo", "hello"), ("Welt", "world")]
 
 
@@ -241,16 +252,44 @@ def test_whole_characters_in_halves_are_read(tmp_path):
 @pytest.mark.parametrize(
     ("name", "code"),
     [
-        ("zh-Hans-CN", "zh"), ("zh-Hans", "zh"), ("uz-Latn-UZ", "uz"), ("kk-Cyrl-KZ", "kk"),
-        ("az-Latn", "az"), ("az-Latn-AZ", "az"), ("tg-Cyrl", "tg"), ("ko-Kore", "ko"),
-        ("ko-Kore-KR", "ko"), ("iw", "he"), ("iw-IL", "he"), ("ger", "de"), ("fre", "fr"),
-        ("chi", "zh"), ("dut", "nl"), ("cze", "cs"), ("gre", "el"), ("per", "fa"), ("rum", "ro"),
-        ("de-DE-1996", "de"), ("zh-yue", "yue"), ("yue-HK", "yue"), ("zh-Hant", None),
-        ("zh-Hant-TW", None), ("zh-TW", None), ("zh-HK", None), ("sr", None), ("sr-Latn", None),
-        ("uz_Cyrl", None), ("uz-Cyrl-UZ", None), ("no", None), ("nor", None), ("no-NO", None),
-        ("en-t-ja", None), ("in", None), ("url", None),
+        ("zh-Hans-CN", "zh"),
+        ("zh-Hans", "zh"),
+        ("uz-Latn-UZ", "uz"),
+        ("kk-Cyrl-KZ", "kk"),
+        ("az-Latn", "az"),
+        ("az-Latn-AZ", "az"),
+        ("tg-Cyrl", "tg"),
+        ("ko-Kore", "ko"),
+        ("ko-Kore-KR", "ko"),
+        ("iw", "he"),
+        ("iw-IL", "he"),
+        ("ger", "de"),
+        ("fre", "fr"),
+        ("chi", "zh"),
+        ("dut", "nl"),
+        ("cze", "cs"),
+        ("gre", "el"),
+        ("per", "fa"),
+        ("rum", "ro"),
+        ("de-DE-1996", "de"),
+        ("zh-yue", "yue"),
+        ("yue-HK", "yue"),
+        ("zh-Hant", None),
+        ("zh-Hant-TW", None),
+        ("zh-TW", None),
+        ("zh-HK", None),
+        ("sr", None),
+        ("sr-Latn", None),
+        ("uz_Cyrl", None),
+        ("uz-Cyrl-UZ", None),
+        ("no", None),
+        ("nor", None),
+        ("no-NO", None),
+        ("en-t-ja", None),
+        ("in", None),
+        ("url", None),
     ],
-)  # fmt: skip
+)
 def test_codes_with_script_region_and_older_ones(name, code):
     assert code_of(name) == code
 
@@ -294,12 +333,15 @@ def test_unknown_languages_are_answered_with_the_nearest(name, words):
 def test_options_stand_for_fields_of_a_source():
     assert source_fields(None, None, None, False) == {}
     assert source_fields("en=en-US", "no=nb, zh-TW=zh", "score, en,-,de", True) == {
-        "variants": {"en": "en-US"}, "language_names": {"no": "nb", "zh-TW": "zh"},
-        "cells": ["score", "en", "-", "de"], "skip_broken_units": True,
-    }  # fmt: skip
+        "variants": {"en": "en-US"},
+        "language_names": {"no": "nb", "zh-TW": "zh"},
+        "cells": ["score", "en", "-", "de"],
+        "skip_broken_units": True,
+    }
     assert source_fields("en=en-US,de", None, None, False) == {
-        "variants": {"en": "en-US"}, "languages": ["en", "de"],
-    }  # fmt: skip
+        "variants": {"en": "en-US"},
+        "languages": ["en", "de"],
+    }
     for languages, names in (("en=", None), (None, "no"), (None, "no=nb,no=sv")):
         with pytest.raises(InputError):
             source_fields(languages, names, None, False)

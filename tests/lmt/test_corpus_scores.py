@@ -40,17 +40,14 @@ COMMANDS = {
     "chrf": ["-m", "chrf"],
     "ter": ["-m", "ter"],
 }
-TOKENIZERS = {"zh": "zh", "yue": "zh", "ja": "ja-mecab", "ko": "ko-mecab", "th": "char",
-              "my": "char"}  # fmt: skip
+TOKENIZERS = {"zh": "zh", "yue": "zh", "ja": "ja-mecab", "ko": "ko-mecab", "th": "char", "my": "char"}
 
 
 def damaged(references: list[str]) -> list[str]:
     return [text[:-4] + text[-1] for text in references]
 
 
-def sacrebleu(
-    folder: Path, options: list[str], references: list[str], hypotheses: list[str]
-) -> dict[str, object]:
+def sacrebleu(folder: Path, options: list[str], references: list[str], hypotheses: list[str]) -> dict[str, object]:
     """What the command prints, with 12 decimals."""
     paths = [str(folder / name) for name in ("references.txt", "hypotheses.txt")]
     for path, lines in zip(paths, (references, hypotheses), strict=True):
@@ -62,9 +59,16 @@ def sacrebleu(
 
 @pytest.mark.parametrize(
     ("target", "metric"),
-    [*((target, "bleu") for target in REFERENCES), ("de", "chrf++"), ("th", "chrf++"),
-     ("zh", "chrf"), ("de", "ter"), ("zh", "ter"), ("ja", "ter")],
-)  # fmt: skip
+    [
+        *((target, "bleu") for target in REFERENCES),
+        ("de", "chrf++"),
+        ("th", "chrf++"),
+        ("zh", "chrf"),
+        ("de", "ter"),
+        ("zh", "ter"),
+        ("ja", "ter"),
+    ],
+)
 def test_scores_equal_the_command_line(target: str, metric: str, tmp_path: Path) -> None:
     references = REFERENCES[target]
     hypotheses = damaged(references)
@@ -87,9 +91,11 @@ def test_scores_equal_the_command_line(target: str, metric: str, tmp_path: Path)
     [
         ("ter", "th", "TER counts words, and Thai has no blanks"),
         ("spbleu", "mvf", "FLORES-200, which has no Inner Mongolian"),
-        ("ter", "zh", None), ("bleu", "th", None), ("chrf++", "mvf", None),
+        ("ter", "zh", None),
+        ("bleu", "th", None),
+        ("chrf++", "mvf", None),
     ],
-)  # fmt: skip
+)
 def test_a_metric_says_why_it_cannot_judge(metric: str, target: str, reason: str | None) -> None:
     found = why_not_judgeable(metric, target)
     assert found is None if reason is None else reason in (found or "")
@@ -122,9 +128,12 @@ def test_spbleu_fetches_nothing(there: bool, tmp_path: Path) -> None:
         )
         os.rename(tmp_path / "m.model", tmp_path / "models" / "flores200sacrebleuspm")
     done = subprocess.run(
-        [sys.executable, "-c", SPBLEU], capture_output=True, text=True, check=True,
+        [sys.executable, "-c", SPBLEU],
+        capture_output=True,
+        text=True,
+        check=True,
         env={**os.environ, "SACREBLEU": str(tmp_path)},
-    )  # fmt: skip
+    )
     value, signature, unavailable = json.loads(done.stdout)
     assert (value is not None) == there
     assert ("tok:flores200" in signature) == there
@@ -133,8 +142,11 @@ def test_spbleu_fetches_nothing(there: bool, tmp_path: Path) -> None:
 
 def test_comet_is_marked_where_it_is_unreliable() -> None:
     assert [one for one in ("bo", "de", "mvf", "tg", "yue") if why_unreliable("comet-22", one)] == [
-        "bo", "mvf", "tg", "yue"
-    ]  # fmt: skip
+        "bo",
+        "mvf",
+        "tg",
+        "yue",
+    ]
     assert why_unreliable("chrf++", "bo") is None
 
 
@@ -148,14 +160,15 @@ def test_statistics_add_up() -> None:
             for part in (slice(0, 1), slice(1, None))
         ]
         assert np.array_equal(np.concatenate(halves), whole.counts)
-        alone = [corpus_scores([one], [other], "de", [metric])[metric].value
-                 for one, other in zip(hypotheses, references, strict=True)]  # fmt: skip
+        alone = [
+            corpus_scores([one], [other], "de", [metric])[metric].value
+            for one, other in zip(hypotheses, references, strict=True)
+        ]
         assert values_of(whole, whole.counts).tolist() == alone
 
 
 def test_processes_do_not_matter() -> None:
-    given = [Translations(Direction("en", code), damaged(lines), lines)
-             for code, lines in REFERENCES.items()]  # fmt: skip
+    given = [Translations(Direction("en", code), damaged(lines), lines) for code, lines in REFERENCES.items()]
     one, two = (
         [
             (direction, {name: score_of(found) for name, found in metrics.items()})
@@ -185,7 +198,7 @@ def test_processes_do_not_matter() -> None:
         (["a"], ["a"], "de", "bleu", "give a list"),
         (["a"], ["a"], "deu", ["bleu"], "it is called 'de' here"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_scored(
     hypotheses: list[str], references: list[str], target: str, metrics: list[str], message: str
 ) -> None:

@@ -246,9 +246,7 @@ def copies(number, **columns):
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize(
-    ("step", "left"), [(Duplicates(), 2), (Caps(per_target=3), 4), (Caps(per_source=1), 2)]
-)
+@pytest.mark.parametrize(("step", "left"), [(Duplicates(), 2), (Caps(per_target=3), 4), (Caps(per_source=1), 2)])
 def test_what_stays_of_copies_depends_on_no_order(step, left, seed):
     rows = copies(50)
     first = curate(rows, [step], progress=False)
@@ -320,9 +318,7 @@ def test_counts_and_rejects_say_what_went_and_why():
 
 def test_many_batches_are_one_data_set():
     number = 25_000
-    rows = [
-        ("en", "de", f"A house {i % 12_000}", "Ein Haus" if i % 5 else "") for i in range(number)
-    ]
+    rows = [("en", "de", f"A house {i % 12_000}", "Ein Haus" if i % 5 else "") for i in range(number)]
     found = curate(Dataset(table(rows)), [Empty(), Duplicates()], progress=False)
     kept = {row for row in rows if row[3]}
     assert len(found.rows) == len(kept)
@@ -330,9 +326,7 @@ def test_many_batches_are_one_data_set():
 
 
 def test_an_empty_result_says_who_took_it():
-    rows = Dataset(
-        table([("en", "de", "", "x"), ("en", "de", LONG, LONG), ("en", "de", LONG, LONG)])
-    )
+    rows = Dataset(table([("en", "de", "", "x"), ("en", "de", LONG, LONG), ("en", "de", LONG, LONG)]))
     with pytest.raises(InputError, match=r"no row is left of 3; .*: empty 1, copy 2"):
         curate(rows, [Empty(), Length(), Copy()], progress=False)
 
@@ -354,11 +348,25 @@ def test_default_steps_in_their_order_with_settings_that_give_them_again():
     steps = steps_from({"contamination": {"sets": "none"}})
     assert [step.name for step in steps] == list(DEFAULT)
     assert steps_from(settings_of(steps) | {"digits": False}) == steps
-    asked = steps_from({"caps": {"per_target": 2}, "digits": True, "copy": None, "script": False,
-                        "length_ratio": {"most": 4}, "contamination": False})  # fmt: skip
+    asked = steps_from(
+        {
+            "caps": {"per_target": 2},
+            "digits": True,
+            "copy": None,
+            "script": False,
+            "length_ratio": {"most": 4},
+            "contamination": False,
+        }
+    )
     assert [step.name for step in asked] == [
-        "empty", "length", "length_ratio", "markup", "digits", "duplicates", "caps",
-    ]  # fmt: skip
+        "empty",
+        "length",
+        "length_ratio",
+        "markup",
+        "digits",
+        "duplicates",
+        "caps",
+    ]
     assert asked[2] == LengthRatio(most=4)
 
 
@@ -405,15 +413,11 @@ def test_settings_refused(settings, message):
 def test_names_in_settings_are_the_steps_own():
     for name in ("empty", "script", "digits", "terminal_punctuation", "markup", "duplicates"):
         assert name in STEPS
-        assert [step.name for step in steps_from({**dict.fromkeys(STEPS, False), name: True})] == [
-            name
-        ]
+        assert [step.name for step in steps_from({**dict.fromkeys(STEPS, False), name: True})] == [name]
 
 
 def test_rows_of_a_source_are_read_as_they_come():
-    row = dict.fromkeys(ROW_SCHEMA.names) | dict(
-        zip(COLUMNS, ("en", "de", "Hi", "Hallo"), strict=True)
-    )
+    row = dict.fromkeys(ROW_SCHEMA.names) | dict(zip(COLUMNS, ("en", "de", "Hi", "Hallo"), strict=True))
     rows = Dataset(pa.Table.from_pylist([row, row], schema=ROW_SCHEMA))
     found = curate(rows, steps_from({"contamination": {"sets": "none"}}), progress=False)
     assert found.rows.to_list() == [row]

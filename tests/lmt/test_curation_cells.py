@@ -45,8 +45,10 @@ def test_scores_at_the_limits_stay() -> None:
     left, counts = kept(Score(least=1.05, most=1.2), data)
     assert left == [0, 2, 7]
     assert counts["reasons"] == {
-        "score is no number": 3, "score too high": 1, "score too low": 1,
-    }  # fmt: skip
+        "score is no number": 3,
+        "score too high": 1,
+        "score too low": 1,
+    }
     assert counts["notes"] == {"without": 1}
     assert step_rows({"steps": [counts]})[0][-1].endswith("without a score, kept: 1")
 
@@ -76,9 +78,18 @@ def test_rows_without_the_column_are_refused_with_what_to_give() -> None:
 
 def test_the_command_filters_by_a_cell(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_text("1.04\thello\thallo\n1.05\tworld\tWelt\n", "utf-8")
-    command = ["curate", str(tmp_path / "a.tsv"), "--cells", "score,en,de", "--set",
-               "score.least=1.05", "--contamination-sets", "none", "--output",
-               str(tmp_path / "clean")]  # fmt: skip
+    command = [
+        "curate",
+        str(tmp_path / "a.tsv"),
+        "--cells",
+        "score,en,de",
+        "--set",
+        "score.least=1.05",
+        "--contamination-sets",
+        "none",
+        "--output",
+        str(tmp_path / "clean"),
+    ]
     done = CliRunner().invoke(main, command)
     assert done.exit_code == 0, done.output
     found = load_dataset(str(tmp_path / "clean"), split="train", cache_dir=str(tmp_path / "c"))
@@ -90,11 +101,14 @@ def test_a_recipe_filters_the_source_that_has_scores(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_text("1.04\thello\thallo\n1.05\tworld\tWelt\n", "utf-8")
     (tmp_path / "b.en-de.tsv").write_text("good\tgut\n", "utf-8")
     recipe = {
-        "data": [{"path": str(tmp_path / "a.tsv"), "cells": ["score", "en", "de"]},
-                 {"path": str(tmp_path / "b.en-de.tsv")}],
+        "data": [
+            {"path": str(tmp_path / "a.tsv"), "cells": ["score", "en", "de"]},
+            {"path": str(tmp_path / "b.en-de.tsv")},
+        ],
         "curation": {"score": {"least": 1.05}, "contamination": False},
-        "downsampling": False, "directions": ["en-de"],
-    }  # fmt: skip
+        "downsampling": False,
+        "directions": ["en-de"],
+    }
     (tmp_path / "r.yaml").write_text(yaml.safe_dump(recipe), "utf-8")
     run = prepare(read_data_recipe(tmp_path / "r.yaml"), tmp_path / "out", progress=False)
     assert run["rows"] == 2
@@ -110,10 +124,14 @@ def test_curation_may_be_switched_off_as_a_whole(tmp_path: Path) -> None:
 
 
 def test_whitespace_trims_and_counts() -> None:
-    data = Dataset.from_dict({
-        "source_lang": ["en"] * 3, "target_lang": ["de"] * 3,
-        "source": [" a  b\n", "c", "\u00a0d"], "target": ["x", "\ty", "z\u3000"],
-    })  # fmt: skip
+    data = Dataset.from_dict(
+        {
+            "source_lang": ["en"] * 3,
+            "target_lang": ["de"] * 3,
+            "source": [" a  b\n", "c", "\u00a0d"],
+            "target": ["x", "\ty", "z\u3000"],
+        }
+    )
     for _ in range(2):  # what the library has cached must not keep the counts from being made
         step = Whitespace()
         found = curate(data, [step], progress=False)
@@ -126,10 +144,14 @@ def test_whitespace_trims_and_counts() -> None:
 
 
 def test_whitespace_comes_first_so_that_copies_are_seen() -> None:
-    data = Dataset.from_dict({
-        "source_lang": ["en"] * 2, "target_lang": ["de"] * 2,
-        "source": ["a", "a "], "target": ["b", "b"],
-    })  # fmt: skip
+    data = Dataset.from_dict(
+        {
+            "source_lang": ["en"] * 2,
+            "target_lang": ["de"] * 2,
+            "source": ["a", "a "],
+            "target": ["b", "b"],
+        }
+    )
     off = {"contamination": False}
     assert len(curate(data, steps_from(off), progress=False).rows) == 2
     steps = steps_from({**off, "whitespace": True})

@@ -136,8 +136,19 @@ def test_settings_file_and_changes_on_the_command_line(corpus, tmp_path):
     settings = tmp_path / "steps.yaml"
     settings.write_text("length: {most: 100}\nscript: false\nlength_ratio: {most: 5}\n", "utf-8")
     output = tmp_path / "clean"
-    result = run(corpus, "--output", output, "--settings", settings, "--set", "length_ratio.most=4",
-                 "--directions", "en-*", "--languages", "en,de")  # fmt: skip
+    result = run(
+        corpus,
+        "--output",
+        output,
+        "--settings",
+        settings,
+        "--set",
+        "length_ratio.most=4",
+        "--directions",
+        "en-*",
+        "--languages",
+        "en,de",
+    )
     assert result.exit_code == 0, result.exception
     record = json.loads((output / "run.json").read_text("utf-8"))
     steps = record["settings"]["steps"]
@@ -156,7 +167,7 @@ def test_settings_file_and_changes_on_the_command_line(corpus, tmp_path):
         (["--directions", "en-xx"], "no language 'xx'"),
         (["--kind", "tabel"], "did you mean 'table'"),
     ],
-)  # fmt: skip
+)
 def test_mistakes_are_told_and_nothing_is_left(corpus, tmp_path, arguments, message):
     output = tmp_path / "clean"
     result = run(corpus, "--output", output, *arguments)
@@ -238,10 +249,15 @@ def counts(size):
         "rows_out": size * len(names) - 21,
         "directions": directions,
         "steps": [
-            {"name": "copy", "rows_in": size * len(names), "rejected": 21,
-             "reasons": {"target is the source": 21}, "directions": step},
+            {
+                "name": "copy",
+                "rows_in": size * len(names),
+                "rejected": 21,
+                "reasons": {"target is the source": 21},
+                "directions": step,
+            },
         ],
-    }  # fmt: skip
+    }
 
 
 def test_table_has_sums_by_group_and_the_worst_directions():
@@ -274,7 +290,5 @@ def test_each_direction_is_in_one_group():
 def test_picture_is_the_same_for_the_same_counts_only(tmp_path):
     for name, size in (("one", 10), ("again", 10), ("other", 11)):
         draw_directions(counts(size)["directions"], tmp_path / f"{name}.png")
-    one, again, other = (
-        (tmp_path / f"{name}.png").read_bytes() for name in ("one", "again", "other")
-    )
+    one, again, other = ((tmp_path / f"{name}.png").read_bytes() for name in ("one", "again", "other"))
     assert one == again != other

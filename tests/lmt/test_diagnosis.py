@@ -51,12 +51,10 @@ DAMAGE: dict[str, tuple[tuple[str, ...], Texts]] = {
     "everywhere": (DIRECTIONS[2:], lambda _, target: [column(target)[0]] * 120),
     "off_target": (("en-kk",), lambda *_: column("ar")),
     "copied": (("en-kk",), lambda source, _: column(source)),
-    "blank": (("kk-en",), lambda _, target: ["" if i % 4 == 0 else text
-                                             for i, text in enumerate(column(target))]),
+    "blank": (("kk-en",), lambda _, target: ["" if i % 4 == 0 else text for i, text in enumerate(column(target))]),
     "long": (("kk-en",), lambda _, target: [text * 6 for text in column(target)]),
-    "words_lost": (("zh-de",), lambda _, target: [text[: len(text) // 2]
-                                                  for text in column(target)]),
-}  # fmt: skip
+    "words_lost": (("zh-de",), lambda _, target: [text[: len(text) // 2] for text in column(target)]),
+}
 
 
 @pytest.fixture(scope="module")
@@ -68,10 +66,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
         made = parent / name
         if not made.exists():
             where, damage = DAMAGE.get(name, ((), lambda *_: []))
-            texts = {
-                one: damage(*one.split("-")) if one in where else column(one.split("-")[1])
-                for one in DIRECTIONS
-            }
+            texts = {one: damage(*one.split("-")) if one in where else column(one.split("-")[1]) for one in DIRECTIONS}
             evaluate(str(SAMPLE), made, hypotheses=texts, metrics=["chrf++"], progress=False)
         return made
 
@@ -96,9 +91,7 @@ def change(difference: float, low: float, high: float) -> Comparison:
         ("words_lost", "loss", "zh2x", "zh->X fell"),
     ],
 )
-def test_the_verdict(
-    name: str, kind: str, where: str, words: str, folders: Callable[[str], Path]
-) -> None:
+def test_the_verdict(name: str, kind: str, where: str, words: str, folders: Callable[[str], Path]) -> None:
     found = diagnose(folders("perfect"), folders(name), samples=SAMPLES)
     by_scope = {finding.where[0]: finding for finding in found.findings}
     assert by_scope[where].kind == kind
@@ -119,11 +112,14 @@ def test_the_way_back_is_an_improvement(folders: Callable[[str], Path]) -> None:
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("perfect", "no_change"), ("repeated", "directional_degeneration"),
-        ("shuffled", "directional_degeneration"), ("off_target", "off_target"),
-        ("copied", "copying"), ("words_lost", "no_change"),
+        ("perfect", "no_change"),
+        ("repeated", "directional_degeneration"),
+        ("shuffled", "directional_degeneration"),
+        ("off_target", "off_target"),
+        ("copied", "copying"),
+        ("words_lost", "no_change"),
     ],
-)  # fmt: skip
+)
 def test_one_alone(name: str, kind: str, folders: Callable[[str], Path]) -> None:
     found = diagnose(None, folders(name), samples=SAMPLES)
     assert [finding.kind for finding in found.findings] == [kind]
@@ -152,9 +148,7 @@ def test_changes_equal_the_paired_bootstrap(folders: Callable[[str], Path]) -> N
         ("fan_in", (0.31, 0.28, 0.34), False, True),
     ],
 )
-def test_what_counts(
-    measure: str, size: tuple[float, float, float], single: bool, expected: bool
-) -> None:
+def test_what_counts(measure: str, size: tuple[float, float, float], single: bool, expected: bool) -> None:
     assert counts_as_change(measure, change(*size), single, margin_for(50)) == expected
 
 
@@ -185,17 +179,15 @@ def test_unrelated_lines_are_told_from_poor_ones(folders: Callable[[str], Path])
     assert found["words_lost"] < 0.1
 
 
-def test_sources_behind_targets_of_the_training_rows(
-    folders: Callable[[str], Path], tmp_path: Path
-) -> None:
+def test_sources_behind_targets_of_the_training_rows(folders: Callable[[str], Path], tmp_path: Path) -> None:
     rows = [
         {"source_lang": code, "target_lang": "zh", "source": row[code], "target": row["zh"]}
-        for row in TABLE for code in row if code not in ("zh", "en")
-    ]  # fmt: skip
+        for row in TABLE
+        for code in row
+        if code not in ("zh", "en")
+    ]
     Dataset.from_list(rows).to_parquet(str(tmp_path / "rows.parquet"))
-    found = diagnose(
-        folders("perfect"), folders("repeated"), tmp_path / "rows.parquet", samples=SAMPLES
-    )
+    found = diagnose(folders("perfect"), folders("repeated"), tmp_path / "rows.parquet", samples=SAMPLES)
     (finding,) = found.findings
     assert "12 sources per target in the training rows" in finding.evidence
     assert finding.mend == "set downsampling: {rate: 0.05}"
@@ -209,17 +201,17 @@ def spoiled(folder: Path, target: Path, name: str, edit: Callable[[Any], None]) 
     return target
 
 
-def test_other_sets_lines_and_signatures_are_refused(
-    folders: Callable[[str], Path], tmp_path: Path
-) -> None:
+def test_other_sets_lines_and_signatures_are_refused(folders: Callable[[str], Path], tmp_path: Path) -> None:
     perfect = folders("perfect")
     other = spoiled(perfect, tmp_path / "set", "run.json", lambda run: run["data"].update(name="x"))
     with pytest.raises(InputError, match="is of the set 'x'"):
         diagnose(other, perfect)
     rate = spoiled(
-        perfect, tmp_path / "rate", "scores.json",
+        perfect,
+        tmp_path / "rate",
+        "scores.json",
         lambda scores: scores["directions"]["en-kk"]["behaviour"]["copy"].update(signature="y"),
-    )  # fmt: skip
+    )
     with pytest.raises(InputError, match="the rate copy has different signatures: y and"):
         diagnose(rate, perfect)
     lines = tmp_path / "lines"
@@ -229,13 +221,17 @@ def test_other_sets_lines_and_signatures_are_refused(
     with pytest.raises(InputError, match=r"en-kk: different lines: 120 in .*, 119 in .*line 120"):
         diagnose(perfect, lines)
     few = spoiled(
-        perfect, tmp_path / "few", "scores.json",
+        perfect,
+        tmp_path / "few",
+        "scores.json",
         lambda scores: scores.update(directions={"de-zh": scores["directions"]["de-zh"]}),
-    )  # fmt: skip
+    )
     none = spoiled(
-        perfect, tmp_path / "none", "scores.json",
+        perfect,
+        tmp_path / "none",
+        "scores.json",
         lambda scores: scores.update(directions={"en-kk": scores["directions"]["en-kk"]}),
-    )  # fmt: skip
+    )
     with pytest.raises(InputError, match=r"no direction in common: .* has de-zh"):
         diagnose(few, none)
     found: Diagnosis = diagnose(perfect, few, samples=SAMPLES)
@@ -245,9 +241,7 @@ def test_other_sets_lines_and_signatures_are_refused(
 def test_the_command(folders: Callable[[str], Path], tmp_path: Path) -> None:
     output, numbers = tmp_path / "out", tmp_path / "found.json"
     arguments = [str(folders("perfect")), str(folders("shuffled")), "--samples", str(SAMPLES)]
-    result = CliRunner().invoke(
-        diagnose_command, [*arguments, "--json", str(numbers), "--output", str(output)]
-    )
+    result = CliRunner().invoke(diagnose_command, [*arguments, "--json", str(numbers), "--output", str(output)])
     assert result.exit_code == 1, result.output
     assert "directional degeneration" in result.output
     found = json.loads(numbers.read_text("utf-8"))

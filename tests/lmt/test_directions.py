@@ -83,10 +83,16 @@ def test_a_direction_made_by_hand_is_checked_as_well() -> None:
 @pytest.mark.parametrize(
     ("direction", "reverse"),
     [
-        ("kk-en", True), ("kk-zh", True), ("yue-zh", True),
-        ("en-kk", False), ("zh-kk", False), ("en-zh", False), ("zh-en", False), ("de-fr", False),
+        ("kk-en", True),
+        ("kk-zh", True),
+        ("yue-zh", True),
+        ("en-kk", False),
+        ("zh-kk", False),
+        ("en-zh", False),
+        ("zh-en", False),
+        ("de-fr", False),
     ],
-)  # fmt: skip
+)
 def test_reverse_leads_from_another_language_into_a_pivot(direction: str, reverse: bool) -> None:
     assert is_reverse(parse_direction(direction)) is reverse
 
@@ -148,9 +154,7 @@ def test_what_is_no_pattern_is_refused(globs: list[str], message: str) -> None:
     ],
 )
 @pytest.mark.parametrize("backwards", [False, True])
-def test_the_pattern_with_the_fewest_stars_applies(
-    direction: str, pattern: str, backwards: bool
-) -> None:
+def test_the_pattern_with_the_fewest_stars_applies(direction: str, pattern: str, backwards: bool) -> None:
     globs = ["*-*", "*-en", "kk-en"]
     globs = globs[::-1] if backwards else globs
     assert most_specific(globs, parse_direction(direction)) == pattern
@@ -169,9 +173,7 @@ def test_patterns_that_leave_no_doubt_pass(globs: list[str]) -> None:
     check_globs(globs)
 
 
-@pytest.mark.parametrize(
-    ("globs", "doubtful"), [(["zh-*", "*-en"], "zh-en"), (["en-*", "*-kk", "*-*"], "en-kk")]
-)
+@pytest.mark.parametrize(("globs", "doubtful"), [(["zh-*", "*-en"], "zh-en"), (["en-*", "*-kk", "*-*"], "en-kk")])
 def test_a_tie_names_both_patterns_and_the_way_out(globs: list[str], doubtful: str) -> None:
     with pytest.raises(InputError) as error:
         check_globs(globs)

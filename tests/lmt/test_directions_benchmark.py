@@ -48,9 +48,24 @@ def test_arms_differ_by_their_rows_and_end_in_one_table(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    shared = ["--model", str(model), "--languages", "en,zh,de,nl", "--lines", "6", "--steps", "4",
-              "--batch", "4", "--evaluations", "2", "--per-direction", "1",
-              "--max-new-tokens", "4"]  # fmt: skip
+    shared = [
+        "--model",
+        str(model),
+        "--languages",
+        "en,zh,de,nl",
+        "--lines",
+        "6",
+        "--steps",
+        "4",
+        "--batch",
+        "4",
+        "--evaluations",
+        "2",
+        "--per-direction",
+        "1",
+        "--max-new-tokens",
+        "4",
+    ]
     run(benchmark, monkeypatch, tmp_path, *shared, "--arm", "rate=1,hints=off")
     run(benchmark, monkeypatch, tmp_path, *shared, "--arm", "rate=0,hints=on,seed=1")
     names = ["rate=0,hints=on,seed=1", "rate=1,hints=off,seed=0"]
@@ -64,11 +79,9 @@ def test_arms_differ_by_their_rows_and_end_in_one_table(
         points = list(csv.DictReader(file))
     for name in names:
         for group in ("en2x", "x2en", "zh2x", "x2zh"):
-            own = [int(p["step"]) for p in points
-                   if (p["arm"], p["measure"], p["group"]) == (name, "chrf", group)]  # fmt: skip
+            own = [int(p["step"]) for p in points if (p["arm"], p["measure"], p["group"]) == (name, "chrf", group)]
             assert own == [0, 2, 4]
-    starts = {p["value"] for p in points if p["measure"] == "loss" and p["group"] == "en2x"
-              and p["step"] == "0"}  # fmt: skip
+    starts = {p["value"] for p in points if p["measure"] == "loss" and p["group"] == "en2x" and p["step"] == "0"}
     assert len(starts) == 1  # the same model on the same rows
     assert (tmp_path / "curves.png").stat().st_size > 10_000
 
@@ -80,12 +93,15 @@ def test_arms_differ_by_their_rows_and_end_in_one_table(
     assert "another comparison (not the same: batch)" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("words", "message"), [
-    (["--arm", "rate=2,hints=on"], "an arm is rate=SHARE,hints=on|off[,seed=NUMBER]"),
-    (["--rates", "0.1,much"], "an arm is rate=SHARE"),
-    (["--languages", "en,zh,xx"], "--languages xx: the table has ar, en, es, de"),
-    (["--data", "nowhere.parquet"], "nowhere.parquet: no such file or folder"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--arm", "rate=2,hints=on"], "an arm is rate=SHARE,hints=on|off[,seed=NUMBER]"),
+        (["--rates", "0.1,much"], "an arm is rate=SHARE"),
+        (["--languages", "en,zh,xx"], "--languages xx: the table has ar, en, es, de"),
+        (["--data", "nowhere.parquet"], "nowhere.parquet: no such file or folder"),
+    ],
+)
 def test_what_is_refused(
     words: list[str],
     message: str,

@@ -36,12 +36,16 @@ def make_rows(count: int = 400) -> list[dict[str, Any]]:
     for name in NAMES:
         source_lang, target_lang = name.split("-")
         for number in range(count):
-            rows.append({
-                "source_lang": source_lang, "target_lang": target_lang,
-                "source": f"sentence {number} in {source_lang}",
-                "target": f"sentence {number} in {target_lang}",
-                "corpus": "ntrex", "line": number if number % 2 else None,
-            })  # fmt: skip
+            rows.append(
+                {
+                    "source_lang": source_lang,
+                    "target_lang": target_lang,
+                    "source": f"sentence {number} in {source_lang}",
+                    "target": f"sentence {number} in {target_lang}",
+                    "corpus": "ntrex",
+                    "line": number if number % 2 else None,
+                }
+            )
     return mixed(rows, seed=5)
 
 
@@ -62,11 +66,7 @@ def plain_hash(row: dict[str, Any], seed: int) -> int:
 
 def plain_kept(rows: list[dict[str, Any]], seed: int, percent: int = 5) -> list[dict[str, Any]]:
     thinned = ("de-en", "de-zh", "kk-en")
-    return [
-        row
-        for row in rows
-        if name_of(row) not in thinned or plain_hash(row, seed) * 100 < percent * 2**64
-    ]
+    return [row for row in rows if name_of(row) not in thinned or plain_hash(row, seed) * 100 < percent * 2**64]
 
 
 def numbers(rows: Any) -> Counter[str]:
@@ -125,17 +125,24 @@ def test_rates_are_nested_and_seeds_differ() -> None:
 @pytest.mark.parametrize(
     ("settings", "direction", "rate"),
     [
-        ({}, "kk-en", 0.05), ({}, "kk-zh", 0.05), ({}, "en-kk", 1.0), ({}, "zh-kk", 1.0),
-        ({}, "en-zh", 1.0), ({}, "zh-en", 1.0), ({}, "de-fr", 1.0),
-        ({"rate": 0.2}, "kk-en", 0.2), ({"rate": 0.2}, "zh-en", 1.0),
-        ({"rates": {"*-en": 0.1}}, "kk-en", 0.1), ({"rates": {"*-en": 0.1}}, "kk-zh", 0.05),
+        ({}, "kk-en", 0.05),
+        ({}, "kk-zh", 0.05),
+        ({}, "en-kk", 1.0),
+        ({}, "zh-kk", 1.0),
+        ({}, "en-zh", 1.0),
+        ({}, "zh-en", 1.0),
+        ({}, "de-fr", 1.0),
+        ({"rate": 0.2}, "kk-en", 0.2),
+        ({"rate": 0.2}, "zh-en", 1.0),
+        ({"rates": {"*-en": 0.1}}, "kk-en", 0.1),
+        ({"rates": {"*-en": 0.1}}, "kk-zh", 0.05),
         ({"rates": {"*-en": 0.1}}, "zh-en", 1.0),
         ({"rates": {"*-en": 0, "zh-en": 0.3}}, "zh-en", 0.3),
         ({"rates": {"*-en": 0.1, "kk-en": 1}}, "kk-en", 1.0),
         ({"rates": {"*-*": 0.5, "*-en": 0.1}}, "en-de", 0.5),
         ({"rates": {"*-*": 0.5, "*-en": 0.1}}, "de-en", 0.1),
     ],
-)  # fmt: skip
+)
 def test_the_rate_of_a_direction(settings: dict[str, Any], direction: str, rate: float) -> None:
     assert StrategicDownsampling(**settings).rate_of(parse_direction(direction)) == rate
 
@@ -145,9 +152,7 @@ def test_multiway_rows_alone_are_thinned_on_request() -> None:
     thinned = ("de-en", "de-zh", "kk-en")
     expected = [row for row in ROWS if row["line"] is None or name_of(row) not in thinned]
     assert kept.to_list() == expected
-    stream = StrategicDownsampling(0.0, multiway_only=True)(
-        Dataset.from_list(ROWS).to_iterable_dataset()
-    )
+    stream = StrategicDownsampling(0.0, multiway_only=True)(Dataset.from_list(ROWS).to_iterable_dataset())
     assert list(stream) == expected
 
 
@@ -166,11 +171,8 @@ def test_counts_keep_the_lowest_hashes(multiway_only: bool) -> None:
     assert kept.to_list() == [row for row in ROWS if row in expected]
     found = numbers(kept)
     if not multiway_only:
-        assert found == {"de-en": 30, "zh-de": 7, "de-zh": 400, "en-de": 400, "en-zh": 400,
-                         "zh-en": 400, "de-fr": 400}  # fmt: skip
-    more = StrategicDownsampling(
-        counts={**counts, "de-en": 60}, seed=9, multiway_only=multiway_only
-    )
+        assert found == {"de-en": 30, "zh-de": 7, "de-zh": 400, "en-de": 400, "en-zh": 400, "zh-en": 400, "de-fr": 400}
+    more = StrategicDownsampling(counts={**counts, "de-en": 60}, seed=9, multiway_only=multiway_only)
     sources = set(more(Dataset.from_list(ROWS))["source"])
     assert set(kept["source"]) <= sources
 
@@ -203,9 +205,7 @@ def test_the_cache_knows_the_settings(tmp_path: Path) -> None:
         "from hf_lmt.data.downsampling import StrategicDownsampling\n"
         "print(Hasher.hash(StrategicDownsampling(rates={'*-zh': 0.2, '*-en': 0.1}, seed=4)))"
     )
-    other = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
+    other = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert other.stdout.strip() == Hasher.hash(step)
 
 
@@ -237,7 +237,7 @@ def test_settings_that_cannot_be(settings: dict[str, Any], words: str) -> None:
         ({"source": None, "source_lang": "de", "target_lang": "en"}, "row 1 of this .* no source"),
         ({"target_lang": None}, "row 1 of this batch has no target_lang"),
     ],
-)  # fmt: skip
+)
 def test_rows_that_cannot_be(change: dict[str, Any], words: str) -> None:
     rows = [ROWS[0], {**ROWS[1], **change}]
     with pytest.raises(InputError, match=words):

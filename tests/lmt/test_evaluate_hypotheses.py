@@ -55,8 +55,7 @@ def write_texts(folder: Path, texts: Mapping[str, list[str]]) -> Path:
 
 def content(folder: Path) -> dict[str, bytes]:
     """All files of a folder, without the time of its run.json."""
-    found = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*")
-             if path.is_file()}  # fmt: skip
+    found = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     run = json.loads(found["run.json"])
     return {**found, "run.json": json.dumps({**run, "timing": None}).encode()}
 
@@ -78,13 +77,11 @@ def texts_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def found(texts_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
     output = tmp_path_factory.mktemp("evaluation") / "EVAL"
-    return evaluate(SAMPLE, output, hypotheses=texts_folder, metrics=["bleu", "chrf++", "comet"],
-                    progress=False)  # fmt: skip
+    return evaluate(SAMPLE, output, hypotheses=texts_folder, metrics=["bleu", "chrf++", "comet"], progress=False)
 
 
 def test_figures_are_those_of_the_metrics(found: Evaluation) -> None:
-    assert [str(one) for one in found.directions] == ["en-de", "en-th", "en-kk", "kk-en", "zh-ja",
-                                                      "nl-de"]  # fmt: skip
+    assert [str(one) for one in found.directions] == ["en-de", "en-th", "en-kk", "kk-en", "zh-ja", "nl-de"]
     for name in DIRECTIONS:
         direction = Direction(*name.split("-"))
         own = found.scores["directions"][name]
@@ -123,8 +120,7 @@ def test_counts_give_the_figures_again(found: Evaluation) -> None:
 
 def test_groups(found: Evaluation) -> None:
     groups = found.scores["groups"]
-    own = {name: one["scores"]["chrf++"]["value"] for name, one in
-           found.scores["directions"].items()}  # fmt: skip
+    own = {name: one["scores"]["chrf++"]["value"] for name, one in found.scores["directions"].items()}
     assert groups["en2x"]["scores"]["chrf++"]["mean"] == pytest.approx(
         (own["en-de"] + own["en-kk"] + own["en-th"]) / 3
     )
@@ -132,8 +128,10 @@ def test_groups(found: Evaluation) -> None:
     assert groups["zero_shot"]["scores"]["chrf++"]["mean"] == own["nl-de"]
     assert groups["overall"]["scores"]["chrf++"]["count"] == 5
     assert groups["en2x"]["behaviour"]["copy"] == {
-        "value": COPIED / 360, "count": COPIED, "rows": 360,
-    }  # fmt: skip
+        "value": COPIED / 360,
+        "count": COPIED,
+        "rows": 360,
+    }
     assert groups["overall"]["paper"] is None
 
 
@@ -185,8 +183,7 @@ def test_without_comet_the_rest_goes_on(found: Evaluation) -> None:
 def test_processes_and_a_second_call(
     found: Evaluation, texts_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    given: dict[str, Any] = {"hypotheses": texts_folder, "metrics": ["bleu", "chrf++", "comet"],
-                             "progress": False}  # fmt: skip
+    given: dict[str, Any] = {"hypotheses": texts_folder, "metrics": ["bleu", "chrf++", "comet"], "progress": False}
     again = evaluate(SAMPLE, tmp_path / "EVAL", num_proc=2, **given)
     assert content(again.folder) == content(found.folder)
     with caplog.at_level("INFO", "hf_lmt"):
@@ -200,9 +197,7 @@ def test_processes_and_a_second_call(
     assert not (tmp_path / "EVAL.work").exists()
 
 
-def test_hypotheses_of_an_evaluation_and_of_rows_in_any_order(
-    found: Evaluation, tmp_path: Path
-) -> None:
+def test_hypotheses_of_an_evaluation_and_of_rows_in_any_order(found: Evaluation, tmp_path: Path) -> None:
     copied = shutil.copytree(found.folder, tmp_path / "copied")
     path = copied / "hypotheses" / "en-de.jsonl"
     path.write_text("".join(reversed(path.read_text("utf-8").splitlines(keepends=True))), "utf-8")
@@ -213,9 +208,7 @@ def test_hypotheses_of_an_evaluation_and_of_rows_in_any_order(
         assert first == second
 
 
-def test_a_sample_is_the_same_sentences_in_all_directions(
-    texts_folder: Path, tmp_path: Path
-) -> None:
+def test_a_sample_is_the_same_sentences_in_all_directions(texts_folder: Path, tmp_path: Path) -> None:
     few = evaluate(SAMPLE, tmp_path / "EVAL", hypotheses=texts_folder, limit=7, progress=False)
     ids = [[row["id"] for row in few.hypotheses(name)] for name in DIRECTIONS]
     assert ids == [ids[0]] * len(DIRECTIONS)
@@ -241,14 +234,16 @@ def test_comet_in_its_own_process(tmp_path: Path) -> None:
     python.write_text(FAKE_COMET.format(python=sys.executable), "utf-8")
     python.chmod(0o755)
     table = tmp_path / "table.csv"
-    rows = [f'"{english}","{german}","行{place}"' for place, (english, german) in
-            enumerate(zip(COLUMNS["en"][:4], COLUMNS["de"][:4], strict=True))]  # fmt: skip
+    rows = [
+        f'"{english}","{german}","行{place}"'
+        for place, (english, german) in enumerate(zip(COLUMNS["en"][:4], COLUMNS["de"][:4], strict=True))
+    ]
     table.write_text("\n".join(["en,de,yue", *rows]) + "\n", "utf-8")
     hypotheses = {"en-de": [*COLUMNS["de"][:3], "x"], "en-yue": ["行0", "x", "x", "x"]}
-    judged = evaluate(str(table), tmp_path / "EVAL", hypotheses=hypotheses, metrics=["comet"],
-                      comet_python=python, progress=False)  # fmt: skip
-    german, cantonese = (judged.scores["directions"][name]["scores"]["comet-22"]
-                         for name in ("en-de", "en-yue"))  # fmt: skip
+    judged = evaluate(
+        str(table), tmp_path / "EVAL", hypotheses=hypotheses, metrics=["comet"], comet_python=python, progress=False
+    )
+    german, cantonese = (judged.scores["directions"][name]["scores"]["comet-22"] for name in ("en-de", "en-yue"))
     assert (german["value"], german["unreliable"]) == (0.75, None)
     assert cantonese["value"] == 0.25
     assert "unreliable into Yue Chinese" in cantonese["unreliable"]
@@ -258,27 +253,41 @@ def test_comet_in_its_own_process(tmp_path: Path) -> None:
 
 
 BAD = {
-    "fewer": ({"en-de": damaged("en-de")[:-5]}, {},
-              r"115 hypotheses and 120 lines in the set; the first line without one is id '116'"),
-    "more": ({"en-de": [*damaged("en-de"), "x"]}, {},
-             r"121 hypotheses and 120 lines in the set; .*en-de\.txt:121 is the first"),
+    "fewer": (
+        {"en-de": damaged("en-de")[:-5]},
+        {},
+        r"115 hypotheses and 120 lines in the set; the first line without one is id '116'",
+    ),
+    "more": (
+        {"en-de": [*damaged("en-de"), "x"]},
+        {},
+        r"121 hypotheses and 120 lines in the set; .*en-de\.txt:121 is the first",
+    ),
     "empty": ({"en-de": []}, {}, r"en-de\.txt: the file is empty"),
-    "reference": ({"en-it": damaged("en-de")}, {},
-                  r"en-it: the evaluation set sentences has no text in Italian \(it\); there are "
-                  r"hypotheses in en-it, and the set has ar, de, en"),
-    "named": ({"en-de": damaged("en-de")}, {"directions": ["en-kk"]},
-              r"en-kk: there are no hypotheses in this direction"),
+    "reference": (
+        {"en-it": damaged("en-de")},
+        {},
+        r"en-it: the evaluation set sentences has no text in Italian \(it\); there are "
+        r"hypotheses in en-it, and the set has ar, de, en",
+    ),
+    "named": (
+        {"en-de": damaged("en-de")},
+        {"directions": ["en-kk"]},
+        r"en-kk: there are no hypotheses in this direction",
+    ),
     "globs": ({"en-de": damaged("en-de")}, {"directions": ["zh-*"]}, "no direction can be judged"),
     "name": ({"german": damaged("en-de")}, {}, r"german\.txt: plain text is named after its"),
     "language": ({"en-xx": ["x"]}, {}, r"en-xx\.txt: .*no language 'xx'"),
     "metric": ({"en-de": damaged("en-de")}, {"metrics": ["blue"]}, r"no metric 'blue': did you "),
     "hints": ({"en-de": damaged("en-de")}, {"hints": "self"}, "hints 'self' go with a model"),
-    "comet": ({"en-de": damaged("en-de")},
-              {"metrics": ["comet"], "comet_python": Path("/no/python")},
-              "--comet-python /no/python: it is not there"),
+    "comet": (
+        {"en-de": damaged("en-de")},
+        {"metrics": ["comet"], "comet_python": Path("/no/python")},
+        "--comet-python /no/python: it is not there",
+    ),
     "processes": ({"en-de": damaged("en-de")}, {"num_proc": 0}, "num_proc 0"),
     "limit": ({"en-de": damaged("en-de")}, {"limit": 0}, "limit 0"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", BAD)
@@ -293,8 +302,10 @@ def test_bad_input(case: str, tmp_path: Path) -> None:
 
 ROW = {"source": COLUMNS["en"][0], "source_lang": "en", "target_lang": "de", "hypothesis": "x"}
 BAD_ROWS: dict[str, tuple[list[Any], str]] = {
-    "source": ([ROW, {**ROW, "source": "Another line."}],
-               r"rows\.jsonl:2 translates 'Another line\.', and there \(id '2'\) the set has"),
+    "source": (
+        [ROW, {**ROW, "source": "Another line."}],
+        r"rows\.jsonl:2 translates 'Another line\.', and there \(id '2'\) the set has",
+    ),
     "no hypothesis": ([{"source": "x"}], r"rows\.jsonl:1: no row with a hypothesis"),
     "null row": ([None], r"rows\.jsonl:1: no row with a hypothesis"),
     "half a character": ([{**ROW, "hypothesis": "\ud83d"}], r"rows\.jsonl:1: .ud83d is half a"),
@@ -302,7 +313,7 @@ BAD_ROWS: dict[str, tuple[list[Any], str]] = {
     "no direction": ([{"hypothesis": "x"}], r"rows\.jsonl:1: .* give source_lang and target_lang"),
     "id twice": ([{**ROW, "id": 1}, {**ROW, "id": "1"}], "id '1' is there twice"),
     "id missing": ([{**ROW, "id": "2"}], r"119 lines have none, the first of them id '1'"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", BAD_ROWS)
@@ -315,8 +326,9 @@ def test_bad_rows(case: str, tmp_path: Path) -> None:
 
 
 def test_globs_leave_out_and_name_what_is_missing(texts_folder: Path, tmp_path: Path) -> None:
-    judged = evaluate(SAMPLE, tmp_path / "EVAL", hypotheses=texts_folder, progress=False,
-                      directions=["en-*"], metrics=["ter"])  # fmt: skip
+    judged = evaluate(
+        SAMPLE, tmp_path / "EVAL", hypotheses=texts_folder, progress=False, directions=["en-*"], metrics=["ter"]
+    )
     assert set(judged.scores["directions"]) == {"en-de", "en-kk", "en-th"}
     missing = judged.scores["missing"]["en-it"]
     assert missing == "the evaluation set sentences has no text in Italian (it)"
@@ -330,9 +342,18 @@ def test_globs_leave_out_and_name_what_is_missing(texts_folder: Path, tmp_path: 
 
 def test_the_command(texts_folder: Path, tmp_path: Path) -> None:
     output = tmp_path / "EVAL"
-    given = ["--hypotheses", str(texts_folder / "en-kk.txt"), "--hypotheses",
-             str(texts_folder / "en-th.txt"), "--data", SAMPLE, "--output", str(output),
-             "--metrics", "chrf++, ter"]  # fmt: skip
+    given = [
+        "--hypotheses",
+        str(texts_folder / "en-kk.txt"),
+        "--hypotheses",
+        str(texts_folder / "en-th.txt"),
+        "--data",
+        SAMPLE,
+        "--output",
+        str(output),
+        "--metrics",
+        "chrf++, ter",
+    ]
     done = CliRunner().invoke(evaluate_command, given, catch_exceptions=False)
     assert done.exit_code == 0
     assert done.stdout == ""
@@ -356,9 +377,7 @@ def test_folders_that_are_no_evaluation(found: Evaluation, tmp_path: Path) -> No
         read_evaluation(other)
 
 
-def test_hypotheses_that_are_matched_by_id_say_so(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_hypotheses_that_are_matched_by_id_say_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "set.csv").write_text("en,de\none,eins\ntwo,zwei\n", "utf-8")
     rows = [{"id": str(place), "hypothesis": text} for place, text in ((2, "zwei"), (1, "eins"))]
     path = tmp_path / "en-de.jsonl"
@@ -368,9 +387,12 @@ def test_hypotheses_that_are_matched_by_id_say_so(
         caplog.clear()
         with caplog.at_level("INFO"):
             found = evaluate(
-                str(tmp_path / "set.csv"), tmp_path / f"out-{with_ids}", hypotheses=path,
-                metrics=["chrf++"], progress=False,
-            )  # fmt: skip
+                str(tmp_path / "set.csv"),
+                tmp_path / f"out-{with_ids}",
+                hypotheses=path,
+                metrics=["chrf++"],
+                progress=False,
+            )
         assert ("matched with the lines of the set by their ids" in caplog.text) == with_ids
         assert found.run["matched_by_id"] == (["en-de"] if with_ids else [])
         score = found.scores["directions"]["en-de"]["scores"]["chrf++"]["value"]

@@ -40,8 +40,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def judged(model: Path | Translator, output: Path, **given: Any) -> Any:
     shared = {"directions": ["en-de", "de-en"], "limit": 3, "progress": False}
-    return evaluate(SAMPLE, output, model=model if isinstance(model, Translator) else str(model),
-                    **{**shared, **given})  # fmt: skip
+    return evaluate(
+        SAMPLE, output, model=model if isinstance(model, Translator) else str(model), **{**shared, **given}
+    )
 
 
 def test_translations_are_the_translators(folder: Path, tmp_path: Path) -> None:
@@ -66,8 +67,7 @@ def test_given_hints_are_not_written(folder: Path, tmp_path: Path) -> None:
     assert "an upper bound" in found.scores["marks"][0]
     assert "an upper bound" in (found.folder / "README.md").read_text("utf-8")
     hinted = judged(folder, tmp_path / "self", hints="self", **OPTIONS).hypotheses("en-de")
-    assert all((row["hint_lang"], bool(row["hint"])) == ("nl", True) or row["hint_dropped"]
-               for row in hinted)  # fmt: skip
+    assert all((row["hint_lang"], bool(row["hint"])) == ("nl", True) or row["hint_dropped"] for row in hinted)
     assert rows != hinted
 
 
@@ -107,8 +107,7 @@ def rows_of(store: Path) -> int:
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    found = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*")
-             if path.is_file()}  # fmt: skip
+    found = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     run = json.loads(found["run.json"])
     return {**found, "run.json": json.dumps({**run, "timing": None}).encode()}
 
@@ -130,12 +129,11 @@ def test_a_set_that_was_trained_on(folder: Path, tmp_path: Path) -> None:
 NAMES = {
     "flores-devtest": (["openlanguagedata/flores_plus", "flores200 devtest"], ["flores200/dev"]),
     "flores-dev": (["flores200/dev", "FLORES-200"], ["flores-devtest", "floral"]),
-    "ntrex-128": (["NTREX-128", "davidstap/NTREX", "data/ntrex/train.parquet", "newstest2019"],
-                  ["newstest2018"]),
+    "ntrex-128": (["NTREX-128", "davidstap/NTREX", "data/ntrex/train.parquet", "newstest2019"], ["newstest2018"]),
     "wmt24++": (["google/wmt24pp", "WMT24"], ["wmt23", "wmt14-23"]),
     "wmt22.en-de": (["WMT14-23", "wmt/wmt22", "newstest2022"], ["wmt21", "HuggingFaceTB/smollm"]),
     "smolsent": (["google/smol"], ["HuggingFaceTB/smollm-corpus"]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -171,9 +169,7 @@ def test_only_the_split_that_was_trained_on_counts(tmp_path: Path) -> None:
             (tmp_path / f"flores.{split}.{code}").write_text("line\n", "utf-8")
     training = training_of("NiuTrans/LMT-60-0.6B")  # on FLORES-200 dev, says the paper
     assert training.overlap(open_set(str(tmp_path), split="devtest")) == []
-    assert [claim.name for claim in training.overlap(open_set(str(tmp_path), split="dev"))] == [
-        "flores-dev"
-    ]
+    assert [claim.name for claim in training.overlap(open_set(str(tmp_path), split="dev"))] == ["flores-dev"]
 
 
 def test_prepared_rows_say_what_they_were_made_of(tmp_path: Path) -> None:

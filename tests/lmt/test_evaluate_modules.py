@@ -43,9 +43,11 @@ def test_behaviour(tmp_path: Path) -> None:
     metric.add_batch(**{name: texts[2:] for name, texts in ROWS.items()})
     found = metric.compute()
     expected = behaviour_rates(
-        [ROWS["sources"][row] for row in (0, 2)], [ROWS["predictions"][row] for row in (0, 2)],
-        Direction("en", "de"), [ROWS["references"][row] for row in (0, 2)],
-    )  # fmt: skip
+        [ROWS["sources"][row] for row in (0, 2)],
+        [ROWS["predictions"][row] for row in (0, 2)],
+        Direction("en", "de"),
+        [ROWS["references"][row] for row in (0, 2)],
+    )
     for name, rate in expected.items():
         assert found["en-de"][name]["value"] == rate.value
         assert found["en-de"][name]["signature"] == rate.signature

@@ -48,9 +48,7 @@ def flores_plus_in_parquet(folder: Path) -> None:
     for code in CODES:
         ids = list(range(len(ROWS)))
         table = pyarrow.table({"id": ids, "text": [row[code] for row in ROWS]})
-        pyarrow.parquet.write_table(
-            table, folder / "devtest" / f"{LANGUAGES[code].flores_plus}.parquet"
-        )
+        pyarrow.parquet.write_table(table, folder / "devtest" / f"{LANGUAGES[code].flores_plus}.parquet")
 
 
 def ntrex(folder: Path) -> None:
@@ -64,8 +62,10 @@ def ntrex(folder: Path) -> None:
 def wmt24(folder: Path) -> None:
     bad = {"source": "broken", "target": "kaputt", "segment_id": 0, "is_bad_source": True}
     for code, variety in (("de", "de_DE"), ("zh", "zh_CN"), ("pt", "pt_BR"), ("nl", "nl_NL")):
-        rows = [{"source": row["en"], "target": row[code], "segment_id": place,
-                 "is_bad_source": False} for place, row in enumerate(ROWS, 1)]  # fmt: skip
+        rows = [
+            {"source": row["en"], "target": row[code], "segment_id": place, "is_bad_source": False}
+            for place, row in enumerate(ROWS, 1)
+        ]
         lines = [json.dumps(row) for row in [bad, *rows]]
         (folder / f"en-{variety}.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
     (folder / "en-pt_PT.jsonl").write_text(json.dumps({"source": "a", "target": "b"}) + "\n")
@@ -154,11 +154,18 @@ def test_a_sample_hangs_on_seed_and_text_only(tmp_path: Path) -> None:
 def test_rows_with_directions_of_their_own(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     rows = [
-        {"source_lang": "en", "target_lang": "de", "source": "One", "target": "Eins",
-         "row_key": "a", "auxiliary_lang": "nl", "auxiliary": "Een"},
+        {
+            "source_lang": "en",
+            "target_lang": "de",
+            "source": "One",
+            "target": "Eins",
+            "row_key": "a",
+            "auxiliary_lang": "nl",
+            "auxiliary": "Een",
+        },
         {"source_lang": "de", "target_lang": "en", "source": "Zwei", "target": "Two"},
         {"source_lang": "en", "target_lang": "de", "source": "Three", "target": "Drei"},
-    ]  # fmt: skip
+    ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     opened = open_set(str(path))
     assert [str(one) for one in opened.directions()] == ["en-de", "de-en"]
@@ -186,9 +193,7 @@ BAD = {
 
 
 def test_a_named_set_has_its_split() -> None:
-    with pytest.raises(
-        InputError, match=r"flores-devtest has no split 'dev' to choose.*flores-dev"
-    ):
+    with pytest.raises(InputError, match=r"flores-devtest has no split 'dev' to choose.*flores-dev"):
         open_set("flores-devtest", split="dev")
 
 

@@ -33,19 +33,34 @@ print(json.dumps(found))
 
 def flores_row(place: int, text: str) -> str:
     """A line of FLORES+ since its release of 2025."""
-    row = {"id": place, "iso_639_3": "eng", "iso_15924": "Latn", "glottocode": "stan1293",
-           "text": text, "url": "https://en.wikinews.org/wiki/a", "domain": "wikinews",
-           "topic": "health", "has_image": "yes", "has_hyperlink": "yes",
-           "last_updated": "1.0"}  # fmt: skip
+    row = {
+        "id": place,
+        "iso_639_3": "eng",
+        "iso_15924": "Latn",
+        "glottocode": "stan1293",
+        "text": text,
+        "url": "https://en.wikinews.org/wiki/a",
+        "domain": "wikinews",
+        "topic": "health",
+        "has_image": "yes",
+        "has_hyperlink": "yes",
+        "last_updated": "1.0",
+    }
     return json.dumps(row) + "\n"
 
 
 def wmt24_row(variety: str, place: int) -> str:
     """A line of WMT24++; the first of each document is a canary, and a bad source."""
-    row = {"lp": f"en-{variety}", "domain": "canary" if place == 0 else "news",
-           "document_id": "d", "segment_id": place, "is_bad_source": place == 0,
-           "source": f"line {place}", "target": f"{variety} {place}",
-           "original_target": "x"}  # fmt: skip
+    row = {
+        "lp": f"en-{variety}",
+        "domain": "canary" if place == 0 else "news",
+        "document_id": "d",
+        "segment_id": place,
+        "is_bad_source": place == 0,
+        "source": f"line {place}",
+        "target": f"{variety} {place}",
+        "original_target": "x",
+    }
     return json.dumps(row) + "\n"
 
 
@@ -55,9 +70,7 @@ def lines_of(name: str) -> str:
 
 REPOSITORIES: dict[str, dict[str, str]] = {
     "openlanguagedata/flores_plus": {
-        f"{split}/{name}.jsonl": "".join(
-            flores_row(place, f"{split} {name} {place}") for place in range(LINES)
-        )
+        f"{split}/{name}.jsonl": "".join(flores_row(place, f"{split} {name} {place}") for place in range(LINES))
         for split in ("dev", "devtest")
         for name in ("eng_Latn", "cmn_Hans", "cmn_Hant", "fil_Latn", "khk_Mong")
     },
@@ -72,12 +85,14 @@ REPOSITORIES: dict[str, dict[str, str]] = {
     },
     "mteb/NTREX": {
         "test.jsonl": "".join(
-            json.dumps({name: f"{name} {place}" for name in
-                        ("eng_Latn", "deu_Latn", "zho_Hans", "zho_Hant", "aze_Latn")}) + "\n"
+            json.dumps(
+                {name: f"{name} {place}" for name in ("eng_Latn", "deu_Latn", "zho_Hans", "zho_Hant", "aze_Latn")}
+            )
+            + "\n"
             for place in range(LINES)
         )
     },
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -104,8 +119,12 @@ def test_named_sets_as_they_lie_on_the_hub(hub: HubServer, tmp_path: Path) -> No
     _, languages, first, *rest = found["wmt24++"]
     assert languages == ["de", "en", "nb", "pt", "zh"]
     assert (first, *rest) == (
-        "en-zh", ids[1:], "line 1", "zh_CN 4", {"left_out_as_bad_sources": 1},
-    )  # fmt: skip
+        "en-zh",
+        ids[1:],
+        "line 1",
+        "zh_CN 4",
+        {"left_out_as_bad_sources": 1},
+    )
     _, languages, first, ids, source, reference, _ = found["flores-mvf"]
     assert (languages, len(ids)) == (["en", "mvf", "zh"], LINES)
     assert (first, source, reference) == ("en-zh", "devtest en 0", "devtest zh 4")
@@ -114,19 +133,19 @@ def test_named_sets_as_they_lie_on_the_hub(hub: HubServer, tmp_path: Path) -> No
     assert (first, source, reference) == ("en-zh", "eng_Latn 0", "zho_Hans 4")
 
 
-def test_a_gated_set_is_explained(
-    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_gated_set_is_explained(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     speak_to(hub, tmp_path / "home", monkeypatch)
-    hub.fault(r"GET /datasets/openlanguagedata/flores_plus/resolve|HEAD .*flores_plus", times=99,
-              status=403, headers={"X-Error-Code": "GatedRepo"})  # fmt: skip
+    hub.fault(
+        r"GET /datasets/openlanguagedata/flores_plus/resolve|HEAD .*flores_plus",
+        times=99,
+        status=403,
+        headers={"X-Error-Code": "GatedRepo"},
+    )
     with pytest.raises(InputError, match=r"is gated: accept its terms.*log in.*local copy"):
         open_set("flores-devtest")
 
 
-def test_a_set_whose_files_have_changed(
-    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_set_whose_files_have_changed(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     speak_to(hub, tmp_path / "home", monkeypatch)
     tree = {"flores.tar": Blob(b"x", False)}
     hub.store.find("dataset", "openlanguagedata/flores_plus").add("main", "again", tree)
@@ -147,9 +166,13 @@ def test_a_gated_metric_is_told_beforehand_and_the_rest_goes_on(
     python.chmod(0o755)
     (tmp_path / "set.csv").write_text("en,de\nOne house.,Ein Haus.\n")
     found = evaluate(
-        str(tmp_path / "set.csv"), tmp_path / "EVAL", hypotheses={"en-de": ["Ein Haus."]},
-        metrics=["chrf++", "cometkiwi"], comet_python=python, progress=False,
-    )  # fmt: skip
+        str(tmp_path / "set.csv"),
+        tmp_path / "EVAL",
+        hypotheses={"en-de": ["Ein Haus."]},
+        metrics=["chrf++", "cometkiwi"],
+        comet_python=python,
+        progress=False,
+    )
     scores = found.scores["directions"]["en-de"]["scores"]
     assert scores["chrf++"]["value"] == 100
     assert scores["cometkiwi"]["value"] is None

@@ -42,8 +42,7 @@ def test_all_directions_are_scored(
 ) -> None:
     rows = list(csv.DictReader(SAMPLE.read_text("utf-8").splitlines()))
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "table.parquet")
-    words = ["--data", str(tmp_path / "table.parquet"), "--lines", "5", "--directions", "9",
-             "--num-proc", "1"]  # fmt: skip
+    words = ["--data", str(tmp_path / "table.parquet"), "--lines", "5", "--directions", "9", "--num-proc", "1"]
     (cells,) = run(monkeypatch, capsys, "scoring.py", *words)
     assert cells[0] == "1"
     assert 0 < float(cells[3]) < 100

@@ -91,14 +91,21 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     for name, own in scores["directions"].items():
         why = "XLM-R has not seen it" if name == "en-kk" else None
         own["scores"]["comet-22"] = {
-            "value": 0.8, "low": 0.7, "high": 0.9, "signature": "s", "unavailable": None,
+            "value": 0.8,
+            "low": 0.7,
+            "high": 0.9,
+            "signature": "s",
+            "unavailable": None,
             "unreliable": why,
-        }  # fmt: skip
+        }
     for own in scores["groups"].values():
         own["scores"]["comet-22"] = {
-            "mean": 0.8, "count": 1, "missing": ["en-mvf"], "apart": ["en-kk"],
+            "mean": 0.8,
+            "count": 1,
+            "missing": ["en-mvf"],
+            "apart": ["en-kk"],
             "mean_with_apart": 0.8,
-        }  # fmt: skip
+        }
     path.write_text(json.dumps(scores), "utf-8")
     return made
 
@@ -112,10 +119,18 @@ def browse(page: Path, folder: Path, *options: str) -> str:
     if BROWSER is None:
         pytest.skip("no Chromium or Chrome on this machine")
     command = [
-        BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-        "--disable-background-networking", "--disable-component-update", "--disable-sync",
-        f"--user-data-dir={folder / 'profile'}", *options, f"file://{page}",
-    ]  # fmt: skip
+        BROWSER,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        f"--user-data-dir={folder / 'profile'}",
+        *options,
+        f"file://{page}",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     return done.stdout
 
@@ -171,8 +186,7 @@ def test_a_folder_stays_free_of_the_sets_texts(folders: list[Path]) -> None:
     html = first.decode()
     assert "Sources and references are not in this page" in html
     lines = {row["en"] for row in TABLE} | {row["kk"] for row in TABLE}
-    own = {row["hypothesis"] for one in DIRECTIONS
-           for row in read_evaluation(folders[1]).hypotheses(one)}  # fmt: skip
+    own = {row["hypothesis"] for one in DIRECTIONS for row in read_evaluation(folders[1]).hypotheses(one)}
     shown = json.loads(html.split('id="data">')[1].split("</script>")[0])
     for direction in shown["directions"]:
         for example in direction["examples"]:
@@ -209,10 +223,13 @@ def test_the_terminal_names_what_is_marked_and_missing(folders: list[Path], tmp_
     result = CliRunner().invoke(report_command, [*map(str, folders)])
     assert result.exit_code == 0, result.output
     for words in (
-        "(marked, see below)", "second is marked: trained on this <b>set</b>", "~0.800*",
+        "(marked, see below)",
+        "second is marked: trained on this <b>set</b>",
+        "~0.800*",
         "1 direction missing (en-mvf): the set has no text in mvf",
-        "COMET-22 is unreliable in 1 direction", "give --output FOLDER",
-    ):  # fmt: skip
+        "COMET-22 is unreliable in 1 direction",
+        "give --output FOLDER",
+    ):
         assert words in result.output
     output = tmp_path / "out"
     arguments = [str(folders[0]), "--output", str(output)]

@@ -85,9 +85,7 @@ def test_a_share_of_the_script_at_the_limit_stays(own: int, stays: bool) -> None
 
 
 @pytest.mark.parametrize(("second", "stays"), [(0.25, True), (0.249, False)])
-def test_a_probability_at_the_threshold_stays(
-    second: float, stays: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_probability_at_the_threshold_stays(second: float, stays: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = [("fra_Latn", 0.4), ("eng_Latn", 0.25), ("en", second)]
     monkeypatch.setattr(identification, "_identifier", lambda model: lambda text: answers)
     monkeypatch.setattr(identification, "_labels", lambda model, code: {"eng_Latn", "en"})
@@ -102,9 +100,7 @@ HINTS = [(f"sentence {n}", f"zin {n}") for n in range(7)]
 
 
 @pytest.mark.parametrize("block", [1, 2, 100])
-def test_hints_are_found_beyond_the_first_block(
-    block: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_hints_are_found_beyond_the_first_block(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(auxiliary_sentences, "BATCH", block)
     rows = pairs("en", "nl", *HINTS)
     found = AuxiliarySentences(rows)(pairs("en", "de", *((one, "x") for one, _ in HINTS)))
@@ -125,9 +121,7 @@ def test_of_several_hints_one_is_taken_whatever_their_order() -> None:
 
 
 @pytest.mark.parametrize("block", [1, 3])
-def test_the_watched_sample_does_not_depend_on_blocks(
-    block: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_watched_sample_does_not_depend_on_blocks(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = pairs("en", "de", *((f"text {n}", f"Text {n}" if n % 4 else "") for n in range(20)))
     whole = choose_sample(rows, 6)
     monkeypatch.setattr(sample, "BATCH", block)
@@ -137,9 +131,7 @@ def test_the_watched_sample_does_not_depend_on_blocks(
 
 
 @pytest.mark.parametrize("block", [1, 3])
-def test_overlap_is_found_beyond_the_first_block(
-    block: int, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_overlap_is_found_beyond_the_first_block(block: int, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "set.de").write_text("".join(f"Satz {n}\n" for n in range(7)), "utf-8")
     rows = pairs("en", "de", *((f"text {n}", f"Satz {n}") for n in range(9)))
     monkeypatch.setattr(contamination, "TEXTS", block)

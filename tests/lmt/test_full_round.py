@@ -66,15 +66,30 @@ def desk(tmp_path: Path) -> Path:
     for name, first in (("corpus", 0), ("set", 50)):
         lines = [{"en": f"number {one}", "de": f"Nummer {one}"} for one in range(first, first + 8)]
         (desk / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    (desk / "recipe.yaml").write_text(yaml.safe_dump({
-        "model_name_or_path": "ada/base", "model_revision": "v1", "eos_token": "<|im_end|>",
-        "data": [{"path": "corpus.jsonl", "corpus": "mine", "licence": "cc0-1.0"}],
-        "directions": ["en-de"], "curation": {"contamination": {"sets": "none"}}, "seed": 0,
-        "max_steps": 2, "save_steps": 1, "global_batch_size": 4, "per_device_train_batch_size": 4,
-        "max_length": 400, "learning_rate": 1e-3, "use_cpu": True, "bf16": False,
-        "activation_checkpointing": False, "output_dir": "trained",
-        "hub": {"repo_id": "ada/translator", "every_save": True, "license": "mit"},
-    }))  # fmt: skip
+    (desk / "recipe.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "model_name_or_path": "ada/base",
+                "model_revision": "v1",
+                "eos_token": "<|im_end|>",
+                "data": [{"path": "corpus.jsonl", "corpus": "mine", "licence": "cc0-1.0"}],
+                "directions": ["en-de"],
+                "curation": {"contamination": {"sets": "none"}},
+                "seed": 0,
+                "max_steps": 2,
+                "save_steps": 1,
+                "global_batch_size": 4,
+                "per_device_train_batch_size": 4,
+                "max_length": 400,
+                "learning_rate": 1e-3,
+                "use_cpu": True,
+                "bf16": False,
+                "activation_checkpointing": False,
+                "output_dir": "trained",
+                "hub": {"repo_id": "ada/translator", "every_save": True, "license": "mit"},
+            }
+        )
+    )
     return desk
 
 
@@ -91,9 +106,7 @@ FAULTS = [
 ]
 
 
-def test_the_whole_way_and_back(
-    hub: HubServer, desk: Path, tmp_path: Path, embedder_folder: Path
-) -> None:
+def test_the_whole_way_and_back(hub: HubServer, desk: Path, tmp_path: Path, embedder_folder: Path) -> None:
     base = tmp_path / "base"
     make_model("qwen3").save_pretrained(base)
     make_tokenizer(bos=False, chat_template=CHATML).save_pretrained(base)
@@ -110,18 +123,20 @@ def test_the_whole_way_and_back(
     assert sorted(model.refs) == ["main", "step-1", "step-2"]
     assert len(hub.titles("model", "ada/translator")) == 2  # trained; described
     for kind, name, folder in (
-        ("dataset", "ada/evaluation", "after"), ("model", "ada/translator", "trained"),
-    ):  # fmt: skip
+        ("dataset", "ada/evaluation", "after"),
+        ("model", "ada/translator", "trained"),
+    ):
         files = hub.files(kind, name)
-        here = {path.relative_to(desk / folder).as_posix(): path.read_bytes()
-                for path in (desk / folder).rglob("*") if path.is_file()}  # fmt: skip
+        here = {
+            path.relative_to(desk / folder).as_posix(): path.read_bytes()
+            for path in (desk / folder).rglob("*")
+            if path.is_file()
+        }
         assert files.keys() - {NAME} == here.keys()
         assert {path for path in here if files[path] != here[path]} <= {"README.md"}
         assert f'"{name}"'.encode() in files["README.md"]  # its examples load it by its id
         assert hub.store.find(kind, name).private
-    record, scored = (
-        json.loads((desk / name / "run.json").read_text()) for name in ("trained", "scored")
-    )
+    record, scored = (json.loads((desk / name / "run.json").read_text()) for name in ("trained", "scored"))
     assert record["model"]["revision"] == hub.store.find("model", "ada/base").refs["v1"]
     assert scored["model"]["revision"] == record["model"]["revision"]
     assert scored["embedder"]["revision"] == hub.store.find("model", "ada/embedder").refs["main"]

@@ -32,18 +32,105 @@ from hf_lmt.evaluation.sets import open_set
 from hf_lmt.training.watching.settings import watching_faults
 
 SEED = 20261129
-NAMES = ("en", "de", "zh", "en-US", "en_GB", "zh-Hant", "no", "sr-Latn", "id", "eng_Latn", "url",
-         "source", "target", "src", "tgt", "translation", "text", "lang", "score", "sl", "tl",
-         "srcs", "trgs", "trg", "source_lang", "target_lang", "line", "row_key", "corpus",
-         "auxiliary", "auxiliary_lang", "hypothesis", "", "-", "\u00e9")  # fmt: skip
-TEXTS = ("", " ", "Hello.", "雨", "a\tb", "\u2028", "\x00", "\x1f", "\\ud83d", "&nbsp;", "&#x1F;",
-         "</seg>", "<hi>x", "]]>", "\ufeff", "\ufdd0", "<|im_end|>", "1.05", "https://a.b/c", "nan",
-         "\U0001f600", "e\u0301", '"', "'", "," * 3, "null", "x" * 300)  # fmt: skip
-VALUES: tuple[Any, ...] = (None, True, False, 0, -1, 1.5, 10**30, float("nan"), "x", [], {}, [[]],
-                           {"en": "a"}, ["en", "de"])  # fmt: skip
+NAMES = (
+    "en",
+    "de",
+    "zh",
+    "en-US",
+    "en_GB",
+    "zh-Hant",
+    "no",
+    "sr-Latn",
+    "id",
+    "eng_Latn",
+    "url",
+    "source",
+    "target",
+    "src",
+    "tgt",
+    "translation",
+    "text",
+    "lang",
+    "score",
+    "sl",
+    "tl",
+    "srcs",
+    "trgs",
+    "trg",
+    "source_lang",
+    "target_lang",
+    "line",
+    "row_key",
+    "corpus",
+    "auxiliary",
+    "auxiliary_lang",
+    "hypothesis",
+    "",
+    "-",
+    "\u00e9",
+)
+TEXTS = (
+    "",
+    " ",
+    "Hello.",
+    "雨",
+    "a\tb",
+    "\u2028",
+    "\x00",
+    "\x1f",
+    "\\ud83d",
+    "&nbsp;",
+    "&#x1F;",
+    "</seg>",
+    "<hi>x",
+    "]]>",
+    "\ufeff",
+    "\ufdd0",
+    "<|im_end|>",
+    "1.05",
+    "https://a.b/c",
+    "nan",
+    "\U0001f600",
+    "e\u0301",
+    '"',
+    "'",
+    "," * 3,
+    "null",
+    "x" * 300,
+)
+VALUES: tuple[Any, ...] = (
+    None,
+    True,
+    False,
+    0,
+    -1,
+    1.5,
+    10**30,
+    float("nan"),
+    "x",
+    [],
+    {},
+    [[]],
+    {"en": "a"},
+    ["en", "de"],
+)
 ENCODINGS = ("utf-8", "utf-16", "utf-32", "latin-1", "shift_jis", "gb18030", "euc-kr", "utf-8-sig")
-DECLARED = ("UTF-8", "ANSI", "GB18030", "Shift_JIS", "UTF-16", "base64", "rot13", "", "idna",
-            "unicode_escape", "undefined", "utf-7", "cp037", "mbcs")  # fmt: skip
+DECLARED = (
+    "UTF-8",
+    "ANSI",
+    "GB18030",
+    "Shift_JIS",
+    "UTF-16",
+    "base64",
+    "rot13",
+    "",
+    "idna",
+    "unicode_escape",
+    "undefined",
+    "utf-7",
+    "cp037",
+    "mbcs",
+)
 
 
 def value(draw: random.Random, depth: int = 0) -> Any:
@@ -84,9 +171,7 @@ def tmx(draw: random.Random) -> bytes:
             for _ in range(draw.randrange(5))
         )
         units.append(f'<tu tuid="{number}">{variants}</tu>')
-    head = (
-        f'<?xml version="1.0" encoding="{draw.choice(DECLARED)}"?>' if draw.random() < 0.7 else ""
-    )
+    head = f'<?xml version="1.0" encoding="{draw.choice(DECLARED)}"?>' if draw.random() < 0.7 else ""
     body = f'{head}<tmx version="1.4"><header/><body>{"".join(units)}</body></tmx>'
     return body.encode(draw.choice(ENCODINGS), "replace")
 
@@ -199,14 +284,25 @@ def read_recipe(draw: random.Random, folder: Path) -> None:
 
 
 def settings(draw: random.Random) -> dict[Any, Any]:
-    steps = ("length", "length_ratio", "score", "whitespace", "caps", "script", "contamination",
-             "identification", "near_duplicates", "quality", "markup", "lenght")  # fmt: skip
+    steps = (
+        "length",
+        "length_ratio",
+        "score",
+        "whitespace",
+        "caps",
+        "script",
+        "contamination",
+        "identification",
+        "near_duplicates",
+        "quality",
+        "markup",
+        "lenght",
+    )
     options = ("least", "most", "column", "inner", "sets", "per_target", "threshold", "allowance")
     return {
-        draw.choice(steps): {draw.choice(options): value(draw)} if draw.random() < 0.6
-        else value(draw)
+        draw.choice(steps): {draw.choice(options): value(draw)} if draw.random() < 0.6 else value(draw)
         for _ in range(draw.randrange(1, 4))
-    }  # fmt: skip
+    }
 
 
 def read_settings(draw: random.Random, folder: Path) -> None:
@@ -225,8 +321,7 @@ def read_settings(draw: random.Random, folder: Path) -> None:
         source_fields(text, text, text, False)
 
 
-DOORS = (read_corpus, read_corpus, read_corpus, read_texts, read_outputs, read_recipe,
-         read_settings)  # fmt: skip
+DOORS = (read_corpus, read_corpus, read_corpus, read_texts, read_outputs, read_recipe, read_settings)
 
 
 @pytest.fixture(autouse=True)

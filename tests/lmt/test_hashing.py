@@ -35,17 +35,18 @@ def plain_mix(one: int, other: int) -> int:
 
 def batch(**columns: Any) -> dict[str, Any]:
     return {
-        "source_lang": ["en", "en"], "target_lang": ["de", "fr"], "source": ["One.", "Café"],
-        "target": ["Eins.", "Un café"], **columns,
-    }  # fmt: skip
+        "source_lang": ["en", "en"],
+        "target_lang": ["de", "fr"],
+        "source": ["One.", "Café"],
+        "target": ["Eins.", "Un café"],
+        **columns,
+    }
 
 
 def test_a_hash_equals_the_formula() -> None:
     directions = direction_column({"source_lang": ["fr", "de"], "target_lang": ["en", "en"]})
     found = decision_hashes("downsampling", 7, directions, ["row 1", "row 3"])
-    head, key = (
-        xxhash.xxh3_64_intdigest(text) for text in (b"downsampling\x1f7\x1fde-en", b"row 3")
-    )
+    head, key = (xxhash.xxh3_64_intdigest(text) for text in (b"downsampling\x1f7\x1fde-en", b"row 3"))
     assert found.dtype == np.uint64
     assert found[1] == plain_mix(head, key)
 
@@ -108,10 +109,15 @@ def test_decisions_of_other_names_and_seeds_are_independent(other: tuple[str, in
 @pytest.mark.parametrize(
     ("number", "share", "expected"),
     [
-        (0, 0.0, False), (0, 1e-19, True), (1, 1e-20, False), (2**64 - 1, 1.0, True),
-        (2**64 - 1, 1 - 2**-53, False), (2**63 - 1, 0.5, True), (2**63, 0.5, False),
+        (0, 0.0, False),
+        (0, 1e-19, True),
+        (1, 1e-20, False),
+        (2**64 - 1, 1.0, True),
+        (2**64 - 1, 1 - 2**-53, False),
+        (2**63 - 1, 0.5, True),
+        (2**63, 0.5, False),
     ],
-)  # fmt: skip
+)
 def test_below_is_exact(number: int, share: float, expected: bool) -> None:
     hashes = np.array([number], np.uint64)
     assert below(hashes, share).tolist() == [expected]

@@ -74,24 +74,29 @@ def model(tmp_path: Path) -> str:
         "xho_Latn": 1.0,
     }
     words = {
-        "</s>": {}, "english": {"eng_Latn": 20}, "german": {"deu_Latn": 20},
+        "</s>": {},
+        "english": {"eng_Latn": 20},
+        "german": {"deu_Latn": 20},
         "nordic": {label: 3 * weight for label, weight in scattered.items()},
         "unsure": {"isl_Latn": 2.0, "xho_Latn": 1.9, "deu_Latn": 1.9, "dan_Latn": 1.9},
-    }  # fmt: skip
+    }
     return write_model(tmp_path / "model.bin", words, labels)
 
 
 @pytest.mark.parametrize(
     ("lang", "text", "stays"),
     [
-        ("en", "english", True), ("en", "german", False), ("de", "german", True),
+        ("en", "english", True),
+        ("en", "german", False),
+        ("de", "german", True),
         ("nb", "nordic", True),  # Icelandic leads, and what counts as nb has more in all
         ("is", "unsure", True),  # low-resource: the likeliest label, at a third
         ("de", "unsure", False),
         ("is", "german", False),
-        ("fr", "german", True), ("mvf", "german", True),  # no label: not judged
+        ("fr", "german", True),
+        ("mvf", "german", True),  # no label: not judged
     ],
-)  # fmt: skip
+)
 def test_rules_by_tier(model: str, lang: str, text: str, stays: bool) -> None:
     step = LanguageIdentification(model=model, least_letters=0)
     found = step(table((lang, "en", text, "english"), ("en", lang, "english", text + "\n")))
@@ -117,9 +122,7 @@ def test_the_library_knows_right_from_wrong(code: str) -> None:
     pytest.importorskip("py3langid", reason="the library py3langid is not installed")
     step = LanguageIdentification()
     rows = [(code, "de", SENTENCES[code], SENTENCES["de"])]
-    rows += [
-        ("de", code, SENTENCES["de"], other) for name, other in SENTENCES.items() if name != code
-    ]
+    rows += [("de", code, SENTENCES["de"], other) for name, other in SENTENCES.items() if name != code]
     gone = "target in another language"
     assert step(table(*rows)) == [None] + [gone] * (len(SENTENCES) - 1)
 

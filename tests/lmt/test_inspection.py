@@ -26,8 +26,34 @@ WORDS = {
     "de": ["Haus", "Fluss", "Winter", "Garten", "Brief", "Morgen", "Fenster", "Brücke", "Tag"],
     "nl": ["huis", "rivier", "winter", "tuin", "brief", "ochtend", "venster", "brug", "dag"],
 }
-LATIN = ("es", "de", "fr", "it", "nl", "pl", "pt", "tr", "cs", "da", "fi", "hu", "id", "nb", "ro",
-         "sk", "sv", "vi", "az", "hr", "is", "jv", "ms", "sw", "tl", "uz")  # fmt: skip
+LATIN = (
+    "es",
+    "de",
+    "fr",
+    "it",
+    "nl",
+    "pl",
+    "pt",
+    "tr",
+    "cs",
+    "da",
+    "fi",
+    "hu",
+    "id",
+    "nb",
+    "ro",
+    "sk",
+    "sv",
+    "vi",
+    "az",
+    "hr",
+    "is",
+    "jv",
+    "ms",
+    "sw",
+    "tl",
+    "uz",
+)
 
 
 def sentence(code: str, number: int) -> str:
@@ -38,10 +64,14 @@ def sentence(code: str, number: int) -> str:
 
 def make_row(source_lang: str, target_lang: str, number: int) -> Row:
     return {
-        "source_lang": source_lang, "target_lang": target_lang,
-        "source": sentence(source_lang, number), "target": sentence(target_lang, number),
-        "auxiliary_lang": "nl", "auxiliary": sentence("nl", number), "corpus": "news",
-    }  # fmt: skip
+        "source_lang": source_lang,
+        "target_lang": target_lang,
+        "source": sentence(source_lang, number),
+        "target": sentence(target_lang, number),
+        "auxiliary_lang": "nl",
+        "auxiliary": sentence("nl", number),
+        "corpus": "news",
+    }
 
 
 CLEAN = [make_row(*two, number) for two in (("en", "de"), ("de", "en")) for number in range(3000)]
@@ -53,8 +83,7 @@ def looked_at(rows: list[Row], **settings: Any) -> Inspection:
 
 def multiway(lines: int = 60) -> Dataset:
     """`lines` sentences in 27 languages, in all directions."""
-    columns = {code: [f"{code} {sentence('en', number)}" for number in range(lines)]
-               for code in ("en", *LATIN)}  # fmt: skip
+    columns = {code: [f"{code} {sentence('en', number)}" for number in range(lines)] for code in ("en", *LATIN)}
     return expand(Dataset.from_dict(columns), match_directions(["en-*", "*-en"]))
 
 
@@ -70,12 +99,14 @@ def plain_fan_in(rows: list[Row]) -> dict[str, Any]:
     shared = [target for target, count in behind.items() if count >= 8]
     return {
         "unique_sources": len({(row["source_lang"], row["source"]) for row in rows}),
-        "unique_targets": len(behind), "pairs": sum(behind.values()),
+        "unique_targets": len(behind),
+        "pairs": sum(behind.values()),
         "many_to_one": len(rows) / len(behind),
         "sources_per_target": sum(behind.values()) / len(behind),
-        "largest": max(behind.values()), "shared_rows": sum(times[one] for one in shared),
+        "largest": max(behind.values()),
+        "shared_rows": sum(times[one] for one in shared),
         "shared_sources": sum(behind[one] for one in shared) / len(shared) if shared else 0,
-    }  # fmt: skip
+    }
 
 
 def random_rows() -> list[Row]:
@@ -96,8 +127,9 @@ def test_counts_equal_the_plain_ones() -> None:
     assert set(found.directions) == {"de-en", "nl-en", "en-de", "de-nl"}
     kept = StrategicDownsampling()(Dataset.from_list(rows)).to_list()
     for name, measured in found.directions.items():
-        own, left = ([row for row in part if f"{row['source_lang']}-{row['target_lang']}" == name]
-                     for part in (rows, kept))  # fmt: skip
+        own, left = (
+            [row for row in part if f"{row['source_lang']}-{row['target_lang']}" == name] for part in (rows, kept)
+        )
         distinct = {(row["source"], row["target"]) for row in own}
         expected = {**plain_fan_in(own), "rows": len(own), "duplicates": len(own) - len(distinct)}
         assert expected.items() <= measured.items()
@@ -126,53 +158,86 @@ def of_each(faulty: int, change: Callable[[Row], Row], name: str = "en") -> list
 
 def shifted(rows: list[Row], corpus: str) -> list[Row]:
     targets = [row["target"] for row in rows]
-    return [{**row, "target": target, "corpus": corpus}
-            for row, target in zip(rows, targets[1:] + targets[:1], strict=True)]  # fmt: skip
+    return [
+        {**row, "target": target, "corpus": corpus}
+        for row, target in zip(rows, targets[1:] + targets[:1], strict=True)
+    ]
 
 
 CASES: dict[str, tuple[Callable[[], list[Row]], str, str, str, str]] = {
     "copies": (
         lambda: of_each(60, lambda row: {**row, "target": row["source"]}),
-        "copies", "warning", "en-de", "copy",
+        "copies",
+        "warning",
+        "en-de",
+        "copy",
     ),
     "many copies": (
         lambda: of_each(400, lambda row: {**row, "target": row["source"].upper()}),
-        "copies", "severe", "en-de", "copy",
+        "copies",
+        "severe",
+        "en-de",
+        "copy",
     ),
     "untranslated": (
         lambda: of_each(90, lambda row: {**row, "target": sentence("en", 1500)}),
-        "source_language", "warning", "en-de", "identification",
+        "source_language",
+        "warning",
+        "en-de",
+        "identification",
     ),
     "script": (
         lambda: of_each(60, lambda row: {**row, "target": "Привет, как твои дела сегодня?"}),
-        "wrong_script", "warning", "en-de", "script",
+        "wrong_script",
+        "warning",
+        "en-de",
+        "script",
     ),
     "blank": (
         lambda: of_each(1, lambda row: {**row, "target": " \u200b"}),
-        "blank", "warning", "en-de", "empty",
+        "blank",
+        "warning",
+        "en-de",
+        "empty",
     ),
     "null": (
         lambda: of_each(60, lambda row: {**row, "source": None}),
-        "blank", "severe", "en-de", "empty",
+        "blank",
+        "severe",
+        "en-de",
+        "empty",
     ),
     "duplicates": (
-        lambda: [*CLEAN, *CLEAN[:100]], "duplicates", "warning", "en-de", "duplicates",
+        lambda: [*CLEAN, *CLEAN[:100]],
+        "duplicates",
+        "warning",
+        "en-de",
+        "duplicates",
     ),
     "repeated targets": (
         lambda: of_each(1500, lambda row: {**row, "target": sentence("de", 5)}),
-        "repeated_targets", "warning", "en-de", "per_target",
+        "repeated_targets",
+        "warning",
+        "en-de",
+        "per_target",
     ),
     "misaligned corpus among others": (
         lambda: [*CLEAN, *shifted(CLEAN[:300], "crawl")],
-        "misaligned", "warning", "en-de", "length_ratio",
+        "misaligned",
+        "warning",
+        "en-de",
+        "length_ratio",
     ),
     "tiny": (lambda: CLEAN[100:3000], "tiny", "note", "en-de", "synthesize"),
     "missing opposite": (lambda: CLEAN[:3000], "missing", "note", "de-en", "source"),
     "no auxiliary": (
         lambda: of_each(3000, lambda row: {**row, "auxiliary": " "}),
-        "no_auxiliary", "note", "en-de", "AuxiliarySentences",
+        "no_auxiliary",
+        "note",
+        "en-de",
+        "AuxiliarySentences",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -259,7 +324,7 @@ def test_other_languages_where_an_identifier_is_asked_for() -> None:
         (CLEAN[:1], {"evaluation_sets": ["no-such-set"]}, "no-such-set"),
     ],
     ids=["empty", "language", "column", "counts", "evaluation set"],
-)  # fmt: skip
+)
 def test_what_cannot_be_inspected(rows: list[Row], settings: Any, words: str) -> None:
     with pytest.raises(InputError, match=words):
         looked_at(rows, **settings)

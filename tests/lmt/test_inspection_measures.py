@@ -32,10 +32,14 @@ def test_lengths_by_hand() -> None:
 @pytest.mark.parametrize(
     ("name", "kind", "tier"),
     [
-        ("en-kk", "en2x", "low"), ("zh-sv", "zh2x", "medium"), ("kk-en", "x2en", "low"),
-        ("de-zh", "x2zh", "high"), ("en-zh", "en2x", "high"), ("zh-en", "zh2x", "high"),
+        ("en-kk", "en2x", "low"),
+        ("zh-sv", "zh2x", "medium"),
+        ("kk-en", "x2en", "low"),
+        ("de-zh", "x2zh", "high"),
+        ("en-zh", "en2x", "high"),
+        ("zh-en", "zh2x", "high"),
         ("de-kk", "other", "low"),
     ],
-)  # fmt: skip
+)
 def test_kind_and_tier(name: str, kind: str, tier: str) -> None:
     assert (kind_of(parse_direction(name)), tier_of(parse_direction(name))) == (kind, tier)

@@ -55,8 +55,17 @@ def test_the_table_and_the_json(tmp_path: Path) -> None:
 
 
 def test_asked_directions_and_rate(tmp_path: Path) -> None:
-    printed = run(write_pair(tmp_path), "--directions", "de-en", "--rate", "0", "--corpus", "x",
-                  "--json", tmp_path / "found.json")  # fmt: skip
+    printed = run(
+        write_pair(tmp_path),
+        "--directions",
+        "de-en",
+        "--rate",
+        "0",
+        "--corpus",
+        "x",
+        "--json",
+        tmp_path / "found.json",
+    )
     assert "3,000 rows in 1 directions" in printed
     found = json.loads((tmp_path / "found.json").read_text("utf-8"))
     assert found["directions"]["de-en"]["after"]["rows"] == 0
@@ -98,9 +107,7 @@ def test_pictures_of_few_directions(rows: list[dict[str, Any]], tmp_path: Path) 
     assert (tmp_path / draw_inspection(found, tmp_path)).stat().st_size > 5000
 
 
-def test_columns_of_zeros_are_named_and_letters_can_be_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_columns_of_zeros_are_named_and_letters_can_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from matplotlib.text import Text
 
     drawn: list[Any] = []
@@ -124,9 +131,11 @@ def test_a_json_file_nowhere(tmp_path: Path) -> None:
 
 
 def test_help_is_there_without_heavy_imports() -> None:
-    code = ("import sys; from hf_lmt.commands.inspect import inspect_command as one; "
-            "one(['--help'], standalone_mode=False); "
-            "print({'datasets', 'torch', 'matplotlib', 'numpy'} & set(sys.modules))")  # fmt: skip
+    code = (
+        "import sys; from hf_lmt.commands.inspect import inspect_command as one; "
+        "one(['--help'], standalone_mode=False); "
+        "print({'datasets', 'torch', 'matplotlib', 'numpy'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "--evaluation-sets" in done.stdout
     assert done.stdout.endswith("set()\n")

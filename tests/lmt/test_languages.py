@@ -15,8 +15,7 @@ from hf_lmt.languages import LANGUAGES, PIVOTS, TIERS, Language, language
 CODES = {
     "high": "ar en es de fr it ja nl pl pt ru tr zh",
     "medium": "bg bn cs da el fa fi hi hu id ko nb ro sk sv th uk vi",
-    "low": "am az bo he hr hy is jv ka kk km ky lo mvf mr ms my ne ps si sw ta te tg tl ug ur uz "
-    "yue",
+    "low": "am az bo he hr hy is jv ka kk km ky lo mvf mr ms my ne ps si sw ta te tg tl ug ur uz yue",
 }
 AUXILIARIES = (
     "es-pt de-nl fr-it it-fr nl-de pl-cs bg-ru cs-pl da-nb fa-ar fi-hu hi-bn hu-fi id-nl nb-da "
@@ -24,10 +23,19 @@ AUXILIARIES = (
     "ps-fa tg-ru tl-id ug-fa ur-fa uz-fr"
 )
 UNUSUAL_NAMES = {
-    "el": "Modern Greek", "he": "Modern Hebrew", "ky": "Kirghiz", "ug": "Uighur",
-    "km": "Central Khmer", "yue": "Yue Chinese", "mvf": "Inner Mongolian",
-    "nb": "Norwegian Bokmål", "tl": "Tagalog", "fa": "Persian", "my": "Burmese", "zh": "Chinese",
-}  # fmt: skip
+    "el": "Modern Greek",
+    "he": "Modern Hebrew",
+    "ky": "Kirghiz",
+    "ug": "Uighur",
+    "km": "Central Khmer",
+    "yue": "Yue Chinese",
+    "mvf": "Inner Mongolian",
+    "nb": "Norwegian Bokmål",
+    "tl": "Tagalog",
+    "fa": "Persian",
+    "my": "Burmese",
+    "zh": "Chinese",
+}
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -107,9 +115,7 @@ def test_the_tokenizers_are_those_that_sacrebleu_has() -> None:
         ("jv", "jav_Latn", "jav_Latn", None, "jav"),
     ],
 )
-def test_codes_elsewhere(
-    code: str, flores200: str, flores_plus: str, ntrex: str | None, iso639_3: str
-) -> None:
+def test_codes_elsewhere(code: str, flores200: str, flores_plus: str, ntrex: str | None, iso639_3: str) -> None:
     one = LANGUAGES[code]
     found = (one.flores200, one.flores_plus, one.ntrex, one.iso639_3)
     assert found == (flores200, flores_plus, ntrex, iso639_3)
@@ -195,11 +201,22 @@ def test_the_command_shows_all_within_80_columns() -> None:
 def test_the_command_shows_all_fields_of_one() -> None:
     shown = dict(line.split(maxsplit=1) for line in run("kk").stdout.splitlines() if line.strip())
     assert {name: text.strip() for name, text in shown.items() if name != "kk:"} == {
-        "code": "kk", "name": "Kazakh", "tier": "low", "scripts": "Cyrl", "group": "Turkic",
-        "right_to_left": "no", "flores200": "kaz_Cyrl", "flores_plus": "kaz_Cyrl", "ntrex": "kaz",
-        "iso639_3": "kaz", "sacrebleu_tokenizer": "13a", "comet": "covered",
-        "identification_labels": "kaz_Cyrl kk", "auxiliary": "ru", "other_codes": "none",
-    }  # fmt: skip
+        "code": "kk",
+        "name": "Kazakh",
+        "tier": "low",
+        "scripts": "Cyrl",
+        "group": "Turkic",
+        "right_to_left": "no",
+        "flores200": "kaz_Cyrl",
+        "flores_plus": "kaz_Cyrl",
+        "ntrex": "kaz",
+        "iso639_3": "kaz",
+        "sacrebleu_tokenizer": "13a",
+        "comet": "covered",
+        "identification_labels": "kaz_Cyrl kk",
+        "auxiliary": "ru",
+        "other_codes": "none",
+    }
 
 
 def test_the_command_prints_json() -> None:

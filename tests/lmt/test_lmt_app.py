@@ -50,9 +50,7 @@ def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_sentences_are_translated_and_put_together(translator: Translator) -> None:
     done: list[int] = []
     found = translate_text(translator, TEXT, "en", "de", notify=done.append)
-    assert [one.source for one in found.sentences] == [
-        "Name the flag.", "Write a poem.", "hello world"
-    ]  # fmt: skip
+    assert [one.source for one in found.sentences] == ["Name the flag.", "Write a poem.", "hello world"]
     alone = translator([one.source for one in found.sentences], "en", "de")
     assert [one.translation for one in found.sentences] == alone
     first, second, third = (" ".join(one.splitlines()) for one in alone)
@@ -77,9 +75,7 @@ def test_hints_of_the_models_own_are_shown(translator: Translator) -> None:
     (sentence,) = found.sentences
     assert first.status == "ok"
     assert sentence.hint == f"Russian: {first.translation}"
-    assert f"into Russian and Kazakh:\nEnglish: hello world\nRussian: {first.translation}\n" in (
-        sentence.prompt
-    )
+    assert f"into Russian and Kazakh:\nEnglish: hello world\nRussian: {first.translation}\n" in (sentence.prompt)
     assert found.summary.endswith("; 1 hinted")
 
 
@@ -111,9 +107,7 @@ def test_a_hint_of_ones_own_keeps_the_text_whole(translator: Translator) -> None
         ({"hints": "mine"}, "hints 'mine'"),
     ],
 )
-def test_what_cannot_be_translated(
-    translator: Translator, given: dict[str, Any], words: str
-) -> None:
+def test_what_cannot_be_translated(translator: Translator, given: dict[str, Any], words: str) -> None:
     with pytest.raises(InputError, match=words):
         translate_text(translator, **{"text": "hello", "source": "en", "target": "de", **given})
 
@@ -152,9 +146,7 @@ def test_nothing_to_show_is_refused() -> None:
     assert "give --model MODEL, --evaluation EVAL, or both" in done.output
 
 
-def test_the_app_serves(
-    model_folder: Path, evaluation: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_app_serves(model_folder: Path, evaluation: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ["app", "--model", str(model_folder), "--beams", "1", "--evaluation", str(evaluation)]
     with running_here(main, words, monkeypatch) as address:
         page = requests.get(address, timeout=60)

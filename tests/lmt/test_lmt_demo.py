@@ -51,8 +51,7 @@ def test_the_whole_job_on_a_tiny_model(
     output = tmp_path / "a demo"
     result = CliRunner().invoke(main, ["demo", "--output", str(output)])
     assert result.exit_code == 0, (result.output, result.exception)
-    parts = [(output / f"{name}.jsonl").read_text("utf-8").splitlines()
-             for name in ("lines", "held-out")]  # fmt: skip
+    parts = [(output / f"{name}.jsonl").read_text("utf-8").splitlines() for name in ("lines", "held-out")]
     assert list(map(len, parts)) == [100, 20]
     assert not set(parts[0]) & set(parts[1])
     prepared = json.loads((output / "rows" / "run.json").read_text("utf-8"))
@@ -98,8 +97,9 @@ def test_on_the_small_real_model(tmp_path: Path) -> None:
         pytest.skip(f"not installed: {', '.join(missing)}; `make test` installs them")
     demo.run_demo(tmp_path / "out")
     means = [
-        json.loads((tmp_path / "out" / name / "scores.json").read_text("utf-8"))
-        ["groups"]["x2en"]["scores"]["chrf++"]["mean"]
+        json.loads((tmp_path / "out" / name / "scores.json").read_text("utf-8"))["groups"]["x2en"]["scores"]["chrf++"][
+            "mean"
+        ]
         for name in ("before", "after")
-    ]  # fmt: skip
+    ]
     assert means[1] > means[0]

@@ -15,9 +15,7 @@ import pytest
 import hf_lmt
 
 PACKAGE = Path(__file__).parents[2] / "hf_lmt"
-MODULES = sorted(
-    ".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in PACKAGE.rglob("*.py")
-)
+MODULES = sorted(".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in PACKAGE.rglob("*.py"))
 LIGHT = "{'torch', 'numpy', 'datasets', 'transformers', 'trl', 'matplotlib', 'pyarrow'}"
 
 
@@ -56,10 +54,7 @@ def test_the_names_for_type_checkers_are_the_same() -> None:
     tree = ast.parse((PACKAGE / "__init__.py").read_text())
     (block,) = [node for node in tree.body if isinstance(node, ast.If)]
     found = {
-        alias.name: node.module
-        for node in block.body
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
+        alias.name: node.module for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names
     }
     assert found == hf_lmt._HOMES
 

@@ -54,7 +54,12 @@ def test_a_model_brings_its_prompt(hub: HubServer, tmp_path: Path, model_folder:
     run(folder, "ada/translator", "--public", "--revision", "v1", "--message", "First")
     assert not hub.store.find("model", "ada/translator").private
     files = hub.files("model", "ada/translator", "v1")
-    assert {"translation_prompt.json", "chat_template.jinja", "generation_config.json",
-            "model.safetensors", "tokenizer.json"} <= files.keys()  # fmt: skip
+    assert {
+        "translation_prompt.json",
+        "chat_template.jinja",
+        "generation_config.json",
+        "model.safetensors",
+        "tokenizer.json",
+    } <= files.keys()
     assert hub.titles("model", "ada/translator", "v1") == ["First"]
     assert hub.files("model", "ada/translator") == {}

@@ -61,11 +61,19 @@ def recipe(tmp_path: Path, tiny: Path) -> dict[str, Any]:
     """Three steps of four rows each."""
     return {
         "data": [{"path": table(tmp_path / "t.jsonl", lines(12, LANGUAGES)), "corpus": "mine"}],
-        "directions": ["en-*"], "curation": {"contamination": {"sets": "none"}}, "seed": 3,
-        "model_name_or_path": str(tiny), "eos_token": "<|im_end|>",
-        "max_steps": 3, "global_batch_size": 4, "per_device_train_batch_size": 2,
-        "learning_rate": 1e-2, "max_length": 400, "output_dir": str(tmp_path / "out"), **ON_CPU,
-    }  # fmt: skip
+        "directions": ["en-*"],
+        "curation": {"contamination": {"sets": "none"}},
+        "seed": 3,
+        "model_name_or_path": str(tiny),
+        "eos_token": "<|im_end|>",
+        "max_steps": 3,
+        "global_batch_size": 4,
+        "per_device_train_batch_size": 2,
+        "learning_rate": 1e-2,
+        "max_length": 400,
+        "output_dir": str(tmp_path / "out"),
+        **ON_CPU,
+    }
 
 
 @click.group(cls=Commands)
@@ -179,9 +187,7 @@ def test_rows_made_before_are_taken_as_they_are(recipe: dict[str, Any], tmp_path
     assert (rows / "README.md").exists()
 
 
-def test_padding_free_batches_have_the_loss_of_padded_ones(
-    recipe: dict[str, Any], tmp_path: Path
-) -> None:
+def test_padding_free_batches_have_the_loss_of_padded_ones(recipe: dict[str, Any], tmp_path: Path) -> None:
     padded = losses(succeed(recipe, tmp_path))
     calls: list[int] = []
 
@@ -213,8 +219,12 @@ def test_text_prompts_train_a_base_model(recipe: dict[str, Any], tmp_path: Path)
 
 
 def test_a_mixture_is_packed_and_trained_whole(recipe: dict[str, Any], tmp_path: Path) -> None:
-    recipe |= {"mixture": {"shares": {"monolingual": 0, "zh": 0, "en": 1}}, "packing": True,
-               "max_length": 200, "packing_strategy": "bfd_split"}  # fmt: skip
+    recipe |= {
+        "mixture": {"shares": {"monolingual": 0, "zh": 0, "en": 1}},
+        "packing": True,
+        "max_length": 200,
+        "packing_strategy": "bfd_split",
+    }
     run = succeed(recipe, tmp_path)
     assert run["kind"] == "continued pre-training"
     assert run["rows"]["tokens"] == run["rows"]["target_tokens"]
@@ -225,11 +235,15 @@ def test_a_mixture_is_packed_and_trained_whole(recipe: dict[str, Any], tmp_path:
     assert losses(run)[-1] < losses(run)[0]
 
 
-@pytest.mark.parametrize("keys", [
-    {"lora_r": 4, "lora_target_modules": "all-linear"},
-    {"lora_r": 4, "lora_target_modules": ["q_proj", "v_proj"], "merge": True},
-    {"lora_r": 4, "load_in_4bit": True, "dtype": "float32"},
-], ids=["lora", "merged", "qlora"])  # fmt: skip
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"lora_r": 4, "lora_target_modules": "all-linear"},
+        {"lora_r": 4, "lora_target_modules": ["q_proj", "v_proj"], "merge": True},
+        {"lora_r": 4, "load_in_4bit": True, "dtype": "float32"},
+    ],
+    ids=["lora", "merged", "qlora"],
+)
 def test_adapters(keys: dict[str, Any], recipe: dict[str, Any], tmp_path: Path) -> None:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
@@ -253,11 +267,8 @@ def test_adapters(keys: dict[str, Any], recipe: dict[str, Any], tmp_path: Path) 
             assert not torch.allclose(merged(ids).logits, make_model("qwen3")(ids).logits)
 
 
-def test_a_loss_that_is_no_number_stops_before_the_weights_change(
-    recipe: dict[str, Any], tmp_path: Path
-) -> None:
-    recipe |= {"max_steps": 6, "save_steps": 1, "learning_rate": 1e38, "warmup_steps": 3,
-               "max_grad_norm": 0.0}  # fmt: skip
+def test_a_loss_that_is_no_number_stops_before_the_weights_change(recipe: dict[str, Any], tmp_path: Path) -> None:
+    recipe |= {"max_steps": 6, "save_steps": 1, "learning_rate": 1e38, "warmup_steps": 3, "max_grad_norm": 0.0}
     result = invoke(recipe, tmp_path)
     refused(result, "stopped before the weights changed, and checkpoint-", "is kept", "'good morn")
     step = int(result.output.partition("step ")[2].partition(":")[0])
@@ -266,9 +277,7 @@ def test_a_loss_that_is_no_number_stops_before_the_weights_change(
     assert result.output.count("en-") == 4  # the rows of the step
 
 
-def test_rows_with_a_token_that_the_model_does_not_have_are_refused(
-    recipe: dict[str, Any], tmp_path: Path
-) -> None:
+def test_rows_with_a_token_that_the_model_does_not_have_are_refused(recipe: dict[str, Any], tmp_path: Path) -> None:
     """The tokenizer has a token more than the model has embeddings, and one row uses it."""
     tokenizer = make_tokenizer(bos=False, chat_template=CHATML)
     fillers = [f"<|filler{number}|>" for number in range(400 - len(tokenizer))]
@@ -280,13 +289,12 @@ def test_rows_with_a_token_that_the_model_does_not_have_are_refused(
     rows[7]["de"] += " quagga"
     recipe["data"] = [{"path": table(tmp_path / "tool.jsonl", rows), "corpus": "mine"}]
     recipe["model_name_or_path"] = str(folder)
-    refused(invoke(recipe, tmp_path), "en-de row ", "the token 'quagga' has the id 400",
-            "resize_token_embeddings(401)")  # fmt: skip
+    refused(
+        invoke(recipe, tmp_path), "en-de row ", "the token 'quagga' has the id 400", "resize_token_embeddings(401)"
+    )
 
 
-def test_a_model_of_text_and_pictures_is_refused_before_rows_are_made(
-    recipe: dict[str, Any], tmp_path: Path
-) -> None:
+def test_a_model_of_text_and_pictures_is_refused_before_rows_are_made(recipe: dict[str, Any], tmp_path: Path) -> None:
     folder = tmp_path / "pictures"
     make_picture_model("gemma3").save_pretrained(folder)
     make_tokenizer(bos=False, chat_template=CHATML).save_pretrained(folder)

@@ -33,10 +33,16 @@ pytest.importorskip("peft")
 
 def rows_of(count: int = 6, form: str = "conversation") -> Dataset:
     records = [
-        {"source_lang": "en", "target_lang": "de", "source": line["en"], "target": line["de"],
-         "corpus": "mine", "row_key": str(number)}
+        {
+            "source_lang": "en",
+            "target_lang": "de",
+            "source": line["en"],
+            "target": line["de"],
+            "corpus": "mine",
+            "row_key": str(number),
+        }
         for number, line in enumerate(lines(count, ("en", "de")))
-    ]  # fmt: skip
+    ]
     return ParallelMultilingualPrompting(form=form)(Dataset.from_list(records))
 
 
@@ -46,10 +52,15 @@ def tokenizer_of(template: str | None = CHATML, end: str = "<|im_end|>") -> Any:
     return tokenizer
 
 
-@pytest.mark.parametrize(("form", "template", "tail"), [
-    ("conversation", CHATML, "<|im_end|>\n"), ("conversation", QWEN3, "<|im_end|>\n"),
-    ("text", None, "</s>"),
-], ids=["chatml", "qwen3", "text"])  # fmt: skip
+@pytest.mark.parametrize(
+    ("form", "template", "tail"),
+    [
+        ("conversation", CHATML, "<|im_end|>\n"),
+        ("conversation", QWEN3, "<|im_end|>\n"),
+        ("text", None, "</s>"),
+    ],
+    ids=["chatml", "qwen3", "text"],
+)
 def test_tokens_are_the_inference_prompt_the_target_and_its_end(
     form: str, template: str | None, tail: str, tmp_path: Path
 ) -> None:
@@ -70,17 +81,17 @@ def test_tokens_are_the_inference_prompt_the_target_and_its_end(
 
 @pytest.mark.parametrize("control", [False, True])
 @pytest.mark.parametrize("form", ["conversation", "text"])
-def test_a_tokenizer_and_a_template_that_both_begin_do_so_once(
-    form: str, control: bool, tmp_path: Path
-) -> None:
+def test_a_tokenizer_and_a_template_that_both_begin_do_so_once(form: str, control: bool, tmp_path: Path) -> None:
     """The tokenizer adds <s> by itself, and the chat template prints it as well."""
     template = "{{ bos_token }}" + CHATML if form == "conversation" else None
     tokenizer = make_tokenizer(bos=True, chat_template=template)
     assert tokenizer("a")["input_ids"][0] == tokenizer.bos_token_id
     rows = rows_of(form=form)
     if control:  # such rows are encoded apart, so that a text cannot hold control tokens
-        sources = [row | {"source": f"{row['source']} </s>"} for row in rows.select_columns(
-            ["source_lang", "target_lang", "source", "target"])]  # fmt: skip
+        sources = [
+            row | {"source": f"{row['source']} </s>"}
+            for row in rows.select_columns(["source_lang", "target_lang", "source", "target"])
+        ]
         rows = ParallelMultilingualPrompting(form=form)(Dataset.from_list(sources))
     found = tokenize_rows(rows, tokenizer, None, tmp_path / "t.arrow", progress=False)
     assert found.counts["used"] == 6
@@ -101,9 +112,7 @@ def test_a_tokenizer_that_ends_texts_by_itself_ends_them_once(text: str, tmp_pat
         special_tokens=[("<s>", tokenizer.bos_token_id), ("</s>", tokenizer.eos_token_id)],
     )
     assert tokenizer("a")["input_ids"][-1] == tokenizer.eos_token_id
-    found = tokenize_rows(
-        Dataset.from_list([{"text": text}]), tokenizer, None, tmp_path / "t.arrow", progress=False
-    )
+    found = tokenize_rows(Dataset.from_list([{"text": text}]), tokenizer, None, tmp_path / "t.arrow", progress=False)
     ids = found.dataset[0]["input_ids"]
     assert [ids.count(one) for one in (tokenizer.bos_token_id, tokenizer.eos_token_id)] == [1, 1]
     assert ids[-1] == tokenizer.eos_token_id
@@ -128,10 +137,15 @@ def test_a_template_whose_prompts_differ_is_refused(tmp_path: Path) -> None:
         tokenize_rows(rows_of(), tokenizer_of(uneven), None, tmp_path / "t", progress=False)
 
 
-@pytest.mark.parametrize(("template", "embeddings", "message"), [
-    (CHATML, 400, None), (CHATML, 3, "has no embedding: the model has 3"),
-    (CHATML.replace("im_start", "im_begin"), 400, "writes <|im_begin|>, which the tokenizer takes"),
-], ids=["right", "small", "unknown"])  # fmt: skip
+@pytest.mark.parametrize(
+    ("template", "embeddings", "message"),
+    [
+        (CHATML, 400, None),
+        (CHATML, 3, "has no embedding: the model has 3"),
+        (CHATML.replace("im_start", "im_begin"), 400, "writes <|im_begin|>, which the tokenizer takes"),
+    ],
+    ids=["right", "small", "unknown"],
+)
 def test_special_tokens(template: str, embeddings: int, message: str | None) -> None:
     tokenizer, rows = tokenizer_of(template), rows_of(1)
     if message is None:
@@ -147,13 +161,16 @@ def trainer_on(dataset: Dataset, tokenizer: Any, folder: Path, end: str | None) 
     from trl import SFTConfig, SFTTrainer
 
     settings = SFTConfig(
-        output_dir=str(folder), report_to="none", use_cpu=True, bf16=False, max_length=None,
-        per_device_train_batch_size=3, dataset_kwargs={"skip_prepare_dataset": True},
+        output_dir=str(folder),
+        report_to="none",
+        use_cpu=True,
+        bf16=False,
+        max_length=None,
+        per_device_train_batch_size=3,
+        dataset_kwargs={"skip_prepare_dataset": True},
         eos_token=end,
-    )  # fmt: skip
-    return SFTTrainer(
-        make_model("qwen3"), args=settings, train_dataset=dataset, processing_class=tokenizer
     )
+    return SFTTrainer(make_model("qwen3"), args=settings, train_dataset=dataset, processing_class=tokenizer)
 
 
 def all_labelled(one: dict[str, Any]) -> dict[str, Any]:
@@ -168,13 +185,16 @@ def of_another(one: dict[str, Any]) -> dict[str, Any]:
     return {"row": (one["row"] + 1) % 6}
 
 
-@pytest.mark.parametrize(("change", "end", "message"), [
-    (None, "<|im_end|>", None),
-    (all_labelled, "<|im_end|>", "the loss is over"),
-    (none_labelled, "<|im_end|>", "no token of its target has a label"),
-    (of_another, "<|im_end|>", "and the target is 'guten Morgen lieber Freund 1001'"),
-    (None, None, "generation stops at </s> only, so the model would not stop; give eos_token"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("change", "end", "message"),
+    [
+        (None, "<|im_end|>", None),
+        (all_labelled, "<|im_end|>", "the loss is over"),
+        (none_labelled, "<|im_end|>", "no token of its target has a label"),
+        (of_another, "<|im_end|>", "and the target is 'guten Morgen lieber Freund 1001'"),
+        (None, None, "generation stops at </s> only, so the model would not stop; give eos_token"),
+    ],
+)
 def test_the_first_batch(change: Any, end: str | None, message: str | None, tmp_path: Path) -> None:
     rows, tokenizer = rows_of(), tokenizer_of(end=end or "</s>")
     dataset = tokenize_rows(rows, tokenizer, None, tmp_path / "t", progress=False).dataset
@@ -207,8 +227,9 @@ def test_training_rows_are_compared_with_the_evaluation_set(
 ) -> None:
     test_set = table(tmp_path / "test.jsonl", lines(2, ("en", "de")))
     recipe["evaluation"] = {"sets": [test_set]}
-    refused(invoke(recipe, tmp_path), "of 36 training rows say what an evaluation set says",
-            "take them out with curation")  # fmt: skip
+    refused(
+        invoke(recipe, tmp_path), "of 36 training rows say what an evaluation set says", "take them out with curation"
+    )
     other = [{code: f"{WORDS[code]} 77{number}" for code in ("en", "de")} for number in range(2)]
     table(tmp_path / "test.jsonl", other)
     run = succeed(recipe, tmp_path)
@@ -218,10 +239,12 @@ def test_training_rows_are_compared_with_the_evaluation_set(
 def test_texts_of_a_mixture_are_compared_too(tmp_path: Path) -> None:
     test_set = table(tmp_path / "test.jsonl", [{"en": "a b c d e f g h i j k l m n", "de": "x"}])
     line = "<en2de> so a b c d e f g h i j k l m n <de> und"
-    rows = Dataset.from_list([
-        {"text": text, "source_lang": "en", "target_lang": "de", "row_key": "1", "corpus": "c"}
-        for text in ("nothing of it", line)
-    ])  # fmt: skip
+    rows = Dataset.from_list(
+        [
+            {"text": text, "source_lang": "en", "target_lang": "de", "row_key": "1", "corpus": "c"}
+            for text in ("nothing of it", line)
+        ]
+    )
     with pytest.raises(InputError, match="1 of 2 training rows"):
         check_evaluation(rows, [test_set])
     assert "sets" in check_evaluation(rows.select([0]), [test_set])
@@ -236,8 +259,9 @@ def test_the_watch_of_the_evaluation_section_is_in_the_training(
     test_set = table(tmp_path / "test.jsonl", other)
     recipe |= {
         "evaluation": {"sets": [test_set], "per_direction": 1, "max_new_tokens": 4},
-        "eval_strategy": "steps", "eval_steps": 3,
-    }  # fmt: skip
+        "eval_strategy": "steps",
+        "eval_steps": 3,
+    }
     run = succeed(recipe, tmp_path)
     logged = {name for entry in run["evaluations"] for name in entry}
     assert {"eval_loss_en2x", "eval_chrf_en2x"} <= logged
@@ -262,19 +286,26 @@ def test_out_of_memory_says_what_to_lower(tmp_path: Path) -> None:
     assert is_out_of_memory(caught.value)
     assert not is_out_of_memory(RuntimeError("shapes differ"))
     settings = SFTConfig(
-        output_dir=str(tmp_path), use_cpu=True, bf16=False, activation_checkpointing=False,
-        per_device_train_batch_size=8, gradient_accumulation_steps=3,
-    )  # fmt: skip
+        output_dir=str(tmp_path),
+        use_cpu=True,
+        bf16=False,
+        activation_checkpointing=False,
+        per_device_train_batch_size=8,
+        gradient_accumulation_steps=3,
+    )
     told = str(explain_out_of_memory(settings, 900, {"use_peft": True}, Launch(2, 2)))
-    for words in ("8 rows of at most 900 tokens", "per_device_train_batch_size: 4 in place of 8",
-                  "accumulation 6", "activation_checkpointing: true", "load_in_4bit: true",
-                  "fsdp2.yaml"):  # fmt: skip
+    for words in (
+        "8 rows of at most 900 tokens",
+        "per_device_train_batch_size: 4 in place of 8",
+        "accumulation 6",
+        "activation_checkpointing: true",
+        "load_in_4bit: true",
+        "fsdp2.yaml",
+    ):
         assert words in told
 
 
-def test_weights_to_be_cut_that_do_not_fit_are_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_weights_to_be_cut_that_do_not_fit_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from transformers import AutoModelForCausalLM
 
     def fail(*_: Any, **__: Any) -> Any:

@@ -44,8 +44,7 @@ TRAIN = (
 @pytest.fixture
 def pushing(recipe: dict[str, Any]) -> dict[str, Any]:
     """Each of three steps is saved, and two are kept."""
-    return recipe | {"save_steps": 1, "save_total_limit": 2,
-                     "hub": {"repo_id": "ada/model", "every_save": True}}  # fmt: skip
+    return recipe | {"save_steps": 1, "save_total_limit": 2, "hub": {"repo_id": "ada/model", "every_save": True}}
 
 
 def landed(hub: HubServer, revision: str = "main") -> dict[str, bytes]:
@@ -55,8 +54,7 @@ def landed(hub: HubServer, revision: str = "main") -> dict[str, bytes]:
 
 
 def read(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes()
-            for path in folder.rglob("*") if path.is_file()}  # fmt: skip
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def revisions(hub: HubServer) -> list[str]:
@@ -74,9 +72,16 @@ def test_each_save_and_the_finished_model_are_pushed(
     steps = [landed(hub, f"step-{step}") for step in (1, 2, 3)]
     assert len({files["model.safetensors"] for files in steps}) == 3
     assert steps[2]["model.safetensors"] == landed(hub)["model.safetensors"]
-    assert {"config.json", "generation_config.json", "tokenizer.json", "chat_template.jinja",
-            "translation_prompt.json", "recipe.yaml", "README.md", "trainer_state.json",
-            } <= steps[0].keys()  # fmt: skip
+    assert {
+        "config.json",
+        "generation_config.json",
+        "tokenizer.json",
+        "chat_template.jinja",
+        "translation_prompt.json",
+        "recipe.yaml",
+        "README.md",
+        "trainer_state.json",
+    } <= steps[0].keys()
     assert not [name for name in steps[0] if name.endswith((".pt", ".pth", ".bin"))]
     of_ours = {name: content for name, content in steps[0].items() if name != "recipe.yaml"}
     assert not [name for name, content in of_ours.items() if str(tmp_path).encode() in content]
@@ -96,8 +101,7 @@ def test_each_save_and_the_finished_model_are_pushed(
 def test_an_adapter_of_a_local_model_names_its_base_on_the_hub(
     hub: HubServer, pushing: dict[str, Any], tmp_path: Path
 ) -> None:
-    pushing |= {"use_peft": True, "lora_r": 4, "lora_target_modules": "all-linear", "merge": True,
-                "max_steps": 1}  # fmt: skip
+    pushing |= {"use_peft": True, "lora_r": 4, "lora_target_modules": "all-linear", "merge": True, "max_steps": 1}
     refused(invoke(pushing, tmp_path), "by a local path, which nobody else has; give base_model")
     assert hub.seen == []
     pushing["hub"] |= {"base_model": "ada/base", "private": False, "revision": "v1"}
@@ -122,8 +126,9 @@ def test_a_push_that_fails_leaves_the_model_and_is_tried_again(
     hub.fault("/commit/step-3", status=403, message="no right")
     no_more = hub.fault("/commit/main", status=403, message="no right", times=99)
     result = invoke(pushing, tmp_path)
-    refused(result, "the model is finished, and whole in", "the token may not write here",
-            "Type the same command again")  # fmt: skip
+    refused(
+        result, "the model is finished, and whole in", "the token may not write here", "Type the same command again"
+    )
     assert "revision step-3 was not pushed, and the training goes on" in caplog.text
     whole = read(tmp_path / "out")
     assert {"model.safetensors", "run.json"} <= whole.keys()
@@ -134,10 +139,13 @@ def test_a_push_that_fails_leaves_the_model_and_is_tried_again(
     assert read(tmp_path / "out") == whole == landed(hub)
 
 
-@pytest.mark.parametrize(("fault", "message"), [
-    ({"where": "/repos/create", "status": 403, "message": "no right"}, "may not write here"),
-    ({"where": "/repos/create", "status": 401}, "does not accept the token"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ({"where": "/repos/create", "status": 403, "message": "no right"}, "may not write here"),
+        ({"where": "/repos/create", "status": 401}, "does not accept the token"),
+    ],
+)
 def test_a_refusal_is_told_before_the_training(
     hub: HubServer, pushing: dict[str, Any], tmp_path: Path, fault: dict[str, Any], message: str
 ) -> None:
@@ -174,8 +182,10 @@ def test_a_killed_run_goes_on_with_its_pushes(
     process = subprocess.Popen(
         [sys.executable, "-c", TRAIN, "--config", str(path)],
         env=environment(hub, tmp_path / "home", OMP_NUM_THREADS="1"),
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     assert held.met.wait(240)
     while not any(checkpoints.glob("checkpoint-[456]/whole")):  # each goes again before long
         assert process.poll() is None, process.communicate()[1]
@@ -207,14 +217,20 @@ def test_killed_behind_the_last_step_the_rest_is_pushed(
     assert not workspace_of(tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(("hub_section", "keys", "messages"), [
-    ({"every_save": True}, {}, ["hub: every_save: nothing says where to; give repo_id"]),
-    ({"repo_id": "x", "base_model": "./b"}, {}, ["repo_id 'x': the Hub does not take it",
-                                                 "base_model './b': the Hub does not take it"]),
-    ({"repo_id": "a/b", "everysave": True}, {}, ["did you mean 'every_save'"]),
-    ({"repo_id": "a/b", "every_save": True}, {"save_strategy": "no"}, ["saves nothing"]),
-    ({"repo_id": "a/b", "every_save": 7}, {}, ["every_save: 7 is not true or false"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("hub_section", "keys", "messages"),
+    [
+        ({"every_save": True}, {}, ["hub: every_save: nothing says where to; give repo_id"]),
+        (
+            {"repo_id": "x", "base_model": "./b"},
+            {},
+            ["repo_id 'x': the Hub does not take it", "base_model './b': the Hub does not take it"],
+        ),
+        ({"repo_id": "a/b", "everysave": True}, {}, ["did you mean 'every_save'"]),
+        ({"repo_id": "a/b", "every_save": True}, {"save_strategy": "no"}, ["saves nothing"]),
+        ({"repo_id": "a/b", "every_save": 7}, {}, ["every_save: 7 is not true or false"]),
+    ],
+)
 def test_what_a_section_cannot_say(
     recipe: dict[str, Any],
     tmp_path: Path,
@@ -245,8 +261,10 @@ def test_check_says_what_will_be_pushed(
     path = write(pushing, tmp_path)
     result = CliRunner().invoke(door, ["recipe", "check", str(path)])
     assert result.exit_code == 0, result.output
-    assert ("hub: ada/model (private): each checkpoint as the revision step-N, then the finished "
-            "model to the branch main\n") in result.output  # fmt: skip
+    assert (
+        "hub: ada/model (private): each checkpoint as the revision step-N, then the finished "
+        "model to the branch main\n"
+    ) in result.output
     monkeypatch.delenv("HF_TOKEN")
     result = CliRunner().invoke(door, ["recipe", "check", str(path)])
     assert "; you are not logged in here: `hf auth login` before training" in result.output

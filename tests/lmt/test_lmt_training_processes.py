@@ -30,10 +30,22 @@ train_command()
 def launch(recipe: dict[str, Any], folder: Path) -> subprocess.Popen[bytes]:  # noqa: F811
     (folder / "train.py").write_text(SCRIPT)
     path = write(recipe, folder)
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(LAUNCH),
-               str(folder / "train.py"), "--config", str(path)]  # fmt: skip
-    places = {**os.environ, "HF_DATASETS_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1",
-              "PYTHONPATH": str(LAUNCH.parents[2])}  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "accelerate.commands.launch",
+        "--config_file",
+        str(LAUNCH),
+        str(folder / "train.py"),
+        "--config",
+        str(path),
+    ]
+    places = {
+        **os.environ,
+        "HF_DATASETS_CACHE": str(folder / "cache"),
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(LAUNCH.parents[2]),
+    }
     with open(folder / "launch.log", "ab") as log:
         return subprocess.Popen(command, env=places, stdout=log, stderr=log, start_new_session=True)
 

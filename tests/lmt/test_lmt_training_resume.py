@@ -29,8 +29,14 @@ pytest.importorskip("peft")
 def test_killed_at_any_step_it_ends_with_the_same_curve_and_weights(
     recipe: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    recipe |= {"max_steps": 8, "save_steps": 2, "lora_r": 4, "lora_dropout": 0.3,
-               "lora_target_modules": "all-linear", "use_peft": True}  # fmt: skip
+    recipe |= {
+        "max_steps": 8,
+        "save_steps": 2,
+        "lora_r": 4,
+        "lora_dropout": 0.3,
+        "lora_target_modules": "all-linear",
+        "use_peft": True,
+    }
     whole = succeed(recipe, tmp_path)
     recipe["output_dir"] = str(tmp_path / "killed")
     work = workspace_of(tmp_path / "killed")
@@ -105,14 +111,21 @@ def test_early_stopping_counts_on_after_a_kill(
     """Without a gain it stops three evaluations after the first, wherever it was killed."""
     held = [{code: f"{WORDS[code]} 77{number}" for code in ("en", "de")} for number in range(2)]
     recipe |= {
-        "max_steps": 9, "save_steps": 1, "eval_strategy": "steps", "eval_steps": 1,
-        "learning_rate": 0.0, "metric_for_best_model": "eval_chrf_en2x",
+        "max_steps": 9,
+        "save_steps": 1,
+        "eval_strategy": "steps",
+        "eval_steps": 1,
+        "learning_rate": 0.0,
+        "metric_for_best_model": "eval_chrf_en2x",
         "load_best_model_at_end": True,
         "evaluation": {
-            "sets": [table(tmp_path / "held.jsonl", held)], "per_direction": 1, "losses": False,
-            "max_new_tokens": 2, "early_stopping": 3,
+            "sets": [table(tmp_path / "held.jsonl", held)],
+            "per_direction": 1,
+            "losses": False,
+            "max_new_tokens": 2,
+            "early_stopping": 3,
         },
-    }  # fmt: skip
+    }
     path = write(recipe, tmp_path)
     with pytest.raises(KeyboardInterrupt):
         train(read_training_recipe(path), watchers=[lambda _: [Killed(2)]])

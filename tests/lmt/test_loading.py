@@ -48,11 +48,11 @@ def jsonl(records):
 
 def tmx(units, head='<!DOCTYPE tmx SYSTEM "tmx14.dtd">', encoding="utf-8"):
     body = "".join(
-        f'<tu tuid="{number}">' + "".join(
-            f'<tuv xml:lang="{name}"><seg>{content}</seg></tuv>' for name, content in unit
-        ) + "</tu>"
+        f'<tu tuid="{number}">'
+        + "".join(f'<tuv xml:lang="{name}"><seg>{content}</seg></tuv>' for name, content in unit)
+        + "</tu>"
         for number, unit in enumerate(units)
-    )  # fmt: skip
+    )
     document = f'<?xml version="1.0" encoding="{encoding}"?>{head}<tmx version="1.4"><header/>'
     return f"{document}<body>{body}</body></tmx>".encode(encoding)
 
@@ -80,28 +80,38 @@ XML = [[("en-US", en), ("DE", de)] for en, de in PAIRS]
         ({"a.jsonl": jsonl(TRANSLATIONS)}, {"path": "a.jsonl"}, "translation"),
         ({"a.jsonl.gz": jsonl(TRANSLATIONS)}, {"path": "a.jsonl.gz"}, "translation"),
         ({"a.json": json.dumps(TRANSLATIONS)}, {"path": "a.json"}, "translation"),
-        ({"a.json": json.dumps({"data": TRANSLATIONS, "version": 1})},
-         {"path": "a.json"}, "translation"),
-        ({"a.json": json.dumps([{"translation": row["translation"] | {"kx": None} if row is
-          TRANSLATIONS[1] else row["translation"]} for row in TRANSLATIONS])},
-         {"path": "a.json", "languages": ("en", "de")}, "translation"),
-        ({"a.csv": text(["de;en", *(f"{de};{en}" for en, de in PAIRS)])},
-         {"path": "a.csv"}, "table"),
-        ({"d/1.jsonl": jsonl(TRANSLATIONS[:2]), "d/2.jsonl": jsonl(TRANSLATIONS[2:])},
-         {"path": "d"}, "translation"),
+        ({"a.json": json.dumps({"data": TRANSLATIONS, "version": 1})}, {"path": "a.json"}, "translation"),
+        (
+            {
+                "a.json": json.dumps(
+                    [
+                        {
+                            "translation": row["translation"] | {"kx": None}
+                            if row is TRANSLATIONS[1]
+                            else row["translation"]
+                        }
+                        for row in TRANSLATIONS
+                    ]
+                )
+            },
+            {"path": "a.json", "languages": ("en", "de")},
+            "translation",
+        ),
+        ({"a.csv": text(["de;en", *(f"{de};{en}" for en, de in PAIRS)])}, {"path": "a.csv"}, "table"),
+        ({"d/1.jsonl": jsonl(TRANSLATIONS[:2]), "d/2.jsonl": jsonl(TRANSLATIONS[2:])}, {"path": "d"}, "translation"),
         ({"a.jsonl": jsonl(TABLE)}, {"path": "a.jsonl"}, "table"),
         ({"a.parquet": TABLE}, {"path": "a.parquet"}, "table"),
-        ({"a.csv": "de,en,id\neins,one,1\nleer,,2\nzwei,two\u2028lines,3\ndrei, three ,4\n"},
-         {"path": "a.csv"}, "table"),
-        ({"a.tsv": text(["de\teng_Latn", *(f"{de}\t{en}" for en, de in PAIRS)])},
-         {"path": "a.tsv"}, "table"),
+        (
+            {"a.csv": "de,en,id\neins,one,1\nleer,,2\nzwei,two\u2028lines,3\ndrei, three ,4\n"},
+            {"path": "a.csv"},
+            "table",
+        ),
+        ({"a.tsv": text(["de\teng_Latn", *(f"{de}\t{en}" for en, de in PAIRS)])}, {"path": "a.tsv"}, "table"),
         ({"a.en-de.tsv": text(map("\t".join, PAIRS))}, {"path": "a.en-de.tsv"}, "tsv"),
-        ({"a.tsv": text(map("\t".join, PAIRS), "\r\n")},
-         {"path": "a.tsv", "languages": ("en", "de")}, "tsv"),
+        ({"a.tsv": text(map("\t".join, PAIRS), "\r\n")}, {"path": "a.tsv", "languages": ("en", "de")}, "tsv"),
         (MOSES, {"path": "train"}, "text"),
         ({"train.en.gz": text(ENGLISH), "train.de": text(GERMAN)[:-1]}, {"path": "train"}, "text"),
-        ({"train.en": "\ufeff" + text(ENGLISH, "\r\n"), "train.de": text(GERMAN)},
-         {"path": "train"}, "text"),
+        ({"train.en": "\ufeff" + text(ENGLISH, "\r\n"), "train.de": text(GERMAN)}, {"path": "train"}, "text"),
         ({"x": text(ENGLISH), "y": text(GERMAN)}, {"path": {"en": "x", "de": "y"}}, "text"),
         (FLORES, {"path": ".", "split": "dev"}, "flores"),
         (FLORES, {"path": "devtest"}, "flores"),
@@ -110,15 +120,19 @@ XML = [[("en-US", en), ("DE", de)] for en, de in PAIRS]
         ({"a.jsonl": jsonl(SMOL)}, {"path": "a.jsonl"}, "smol"),
         ({"a.jsonl": jsonl(ROWS)}, {"path": "a.jsonl"}, "rows"),
         ({"a.parquet": ROWS}, {"path": "a.parquet"}, "rows"),
-        ({"a.csv": "source_lang,target_lang,line,source,auxiliary,target\n"
-          + text(f"en,de,,{en},,{de}" for en, de in PAIRS)}, {"path": "a.csv"}, "rows"),
+        (
+            {
+                "a.csv": "source_lang,target_lang,line,source,auxiliary,target\n"
+                + text(f"en,de,,{en},,{de}" for en, de in PAIRS)
+            },
+            {"path": "a.csv"},
+            "rows",
+        ),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("given", [False, True])
 def test_every_kind_gives_the_same_rows(files, source, kind, given, tmp_path, monkeypatch):
-    monkeypatch.chdir(
-        write(tmp_path, {n: c for n, c in files.items() if isinstance(c, bytes | str)})
-    )
+    monkeypatch.chdir(write(tmp_path, {n: c for n, c in files.items() if isinstance(c, bytes | str)}))
     for name, records in files.items():
         if isinstance(records, list):
             Dataset.from_list(records).to_parquet(name)
@@ -132,9 +146,7 @@ def test_every_kind_gives_the_same_rows(files, source, kind, given, tmp_path, mo
 
 def test_both_directions_hints_and_lines_of_a_multi_way_source(tmp_path):
     write(tmp_path, {"t.kk": "бір\nекі\n", "t.ru": "один\n\n", "t.en": "one\ntwo\n"})
-    rows, counts = load(
-        Source(str(tmp_path / "t"), corpus="mine"), match_directions(["en-*", "*-en"])
-    )
+    rows, counts = load(Source(str(tmp_path / "t"), corpus="mine"), match_directions(["en-*", "*-en"]))
     found = rows.remove_columns("row_key")
     assert [tuple(row.values()) for row in found] == [
         ("en", "ru", "one", "один", None, None, "mine", 0),
@@ -148,9 +160,12 @@ def test_both_directions_hints_and_lines_of_a_multi_way_source(tmp_path):
     ]
     assert rows["row_key"][:] == row_keys(found.to_dict())
     assert counts == {
-        "sentences": 2, "rows": 8, "without_rows": 0,
-        "languages": {"en": 2, "kk": 2, "ru": 2}, "other_languages": {},
-    }  # fmt: skip
+        "sentences": 2,
+        "rows": 8,
+        "without_rows": 0,
+        "languages": {"en": 2, "kk": 2, "ru": 2},
+        "other_languages": {},
+    }
 
 
 def test_ids_corpora_and_lines_of_the_source_are_kept(tmp_path):
@@ -166,9 +181,14 @@ def test_ids_corpora_and_lines_of_the_source_are_kept(tmp_path):
 
 @pytest.mark.parametrize(
     ("identifiers", "languages", "row_ids"),
-    [([1, 2], (), ["1", "2"]), (["a", "b"], (), ["a", "b"]), (["satu", "dua kali"], (), [None] * 2),
-     (["satu", "dua"], ("en", "de", "id"), [None] * 2), (["a b", "c"], ("en", "de"), ["a b", "c"])],
-)  # fmt: skip
+    [
+        ([1, 2], (), ["1", "2"]),
+        (["a", "b"], (), ["a", "b"]),
+        (["satu", "dua kali"], (), [None] * 2),
+        (["satu", "dua"], ("en", "de", "id"), [None] * 2),
+        (["a b", "c"], ("en", "de"), ["a b", "c"]),
+    ],
+)
 def test_a_column_id_is_indonesian_or_a_name(identifiers, languages, row_ids, tmp_path):
     records = [{"id": one, "en": "a", "de": "b"} for one in identifiers]
     path = str(write(tmp_path, {"a.jsonl": jsonl(records)}) / "a.jsonl")
@@ -199,16 +219,18 @@ def test_tmx_markup_versions_and_entities_of_xml(tmp_path):
     path = str(write(tmp_path, {"a.tmx": tmx([unit])}) / "a.tmx")
     rows = load(path, EN_DE).rows
     assert list(zip(rows["source"], rows["target"], strict=True)) == [
-        ("a b & cd", "x"), ("a b & cd", "y"),
-    ]  # fmt: skip
+        ("a b & cd", "x"),
+        ("a b & cd", "y"),
+    ]
     assert set(rows["row_key"]) == {"0"}
 
 
 def test_what_cannot_be_used_is_counted_and_said(tmp_path, caplog):
     records = [
-        {"translation": {"en": "a", "de": "b"}}, {"translation": {"en": "a", "tlh": "b"}},
+        {"translation": {"en": "a", "de": "b"}},
+        {"translation": {"en": "a", "tlh": "b"}},
         {"translation": {"en": "a", "de": None}},
-    ]  # fmt: skip
+    ]
     path = str(write(tmp_path, {"a.jsonl": jsonl(records)}) / "a.jsonl")
     for _ in range(2):  # the second time from the cache
         caplog.clear()
@@ -240,8 +262,15 @@ def test_many_sentences_come_in_order_and_whole(tmp_path):
 @pytest.mark.parametrize(("rows", "sentences"), [(9, 1000), (1000, 2)])
 def test_the_size_of_blocks_does_not_matter(rows, sentences, tmp_path, monkeypatch):
     table = tmp_path / "table.jsonl"
-    lines = [{"en": f"text {n}", "de": f"Text {n}", "kk": None if n % 3 else f"мәтін {n}",
-              "ru": f"текст {n}" if n % 2 else None} for n in range(11)]  # fmt: skip
+    lines = [
+        {
+            "en": f"text {n}",
+            "de": f"Text {n}",
+            "kk": None if n % 3 else f"мәтін {n}",
+            "ru": f"текст {n}" if n % 2 else None,
+        }
+        for n in range(11)
+    ]
     table.write_text("".join(json.dumps(line) + "\n" for line in lines))
     whole = load(Source(str(table), corpus="whole")).rows.remove_columns("corpus")
     monkeypatch.setattr(blocks, "ROWS", rows)
@@ -271,8 +300,7 @@ LATIN = text(["ein", "Gr\u00fc\u00dfe"]).encode("latin-1")
 @pytest.mark.parametrize(
     ("files", "source", "words"),
     [
-        (MOSES | {"train.de": "eins\n"}, {"path": "train"},
-         ["train.de and train.en are misaligned", "1 and 4 lines"]),
+        (MOSES | {"train.de": "eins\n"}, {"path": "train"}, ["train.de and train.en are misaligned", "1 and 4 lines"]),
         ({"t.en": "a\nb\n", "t.de": LATIN}, {"path": "t"}, ["t.de:2", "0xfc", "UTF-8"]),
         ({"t.en": "", "t.de": ""}, {"path": "t"}, ["t.de", "empty"]),
         ({"t.en": "a\n", "t.de": "b\n", "t.deu_Latn": "b\n"}, {"path": "t"}, ["t.de ", "both de"]),
@@ -280,51 +308,72 @@ LATIN = text(["ein", "Gr\u00fc\u00dfe"]).encode("latin-1")
         ({"t.en": "a\n"}, {"path": "t", "kind": "text"}, ["two languages", "t.en"]),
         (MOSES, {"path": "train", "languages": ("en", "kk")}, ["no file in kk", "de, en"]),
         (MOSES, {"path": {"en": "train.en", "de": "gone"}}, ["gone", "No such file"]),
-        ({"t.en": "a\n", "t.de.gz.x": ""}, {"path": {"en": "t.en", "de": "t.de.gz.x"}},
-         ["t.en and t.de.gz.x", "1 and 0 lines"]),
+        (
+            {"t.en": "a\n", "t.de.gz.x": ""},
+            {"path": {"en": "t.en", "de": "t.de.gz.x"}},
+            ["t.en and t.de.gz.x", "1 and 0 lines"],
+        ),
         (FLORES, {"path": "."}, ["dev, devtest", "split"]),
         (FLORES, {"path": ".", "split": "deb"}, ["'deb'", "did you mean 'dev'"]),
         (FLORES, {"path": "dev", "languages": ("en", "mvf")}, ["no file in mvf", "de, en"]),
         ({"a/b.txt": "x"}, {"path": "a", "kind": "flores"}, ["LANGUAGE.SPLIT", "eng_Latn.dev"]),
-        ({"a.tsv": "a\tb\nc\td\te\n"}, {"path": "a.tsv", "languages": ("en", "de")},
-         ["a.tsv:2", "3 cells", "2"]),
+        ({"a.tsv": "a\tb\nc\td\te\n"}, {"path": "a.tsv", "languages": ("en", "de")}, ["a.tsv:2", "3 cells", "2"]),
         ({"a.tsv": "a\tb\n"}, {"path": "a.tsv"}, ["2 cells", "not known", "give languages"]),
         ({"a.tmx": b"<html></html>"}, {"path": "a.tmx"}, ["<html>", "<tmx>"]),
         ({"a.tmx": tmx(XML)[:-30]}, {"path": "a.tmx"}, ["a.tmx:1", "not valid XML"]),
         ({"a.tmx": tmx([[("en", "&b;"), ("de", "x")]], BOMB)}, {"path": "a.tmx"}, ["entities"]),
         ({"a.tmx": tmx([])}, {"path": "a.tmx"}, ["no sentences"]),
-        ({"a.jsonl": jsonl(TRANSLATIONS)}, {"path": "a.jsonl", "kind": "table"},
-         ["kind table", "translation"]),
+        ({"a.jsonl": jsonl(TRANSLATIONS)}, {"path": "a.jsonl", "kind": "table"}, ["kind table", "translation"]),
         ({"a.jsonl": jsonl(TABLE)}, {"path": "a.jsonl", "kind": "smol"}, ["kind smol", "sl, tl"]),
-        ({"a.jsonl": jsonl(TABLE)}, {"path": "a.jsonl", "languages": ("en", "is")},
-         ["is", "deu_Latn"]),
+        ({"a.jsonl": jsonl(TABLE)}, {"path": "a.jsonl", "languages": ("en", "is")}, ["is", "deu_Latn"]),
         ({"a.jsonl": jsonl([{"prompt": "a"}])}, {"path": "a.jsonl"}, ["prompt", "translation:"]),
         ({"a.jsonl": jsonl([{"en": "a", "de": 1}])}, {"path": "a.jsonl"}, ["a.jsonl:1", "de is 1"]),
-        ({"a.jsonl": jsonl([{"en": "a", "eng": "b", "de": "c"}])}, {"path": "a.jsonl"},
-         ["a.jsonl", "'en'", "'eng'", "both en"]),
+        (
+            {"a.jsonl": jsonl([{"en": "a", "eng": "b", "de": "c"}])},
+            {"path": "a.jsonl"},
+            ["a.jsonl", "'en'", "'eng'", "both en"],
+        ),
         ({"a.jsonl": jsonl([{"translation": "a"}])}, {"path": "a.jsonl"}, ["a.jsonl:1", "'a'"]),
         ({"a.jsonl": '{"translation": \n'}, {"path": "a.jsonl"}, ["a.jsonl:1", "not valid JSON"]),
-        ({"a.jsonl": jsonl([SMOL[1] | {"trgs": ["x"]}])}, {"path": "a.jsonl"},
-         ["a.jsonl:1", "2 sentences", "1 in trgs"]),
-        ({"a.jsonl": jsonl([{"translation": {"en": "a", "kx": "b"}}])}, {"path": "a.jsonl"},
-         ["none of its 1 sentences", "en-de", "not LMT's: kx", "hf-lmt languages"]),
-        ({"a.jsonl": jsonl(TRANSLATIONS)}, {"path": "a.jsonl", "languages": ("en", "de", "fr")},
-         ["no text in fr", "de, en"]),
-        ({"a.jsonl": jsonl([ROWS[0], ROWS[0] | {"auxiliary_lang": "de", "auxiliary": "x"}])},
-         {"path": "a.jsonl"}, ["a.jsonl:2", "auxiliary_lang is de", "en-de itself", "third"]),
+        (
+            {"a.jsonl": jsonl([SMOL[1] | {"trgs": ["x"]}])},
+            {"path": "a.jsonl"},
+            ["a.jsonl:1", "2 sentences", "1 in trgs"],
+        ),
+        (
+            {"a.jsonl": jsonl([{"translation": {"en": "a", "kx": "b"}}])},
+            {"path": "a.jsonl"},
+            ["none of its 1 sentences", "en-de", "not LMT's: kx", "hf-lmt languages"],
+        ),
+        (
+            {"a.jsonl": jsonl(TRANSLATIONS)},
+            {"path": "a.jsonl", "languages": ("en", "de", "fr")},
+            ["no text in fr", "de, en"],
+        ),
+        (
+            {"a.jsonl": jsonl([ROWS[0], ROWS[0] | {"auxiliary_lang": "de", "auxiliary": "x"}])},
+            {"path": "a.jsonl"},
+            ["a.jsonl:2", "auxiliary_lang is de", "en-de itself", "third"],
+        ),
         ({"a.csv": "en/de\na/b\n"}, {"path": "a.csv"}, ["en/de"]),
         ({"a.json": "null"}, {"path": "a.json"}, ["a.json: row 0", "found null"]),
         ({"d/a.json": "null"}, {"path": "d"}, ["a.json: row 0", "found null"]),
         ({"a.jsonl": jsonl([*TRANSLATIONS, None])}, {"path": "a.jsonl"}, ["a.jsonl:5", "a row"]),
         ({"a.jsonl.gz": jsonl([*TRANSLATIONS, None])}, {"path": "a.jsonl.gz"}, [".gz:5", "a row"]),
-        ({"a.jsonl": jsonl([{"translation": {"en": "a \ud83d", "de": "b"}}])}, {"path": "a.jsonl"},
-         ["a.jsonl:1", "\\ud83d is half a character"]),
-        ({"a.json": json.dumps([{"en": "a", "de": "b\udc00"}])}, {"path": "a.json"},
-         ["a.json: row 0", "\\udc00 is half a character"]),
+        (
+            {"a.jsonl": jsonl([{"translation": {"en": "a \ud83d", "de": "b"}}])},
+            {"path": "a.jsonl"},
+            ["a.jsonl:1", "\\ud83d is half a character"],
+        ),
+        (
+            {"a.json": json.dumps([{"en": "a", "de": "b\udc00"}])},
+            {"path": "a.json"},
+            ["a.json: row 0", "\\udc00 is half a character"],
+        ),
         ({}, {"path": "nowhere.jsonl"}, ["nowhere.jsonl", "no such file"]),
         ({"t.en.gz": "a\n", "t.de": "b\n"}, {"path": "t", "kind": "tmx"}, ["cannot be read"]),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_read_is_said_in_words(files, source, words, tmp_path, monkeypatch):
     monkeypatch.chdir(write(tmp_path, files))
     with pytest.raises(InputError) as error:
@@ -378,12 +427,30 @@ def test_the_corpus_is_named_after_the_path(path, corpus):
 @pytest.mark.parametrize(
     ("name", "code"),
     [
-        ("en", "en"), ("EN-us", "en"), ("eng_Latn", "en"), ("eng", "en"), ("pt-BR", "pt"),
-        ("zh-CN", "zh"), ("zh_Hans", "zh"), ("zho_Hans", "zh"), ("cmn", "zh"), ("zh-TW", None),
-        ("zho_Hant", None), ("yue_Hant", "yue"), ("uz_Latn", "uz"), ("uz-Cyrl", None),
-        ("nob_Latn", "nb"), ("no", None), ("tgl_Latn", "tl"), ("fil", "tl"), ("id", "id"),
-        ("idea", None), ("", None), ("es-419", "es"), ("mvf", "mvf"),
+        ("en", "en"),
+        ("EN-us", "en"),
+        ("eng_Latn", "en"),
+        ("eng", "en"),
+        ("pt-BR", "pt"),
+        ("zh-CN", "zh"),
+        ("zh_Hans", "zh"),
+        ("zho_Hans", "zh"),
+        ("cmn", "zh"),
+        ("zh-TW", None),
+        ("zho_Hant", None),
+        ("yue_Hant", "yue"),
+        ("uz_Latn", "uz"),
+        ("uz-Cyrl", None),
+        ("nob_Latn", "nb"),
+        ("no", None),
+        ("tgl_Latn", "tl"),
+        ("fil", "tl"),
+        ("id", "id"),
+        ("idea", None),
+        ("", None),
+        ("es-419", "es"),
+        ("mvf", "mvf"),
     ],
-)  # fmt: skip
+)
 def test_names_of_languages_in_other_systems(name, code):
     assert code_of(name) == code

@@ -28,8 +28,9 @@ def words(code, number):
 
 
 def monolingual_rows(sizes=SIZES):
-    rows = [{"lang": code, "text": words(code, n), "corpus": "web"}
-            for code, size in sizes.items() for n in range(size)]  # fmt: skip
+    rows = [
+        {"lang": code, "text": words(code, n), "corpus": "web"} for code, size in sizes.items() for n in range(size)
+    ]
     return Dataset.from_list(rows)
 
 
@@ -43,8 +44,9 @@ def bilingual_rows(ways=("forward",), sizes=SIZES, corpus="pairs"):
                 sides = [(pivot, words(pivot, n).strip()), (code, words(code, n).strip())]
                 for way in ways:
                     (one, source), (two, target) = sides if way == "forward" else sides[::-1]
-                    rows.append({"source_lang": one, "target_lang": two, "source": source,
-                                 "target": target, "corpus": corpus})  # fmt: skip
+                    rows.append(
+                        {"source_lang": one, "target_lang": two, "source": source, "target": target, "corpus": corpus}
+                    )
     return Dataset.from_list(rows)
 
 
@@ -76,8 +78,11 @@ def test_each_pair_goes_one_way_whichever_ways_it_is_given():
         copies = len(bilingual_rows()) if len(ways) == 2 else 0
         assert mixed.counts["left_out"]["copies"] == copies
     assert every[0] == every[1] == every[2]
-    german = [row["source_lang"] for row in every[0] if row["part"] == "en" and "de" in
-              (row["source_lang"], row["target_lang"])]  # fmt: skip
+    german = [
+        row["source_lang"]
+        for row in every[0]
+        if row["part"] == "en" and "de" in (row["source_lang"], row["target_lang"])
+    ]
     assert 0.3 < german.count("en") / len(german) < 0.7
     part = mixed.counts["parts"]["en"]["languages"]["de"]
     assert (part["out_of_pivot"], part["rows"]) == (german.count("en"), len(german))
@@ -86,8 +91,7 @@ def test_each_pair_goes_one_way_whichever_ways_it_is_given():
 @pytest.mark.parametrize("temperature", [1, 3])
 def test_tokens_follow_shares_and_temperature(temperature):
     asked = {"monolingual": 2, "zh": 1, "en": 1}
-    mixed = mix(bilingual_rows(), monolingual_rows(), TOKENIZER, tokens=2000, shares=asked,
-                temperature=temperature)  # fmt: skip
+    mixed = mix(bilingual_rows(), monolingual_rows(), TOKENIZER, tokens=2000, shares=asked, temperature=temperature)
     rows, parts = table(mixed), mixed.counts["parts"]
     for part, share in asked.items():
         there = {code: one["tokens_there"] for code, one in parts[part]["languages"].items()}
@@ -95,9 +99,13 @@ def test_tokens_follow_shares_and_temperature(temperature):
         for code, one in parts[part]["languages"].items():
             budget = 2000 * share / 4 * powers[code] / sum(powers.values())
             assert one["asked"] == pytest.approx(budget, abs=0.51)
-            own = [row["tokens"] for row in rows if row["part"] == part
-                   and code in (row["source_lang"], row["target_lang"])
-                   and (part == "monolingual" or code != part)]  # fmt: skip
+            own = [
+                row["tokens"]
+                for row in rows
+                if row["part"] == part
+                and code in (row["source_lang"], row["target_lang"])
+                and (part == "monolingual" or code != part)
+            ]
             assert one["tokens"] == sum(own)
             assert one["budget"] - 0.5 <= sum(own) < one["budget"] + max(own)
     assert mixed.counts["tokens"]["given"] == sum(row["tokens"] for row in rows)
@@ -113,8 +121,7 @@ def test_neither_order_nor_processes_matter(monkeypatch):
 
 def test_the_rows_of_fewer_tokens_are_among_those_of_more():
     two, one = bilingual_rows(), monolingual_rows()
-    found = [{row["text"] for row in table(mix(two, one, TOKENIZER, tokens=tokens))}
-             for tokens in (600, 2000, None)]  # fmt: skip
+    found = [{row["text"] for row in table(mix(two, one, TOKENIZER, tokens=tokens))} for tokens in (600, 2000, None)]
     assert found[0] < found[1] < found[2]
 
 
@@ -157,17 +164,22 @@ def test_rows_between_english_and_chinese_go_to_the_part_that_is_asked_for():
 
 def test_what_is_not_used_is_counted_and_keys_go_along():
     def row(source, target, key, langs=("en", "de")):
-        return {"source_lang": langs[0], "target_lang": langs[1], "source": source,
-                "target": target, "row_key": key}  # fmt: skip
+        return {"source_lang": langs[0], "target_lang": langs[1], "source": source, "target": target, "row_key": key}
 
-    two = [row("a\n\r\n  b\u2028c", "x", "k1"), row(" ", "x", "k2"), row("a", "x", "k3"),
-           row("a", "x", "k4"),
-           row("a", "x", "k5", ("kk", "de")), row("d\n", "y", None)]  # fmt: skip
+    two = [
+        row("a\n\r\n  b\u2028c", "x", "k1"),
+        row(" ", "x", "k2"),
+        row("a", "x", "k3"),
+        row("a", "x", "k4"),
+        row("a", "x", "k5", ("kk", "de")),
+        row("d\n", "y", None),
+    ]
     one = [{"lang": "en", "text": "e\u0301\nb"}, {"lang": "en", "text": "\n"}]
     every = []
     for order in (1, -1):
-        mixed = mix(Dataset.from_list(two[::order]), Dataset.from_list(one), TOKENIZER,
-                    shares={"zh": 0}, repeat=50, tokens=100)  # fmt: skip
+        mixed = mix(
+            Dataset.from_list(two[::order]), Dataset.from_list(one), TOKENIZER, shares={"zh": 0}, repeat=50, tokens=100
+        )
         left = {"copies": 1, "empty": 2, "no_pivot": 1, "share_0": 0}
         assert mixed.counts["left_out"] == left
         assert mixed.counts["line_breaks"] == 1
@@ -200,17 +212,18 @@ def test_what_is_not_used_is_counted_and_keys_go_along():
         ({"tokenizer": "Qwen/Qwen3-0.6B-Base"}, "loaded tokenizer"),
         ({"monolingual": None}, "no monolingual rows.*shares {monolingual: 0}"),
         ({"bilingual": None}, "no bilingual rows.*shares {zh: 0, en: 0}"),
-        ({"bilingual": bilingual_rows(sizes={"zh": 0, "de": 9}).filter(
-            lambda row: row["source_lang"] == "en")}, r"part zh: no translations.*shares {zh: 0}"),
+        (
+            {"bilingual": bilingual_rows(sizes={"zh": 0, "de": 9}).filter(lambda row: row["source_lang"] == "en")},
+            r"part zh: no translations.*shares {zh: 0}",
+        ),
         ({"bilingual": monolingual_rows()}, "no column 'source_lang'; they need"),
         ({"monolingual": [{"text": "a"}]}, "not list"),
         ({"monolingual": Dataset.from_dict({"lang": ["xx"], "text": ["a"]})}, "no language 'xx'"),
         ({"tokens": 10**9}, "tokens 1,000,000,000: part .* would need .* give tokens [0-9,]+ or"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_mixed_is_said(change, message):
-    given = {"bilingual": bilingual_rows(), "monolingual": monolingual_rows(),
-             "tokenizer": TOKENIZER} | change  # fmt: skip
+    given = {"bilingual": bilingual_rows(), "monolingual": monolingual_rows(), "tokenizer": TOKENIZER} | change
     with pytest.raises(InputError, match=message):
         mix(**given)
 

@@ -61,11 +61,15 @@ def test_the_part_with_the_least_for_its_share_sets_the_largest_total():
 @pytest.mark.parametrize(
     ("budget", "places", "passes", "tokens"),
     [
-        (0, [], [], 0), (1, [7], [0], 3), (3, [7], [0], 3), (4, [7, 5], [0, 0], 8),
-        (10, [7, 5, 9], [0, 0, 0], 10), (10.5, [7, 5, 9, 7], [0, 0, 0, 1], 13),
+        (0, [], [], 0),
+        (1, [7], [0], 3),
+        (3, [7], [0], 3),
+        (4, [7, 5], [0, 0], 8),
+        (10, [7, 5, 9], [0, 0, 0], 10),
+        (10.5, [7, 5, 9, 7], [0, 0, 0, 1], 13),
         (25, [7, 5, 9, 7, 5, 9, 7, 5], [0, 0, 0, 1, 1, 1, 2, 2], 28),
     ],
-)  # fmt: skip
+)
 def test_rows_are_taken_in_order_until_the_budget_is_reached(budget, places, passes, tokens):
     taken = take(np.array([7, 5, 9]), np.array([3, 5, 2]), budget)
     assert (taken.places.tolist(), taken.passes.tolist(), taken.tokens) == (places, passes, tokens)

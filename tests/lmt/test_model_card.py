@@ -62,12 +62,18 @@ def trained(kind: str, folder: Path) -> Path:
     rows = table(folder / "t.jsonl", lines(12, ("en", "zh", "de", "nl")))
     recipe = {
         "data": [{"path": rows, "corpus": "mi|ne", "licence": "cc-by-4.0"}],
-        "directions": ["en-de", "de-en", "en-zh"], "curation": {"contamination": {"sets": "none"}},
-        "model_name_or_path": str(folder / "base"), "max_steps": 2, "global_batch_size": 4,
-        "per_device_train_batch_size": 4, "max_length": 400, **ON_CPU, **KINDS[kind],
+        "directions": ["en-de", "de-en", "en-zh"],
+        "curation": {"contamination": {"sets": "none"}},
+        "model_name_or_path": str(folder / "base"),
+        "max_steps": 2,
+        "global_batch_size": 4,
+        "per_device_train_batch_size": 4,
+        "max_length": 400,
+        **ON_CPU,
+        **KINDS[kind],
         "output_dir": str(folder / "ada" / "tiny"),
         **({} if kind == "text" else {"eos_token": "<|im_end|>"}),
-    }  # fmt: skip
+    }
     path = folder / "recipe.yaml"
     path.write_text(yaml.safe_dump(recipe), "utf-8")
     train(read_training_recipe(path, (), Launch()), origin={"command_line": ["hf-lmt", "train"]})
@@ -87,8 +93,16 @@ def chat(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def judged(chat: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("judged") / "EVAL"
     lines_of = table(output.parent / "soup.jsonl", lines(4, ("en", "de")))
-    evaluate(lines_of, output, model=str(chat), directions=["en-de", "de-en"], beams=1,
-             max_new_tokens=6, metrics=["chrf++", "bleu"], progress=False)  # fmt: skip
+    evaluate(
+        lines_of,
+        output,
+        model=str(chat),
+        directions=["en-de", "de-en"],
+        beams=1,
+        max_new_tokens=6,
+        metrics=["chrf++", "bleu"],
+        progress=False,
+    )
     return output
 
 
@@ -119,9 +133,7 @@ def printed(code: str) -> str:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_lines_of_the_card_run_as_printed(
-    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_lines_of_the_card_run_as_printed(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = trained(kind, tmp_path)
     text = written(folder, "--repository", "ada/tiny", *BASE)
     monkeypatch.chdir(folder.parents[1])
@@ -183,9 +195,7 @@ def test_results_metadata_and_the_table_in_eval(model: Path, judged: Path) -> No
     refused(card(*words, "--evaluation", own, "--evaluation", own), "two evaluations are called")
 
 
-def test_directions_in_the_metadata_are_capped_and_marked_ones_left_out(
-    model: Path, judged: Path
-) -> None:
+def test_directions_in_the_metadata_are_capped_and_marked_ones_left_out(model: Path, judged: Path) -> None:
     many = [f"{one}" for one in DIRECTIONS[:30]]
     for name, marks in (("many", []), ("marked", ["these lines were trained on"])):
         place = model / "eval" / name
@@ -220,13 +230,16 @@ def refused(result: Result, *messages: str) -> None:
         assert message in said
 
 
-@pytest.mark.parametrize(("words", "messages"), [
-    ((), ["the base model is '/", "a local path, which nobody else has; give --base-model"]),
-    (("--base-model", "/home/me/base"), ["--base-model /home/me/base: is no id on the Hub"]),
-    (("--repository", "tiny", *BASE), ["--repository tiny: is no id on the Hub: it is not"]),
-    (("--output", "x.md", *BASE), ["the card of a model lies in its folder"]),
-    (("--evaluation", "nothing", *BASE), ["nothing: no such folder here"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("words", "messages"),
+    [
+        ((), ["the base model is '/", "a local path, which nobody else has; give --base-model"]),
+        (("--base-model", "/home/me/base"), ["--base-model /home/me/base: is no id on the Hub"]),
+        (("--repository", "tiny", *BASE), ["--repository tiny: is no id on the Hub: it is not"]),
+        (("--output", "x.md", *BASE), ["the card of a model lies in its folder"]),
+        (("--evaluation", "nothing", *BASE), ["nothing: no such folder here"]),
+    ],
+)
 def test_refusals(words: tuple[str, ...], messages: list[str], chat: Path, tmp_path: Path) -> None:
     before = (chat / "README.md").read_bytes()
     refused(card(chat, *words), *messages)
@@ -268,8 +281,12 @@ def test_the_cards_that_are_shipped_are_those_of_the_command(
     assert data.language == sorted(LANGUAGES)
     assert (data.base_model, data.license) == (f"Qwen/Qwen3-{size}-Base", "apache-2.0")
     assert data.eval_results is None  # the paper's figures are not this model's
-    for sentence in ("**Not trained yet.**", "**Not evaluated here yet.**", "Not of this model:",
-                     f"reports for **its** LMT-60-{size}"):  # fmt: skip
+    for sentence in (
+        "**Not trained yet.**",
+        "**Not evaluated here yet.**",
+        "Not of this model:",
+        f"reports for **its** LMT-60-{size}",
+    ):
         assert sentence in text
 
 
@@ -282,8 +299,7 @@ def test_every_shipped_card_has_its_command() -> None:
 def test_the_papers_means_are_those_it_prints() -> None:
     """arXiv 2511.07003, its table of means: COMET-22 and BLEU of 4B."""
     rows = {group: scores for group, *scores in group_rows("4B")}
-    printed_there = {"en2x": (88.90, 25.6), "x2en": (87.74, 36.8), "zh2x": (86.18, 16.2),
-                     "x2zh": (86.95, 39.1)}  # fmt: skip
+    printed_there = {"en2x": (88.90, 25.6), "x2en": (87.74, 36.8), "zh2x": (86.18, 16.2), "x2zh": (86.95, 39.1)}
     for group, (comet, bleu) in printed_there.items():
         assert float(rows[group][0]) == pytest.approx(comet, abs=0.01)
         assert float(rows[group][1]) == pytest.approx(bleu, abs=0.06)

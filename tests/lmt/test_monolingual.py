@@ -49,21 +49,18 @@ def write(folder, files):
     ("files", "path", "kind"),
     [
         ({"d/en.txt": lines("en"), "d/ky.txt.gz": zipped(lines("ky"))}, "d", "text"),
-        ({"d/eng_Latn.txt": lines("en"), "d/kir.txt": lines("ky"), "d/README.md": "x"},
-         "d", "text"),
+        ({"d/eng_Latn.txt": lines("en"), "d/kir.txt": lines("ky"), "d/README.md": "x"}, "d", "text"),
         ({"d/eng_Latn.dev": lines("en"), "d/kir_Cyrl.dev": lines("ky")}, "d", "text"),
         ({"news.en": lines("en"), "news.ky.gz": zipped(lines("ky"))}, "news", "text"),
         ({"a.jsonl": jsonl(DOCUMENTS)}, "a.jsonl", "documents"),
         ({"a.jsonl.gz": zipped(jsonl(FOREIGN))}, "a.jsonl.gz", "documents"),
         ({"a.parquet": DOCUMENTS}, "a.parquet", "documents"),
         ({"d/a.parquet": FOREIGN}, "d", "documents"),
-        ({"a.csv": "text,lang\none,en\n,en\ntwo\u2028lines,en\nбир,ky\nэки,ky\nky\u0308,ky\n"},
-         "a.csv", "documents"),
+        ({"a.csv": "text,lang\none,en\n,en\ntwo\u2028lines,en\nбир,ky\nэки,ky\nky\u0308,ky\n"}, "a.csv", "documents"),
         ({"a.parquet": TABLE}, "a.parquet", "table"),
-        ({"a.tsv": "eng_Latn\tky\n" + "".join(f"{r['en']}\t{r['ky']}\n" for r in TABLE)},
-         "a.tsv", "table"),
+        ({"a.tsv": "eng_Latn\tky\n" + "".join(f"{r['en']}\t{r['ky']}\n" for r in TABLE)}, "a.tsv", "table"),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("given", [False, True])
 def test_every_kind_gives_the_same_texts(files, path, kind, given, tmp_path, monkeypatch):
     monkeypatch.chdir(write(tmp_path, files))
@@ -73,8 +70,12 @@ def test_every_kind_gives_the_same_texts(files, path, kind, given, tmp_path, mon
     expected = {xxhash.xxh3_128_hexdigest("\x1f".join(("web", *row)).encode()): row for row in ROWS}
     assert {row["row_key"]: (row["lang"], row["text"]) for row in rows} == expected
     assert counts == {
-        "texts": 6, "rows": 5, "empty": 1, "languages": {"en": 2, "ky": 3}, "other_languages": {},
-    }  # fmt: skip
+        "texts": 6,
+        "rows": 5,
+        "empty": 1,
+        "languages": {"en": 2, "ky": 3},
+        "other_languages": {},
+    }
 
 
 @pytest.mark.parametrize(
@@ -97,8 +98,11 @@ def test_one_language_alone(files, path, language, texts, tmp_path, monkeypatch)
 
 
 def test_own_ids_and_corpora_stay_and_other_languages_are_counted(tmp_path, caplog):
-    records = [{"id": 7, "lang": "en", "text": "a", "corpus": "wiki"},
-               {"id": None, "lang": "tlh", "text": "b"}, {"lang": "en", "text": "c"}]  # fmt: skip
+    records = [
+        {"id": 7, "lang": "en", "text": "a", "corpus": "wiki"},
+        {"id": None, "lang": "tlh", "text": "b"},
+        {"lang": "en", "text": "c"},
+    ]
     path = write(tmp_path, {"web.jsonl": jsonl(records)}) / "web.jsonl"
     with caplog.at_level(logging.WARNING):
         rows, counts = load_monolingual(str(path))
@@ -137,10 +141,14 @@ def test_the_rows_are_kept_until_the_source_changes(tmp_path):
         ({"a.jsonl": '{"en": "a"}\n'}, "a.jsonl", {"kind": "documents"}, "no column text"),
         ({"a.jsonl": '{"text": 3}\n'}, "a.jsonl", {"language": "en"}, "a.jsonl:1: text is 3"),
         ({"a.jsonl": '{"text": "a"\n'}, "a.jsonl", {"language": "en"}, "a.jsonl:1: not valid"),
-        ({"a.jsonl": jsonl(DOCUMENTS)}, "a.jsonl", {"language": "de"},
-         r"has no text in de; there are: en \(3\), ky \(3\)"),
+        (
+            {"a.jsonl": jsonl(DOCUMENTS)},
+            "a.jsonl",
+            {"language": "de"},
+            r"has no text in de; there are: en \(3\), ky \(3\)",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_read_is_said(files, path, options, message, tmp_path, monkeypatch):
     monkeypatch.chdir(write(tmp_path, files))
     with pytest.raises(InputError, match=message):
@@ -148,14 +156,17 @@ def test_what_cannot_be_read_is_said(files, path, options, message, tmp_path, mo
     assert not list(datasets.config.HF_DATASETS_CACHE.glob("lmt-texts-*"))
 
 
-@pytest.mark.parametrize(("files", "path"), [
-    ({"news.no": "en\nto\n"}, "news.no"),
-    ({"news.no": "en\nto\n", "news.en": "one\n"}, "news"),
-    ({"all/no.txt": "en\nto\n", "all/en.txt": "one\n"}, "all"),
-    ({"no.dev": "en\nto\n", "eng_Latn.dev": "one\n"}, ""),
-    ({"all.jsonl": jsonl({"lang": "no", "text": text} for text in ("en", "to"))}, "all.jsonl"),
-    ({"all.jsonl": jsonl({"no": text, "en": "one"} for text in ("en", "to"))}, "all.jsonl"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("files", "path"),
+    [
+        ({"news.no": "en\nto\n"}, "news.no"),
+        ({"news.no": "en\nto\n", "news.en": "one\n"}, "news"),
+        ({"all/no.txt": "en\nto\n", "all/en.txt": "one\n"}, "all"),
+        ({"no.dev": "en\nto\n", "eng_Latn.dev": "one\n"}, ""),
+        ({"all.jsonl": jsonl({"lang": "no", "text": text} for text in ("en", "to"))}, "all.jsonl"),
+        ({"all.jsonl": jsonl({"no": text, "en": "one"} for text in ("en", "to"))}, "all.jsonl"),
+    ],
+)
 def test_names_that_are_not_known(files, path, tmp_path, caplog):
     write(tmp_path, files)
     try:

@@ -21,11 +21,13 @@ from hf_lmt.errors import InputError
 def make_row(name: str, number: int, auxiliary_lang: str | None = None) -> dict[str, Any]:
     source_lang, target_lang = name.split("-")
     return {
-        "source_lang": source_lang, "target_lang": target_lang,
-        "source": f"{source_lang} {number}", "target": f"{target_lang} {number}",
+        "source_lang": source_lang,
+        "target_lang": target_lang,
+        "source": f"{source_lang} {number}",
+        "target": f"{target_lang} {number}",
         "auxiliary_lang": auxiliary_lang,
         "auxiliary": auxiliary_lang and f"{auxiliary_lang} {number}",
-    }  # fmt: skip
+    }
 
 
 def mixed(rows: list[Any], seed: int) -> list[Any]:
@@ -96,10 +98,10 @@ def test_text_rows_wordings_and_policies() -> None:
     columns = {name: [value] for name, value in row.items()}
     found = ParallelMultilingualPrompting(1, form="text", wording="figure")(columns)
     assert found == {
-        "prompt": ["Translate this from English to Dutch and German:\n"
-                   "English: en 1\nDutch: nl 1\nGerman:"],
-        "completion": [" de 1"], "hinted": [True],
-    }  # fmt: skip
+        "prompt": ["Translate this from English to Dutch and German:\nEnglish: en 1\nDutch: nl 1\nGerman:"],
+        "completion": [" de 1"],
+        "hinted": [True],
+    }
     own = Wording("{text}|{target}", "{text}|{auxiliary_text}|{target}")
     made = ParallelMultilingualPrompting(1, wording=own, thinking="template")(columns)
     assert made["prompt"] == [[{"role": "user", "content": "en 1|nl 1|German"}]]
@@ -139,11 +141,13 @@ def test_rows_that_cannot_be(change: dict[str, Any], words: str) -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"share": 2}, "share 2: give a share"), ({"seed": -2}, "seed -2"),
-        ({"wording": "figur"}, "did you mean 'figure'"), ({"form": "chat"}, "form 'chat'"),
+        ({"share": 2}, "share 2: give a share"),
+        ({"seed": -2}, "seed -2"),
+        ({"wording": "figur"}, "did you mean 'figure'"),
+        ({"form": "chat"}, "form 'chat'"),
         ({"thinking": "off"}, "thinking 'off'"),
     ],
-)  # fmt: skip
+)
 def test_settings_that_cannot_be(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(InputError, match=words):
         ParallelMultilingualPrompting(**settings)
@@ -160,27 +164,44 @@ def test_the_cache_knows_the_settings() -> None:
 def bare(name: str, source: str, target: str) -> dict[str, str]:
     source_lang, target_lang = name.split("-")
     return {
-        "source_lang": source_lang, "target_lang": target_lang, "source": source, "target": target,
-    }  # fmt: skip
+        "source_lang": source_lang,
+        "target_lang": target_lang,
+        "source": source,
+        "target": target,
+    }
 
 
 CORPUS = [
-    bare("en-nl", "Thanks. é", "Bedankt."), bare("de-en", "Danke.", "Thanks. e\u0301"),
-    bare("zh-en", "谢谢。", "Thanks."), bare("de-zh", "Danke.", "谢谢。"),
-    bare("nl-en", "Hallo.", "Hello."), bare("en-de", "Hello.", "Guten Tag."),
-    bare("en-ja", "Hello.", "こんにちは。"), bare("en-fr", "Hello.", "Salut."),
-    bare("it-en", "Ciao.", "Hello."), bare("zh-kk", "不。", "Жоқ."), bare("en-zh", "Hello.", " "),
-]  # fmt: skip
+    bare("en-nl", "Thanks. é", "Bedankt."),
+    bare("de-en", "Danke.", "Thanks. e\u0301"),
+    bare("zh-en", "谢谢。", "Thanks."),
+    bare("de-zh", "Danke.", "谢谢。"),
+    bare("nl-en", "Hallo.", "Hello."),
+    bare("en-de", "Hello.", "Guten Tag."),
+    bare("en-ja", "Hello.", "こんにちは。"),
+    bare("en-fr", "Hello.", "Salut."),
+    bare("it-en", "Ciao.", "Hello."),
+    bare("zh-kk", "不。", "Жоқ."),
+    bare("en-zh", "Hello.", " "),
+]
 
 
 @pytest.mark.parametrize(
     ("row", "expected"),
     [
-        (0, ("de", "Danke.")), (1, ("nl", "Bedankt.")), (2, ("", "")), (3, ("en", "Thanks.")),
-        (4, ("de", "Guten Tag.")), (5, ("nl", "Hallo.")), (6, ("", "")), (7, ("it", "Ciao.")),
-        (8, ("fr", "Salut.")), (9, ("", "")), (10, ("", "")),
+        (0, ("de", "Danke.")),
+        (1, ("nl", "Bedankt.")),
+        (2, ("", "")),
+        (3, ("en", "Thanks.")),
+        (4, ("de", "Guten Tag.")),
+        (5, ("nl", "Hallo.")),
+        (6, ("", "")),
+        (7, ("it", "Ciao.")),
+        (8, ("fr", "Salut.")),
+        (9, ("", "")),
+        (10, ("", "")),
     ],
-)  # fmt: skip
+)
 def test_the_auxiliary_sentence_is_found(row: int, expected: tuple[str, str]) -> None:
     joined = AuxiliarySentences(Dataset.from_list(CORPUS))(Dataset.from_list(CORPUS))
     assert (joined[row]["auxiliary_lang"], joined[row]["auxiliary"]) == expected
@@ -188,10 +209,12 @@ def test_the_auxiliary_sentence_is_found(row: int, expected: tuple[str, str]) ->
 
 def test_what_a_row_has_stays_and_the_order_does_not_matter(tmp_path: Path) -> None:
     several = [bare("en-nl", "Hello.", f"Hallo {number}") for number in range(20)]
-    asking = Dataset.from_list([
-        {**bare("en-de", "Hello.", "Tag."), "auxiliary_lang": lang, "auxiliary": text}
-        for lang, text in ((None, None), ("sv", "Hej."), ("nl", ""))
-    ])  # fmt: skip
+    asking = Dataset.from_list(
+        [
+            {**bare("en-de", "Hello.", "Tag."), "auxiliary_lang": lang, "auxiliary": text}
+            for lang, text in ((None, None), ("sv", "Hej."), ("nl", ""))
+        ]
+    )
     Dataset.from_list(several).to_parquet(tmp_path / "rows.parquet")
     on_disk = load_dataset("parquet", data_files=str(tmp_path / "rows.parquet"), split="train")
     found = AuxiliarySentences(on_disk)(asking, num_proc=2)

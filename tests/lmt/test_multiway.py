@@ -41,21 +41,33 @@ def plainly(lines, asked):
 def found(dataset):
     return [
         (
-            f"{row['source_lang']}-{row['target_lang']}", row["source"], row["target"],
-            row["auxiliary_lang"], row["auxiliary"], row["line"],
+            f"{row['source_lang']}-{row['target_lang']}",
+            row["source"],
+            row["target"],
+            row["auxiliary_lang"],
+            row["auxiliary"],
+            row["line"],
         )
         for row in dataset
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize(
     ("direction", "auxiliary"),
     [
-        ("en-kk", "ru"), ("kk-en", "ru"), ("en-de", "nl"), ("nl-en", "de"), ("en-ar", None),
-        ("en-zh", None), ("zh-en", None), ("zh-kk", "en"), ("kk-zh", "en"), ("zh-ar", "en"),
+        ("en-kk", "ru"),
+        ("kk-en", "ru"),
+        ("en-de", "nl"),
+        ("nl-en", "de"),
+        ("en-ar", None),
+        ("en-zh", None),
+        ("zh-en", None),
+        ("zh-kk", "en"),
+        ("kk-zh", "en"),
+        ("zh-ar", "en"),
         ("ja-de", None),
     ],
-)  # fmt: skip
+)
 def test_the_auxiliary_is_that_of_the_table_or_english(direction, auxiliary):
     assert auxiliary_of(parse_direction(direction)) == auxiliary
 
@@ -66,9 +78,7 @@ def test_the_auxiliary_is_never_a_side_of_the_direction():
     assert sum(hint is not None for hint in hints.values()) == 2 * 36 + 2 * 58
 
 
-@pytest.mark.parametrize(
-    "asked", [DIRECTIONS, directions("kk-zh", "en-kk"), directions("ru-kk"), directions("en-de")]
-)
+@pytest.mark.parametrize("asked", [DIRECTIONS, directions("kk-zh", "en-kk"), directions("ru-kk"), directions("en-de")])
 def test_a_table_becomes_what_plain_loops_make_of_it(asked):
     rows = expand(Dataset.from_list(LINES), asked)
     assert found(rows) == list(plainly(LINES, asked))
@@ -89,9 +99,7 @@ def test_without_auxiliaries_there_are_no_hints():
     assert len(rows) == len(expand(Dataset.from_list(LINES)))
 
 
-@pytest.mark.parametrize(
-    ("multiway", "lines"), [(None, [0, 1, None]), (True, [0, 1, 2]), (False, [None] * 3)]
-)
+@pytest.mark.parametrize(("multiway", "lines"), [(None, [0, 1, None]), (True, [0, 1, 2]), (False, [None] * 3)])
 def test_a_line_number_marks_the_rows_of_multi_way_lines(multiway, lines):
     table = Dataset.from_list([*LINES[:2], {"en": "three", "zh": "三"}])
     rows = expand(table, directions("en-zh"), multiway=multiway, corpus="mine")
@@ -108,13 +116,14 @@ def test_texts_are_normalised_and_nothing_else_happens_to_them():
 
 
 def test_keys_are_the_rows_own_or_made_of_their_content():
-    lines = pa.table({"en": ["a", "e\u0301"], "fr": ["b", "c"], "row_key": ["x", None],
-                      "corpus": ["mine", "n\u0303"]})  # fmt: skip
+    lines = pa.table({"en": ["a", "e\u0301"], "fr": ["b", "c"], "row_key": ["x", None], "corpus": ["mine", "n\u0303"]})
     rows = expand_block(lines, directions("en-fr", "fr-en"))
     assert rows["row_key"].to_pylist() == [
-        "x", content_key("\u00f1", "en", "fr", "\u00e9", "c"),
-        "x", content_key("\u00f1", "fr", "en", "c", "\u00e9"),
-    ]  # fmt: skip
+        "x",
+        content_key("\u00f1", "en", "fr", "\u00e9", "c"),
+        "x",
+        content_key("\u00f1", "fr", "en", "c", "\u00e9"),
+    ]
     turned = expand_block(lines.take([1, 0]), directions("en-fr", "fr-en"))
     assert sorted(turned["row_key"].to_pylist()) == sorted(rows["row_key"].to_pylist())
 

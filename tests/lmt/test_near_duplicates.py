@@ -23,8 +23,14 @@ LONG = "A long common sentence."
 
 def row(source: str, target: str, direction: str = "en-de", **columns: Any) -> dict[str, Any]:
     source_lang, target_lang = direction.split("-")
-    return {"source_lang": source_lang, "target_lang": target_lang, "source": source,
-            "target": target, "auxiliary": None, **columns}  # fmt: skip
+    return {
+        "source_lang": source_lang,
+        "target_lang": target_lang,
+        "source": source,
+        "target": target,
+        "auxiliary": None,
+        **columns,
+    }
 
 
 def text(generator: random.Random, length: int = 60) -> str:
@@ -38,8 +44,7 @@ def kept(rows: list[dict[str, Any]], **settings: Any) -> list[dict[str, Any]]:
 
 def plain_similarity(one: dict[str, Any], other: dict[str, Any]) -> float:
     runs = [
-        {(side, each[side][i : i + 5]) for side in SIDES for i in range(len(each[side]) - 4)}
-        for each in (one, other)
+        {(side, each[side][i : i + 5]) for side in SIDES for i in range(len(each[side]) - 4)} for each in (one, other)
     ]
     return len(runs[0] & runs[1]) / len(runs[0] | runs[1])
 
@@ -69,11 +74,14 @@ def test_pairs_go_by_the_share_of_common_runs() -> None:
         (row(LONG, "Ein Satz."), row(LONG, "Ganz anders."), False),
         (row(LONG, "Ein Satz."), row(LONG, "Ein Satz.", "en-nl"), False),
         (row("ja", "是", "nl-zh"), row("Ja.", "是。", "nl-zh"), True),
-        (row("我们今天早上在公园里看见了一只大黑猫", "a" * 20, "zh-en"),
-         row("我们今天早上在公园里看见了一只大黑猫呢", "a" * 20, "zh-en"), True),
+        (
+            row("我们今天早上在公园里看见了一只大黑猫", "a" * 20, "zh-en"),
+            row("我们今天早上在公园里看见了一只大黑猫呢", "a" * 20, "zh-en"),
+            True,
+        ),
         (row("...", "!!!"), row("???", "..."), False),
     ],
-)  # fmt: skip
+)
 def test_what_is_near(one: dict[str, Any], other: dict[str, Any], near: bool) -> None:
     assert len(kept([one, other])) == 2 - near
 

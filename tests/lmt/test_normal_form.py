@@ -25,10 +25,15 @@ def column(texts: list[str | None]) -> pyarrow.Array:
 
 def test_every_character_alone_and_behind_others() -> None:
     """Behind a letter, a mark that stays apart from it, one that it composes with, and itself."""
-    everything = [chr(code) for code in range(sys.maxunicode + 1)
-                  if not 0xD800 <= code < 0xE000 and unicodedata.category(chr(code)) != "Cn"
-                  and (unicodedata.combining(chr(code)) or unicodedata.decomposition(chr(code))
-                       or code % 97 == 0 or code in JAMO)]  # fmt: skip
+    everything = [
+        chr(code)
+        for code in range(sys.maxunicode + 1)
+        if not 0xD800 <= code < 0xE000
+        and unicodedata.category(chr(code)) != "Cn"
+        and (
+            unicodedata.combining(chr(code)) or unicodedata.decomposition(chr(code)) or code % 97 == 0 or code in JAMO
+        )
+    ]
     assert len(everything) > 7000
     for lead in ("", "x", "e", "e\u0334", "e\u0323", "\u09c7", "\u1100"):
         texts = [lead + one for one in everything]
@@ -58,8 +63,20 @@ def test_what_changes_anywhere_in_a_column(count: int) -> None:
 
 
 def test_ordinary_texts_are_not_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    texts = ["Grüße", "Привет, мир", "你好，世界。", "ありがとうございます。", "안녕하세요",
-             "বাংলা ভাষা", "நன்றி", "ක්‍රියාව", "नमस्ते", "شكرا", "Cảm ơn", "“so” …"]  # fmt: skip
+    texts = [
+        "Grüße",
+        "Привет, мир",
+        "你好，世界。",
+        "ありがとうございます。",
+        "안녕하세요",
+        "বাংলা ভাষা",
+        "நன்றி",
+        "ක්‍රියාව",
+        "नमस्ते",
+        "شكرا",
+        "Cảm ơn",
+        "“so” …",
+    ]
     texts = [unicodedata.normalize("NFC", text) for text in texts]
     seen: list[str] = []
 

@@ -79,9 +79,11 @@ def test_earlier_evaluations_without_the_figure_are_read() -> None:
 def test_languages_that_a_set_lacks_are_one_reason(judged: Evaluation) -> None:
     lacks = "the evaluation set x has no text in "
     missing = {
-        "en-kk": f"{lacks}Kazakh (kk)", "kk-en": f"{lacks}Kazakh (kk)",
-        "ru-kk": f"{lacks}Russian (ru) and Kazakh (kk)", "en-fr": "no hypotheses",
-    }  # fmt: skip
+        "en-kk": f"{lacks}Kazakh (kk)",
+        "kk-en": f"{lacks}Kazakh (kk)",
+        "ru-kk": f"{lacks}Russian (ru) and Kazakh (kk)",
+        "en-fr": "no hypotheses",
+    }
     one = Evaluation(judged.folder, judged.run, {**judged.scores, "missing": missing}, "x")
     assert missing_reasons(one) == {
         "no hypotheses": ["en-fr"],

@@ -115,9 +115,13 @@ def test_the_pool_of_datasets_is_told_as_ours() -> None:
 
 def test_downsampling_tells_of_a_killed_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(StrategicDownsampling, "__call__", kill_itself)
-    rows = Dataset.from_dict({
-        "source_lang": ["de", "nl"], "target_lang": ["en", "en"],
-        "source": ["a", "b"], "target": ["c", "d"],
-    })  # fmt: skip
+    rows = Dataset.from_dict(
+        {
+            "source_lang": ["de", "nl"],
+            "target_lang": ["en", "en"],
+            "source": ["a", "b"],
+            "target": ["c", "d"],
+        }
+    )
     with pytest.raises(InputError, match=TOLD):
         StrategicDownsampling()._thin(rows, 2)

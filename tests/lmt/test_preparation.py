@@ -38,16 +38,18 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 
 
 WORDS = {
-    "en": "good morning dear friend", "zh": "亲爱的朋友早上好", "de": "guten Morgen lieber Freund",
-    "nl": "goede morgen beste vriend", "kk": "қайырлы таң қымбатты дос",
-    "ru": "доброе утро дорогой друг", "ar": "صباح الخير يا صديقي",
-}  # fmt: skip
+    "en": "good morning dear friend",
+    "zh": "亲爱的朋友早上好",
+    "de": "guten Morgen lieber Freund",
+    "nl": "goede morgen beste vriend",
+    "kk": "қайырлы таң қымбатты дос",
+    "ru": "доброе утро дорогой друг",
+    "ar": "صباح الخير يا صديقي",
+}
 
 
 def lines(count: int = 60, languages: tuple[str, ...] = LANGUAGES) -> list[dict[str, Any]]:
-    return [
-        {code: f"{WORDS[code]} {1000 + number}" for code in languages} for number in range(count)
-    ]
+    return [{code: f"{WORDS[code]} {1000 + number}" for code in languages} for number in range(count)]
 
 
 def table(path: Path, records: list[dict[str, Any]]) -> str:
@@ -86,10 +88,14 @@ def plain_rows(records: list[dict[str, Any]], seed: int) -> Iterator[tuple[Any, 
             for record in records:
                 text = record[auxiliary] if auxiliary else None
                 row = {
-                    "source_lang": [source], "target_lang": [target], "corpus": ["mine"],
-                    "source": [record[source]], "target": [record[target]],
-                    "auxiliary_lang": [auxiliary], "auxiliary": [text],
-                }  # fmt: skip
+                    "source_lang": [source],
+                    "target_lang": [target],
+                    "corpus": ["mine"],
+                    "source": [record[source]],
+                    "target": [record[target]],
+                    "auxiliary_lang": [auxiliary],
+                    "auxiliary": [text],
+                }
                 if thin(row) == [True]:
                     added = hint(row)
                     prompt = added["prompt"][0][0]["content"]
@@ -98,10 +104,9 @@ def plain_rows(records: list[dict[str, Any]], seed: int) -> Iterator[tuple[Any, 
 
 def found_rows(folder: Path) -> list[tuple[Any, ...]]:
     return [
-        (row["source_lang"], row["target_lang"], row["source"], row["target"],
-         row["prompt"][0]["content"])
+        (row["source_lang"], row["target_lang"], row["source"], row["target"], row["prompt"][0]["content"])
         for row in rows_of(folder)
-    ]  # fmt: skip
+    ]
 
 
 def test_the_rows_are_those_of_plain_loops_whatever_the_order_and_processes(
@@ -124,9 +129,7 @@ def test_the_rows_are_those_of_plain_loops_whatever_the_order_and_processes(
     assert data_bytes(tmp_path / "rows") == data_bytes(tmp_path / "two")
     assert data_bytes(tmp_path / "rows") == data_bytes(tmp_path / "shuffled")
     assert lasting(tmp_path / "rows") == lasting(tmp_path / "shuffled")
-    assert (tmp_path / "rows" / "README.md").read_text() == (
-        tmp_path / "two" / "README.md"
-    ).read_text()
+    assert (tmp_path / "rows" / "README.md").read_text() == (tmp_path / "two" / "README.md").read_text()
 
 
 def test_neither_sources_nor_copies_in_them_have_an_order(tmp_path: Path) -> None:
@@ -144,9 +147,11 @@ def test_rows_without_an_aligned_auxiliary_are_joined_by_their_english_text(
     german = table(tmp_path / "de.jsonl", lines(20, ("en", "de")))
     dutch = table(tmp_path / "nl.jsonl", lines(10, ("en", "nl")))
     recipe = {
-        "data": [{"path": german}, {"path": dutch}], "curation": NO_SETS,
-        "directions": ["en-de", "en-nl"], "pmp": {"share": 1.0},
-    }  # fmt: skip
+        "data": [{"path": german}, {"path": dutch}],
+        "curation": NO_SETS,
+        "directions": ["en-de", "en-nl"],
+        "pmp": {"share": 1.0},
+    }
     make(tmp_path, recipe)
     for row in rows_of(tmp_path / "rows"):
         hint = {"de": "nl", "nl": "de"}[row["target_lang"]]
@@ -167,14 +172,17 @@ def test_hints_are_half_of_the_reverse_rows_that_stay(tmp_path: Path) -> None:
 
 def test_caps_and_weights_are_nested_and_by_source(tmp_path: Path) -> None:
     one = table(tmp_path / "a.jsonl", lines(200, ("en", "de")))
-    other = table(tmp_path / "b.jsonl", [
-        {code: text.replace(" ", "  ", 1) for code, text in line.items()}
-        for line in lines(300, ("en", "de"))
-    ])  # fmt: skip
+    other = table(
+        tmp_path / "b.jsonl",
+        [{code: text.replace(" ", "  ", 1) for code, text in line.items()} for line in lines(300, ("en", "de"))],
+    )
     kept: dict[int, set[str]] = {}
     for cap in (10, 50):
-        sources = [{"path": one, "caps": {"*-de": cap}}, {"path": other, "weight": 0.2},
-                   {"path": one, "corpus": "unused", "weight": 0}]  # fmt: skip
+        sources = [
+            {"path": one, "caps": {"*-de": cap}},
+            {"path": other, "weight": 0.2},
+            {"path": one, "corpus": "unused", "weight": 0},
+        ]
         recipe = {"data": sources, "directions": ["en-de"], "curation": NO_SETS}
         run = make(tmp_path, recipe, f"cap{cap}")
         rows = rows_of(tmp_path / f"cap{cap}")
@@ -198,9 +206,19 @@ def test_the_folder_opens_and_its_card_says_what_was_done(tmp_path: Path) -> Non
     assert not (tmp_path / "rows.work").exists()
     rows = load_dataset(str(folder), split="train")
     assert rows.column_names == [
-        "source_lang", "target_lang", "source", "target", "auxiliary_lang", "auxiliary", "corpus",
-        "row_key", "prompt", "completion", "hinted", "chat_template_kwargs",
-    ]  # fmt: skip
+        "source_lang",
+        "target_lang",
+        "source",
+        "target",
+        "auxiliary_lang",
+        "auxiliary",
+        "corpus",
+        "row_key",
+        "prompt",
+        "completion",
+        "hinted",
+        "chat_template_kwargs",
+    ]
     assert len(rows) == run["rows"]
     card = (folder / "README.md").read_text("utf-8")
     front = yaml.safe_load(card.split("---")[1])
@@ -251,8 +269,16 @@ def test_what_took_all_rows_is_said(tmp_path: Path) -> None:
     recipe = {"data": [{"path": path, "caps": {"*-*": 0}}], "curation": NO_SETS}
     with pytest.raises(InputError, match="no row is left; of 20 read: capped 20"):
         make(tmp_path, recipe)
-    wrong = [{"source_lang": "en", "target_lang": "de", "source": "a", "target": "b",
-              "auxiliary_lang": "de", "auxiliary": "c"}]  # fmt: skip
+    wrong = [
+        {
+            "source_lang": "en",
+            "target_lang": "de",
+            "source": "a",
+            "target": "b",
+            "auxiliary_lang": "de",
+            "auxiliary": "c",
+        }
+    ]
     path = table(tmp_path / "w.jsonl", wrong)
     with pytest.raises(InputError, match=r"w.jsonl:1: auxiliary_lang is de, a language of en-de"):
         make(tmp_path, {"data": [{"path": path}], "curation": NO_SETS}, "wrong")
@@ -262,13 +288,15 @@ def test_what_took_all_rows_is_said(tmp_path: Path) -> None:
     ("template", "thinking", "lead"),
     [(QWEN3, "disabled", ""), (QWEN3, "template", "<think>\n\n</think>\n\n")],
 )
-def test_train_and_inference_prompts_are_compared(
-    template: str, thinking: str, lead: str, tmp_path: Path
-) -> None:
+def test_train_and_inference_prompts_are_compared(template: str, thinking: str, lead: str, tmp_path: Path) -> None:
     make_tokenizer(bos=False, chat_template=template).save_pretrained(tmp_path / "model")
     path = table(tmp_path / "t.jsonl", lines(10, ("en", "de", "nl")))
-    recipe = {**PLAIN, "data": [{"path": path}], "pmp": {"thinking": thinking},
-              "model_name_or_path": str(tmp_path / "model")}  # fmt: skip
+    recipe = {
+        **PLAIN,
+        "data": [{"path": path}],
+        "pmp": {"thinking": thinking},
+        "model_name_or_path": str(tmp_path / "model"),
+    }
     check = make(tmp_path, recipe)["prompt_check"]
     assert (check["checked"], check["before_target"]) == ("yes", [lead])
     assert check["rows"] == len(rows_of(tmp_path / "rows"))
@@ -280,8 +308,11 @@ def test_prompts_that_differ_stop_the_run(tmp_path: Path) -> None:
     make_tokenizer(bos=False).save_pretrained(tmp_path / "base")
     path = table(tmp_path / "t.jsonl", lines(10, ("en", "de")))
     recipe = {**PLAIN, "data": [{"path": path}]}
-    for name, words in (("model", "differ from token"), ("base", r"pmp: \{form: text\}"),
-                        ("gone", "no tokenizer can be read")):  # fmt: skip
+    for name, words in (
+        ("model", "differ from token"),
+        ("base", r"pmp: \{form: text\}"),
+        ("gone", "no tokenizer can be read"),
+    ):
         with pytest.raises(InputError, match=words):
             make(tmp_path, {**recipe, "model_name_or_path": str(tmp_path / name)}, f"at-{name}")
         assert not (tmp_path / f"at-{name}").exists()
@@ -297,16 +328,19 @@ def test_trl_trains_on_the_folder_as_it_is(tmp_path: Path) -> None:
     rows = load_dataset(str(tmp_path / "rows"), split="train")
     tokenizer = make_tokenizer(bos=False, chat_template=QWEN3)
     settings = SFTConfig(
-        output_dir=str(tmp_path / "tuned"), max_steps=1, report_to="none", use_cpu=True, bf16=False,
-        per_device_train_batch_size=2, save_strategy="no", max_length=512,
-    )  # fmt: skip
-    trainer = SFTTrainer(
-        make_model("qwen3"), args=settings, train_dataset=rows, processing_class=tokenizer
+        output_dir=str(tmp_path / "tuned"),
+        max_steps=1,
+        report_to="none",
+        use_cpu=True,
+        bf16=False,
+        per_device_train_batch_size=2,
+        save_strategy="no",
+        max_length=512,
     )
+    trainer = SFTTrainer(make_model("qwen3"), args=settings, train_dataset=rows, processing_class=tokenizer)
     trainer.train()
     batch = next(iter(trainer.get_train_dataloader()))
-    targets = {tokenizer.decode([one for one in labels.tolist() if one >= 0]).strip()
-               for labels in batch["labels"]}  # fmt: skip
+    targets = {tokenizer.decode([one for one in labels.tolist() if one >= 0]).strip() for labels in batch["labels"]}
     wanted = {row["target"] for row in rows}
     assert all(any(text.startswith(target) for target in wanted) for text in targets)
 
@@ -315,9 +349,7 @@ def begin(folder: Path, name: str, num_proc: int) -> Any:
     """A process of its own; forked, for it would spend its time on imports."""
 
     def run() -> None:
-        prepare(
-            read_data_recipe(folder / "r.yaml"), folder / name, num_proc=num_proc, progress=False
-        )
+        prepare(read_data_recipe(folder / "r.yaml"), folder / name, num_proc=num_proc, progress=False)
 
     process = get_context("fork").Process(target=run)
     process.start()
@@ -330,8 +362,15 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bytes(num_proc: int, tmp_path:
     (tmp_path / "r.yaml").write_text(yaml.safe_dump({**PLAIN, "data": [{"path": path}]}), "utf-8")
     prepare(read_data_recipe(tmp_path / "r.yaml"), tmp_path / "whole", progress=False)
     work = tmp_path / "killed.work"
-    for name in ("identity.json", "rows.arrow.part", "rows.arrow", "kept.arrow",
-                 "prompted.arrow.part", "prompted.arrow", "output"):  # fmt: skip
+    for name in (
+        "identity.json",
+        "rows.arrow.part",
+        "rows.arrow",
+        "kept.arrow",
+        "prompted.arrow.part",
+        "prompted.arrow",
+        "output",
+    ):
         process = begin(tmp_path, "killed", num_proc)
         while process.is_alive() and not (work / name).exists():
             time.sleep(0.001)
@@ -390,15 +429,17 @@ def test_rejects_are_kept_with_their_reasons(tmp_path: Path) -> None:
 def test_a_mixture_for_continued_pre_training(tmp_path: Path) -> None:
     make_tokenizer(bos=False).save_pretrained(tmp_path / "model")
     pairs = table(tmp_path / "t.jsonl", lines(40, ("en", "zh", "de")))
-    texts = {code: [{"text": f"{WORDS[code]} {number}"} for number in range(80)]
-             for code in ("en", "de")}  # fmt: skip
-    sources = [{"path": table(tmp_path / f"{code}.jsonl", records), "language": code}
-               for code, records in texts.items()]  # fmt: skip
+    texts = {code: [{"text": f"{WORDS[code]} {number}"} for number in range(80)] for code in ("en", "de")}
+    sources = [
+        {"path": table(tmp_path / f"{code}.jsonl", records), "language": code} for code, records in texts.items()
+    ]
     recipe = {
-        "data": [{"path": pairs}], "curation": NO_SETS, "seed": 2,
+        "data": [{"path": pairs}],
+        "curation": NO_SETS,
+        "seed": 2,
         "mixture": {"monolingual": sources, "tokens": 3000, "temperature": 3.0},
         "model_name_or_path": str(tmp_path / "model"),
-    }  # fmt: skip
+    }
     run = make(tmp_path, recipe)
     rows = rows_of(tmp_path / "rows")
     assert {row["part"] for row in rows} == {"monolingual", "zh", "en"}

@@ -58,9 +58,7 @@ learning_rate: 2.0e-5
     assert recipe.named == {Direction("kk", "zh")}
     assert len(recipe.directions) == 60
     assert recipe.downsampling.seed == 4
-    assert recipe.prompting.wording == Wording(
-        "{text} {target}", "{text} {auxiliary_text} {target}"
-    )
+    assert recipe.prompting.wording == Wording("{text} {target}", "{text} {auxiliary_text} {target}")
     assert "length" not in [step.name for step in recipe.steps]
     assert set(recipe.training) == {"model_name_or_path", "learning_rate"}
     assert "learning_rate" not in recipe.content
@@ -92,7 +90,8 @@ def test_steps_that_are_switched_off(section: str, value: bool, tmp_path: Path) 
         ({"directions": ["en-de", False]}, ["directions: YAML reads this word as False"]),
         ({"directions": ["en-no"]}, ["no language 'no'"]),
         ({"directions": ["en-en"]}, ["the same"]),
-        ({"seed": -1}, ["seed -1"]), ({"seed": "x"}, ["seed", "a whole number"]),
+        ({"seed": -1}, ["seed -1"]),
+        ({"seed": "x"}, ["seed", "a whole number"]),
         ({"downsampling": {"rate": 1.5}}, ["downsampling: rate 1.5", "from 0 to 1"]),
         ({"downsampling": {"rates": {"*-en": 5}}}, ["rates: *-en: 5"]),
         ({"downsampling": {"rat": 0.1}}, ["downsampling: unknown key 'rat'; did you mean 'rate"]),
@@ -107,8 +106,7 @@ def test_steps_that_are_switched_off(section: str, value: bool, tmp_path: Path) 
         ({"mixture": {}, "pmp": {"share": 1.0}}, ["pmp: the lines of a mixture"]),
         ({"mixture": {}, "downsampling": {"rate": 0.1}}, ["downsampling: a mixture has"]),
         ({"mixture": {}}, ["mixture: tokens are counted", "give model_name_or_path"]),
-        ({"data": [{"path": "package:../x"}]},
-         ["data, source 1: package:../x: give package:NAME/PATH"]),
+        ({"data": [{"path": "package:../x"}]}, ["data, source 1: package:../x: give package:NAME/PATH"]),
         ({"data": [{"path": "a"}, {"path": "package:a.b/x"}]}, ["source 2: package:a.b/x: give"]),
         ({"data": [{"path": "package:nothing_there/x"}]}, ["source 1: this needs the package"]),
         ({"model_name_or_path": "package:a..b"}, ["model_name_or_path: package:a..b: give pack"]),
@@ -117,7 +115,7 @@ def test_steps_that_are_switched_off(section: str, value: bool, tmp_path: Path) 
         ({"learning_rat": 1}, ["unknown key 'learning_rat'; did you mean 'learning_rate'"]),
         ({"direction": ["en-de"]}, ["unknown key 'direction'; did you mean 'directions'"]),
     ],
-)  # fmt: skip
+)
 def test_recipes_that_cannot_be(change: dict[str, Any], words: list[str], tmp_path: Path) -> None:
     with pytest.raises(InputError) as error:
         read(tmp_path, {**DATA, **change})
@@ -126,16 +124,19 @@ def test_recipes_that_cannot_be(change: dict[str, Any], words: list[str], tmp_pa
 
 
 def test_all_faults_are_told_together(tmp_path: Path) -> None:
-    wrong = {"data": [{"path": "a", "wight": 1}, {}], "directions": ["en-xx"], "seed": True,
-             "downsampling": {"rate": 7}, "pmp": {"share": -1}, "dta": 1}  # fmt: skip
+    wrong = {
+        "data": [{"path": "a", "wight": 1}, {}],
+        "directions": ["en-xx"],
+        "seed": True,
+        "downsampling": {"rate": 7},
+        "pmp": {"share": -1},
+        "dta": 1,
+    }
     with pytest.raises(InputError) as error:
         read(tmp_path, {**DATA, **wrong})
     lines = str(error.value).splitlines()[1:]
-    starts = ("unknown key 'dta'", "seed", "directions", "data, source 1", "data, source 2",
-              "downsampling", "pmp")  # fmt: skip
-    assert [next((s for s in starts if line.strip().startswith(s)), line) for line in lines] == [
-        *starts
-    ]
+    starts = ("unknown key 'dta'", "seed", "directions", "data, source 1", "data, source 2", "downsampling", "pmp")
+    assert [next((s for s in starts if line.strip().startswith(s)), line) for line in lines] == [*starts]
 
 
 def test_the_recipes_that_are_shipped_can_be_read() -> None:

@@ -73,11 +73,15 @@ def rows(*lengths: tuple[int, int], languages: str = "en-de") -> Dataset:
     source_lang, target_lang = languages.split("-")
     return Dataset.from_list(
         [
-            {"source_lang": source_lang, "target_lang": target_lang,
-             "source": f"{number}".ljust(source, "a"), "target": "b" * target}
+            {
+                "source_lang": source_lang,
+                "target_lang": target_lang,
+                "source": f"{number}".ljust(source, "a"),
+                "target": "b" * target,
+            }
             for number, (source, target) in enumerate(lengths)
         ]
-    )  # fmt: skip
+    )
 
 
 FOUR = ((10, 10), (10, 6), (7, 10), (30, 2))
@@ -172,11 +176,7 @@ def test_a_killed_run_goes_on(estimator: Path) -> None:
         torn.write(b"torn")
     estimator.with_name("log").write_text("")
     step = QualityEstimation(command=line)
-    expected = [
-        text
-        for text, target in zip(many["source"], many["target"], strict=True)
-        if len(target) >= 7
-    ]
+    expected = [text for text, target in zip(many["source"], many["target"], strict=True) if len(target) >= 7]
     assert list(curate(many, [step], progress=False).rows["source"]) == expected
     new = [text for text in seen(estimator) if text]
     assert len(set(new)) == 20 - done
@@ -212,9 +212,7 @@ def load_from_checkpoint(path):
 """
 
 
-def test_comet_runs_in_its_own_environment(
-    estimator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_comet_runs_in_its_own_environment(estimator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its package is played by one with the four names that the worker uses, which also prints."""
     (tmp_path / "comet").mkdir()
     (tmp_path / "comet" / "__init__.py").write_text(COMET)
@@ -223,17 +221,20 @@ def test_comet_runs_in_its_own_environment(
     assert sources(step, rows(*FOUR[:2], (10, 7))) == ["0", "2"]
 
 
-def test_a_sentence_transformers_model(
-    embedder_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_sentence_transformers_model(embedder_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from sentence_transformers import SentenceTransformer
 
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     data = Dataset.from_list(
-        [{"source_lang": "en", "target_lang": "de", "source": source, "target": target}
-         for source, target in (("the red house", "the red house"), ("a dog runs", "stars are far"),
-                                ("one two", "one two three"))]
-    )  # fmt: skip
+        [
+            {"source_lang": "en", "target_lang": "de", "source": source, "target": target}
+            for source, target in (
+                ("the red house", "the red house"),
+                ("a dog runs", "stars are far"),
+                ("one two", "one two three"),
+            )
+        ]
+    )
     model = SentenceTransformer(str(embedder_folder), device="cpu")
     vectors = [model.encode(list(data[side])) for side in ("source", "target")]
     norms = [np.linalg.norm(vector, axis=1) for vector in vectors]

@@ -18,10 +18,7 @@ from hf_lmt.data.multilingual_prompting import ParallelMultilingualPrompting
 from hf_lmt.errors import InputError
 from hf_lmt.training.watching.sample import choose_sample
 
-ROWS = [
-    {"source_lang": "en", "target_lang": "de", "source": f"en {i}", "target": f"de {i}"}
-    for i in range(4)
-]
+ROWS = [{"source_lang": "en", "target_lang": "de", "source": f"en {i}", "target": f"de {i}"} for i in range(4)]
 TYPES: dict[str, Callable[[], Any]] = {
     "list": lambda: list(ROWS),
     "tuple": lambda: tuple(ROWS),
@@ -51,9 +48,7 @@ def check_refusal(use: Callable[[Any], Any], make: Callable[[], Any]) -> None:
         use(make())
     words = re.search(r"Dataset(\.from_\w+)?\((list\()?rows\)+|rows\[\"dev\"\]", str(caught.value))
     assert words, caught.value
-    expression = (
-        words[0].removesuffix(")") if words[0].count(")") > words[0].count("(") else words[0]
-    )
+    expression = words[0].removesuffix(")") if words[0].count(")") > words[0].count("(") else words[0]
     dataset = eval(expression, {"Dataset": Dataset, "rows": make()})  # noqa: S307  the message's own
     assert dataset.select_columns(list(ROWS[0])).to_list() == ROWS
     use(dataset)
@@ -81,7 +76,5 @@ def test_a_frame_is_a_batch_of_columns() -> None:
 @pytest.mark.parametrize("thing", [None, 7, "rows"])
 def test_what_is_no_rows_at_all(thing: Any) -> None:
     for use in STEPS.values():
-        with pytest.raises(
-            InputError, match=f"takes a datasets.Dataset, not a {type(thing).__name__}"
-        ):
+        with pytest.raises(InputError, match=f"takes a datasets.Dataset, not a {type(thing).__name__}"):
             use(thing)

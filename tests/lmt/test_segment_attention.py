@@ -16,9 +16,7 @@ LENGTHS = [5, 1, 9, 3]
 STARTS = torch.tensor([0, 5, 6, 15, 18], dtype=torch.int32)
 
 
-def plain(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, window: int | None
-) -> torch.Tensor:
+def plain(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, window: int | None) -> torch.Tensor:
     """(1, L, H, D), token by token: softmax over the tokens of its sequence up to itself."""
     _, heads, tokens, width = query.shape
     groups = heads // key.shape[1]
@@ -43,9 +41,7 @@ def inputs(heads: int, shared: int, device: str = "cpu") -> list[torch.Tensor]:
 
 @pytest.mark.parametrize(("heads", "shared"), [(2, 2), (4, 2)], ids=["own", "shared"])
 @pytest.mark.parametrize("window", [None, 4, 100])
-def test_it_is_the_plain_attention_of_each_sequence(
-    heads: int, shared: int, window: int | None
-) -> None:
+def test_it_is_the_plain_attention_of_each_sequence(heads: int, shared: int, window: int | None) -> None:
     given = inputs(heads, shared)
     found, _ = segment_attention(
         torch.nn.Module(), *given, sliding_window=window, cu_seq_lens_q=STARTS, max_length_q=9
@@ -64,14 +60,16 @@ def test_it_is_the_plain_attention_of_each_sequence(
 def test_the_kernel_of_the_gpu_says_the_same(heads: int, shared: int, window: int | None) -> None:
     if not torch.cuda.is_available():
         pytest.skip("no GPU")
-    given = [part.detach().to("cuda", torch.bfloat16).requires_grad_()
-             for part in inputs(heads, shared)]  # fmt: skip
+    given = [part.detach().to("cuda", torch.bfloat16).requires_grad_() for part in inputs(heads, shared)]
     exact = [part.detach().float().cpu().requires_grad_() for part in given]
     assert one_call_kernel() is not None
     found, _ = segment_attention(
-        torch.nn.Module(), *given, sliding_window=window, cu_seq_lens_q=STARTS.cuda(),
+        torch.nn.Module(),
+        *given,
+        sliding_window=window,
+        cu_seq_lens_q=STARTS.cuda(),
         max_length_q=9,
-    )  # fmt: skip
+    )
     expected = plain(*exact, window)
     assert torch.allclose(found.float().cpu(), expected, atol=3e-2)
     grads = torch.autograd.grad(found.sum(), given), torch.autograd.grad(expected.sum(), exact)
@@ -90,9 +88,7 @@ def test_what_the_gpus_kernel_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segments, "one_call_kernel", lambda: kernel)
     given = {"cu_seq_lens_q": STARTS, "max_length_q": 9, "scaling": 0.5}
     for window in (None, 4):
-        found, _ = segment_attention(
-            torch.nn.Module(), *inputs(4, 2), sliding_window=window, **given
-        )
+        found, _ = segment_attention(torch.nn.Module(), *inputs(4, 2), sliding_window=window, **given)
         assert found.shape == (1, sum(LENGTHS), 4, 16)
     assert [one[0] for one in asked] == [(STARTS, STARTS, 9, 9)] * 2
     assert [one[1]["window_size"] for one in asked] == [(-1, 0), (3, 0)]
@@ -120,10 +116,13 @@ def test_padded_batches_and_other_attention_are_left_alone(implementation: str, 
         assert model.config._attn_implementation == implementation
 
 
-@pytest.mark.parametrize(("given", "message"), [
-    ({"cu_seq_lens_q": STARTS, "max_length_q": 9, "softcap": 30.0}, "attention with softcap"),
-    ({}, "attention with a mask of its own"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"cu_seq_lens_q": STARTS, "max_length_q": 9, "softcap": 30.0}, "attention with softcap"),
+        ({}, "attention with a mask of its own"),
+    ],
+)
 def test_what_it_does_not_know_is_refused(given: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         segment_attention(torch.nn.Module(), *inputs(2, 2), **given)

@@ -21,18 +21,45 @@ from hf_lmt.translation.requests import Translation
 from hf_lmt.translation.translator import Translator
 
 TEXTS = ["name the capital of france", "hello world", "what is water made of", "rain", "add two"]
-MONO = [{"lang": "en", "text": text, "corpus": "news", "row_key": f"n{place}"}
-        for place, text in enumerate(TEXTS)]  # fmt: skip
+MONO = [{"lang": "en", "text": text, "corpus": "news", "row_key": f"n{place}"} for place, text in enumerate(TEXTS)]
 PAIRS = [
-    {"source_lang": "en", "target_lang": "de", "source": "hello world", "target": "Hallo Welt",
-     "corpus": "talks", "row_key": "t1", "line": 7},
-    {"source_lang": "kk", "target_lang": "en", "source": "жаңбыр", "target": "rain",
-     "corpus": "talks", "row_key": "t2", "line": None},
-    {"source_lang": "de", "target_lang": "fr", "source": "eins", "target": "un",
-     "corpus": "talks", "row_key": "t3", "line": None},
-    {"source_lang": "en", "target_lang": "zh", "source": "two", "target": "二",
-     "corpus": "talks", "row_key": "t4", "line": None},
-]  # fmt: skip
+    {
+        "source_lang": "en",
+        "target_lang": "de",
+        "source": "hello world",
+        "target": "Hallo Welt",
+        "corpus": "talks",
+        "row_key": "t1",
+        "line": 7,
+    },
+    {
+        "source_lang": "kk",
+        "target_lang": "en",
+        "source": "жаңбыр",
+        "target": "rain",
+        "corpus": "talks",
+        "row_key": "t2",
+        "line": None,
+    },
+    {
+        "source_lang": "de",
+        "target_lang": "fr",
+        "source": "eins",
+        "target": "un",
+        "corpus": "talks",
+        "row_key": "t3",
+        "line": None,
+    },
+    {
+        "source_lang": "en",
+        "target_lang": "zh",
+        "source": "two",
+        "target": "二",
+        "corpus": "talks",
+        "row_key": "t4",
+        "line": None,
+    },
+]
 
 
 @pytest.fixture(autouse=True)
@@ -52,9 +79,7 @@ def make_translator(most: int) -> Translator:
     return Translator(model, tokenizer, beams=1, max_new_tokens=most)
 
 
-def made(
-    rows: list[dict[str, Any]], translator: Translator, into: str, **given: Any
-) -> Synthesized:
+def made(rows: list[dict[str, Any]], translator: Translator, into: str, **given: Any) -> Synthesized:
     settings = {"model": "tiny", "revision": "r1", "steps": [], "progress": False, **given}
     return synthesize(Dataset.from_list(rows), translator, into, **settings)
 
@@ -67,19 +92,21 @@ def test_direct_pairs(translator: Translator, way: str, sides: list[str]) -> Non
     found = made(MONO, translator, "kk", way=way)
     written = translator(TEXTS, source="en", target="kk")
     expected = [
-        {"source_lang": "kk", "target_lang": "en", "source": machine, "target": human,
-         "synthetic_side": side}
+        {"source_lang": "kk", "target_lang": "en", "source": machine, "target": human, "synthetic_side": side}
         if side == "source"
-        else {"source_lang": "en", "target_lang": "kk", "source": human, "target": machine,
-              "synthetic_side": side}
+        else {"source_lang": "en", "target_lang": "kk", "source": human, "target": machine, "synthetic_side": side}
         for human, machine in zip(TEXTS, written, strict=True)
         for side in sides
-    ]  # fmt: skip
+    ]
     assert found.rows.column_names == SYNTHETIC_SCHEMA.names
     assert [{name: row[name] for name in expected[0]} for row in found.rows] == expected
     for row in found.rows:
-        assert (row["corpus"], row["synthetic"], row["synthetic_model"],
-                row["synthetic_revision"]) == ("news+synthetic", True, "tiny", "r1")  # fmt: skip
+        assert (row["corpus"], row["synthetic"], row["synthetic_model"], row["synthetic_revision"]) == (
+            "news+synthetic",
+            True,
+            "tiny",
+            "r1",
+        )
         assert row["auxiliary"] is row["auxiliary_lang"] is row["line"] is None
     assert len(set(found.rows["row_key"])) == len(expected)
     assert found.counts["translated"] == 5
@@ -98,15 +125,13 @@ def test_the_revision_is_by_default_the_weights(translator: Translator) -> None:
     [
         ("zh", "back", [("zh", "de", "en", 7), ("zh", "kk", "en", None)]),
         ("zh", "forward", [("de", "zh", "en", 7), ("kk", "zh", "en", None)]),
-        ("fr", "back", [("fr", "de", None, 7), ("fr", "kk", None, None),
-                        ("fr", "zh", "en", None)]),
+        ("fr", "back", [("fr", "de", None, 7), ("fr", "kk", None, None), ("fr", "zh", "en", None)]),
     ],
-)  # fmt: skip
+)
 def test_a_pivot(translator: Translator, into: str, way: str, expected: list, caplog: Any) -> None:
     with caplog.at_level(logging.WARNING):
         found = made(PAIRS, translator, into, pivot="en", way=way)
-    rows = [(row["source_lang"], row["target_lang"], row["auxiliary_lang"], row["line"])
-            for row in found.rows]  # fmt: skip
+    rows = [(row["source_lang"], row["target_lang"], row["auxiliary_lang"], row["line"]) for row in found.rows]
     assert rows == expected
     texts, side = {"de": "hello world", "kk": "rain", "zh": "two"}, found.rows["synthetic_side"][0]
     other = "target" if side == "source" else "source"
@@ -123,13 +148,13 @@ def test_a_pivot(translator: Translator, into: str, way: str, expected: list, ca
 
 
 def test_languages_of_the_rows_and_the_one_into(translator: Translator, caplog: Any) -> None:
-    rows = [{"lang": "en", "text": "hello"}, {"lang": "de", "text": "u\u0308ber"},
-            {"lang": "kk", "text": "жаңбыр"}]  # fmt: skip
+    rows = [{"lang": "en", "text": "hello"}, {"lang": "de", "text": "u\u0308ber"}, {"lang": "kk", "text": "жаңбыр"}]
     with caplog.at_level(logging.WARNING):
         found = made(rows, translator, "kk")
     assert [(row["target_lang"], row["target"], row["corpus"]) for row in found.rows] == [
-        ("en", "hello", "synthetic"), ("de", "über", "synthetic"),
-    ]  # fmt: skip
+        ("en", "hello", "synthetic"),
+        ("de", "über", "synthetic"),
+    ]
     assert "1 texts are in kk already" in caplog.text
     assert found.counts["already_in"] == 1
 
@@ -158,8 +183,7 @@ def test_keys_hang_on_corpus_key_direction_and_side(translator: Translator) -> N
 def test_many_rows_stay_beside_their_translations() -> None:
     translator = make_translator(6)
     rows = [{"lang": "en", "text": f"rain {place % 37}"} for place in range(2500)]
-    found = made([*rows, {"lang": "kk", "text": "x"}, *rows[:3]], translator, "kk",
-                 keep_rejects=True)  # fmt: skip
+    found = made([*rows, {"lang": "kk", "text": "x"}, *rows[:3]], translator, "kk", keep_rejects=True)
     assert found.rejects is not None
     written = {row["target"]: row["source"] for row in [*found.rows, *found.rejects]}
     assert len(written) == 37
@@ -187,8 +211,7 @@ def test_flagged_and_curated_rows_are_counted_and_kept_apart(
     translator: Translator, on_disk: bool, tmp_path: Path
 ) -> None:
     rows = [*MONO, {**MONO[0], "row_key": "copy"}, {**MONO[0], "text": "rain " * 600}]
-    found = made(rows, translator, "kk", keep_rejects=True, steps=[Duplicates()],
-                 folder=tmp_path if on_disk else None)  # fmt: skip
+    found = made(rows, translator, "kk", keep_rejects=True, steps=[Duplicates()], folder=tmp_path if on_disk else None)
     assert found.counts["flagged"] == {"too_long": 1}
     assert (found.counts["texts"], found.counts["translated"], found.counts["rows"]) == (7, 6, 5)
     assert found.rejects is not None
@@ -243,8 +266,7 @@ def test_files_with_a_pivot(kind: str, tmp_path: Path) -> None:
     found = read_rows(str(path), "zh", pivot="en").rows
     assert found.column_names == ROW_SCHEMA.names
     there = sorted(zip(found["source_lang"], found["target_lang"], strict=True))
-    assert there == ([("en", "de"), ("kk", "en")] if kind == "rows" else
-                     [("en", "de"), ("en", "kk")])  # fmt: skip
+    assert there == ([("en", "de"), ("kk", "en")] if kind == "rows" else [("en", "de"), ("en", "kk")])
 
 
 @pytest.mark.parametrize(

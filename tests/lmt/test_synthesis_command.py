@@ -63,9 +63,27 @@ def mono(tmp_path: Path) -> Path:
 
 
 def told(mono: Path, model: Path, *given: Any, sets: Any = "none") -> list[str]:
-    return [*map(str, (mono, "--model", model, "--into", "kk", "--device", "cpu", "--beams", 1,
-                       "--contamination-sets", sets, "--settings", mono.parent / "lenient.yaml",
-                       *given))]  # fmt: skip
+    return [
+        *map(
+            str,
+            (
+                mono,
+                "--model",
+                model,
+                "--into",
+                "kk",
+                "--device",
+                "cpu",
+                "--beams",
+                1,
+                "--contamination-sets",
+                sets,
+                "--settings",
+                mono.parent / "lenient.yaml",
+                *given,
+            ),
+        )
+    ]
 
 
 def run(mono: Path, model: Path, *given: Any, **options: Any) -> Result:
@@ -78,15 +96,17 @@ def record_of(output: Path) -> dict[str, Any]:
 
 def test_folder_of_pairs(mono: Path, model: Path, tmp_path: Path) -> None:
     output = tmp_path / "pairs"
-    result = run(mono, model, "--output", output, "--as", "both", "--keep-rejects",
-                 "--licence", "CC0", "--model-licence", "MIT")  # fmt: skip
+    result = run(
+        mono, model, "--output", output, "--as", "both", "--keep-rejects", "--licence", "CC0", "--model-licence", "MIT"
+    )
     assert result.exit_code == 0, result.exception
     rows = load_dataset(str(output), split="train")
     texts = Translator(model, device="cpu", beams=1)(LINES[:3], source="en", target="kk")
     assert {(row["synthetic_side"], row["source"], row["target"]) for row in rows} == {
-        pair for text, machine in zip(LINES, texts, strict=False)
+        pair
+        for text, machine in zip(LINES, texts, strict=False)
         for pair in (("source", machine, text), ("target", text, machine))
-    }  # fmt: skip
+    }
     record = record_of(output)
     assert set(rows["synthetic_model"]) == {"tiny"}
     assert set(rows["synthetic_revision"]) == {record["model"]["made_by"]["model"]}
@@ -108,12 +128,17 @@ def test_the_card_says_that_it_is_synthetic(mono: Path, model: Path, tmp_path: P
     assert {"synthetic", "machine-generated"} <= set(front["tags"])
     assert (front["language"], front.get("license")) == (["en", "kk"], None)
     for words in (
-        "the Kazakh side was written by the model tiny", "back-translation", "not checked",
-        "| licence of the model | MIT |", "| decoding | greedy, at most 512 new tokens",
+        "the Kazakh side was written by the model tiny",
+        "back-translation",
+        "not checked",
+        "| licence of the model | MIT |",
+        "| decoding | greedy, at most 512 new tokens",
         f"SHA-256 {record['model']['prompt']['sha256']}",
         "| flagged: too_long, the text does not fit into the model's context | 1 |",
-        "| curated away: duplicates, ", "| rows written | 3 |", "| kk-en | 3 |",
-    ):  # fmt: skip
+        "| curated away: duplicates, ",
+        "| rows written | 3 |",
+        "| kk-en | 3 |",
+    ):
         assert words in card
     assert str(tmp_path) not in card
     assert str(model.parent) not in card
@@ -138,16 +163,20 @@ def test_pairs_are_a_source_of_prepare(mono: Path, model: Path, tmp_path: Path) 
 
 def test_a_pivot(mono: Path, model: Path, tmp_path: Path) -> None:
     pairs, output = tmp_path / "talks.jsonl", tmp_path / "pairs"
-    pairs.write_text("".join(json.dumps({"translation": {"en": text, "de": f"{text} auf Deutsch"}})
-                             + "\n" for text in LINES[:3]), "utf-8")  # fmt: skip
+    pairs.write_text(
+        "".join(json.dumps({"translation": {"en": text, "de": f"{text} auf Deutsch"}}) + "\n" for text in LINES[:3]),
+        "utf-8",
+    )
     (tmp_path / "lenient.yaml").write_text(yaml.safe_dump(LENIENT), "utf-8")
-    result = CliRunner().invoke(synthesize_command, [
-        *told(pairs, model, "--output", output, "--pivot", "en"), "--into", "zh"])  # fmt: skip
+    result = CliRunner().invoke(
+        synthesize_command, [*told(pairs, model, "--output", output, "--pivot", "en"), "--into", "zh"]
+    )
     assert result.exit_code == 0, result.exception
     rows = load_dataset(str(output), split="train")
-    assert [(row["source_lang"], row["target_lang"], row["target"], row["auxiliary_lang"],
-             row["auxiliary"]) for row in rows] == [
-        ("zh", "de", f"{text} auf Deutsch", "en", text) for text in LINES[:3]]  # fmt: skip
+    assert [
+        (row["source_lang"], row["target_lang"], row["target"], row["auxiliary_lang"], row["auxiliary"])
+        for row in rows
+    ] == [("zh", "de", f"{text} auf Deutsch", "en", text) for text in LINES[:3]]
     assert set(rows["corpus"]) == {"talks+synthetic"}
 
 
@@ -160,9 +189,7 @@ def test_evaluation_sets_are_kept_out(mono: Path, model: Path, tmp_path: Path) -
     assert sorted(left) == sorted([LINES[0], LINES[2]])
 
 
-def test_finished_run_is_left_alone_and_another_one_refused(
-    mono: Path, model: Path, tmp_path: Path
-) -> None:
+def test_finished_run_is_left_alone_and_another_one_refused(mono: Path, model: Path, tmp_path: Path) -> None:
     output = tmp_path / "pairs"
     assert run(mono, model, "--output", output).exit_code == 0
     before = (output / "run.json").stat().st_mtime_ns
@@ -175,9 +202,7 @@ def test_finished_run_is_left_alone_and_another_one_refused(
     assert record_of(output)["settings"]["as"] == "forward"
 
 
-def test_translations_outlive_a_curation_that_left_nothing(
-    mono: Path, model: Path, tmp_path: Path
-) -> None:
+def test_translations_outlive_a_curation_that_left_nothing(mono: Path, model: Path, tmp_path: Path) -> None:
     output = tmp_path / "pairs"
     refused = run(mono, model, "--output", output, "--set", "length.least=900")
     assert "no row is left of 4; taken by the steps: length 4" in str(refused.exception)
@@ -200,9 +225,7 @@ def test_translations_outlive_a_curation_that_left_nothing(
         ("hi\n", ["--contamination-sets", "nothing-here"], "nothing-here"),
     ],
 )
-def test_input_that_cannot_be_used(
-    content: str, given: list[str], words: str, mono: Path, tmp_path: Path
-) -> None:
+def test_input_that_cannot_be_used(content: str, given: list[str], words: str, mono: Path, tmp_path: Path) -> None:
     mono.write_text(content, "utf-8")
     result = run(mono, tmp_path / "no-model", "--output", tmp_path / "pairs", *given)
     assert isinstance(result.exception, InputError), result.output
@@ -225,17 +248,17 @@ def test_the_table_says_where_every_text_went(mono: Path, model: Path, tmp_path:
     show_synthesis(record_of(tmp_path / "pairs"), console)
     shown = [line.split() for line in console.export_text().splitlines() if line.strip()]
     for words, count in (
-        ("texts given", "5"), ("translated", "4"), ("pairs of them", "4"), ("rows written", "3"),
-    ):  # fmt: skip
+        ("texts given", "5"),
+        ("translated", "4"),
+        ("pairs of them", "4"),
+        ("rows written", "3"),
+    ):
         assert [*words.split(), count] in shown
     assert any(line[:2] == ["flagged:", "too_long,"] and line[-1] == "1" for line in shown)
-    assert any(line[:3] == ["curated", "away:", "duplicates,"] and line[-1] == "1"
-               for line in shown)  # fmt: skip
+    assert any(line[:3] == ["curated", "away:", "duplicates,"] and line[-1] == "1" for line in shown)
 
 
-def test_killed_and_typed_again(
-    model: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_killed_and_typed_again(model: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Same bytes as a run that was not killed, and only what was missing is written."""
     environment = {**os.environ, "HF_DATASETS_CACHE": str(cache)}
     folders = [tmp_path / name for name in ("killed", "whole")]
@@ -282,12 +305,9 @@ def kept(folder: Path) -> int:
 def contents(folder: Path) -> dict[str, Any]:
     """Every file's bytes, of run.json all but what may differ."""
     found: dict[str, Any] = {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
+        str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()
     }
-    found["run.json"] = {name: value for name, value in record_of(folder).items()
-                         if name != "timing"}  # fmt: skip
+    found["run.json"] = {name: value for name, value in record_of(folder).items() if name != "timing"}
     return found
 
 
@@ -295,10 +315,7 @@ def contents(folder: Path) -> dict[str, Any]:
 def test_names_of_languages(pivot: bool, model: Path, tmp_path: Path) -> None:
     (tmp_path / "lenient.yaml").write_text(yaml.safe_dump(LENIENT), "utf-8")
     mono = tmp_path / "news.jsonl"
-    lines = [
-        {"no": line, "en": f"{line} too"} if pivot else {"lang": "no", "text": line}
-        for line in LINES
-    ]
+    lines = [{"no": line, "en": f"{line} too"} if pivot else {"lang": "no", "text": line} for line in LINES]
     mono.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
     command = [*told(mono, model, "--output", tmp_path / "out"), *(["--pivot", "en"] * pivot)]
     refused = CliRunner().invoke(synthesize_command, command)

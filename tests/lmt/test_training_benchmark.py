@@ -30,8 +30,19 @@ def test_the_dry_run_has_the_same_rows_in_all_arms(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    words = ["--dry-run", "--tokenizer", str(model), "--batches", "3", "--steps", "4", "--warm-up",
-             "1", "--lines", "4"]  # fmt: skip
+    words = [
+        "--dry-run",
+        "--tokenizer",
+        str(model),
+        "--batches",
+        "3",
+        "--steps",
+        "4",
+        "--warm-up",
+        "1",
+        "--lines",
+        "4",
+    ]
     monkeypatch.setattr(sys, "argv", ["training.py", *words])
     benchmark.main()
     shown = capsys.readouterr().out.splitlines()
@@ -64,30 +75,44 @@ def test_counted_operations_are_those_that_torch_counts(benchmark: Any) -> None:
 
 
 def test_the_meter_counts_rows_padded_and_flattened(benchmark: Any) -> None:
-    given = SimpleNamespace(
-        device=torch.device("cpu"), register_forward_pre_hook=lambda *_, **__: 0
-    )
+    given = SimpleNamespace(device=torch.device("cpu"), register_forward_pre_hook=lambda *_, **__: 0)
     padded, flat = benchmark.Meter(given, 1), benchmark.Meter(given, 1)
     labels = torch.tensor([[-100, 7, 8], [-100, 9, -100]])
-    padded._count(None, None, {
-        "input_ids": labels, "labels": labels,
-        "attention_mask": torch.tensor([[1, 1, 1], [1, 1, 0]]),
-    })  # fmt: skip
-    flat._count(None, None, {
-        "input_ids": torch.zeros(1, 5), "labels": torch.tensor([[-100, 7, 8, -100, 9]]),
-        "cu_seq_lens_q": torch.tensor([0, 3, 5]),
-    })  # fmt: skip
+    padded._count(
+        None,
+        None,
+        {
+            "input_ids": labels,
+            "labels": labels,
+            "attention_mask": torch.tensor([[1, 1, 1], [1, 1, 0]]),
+        },
+    )
+    flat._count(
+        None,
+        None,
+        {
+            "input_ids": torch.zeros(1, 5),
+            "labels": torch.tensor([[-100, 7, 8, -100, 9]]),
+            "cu_seq_lens_q": torch.tensor([0, 3, 5]),
+        },
+    )
     assert padded.counted == benchmark.Counted(0.0, 5, 6, 6.0 + 3.0, 3, 0)
     assert flat.counted == benchmark.Counted(0.0, 5, 5, 9.0, 3, 0)
 
 
-@pytest.mark.parametrize(("words", "message"), [
-    (["--dry-run", "--arms", "trl,fast"], "--arms fast: known are trl, padded, padding-free"),
-    (["--dry-run", "--warm-up", "9", "--steps", "9"], "--warm-up 9: give less than --steps"),
-    (["--dry-run", "--data", "nowhere.csv"], "nowhere.csv: no such file or folder"),
-    pytest.param([], "no GPU here; --dry-run runs the same code", marks=pytest.mark.skipif(
-        torch.cuda.is_available(), reason="a GPU is here")),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--dry-run", "--arms", "trl,fast"], "--arms fast: known are trl, padded, padding-free"),
+        (["--dry-run", "--warm-up", "9", "--steps", "9"], "--warm-up 9: give less than --steps"),
+        (["--dry-run", "--data", "nowhere.csv"], "nowhere.csv: no such file or folder"),
+        pytest.param(
+            [],
+            "no GPU here; --dry-run runs the same code",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here"),
+        ),
+    ],
+)
 def test_what_is_refused(
     words: list[str],
     message: str,

@@ -63,9 +63,7 @@ def test_dry_run_of_the_gpu_prints_a_table(
     assert titles.count("|") == rule.count("|") == 9
     cells = cells_of(lines)
     arms = [("authors' way", "5"), ("hf_lmt", "5"), ("hf_lmt", "8")]
-    assert [tuple(row[:3]) for row in cells] == [
-        (search, *arm) for search in ("beam 5", "greedy") for arm in arms
-    ]
+    assert [tuple(row[:3]) for row in cells] == [(search, *arm) for search in ("beam 5", "greedy") for arm in arms]
     for first, *others in (cells[:3], cells[3:]):
         for row in (first, *others):
             count, seconds = int(row[2]), float(row[3])  # written to two places
@@ -74,12 +72,18 @@ def test_dry_run_of_the_gpu_prints_a_table(
             assert float(row[6]) == pytest.approx(float(row[4]) / float(first[4]), rel=0.02)
 
 
-@pytest.mark.parametrize(("words", "message"), [
-    (["--dry-run", "--directions", "en-kk"], "no lines in en-kk; give other --directions"),
-    (["--dry-run", "--few", "0"], "--few, --lines and --new-tokens: give 1 or more"),
-    pytest.param([], "no GPU here; --dry-run runs the same code", marks=pytest.mark.skipif(
-        torch.cuda.is_available(), reason="a GPU is here")),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--dry-run", "--directions", "en-kk"], "no lines in en-kk; give other --directions"),
+        (["--dry-run", "--few", "0"], "--few, --lines and --new-tokens: give 1 or more"),
+        pytest.param(
+            [],
+            "no GPU here; --dry-run runs the same code",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here"),
+        ),
+    ],
+)
 def test_what_is_refused(
     words: list[str],
     message: str,

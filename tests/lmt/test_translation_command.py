@@ -57,15 +57,14 @@ def test_rows_keep_their_columns(folder: Path, tmp_path: Path) -> None:
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     rows = [{"id": 7, **ROW}, {**ROW, "source": ""}, {"source": "rain", "note": "ü"}]
     source.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-    result = run(folder, "--from", "en", "--to", "kk", "--input", source, "--output", output,
-                 "--hints", "self")  # fmt: skip
+    result = run(folder, "--from", "en", "--to", "kk", "--input", source, "--output", output, "--hints", "self")
     assert result.exit_code == 0, result.output
     written = [json.loads(line) for line in output.read_text("utf-8").splitlines()]
-    assert [{name: row[name] for name in given}
-            for row, given in zip(written, rows, strict=True)] == rows  # fmt: skip
+    assert [{name: row[name] for name in given} for row, given in zip(written, rows, strict=True)] == rows
     assert written[1]["hypothesis_status"] == "empty"
-    assert all(row["hypothesis_hint_lang"] == "ru" or row["hypothesis_hint_dropped"]
-               for row in (written[0], written[2]))  # fmt: skip
+    assert all(
+        row["hypothesis_hint_lang"] == "ru" or row["hypothesis_hint_dropped"] for row in (written[0], written[2])
+    )
     assert not (tmp_path / "out.jsonl.work").exists()
     assert "ü" in output.read_text("utf-8")
 
@@ -89,18 +88,26 @@ def test_documents_keep_their_lines(folder: Path) -> None:
         (["--jsonl"], b"[1]\n", "is not an object"),
         (["--jsonl"], b"{\n", "line 1: not JSON"),
         (["--jsonl"], b"null\n", "is not an object"),
-        (["--jsonl", "--from", "en", "--to", "kk"], b'{"source": "a \\ud83d"}\n',
-         "line 1: .ud83d is half a character"),
+        (
+            ["--jsonl", "--from", "en", "--to", "kk"],
+            b'{"source": "a \\ud83d"}\n',
+            "line 1: .ud83d is half a character",
+        ),
         (["--jsonl", "--from", "en", "--to", "kk"], b'{"source": 5}\n', "source is 5"),
-        (["--jsonl", "--from", "en", "--to", "kk"], b'{"source": "a", "hypothesis": ""}\n',
-         "has hypothesis already"),
+        (["--jsonl", "--from", "en", "--to", "kk"], b'{"source": "a", "hypothesis": ""}\n', "has hypothesis already"),
         (["--from", "en", "--to", "kk", "--hints", "given"], b"hi\n", "give JSONL rows"),
-        (["--jsonl", "--from", "en", "--to", "kk", "--hints", "given"],
-         b'{"source": "a", "auxiliary": "b"}\n', "without its language"),
-        (["--jsonl", "--from", "en", "--to", "kk", "--hints", "given", "--documents"],
-         b'{"source": "a", "auxiliary": "b", "auxiliary_lang": "ru"}\n', "cannot be split"),
+        (
+            ["--jsonl", "--from", "en", "--to", "kk", "--hints", "given"],
+            b'{"source": "a", "auxiliary": "b"}\n',
+            "without its language",
+        ),
+        (
+            ["--jsonl", "--from", "en", "--to", "kk", "--hints", "given", "--documents"],
+            b'{"source": "a", "auxiliary": "b", "auxiliary_lang": "ru"}\n',
+            "cannot be split",
+        ),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("way", ["file", "pipe"])
 def test_input_that_cannot_be_used(
     folder: Path, arguments: list[str], content: bytes, words: str, way: str, tmp_path: Path
@@ -131,15 +138,30 @@ def test_killed_and_typed_again(folder: Path, tmp_path: Path) -> None:
     source, output, work = (tmp_path / name for name in ("in.txt", "out.txt", "work"))
     source.write_text("".join(f"add {row} and rain {row * row}\n" for row in range(24)), "utf-8")
     told = [
-        "--model", str(folder), "--device", "cpu", "--from", "en", "--to", "kk", "--beams", "5",
-        "--batch-tokens", "900", "--input", str(source), "--max-new-tokens", "40",
-    ]  # fmt: skip
+        "--model",
+        str(folder),
+        "--device",
+        "cpu",
+        "--from",
+        "en",
+        "--to",
+        "kk",
+        "--beams",
+        "5",
+        "--batch-tokens",
+        "900",
+        "--input",
+        str(source),
+        "--max-new-tokens",
+        "40",
+    ]
     command = [
-        sys.executable, "-c",
-        "from hf_lmt.commands.translate import translate_command; translate_command()", *told,
-    ]  # fmt: skip
-    process = subprocess.Popen([*command, "--output", output, "--work", work],
-                               stderr=subprocess.DEVNULL)  # fmt: skip
+        sys.executable,
+        "-c",
+        "from hf_lmt.commands.translate import translate_command; translate_command()",
+        *told,
+    ]
+    process = subprocess.Popen([*command, "--output", output, "--work", work], stderr=subprocess.DEVNULL)
     try:
         while kept(work) < 3 and process.poll() is None:
             time.sleep(0.02)
@@ -149,16 +171,18 @@ def test_killed_and_typed_again(folder: Path, tmp_path: Path) -> None:
     before = kept(work)
     assert 3 <= before < 24
     assert not output.exists()
-    again = CliRunner().invoke(translate_command, [*told, "--output", str(output), "--work",
-                                                   str(work)])  # fmt: skip
+    again = CliRunner().invoke(translate_command, [*told, "--output", str(output), "--work", str(work)])
     assert again.exit_code == 0, again.output
     assert kept(work) == 24
     other = tmp_path / "other.txt"
     assert CliRunner().invoke(translate_command, [*told, "--output", str(other)]).exit_code == 0
     assert output.read_bytes() == other.read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "in.txt", "other.txt", "out.txt", "work",
-    ]  # fmt: skip
+        "in.txt",
+        "other.txt",
+        "out.txt",
+        "work",
+    ]
 
 
 def kept(work: Path) -> int:

@@ -93,9 +93,7 @@ def test_what_all_prompts_begin_with_is_read_once(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(type(model), "forward", seen)
     assert decode(model, prompts, caps, ends, 5) == expected
     assert shapes[:2] == [(1, 20), (7, max(map(len, prompts)) - 20)]
-    assert decode(model, [prompts[0]] * 2, [8] * 2, ends, 5)[0] == plainly(
-        model, prompts[0], 8, ends, 5
-    )
+    assert decode(model, [prompts[0]] * 2, [8] * 2, ends, 5)[0] == plainly(model, prompts[0], 8, ends, 5)
 
 
 def test_the_own_attention_is_put_back() -> None:
@@ -152,8 +150,7 @@ def test_generate_stands_in_with_the_same_texts(beams: int) -> None:
     model.set_attn_implementation("sdpa")
     assert found == shared.write(prompts, caps)
     assert {status for _, status, _ in found} == {"ok", "capped"}
-    assert all(tokens == cap for (_, status, tokens), cap in zip(found, caps, strict=True)
-               if status == "capped")  # fmt: skip
+    assert all(tokens == cap for (_, status, tokens), cap in zip(found, caps, strict=True) if status == "capped")
 
 
 def test_text_ends_at_a_line_break() -> None:
@@ -164,9 +161,7 @@ def test_text_ends_at_a_line_break() -> None:
         model.lm_head.weight[breaks[0]] = 3 * model.lm_head.weight[120]
     prompts, _ = random_prompts(6)
     in_text = TransformersBackend(model, tokenizer, "text", 1, None).write(prompts, [40] * 6)
-    as_turns = TransformersBackend(model, tokenizer, "conversation", 1, None).write(
-        prompts, [40] * 6
-    )
+    as_turns = TransformersBackend(model, tokenizer, "conversation", 1, None).write(prompts, [40] * 6)
     assert not any("\n" in text for text, _, _ in in_text)
     for (text, _, _), (longer, _, _) in zip(in_text, as_turns, strict=True):
         assert longer.startswith(text)
@@ -211,20 +206,22 @@ def test_what_does_not_fit_is_halved() -> None:
         ([], [], 5, 10, []),
     ],
 )
-def test_batches(
-    lengths: list[int], caps: list[int], beams: int, budget: int, expected: list[list[int]]
-) -> None:
+def test_batches(lengths: list[int], caps: list[int], beams: int, budget: int, expected: list[list[int]]) -> None:
     assert plan_batches(lengths, caps, beams, budget) == expected
 
 
 @pytest.mark.parametrize(
     ("source", "source_lang", "target_lang", "cap"),
     [
-        ("x" * 100, "en", "de", 64 + 150), ("x" * 100, "en", "zh", 64 + 150),
-        ("x" * 101, "en", "kk", 64 + 303), ("x" * 10, "en", "my", 64 + 45),
-        ("好" * 10, "zh", "en", 64 + 45), ("好" * 10, "zh", "my", 64 + 135),
-        (" x ", "en", "ja", 64 + 3), ("x" * 4000, "en", "de", 512),
+        ("x" * 100, "en", "de", 64 + 150),
+        ("x" * 100, "en", "zh", 64 + 150),
+        ("x" * 101, "en", "kk", 64 + 303),
+        ("x" * 10, "en", "my", 64 + 45),
+        ("好" * 10, "zh", "en", 64 + 45),
+        ("好" * 10, "zh", "my", 64 + 135),
+        (" x ", "en", "ja", 64 + 3),
+        ("x" * 4000, "en", "de", 512),
     ],
-)  # fmt: skip
+)
 def test_length_caps(source: str, source_lang: str, target_lang: str, cap: int) -> None:
     assert length_cap(source, source_lang, target_lang, 512) == cap

@@ -21,10 +21,13 @@ from hf_lmt.errors import InputError
 
 BLOCK = "<think>\n\n</think>\n\n"
 # As Qwen3's: the block stands before the last answer, and in the generation prompt on request.
-QWEN3 = THINKING.replace("assistant\n{% endif %}", (
-    "assistant\n{% if enable_thinking is defined and enable_thinking is false %}"
-    "<think>\n\n</think>\n\n{% endif %}{% endif %}"
-))  # fmt: skip
+QWEN3 = THINKING.replace(
+    "assistant\n{% endif %}",
+    (
+        "assistant\n{% if enable_thinking is defined and enable_thinking is false %}"
+        "<think>\n\n</think>\n\n{% endif %}{% endif %}"
+    ),
+)
 PROMPT = translation_prompt("Write a poem.", "en", "kk")
 TARGET = "Өлең жаз."
 HINTED = "{text} {auxiliary_text} {target}"
@@ -33,24 +36,36 @@ HINTED = "{text} {auxiliary_text} {target}"
 @pytest.mark.parametrize(
     ("given", "settings", "expected"),
     [
-        (("Thanks.", "en", "de"), {},
-         "Translate the following text from English into German:\nEnglish: Thanks.\nGerman:"),
-        (("Two\nlines {x}", "el", "nb"), {},
-         "Translate the following text from Modern Greek into Norwegian Bokmål:\n"
-         "Modern Greek: Two\nlines {x}\nNorwegian Bokmål:"),
-        (("Thanks.", "en", "de"), {"auxiliary": "Bedankt.", "auxiliary_lang": "nl"},
-         "Translate the following text from English into Dutch and German:\n"
-         "English: Thanks.\nDutch: Bedankt.\nGerman:"),
-        (("谢谢。", "zh", "kk"),
-         {"auxiliary": "Thanks.", "auxiliary_lang": "en", "wording": "figure"},
-         "Translate this from Chinese to English and Kazakh:\n"
-         "Chinese: 谢谢。\nEnglish: Thanks.\nKazakh:"),
-        (("Thanks.", "en", "de"), {"wording": "figure"},
-         "Translate this from English to German:\nEnglish: Thanks.\nGerman:"),
-        (("Thanks.", "en", "de"), {"wording": Wording("{{{target}}} {text}", HINTED)},
-         "{German} Thanks."),
+        (
+            ("Thanks.", "en", "de"),
+            {},
+            "Translate the following text from English into German:\nEnglish: Thanks.\nGerman:",
+        ),
+        (
+            ("Two\nlines {x}", "el", "nb"),
+            {},
+            "Translate the following text from Modern Greek into Norwegian Bokmål:\n"
+            "Modern Greek: Two\nlines {x}\nNorwegian Bokmål:",
+        ),
+        (
+            ("Thanks.", "en", "de"),
+            {"auxiliary": "Bedankt.", "auxiliary_lang": "nl"},
+            "Translate the following text from English into Dutch and German:\n"
+            "English: Thanks.\nDutch: Bedankt.\nGerman:",
+        ),
+        (
+            ("谢谢。", "zh", "kk"),
+            {"auxiliary": "Thanks.", "auxiliary_lang": "en", "wording": "figure"},
+            "Translate this from Chinese to English and Kazakh:\nChinese: 谢谢。\nEnglish: Thanks.\nKazakh:",
+        ),
+        (
+            ("Thanks.", "en", "de"),
+            {"wording": "figure"},
+            "Translate this from English to German:\nEnglish: Thanks.\nGerman:",
+        ),
+        (("Thanks.", "en", "de"), {"wording": Wording("{{{target}}} {text}", HINTED)}, "{German} Thanks."),
     ],
-)  # fmt: skip
+)
 def test_a_prompt(given: tuple[str, str, str], settings: dict[str, Any], expected: str) -> None:
     assert translation_prompt(*given, **settings) == expected
 
@@ -69,9 +84,7 @@ def test_a_prompt(given: tuple[str, str, str], settings: dict[str, Any], expecte
         (("Hi", "en", "de"), {"auxiliary": "Hi", "auxiliary_lang": "en"}, "a third one"),
     ],
 )
-def test_prompts_that_cannot_be(
-    given: tuple[str, str, str], settings: dict[str, Any], words: str
-) -> None:
+def test_prompts_that_cannot_be(given: tuple[str, str, str], settings: dict[str, Any], words: str) -> None:
     with pytest.raises(InputError, match=words):
         translation_prompt(*given, **settings)
 
@@ -95,10 +108,14 @@ def test_templates_that_cannot_be(plain: Any, hinted: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("template", "thinking", "lead"),
     [
-        (QWEN3, "disabled", ""), (QWEN3, "template", BLOCK), (CHATML, "disabled", ""),
-        (CHATML, "template", ""), (BRACKETS, "disabled", " "), (THINKING, "template", BLOCK),
+        (QWEN3, "disabled", ""),
+        (QWEN3, "template", BLOCK),
+        (CHATML, "disabled", ""),
+        (CHATML, "template", ""),
+        (BRACKETS, "disabled", " "),
+        (THINKING, "template", BLOCK),
     ],
-)  # fmt: skip
+)
 def test_the_same_prompt_on_both_sides(template: str, thinking: str, lead: str) -> None:
     tokenizer = make_tokenizer(bos=False, chat_template=template)
     row = as_conversation(PROMPT, TARGET, thinking=thinking)
@@ -113,10 +130,14 @@ def test_the_same_prompt_on_both_sides(template: str, thinking: str, lead: str) 
         (QWEN3, "template", "disabled", "'<think>.*in translating"),
         (QWEN3, "disabled", "template", "'<think>.*in training"),
         (THINKING, "disabled", "disabled", "does not heed enable_thinking=False"),
-        (CHATML.replace("assistant\n{% endif %}", "assistant: {% endif %}"), "disabled", "disabled",
-         "differ from token"),
+        (
+            CHATML.replace("assistant\n{% endif %}", "assistant: {% endif %}"),
+            "disabled",
+            "disabled",
+            "differ from token",
+        ),
     ],
-)  # fmt: skip
+)
 def test_prompts_that_differ(template: str, made: str, asked: str, words: str) -> None:
     tokenizer = make_tokenizer(bos=False, chat_template=template)
     with pytest.raises(InputError, match=words):
@@ -139,23 +160,18 @@ def test_a_mistyped_policy() -> None:
 
 
 @pytest.mark.parametrize("form", ["disabled", "template", "text"])
-def test_the_trainer_masks_exactly_what_a_translation_starts_from(
-    form: str, tmp_path: Path
-) -> None:
+def test_the_trainer_masks_exactly_what_a_translation_starts_from(form: str, tmp_path: Path) -> None:
     from trl import SFTConfig, SFTTrainer
 
     tokenizer = make_tokenizer(bos=False, chat_template=QWEN3)
-    row = (
-        as_text(PROMPT, TARGET)
-        if form == "text"
-        else as_conversation(PROMPT, TARGET, thinking=form)
-    )
+    row = as_text(PROMPT, TARGET) if form == "text" else as_conversation(PROMPT, TARGET, thinking=form)
     asked = as_text(PROMPT) if form == "text" else as_conversation(PROMPT, thinking=form)
     trainer = SFTTrainer(
         make_model("llama"),
         args=SFTConfig(output_dir=str(tmp_path), use_cpu=True, report_to=[], disable_tqdm=True),
-        train_dataset=Dataset.from_list([row]), processing_class=tokenizer,
-    )  # fmt: skip
+        train_dataset=Dataset.from_list([row]),
+        processing_class=tokenizer,
+    )
     ids, labels = (trainer.train_dataset[0][name] for name in ("input_ids", "labels"))
     masked = [token for token, label in zip(ids, labels, strict=True) if label == -100]
     assert masked == ids[: len(masked)] == prompt_ids(tokenizer, asked)

@@ -27,17 +27,17 @@ CUSTOM = Wording("{text} > {target}:", "{auxiliary_text}: {text} > {target}:")
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("lmt", TURN.format("Translate the following text from English into German:\n"
-                            "English: Hi\nGerman:")),
+        ("lmt", TURN.format("Translate the following text from English into German:\nEnglish: Hi\nGerman:")),
         ("plain", "Translate the following text from English into German:\nEnglish: Hi\nGerman:"),
         ("figure", TURN.format("Translate this from English to German:\nEnglish: Hi\nGerman:")),
-        ("tower", TURN.format("Translate the following text from English into German.\n"
-                              "English: Hi\nGerman:")),
+        ("tower", TURN.format("Translate the following text from English into German.\nEnglish: Hi\nGerman:")),
         ("gemmax2", "Translate this from English to German:\nEnglish: Hi\nGerman:"),
-        ("hunyuan-mt", TURN.format("Translate the following segment into German, without "
-                                   "additional explanation.\n\nHi")),
+        (
+            "hunyuan-mt",
+            TURN.format("Translate the following segment into German, without additional explanation.\n\nHi"),
+        ),
     ],
-)  # fmt: skip
+)
 def test_prompts(name: str, expected: str) -> None:
     tokenizer = make_tokenizer(bos=False, chat_template=CHATML)
     assert tokenizer.decode(STYLES[name].ids(tokenizer, "Hi", "en", "de")) == expected
@@ -58,13 +58,13 @@ def test_the_default_is_the_prompt_of_training() -> None:
 @pytest.mark.parametrize(
     ("saved", "name"),
     [
-        ({}, "released"), ({"form": "text"}, "released"), ({"wording": "figure"}, "figure"),
+        ({}, "released"),
+        ({"form": "text"}, "released"),
+        ({"wording": "figure"}, "figure"),
         ({"wording": CUSTOM, "thinking": "template"}, "custom"),
     ],
-)  # fmt: skip
-def test_an_identity_is_read_as_it_was_saved(
-    saved: dict[str, Any], name: str, tmp_path: Path
-) -> None:
+)
+def test_an_identity_is_read_as_it_was_saved(saved: dict[str, Any], name: str, tmp_path: Path) -> None:
     assert read_prompt_identity(tmp_path) is None
     save_prompt_identity(tmp_path, **saved)
     identity = read_prompt_identity(tmp_path)
@@ -97,9 +97,7 @@ def test_the_same_prompt_by_name_is_no_contradiction(tmp_path: Path) -> None:
         ("tower", None, None, "no chat template"),
     ],
 )
-def test_styles_that_cannot_be(
-    name: str | None, form: str | None, template: str | None, words: str
-) -> None:
+def test_styles_that_cannot_be(name: str | None, form: str | None, template: str | None, words: str) -> None:
     with pytest.raises(InputError, match=words):
         find_style(name, form, None, make_tokenizer(chat_template=template))
     assert find_style(None, "text", None, make_tokenizer()).form == "text"
@@ -108,10 +106,12 @@ def test_styles_that_cannot_be(
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"form": "text"}, "do not agree with its sha256"), ({"format": 2}, "format is not 1"),
-        ({"wording": {"plain": "{text}"}}, "cannot be read"), ({"extra": 1}, "cannot be read"),
+        ({"form": "text"}, "do not agree with its sha256"),
+        ({"format": 2}, "format is not 1"),
+        ({"wording": {"plain": "{text}"}}, "cannot be read"),
+        ({"extra": 1}, "cannot be read"),
     ],
-)  # fmt: skip
+)
 def test_identities_that_cannot_be(change: dict[str, Any], words: str, tmp_path: Path) -> None:
     path = save_prompt_identity(tmp_path)
     path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), **change}), "utf-8")
@@ -127,25 +127,26 @@ def test_identities_that_cannot_be(change: dict[str, Any], words: str, tmp_path:
     [
         ("gemmax2", "en-km", "Translate this from English to Khmer:\nEnglish: Hi\nKhmer:"),
         ("gemmax2", "he-en", "Translate this from Hebrew to English:\nHebrew: Hi\nEnglish:"),
-        ("tower", "zh-ko", "Translate the following text from Chinese into Korean.\n"
-                           "Chinese: Hi\nKorean:"),
-        ("lmt", "en-km", "Translate the following text from English into Central Khmer:\n"
-                         "English: Hi\nCentral Khmer:"),
-        ("hunyuan-mt", "en-tl", "Translate the following segment into Filipino, without "
-                                "additional explanation.\n\nHi"),
+        ("tower", "zh-ko", "Translate the following text from Chinese into Korean.\nChinese: Hi\nKorean:"),
+        ("lmt", "en-km", "Translate the following text from English into Central Khmer:\nEnglish: Hi\nCentral Khmer:"),
+        (
+            "hunyuan-mt",
+            "en-tl",
+            "Translate the following segment into Filipino, without additional explanation.\n\nHi",
+        ),
         ("hunyuan-mt", "zh-ug", "把下面的文本翻译成维吾尔语，不要额外解释。\n\nHi"),
         ("hunyuan-mt", "en-zh", "把下面的文本翻译成中文，不要额外解释。\n\nHi"),
-        ("hunyuan-mt", "en-mvf", "Translate the following segment into Mongolian, without "
-                                 "additional explanation.\n\nHi"),
+        (
+            "hunyuan-mt",
+            "en-mvf",
+            "Translate the following segment into Mongolian, without additional explanation.\n\nHi",
+        ),
         ("hunyuan-mt", "mvf-zh", "把下面的文本翻译成中文，不要额外解释。\n\nHi"),
         # a language that its card does not list is asked for in English
-        ("hunyuan-mt", "zh-sw", "Translate the following segment into Swahili, without additional "
-                                "explanation.\n\nHi"),
+        ("hunyuan-mt", "zh-sw", "Translate the following segment into Swahili, without additional explanation.\n\nHi"),
     ],
-)  # fmt: skip
-def test_families_are_asked_by_the_names_of_their_cards(
-    name: str, direction: str, expected: str
-) -> None:
+)
+def test_families_are_asked_by_the_names_of_their_cards(name: str, direction: str, expected: str) -> None:
     assert STYLES[name].text("Hi", *direction.split("-")) == expected
 
 

@@ -96,13 +96,10 @@ def test_a_capped_hint_is_dropped(model: Any) -> None:
 def test_given_hints(model: Any) -> None:
     translator = translator_of(model)
     auxiliaries = [("ru", "привет"), None]
-    found = translator(["hello"] * 2, source="en", target="kk", hints="given",
-                       auxiliaries=auxiliaries)  # fmt: skip
+    found = translator(["hello"] * 2, source="en", target="kk", hints="given", auxiliaries=auxiliaries)
     assert found[1] == translator("hello", source="en", target="kk")
     stream = translator.stream([Request("hello", "en", "kk", "привет", "ru")], hints="given")
-    assert next(stream) == Translation(
-        found[0], *_rest(translator, "hello"), hint="привет", hint_lang="ru"
-    )
+    assert next(stream) == Translation(found[0], *_rest(translator, "hello"), hint="привет", hint_lang="ru")
     assert translator.counts["hinted"] == 2
 
 
@@ -144,8 +141,7 @@ def test_a_document_is_its_sentences(model: Any) -> None:
     translator = translator_of(model)
     text = "  hello world. Name rain!\n\nWhat is water?\n"
     found = next(translator.stream([Request(text, "en", "de", document=True)]))
-    parts = [translator(one, source="en", target="de")
-             for one in ("hello world.", "Name rain!", "What is water?")]  # fmt: skip
+    parts = [translator(one, source="en", target="de") for one in ("hello world.", "Name rain!", "What is water?")]
     lines = [" ".join(part.splitlines()) for part in parts]
     assert found.text == f"  {lines[0]} {lines[1]}\n\n{lines[2]}\n"
     blank = next(translator.stream([Request(" \n\n", "en", "de", document=True)]))
@@ -219,11 +215,13 @@ def test_an_adapter_folder(model: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"hints": "selv"}, "did you mean 'self'"), ({"beams": 0}, "beams 0"),
+        ({"hints": "selv"}, "did you mean 'self'"),
+        ({"beams": 0}, "beams 0"),
         ({"max_new_tokens": 0}, "max_new_tokens 0"),
-        ({"backend": "vlm"}, "did you mean 'vllm'"), ({"prompt": "towr"}, "did you mean 'tower'"),
+        ({"backend": "vlm"}, "did you mean 'vllm'"),
+        ({"prompt": "towr"}, "did you mean 'tower'"),
     ],
-)  # fmt: skip
+)
 def test_translators_that_cannot_be(model: Any, settings: dict[str, Any], words: str) -> None:
     with pytest.raises(InputError, match=words):
         translator_of(model, **settings)
@@ -242,10 +240,9 @@ def test_a_loaded_model_needs_its_tokenizer(model: Any) -> None:
         ({"texts": "hi", "source": "en", "target": "en"}, "the same"),
         ({"texts": ["hi", "you"], "source": ["en"], "target": "de"}, "2 texts, and 1 of source"),
         ({"texts": ["hi", None], "source": "en", "target": "de"}, "text 1 is None"),
-        ({"texts": "hi", "source": "en", "target": "de", "hints": "given",
-          "auxiliaries": [("de", "x")]}, "the same"),
+        ({"texts": "hi", "source": "en", "target": "de", "hints": "given", "auxiliaries": [("de", "x")]}, "the same"),
     ],
-)  # fmt: skip
+)
 def test_calls_that_cannot_be(model: Any, given: dict[str, Any], words: str) -> None:
     with pytest.raises(InputError, match=words):
         translator_of(model)(**given)

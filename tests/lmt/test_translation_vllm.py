@@ -28,9 +28,7 @@ class TokensPrompt(TypedDict):
 
 
 class SamplingParams:
-    def __init__(
-        self, *, temperature: float = 1.0, max_tokens: int = 16, stop: list[str] | None = None
-    ) -> None:
+    def __init__(self, *, temperature: float = 1.0, max_tokens: int = 16, stop: list[str] | None = None) -> None:
         assert temperature == 0
         self.max_tokens, self.stop = max_tokens, stop or []
 
@@ -44,9 +42,15 @@ class LLM:
     """What vLLM's own class would write, one prompt at a time, by `transformers`."""
 
     def __init__(
-        self, model: str, *, revision: str | None, dtype: str, trust_remote_code: bool,
-        load_format: str, generation_config: str,
-    ) -> None:  # fmt: skip
+        self,
+        model: str,
+        *,
+        revision: str | None,
+        dtype: str,
+        trust_remote_code: bool,
+        load_format: str,
+        generation_config: str,
+    ) -> None:
         assert (trust_remote_code, load_format, generation_config) == (False, "safetensors", "vllm")
         self._model = AutoModelForCausalLM.from_pretrained(model, revision=revision)
         self._tokenizer = AutoTokenizer.from_pretrained(model)
@@ -56,14 +60,22 @@ class LLM:
         return self._tokenizer
 
     def generate(
-        self, prompts: list[TokensPrompt], sampling_params: list[SamplingParams],
-        *, use_tqdm: bool = True,
-    ) -> list[Any]:  # fmt: skip
+        self,
+        prompts: list[TokensPrompt],
+        sampling_params: list[SamplingParams],
+        *,
+        use_tqdm: bool = True,
+    ) -> list[Any]:
         return [
-            SimpleNamespace(outputs=[SimpleNamespace(token_ids=tuple(self._written(
-                one["prompt_token_ids"], 1, own.max_tokens, own.stop)))])
+            SimpleNamespace(
+                outputs=[
+                    SimpleNamespace(
+                        token_ids=tuple(self._written(one["prompt_token_ids"], 1, own.max_tokens, own.stop))
+                    )
+                ]
+            )
             for one, own in zip(prompts, sampling_params, strict=True)
-        ]  # fmt: skip
+        ]
 
     def beam_search(self, prompts: list[TokensPrompt], params: BeamSearchParams) -> list[Any]:
         found = []
@@ -84,7 +96,7 @@ class LLM:
             for at, token in enumerate(written)
             if token == end or any(mark in self._tokenizer.decode([token]) for mark in stop)
         )
-        return written[: next(stops, len(written)) + 1]  # fmt: skip
+        return written[: next(stops, len(written)) + 1]
 
 
 @pytest.fixture
@@ -109,10 +121,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_texts_are_those_of_the_other_backend(folder: Path, beams: int, form: str) -> None:
     requests = [Request(text, "en", code) for text, code in zip(TEXTS, TARGETS, strict=True)]
     found = [
-        list(Translator(folder, backend=backend, beams=beams, max_new_tokens=30, form=form,
-                        **more).stream(requests))
+        list(Translator(folder, backend=backend, beams=beams, max_new_tokens=30, form=form, **more).stream(requests))
         for backend, more in (("vllm", {}), ("transformers", {"device": "cpu"}))
-    ]  # fmt: skip
+    ]
     if (beams, form) != (3, "text"):  # vLLM's beams do not end at a line break
         assert found[0] == found[1]
     assert [one.status for one in found[0]].count("empty") == 1

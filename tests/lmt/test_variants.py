@@ -29,8 +29,7 @@ def cache(tmp_path_factory: Any, monkeypatch: Any) -> None:
 
 def tmx(path: Path, *units: list[tuple[str, str]]) -> str:
     body = "".join(
-        "<tu>" + "".join(f'<tuv xml:lang="{n}"><seg>{t}</seg></tuv>' for n, t in unit) + "</tu>"
-        for unit in units
+        "<tu>" + "".join(f'<tuv xml:lang="{n}"><seg>{t}</seg></tuv>' for n, t in unit) + "</tu>" for unit in units
     )
     path.write_text(f'<tmx version="1.4"><header/><body>{body}</body></tmx>', "utf-8")
     return str(path)
@@ -53,11 +52,15 @@ def test_each_variant_goes_with_the_other_language_and_never_with_another(tmp_pa
         rows, counts = load(path)
     found = {(r["source_lang"], r["source"], r["target"], *map(r.get, VARIANTS)) for r in rows}
     assert found == {
-        ("en", "color", "Farbe", "en-US", None), ("de", "Farbe", "color", None, "en-US"),
-        ("en", "colour", "Farbe", "en-GB", None), ("de", "Farbe", "colour", None, "en-GB"),
-        ("en", "morning", "Morgen", None, "de-AT"), ("de", "Morgen", "morning", "de-AT", None),
-        ("en", "morning", "Morge", None, "de-CH"), ("de", "Morge", "morning", "de-CH", None),
-    }  # fmt: skip
+        ("en", "color", "Farbe", "en-US", None),
+        ("de", "Farbe", "color", None, "en-US"),
+        ("en", "colour", "Farbe", "en-GB", None),
+        ("de", "Farbe", "colour", None, "en-GB"),
+        ("en", "morning", "Morgen", None, "de-AT"),
+        ("de", "Morgen", "morning", "de-AT", None),
+        ("en", "morning", "Morge", None, "de-CH"),
+        ("de", "Morge", "morning", "de-CH", None),
+    }
     assert len(rows) == counts["rows"] == 8
     assert counts["without_rows"] == 0
     assert counts["languages"] == {"de": 3, "en": 3}
@@ -71,8 +74,10 @@ def test_rows_of_translations_lose_no_variant(tmp_path):
     path.write_text(json.dumps({"translation": unit}))
     rows = load(str(path)).rows
     assert {(row["source"], row["target"]) for row in rows if row["source_lang"] == "en"} == {
-        ("one", "um"), ("one", "hum"), ("one", "un"),
-    }  # fmt: skip
+        ("one", "um"),
+        ("one", "hum"),
+        ("one", "un"),
+    }
     assert set(rows["line"]) == {0}  # multi-way: three languages, by four names
     hints = {r["auxiliary"] for r in rows if (r["source_lang"], r["target_lang"]) == ("en", "es")}
     assert hints == set()
@@ -82,16 +87,21 @@ def test_the_hint_of_a_variant_is_the_first_text_of_the_auxiliary_language(tmp_p
     unit = [("en", "a"), ("en-GB", "b"), ("de", "c"), ("nl", "d"), ("nl-BE", "e")]
     rows = load(tmx(tmp_path / "a.tmx", unit), [parse_direction("en-de")]).rows
     assert [(row["source"], row["auxiliary"], row["auxiliary_lang"]) for row in rows] == [
-        ("a", "d", "nl"), ("b", "d", "nl"),
-    ]  # fmt: skip
+        ("a", "d", "nl"),
+        ("b", "d", "nl"),
+    ]
 
 
 def test_synonyms_go_with_english_and_chinese_only(tmp_path):
     unit = [(name, f"{name}{n}") for name in ("en", "zh", "de", "fr") for n in range(3)]
     path = tmx(tmp_path / "a.tmx", unit)
     assert sorted(pairs(path, "en-de")) == [
-        ("en0", "de0"), ("en0", "de1"), ("en0", "de2"), ("en1", "de0"), ("en2", "de0"),
-    ]  # fmt: skip
+        ("en0", "de0"),
+        ("en0", "de1"),
+        ("en0", "de2"),
+        ("en1", "de0"),
+        ("en2", "de0"),
+    ]
     rows, counts = load(path)
     # pairs: 5 of the first texts (no de-fr), and each of 2 further ones of 4 languages with the
     # first English and Chinese, those of English and Chinese with the first of 3 others
@@ -120,9 +130,7 @@ def test_languages_says_which_variant_is_read(tmp_path):
     with pytest.raises(InputError, match="none of its 2 sentences"):
         load(Source(path, languages={"en": "en-GB", "de": "de-CH"}))
     assert pairs(path, "en-de", languages={"en": "en-GB"}) == [("colour", "Farbe")]
-    assert pairs(path, "en-de", languages=["en", "de"], variants={"de": "de_ch"}) == [
-        ("morning", "Morge")
-    ]
+    assert pairs(path, "en-de", languages=["en", "de"], variants={"de": "de_ch"}) == [("morning", "Morge")]
     with pytest.raises(InputError, match=r"'en-AU'; its names there: en, en-GB, en-US"):
         load(Source(path, variants={"en": "en-AU"}))
 

@@ -55,11 +55,19 @@ def make_trainer(folder: Path, kind: str = "llama", **settings: Any) -> Any:
     ids = [tokenizer(text)["input_ids"] for text in texts]
     dataset = Dataset.from_dict({"input_ids": ids, "labels": ids})
     arguments = {
-        "output_dir": str(folder), "use_cpu": True, "report_to": [], "disable_tqdm": True,
-        "per_device_train_batch_size": 2, "max_steps": 4, "save_strategy": "no",
-        "eval_strategy": "steps", "eval_steps": 2, "logging_steps": 1, "learning_rate": 1e-2,
+        "output_dir": str(folder),
+        "use_cpu": True,
+        "report_to": [],
+        "disable_tqdm": True,
+        "per_device_train_batch_size": 2,
+        "max_steps": 4,
+        "save_strategy": "no",
+        "eval_strategy": "steps",
+        "eval_steps": 2,
+        "logging_steps": 1,
+        "learning_rate": 1e-2,
         **settings,
-    }  # fmt: skip
+    }
     model = make_model(kind)
     for layer in model.model.layers:
         layer.self_attn.attention_dropout = 0.1  # so that a random state that moved would show
@@ -91,9 +99,7 @@ def test_scores_are_those_of_the_translator(kind: str, rows: Dataset, tmp_path: 
     metrics = trainer.evaluate()
     sample = watch.sample.rows
     assert len(sample) == 2 * len(ASKED)
-    translator = Translator(
-        make_model(kind), make_tokenizer(chat_template=CHATML), beams=1, max_new_tokens=8
-    )
+    translator = Translator(make_model(kind), make_tokenizer(chat_template=CHATML), beams=1, max_new_tokens=8)
     for name in ASKED:
         own = [row for row in sample if str(row.direction) == name]
         texts = translator([row.source for row in own], *Direction(*name.split("-")))
@@ -110,9 +116,7 @@ def test_scores_are_those_of_the_translator(kind: str, rows: Dataset, tmp_path: 
     assert [entry["eval_chrf_overall"] for entry in logged] == [metrics["eval_chrf_overall"]]
 
 
-def test_groups_alone_are_printed(
-    rows: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_groups_alone_are_printed(rows: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     trainer = make_trainer(tmp_path, disable_tqdm=False, max_steps=2)
     show_briefly(trainer)
     trainer.add_callback(TranslationEvaluationCallback(trainer, rows, **SHORT))
@@ -123,21 +127,20 @@ def test_groups_alone_are_printed(
     assert "'loss'" in printed
     assert "'eval_loss'" in printed
     assert "'eval_chrf_en2x'" in printed
-    assert not any(f"'eval_{name}'" in printed for name in (
-        "chrf_en2x_high", "chrf_en-de", "copy_en2x", "chrf_overall"
-    ))  # fmt: skip
+    assert not any(
+        f"'eval_{name}'" in printed for name in ("chrf_en2x_high", "chrf_en-de", "copy_en2x", "chrf_overall")
+    )
     assert brief({"eval_copy_overall": 0.0, "eval_blank_overall": 0.1, "lr": 0.0}) == {
-        "eval_blank_overall": 0.1, "lr": 0.0,
-    }  # fmt: skip
+        "eval_blank_overall": 0.1,
+        "lr": 0.0,
+    }
 
 
 def test_blank_translations_score_nothing(rows: Dataset, tmp_path: Path) -> None:
     trainer = make_trainer(tmp_path)
     head = trainer.model.get_output_embeddings()
     head.weight = torch.nn.Parameter(torch.zeros_like(head.weight))
-    head.bias = torch.nn.Parameter(
-        torch.nn.functional.one_hot(torch.tensor(2), 400).float() * 9
-    )  # </s> at once
+    head.bias = torch.nn.Parameter(torch.nn.functional.one_hot(torch.tensor(2), 400).float() * 9)  # </s> at once
     trainer.add_callback(TranslationEvaluationCallback(trainer, rows, **SHORT))
     metrics = trainer.evaluate()
     assert metrics["eval_chrf_overall"] == metrics["eval_bleu_en2x"] == 0
@@ -148,9 +151,7 @@ def test_blank_translations_score_nothing(rows: Dataset, tmp_path: Path) -> None
 @pytest.mark.parametrize("checkpointing", [False, True], ids=["plain", "checkpointing"])
 def test_training_is_left_as_it_is(checkpointing: bool, rows: Dataset, tmp_path: Path) -> None:
     def losses(watched: bool) -> tuple[list[float], Any]:
-        trainer = make_trainer(
-            tmp_path / str(watched), gradient_checkpointing=checkpointing, eval_steps=1
-        )
+        trainer = make_trainer(tmp_path / str(watched), gradient_checkpointing=checkpointing, eval_steps=1)
         if watched:
             trainer.add_callback(DegenerationWatch(trainer, rows, per_direction=1))
             trainer.add_callback(TranslationEvaluationCallback(trainer, rows, **SHORTER))
@@ -207,9 +208,15 @@ def best_of(trainer: Any, key: str) -> tuple[dict[int, float], Any]:
 def test_best_checkpoint_and_files(rows: Dataset, tmp_path: Path) -> None:
     key = "eval_chrf_en2x"
     trainer = make_trainer(
-        tmp_path, save_strategy="steps", save_steps=1, eval_steps=1, max_steps=3,
-        metric_for_best_model=key, load_best_model_at_end=True, learning_rate=0.1,
-    )  # fmt: skip
+        tmp_path,
+        save_strategy="steps",
+        save_steps=1,
+        eval_steps=1,
+        max_steps=3,
+        metric_for_best_model=key,
+        load_best_model_at_end=True,
+        learning_rate=0.1,
+    )
     trainer.add_callback(TranslationEvaluationCallback(trainer, rows, **SHORT))
     trainer.train()
     scores, state = best_of(trainer, key)
@@ -238,9 +245,15 @@ def test_best_checkpoint_and_files(rows: Dataset, tmp_path: Path) -> None:
 @pytest.mark.parametrize("stop_first", [False, True], ids=["last", "first"])
 def test_early_stopping(stop_first: bool, rows: Dataset, tmp_path: Path, caplog: Any) -> None:
     trainer = make_trainer(
-        tmp_path, save_strategy="steps", save_steps=1, eval_steps=1, max_steps=8,
-        metric_for_best_model="chrf_en2x", load_best_model_at_end=True, learning_rate=0.0,
-    )  # fmt: skip
+        tmp_path,
+        save_strategy="steps",
+        save_steps=1,
+        eval_steps=1,
+        max_steps=8,
+        metric_for_best_model="chrf_en2x",
+        load_best_model_at_end=True,
+        learning_rate=0.0,
+    )
     watch = TranslationEvaluationCallback(trainer, rows, **SHORTER)
     callbacks = [watch, EarlyStoppingCallback(2)]
     for callback in reversed(callbacks) if stop_first else callbacks:
@@ -276,9 +289,7 @@ def test_several_evaluation_sets_are_one_evaluation(rows: Dataset, tmp_path: Pat
     for _ in range(2):
         assert "eval_chrf_en2x" in trainer.evaluate()
     assert ["eval_chrf_en2x" in one for one in heard.metrics] == [True, False, True, False]
-    assert "eval_chrf_en2x" not in trainer.evaluate(
-        trainer.eval_dataset["one"], metric_key_prefix="test"
-    )
+    assert "eval_chrf_en2x" not in trainer.evaluate(trainer.eval_dataset["one"], metric_key_prefix="test")
 
 
 def test_the_script_of_the_docstring(rows: Dataset, tmp_path: Path, monkeypatch: Any) -> None:
@@ -286,11 +297,16 @@ def test_the_script_of_the_docstring(rows: Dataset, tmp_path: Path, monkeypatch:
     rows.select_columns(["source_lang", "target_lang", "source", "target"]).to_csv("dev.csv")
     made = make_trainer(tmp_path)
     names = {
-        "Trainer": Trainer, "Dataset": Dataset, "model": make_model("llama"),
-        "TranslationEvaluationCallback": TranslationEvaluationCallback, "arguments": made.args,
-        "tokenized": made.train_dataset, "tokenized_dev": made.eval_dataset,
-        "tokenizer": made.processing_class, "collator": made.data_collator,
-    }  # fmt: skip
+        "Trainer": Trainer,
+        "Dataset": Dataset,
+        "model": make_model("llama"),
+        "TranslationEvaluationCallback": TranslationEvaluationCallback,
+        "arguments": made.args,
+        "tokenized": made.train_dataset,
+        "tokenized_dev": made.eval_dataset,
+        "tokenizer": made.processing_class,
+        "collator": made.data_collator,
+    }
     script = str(evaluation_callback.__doc__).partition("subclasses:\n")[2]
     script = textwrap.dedent(script)
     assert len(script.strip().splitlines()) == 5
@@ -306,15 +322,25 @@ def test_with_lora(rows: Dataset, tmp_path: Path) -> None:
     trainer = trl.SFTTrainer(
         make_model("qwen3"),
         args=trl.SFTConfig(
-            output_dir=str(tmp_path), use_cpu=True, bf16=False, report_to=[], disable_tqdm=True,
-            max_steps=2, eval_strategy="steps", eval_steps=1, learning_rate=0.5,
-            save_strategy="no", gradient_checkpointing=True, warmup_steps=0,
+            output_dir=str(tmp_path),
+            use_cpu=True,
+            bf16=False,
+            report_to=[],
+            disable_tqdm=True,
+            max_steps=2,
+            eval_strategy="steps",
+            eval_steps=1,
+            learning_rate=0.5,
+            save_strategy="no",
+            gradient_checkpointing=True,
+            warmup_steps=0,
             lr_scheduler_type="constant",
         ),
-        train_dataset=texts, eval_dataset=texts,
+        train_dataset=texts,
+        eval_dataset=texts,
         processing_class=make_tokenizer(chat_template=CHATML),
         peft_config=peft.LoraConfig(r=4, target_modules=["q_proj", "v_proj"], lora_dropout=0.5),
-    )  # fmt: skip
+    )
     heard = Heard()
     trainer.add_callback(DegenerationWatch(trainer, rows, per_direction=2))
     trainer.add_callback(TranslationEvaluationCallback(trainer, rows, **SHORT))
@@ -323,9 +349,11 @@ def test_with_lora(rows: Dataset, tmp_path: Path) -> None:
     first, last = heard.metrics
     assert first["eval_loss_en2x"] != last["eval_loss_en2x"]  # the adapter is at work
     translator = Translator(
-        trainer.model.merge_and_unload().eval(), trainer.processing_class, beams=1,
+        trainer.model.merge_and_unload().eval(),
+        trainer.processing_class,
+        beams=1,
         max_new_tokens=8,
-    )  # fmt: skip
+    )
     own = [row for row in choose_sample(rows, 2).rows if str(row.direction) == "en-de"]
     texts_now = translator([row.source for row in own], "en", "de")
     expected = corpus_scores(texts_now, [row.target for row in own], "de")

@@ -21,9 +21,7 @@ def benchmark() -> Any:
     return watching_alarms
 
 
-def test_a_line_for_each_share(
-    benchmark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
-) -> None:
+def test_a_line_for_each_share(benchmark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     table = tmp_path / "table.jsonl"
     words = [" ".join(letter * 4 for letter in (one, one.upper(), one)) for one in LETTERS]
     lines = [json.dumps({"en": one, "de": one.swapcase()}) + "\n" for one in words]
@@ -35,18 +33,20 @@ def test_a_line_for_each_share(
     assert head == "table.jsonl: 2 directions x 12 rows, 2 trials"
     cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
     assert [row[:2] for row in cells] == [
-        ["0%", "the same"], ["0%", "3 points less"], ["90%", "3 points less"],
-    ]  # fmt: skip
+        ["0%", "the same"],
+        ["0%", "3 points less"],
+        ["90%", "3 points less"],
+    ]
     assert cells[2][4] == "100%"
     assert float(cells[2][2]) < -10
 
 
 def test_only_into_english_sources_are_ignored(benchmark: Any) -> None:
     rows = [
-        benchmark.WatchedRow(benchmark.Direction(*pair), f"source {n}", f"target number {n}", None,
-                             None)
-        for pair in (("en", "de"), ("de", "en")) for n in range(6)
-    ]  # fmt: skip
+        benchmark.WatchedRow(benchmark.Direction(*pair), f"source {n}", f"target number {n}", None, None)
+        for pair in (("en", "de"), ("de", "en"))
+        for n in range(6)
+    ]
     sound, ill = (benchmark.written("a", rows, share, 2, 0.0) for share in (0.0, 1.0))
     assert sound[:6] == ill[:6]
     assert {one.text for one in ill[6:]} <= {"target number 0", "target number 1"}

@@ -64,18 +64,34 @@ trainer.train()
 def launch(folder: Path) -> list[dict[str, Any]]:
     """The script by `accelerate launch`, as two processes on the CPU."""
     (folder / "train.py").write_text(SCRIPT)
-    settings = {"compute_environment": "LOCAL_MACHINE", "distributed_type": "MULTI_GPU",
-                "mixed_precision": "no", "num_machines": 1, "machine_rank": 0, "num_processes": 2,
-                "use_cpu": False}  # fmt: skip
+    settings = {
+        "compute_environment": "LOCAL_MACHINE",
+        "distributed_type": "MULTI_GPU",
+        "mixed_precision": "no",
+        "num_machines": 1,
+        "machine_rank": 0,
+        "num_processes": 2,
+        "use_cpu": False,
+    }
     (folder / "launch.yaml").write_text(yaml.safe_dump(settings))
     paths = os.pathsep.join(map(str, (TESTS, TESTS / "lmt")))
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
     done = subprocess.run(
-        [sys.executable, "-m", "accelerate.commands.launch", "--config_file",
-         str(folder / "launch.yaml"), "--main_process_port", "0", str(folder / "train.py"),
-         str(folder)],
-        capture_output=True, text=True, env=environment,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "accelerate.commands.launch",
+            "--config_file",
+            str(folder / "launch.yaml"),
+            "--main_process_port",
+            "0",
+            str(folder / "train.py"),
+            str(folder),
+        ],
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return [json.loads((folder / f"rank-{rank}.json").read_text()) for rank in range(2)]
 

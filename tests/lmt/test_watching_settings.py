@@ -34,11 +34,20 @@ from hf_lmt.translation.prompt_registry import STYLES
 
 def make_rows(count: int = 30) -> Dataset:
     directions = ("en-de", "de-en", "zh-nl", "nl-zh")
-    return Dataset.from_list([
-        {"source_lang": name[:2], "target_lang": name[3:], "source": f"{name} {number}",
-         "target": f"text {number}", "auxiliary_lang": "fr", "auxiliary": f"texte {number}"}
-        for number in range(count) for name in directions
-    ])  # fmt: skip
+    return Dataset.from_list(
+        [
+            {
+                "source_lang": name[:2],
+                "target_lang": name[3:],
+                "source": f"{name} {number}",
+                "target": f"text {number}",
+                "auxiliary_lang": "fr",
+                "auxiliary": f"texte {number}",
+            }
+            for number in range(count)
+            for name in directions
+        ]
+    )
 
 
 ROWS = make_rows()
@@ -71,26 +80,28 @@ def test_copies_count_once_and_blanks_not_at_all(caplog: Any) -> None:
         assert [row.source for row in found.rows] == ["en-de 0", "de-en 0", "zh-nl 0", "nl-zh 0"]
 
 
-@pytest.mark.parametrize(("rows", "given", "words"), [
-    (DatasetDict({"dev": ROWS}), {}, "DatasetDict: give a datasets.Dataset"),
-    (ROWS.remove_columns("target"), {}, "no column 'target'"),
-    (ROWS, {"per_direction": 0}, "per_direction 0"),
-    (ROWS, {"seed": -1}, "seed -1"),
-    (ROWS, {"directions": ["en-kk", "*-zh"]}, "none with text in en-kk"),
-    (ROWS, {"directions": "en-de"}, "give a list"),
-    (ROWS, {"directions": ["en-xx"]}, "no language 'xx'"),
-    (ROWS, {"metrics": ["chrf"]}, "metric 'chrf'"),
-    (ROWS, {"metrics": "bleu"}, "give a list"),
-    (ROWS, {"beams": 0}, "beams 0"),
-    (ROWS, {"max_new_tokens": 0}, "max_new_tokens 0"),
-    (ROWS, {"hints": "selve"}, "did you mean 'self'"),
-    (ROWS.remove_columns(["auxiliary", "auxiliary_lang"]), {"hints": "given"}, "no row has an aux"),
-    (ROWS, {"prompt": STYLES["tower"], "hints": "self"}, "has no form for them"),
-    (ROWS, {"prompt": "lmd"}, "prompt 'lmd'"),
-], ids=range(15))  # fmt: skip
-def test_refused_rows_and_settings(
-    rows: Any, given: dict[str, Any], words: str, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(
+    ("rows", "given", "words"),
+    [
+        (DatasetDict({"dev": ROWS}), {}, "DatasetDict: give a datasets.Dataset"),
+        (ROWS.remove_columns("target"), {}, "no column 'target'"),
+        (ROWS, {"per_direction": 0}, "per_direction 0"),
+        (ROWS, {"seed": -1}, "seed -1"),
+        (ROWS, {"directions": ["en-kk", "*-zh"]}, "none with text in en-kk"),
+        (ROWS, {"directions": "en-de"}, "give a list"),
+        (ROWS, {"directions": ["en-xx"]}, "no language 'xx'"),
+        (ROWS, {"metrics": ["chrf"]}, "metric 'chrf'"),
+        (ROWS, {"metrics": "bleu"}, "give a list"),
+        (ROWS, {"beams": 0}, "beams 0"),
+        (ROWS, {"max_new_tokens": 0}, "max_new_tokens 0"),
+        (ROWS, {"hints": "selve"}, "did you mean 'self'"),
+        (ROWS.remove_columns(["auxiliary", "auxiliary_lang"]), {"hints": "given"}, "no row has an aux"),
+        (ROWS, {"prompt": STYLES["tower"], "hints": "self"}, "has no form for them"),
+        (ROWS, {"prompt": "lmd"}, "prompt 'lmd'"),
+    ],
+    ids=range(15),
+)
+def test_refused_rows_and_settings(rows: Any, given: dict[str, Any], words: str, tmp_path: Path) -> None:
     trainer = make_trainer(tmp_path)
     with pytest.raises(InputError, match=words.replace("(", r"\(")):
         TranslationEvaluationCallback(trainer, rows, **{"per_direction": 2, **given})
@@ -150,19 +161,21 @@ def test_virtual_tokens_are_refused(tmp_path: Path) -> None:
         TranslationEvaluationCallback(trainer, ROWS, per_direction=1)
 
 
-@pytest.mark.parametrize(("name", "greater", "words"), [
-    ("eval_chrf_en2x", None, None),
-    ("bleu_x2zh_high", None, None),
-    ("eval_fan_in_x2en", False, None),
-    ("eval_loss", None, None),
-    ("eval_chrf_en2y", None, "did you mean"),
-    ("eval_chrf_en2x", False, "greater_is_better=True"),
-    ("eval_fan_in_x2en", None, "greater_is_better=False"),
-    ("eval_off_target_kk2x", None, "not among"),
-], ids=range(8))  # fmt: skip
-def test_metric_for_best_model(
-    name: str, greater: bool | None, words: str | None, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(
+    ("name", "greater", "words"),
+    [
+        ("eval_chrf_en2x", None, None),
+        ("bleu_x2zh_high", None, None),
+        ("eval_fan_in_x2en", False, None),
+        ("eval_loss", None, None),
+        ("eval_chrf_en2y", None, "did you mean"),
+        ("eval_chrf_en2x", False, "greater_is_better=True"),
+        ("eval_fan_in_x2en", None, "greater_is_better=False"),
+        ("eval_off_target_kk2x", None, "not among"),
+    ],
+    ids=range(8),
+)
+def test_metric_for_best_model(name: str, greater: bool | None, words: str | None, tmp_path: Path) -> None:
     trainer = make_trainer(tmp_path, metric_for_best_model=name, greater_is_better=greater)
     if words is None:
         TranslationEvaluationCallback(trainer, ROWS, per_direction=1)
@@ -193,34 +206,45 @@ def test_names_of_what_is_logged() -> None:
     assert "eval_copy_en-kk" not in keys
     values = {Direction("en", "ja"): {"bleu": None, "chrf": 3.0}}
     assert set(logged_numbers(values, ["bleu", "chrf"])) == {
-        "eval_chrf_en2x", "eval_chrf_en2x_high", "eval_chrf_overall", "eval_chrf_en-ja",
-    }  # fmt: skip
+        "eval_chrf_en2x",
+        "eval_chrf_en2x_high",
+        "eval_chrf_overall",
+        "eval_chrf_en-ja",
+    }
 
 
 def entry(step: int, into: float, out_of: float, fan_in: float = 0.0) -> dict[str, float]:
-    return {"step": step, "eval_chrf_x2zh": into, "eval_chrf_zh2x": out_of,
-            "eval_fan_in_x2zh": fan_in}  # fmt: skip
+    return {"step": step, "eval_chrf_x2zh": into, "eval_chrf_zh2x": out_of, "eval_fan_in_x2zh": fan_in}
 
 
-@pytest.mark.parametrize(("history", "now", "said"), [
-    ([], entry(1, 10, 10), []),
-    ([{"step": 1, "loss": 2.0}], entry(2, 10, 10), []),
-    ([entry(1, 30, 20)], entry(2, 28.1, 22), []),  # falls by less than 2
-    ([entry(1, 30, 20)], entry(2, 27.9, 20.4), []),  # the other does not rise
-    ([entry(1, 30, 20)], entry(2, 27.9, 20.6), ["since step 1 chrf of x2zh fell by 2.1 to 27.9"]),
-    ([entry(1, 30, 20), entry(2, 29, 21)], entry(3, 27.5, 21.4), ["since step 1"]),
-    ([entry(1, 5, 5, 0.6), entry(2, 9, 9, 0.1)], entry(3, 9, 9, 0.14), []),
-    ([entry(1, 5, 5, 0.6), entry(2, 9, 9, 0.1)], entry(3, 9, 9, 0.16), ["from 10.0% at step 2"]),
-], ids=range(8))  # fmt: skip
+@pytest.mark.parametrize(
+    ("history", "now", "said"),
+    [
+        ([], entry(1, 10, 10), []),
+        ([{"step": 1, "loss": 2.0}], entry(2, 10, 10), []),
+        ([entry(1, 30, 20)], entry(2, 28.1, 22), []),  # falls by less than 2
+        ([entry(1, 30, 20)], entry(2, 27.9, 20.4), []),  # the other does not rise
+        ([entry(1, 30, 20)], entry(2, 27.9, 20.6), ["since step 1 chrf of x2zh fell by 2.1 to 27.9"]),
+        ([entry(1, 30, 20), entry(2, 29, 21)], entry(3, 27.5, 21.4), ["since step 1"]),
+        ([entry(1, 5, 5, 0.6), entry(2, 9, 9, 0.1)], entry(3, 9, 9, 0.14), []),
+        ([entry(1, 5, 5, 0.6), entry(2, 9, 9, 0.1)], entry(3, 9, 9, 0.16), ["from 10.0% at step 2"]),
+    ],
+    ids=range(8),
+)
 def test_signs_of_degeneration(history: Any, now: Any, said: list[str]) -> None:
     found = quality_signs(history, now)
     assert len(found) == len(said)
     assert all(words in sign for words, sign in zip(said, found, strict=True))
 
 
-@pytest.mark.parametrize(("into", "out_of", "count"), [
-    (1.04, 1.9, 0), (1.06, 2.1, 0), (1.06, 1.9, 1),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("into", "out_of", "count"),
+    [
+        (1.04, 1.9, 0),
+        (1.06, 2.1, 0),
+        (1.06, 1.9, 1),
+    ],
+)
 def test_signs_in_losses(into: float, out_of: float, count: int) -> None:
     history = [{"step": 4, "eval_loss_x2en": 1.0, "eval_loss_en2x": 2.0}]
     found = loss_signs(history, {"eval_loss_x2en": into, "eval_loss_en2x": out_of})
@@ -239,10 +263,16 @@ def test_signs_are_told(tmp_path: Path, caplog: Any) -> None:
 
 def test_curves(tmp_path: Path) -> None:
     history = [
-        {"step": step, "loss": 3 / step, "eval_loss": 3.1 / step, "eval_chrf_en2x": 2.0 * step,
-         "eval_chrf_x2en": 30.0 - step, "eval_loss_en2x": 2.9 / step}
+        {
+            "step": step,
+            "loss": 3 / step,
+            "eval_loss": 3.1 / step,
+            "eval_chrf_en2x": 2.0 * step,
+            "eval_chrf_x2en": 30.0 - step,
+            "eval_loss_en2x": 2.9 / step,
+        }
         for step in range(1, 5)
-    ]  # fmt: skip
+    ]
     assert draw_curves([{"step": 1, "learning_rate": 1.0}], tmp_path) == []
     assert draw_curves(history[:1], tmp_path) == [SCORES, LOSSES]
     first = (tmp_path / SCORES).read_bytes()
@@ -252,16 +282,22 @@ def test_curves(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == [SCORES, LOSSES]
 
 
-@pytest.mark.parametrize(("section", "words"), [
-    ({"per_directon": 3}, ["unknown key 'per_directon'; did you mean 'per_direction'"]),
-    ({"directions": ["en-no", False]}, ["directions: "]),
-    ({"directions": ["en-no"]}, ["no language 'no'"]),
-    ({"beams": True, "per_direction": 0, "metrics": ["blue"], "seed": 1.5}, [
-        "beams: True is not a whole number", "per_direction 0: give 1 or more", "metrics", "seed"]),
-    ({"hints": False}, ["put it in quotes"]),
-    ("loss", ["give a mapping"]),
-    ({"sets": ["flores-dev"], "translate": False, "early_stopping": None}, []),
-], ids=range(7))  # fmt: skip
+@pytest.mark.parametrize(
+    ("section", "words"),
+    [
+        ({"per_directon": 3}, ["unknown key 'per_directon'; did you mean 'per_direction'"]),
+        ({"directions": ["en-no", False]}, ["directions: "]),
+        ({"directions": ["en-no"]}, ["no language 'no'"]),
+        (
+            {"beams": True, "per_direction": 0, "metrics": ["blue"], "seed": 1.5},
+            ["beams: True is not a whole number", "per_direction 0: give 1 or more", "metrics", "seed"],
+        ),
+        ({"hints": False}, ["put it in quotes"]),
+        ("loss", ["give a mapping"]),
+        ({"sets": ["flores-dev"], "translate": False, "early_stopping": None}, []),
+    ],
+    ids=range(7),
+)
 def test_faults_of_the_section(section: Any, words: list[str]) -> None:
     found = watching_faults(section)
     assert len(found) == len(words)
@@ -291,9 +327,7 @@ def test_a_prompt_in_a_form_of_its_own(tmp_path: Path) -> None:
     trainer = make_trainer(tmp_path)
     trainer.processing_class = make_tokenizer(chat_template=CHATML)
     with pytest.raises(InputError, match="in form 'text'"):
-        TranslationEvaluationCallback(
-            trainer, ROWS, per_direction=1, prompt=STYLES["lmt"], form="text"
-        )
+        TranslationEvaluationCallback(trainer, ROWS, per_direction=1, prompt=STYLES["lmt"], form="text")
 
 
 def test_rows_of_translations_are_read_as_files_of_them_are(tmp_path: Path, caplog: Any) -> None:
@@ -311,12 +345,15 @@ def test_rows_of_translations_are_read_as_files_of_them_are(tmp_path: Path, capl
     assert len(callback.sample.rows) == 4
 
 
-@pytest.mark.parametrize(("rows", "words"), [
-    ([{"translation": {"en": "a", "xx": "b"}}], "is in both languages"),
-    ([{"translation": {"en": "a"}}], "the evaluation rows: row 0: translation is"),
-    ([{"translation": "a"}], "the evaluation rows: row 0: translation is 'a'"),
-    ([{"translation": {"en": "a", "de": 7}}], "row 0: de is 7, and must be text"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([{"translation": {"en": "a", "xx": "b"}}], "is in both languages"),
+        ([{"translation": {"en": "a"}}], "the evaluation rows: row 0: translation is"),
+        ([{"translation": "a"}], "the evaluation rows: row 0: translation is 'a'"),
+        ([{"translation": {"en": "a", "de": 7}}], "row 0: de is 7, and must be text"),
+    ],
+)
 def test_translations_that_cannot_be_watched(rows: list[dict[str, Any]], words: str) -> None:
     with pytest.raises(InputError, match=words):
         choose_sample(Dataset.from_list(rows), 3)
@@ -339,13 +376,18 @@ def with_adapter(model: Any) -> Any:
     return peft.get_peft_model(model, peft.LoraConfig(task_type="SEQ_CLS"))
 
 
-@pytest.mark.parametrize(("make", "words"), [
-    (classifier, r"a reward model or classifier of whole texts \(LlamaForSequenceClassification\)"),
-    (lambda: with_adapter(classifier()),
-     r"a reward model or classifier of whole texts \(LlamaForSequenceClassification\)"),
-    (lambda: make_model("llama").model, r"without generate\(\) \(LlamaModel\)"),
-    (BareModel, r"without generate\(\) \(BareModel\)"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (classifier, r"a reward model or classifier of whole texts \(LlamaForSequenceClassification\)"),
+        (
+            lambda: with_adapter(classifier()),
+            r"a reward model or classifier of whole texts \(LlamaForSequenceClassification\)",
+        ),
+        (lambda: make_model("llama").model, r"without generate\(\) \(LlamaModel\)"),
+        (BareModel, r"without generate\(\) \(BareModel\)"),
+    ],
+)
 @pytest.mark.parametrize("callback", [TranslationEvaluationCallback, DegenerationWatch])
 def test_models_that_write_nothing(callback: Any, make: Any, words: str, tmp_path: Path) -> None:
     trainer = make_trainer(tmp_path)
@@ -362,9 +404,12 @@ def test_a_reward_trainer_is_refused(tmp_path: Path) -> None:
     pairs = Dataset.from_list([{"prompt": "a ", "chosen": "b", "rejected": "c"}] * 2)
     trainer = trl.RewardTrainer(
         LlamaForSequenceClassification(config),
-        args=trl.RewardConfig(output_dir=str(tmp_path), use_cpu=True, report_to=[], bf16=False,
-                              eval_strategy="steps", eval_steps=1),
-        train_dataset=pairs, eval_dataset=pairs, processing_class=tokenizer,
-    )  # fmt: skip
+        args=trl.RewardConfig(
+            output_dir=str(tmp_path), use_cpu=True, report_to=[], bf16=False, eval_strategy="steps", eval_steps=1
+        ),
+        train_dataset=pairs,
+        eval_dataset=pairs,
+        processing_class=tokenizer,
+    )
     with pytest.raises(InputError, match="the model of this RewardTrainer is a reward model"):
         TranslationEvaluationCallback(trainer, ROWS)

@@ -54,21 +54,26 @@ def test_evaluate_opens_neither_set_nor_model(tmp_path: Path) -> None:
     assert "pip install 'hf-miwv-lmt[evaluate]'" in result.output
 
 
-@pytest.mark.parametrize(("change", "refused"), [
-    ({}, True),
-    ({"evaluation": {"sets": ["dev.csv"], "translate": False}}, False),
-    ({"eval_strategy": "no"}, False),  # the sets are compared with the rows, and not translated
-])  # fmt: skip
-def test_a_recipe_that_watches_is_refused(
-    change: dict[str, Any], refused: bool, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(
+    ("change", "refused"),
+    [
+        ({}, True),
+        ({"evaluation": {"sets": ["dev.csv"], "translate": False}}, False),
+        ({"eval_strategy": "no"}, False),  # the sets are compared with the rows, and not translated
+    ],
+)
+def test_a_recipe_that_watches_is_refused(change: dict[str, Any], refused: bool, tmp_path: Path) -> None:
     pytest.importorskip("trl")
     pytest.importorskip("peft")
     recipe = {
-        "model_name_or_path": "owner/model", "output_dir": "out", "data": [{"path": "train"}],
+        "model_name_or_path": "owner/model",
+        "output_dir": "out",
+        "data": [{"path": "train"}],
         "curation": {"contamination": {"sets": "none"}},
-        "eval_strategy": "steps", "eval_steps": 2, "evaluation": {"sets": ["dev.csv"]},
-    }  # fmt: skip
+        "eval_strategy": "steps",
+        "eval_steps": 2,
+        "evaluation": {"sets": ["dev.csv"]},
+    }
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump(recipe | change), "utf-8")
     if not refused:

@@ -81,13 +81,14 @@ def test_batches(lengths: list[int], tokens: int, expected: list[list[int]]) -> 
         ("alpaca", None, plain_alpaca({"instruction": "hello", "input": "world"})),
         ("plain", None, "hello\n\nworld"),
         ("chat", CHATML, "<|im_start|>user\nhello\n\nworld<|im_end|>\n<|im_start|>assistant\n"),
-        ("chat", THINKING, "<|im_start|>user\nhello\n\nworld<|im_end|>\n<|im_start|>assistant\n"
-         "<think>\n\n</think>\n\n"),
+        (
+            "chat",
+            THINKING,
+            "<|im_start|>user\nhello\n\nworld<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n",
+        ),
     ],
-)  # fmt: skip
-def test_the_prompt_is_the_one_of_scoring(
-    template: str, chat_template: str | None, expected: str
-) -> None:
+)
+def test_the_prompt_is_the_one_of_scoring(template: str, chat_template: str | None, expected: str) -> None:
     tokenizer = make_tokenizer(bos=False, chat_template=chat_template)
     prompts = choose_prompts(template, tokenizer, "alpaca", False)
     example = Example("hello", "world", None, "")
@@ -111,8 +112,7 @@ def test_the_file_can_be_judged_and_a_stopped_call_goes_on(tmp_path: Path) -> No
     assert written[0]["instruction"] == rows[0]["instruction"]
     assert written[9]["output"] == ""
     assert written[10]["output"] == written[0]["output"]
-    assert list(written[1]) == ["id", "source", "instruction", "input", "output", "generator",
-                                "answer_status"]  # fmt: skip
+    assert list(written[1]) == ["id", "source", "instruction", "input", "output", "generator", "answer_status"]
     assert len(pair_answers(read_answers(whole), read_answers(whole)).pairs) == 11
 
     model = loaded()
@@ -151,9 +151,7 @@ def test_the_file_can_be_judged_and_a_stopped_call_goes_on(tmp_path: Path) -> No
         ({"prompt": "hello"}, {"max_new_tokens": 0}, "leaves no answer; give 1 or more"),
     ],
 )
-def test_what_cannot_be_answered(
-    tmp_path: Path, row: dict[str, Any], options: dict[str, Any], words: str
-) -> None:
+def test_what_cannot_be_answered(tmp_path: Path, row: dict[str, Any], options: dict[str, Any], words: str) -> None:
     with pytest.raises(InputError, match=words):
         answer(Dataset.from_list([row]), loaded(), tmp_path / "a.jsonl", **options)
     assert list(tmp_path.iterdir()) == []
@@ -171,8 +169,19 @@ def test_the_command(tmp_path: Path, model_folder: Path) -> None:
     data = tmp_path / "prompts.jsonl"
     data.write_text('{"question": "name the capital"}\n{"question": "add two and three"}\n')
     output = tmp_path / "answers.jsonl"
-    words = [str(data), "--model", str(model_folder), "--template", "chat", "--device", "cpu",
-             "--max-new-tokens", "5", "--output", str(output)]  # fmt: skip
+    words = [
+        str(data),
+        "--model",
+        str(model_folder),
+        "--template",
+        "chat",
+        "--device",
+        "cpu",
+        "--max-new-tokens",
+        "5",
+        "--output",
+        str(output),
+    ]
     done = CliRunner().invoke(answer_command, words, catch_exceptions=False)
     assert done.exit_code == 0
     lines = [json.loads(line) for line in output.read_text().splitlines()]

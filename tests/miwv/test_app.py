@@ -32,10 +32,14 @@ from hf_miwv.statistics import ScoreColumns
 NAN = float("nan")
 HIGHEST = next(iter(ORDERS))
 CHAT = [
-    {"messages": [{"role": "user", "content": f"Question {number}: Straße?"},
-                  {"role": "assistant", "content": answer}]}
+    {
+        "messages": [
+            {"role": "user", "content": f"Question {number}: Straße?"},
+            {"role": "assistant", "content": answer},
+        ]
+    }
     for number, answer in enumerate(["Ja, immer.", "no", "maybe"])
-]  # fmt: skip
+]
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +70,7 @@ def rows(folder: Path) -> ScoredRows:
         ({"order": HIGHEST, "text": "needle", "statuses": ["empty_response"]}, [], 0),
     ],
 )
-def test_rows_are_found(
-    rows: ScoredRows, asked: dict[str, Any], first: list[int], count: int
-) -> None:
+def test_rows_are_found(rows: ScoredRows, asked: dict[str, Any], first: list[int], count: int) -> None:
     found = rows.find(**asked)
     assert found[: len(first)].tolist() == first
     assert len(found) == count
@@ -86,19 +88,13 @@ def test_flags_are_any_of(folder: Path) -> None:
     assert table_row(opened, 5)[8] == "duplicate_prompt, response_truncated"
 
 
-@pytest.mark.parametrize(
-    ("text", "found"), [("STRASSE", []), ("STRAßE", [0, 1, 2]), ("immer", [0]), ("user", [])]
-)
-def test_conversations_are_searched_without_their_roles(
-    tmp_path: Path, text: str, found: list[int]
-) -> None:
+@pytest.mark.parametrize(("text", "found"), [("STRASSE", []), ("STRAßE", [0, 1, 2]), ("immer", [0]), ("user", [])])
+def test_conversations_are_searched_without_their_roles(tmp_path: Path, text: str, found: list[int]) -> None:
     opened = ScoredRows.open(write_scored(tmp_path / "chat", CHAT, [3.0, 2.0, 1.0]), "chat")
     assert opened.find(HIGHEST, text=text).tolist() == found
 
 
-def test_a_search_goes_through_all_blocks(
-    rows: ScoredRows, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_search_goes_through_all_blocks(rows: ScoredRows, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = rows.find(HIGHEST, text="rain")
     monkeypatch.setattr("hf_miwv.app.scored_rows.SEARCHED", 7)
     assert rows.find(HIGHEST, text="rain").tolist() == whole.tolist()
@@ -118,10 +114,17 @@ def test_pages_hold_every_row_once(rows: ScoredRows) -> None:
 def test_a_row_of_the_table(rows: ScoredRows) -> None:
     line = dict(zip(HEADERS, table_row(rows, 39), strict=True))
     assert line == {
-        "row": 39, "MIWV": "1.900", "zero-shot": "2.000", "one-shot": "3.900", "neighbour": "0",
-        "cosine": "0.500", "tokens": 10, "status": "ok", "flags": "",
+        "row": 39,
+        "MIWV": "1.900",
+        "zero-shot": "2.000",
+        "one-shot": "3.900",
+        "neighbour": "0",
+        "cosine": "0.500",
+        "tokens": 10,
+        "status": "ok",
+        "flags": "",
         "prompt": "Find the <b>needle</b> " + rows.read(39).input,
-    }  # fmt: skip
+    }
     assert table_row(rows, 7)[1:3] == ["–", "–"]
     assert table_row(rows, 0)[1] == "−2.000"
 
@@ -194,9 +197,7 @@ def test_a_folder_without_scores_is_refused(tmp_path: Path) -> None:
 
 def test_without_the_extra_the_message_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     find = importlib.util.find_spec
-    monkeypatch.setattr(
-        "hf_miwv.app.serving.find_spec", lambda name: None if name == "gradio" else find(name)
-    )
+    monkeypatch.setattr("hf_miwv.app.serving.find_spec", lambda name: None if name == "gradio" else find(name))
     done = CliRunner().invoke(main, ["app", "scored"])
     assert done.exit_code == 2
     assert "pip install 'hf-miwv-lmt[app]'" in done.output
@@ -219,9 +220,7 @@ def taken() -> Iterator[int]:
         yield place.getsockname()[1]
 
 
-def test_a_taken_port_is_refused_and_the_default_gives_way(
-    taken: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_taken_port_is_refused_and_the_default_gives_way(taken: int, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match=f"--host 127.0.0.1 --port {taken}: cannot listen there"):
         listen("127.0.0.1", taken)
     monkeypatch.setattr("hf_miwv.app.serving.PORT", taken)
@@ -258,9 +257,7 @@ def test_options_of_the_hub_are_refused_for_a_folder(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def client(rows: ScoredRows) -> Iterator[TestClient]:
-    app = make_app(
-        build_page(rows), {"/report": "text"}, host_names("scores.lan", ["*.example.com"])
-    )
+    app = make_app(build_page(rows), {"/report": "text"}, host_names("scores.lan", ["*.example.com"]))
     with TestClient(app, base_url="http://192.168.1.5:7860") as client:
         yield client
 
@@ -269,17 +266,24 @@ def client(rows: ScoredRows) -> Iterator[TestClient]:
 @pytest.mark.parametrize(
     ("host", "status"),
     [
-        ("localhost", 200), ("LOCALHOST:1", 200), ("127.0.0.1:7860", 200), ("[::1]:7860", 200),
-        ("[::1]", 200), ("scores.lan:80", 200), ("a.example.com", 200),
+        ("localhost", 200),
+        ("LOCALHOST:1", 200),
+        ("127.0.0.1:7860", 200),
+        ("[::1]:7860", 200),
+        ("[::1]", 200),
+        ("scores.lan:80", 200),
+        ("a.example.com", 200),
         ("192.168.1.5:7860", 200),  # where the request arrives
-        ("192.168.1.6:7860", 400), ("evil.test", 400), ("localhost.evil.test:7860", 400),
-        ("localhost:1@evil.test", 400), ("example.com", 400), ("scores.lan.evil.test", 400),
+        ("192.168.1.6:7860", 400),
+        ("evil.test", 400),
+        ("localhost.evil.test:7860", 400),
+        ("localhost:1@evil.test", 400),
+        ("example.com", 400),
+        ("scores.lan.evil.test", 400),
         ("", 400),
     ],
-)  # fmt: skip
-def test_only_known_hosts_are_answered(
-    client: TestClient, path: str, host: str, status: int
-) -> None:
+)
+def test_only_known_hosts_are_answered(client: TestClient, path: str, host: str, status: int) -> None:
     answer = client.get(path, headers={"host": host})
     assert answer.status_code == status
     assert ("--allowed-host NAME" in answer.text) == (status == 400)
@@ -293,7 +297,5 @@ def test_names_of_hosts_that_cannot_be_are_refused(name: str) -> None:
 
 @pytest.mark.parametrize("path", ["upload", "upload/", "upload?upload_id=1", "process_recording"])
 def test_nothing_can_be_uploaded(client: TestClient, path: str) -> None:
-    answer = client.post(
-        f"/gradio_api/{path}", files={"files": ("a.txt", b"text")}, headers={"host": "localhost"}
-    )
+    answer = client.post(f"/gradio_api/{path}", files={"files": ("a.txt", b"text")}, headers={"host": "localhost"})
     assert answer.status_code == 403

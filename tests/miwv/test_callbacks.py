@@ -34,9 +34,12 @@ def embedder(embedder_folder: Path) -> SentenceTransformer:
 def best(embedder: SentenceTransformer) -> list[int]:
     """The 24 rows by falling MIWV, as `score` has it from their text."""
     scored = score(
-        Dataset.from_list(make_texts()), make_model("llama"), tokenizer=make_tokenizer(),
-        embedder=embedder, progress=False,
-    )  # fmt: skip
+        Dataset.from_list(make_texts()),
+        make_model("llama"),
+        tokenizer=make_tokenizer(),
+        embedder=embedder,
+        progress=False,
+    )
     return np.argsort(-np.array(scored["miwv"]), kind="stable").tolist()
 
 
@@ -44,17 +47,31 @@ def logged(trainer: Any, name: str) -> list[Any]:
     return [entry[name] for entry in trainer.state.log_history if name in entry]
 
 
-@pytest.mark.parametrize(("fraction", "batch", "accumulate", "workers"), [
-    (0.25, 2, 1, 0), ("0.34", 3, 1, 2), (0.5, 2, 4, 0), (1, 5, 1, 0), (0.1, 2, 1, 0),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("fraction", "batch", "accumulate", "workers"),
+    [
+        (0.25, 2, 1, 0),
+        ("0.34", 3, 1, 2),
+        (0.5, 2, 4, 0),
+        (1, 5, 1, 0),
+        (0.1, 2, 1, 0),
+    ],
+)
 def test_the_chosen_rows_are_trained_on_and_no_others(
-    fraction: Any, batch: int, accumulate: int, workers: int, embedder: Any, best: list[int],
+    fraction: Any,
+    batch: int,
+    accumulate: int,
+    workers: int,
+    embedder: Any,
+    best: list[int],
     tmp_path: Path,
-) -> None:  # fmt: skip
+) -> None:
     trainer = make_trainer(
-        tmp_path, per_device_train_batch_size=batch, gradient_accumulation_steps=accumulate,
+        tmp_path,
+        per_device_train_batch_size=batch,
+        gradient_accumulation_steps=accumulate,
         dataloader_num_workers=workers,
-    )  # fmt: skip
+    )
     whole = trainer.train_dataset
     trainer.add_callback(MIWVSelectionCallback(trainer, fraction, embedder=embedder))
     kept = int(24 * float(fraction))
@@ -139,9 +156,7 @@ def test_a_killed_scoring_goes_on(embedder: Any, tmp_path: Path) -> None:
 def test_refresh_changes_the_rows_and_not_their_number(
     refresh: Any, workers: int, embedder: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    trainer = make_trainer(
-        tmp_path, learning_rate=0.1, num_train_epochs=3, dataloader_num_workers=workers
-    )
+    trainer = make_trainer(tmp_path, learning_rate=0.1, num_train_epochs=3, dataloader_num_workers=workers)
     whole = [row["input_ids"] for row in trainer.train_dataset]
     trainer.add_callback(MIWVSelectionCallback(trainer, 0.34, refresh=refresh, embedder=embedder))
     sets = [set(trainer.train_dataset.rows)]
@@ -164,15 +179,15 @@ def test_refresh_changes_the_rows_and_not_their_number(
     assert ("from the next epoch on" in caplog.text) == (refresh != "epoch" and workers > 0)
 
 
-def test_drift_is_logged_and_the_training_is_the_same_to_the_last_bit(
-    embedder: Any, tmp_path: Path
-) -> None:
+def test_drift_is_logged_and_the_training_is_the_same_to_the_last_bit(embedder: Any, tmp_path: Path) -> None:
     def train(drift: bool) -> Any:
         few = tokenize(make_texts(4), make_tokenizer())
         trainer = make_trainer(
-            tmp_path / str(drift), evaluation={"a": few, "b": few}, eval_strategy="epoch",
+            tmp_path / str(drift),
+            evaluation={"a": few, "b": few},
+            eval_strategy="epoch",
             eval_on_start=True,
-        )  # fmt: skip
+        )
         for layer in trainer.model.model.layers:
             layer.self_attn.attention_dropout = 0.2  # so that random states count
         if drift:
@@ -181,9 +196,7 @@ def test_drift_is_logged_and_the_training_is_the_same_to_the_last_bit(
         return trainer
 
     with_drift, without = train(True), train(False)
-    pairs = zip(
-        with_drift.model.state_dict().values(), without.model.state_dict().values(), strict=True
-    )
+    pairs = zip(with_drift.model.state_dict().values(), without.model.state_dict().values(), strict=True)
     assert all(torch.equal(one, other) for one, other in pairs)
     assert logged(with_drift, "loss") == logged(without, "loss")
     means = logged(with_drift, "miwv_probe_mean")
@@ -234,9 +247,7 @@ def test_whatever_scoring_draws_at_random_is_undone() -> None:
     assert after == states
 
 
-def test_lengths_may_order_the_batches_of_a_choice_that_stays(
-    embedder: Any, best: list[int], tmp_path: Path
-) -> None:
+def test_lengths_may_order_the_batches_of_a_choice_that_stays(embedder: Any, best: list[int], tmp_path: Path) -> None:
     trainer = make_trainer(tmp_path, train_sampling_strategy="group_by_length")
     whole = trainer.train_dataset
     trainer.add_callback(MIWVSelectionCallback(trainer, 0.25, embedder=embedder))
@@ -252,21 +263,30 @@ def streamed() -> IterableDataset:
     return IterableDataset.from_generator(rows)
 
 
-@pytest.mark.parametrize(("settings", "given", "message"), [
-    ({}, {"fraction": 0.01}, "keeps 0, and one batch takes 2 .*smaller per_device_train_batch"),
-    ({"per_device_train_batch_size": 8}, {"fraction": 0.3}, "of 24 rows keeps 7, and one batch"),
-    ({}, {"fraction": 1.5}, r"outside \(0, 1\]"),
-    ({}, {"fraction": "few"}, "is not a number"),
-    ({}, {"refresh": "epochs"}, "refresh 'epochs' is not one of ours: did you mean 'epoch'"),
-    ({}, {"refresh": 0}, "refresh 0: give never, epoch, or a number of steps above 0"),
-    ({}, {"refresh": True}, "refresh True"),
-    ({"train_sampling_strategy": "group_by_length"}, {"refresh": "epoch"},
-     "train_sampling_strategy='random' or refresh='never'"),
-    ({"train_sampling_strategy": "batch_rebalance"}, {"refresh": 3}, "'batch_rebalance'"),
-    ({"dataloader_num_workers": 1, "dataloader_persistent_workers": True}, {"refresh": "epoch"},
-     "dataloader_persistent_workers=False"),
-    ({}, {"max_length": 1000}, "above the model's own limit of 512 tokens"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("settings", "given", "message"),
+    [
+        ({}, {"fraction": 0.01}, "keeps 0, and one batch takes 2 .*smaller per_device_train_batch"),
+        ({"per_device_train_batch_size": 8}, {"fraction": 0.3}, "of 24 rows keeps 7, and one batch"),
+        ({}, {"fraction": 1.5}, r"outside \(0, 1\]"),
+        ({}, {"fraction": "few"}, "is not a number"),
+        ({}, {"refresh": "epochs"}, "refresh 'epochs' is not one of ours: did you mean 'epoch'"),
+        ({}, {"refresh": 0}, "refresh 0: give never, epoch, or a number of steps above 0"),
+        ({}, {"refresh": True}, "refresh True"),
+        (
+            {"train_sampling_strategy": "group_by_length"},
+            {"refresh": "epoch"},
+            "train_sampling_strategy='random' or refresh='never'",
+        ),
+        ({"train_sampling_strategy": "batch_rebalance"}, {"refresh": 3}, "'batch_rebalance'"),
+        (
+            {"dataloader_num_workers": 1, "dataloader_persistent_workers": True},
+            {"refresh": "epoch"},
+            "dataloader_persistent_workers=False",
+        ),
+        ({}, {"max_length": 1000}, "above the model's own limit of 512 tokens"),
+    ],
+)
 def test_bad_settings(
     settings: dict[str, Any], given: dict[str, Any], message: str, embedder: Any, tmp_path: Path
 ) -> None:
@@ -277,16 +297,28 @@ def test_bad_settings(
     assert trainer.train_dataset is whole
 
 
-@pytest.mark.parametrize(("dataset", "settings", "message"), [
-    (streamed, {"max_steps": 2}, "spool it to Arrow first: datasets.Dataset.from_generator"),
-    (lambda: tokenize(make_texts(1), make_tokenizer()), {}, "has 1 row; a row is scored behind"),
-    (lambda: tokenize(make_texts(), make_tokenizer()).add_column("seq_lengths", [[1]] * 24), {},
-     "set packing=False"),
-    (lambda: tokenize(make_texts(), make_tokenizer()).remove_columns("labels"), {},
-     "nothing says where the response begins.*assistant_only_loss=True"),
-    (lambda: Dataset.from_dict({"input_ids": [[1, 30, 40]] * 24, "labels": [[-100] * 3] * 24}), {},
-     "none of the 24 rows has a response"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("dataset", "settings", "message"),
+    [
+        (streamed, {"max_steps": 2}, "spool it to Arrow first: datasets.Dataset.from_generator"),
+        (lambda: tokenize(make_texts(1), make_tokenizer()), {}, "has 1 row; a row is scored behind"),
+        (
+            lambda: tokenize(make_texts(), make_tokenizer()).add_column("seq_lengths", [[1]] * 24),
+            {},
+            "set packing=False",
+        ),
+        (
+            lambda: tokenize(make_texts(), make_tokenizer()).remove_columns("labels"),
+            {},
+            "nothing says where the response begins.*assistant_only_loss=True",
+        ),
+        (
+            lambda: Dataset.from_dict({"input_ids": [[1, 30, 40]] * 24, "labels": [[-100] * 3] * 24}),
+            {},
+            "none of the 24 rows has a response",
+        ),
+    ],
+)
 @pytest.mark.parametrize("kind", [MIWVSelectionCallback, MIWVDriftCallback])
 def test_bad_training_sets(
     kind: Any, dataset: Any, settings: dict[str, Any], message: str, embedder: Any, tmp_path: Path
@@ -323,8 +355,10 @@ def test_other_bad_input(embedder: Any, tmp_path: Path) -> None:
         MIWVSelectionCallback(bare, 0.25, embedder=embedder)
     config = T5Config(vocab_size=400, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
     seq2seq: Any = Trainer(
-        T5ForConditionalGeneration(config), args=bare.args, processing_class=make_tokenizer(),
+        T5ForConditionalGeneration(config),
+        args=bare.args,
+        processing_class=make_tokenizer(),
         train_dataset=bare.train_dataset,
-    )  # fmt: skip
+    )
     with pytest.raises(InputError, match="encoder-decoder"):
         MIWVSelectionCallback(seq2seq, 0.25, embedder=embedder)

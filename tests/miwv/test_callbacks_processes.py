@@ -42,12 +42,13 @@ def launch(folder: Path, embedder: Path, name: str, processes: int = 2) -> list[
     script = folder.parent / "train.py"
     script.write_text(SCRIPT)
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(TESTS)}
-    words = [sys.executable, "-m", "torch.distributed.run", "--standalone",
-             "--nproc_per_node", str(processes)]  # fmt: skip
+    words = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
     done = subprocess.run(
         [*words, str(script), str(folder), str(embedder), name],
-        capture_output=True, text=True, env=environment,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return [json.loads((folder / f"{name}-{rank}.json").read_text()) for rank in range(processes)]
 

@@ -22,13 +22,9 @@ def embedder(embedder_folder: Path) -> SentenceTransformer:
     return SentenceTransformer(str(embedder_folder), device="cpu")
 
 
-def train(
-    folder: Path, embedder: Any, refresh: Any, resume: Any = None, drift: bool = False, **more: Any
-) -> Any:
+def train(folder: Path, embedder: Any, refresh: Any, resume: Any = None, drift: bool = False, **more: Any) -> Any:
     """8 of 24 rows, 2 a batch, 3 epochs, a checkpoint after each step."""
-    trainer = make_trainer(
-        folder, learning_rate=0.1, num_train_epochs=3, save_strategy="steps", save_steps=1, **more
-    )
+    trainer = make_trainer(folder, learning_rate=0.1, num_train_epochs=3, save_strategy="steps", save_steps=1, **more)
     trainer.add_callback(MIWVSelectionCallback(trainer, 0.34, refresh=refresh, embedder=embedder))
     if drift:
         trainer.add_callback(MIWVDriftCallback(trainer, sample=6, embedder=embedder))
@@ -51,27 +47,34 @@ def assert_same(resumed: Any, whole: Any, steps: int) -> None:
     pairs = zip(resumed.model.parameters(), whole.model.parameters(), strict=True)
     assert all(torch.equal(one, other) for one, other in pairs)
     losses = [
-        [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-        for trainer in (resumed, whole)
+        [entry["loss"] for entry in trainer.state.log_history if "loss" in entry] for trainer in (resumed, whole)
     ]
     assert losses[0] == losses[1]
 
 
-@pytest.mark.parametrize(("refresh", "workers", "accumulate", "steps"), [
-    ("never", 0, 1, (5,)),
-    ("epoch", 0, 1, (3, 4, 5)),  # 4: the end of an epoch, saved before the rows are scored again
-    ("epoch", 1, 1, (4, 6)),
-    (2, 0, 1, (2, 4, 5)),  # 2: one batch of the old rows is fetched already
-    (3, 1, 1, (3, 5, 8)),  # 3: the new rows wait for the next epoch
-    (1, 0, 2, (1, 2, 3)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("refresh", "workers", "accumulate", "steps"),
+    [
+        ("never", 0, 1, (5,)),
+        ("epoch", 0, 1, (3, 4, 5)),  # 4: the end of an epoch, saved before the rows are scored again
+        ("epoch", 1, 1, (4, 6)),
+        (2, 0, 1, (2, 4, 5)),  # 2: one batch of the old rows is fetched already
+        (3, 1, 1, (3, 5, 8)),  # 3: the new rows wait for the next epoch
+        (1, 0, 2, (1, 2, 3)),
+    ],
+)
 def test_the_same_batches(
-    refresh: Any, workers: int, accumulate: int, steps: tuple[int, ...], embedder: Any,
+    refresh: Any,
+    workers: int,
+    accumulate: int,
+    steps: tuple[int, ...],
+    embedder: Any,
     tmp_path: Path,
-) -> None:  # fmt: skip
+) -> None:
     settings = {
-        "dataloader_num_workers": workers, "gradient_accumulation_steps": accumulate,
-    }  # fmt: skip
+        "dataloader_num_workers": workers,
+        "gradient_accumulation_steps": accumulate,
+    }
     whole = train(tmp_path / "whole", embedder, refresh, **settings)
     overlaps = [e["miwv_overlap"] for e in whole.state.log_history if "miwv_overlap" in e]
     assert refresh == "never" or min(overlaps) < 1  # else any choice would do
@@ -85,9 +88,7 @@ def test_the_same_batches(
     assert_same(resumed, whole, (left - steps[0]) * accumulate)
 
 
-def test_a_second_training_in_the_same_folder_begins_with_the_first_choice(
-    embedder: Any, tmp_path: Path
-) -> None:
+def test_a_second_training_in_the_same_folder_begins_with_the_first_choice(embedder: Any, tmp_path: Path) -> None:
     one = train(tmp_path, embedder, "epoch")
     two = train(tmp_path, embedder, "epoch")
     assert two.seen == one.seen

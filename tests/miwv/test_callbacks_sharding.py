@@ -29,9 +29,7 @@ def fsdp(trainer: Any) -> Iterator[None]:
     """accelerate's plugin in its state, from which the Trainer tells whether weights are cut."""
     trainer.accelerator.state.fsdp_plugin = FullyShardedDataParallelPlugin(fsdp_version=2)
     try:
-        trainer.is_fsdp_enabled = (
-            getattr(trainer.accelerator.state, "fsdp_plugin", None) is not None
-        )
+        trainer.is_fsdp_enabled = getattr(trainer.accelerator.state, "fsdp_plugin", None) is not None
         yield
     finally:
         del AcceleratorState._shared_state["fsdp_plugin"]
@@ -50,9 +48,7 @@ def deepspeed(stage: int) -> Iterator[None]:
 @contextmanager
 def tensor_parallel(trainer: Any, tmp_path: Path) -> Iterator[None]:
     """One of the model's weights over a mesh of one process."""
-    torch.distributed.init_process_group(
-        "gloo", init_method=f"file://{tmp_path / 'meeting'}", rank=0, world_size=1
-    )
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path / 'meeting'}", rank=0, world_size=1)
     try:
         layer = trainer.model.lm_head
         mesh = init_device_mesh("cpu", (1,))
@@ -75,9 +71,7 @@ def make(kind: type, trainer: Any, embedder: SentenceTransformer) -> Any:
 
 @pytest.mark.parametrize("kind", [MIWVSelectionCallback, MIWVDriftCallback])
 @pytest.mark.parametrize("sharding", ["fsdp", "zero3", "tensor parallel"])
-def test_sharded_weights_are_refused(
-    kind: type, sharding: str, embedder: SentenceTransformer, tmp_path: Path
-) -> None:
+def test_sharded_weights_are_refused(kind: type, sharding: str, embedder: SentenceTransformer, tmp_path: Path) -> None:
     trainer = make_trainer(tmp_path, eval_strategy="no")
     context = {
         "fsdp": lambda: fsdp(trainer),

@@ -50,47 +50,66 @@ def turns(text: dict[str, str]) -> list[dict[str, str]]:
 
 TEXTS = make_texts()
 STRINGS = Dataset.from_list(TEXTS)
-CHATS = Dataset.from_list(
-    [{"prompt": turns(text)[:1], "completion": turns(text)[1:]} for text in TEXTS]
-)
+CHATS = Dataset.from_list([{"prompt": turns(text)[:1], "completion": turns(text)[1:]} for text in TEXTS])
 MESSAGES = Dataset.from_list([{"messages": turns(text)} for text in TEXTS])
 
 
 def configure(folder: Path, kind: Any = None, **settings: Any) -> Any:
-    return (kind or trl.SFTConfig)(**{
-        "output_dir": str(folder), "use_cpu": True, "bf16": False, "report_to": [],
-        "disable_tqdm": True, "per_device_train_batch_size": 2, "num_train_epochs": 2,
-        "save_strategy": "no", "logging_steps": 1, **settings,
-    })  # fmt: skip
+    return (kind or trl.SFTConfig)(
+        **{
+            "output_dir": str(folder),
+            "use_cpu": True,
+            "bf16": False,
+            "report_to": [],
+            "disable_tqdm": True,
+            "per_device_train_batch_size": 2,
+            "num_train_epochs": 2,
+            "save_strategy": "no",
+            "logging_steps": 1,
+            **settings,
+        }
+    )
 
 
 def sft(folder: Path, dataset: Dataset, template: str | None = None, **settings: Any) -> Any:
-    given = {name: settings.pop(name) for name in ("peft_config", "eval_dataset", "model")
-             if name in settings}  # fmt: skip
+    given = {name: settings.pop(name) for name in ("peft_config", "eval_dataset", "model") if name in settings}
     return trl.SFTTrainer(
-        given.pop("model", None) or make_model("llama"), args=configure(folder, **settings),
-        train_dataset=dataset, processing_class=make_tokenizer(chat_template=template), **given,
-    )  # fmt: skip
+        given.pop("model", None) or make_model("llama"),
+        args=configure(folder, **settings),
+        train_dataset=dataset,
+        processing_class=make_tokenizer(chat_template=template),
+        **given,
+    )
 
 
-@pytest.mark.parametrize(("dataset", "template", "settings", "kept"), [
-    (STRINGS, None, {}, True),
-    (STRINGS, None, {}, False),
-    (CHATS, CHATML, {}, True),
-    (CHATS, CHATML, {}, False),
-    (CHATS, THINKING, {}, False),  # TRL labels the empty think block
-    (MESSAGES, GENERATION, {"assistant_only_loss": True}, False),
-    (MESSAGES, CHATML, {}, True),  # loss on everything: the kept text tells
-    (STRINGS, None, {"completion_only_loss": False}, True),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("dataset", "template", "settings", "kept"),
+    [
+        (STRINGS, None, {}, True),
+        (STRINGS, None, {}, False),
+        (CHATS, CHATML, {}, True),
+        (CHATS, CHATML, {}, False),
+        (CHATS, THINKING, {}, False),  # TRL labels the empty think block
+        (MESSAGES, GENERATION, {"assistant_only_loss": True}, False),
+        (MESSAGES, CHATML, {}, True),  # loss on everything: the kept text tells
+        (STRINGS, None, {"completion_only_loss": False}, True),
+    ],
+)
 def test_scores_are_those_of_the_text(
-    dataset: Dataset, template: str | None, settings: dict[str, Any], kept: bool, embedder: Any,
+    dataset: Dataset,
+    template: str | None,
+    settings: dict[str, Any],
+    kept: bool,
+    embedder: Any,
     tmp_path: Path,
-) -> None:  # fmt: skip
+) -> None:
     expected = score(
-        dataset, make_model("llama"), embedder=embedder, progress=False,
+        dataset,
+        make_model("llama"),
+        embedder=embedder,
+        progress=False,
         tokenizer=make_tokenizer(chat_template=template),
-    )  # fmt: skip
+    )
     trainer = sft(tmp_path, dataset, template, **settings)
     if not kept:
         trainer.train_dataset = trainer.train_dataset.select_columns(["input_ids", "labels"])
@@ -118,9 +137,13 @@ def make_adapter(**settings: Any) -> Any:
 def test_lora_is_scored_as_it_stands(half: bool, embedder: Any, tmp_path: Path) -> None:
     def train(callback: bool) -> Any:
         trainer = sft(
-            tmp_path / str(callback), STRINGS, peft_config=make_adapter(), learning_rate=0.05,
-            bf16=half, gradient_checkpointing=True,
-        )  # fmt: skip
+            tmp_path / str(callback),
+            STRINGS,
+            peft_config=make_adapter(),
+            learning_rate=0.05,
+            bf16=half,
+            gradient_checkpointing=True,
+        )
         if callback:
             trainer.add_callback(MIWVDriftCallback(trainer, sample=8, embedder=embedder))
             trainer.add_callback(MIWVSelectionCallback(trainer, 1, refresh=3, embedder=embedder))
@@ -138,18 +161,30 @@ def test_qlora_is_scored_as_it_stands(embedder: Any, tmp_path: Path) -> None:
     pytest.importorskip("bitsandbytes")
     torch.manual_seed(7)
     shape = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}
-    LlamaForCausalLM(LlamaConfig(
-        vocab_size=400, num_attention_heads=4, num_key_value_heads=4, initializer_range=0.3,
-        max_position_embeddings=512, **shape,
-    )).save_pretrained(tmp_path / "model")  # fmt: skip
+    LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=400,
+            num_attention_heads=4,
+            num_key_value_heads=4,
+            initializer_range=0.3,
+            max_position_embeddings=512,
+            **shape,
+        )
+    ).save_pretrained(tmp_path / "model")
 
     def train(callback: bool) -> Any:
         model = AutoModelForCausalLM.from_pretrained(
             tmp_path / "model",
             quantization_config=BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4"),
         )
-        trainer = sft(tmp_path / str(callback), STRINGS, model=model, peft_config=make_adapter(),
-                      learning_rate=0.05, num_train_epochs=1)  # fmt: skip
+        trainer = sft(
+            tmp_path / str(callback),
+            STRINGS,
+            model=model,
+            peft_config=make_adapter(),
+            learning_rate=0.05,
+            num_train_epochs=1,
+        )
         if callback:
             trainer.add_callback(MIWVSelectionCallback(trainer, 1, refresh=4, embedder=embedder))
         before = [weight.clone() for weight in trainer.model.parameters() if weight.requires_grad]
@@ -173,17 +208,20 @@ def test_the_choice_with_fresh_adapters_is_read_again(embedder: Any, tmp_path: P
 
 def test_dpo_scores_what_was_chosen(embedder: Any, model_folder: Path, tmp_path: Path) -> None:
     rejected = [row["output"] + " no" for row in make_rows()]
-    dataset = Dataset.from_list([
-        {"prompt": text["prompt"], "chosen": text["completion"], "rejected": worse}
-        for text, worse in zip(TEXTS, rejected, strict=True)
-    ])  # fmt: skip
+    dataset = Dataset.from_list(
+        [
+            {"prompt": text["prompt"], "chosen": text["completion"], "rejected": worse}
+            for text, worse in zip(TEXTS, rejected, strict=True)
+        ]
+    )
     trainer = trl.DPOTrainer(
-        AutoModelForCausalLM.from_pretrained(model_folder), train_dataset=dataset,
-        args=configure(tmp_path, trl.DPOConfig), processing_class=make_tokenizer(),
-    )  # fmt: skip
+        AutoModelForCausalLM.from_pretrained(model_folder),
+        train_dataset=dataset,
+        args=configure(tmp_path, trl.DPOConfig),
+        processing_class=make_tokenizer(),
+    )
     trainer.add_callback(MIWVSelectionCallback(trainer, 0.25, embedder=embedder))
-    expected = score(STRINGS, make_model("llama"), tokenizer=make_tokenizer(), embedder=embedder,
-                     progress=False)  # fmt: skip
+    expected = score(STRINGS, make_model("llama"), tokenizer=make_tokenizer(), embedder=embedder, progress=False)
     best = np.argsort(-np.array(expected["miwv"]), kind="stable")[:6]
     assert trainer.train_dataset.rows == sorted(best.tolist())
     trainer.train()
@@ -191,8 +229,7 @@ def test_dpo_scores_what_was_chosen(embedder: Any, model_folder: Path, tmp_path:
 
 
 def test_what_cannot_be_scored(embedder: Any, tmp_path: Path) -> None:
-    packed = sft(tmp_path / "packed", STRINGS, packing=True, packing_strategy="wrapped",
-                 max_length=64)  # fmt: skip
+    packed = sft(tmp_path / "packed", STRINGS, packing=True, packing_strategy="wrapped", max_length=64)
     with pytest.raises(InputError, match="set packing=False"):
         MIWVSelectionCallback(packed, 0.5, embedder=embedder)
     adapter = peft.PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=4)

@@ -56,11 +56,7 @@ def test_load_dataset_opens_the_folder(tmp_path: Path) -> None:
         columns = random_columns(40)
         run = make_scored_run(columns) if kind == "scored" else make_chosen_run(columns, [3, 1])
         (folder / "run.json").write_text(json.dumps(run))
-        names = (
-            draw_scored(columns, folder)
-            if kind == "scored"
-            else draw_chosen(take(columns, [3, 1]), run, folder)
-        )
+        names = draw_scored(columns, folder) if kind == "scored" else draw_chosen(take(columns, [3, 1]), run, folder)
         write_card(run, names, folder)
         loaded = load_dataset(str(folder), kind, cache_dir=str(tmp_path / "cache"))
         assert loaded["train"]["row"][:] == [3, 1]
@@ -135,9 +131,7 @@ def test_size_category(rows: int, bucket: str) -> None:
 
 
 def test_scored_card_tells_the_numbers() -> None:
-    columns = make_columns(
-        [2.0, -1.0, -1.0, NAN], tokens=[2, 40, 4, 0], similarity=[0.1, 0.2, 0.3, 0.4]
-    )
+    columns = make_columns([2.0, -1.0, -1.0, NAN], tokens=[2, 40, 4, 0], similarity=[0.1, 0.2, 0.3, 0.4])
     card = render_card(make_scored_run(columns), [])
     assert "**High = weak = keep**" in card
     assert cells(card, "all") == ["4"]
@@ -202,17 +196,11 @@ def test_chosen_card_says_how_it_was_chosen(selection: dict[str, Any], words: st
 @pytest.mark.parametrize("make", ["score", "select"])
 def test_hostile_names_do_no_harm(make: str) -> None:
     columns = make_columns([0.5, 0.25])
-    run = (
-        make_scored_run(columns, HOSTILE)
-        if make == "score"
-        else make_chosen_run(columns, [0], HOSTILE)
-    )
+    run = make_scored_run(columns, HOSTILE) if make == "score" else make_chosen_run(columns, [0], HOSTILE)
     made = run if make == "score" else run["scored_run"]
     made["template"]["name"] = made["model"]["source"] = HOSTILE
     card = render_card(run, [])
-    harmless = render_card(
-        make_scored_run(columns) if make == "score" else make_chosen_run(columns, [0]), []
-    )
+    harmless = render_card(make_scored_run(columns) if make == "score" else make_chosen_run(columns, [0]), [])
     assert "license" not in head(card)
     assert DatasetCard(card).data.pretty_name.endswith("by MIWV")
     assert len(cells(card, "template")) > len(cells(harmless, "template"))  # escaped, not cut
@@ -234,9 +222,7 @@ def test_hostile_command_stays_in_its_block() -> None:
 
 def test_command_shows_paths_by_their_last_part() -> None:
     words = ["/usr/bin/hf-miwv", "score", "C:\\me\\a.json", "--model=/x/y", "--out", "../z/", "a/b"]
-    assert command_block({"command_line": words}).splitlines()[1] == (
-        "hf-miwv score a.json --model=y --out z a/b"
-    )
+    assert command_block({"command_line": words}).splitlines()[1] == ("hf-miwv score a.json --model=y --out z a/b")
 
 
 COMMIT = "0123abcd" * 5
@@ -269,9 +255,7 @@ def test_shown_name(source: str | None, shown: str) -> None:
 
 
 def test_escape_and_table() -> None:
-    assert escape("a|b\n`c` <d> *e* my_file _f_") == (
-        "a\\|b \\`c\\` \\<d\\> \\*e\\* my_file \\_f\\_"
-    )
+    assert escape("a|b\n`c` <d> *e* my_file _f_") == ("a\\|b \\`c\\` \\<d\\> \\*e\\* my_file \\_f\\_")
     assert table(("x", "y"), [("a|b", 1)]) == "| x | y |\n| --- | --- |\n| a\\|b | 1 |"
 
 

@@ -49,14 +49,9 @@ def test_score_then_select(data: Path, models: list[object], tmp_path: Path) -> 
     assert len(load_dataset(str(chosen), split="train")) == 6
 
 
-def test_select_in_one_go_equals_two_steps(
-    data: Path, models: list[object], tmp_path: Path
-) -> None:
+def test_select_in_one_go_equals_two_steps(data: Path, models: list[object], tmp_path: Path) -> None:
     assert invoke("score", data, *models, "--output", tmp_path / "scored").exit_code == 0
-    assert (
-        invoke("select", tmp_path / "scored", "--count", 4, "--output", tmp_path / "two").exit_code
-        == 0
-    )
+    assert invoke("select", tmp_path / "scored", "--count", 4, "--output", tmp_path / "two").exit_code == 0
     result = invoke("select", data, *models, "--count", 4, "--output", tmp_path / "one")
     assert result.exit_code == 0, result.output
     one, two = (load_dataset(str(tmp_path / name), split="train") for name in ("one", "two"))
@@ -64,9 +59,7 @@ def test_select_in_one_go_equals_two_steps(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["one", "rows.jsonl", "scored", "two"]
 
 
-def test_one_go_replaces_the_scored_part_of_another_run(
-    data: Path, models: list[object], tmp_path: Path
-) -> None:
+def test_one_go_replaces_the_scored_part_of_another_run(data: Path, models: list[object], tmp_path: Path) -> None:
     scored, one = tmp_path / "one.work" / "scored", tmp_path / "one"
     words = ["score", data, *models, "--max-length", 150, "--output", scored]
     assert invoke(*words).exit_code == 0
@@ -84,40 +77,49 @@ def test_python_minus_m_does_the_same(data: Path, models: list[object], tmp_path
     assert (tmp_path / "s" / "README.md").exists()
 
 
-@pytest.mark.parametrize(("words", "message"), [
-    (["scor", "DATA"], "no such command 'scor': did you mean 'score'?"),
-    (["score", "DATA", "--modle", "x"], "--modle"),
-    (["score", "DATA", "--output", "OUT"], "Missing option '--model'"),
-    (["score", "DATA", "--model", "MODEL", "--output", "OUT", "--dtype", "fp32"], "'float32'"),
-    (["select", "DATA", "--output", "OUT"], "give one of --fraction, --count and --threshold"),
-    (["select", "DATA", "--output", "OUT", "--fraction", "1.5"], "outside (0, 1]"),
-    (["select", "DATA", "--output", "OUT", "--fraction", "0.1", "--count", "3"],
-     "got --fraction and --count"),
-    (["select", "DATA", "--output", "OUT", "--count", "3"], "no column row, miwv"),
-    (["select", "DATA", "--output", "OUT", "--count", "3", "--dtype", "float32"],
-     "--dtype: for scoring; give --model too"),
-    (["score", "MISSING.jsonl", "--model", "MODEL", "--output", "OUT"], "no such file or folder"),
-    (["score", "DATA", "--model", "./nowhere", "--output", "OUT"],
-     "model './nowhere': no such folder"),
-    (["score", "DATA", "--model", "owner/name", "--output", "OUT"],
-     "model 'owner/name' cannot be loaded: it is not in the local cache and the Hub cannot be"),
-    (["score", "DATA", "--model", "MODEL", "--embedder", "owner/name", "--output", "OUT"],
-     "embedder 'owner/name' cannot be loaded: it is not in the local cache"),
-    (["score", "DATA", "--model", "EMBEDDER", "--output", "OUT"], "is no causal language model"),
-    (["score", "DATA", "--model", "MODEL", "--output", "OUT", "--device", "tpu9"],
-     "device 'tpu9' cannot be used here"),
-    (["score", "DATA", "--model", "MODEL", "--output", "OUT", "--columns", "promt=a"],
-     "did you mean 'prompt'"),
-    (["score", "DATA", "--model", "MODEL", "--output", "OUT", "--revision", "v1"],
-     "--revision v1: neither"),
-    (["score", "o/d", "--model", "o/m", "--output", "OUT", "--revision", "v1"],
-     "give --data-revision or --model-revision"),
-    (["score", "DATA", "--model", "MODEL", "--output", "OUT", "--template", "x.jinja"],
-     "template 'x.jinja' cannot be read"),
-])  # fmt: skip
-def test_what_is_refused(
-    words: list[str], message: str, data: Path, models: list[Any], tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["scor", "DATA"], "no such command 'scor': did you mean 'score'?"),
+        (["score", "DATA", "--modle", "x"], "--modle"),
+        (["score", "DATA", "--output", "OUT"], "Missing option '--model'"),
+        (["score", "DATA", "--model", "MODEL", "--output", "OUT", "--dtype", "fp32"], "'float32'"),
+        (["select", "DATA", "--output", "OUT"], "give one of --fraction, --count and --threshold"),
+        (["select", "DATA", "--output", "OUT", "--fraction", "1.5"], "outside (0, 1]"),
+        (["select", "DATA", "--output", "OUT", "--fraction", "0.1", "--count", "3"], "got --fraction and --count"),
+        (["select", "DATA", "--output", "OUT", "--count", "3"], "no column row, miwv"),
+        (
+            ["select", "DATA", "--output", "OUT", "--count", "3", "--dtype", "float32"],
+            "--dtype: for scoring; give --model too",
+        ),
+        (["score", "MISSING.jsonl", "--model", "MODEL", "--output", "OUT"], "no such file or folder"),
+        (["score", "DATA", "--model", "./nowhere", "--output", "OUT"], "model './nowhere': no such folder"),
+        (
+            ["score", "DATA", "--model", "owner/name", "--output", "OUT"],
+            "model 'owner/name' cannot be loaded: it is not in the local cache and the Hub cannot be",
+        ),
+        (
+            ["score", "DATA", "--model", "MODEL", "--embedder", "owner/name", "--output", "OUT"],
+            "embedder 'owner/name' cannot be loaded: it is not in the local cache",
+        ),
+        (["score", "DATA", "--model", "EMBEDDER", "--output", "OUT"], "is no causal language model"),
+        (
+            ["score", "DATA", "--model", "MODEL", "--output", "OUT", "--device", "tpu9"],
+            "device 'tpu9' cannot be used here",
+        ),
+        (["score", "DATA", "--model", "MODEL", "--output", "OUT", "--columns", "promt=a"], "did you mean 'prompt'"),
+        (["score", "DATA", "--model", "MODEL", "--output", "OUT", "--revision", "v1"], "--revision v1: neither"),
+        (
+            ["score", "o/d", "--model", "o/m", "--output", "OUT", "--revision", "v1"],
+            "give --data-revision or --model-revision",
+        ),
+        (
+            ["score", "DATA", "--model", "MODEL", "--output", "OUT", "--template", "x.jinja"],
+            "template 'x.jinja' cannot be read",
+        ),
+    ],
+)
+def test_what_is_refused(words: list[str], message: str, data: Path, models: list[Any], tmp_path: Path) -> None:
     places = {"DATA": data, "MODEL": models[1], "EMBEDDER": models[3], "OUT": tmp_path / "out"}
     words = [str(places.get(word, word)) for word in words]
     if "--embedder" not in words and words[0] == "score" and "--model" in words:
@@ -134,9 +136,7 @@ def test_a_mistyped_option_is_answered_with_the_right_one(data: Path) -> None:
 
 def test_settings_from_yaml(data: Path, models: list[object], tmp_path: Path) -> None:
     file = tmp_path / "settings.yaml"
-    file.write_text(
-        f"model: {models[1]}\nembedder: {models[3]}\nmax-length: 200\nbatch_tokens: 512\n"
-    )
+    file.write_text(f"model: {models[1]}\nembedder: {models[3]}\nmax-length: 200\nbatch_tokens: 512\n")
     output = tmp_path / "scored"
     result = invoke("score", data, "--settings", file, "--batch-tokens", 1024, "--output", output)
     assert result.exit_code == 0, result.output
@@ -144,17 +144,24 @@ def test_settings_from_yaml(data: Path, models: list[object], tmp_path: Path) ->
     assert (settings["max_length"], settings["batch_tokens"]) == (200, 1024)
 
 
-@pytest.mark.parametrize(("text", "messages"), [
-    ("modle: x\n", ["unknown key 'modle': did you mean 'model'?"]),
-    ("modle: x\nsplit: no\noverwrite: maybe\ncolumns: [a]\n",
-     ["unknown key 'modle'", "split: YAML reads this word as False; put it in quotes",
-      "overwrite: 'maybe' is not true or false", "columns: give one value, not ['a']"]),
-    ("model: [", ["is not YAML"]),
-    ("- a\n", ["give a mapping"]),
-])  # fmt: skip
-def test_faults_in_settings_are_told_together(
-    text: str, messages: list[str], data: Path, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(
+    ("text", "messages"),
+    [
+        ("modle: x\n", ["unknown key 'modle': did you mean 'model'?"]),
+        (
+            "modle: x\nsplit: no\noverwrite: maybe\ncolumns: [a]\n",
+            [
+                "unknown key 'modle'",
+                "split: YAML reads this word as False; put it in quotes",
+                "overwrite: 'maybe' is not true or false",
+                "columns: give one value, not ['a']",
+            ],
+        ),
+        ("model: [", ["is not YAML"]),
+        ("- a\n", ["give a mapping"]),
+    ],
+)
+def test_faults_in_settings_are_told_together(text: str, messages: list[str], data: Path, tmp_path: Path) -> None:
     file = tmp_path / "settings.yaml"
     file.write_text(text)
     result = invoke("score", data, "--settings", file, "--model", "x", "--output", tmp_path / "o")

@@ -34,9 +34,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [{**row, "source": "ab"[index % 2]} for index, row in enumerate(make_rows(24))]
     miwv = random.normal(0, 1, 24).tolist()
     miwv[5] = NAN
-    return write_scored(
-        tmp_path_factory.mktemp("made") / "scored", rows, miwv, random.integers(1, 50, 24).tolist()
-    )
+    return write_scored(tmp_path_factory.mktemp("made") / "scored", rows, miwv, random.integers(1, 50, 24).tolist())
 
 
 def test_overlap_and_chance_by_hand() -> None:
@@ -64,10 +62,7 @@ def test_the_choices_are_those_of_select(scored: Path) -> None:
     report = compare([scored], fractions=["0.25", "0.5"], seed=7)
     assert list(report["rankings"]) == DEFAULT
     for share, part in report["fractions"].items():
-        rows = {
-            method: set(select(scored, fraction=share, method=method, seed=7)["row"])
-            for method in DEFAULT
-        }
+        rows = {method: set(select(scored, fraction=share, method=method, seed=7)["row"]) for method in DEFAULT}
         for one in DEFAULT:
             others = set.union(*(rows[other] for other in DEFAULT if other != one))
             assert part["choices"][one]["kept"] == len(rows[one]) == int(24 * float(share))
@@ -128,8 +123,7 @@ def test_the_source_column(
     columns: dict[str, list[Any]], wanted: str | None, found: str | None, tmp_path: Path
 ) -> None:
     rows = [
-        {"prompt": f"p{index}", "completion": "r", **{n: v[index] for n, v in columns.items()}}
-        for index in range(4)
+        {"prompt": f"p{index}", "completion": "r", **{n: v[index] for n, v in columns.items()}} for index in range(4)
     ]
     folder = write_scored(tmp_path / "scored", rows, [4, 3, 2, 1])
     report = compare([folder], fractions=["0.5"], methods=["miwv"], source_column=wanted)
@@ -166,9 +160,7 @@ def test_the_same_rows_in_another_order_are_the_same_choices(tmp_path: Path) -> 
         (lambda rows: [{**row, "id": 1} for row in rows], r"0 of the 4 .*only one of them has: id"),
     ],
 )
-def test_other_rows_are_refused_with_the_number_that_match(
-    change: Any, message: str, tmp_path: Path
-) -> None:
+def test_other_rows_are_refused_with_the_number_that_match(change: Any, message: str, tmp_path: Path) -> None:
     rows = make_rows(4)
     one = write_scored(tmp_path / "one", rows, [4, 3, 2, 1])
     two = write_scored(tmp_path / "two", change(rows), [1] * len(change(rows)))
@@ -281,9 +273,16 @@ def test_the_folder_is_whole_and_the_same_to_the_byte(scored: Path, tmp_path: Pa
         write_comparison(compare([scored], fractions=["0.1", "0.5"]), tmp_path / name)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
     assert sorted(path.name for path in (tmp_path / "one").iterdir()) == [
-        "comparison.html", "comparison.json", "lengths.png", "overlap_0.1.png", "overlap_0.5.png",
-        "run.json", "sources_0.1.png", "sources_0.5.png", "spearman.png",
-    ]  # fmt: skip
+        "comparison.html",
+        "comparison.json",
+        "lengths.png",
+        "overlap_0.1.png",
+        "overlap_0.5.png",
+        "run.json",
+        "sources_0.1.png",
+        "sources_0.5.png",
+        "spearman.png",
+    ]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]  # no work is left
     report = json.loads((tmp_path / "one" / "comparison.json").read_text())
     assert report == compare([scored], fractions=["0.1", "0.5"])

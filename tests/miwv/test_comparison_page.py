@@ -23,9 +23,7 @@ from hf_miwv.comparing.folder import write_comparison
 from hf_miwv.comparing.page import closest, render_page
 from hf_miwv.comparing.pictures import draw_comparison, length_parts, percent
 
-HOSTILE = (
-    "</div><script>document.title='owned'</script><img src=x onerror=alert(1)> $x_{ & \u202e'\""
-)
+HOSTILE = "</div><script>document.title='owned'</script><img src=x onerror=alert(1)> $x_{ & \u202e'\""
 BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))),
     None,
@@ -65,8 +63,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A comparison of two hostile folders: names, sources, prompts and responses."""
     parent = tmp_path_factory.mktemp("made")
     rows = [
-        {"prompt": f"{HOSTILE} {index}", "completion": HOSTILE, "source": f"<b>$s_{index % 2}"}
-        for index in range(8)
+        {"prompt": f"{HOSTILE} {index}", "completion": HOSTILE, "source": f"<b>$s_{index % 2}"} for index in range(8)
     ]
     for name, miwv in (
         ("a$<i>", [8, 7, 6, 5, 4, 3, 2, NAN]),
@@ -125,12 +122,11 @@ def test_the_page_tells_the_numbers_of_the_report(folder: Path) -> None:
         lines = [re.findall(CELL, line) for line in re.findall(row, html, re.DOTALL)]
         assert [cells for cells in lines if len(cells) == len(report["rankings"])] == [
             [
-                (f"{100 * part['overlap'][name][other]:.0f} %",
-                 f"{100 * part['expected'][name][other]:.0f} %")
+                (f"{100 * part['overlap'][name][other]:.0f} %", f"{100 * part['expected'][name][other]:.0f} %")
                 for other in report["rankings"]
             ]
             for part in report["fractions"].values()
-        ]  # fmt: skip
+        ]
 
 
 @pytest.fixture
@@ -143,10 +139,18 @@ def profile(tmp_path: Path) -> Path:
 def browse(profile: Path, page: Path, *options: str) -> str:
     assert BROWSER is not None
     command = [
-        BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-        "--disable-background-networking", "--disable-component-update", "--disable-sync",
-        f"--user-data-dir={profile}", *options, f"file://{page}",
-    ]  # fmt: skip
+        BROWSER,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        f"--user-data-dir={profile}",
+        *options,
+        f"file://{page}",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     return done.stdout
 
@@ -165,9 +169,13 @@ def test_a_browser_paints_it_light_and_dark(
 ) -> None:
     shot = tmp_path / "page.png"
     browse(
-        profile, folder / "comparison.html", f"--screenshot={shot}", "--window-size=1000,1600",
-        "--hide-scrollbars", f"--blink-settings=preferredColorScheme={scheme}",
-    )  # fmt: skip
+        profile,
+        folder / "comparison.html",
+        f"--screenshot={shot}",
+        "--window-size=1000,1600",
+        "--hide-scrollbars",
+        f"--blink-settings=preferredColorScheme={scheme}",
+    )
     picture = (imread(shot)[..., :3] * 255).round().astype(int)
     expected = [int(paper[start : start + 2], 16) for start in (1, 3, 5)]
     assert picture[2, 2].tolist() == expected
@@ -197,9 +205,11 @@ def test_pictures_hold_their_texts(
         write_scored(tmp_path / name, rows, [3.0, 1.0, 2.0, 5.0, 4.0, NAN])
     report = compare([tmp_path / name for name in folders], fractions=["0.5"], methods=methods)
     assert draw_comparison(report, tmp_path) == {
-        "overlap": ["overlap_0.5.png"], "spearman": ["spearman.png"],
-        "lengths": ["lengths.png"], "sources": ["sources_0.5.png"],
-    }  # fmt: skip
+        "overlap": ["overlap_0.5.png"],
+        "spearman": ["spearman.png"],
+        "lengths": ["lengths.png"],
+        "sources": ["sources_0.5.png"],
+    }
     for name, figure in figures.items():
         figure.canvas.draw()
         (axes,) = figure.axes
@@ -227,9 +237,7 @@ def test_lengths_start_with_all_rows_of_each_folder(folder: Path) -> None:
     assert list(parts[others[0]]) == ["0.25", "0.5"]
 
 
-@pytest.mark.parametrize(
-    ("share", "words"), [("0.01", "1 %"), ("0.015", "1.5 %"), ("0.1", "10 %"), ("1", "100 %")]
-)
+@pytest.mark.parametrize(("share", "words"), [("0.01", "1 %"), ("0.015", "1.5 %"), ("0.1", "10 %"), ("1", "100 %")])
 def test_fractions_in_per_cent(share: str, words: str) -> None:
     assert percent(share) == words
 

@@ -74,9 +74,7 @@ def test_the_separator_is_seen_and_told(
         ("a;b\n" + "x" * 200_000 + ";y\n", ["a", "b"]),
     ],
 )
-def test_only_what_fits_header_and_rows_is_a_separator(
-    text: str, columns: list[str], tmp_path: Path
-) -> None:
+def test_only_what_fits_header_and_rows_is_a_separator(text: str, columns: list[str], tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(text)
     assert read_dataset(tmp_path / "a.csv").column_names == columns
 

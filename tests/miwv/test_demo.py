@@ -27,8 +27,9 @@ def test_the_next_commands_are_commands() -> None:
     folder = Path("my demo")
     found = commands_of(what_next(folder / "scored", folder / "chosen", "hf-miwv"))
     assert [words[:3] for words in found] == [
-        ["hf-miwv", "compare", "my demo/scored"], ["hf-miwv", "select", "DATA"],
-    ]  # fmt: skip
+        ["hf-miwv", "compare", "my demo/scored"],
+        ["hf-miwv", "select", "DATA"],
+    ]
     for _, name, *words in found:
         main.commands[name].make_context(name, words, parent=click.Context(main))
 
@@ -56,9 +57,7 @@ def test_the_whole_job_on_tiny_models(
     assert chosen["command"] == "select"
 
 
-def test_the_program_is_named_as_the_shell_finds_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_program_is_named_as_the_shell_finds_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "argv", [".venv/bin/hf-miwv"])
     monkeypatch.setenv("PATH", str(tmp_path))
     assert program("hf-miwv") == ".venv/bin/hf-miwv"
@@ -72,9 +71,7 @@ def test_the_program_is_named_as_the_shell_finds_it(
     not all(find_spec(name) for name in (MODEL_PACKAGE, EMBEDDER_PACKAGE, "gguf")),
     reason="the small real models are not installed; `make test` installs them",
 )
-def test_the_demo_ends_with_a_picture_and_what_to_type(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_demo_ends_with_a_picture_and_what_to_type(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "hf_miwv")
     done = CliRunner().invoke(main, ["demo", "--output", str(tmp_path / "demo")])
     assert done.exit_code == 0, done.output

@@ -24,11 +24,14 @@ from hf_miwv.reading import read_dataset
 no_accelerator = pytest.mark.skipif(torch.accelerator.is_available(), reason="on a CPU alone")
 
 
-@pytest.mark.parametrize(("given", "expected"), [
-    ("cpu", {"": torch.device("cpu")}),
-    ("meta", {"": torch.device("meta")}),
-    (None, {"": pick_device(None)}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("cpu", {"": torch.device("cpu")}),
+        ("meta", {"": torch.device("meta")}),
+        (None, {"": pick_device(None)}),
+    ],
+)
 def test_one_device(given: str | None, expected: dict[str, torch.device]) -> None:
     assert device_map(given) == expected
 
@@ -41,20 +44,23 @@ def test_nothing_to_split_over(caplog: pytest.LogCaptureFixture) -> None:
     assert "no accelerator here to split the model over; it is on the CPU" in caplog.text
 
 
-def test_several_processes_cannot_split(
-    monkeypatch: pytest.MonkeyPatch, model_folder: Path
-) -> None:
+def test_several_processes_cannot_split(monkeypatch: pytest.MonkeyPatch, model_folder: Path) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(InputError, match="2 processes would each do so; launch one"):
         load_model(str(model_folder), device="split")
 
 
-@pytest.mark.parametrize(("placed", "expected"), [
-    ({"": "cuda:0"}, "cuda:0: all of it"),
-    ({"a": "cuda:0", "b": "cuda:1"}, "cuda:0: a, cuda:1: b"),
-    ({"e": "cuda:0", "l.0": "cuda:0", "l.1": "cuda:1", "l.2": "cuda:1", "l.3": "cpu", "h": "cpu"},
-     "cuda:0: e to l.0 (2), cuda:1: l.1 to l.2 (2), cpu: l.3 to h (2)"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("placed", "expected"),
+    [
+        ({"": "cuda:0"}, "cuda:0: all of it"),
+        ({"a": "cuda:0", "b": "cuda:1"}, "cuda:0: a, cuda:1: b"),
+        (
+            {"e": "cuda:0", "l.0": "cuda:0", "l.1": "cuda:1", "l.2": "cuda:1", "l.3": "cpu", "h": "cpu"},
+            "cuda:0: e to l.0 (2), cuda:1: l.1 to l.2 (2), cpu: l.3 to h (2)",
+        ),
+    ],
+)
 def test_the_split_in_one_line(placed: dict[str, str], expected: str) -> None:
     assert describe_split(placed) == expected
 
@@ -64,9 +70,7 @@ def placed_model(folder: Path, tmp_path: Path, **elsewhere: str) -> Any:
     parts = {"embed": "model.embed_tokens", "first": "model.layers.0", "last": "model.layers.1"}
     places = {name: elsewhere.get(part, "cpu") for part, name in parts.items()}
     places |= {"model.rotary_emb": "cpu", "model.norm": "cpu", "lm_head": places[parts["embed"]]}
-    return AutoModelForCausalLM.from_pretrained(
-        folder, device_map=places, offload_folder=str(tmp_path / "offloaded")
-    )
+    return AutoModelForCausalLM.from_pretrained(folder, device_map=places, offload_folder=str(tmp_path / "offloaded"))
 
 
 def test_parts_in_memory_are_said(caplog: pytest.LogCaptureFixture) -> None:
@@ -87,9 +91,7 @@ def test_parts_on_the_disk_are_refused(part: str, model_folder: Path, tmp_path: 
         check_split(model, "m")
 
 
-def test_losses_of_a_model_in_parts_are_those_of_the_whole(
-    model_folder: Path, tmp_path: Path
-) -> None:
+def test_losses_of_a_model_in_parts_are_those_of_the_whole(model_folder: Path, tmp_path: Path) -> None:
     whole, parts = make_model("llama"), placed_model(model_folder, tmp_path, last="disk")
     assert next(parts.model.layers[1].parameters()).is_meta  # comes and goes in each pass
     trees = [Tree(list(range(20, 60)), 12), Tree(list(range(90, 110)), 3)]
@@ -101,15 +103,23 @@ def test_losses_of_a_model_in_parts_are_those_of_the_whole(
     np.testing.assert_allclose(found[1], found[0], rtol=0, atol=1e-6)
 
 
-def test_device_split_on_the_command_line(
-    model_folder: Path, embedder_folder: Path, tmp_path: Path
-) -> None:
+def test_device_split_on_the_command_line(model_folder: Path, embedder_folder: Path, tmp_path: Path) -> None:
     data = tmp_path / "rows.jsonl"
     data.write_text("".join(json.dumps(row) + "\n" for row in make_rows(8)))
     scores = []
     for device in ("cpu", "split"):
-        words = ["score", data, "--model", model_folder, "--embedder", embedder_folder, "--device",
-                 device, "--output", tmp_path / device]  # fmt: skip
+        words = [
+            "score",
+            data,
+            "--model",
+            model_folder,
+            "--embedder",
+            embedder_folder,
+            "--device",
+            device,
+            "--output",
+            tmp_path / device,
+        ]
         result = CliRunner().invoke(main, [str(word) for word in words])
         assert result.exit_code == 0, result.output
         scores.append(read_dataset(tmp_path / device)["miwv"][:])

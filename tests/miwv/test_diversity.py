@@ -22,9 +22,7 @@ def unit_vectors(rows: int, width: int = 4, seed: int = 0) -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def plain_choice(
-    ranked: list[int], vectors: np.ndarray, wanted: int, cosine: float
-) -> tuple[list[int], int]:
+def plain_choice(ranked: list[int], vectors: np.ndarray, wanted: int, cosine: float) -> tuple[list[int], int]:
     """One row at a time: taken where it is close to none that was taken."""
     taken: list[int] = []
     passed_over = 0
@@ -39,9 +37,18 @@ def plain_choice(
 
 
 @pytest.mark.parametrize("block", [1, 3, 16, 200])
-@pytest.mark.parametrize(("wanted", "cosine"), [
-    (1, 0.5), (20, 0.9), (20, 0.6), (120, 0.99), (120, 0.0), (7, -0.5), (120, -1.0),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("wanted", "cosine"),
+    [
+        (1, 0.5),
+        (20, 0.9),
+        (20, 0.6),
+        (120, 0.99),
+        (120, 0.0),
+        (7, -0.5),
+        (120, -1.0),
+    ],
+)
 def test_any_blocking_equals_the_plain_choice(wanted: int, cosine: float, block: int) -> None:
     vectors = unit_vectors(120)
     ranked = np.random.default_rng(1).permutation(120)
@@ -71,10 +78,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory, embedder_folder: Path) -> P
     rows[9]["output"] = ""
     output = tmp_path_factory.mktemp("diversity") / "scored"
     score(
-        Dataset.from_list(rows), make_model("llama"), tokenizer=make_tokenizer(),
-        embedder=str(embedder_folder), output=output, keep_embeddings=True, progress=False,
+        Dataset.from_list(rows),
+        make_model("llama"),
+        tokenizer=make_tokenizer(),
+        embedder=str(embedder_folder),
+        output=output,
+        keep_embeddings=True,
+        progress=False,
         embed_text="bare",
-    )  # fmt: skip
+    )
     return output
 
 
@@ -104,9 +116,7 @@ def ranking(scored: Dataset) -> list[int]:
 
 
 @pytest.mark.parametrize("choice", [{"count": 6}, {"fraction": "0.25"}, {"threshold": -0.05}])
-def test_select_equals_the_plain_choice(
-    choice: dict[str, Any], folder: Path, scored: Dataset, tmp_path: Path
-) -> None:
+def test_select_equals_the_plain_choice(choice: dict[str, Any], folder: Path, scored: Dataset, tmp_path: Path) -> None:
     vectors, ranked = read_embeddings(scored), ranking(scored)
     cosine, wanted = 0.93, 6
     if "threshold" in choice:

@@ -183,8 +183,7 @@ def test_files_of_a_folder_need_one_set_of_columns(tmp_path: Path) -> None:
 
 def test_types_that_the_card_declares_are_taken(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text(
-        "---\ndataset_info:\n  features:\n  - name: x\n    dtype: string\n"
-        "  - name: n\n    dtype: int32\n---\n"
+        "---\ndataset_info:\n  features:\n  - name: x\n    dtype: string\n  - name: n\n    dtype: int32\n---\n"
     )
     (tmp_path / "a.jsonl").write_bytes(lines([{"n": 3}, {"x": "a", "n": 4}]))
     dataset = read_dataset(tmp_path)

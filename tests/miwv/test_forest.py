@@ -27,9 +27,12 @@ PART = "the beginning: the template rewrites the rest"
 
 
 def passes_of(
-    template: str, neighbors: list[int], max_length: int = 500, chat: str | None = CHATML,
+    template: str,
+    neighbors: list[int],
+    max_length: int = 500,
+    chat: str | None = CHATML,
     empty: int | None = None,
-) -> Passes:  # fmt: skip
+) -> Passes:
     from datasets import Dataset
 
     rows = make_rows(len(neighbors))
@@ -58,18 +61,22 @@ HUB = [3, 3, 3, 0, 3, 3, 3, 3]
 
 @pytest.mark.parametrize("kind", ["llama", "qwen3", "gpt2"])
 @pytest.mark.parametrize("neighbors", [RING, HUB])
-@pytest.mark.parametrize(("template", "chat", "shared"), [
-    ("alpaca", None, ALL), ("chat", CHATML, ALL), ("chat", BRACKETS, ALL), ("chat", THINKING, PART),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("template", "chat", "shared"),
+    [
+        ("alpaca", None, ALL),
+        ("chat", CHATML, ALL),
+        ("chat", BRACKETS, ALL),
+        ("chat", THINKING, PART),
+    ],
+)
 def test_every_pass_once_and_as_by_itself(
     kind: str, neighbors: list[int], template: str, chat: str | None, shared: str
 ) -> None:
     passes = passes_of(template, neighbors, chat=chat)
     forest = grow_forest(passes, np.array(neighbors))
     assert forest.reuse == {shared: 8}
-    outputs = Counter(
-        number for unit in range(len(forest.units)) for number in forest.outputs(unit)
-    )
+    outputs = Counter(number for unit in range(len(forest.units)) for number in forest.outputs(unit))
     assert outputs == Counter(range(16))
     model = make_model(kind)
     found = losses_of(model, forest)
@@ -145,10 +152,19 @@ def test_a_model_of_attention_and_recurrent_layers_may_not_branch() -> None:
     from transformers import JambaConfig, JambaForCausalLM
 
     config = JambaConfig(
-        vocab_size=400, hidden_size=32, intermediate_size=64, num_hidden_layers=4,
-        num_attention_heads=4, num_key_value_heads=2, attn_layer_period=2, attn_layer_offset=1,
-        num_experts=2, use_mamba_kernels=False, initializer_range=0.3, mamba_dt_rank=4,
-    )  # fmt: skip
+        vocab_size=400,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        attn_layer_period=2,
+        attn_layer_offset=1,
+        num_experts=2,
+        use_mamba_kernels=False,
+        initializer_range=0.3,
+        mamba_dt_rank=4,
+    )
     model = JambaForCausalLM(config).eval()
     assert branching_obstacle(model) == "the model keeps state beside its attention"
 
@@ -187,8 +203,15 @@ def test_memory_that_runs_out_is_no_trait_of_the_model(attention: str, error: Ex
         branching_obstacle(model)
 
 
-SHAPE = {"vocab_size": 400, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
-         "num_attention_heads": 4, "num_key_value_heads": 2, "initializer_range": 0.3}  # fmt: skip
+SHAPE = {
+    "vocab_size": 400,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "initializer_range": 0.3,
+}
 
 
 @pytest.mark.parametrize("window", [8, 100])

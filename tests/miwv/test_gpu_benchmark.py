@@ -30,8 +30,7 @@ def gpu() -> Any:
 
 
 def test_dry_run_prints_a_table(model_folder: Path) -> None:
-    words = ["--dry-run", "--rows", "12", "--tokenizer", str(model_folder), "--batch-tokens",
-             "900,3000"]  # fmt: skip
+    words = ["--dry-run", "--rows", "12", "--tokenizer", str(model_folder), "--batch-tokens", "900,3000"]
     done = subprocess.run([sys.executable, str(SCRIPT), *words], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     head, _, titles, rule, *lines = done.stdout.splitlines()
@@ -39,21 +38,30 @@ def test_dry_run_prints_a_table(model_folder: Path) -> None:
     assert titles.count("|") == rule.count("|") == 11
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     assert [row[:2] for row in cells] == [
-        ["Qwen3-0.6B", "900"], ["Qwen3-0.6B", "3,000"], ["Llama-7B", "900"], ["Llama-7B", "3,000"],
-    ]  # fmt: skip
+        ["Qwen3-0.6B", "900"],
+        ["Qwen3-0.6B", "3,000"],
+        ["Llama-7B", "900"],
+        ["Llama-7B", "3,000"],
+    ]
     for row in cells:
         assert 1.9 < float(row[2]) < 2.2  # tokens run / T0: passes are shared
         assert all(float(cell.strip("%").replace(",", "")) > 0 for cell in row[4:8])
         assert float(row[9]) > 0
 
 
-@pytest.mark.parametrize(("words", "message"), [
-    (["--dry-run", "--shapes", "Qwen3-0.6B,GPT"], "--shapes GPT: known are Qwen3-0.6B, Llama-7B"),
-    (["--dry-run", "--rows", "1"], "--rows 1: a row needs a neighbour; give 2 or more"),
-    (["--dry-run", "--data", "nowhere.jsonl"], "nowhere.jsonl: no such file or folder"),
-    pytest.param([], "no GPU here; --dry-run runs the same code", marks=pytest.mark.skipif(
-        torch.cuda.is_available(), reason="a GPU is here")),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--dry-run", "--shapes", "Qwen3-0.6B,GPT"], "--shapes GPT: known are Qwen3-0.6B, Llama-7B"),
+        (["--dry-run", "--rows", "1"], "--rows 1: a row needs a neighbour; give 2 or more"),
+        (["--dry-run", "--data", "nowhere.jsonl"], "nowhere.jsonl: no such file or folder"),
+        pytest.param(
+            [],
+            "no GPU here; --dry-run runs the same code",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here"),
+        ),
+    ],
+)
 def test_what_is_refused(
     words: list[str],
     message: str,
@@ -84,14 +92,15 @@ def forest_of(*units: tuple[int, list[tuple[int, int]]]) -> Forest:
     return Forest(passes, True, built, Counter())
 
 
-@pytest.mark.parametrize("units", [
-    [(4, [])],
-    [(10, []), (3, [])],
-    [(6, [(6, 5), (3, 4)]), (9, [(1, 2)])],
-])  # fmt: skip
-def test_attended_pairs_are_those_of_each_token(
-    units: list[tuple[int, list[tuple[int, int]]]], gpu: Any
-) -> None:
+@pytest.mark.parametrize(
+    "units",
+    [
+        [(4, [])],
+        [(10, []), (3, [])],
+        [(6, [(6, 5), (3, 4)]), (9, [(1, 2)])],
+    ],
+)
+def test_attended_pairs_are_those_of_each_token(units: list[tuple[int, list[tuple[int, int]]]], gpu: Any) -> None:
     one_by_one = 0
     for trunk, branches in units:
         for fork, size in [(0, trunk), *branches]:

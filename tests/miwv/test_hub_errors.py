@@ -56,9 +56,7 @@ def test_what_the_hub_refuses_is_said_in_plain_words(endpoint: str) -> None:
         "print(json.dumps(found))\n"
     )
     environment = {**os.environ, "HF_ENDPOINT": endpoint, "HF_HUB_OFFLINE": "0", "HF_TOKEN": "x"}
-    done = subprocess.run(
-        [sys.executable, "-c", code, *ANSWERS], capture_output=True, text=True, env=environment
-    )
+    done = subprocess.run([sys.executable, "-c", code, *ANSWERS], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout.splitlines()[-1])
     for name, (_, _, words) in ANSWERS.items():

@@ -71,9 +71,7 @@ def test_run_json_says_what_was_read(tmp_path: Path, embedder_folder: Path) -> N
     assert (data["source"], data["split"], "field" in data) == (None, None, False)
 
 
-def test_the_licence_of_a_folder_given_by_name_is_recorded(
-    tmp_path: Path, embedder_folder: Path
-) -> None:
+def test_the_licence_of_a_folder_given_by_name_is_recorded(tmp_path: Path, embedder_folder: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "README.md").write_text("---\nlicense: cc-by-4.0\n---\n")
     write_lines(tmp_path / "data" / "train.jsonl", ROWS)
@@ -195,9 +193,7 @@ def test_values_that_json_does_not_have_are_left_to_the_library() -> None:
 # The command line
 
 
-def test_field_on_the_command_line(
-    tmp_path: Path, model_folder: Path, embedder_folder: Path
-) -> None:
+def test_field_on_the_command_line(tmp_path: Path, model_folder: Path, embedder_folder: Path) -> None:
     data = tmp_path / "rows.json"
     data.write_text(json.dumps({"data": ROWS, "test": ROWS[:3]}))
     models = ["--model", str(model_folder), "--embedder", str(embedder_folder)]

@@ -57,9 +57,7 @@ def streamed(path: Path, folder: Path, **options: Any) -> Dataset:
         ("rows/a.jsonl.gz", "null\n", "a.jsonl.gz:1: row 0"),
     ],
 )
-def test_a_row_that_is_null_is_named(
-    name: str, content: Any, location: str | None, tmp_path: Path
-) -> None:
+def test_a_row_that_is_null_is_named(name: str, content: Any, location: str | None, tmp_path: Path) -> None:
     path = write(tmp_path / name, content)
     path = path.parent if "/" in name else path
     if location is None:

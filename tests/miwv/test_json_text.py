@@ -16,19 +16,34 @@ from hf_miwv.json_text import json_text
 ROOT = Path(__file__).parents[2]
 # Their JSON is hashed or compared and never lies in a file, or it is a line of a pipe to a program.
 NOT_WRITTEN = {
-    "hf_miwv/json_files.py", "hf_miwv/json_types.py",
-    "hf_lmt/commands/languages.py", "hf_lmt/data/curation/estimators.py",
-    "hf_lmt/data/curation/journey.py", "hf_lmt/data/curation/quality.py",
-    "hf_lmt/data/curation/quality_worker.py", "hf_lmt/data/curation/surveys.py",
-    "hf_lmt/data/inspection/inspect.py", "hf_lmt/data/cached_rows.py", "hf_lmt/data/loading.py",
-    "hf_lmt/data/mixture/counting.py", "hf_lmt/data/synthesis/record.py",
-    "hf_lmt/evaluation/comet_worker.py", "hf_lmt/model_card/usage.py",
-    "hf_lmt/training/record.py", "hf_lmt/training/watching/sample.py",
-    "hf_lmt/translation/prompt_registry.py", "hf_lmt/translation/store.py",
-    "hf_miwv/callbacks/choice_file.py", "hf_miwv/card.py", "hf_miwv/comparing/rows.py",
-    "hf_miwv/diagnosis.py", "hf_miwv/judging/verdicts.py", "hf_miwv/methods.py",
-    "hf_miwv/precision.py", "hf_miwv/training/journey.py",
-}  # fmt: skip
+    "hf_miwv/json_files.py",
+    "hf_miwv/json_types.py",
+    "hf_lmt/commands/languages.py",
+    "hf_lmt/data/curation/estimators.py",
+    "hf_lmt/data/curation/journey.py",
+    "hf_lmt/data/curation/quality.py",
+    "hf_lmt/data/curation/quality_worker.py",
+    "hf_lmt/data/curation/surveys.py",
+    "hf_lmt/data/inspection/inspect.py",
+    "hf_lmt/data/cached_rows.py",
+    "hf_lmt/data/loading.py",
+    "hf_lmt/data/mixture/counting.py",
+    "hf_lmt/data/synthesis/record.py",
+    "hf_lmt/evaluation/comet_worker.py",
+    "hf_lmt/model_card/usage.py",
+    "hf_lmt/training/record.py",
+    "hf_lmt/training/watching/sample.py",
+    "hf_lmt/translation/prompt_registry.py",
+    "hf_lmt/translation/store.py",
+    "hf_miwv/callbacks/choice_file.py",
+    "hf_miwv/card.py",
+    "hf_miwv/comparing/rows.py",
+    "hf_miwv/diagnosis.py",
+    "hf_miwv/judging/verdicts.py",
+    "hf_miwv/methods.py",
+    "hf_miwv/precision.py",
+    "hf_miwv/training/journey.py",
+}
 
 
 def refuse(word: str) -> None:
@@ -38,15 +53,13 @@ def refuse(word: str) -> None:
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        ({"a": float("nan"), "b": [float("inf"), (1.5, -float("inf"))]},
-         {"a": None, "b": [None, [1.5, None]]}),
-        ({"a": np.float32("nan"), "b": np.int64(3), "c": np.bool_(True)},
-         {"a": None, "b": 3, "c": True}),
+        ({"a": float("nan"), "b": [float("inf"), (1.5, -float("inf"))]}, {"a": None, "b": [None, [1.5, None]]}),
+        ({"a": np.float32("nan"), "b": np.int64(3), "c": np.bool_(True)}, {"a": None, "b": 3, "c": True}),
         ({"a": np.float64("nan"), "b": torch.tensor(2.5)}, {"a": None, "b": 2.5}),
         ({"a": Path("there"), "b": torch.float16}, {"a": "there", "b": "torch.float16"}),
         (["ä", "字", "\ud800"], ["ä", "字", "\ud800"]),
     ],
-)  # fmt: skip
+)
 def test_what_json_cannot_spell_is_null_or_text(value: Any, expected: Any) -> None:
     text = json_text(value)
     assert json.loads(text.encode("utf-8"), parse_constant=refuse) == expected
@@ -54,9 +67,7 @@ def test_what_json_cannot_spell_is_null_or_text(value: Any, expected: Any) -> No
 
 def test_letters_stay_as_they_are_and_keys_in_their_order() -> None:
     assert json_text({"b": "字", "a": 1}) == '{"b": "字", "a": 1}'
-    assert json_text({"b": 1, "a": float("nan")}, indent=1, sort_keys=True) == (
-        '{\n "a": null,\n "b": 1\n}'
-    )
+    assert json_text({"b": 1, "a": float("nan")}, indent=1, sort_keys=True) == ('{\n "a": null,\n "b": 1\n}')
 
 
 def test_every_writer_of_json_goes_through_it() -> None:

@@ -54,10 +54,11 @@ def write_lines(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 def answers(folder: Path, worths: list[tuple[int, int]], **more: Any) -> tuple[Path, Path]:
     """A's and B's answers, each worth its number; B's lines in the opposite order."""
-    a = [{"instruction": f"question {i}", "output": f"worth {one}", **more}
-         for i, (one, _) in enumerate(worths)]  # fmt: skip
-    b = [{"prompt": f"question {i}", "response": f"worth {two} says B", "input": None}
-         for i, (_, two) in enumerate(worths)]  # fmt: skip
+    a = [{"instruction": f"question {i}", "output": f"worth {one}", **more} for i, (one, _) in enumerate(worths)]
+    b = [
+        {"prompt": f"question {i}", "response": f"worth {two} says B", "input": None}
+        for i, (_, two) in enumerate(worths)
+    ]
     return write_lines(folder / "a.jsonl", a), write_lines(folder / "b.jsonl", b[::-1])
 
 
@@ -72,11 +73,17 @@ WIN, TIE, LOSE = (8.0, 6.0), (7.0, 7.0), (5.0, 9.5)
 @pytest.mark.parametrize(
     ("a_first", "b_first", "expected"),
     [
-        (WIN, WIN, "win"), (WIN, TIE, "win"), (TIE, WIN, "win"),
-        (LOSE, LOSE, "lose"), (LOSE, TIE, "lose"), (TIE, LOSE, "lose"),
-        (TIE, TIE, "tie"), (WIN, LOSE, "tie"), (LOSE, WIN, "tie"),
+        (WIN, WIN, "win"),
+        (WIN, TIE, "win"),
+        (TIE, WIN, "win"),
+        (LOSE, LOSE, "lose"),
+        (LOSE, TIE, "lose"),
+        (TIE, LOSE, "lose"),
+        (TIE, TIE, "tie"),
+        (WIN, LOSE, "tie"),
+        (LOSE, WIN, "tie"),
     ],
-)  # fmt: skip
+)
 def test_the_outcome_of_both_orders(a_first: Any, b_first: Any, expected: str) -> None:
     assert pair_outcome(a_first, b_first) == expected
 
@@ -91,8 +98,9 @@ def test_the_win_score_by_hand(counts: tuple[int, int, int], expected: float | N
 
 def test_the_interval_is_that_of_resampled_pairs() -> None:
     values = np.array([1] * 40 + [0] * 25 + [-1] * 15)
-    plain = bootstrap((values + 1,), np.mean, n_resamples=10_000, method="percentile",
-                      random_state=3).confidence_interval  # fmt: skip
+    plain = bootstrap(
+        (values + 1,), np.mean, n_resamples=10_000, method="percentile", random_state=3
+    ).confidence_interval
     found = win_score_interval(40, 25, 15, seed=0)
     assert found is not None
     np.testing.assert_allclose(found, [plain.low, plain.high], atol=0.02)
@@ -184,18 +192,14 @@ def test_a_judge_that_prefers_a_place_makes_ties(server: JudgeServer, tmp_path: 
         (["no scores here"], 3),
     ],
 )
-def test_what_passes_is_asked_again(
-    server: JudgeServer, tmp_path: Path, script: list[Any], requests: int
-) -> None:
+def test_what_passes_is_asked_again(server: JudgeServer, tmp_path: Path, script: list[Any], requests: int) -> None:
     server.script = script
     run = judged(server, *answers(tmp_path, [(8, 5)]), tmp_path / "judged", timeout=0.5)
     assert run["scores"]["all"]["wins"] == 1
     assert len(server.asked) == requests
 
 
-def test_retry_after_is_honoured(
-    server: JudgeServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_retry_after_is_honoured(server: JudgeServer, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "hf_miwv")
     server.script = [(429, {"Retry-After": "1"})]
     judged(server, *answers(tmp_path, [(8, 5)]), tmp_path / "judged")
@@ -277,9 +281,21 @@ def command(server: JudgeServer, a: Path, b: Path, output: Path) -> list[str]:
         "main()\n"
     )
     return [
-        sys.executable, "-c", code, "judge", str(a), str(b), "--judge", server.address,
-        "--judge-model", "tiny", "--concurrency", "1", "--output", str(output),
-    ]  # fmt: skip
+        sys.executable,
+        "-c",
+        code,
+        "judge",
+        str(a),
+        str(b),
+        "--judge",
+        server.address,
+        "--judge-model",
+        "tiny",
+        "--concurrency",
+        "1",
+        "--output",
+        str(output),
+    ]
 
 
 def test_kill_9_and_go_on_without_asking_twice(server: JudgeServer, tmp_path: Path) -> None:
@@ -319,10 +335,11 @@ def test_ctrl_c_asks_nothing_more(server: JudgeServer, tmp_path: Path) -> None:
     files = answers(tmp_path, [(i % 9 + 1, 5) for i in range(12)])
     server.holds_from = 3
     process = subprocess.Popen(
-        command(server, *files, tmp_path / "judged"), stderr=subprocess.PIPE,
+        command(server, *files, tmp_path / "judged"),
+        stderr=subprocess.PIPE,
         # a shell's background jobs, and so what they start, would ignore it
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
+    )
     while len(server.asked) < 3:
         assert process.poll() is None, "ended before it could be stopped"
         time.sleep(0.01)
@@ -337,9 +354,7 @@ def test_ctrl_c_asks_nothing_more(server: JudgeServer, tmp_path: Path) -> None:
     assert journal.read_bytes().count(b"\n") == 3  # the one under way, too
 
 
-def test_a_finished_run_asks_nothing_and_more_answers_ask_for_themselves(
-    server: JudgeServer, tmp_path: Path
-) -> None:
+def test_a_finished_run_asks_nothing_and_more_answers_ask_for_themselves(server: JudgeServer, tmp_path: Path) -> None:
     files = answers(tmp_path, [(8, 5), (6, 5)])
     first = judged(server, *files, tmp_path / "judged")
     assert judged(server, *files, tmp_path / "judged") == first
@@ -355,9 +370,7 @@ def test_a_finished_run_asks_nothing_and_more_answers_ask_for_themselves(
     assert len(server.asked) == 4 + 4 + 3
 
 
-def test_the_judge_model_here_says_nothing_that_can_be_read(
-    model_folder: Path, tmp_path: Path
-) -> None:
+def test_the_judge_model_here_says_nothing_that_can_be_read(model_folder: Path, tmp_path: Path) -> None:
     files = answers(tmp_path, [(8, 5), (6, 5)])
     runs = []
     for name in ("one", "other"):
@@ -368,38 +381,38 @@ def test_the_judge_model_here_says_nothing_that_can_be_read(
     scores = runs[0]["scores"]["all"]
     assert (scores["pairs"], scores["unparseable"], scores["judged"]) == (2, 2, 0)
     assert (scores["win_score"], scores["interval"]) == (None, None)
-    parts = [(tmp_path / n / "data/train-00000-of-00001.parquet").read_bytes() for n in
-             ("one", "other")]  # fmt: skip
+    parts = [(tmp_path / n / "data/train-00000-of-00001.parquet").read_bytes() for n in ("one", "other")]
     assert parts[0] == parts[1]
     row = load_dataset(str(tmp_path / "one"), split="train")[0]
     assert len(row["a_first_replies"]) == 2
     assert "| all | 0 | 0 | 0 | 0 | – | – |" in (tmp_path / "one" / "README.md").read_text()
 
 
-def test_questions_that_are_too_long_for_the_judge_model(
-    model_folder: Path, tmp_path: Path
-) -> None:
+def test_questions_that_are_too_long_for_the_judge_model(model_folder: Path, tmp_path: Path) -> None:
     judge = model_judge(load_model(str(model_folder), device="cpu"), max_new_tokens=8)
-    with pytest.raises(
-        InputError, match=r"refuses all 1 pairs.* tokens, and there is room for 504"
-    ):
+    with pytest.raises(InputError, match=r"refuses all 1 pairs.* tokens, and there is room for 504"):
         judge_answers(*answers(tmp_path, [(8, 5)]), judge, tmp_path / "judged", progress=False)
 
 
 def test_matching_by_id_and_by_content(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    a = write_lines(tmp_path / "a.jsonl", [
-        {"id": 1, "instruction": "add", "input": "2 3", "output": "5"},
-        {"id": 2, "question": "why?", "answer": ""},
-        {"id": 3, "text": "how?", "completion": "so"},
-    ])  # fmt: skip
-    b = write_lines(tmp_path / "b.jsonl", [
-        {"prompt": "how? ", "output": "thus"},
-        {"prompt": "add\n\n2 3", "output": "six"},
-        {"prompt": "when?", "output": "now"},
-    ])  # fmt: skip
+    a = write_lines(
+        tmp_path / "a.jsonl",
+        [
+            {"id": 1, "instruction": "add", "input": "2 3", "output": "5"},
+            {"id": 2, "question": "why?", "answer": ""},
+            {"id": 3, "text": "how?", "completion": "so"},
+        ],
+    )
+    b = write_lines(
+        tmp_path / "b.jsonl",
+        [
+            {"prompt": "how? ", "output": "thus"},
+            {"prompt": "add\n\n2 3", "output": "six"},
+            {"prompt": "when?", "output": "now"},
+        ],
+    )
     found = pair_answers(read_answers(a), read_answers(b))
-    assert [(pair.id, pair.a, pair.b) for pair in found.pairs] == [("1", "5", "six"),
-                                                                   ("3", "so", "thus")]  # fmt: skip
+    assert [(pair.id, pair.a, pair.b) for pair in found.pairs] == [("1", "5", "six"), ("3", "so", "thus")]
     assert (found.matched_by, found.only_in_a, found.only_in_b) == ("prompt", 1, 1)
     assert f"{a}:2: row 1: no answer with this prompt in the other file" in caplog.text
     assert f"{b}:3: row 2: no answer with this prompt in the other file" in caplog.text
@@ -462,9 +475,7 @@ def test_keys_in_addresses_are_refused_and_not_repeated(address: str) -> None:
         ("https://nothuggingface.co/v1", ("OPENAI_API_KEY", KEY)),
     ],
 )
-def test_which_key_goes_where(
-    url: str, expected: tuple[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_which_key_goes_where(url: str, expected: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_mine")
     assert key_for(url) == expected
 
@@ -476,9 +487,18 @@ def test_a_key_over_http_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
 
 
 NO_OPTIONS = dict.fromkeys(
-    ("judge_model", "request_fields", "timeout", "concurrency",
-     "dtype", "device", "revision", "batch_tokens", "trust_remote_code")
-)  # fmt: skip
+    (
+        "judge_model",
+        "request_fields",
+        "timeout",
+        "concurrency",
+        "dtype",
+        "device",
+        "revision",
+        "batch_tokens",
+        "trust_remote_code",
+    )
+)
 
 
 @pytest.mark.parametrize(

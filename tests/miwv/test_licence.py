@@ -34,14 +34,17 @@ CONFIGS = "configs:\n- config_name: a\n  data_files: [{split: train, path: data/
 CC = f"---\nlicense: cc-by-4.0\n{CONFIGS}\n---"
 
 
-@pytest.mark.parametrize(("head", "licence"), [
-    (CC, "cc-by-4.0"),
-    ("---\nlicense: [mit, cc0-1.0]\n---", ["mit", "cc0-1.0"]),
-    ("---\ntags: [a]\n---", None),
-    ("---\nlicense: []\n---", None),
-    ("", None),
-    ("---\n- broken\n---", None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("head", "licence"),
+    [
+        (CC, "cc-by-4.0"),
+        ("---\nlicense: [mit, cc0-1.0]\n---", ["mit", "cc0-1.0"]),
+        ("---\ntags: [a]\n---", None),
+        ("---\nlicense: []\n---", None),
+        ("", None),
+        ("---\n- broken\n---", None),
+    ],
+)
 def test_of_a_folder(head: str, licence: Any, tmp_path: Path) -> None:
     assert licence_of(str(data_set(tmp_path / "rows", head))) == licence
     assert licence_of(str(tmp_path / "rows" / "data" / "train.jsonl")) is None
@@ -77,12 +80,15 @@ def test_it_goes_through_score_and_select_to_the_cards(
             assert f"Licence of the data: {licence}." in text
 
 
-@pytest.mark.parametrize(("licences", "named"), [
-    (["cc-by-4.0", "mit", "mit"], ["cc-by-4.0", "mit"]),
-    (["cc-by-4.0", None], ["cc-by-4.0", "unknown"]),
-    (["CC BY-SA 4.0", "mit"], ["mit", "unknown"]),
-    (["CC BY-SA 4.0"], []),
-    ([None, None], []),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("licences", "named"),
+    [
+        (["cc-by-4.0", "mit", "mit"], ["cc-by-4.0", "mit"]),
+        (["cc-by-4.0", None], ["cc-by-4.0", "unknown"]),
+        (["CC BY-SA 4.0", "mit"], ["mit", "unknown"]),
+        (["CC BY-SA 4.0"], []),
+        ([None, None], []),
+    ],
+)
 def test_of_several_sources(licences: list[str | None], named: list[str]) -> None:
     assert licence_names(licences) == named

@@ -45,9 +45,7 @@ OTHER = [
 
 
 @pytest.mark.parametrize("error", USED_UP, ids=repr)
-def test_models_that_do_not_fit(
-    error: BaseException, model_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_models_that_do_not_fit(error: BaseException, model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert is_out_of_memory(error)
 
     def fail(*_: Any, **__: Any) -> Any:
@@ -55,22 +53,16 @@ def test_models_that_do_not_fit(
 
     monkeypatch.setattr(transformers.PreTrainedModel, "from_pretrained", fail)
     monkeypatch.setattr("hf_miwv.models.SentenceTransformer", fail)
-    with pytest.raises(
-        InputError, match=r"model '.*' does not fit into the memory of cpu \("
-    ) as told:
+    with pytest.raises(InputError, match=r"model '.*' does not fit into the memory of cpu \(") as told:
         load_model(str(model_folder), device="cpu")
     assert str(model_folder) in str(told.value)
     for words in ("--dtype bfloat16", "--load-in-4bit", "another device", "a smaller model"):
         assert words in str(told.value)
-    with pytest.raises(
-        InputError, match=r"embedder 'x/y' does not fit.*the device at hand.*smaller"
-    ):
+    with pytest.raises(InputError, match=r"embedder 'x/y' does not fit.*the device at hand.*smaller"):
         load_embedder("x/y")
 
 
-def test_a_first_pass_that_does_not_fit(
-    model_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_first_pass_that_does_not_fit(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any, **__: Any) -> Any:
         raise USED_UP[0]
 

@@ -59,17 +59,24 @@ def scored(folder: Path) -> Dataset:
 
 
 @pytest.mark.parametrize("batch_tokens", [60, 4096])
-@pytest.mark.parametrize(("kind", "bos", "start", "alone"), [
-    ("llama", True, [1], [1]), ("gpt2", False, [], [2]), ("qwen3", True, [1], [1]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "bos", "start", "alone"),
+    [
+        ("llama", True, [1], [1]),
+        ("gpt2", False, [], [2]),
+        ("qwen3", True, [1], [1]),
+    ],
+)
 def test_losses_without_the_prompt_equal_the_plain_loop(
-    kind: str, bos: bool, start: list[int], alone: list[int], batch_tokens: int,
+    kind: str,
+    bos: bool,
+    start: list[int],
+    alone: list[int],
+    batch_tokens: int,
     embedder_folder: Path,
-) -> None:  # fmt: skip
+) -> None:
     rows, model, tokenizer = make_rows(12), make_model(kind), make_tokenizer(bos)
-    scored = score_tiny(
-        rows, embedder_folder, model=model, tokenizer=tokenizer, batch_tokens=batch_tokens
-    )
+    scored = score_tiny(rows, embedder_folder, model=model, tokenizer=tokenizer, batch_tokens=batch_tokens)
 
     def ids(text: str) -> list[int]:
         return tokenizer(text, add_special_tokens=False)["input_ids"]
@@ -109,9 +116,7 @@ def test_in_chat_form_the_same_response_is_measured(embedder_folder: Path) -> No
     rows = make_rows(6)
     scored = score_tiny(rows, embedder_folder, tokenizer=tokenizer, model=model, template="chat")
     response = tokenizer(rows[2]["output"], add_special_tokens=False)["input_ids"]
-    assert scored["loss_response_bare"][2] == pytest.approx(
-        plain_loss(model, [1], response), abs=1e-4
-    )
+    assert scored["loss_response_bare"][2] == pytest.approx(plain_loss(model, [1], response), abs=1e-4)
 
 
 def plain_score(row: dict[str, Any], method: str) -> float:
@@ -134,9 +139,7 @@ def plain_score(row: dict[str, Any], method: str) -> float:
 
 
 @pytest.mark.parametrize("low", [False, True])
-@pytest.mark.parametrize(
-    "method", ["miwv", "prompt_loss", "perplexity", "ifd", "superfiltering", "length"]
-)
+@pytest.mark.parametrize("method", ["miwv", "prompt_loss", "perplexity", "ifd", "superfiltering", "length"])
 def test_every_method_is_its_formula(method: str, low: bool, scored: Dataset) -> None:
     expected = np.array([plain_score(row, method) for row in scored])
     expected = -expected if low else expected
@@ -161,21 +164,25 @@ def made_up(zero_shot: list[float], alone: list[float], bare: list[float]) -> Da
     count = len(zero_shot)
     rows = Dataset.from_dict({"instruction": [f"q{i}" for i in range(count)]})
     columns: dict[str, Any] = {
-        "row": np.arange(count), "miwv": np.full(count, 0.5), "loss_zero_shot": zero_shot,
-        "loss_one_shot": np.array(zero_shot) + 0.5, "neighbor": np.zeros(count, int),
-        "neighbor_similarity": np.full(count, 0.5), "response_tokens": np.full(count, 9),
-        "miwv_status": ["ok"] * count, "miwv_flags": [[]] * count,
-        "loss_response_alone": np.array(alone), "loss_response_bare": np.array(bare),
-    }  # fmt: skip
+        "row": np.arange(count),
+        "miwv": np.full(count, 0.5),
+        "loss_zero_shot": zero_shot,
+        "loss_one_shot": np.array(zero_shot) + 0.5,
+        "neighbor": np.zeros(count, int),
+        "neighbor_similarity": np.full(count, 0.5),
+        "response_tokens": np.full(count, 9),
+        "miwv_status": ["ok"] * count,
+        "miwv_flags": [[]] * count,
+        "loss_response_alone": np.array(alone),
+        "loss_response_bare": np.array(bare),
+    }
     return add_score_columns(rows, columns)
 
 
 def test_where_the_ratios_end() -> None:
     rows = made_up([1.0, 2.0, 2.1, 0.5, 1.0], [2.0, 2.0, 2.0, 0.0, NAN], [2.0, 2.0, 3.1, 0.4, NAN])
     np.testing.assert_allclose(method_scores(rows, "ifd"), [0.5, 1.0, NAN, NAN, NAN])
-    np.testing.assert_allclose(
-        method_scores(rows, "superfiltering"), [np.exp(-1), NAN, np.exp(-1), NAN, NAN]
-    )
+    np.testing.assert_allclose(method_scores(rows, "superfiltering"), [np.exp(-1), NAN, np.exp(-1), NAN, NAN])
 
 
 def test_random_goes_by_content_and_not_by_place(scored: Dataset) -> None:
@@ -219,12 +226,15 @@ def test_row_keys_are_of_the_rows_own_columns(scored: Dataset) -> None:
     assert not set(keys) & set(row_keys(renamed))
 
 
-@pytest.mark.parametrize(("method", "seed", "message"), [
-    ("ifdd", 0, "method 'ifdd' is not one of ours: did you mean 'ifd'"),
-    ("random_low", 0, "did you mean 'random'"),
-    ("x", 0, "known: ifd, ifd_low, length"),
-    ("random", -1, "seed -1: give 0 or more"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("method", "seed", "message"),
+    [
+        ("ifdd", 0, "method 'ifdd' is not one of ours: did you mean 'ifd'"),
+        ("random_low", 0, "did you mean 'random'"),
+        ("x", 0, "known: ifd, ifd_low, length"),
+        ("random", -1, "seed -1: give 0 or more"),
+    ],
+)
 def test_what_is_no_method(method: str, seed: int, message: str, scored: Dataset) -> None:
     with pytest.raises(InputError, match=message):
         method_scores(scored, method, seed)
@@ -239,10 +249,13 @@ def test_a_method_whose_column_is_not_there(scored: Dataset) -> None:
             method_scores(lacking, f"{method}_low")
 
 
-@pytest.mark.parametrize(("also", "message"), [
-    (["idf"], "also 'idf' is not one of ours: did you mean 'ifd'"),
-    ("ifd", "give a list of names, such as \\['ifd'\\]"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("also", "message"),
+    [
+        (["idf"], "also 'idf' is not one of ours: did you mean 'ifd'"),
+        ("ifd", "give a list of names, such as \\['ifd'\\]"),
+    ],
+)
 def test_what_cannot_be_measured_also(also: Any, message: str, embedder_folder: Path) -> None:
     with pytest.raises(InputError, match=message):
         score_tiny(make_rows(4), embedder_folder, also=also)
@@ -253,9 +266,13 @@ def test_columns_of_an_earlier_scoring_do_not_stay(scored: Dataset, embedder_fol
     with pytest.raises(InputError, match="columns loss_response_alone, loss_response_bare"):
         score(own, make_model("llama"), tokenizer=make_tokenizer(), embedder=str(embedder_folder))
     again = score(
-        scored, make_model("llama"), tokenizer=make_tokenizer(), embedder=str(embedder_folder),
-        overwrite_columns=True, progress=False,
-    )  # fmt: skip
+        scored,
+        make_model("llama"),
+        tokenizer=make_tokenizer(),
+        embedder=str(embedder_folder),
+        overwrite_columns=True,
+        progress=False,
+    )
     assert not set(ALSO_COLUMNS.values()) & set(again.column_names)
 
 
@@ -276,9 +293,7 @@ def test_the_scoring_is_recorded(folder: Path, scored: Dataset) -> None:
 
 
 @pytest.mark.parametrize("method", [name for name in METHODS if name != "miwv"])
-def test_card_record_and_table_name_the_method_and_claim_no_miwv(
-    method: str, folder: Path, tmp_path: Path
-) -> None:
+def test_card_record_and_table_name_the_method_and_claim_no_miwv(method: str, folder: Path, tmp_path: Path) -> None:
     output = tmp_path / "chosen"
     chosen = select(folder, method=method, seed=4, count=5, output=output)
     run = json.loads((output / "run.json").read_text())
@@ -347,18 +362,30 @@ def test_stopped_in_the_further_passes_it_goes_on(tmp_path: Path, embedder_folde
 
 
 @pytest.mark.slow
-def test_kill_9_in_the_further_passes_and_go_on(
-    tmp_path: Path, model_folder: Path, embedder_folder: Path
-) -> None:
+def test_kill_9_in_the_further_passes_and_go_on(tmp_path: Path, model_folder: Path, embedder_folder: Path) -> None:
     data = tmp_path / "rows.jsonl"
     data.write_text("".join(json.dumps(row) + "\n" for row in make_rows(400)))
 
     def words(output: Path) -> list[str]:
         return [
-            sys.executable, "-m", "hf_miwv", "score", str(data), "--model", str(model_folder),
-            "--embedder", str(embedder_folder), "--batch-tokens", "400", "--output", str(output),
-            "--also", "superfiltering", "--also", "ifd",
-        ]  # fmt: skip
+            sys.executable,
+            "-m",
+            "hf_miwv",
+            "score",
+            str(data),
+            "--model",
+            str(model_folder),
+            "--embedder",
+            str(embedder_folder),
+            "--batch-tokens",
+            "400",
+            "--output",
+            str(output),
+            "--also",
+            "superfiltering",
+            "--also",
+            "ifd",
+        ]
 
     whole, killed = tmp_path / "whole" / "scored", tmp_path / "killed" / "scored"
     subprocess.run(words(whole), check=True, capture_output=True)
@@ -376,9 +403,21 @@ def test_in_one_go_what_the_choice_needs_is_measured(
     data = tmp_path / "rows.jsonl"
     data.write_text("".join(json.dumps(row) + "\n" for row in make_rows()))
     words = [
-        "select", data, "--model", model_folder, "--embedder", embedder_folder, "--method",
-        "ifd_low", "--count", 3, "--diversity", 0.9999, "--output", tmp_path / "chosen",
-    ]  # fmt: skip
+        "select",
+        data,
+        "--model",
+        model_folder,
+        "--embedder",
+        embedder_folder,
+        "--method",
+        "ifd_low",
+        "--count",
+        3,
+        "--diversity",
+        0.9999,
+        "--output",
+        tmp_path / "chosen",
+    ]
     done = CliRunner().invoke(main, [str(word) for word in words])
     assert done.exit_code == 0, done.output
     assert "chosen by lowest IFD (the negative of L(y|x) / L(y)" in " ".join(done.output.split())
@@ -388,17 +427,18 @@ def test_in_one_go_what_the_choice_needs_is_measured(
     assert "prompt_embedding" not in chosen.column_names
 
 
-@pytest.mark.parametrize(("words", "message"), [
-    (["score", "DATA", "--model", "m", "--also", "idf"], "'idf' is not one of 'ifd'"),
-    (["select", "DATA", "--count", "1", "--method", "ifdd"], "did you mean 'ifd'"),
-    (["select", "DATA", "--count", "1", "--method", "random", "--seed", "-1"], "give 0 or more"),
-    (["select", "DATA", "--count", "1", "--method", "ifd"], "--also ifd"),
-    (["select", "DATA", "--count", "1", "--diversity", "1"], "diversity 1.0 is no cosine"),
-    (["select", "DATA", "--count", "1", "--also", "ifd"], "--also: for scoring"),
-])  # fmt: skip
-def test_what_the_command_line_refuses(
-    words: list[str], message: str, folder: Path, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["score", "DATA", "--model", "m", "--also", "idf"], "'idf' is not one of 'ifd'"),
+        (["select", "DATA", "--count", "1", "--method", "ifdd"], "did you mean 'ifd'"),
+        (["select", "DATA", "--count", "1", "--method", "random", "--seed", "-1"], "give 0 or more"),
+        (["select", "DATA", "--count", "1", "--method", "ifd"], "--also ifd"),
+        (["select", "DATA", "--count", "1", "--diversity", "1"], "diversity 1.0 is no cosine"),
+        (["select", "DATA", "--count", "1", "--also", "ifd"], "--also: for scoring"),
+    ],
+)
+def test_what_the_command_line_refuses(words: list[str], message: str, folder: Path, tmp_path: Path) -> None:
     dataset = load_dataset(str(folder), split="train").remove_columns(list(ALSO_COLUMNS.values()))
     dataset.to_parquet(tmp_path / "rows.parquet")
     words = [str(tmp_path / "rows.parquet") if word == "DATA" else word for word in words]
@@ -409,17 +449,14 @@ def test_what_the_command_line_refuses(
 
 
 @pytest.mark.slow
-def test_two_processes_measure_and_avoid_as_one(
-    tmp_path: Path, model_folder: Path, embedder_folder: Path
-) -> None:
+def test_two_processes_measure_and_avoid_as_one(tmp_path: Path, model_folder: Path, embedder_folder: Path) -> None:
     rows = make_rows(60)
     for copy in range(40, 60):
         rows[copy] = {**rows[copy % 7], "output": rows[copy]["output"]}
     data = tmp_path / "rows.jsonl"
     data.write_text("".join(json.dumps(row) + "\n" for row in rows))
     models = ["--model", str(model_folder), "--embedder", str(embedder_folder)]
-    more = ["--also", "ifd", "--also", "superfiltering", "--avoid-duplicate-neighbors",
-            "--keep-embeddings"]  # fmt: skip
+    more = ["--also", "ifd", "--also", "superfiltering", "--avoid-duplicate-neighbors", "--keep-embeddings"]
     frames = []
     for processes in (1, 2):
         output = tmp_path / str(processes) / "scored"

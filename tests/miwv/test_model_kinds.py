@@ -50,9 +50,12 @@ def test_the_text_part_of_a_picture_model_equals_the_plain_loop(
 ) -> None:
     rows, tokenizer, plain = make_rows(8), make_tokenizer(), make_picture_model(kind)
     scored = score(
-        Dataset.from_list(rows), saved(plain, tmp_path / "model"), embedder=str(embedder_folder),
-        device="cpu", progress=False,
-    )  # fmt: skip
+        Dataset.from_list(rows),
+        saved(plain, tmp_path / "model"),
+        embedder=str(embedder_folder),
+        device="cpu",
+        progress=False,
+    )
 
     def ids(text: str) -> list[int]:
         return tokenizer(text, add_special_tokens=False)["input_ids"]
@@ -117,40 +120,52 @@ def make_t5() -> Any:
 
 
 def make_bart() -> Any:
-    return BartForConditionalGeneration(BartConfig(
-        vocab_size=400, d_model=32, encoder_layers=1, decoder_layers=1, encoder_ffn_dim=32,
-        decoder_ffn_dim=32, encoder_attention_heads=2, decoder_attention_heads=2,
-    ))  # fmt: skip
+    return BartForConditionalGeneration(
+        BartConfig(
+            vocab_size=400,
+            d_model=32,
+            encoder_layers=1,
+            decoder_layers=1,
+            encoder_ffn_dim=32,
+            decoder_ffn_dim=32,
+            encoder_attention_heads=2,
+            decoder_attention_heads=2,
+        )
+    )
 
 
 def make_bert() -> Any:
-    return BertForMaskedLM(BertConfig(
-        vocab_size=400, hidden_size=32, intermediate_size=32, num_hidden_layers=1,
-        num_attention_heads=2,
-    ))  # fmt: skip
+    return BertForMaskedLM(
+        BertConfig(
+            vocab_size=400,
+            hidden_size=32,
+            intermediate_size=32,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+        )
+    )
 
 
 OTHER_KINDS = [
     (make_t5, r"is an encoder-decoder model \(T5Config\).*give a causal language model"),
     (make_bart, r"is an encoder-decoder model \(BartConfig\)"),
     (make_bert, r"it is a masked language model.*\(BertForMaskedLM\)"),
-    (make_reward_model, r"it is a reward model or classifier.*LlamaForSequenceClassification\)"
-     ".*such as the one that it was made from"),
-]  # fmt: skip
+    (
+        make_reward_model,
+        r"it is a reward model or classifier.*LlamaForSequenceClassification\)"
+        ".*such as the one that it was made from",
+    ),
+]
 
 
 @pytest.mark.parametrize(("make", "message"), OTHER_KINDS)
-def test_other_kinds_are_refused_by_name_for_what_they_are(
-    make: Any, message: str, tmp_path: Path
-) -> None:
+def test_other_kinds_are_refused_by_name_for_what_they_are(make: Any, message: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=message):
         load_model(saved(make(), tmp_path), device="cpu")
 
 
 @pytest.mark.parametrize(("make", "message"), OTHER_KINDS)
-def test_other_kinds_are_refused_loaded(
-    make: Any, message: str, rows: Dataset, embedder_folder: Path
-) -> None:
+def test_other_kinds_are_refused_loaded(make: Any, message: str, rows: Dataset, embedder_folder: Path) -> None:
     with pytest.raises(InputError, match=message):
         score(rows, make(), tokenizer=make_tokenizer(), embedder=str(embedder_folder))
 
@@ -181,10 +196,10 @@ def test_a_model_without_an_output_layer_is_refused(rows: Dataset) -> None:
 def test_a_model_that_cannot_run_on_text_is_refused_with_how_to_get_its_text(
     tmp_path: Path,
 ) -> None:
-    tower = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1,
-             "num_attention_heads": 2}  # fmt: skip
-    config = CLIPConfig(text_config={**tower, "vocab_size": 400},
-                        vision_config={**tower, "image_size": 28, "patch_size": 14})  # fmt: skip
+    tower = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = CLIPConfig(
+        text_config={**tower, "vocab_size": 400}, vision_config={**tower, "image_size": 28, "patch_size": 14}
+    )
     source = saved(CLIPModel(config), tmp_path)
     with pytest.raises(InputError, match=r"CLIPConfig.* text alone.*no class for its text part"):
         load_model(source, device="cpu")
@@ -235,8 +250,7 @@ def test_the_way_to_a_text_part_that_messages_show(kind: str, tmp_path: Path) ->
     words = text_part_words(whole.config)
     lines = [line for line in words.partition(": ")[2].split("; ") if not line.startswith("whole")]
     assert len(lines) == 5
-    scope = {"whole": whole, "tokenizer": tokenizer, "FOLDER": tmp_path,
-             "AutoModelForCausalLM": AutoModelForCausalLM}  # fmt: skip
+    scope = {"whole": whole, "tokenizer": tokenizer, "FOLDER": tmp_path, "AutoModelForCausalLM": AutoModelForCausalLM}
     for line in lines:
         exec(line, scope)  # noqa: S102  lines of our own
     text, ids = load_model(str(tmp_path), device="cpu").model, torch.arange(5, 40)[None]
@@ -245,10 +259,13 @@ def test_the_way_to_a_text_part_that_messages_show(kind: str, tmp_path: Path) ->
         torch.testing.assert_close(text(input_ids=ids).logits, whole(input_ids=ids).logits)
 
 
-@pytest.mark.parametrize(("kind", "words"), [
-    ("gemma3", "give its text part as a model of its own: whole = transformers.Gemma3For"),
-    ("qwen2_vl", "transformers has no class for its text part alone"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("gemma3", "give its text part as a model of its own: whole = transformers.Gemma3For"),
+        ("qwen2_vl", "transformers has no class for its text part alone"),
+    ],
+)
 def test_picture_models_are_not_tuned_and_it_is_said_before_anything_is_scored(
     kind: str, words: str, tmp_path: Path
 ) -> None:

@@ -63,9 +63,7 @@ def test_the_recall_is_that_of_the_sampled_rows(monkeypatch: pytest.MonkeyPatch)
     vectors = unit_vectors(300)
 
     def worsen(search: Callable[..., Any]) -> Callable[..., Any]:
-        def worse(
-            index: Any, vectors: np.ndarray, rows: np.ndarray, groups: np.ndarray
-        ) -> tuple[np.ndarray, ...]:
+        def worse(index: Any, vectors: np.ndarray, rows: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, ...]:
             found, cosines = search(index, vectors, rows, groups)
             return found, np.where(rows % 3 == 0, cosines - np.float32(1e-3), cosines)
 
@@ -162,10 +160,15 @@ def test_a_row_without_another_candidate_is_searched_exactly() -> None:
 
 
 @pytest.mark.usefixtures("with_library")
-@pytest.mark.parametrize(("rows", "search", "expected"), [
-    (EXACT_ROWS, "auto", "exact"), (EXACT_ROWS + 1, "auto", "index"),
-    (10, "index", "index"), (EXACT_ROWS + 1, "exact", "exact"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("rows", "search", "expected"),
+    [
+        (EXACT_ROWS, "auto", "exact"),
+        (EXACT_ROWS + 1, "auto", "index"),
+        (10, "index", "index"),
+        (EXACT_ROWS + 1, "exact", "exact"),
+    ],
+)
 def test_which_search(rows: int, search: str, expected: str) -> None:
     assert choose_search(rows, search) == expected
 
@@ -190,13 +193,19 @@ def test_the_benchmark_runs_small() -> None:
     script = Path(__file__).parents[2] / "benchmarks" / "neighbors.py"
     done = subprocess.run(
         [sys.executable, str(script), "--small", "--index-rows", "250000"],
-        check=True, capture_output=True, text=True,
-    )  # fmt: skip
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     lines = [line.split(" | ") for line in done.stdout.splitlines() if line.startswith("| ")]
     cases = [(cells[0], cells[1], cells[2]) for cells in lines if not cells[0].startswith("| case")]
     assert [(rows, queries) for _, rows, queries in cases] == [
-        ("400", "400"), ("400", "400"), ("1,000", "1,000"), ("20,000", "400"), ("5,000", "5,000"),
-    ]  # fmt: skip
+        ("400", "400"),
+        ("400", "400"),
+        ("1,000", "1,000"),
+        ("20,000", "400"),
+        ("5,000", "5,000"),
+    ]
     assert "400 of 400 as in the dense one" in done.stdout
     assert "all 20,000 queries, extrapolated: " in done.stdout
     assert "on 1,000 rows" in done.stdout

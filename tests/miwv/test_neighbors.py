@@ -23,8 +23,7 @@ def test_any_blocking_equals_the_plain_search(query_block: int, key_block: int) 
     index, cosines = nearest_neighbors(vectors, query_block=query_block, key_block=key_block)
     expected = [plain_neighbor(vectors, row) for row in range(50)]
     assert index.tolist() == expected
-    np.testing.assert_allclose(cosines, [vectors[i] @ vectors[j] for i, j in enumerate(expected)],
-                               atol=1e-6)  # fmt: skip
+    np.testing.assert_allclose(cosines, [vectors[i] @ vectors[j] for i, j in enumerate(expected)], atol=1e-6)
 
 
 def test_a_repeated_row_is_its_twins_neighbor_and_never_its_own() -> None:
@@ -42,10 +41,13 @@ def test_of_equal_cosines_the_first_row_wins() -> None:
     assert index.tolist() == [1, 0, 0, 0, 0]
 
 
-@pytest.mark.parametrize(("vectors", "message"), [
-    (unit_vectors(1), "needs at least two rows"),
-    (np.array([[1, 0], [np.nan, 0]], dtype=np.float32), "row 1: the embedder gave a vector"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("vectors", "message"),
+    [
+        (unit_vectors(1), "needs at least two rows"),
+        (np.array([[1, 0], [np.nan, 0]], dtype=np.float32), "row 1: the embedder gave a vector"),
+    ],
+)
 def test_bad_input(vectors: np.ndarray, message: str) -> None:
     with pytest.raises(InputError, match=message):
         nearest_neighbors(vectors)
@@ -103,9 +105,7 @@ def test_a_neighbor_of_another_group(kinds: int, query_block: int, key_block: in
     for row in range(50):  # rows of a group lie close together, so that the nearest is forbidden
         vectors[row] = 0.2 * vectors[row] + vectors[groups[row]]
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    index, cosines = nearest_neighbors(
-        vectors, query_block=query_block, key_block=key_block, groups=groups
-    )
+    index, cosines = nearest_neighbors(vectors, query_block=query_block, key_block=key_block, groups=groups)
     expected = [plain_neighbor_of_another_group(vectors, groups, row) for row in range(50)]
     assert index.tolist() == expected
     assert index.tolist() != nearest_neighbors(vectors)[0].tolist()

@@ -15,16 +15,24 @@ import hf_miwv
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "hf_miwv"
-MODULES = sorted(
-    ".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in PACKAGE.rglob("*.py")
-)
+MODULES = sorted(".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in PACKAGE.rglob("*.py"))
 DOOR = {
-    "__main__", "commands", "config", "data_options", "demo", "door", "precision_command",
+    "__main__",
+    "commands",
+    "config",
+    "data_options",
+    "demo",
+    "door",
+    "precision_command",
     "yaml_text",
     "app.app_command",
-    "comparing.compare_command", "publishing.push_command",
-    "judging.answer_command", "judging.judge_command", "training.recipe", "training.train_command",
-}  # fmt: skip
+    "comparing.compare_command",
+    "publishing.push_command",
+    "judging.answer_command",
+    "judging.judge_command",
+    "training.recipe",
+    "training.train_command",
+}
 
 
 def path_of(module: str) -> Path:

@@ -132,9 +132,7 @@ def test_dots_beyond_the_axis_lie_at_its_end(drawn: dict[str, Any], tmp_path: Pa
 
 
 @pytest.mark.parametrize(("rows", "kind"), [(300, "PathCollection"), (5000, "PolyCollection")])
-def test_few_rows_are_dots_and_many_are_counted(
-    rows: int, kind: str, drawn: dict[str, Any], tmp_path: Path
-) -> None:
+def test_few_rows_are_dots_and_many_are_counted(rows: int, kind: str, drawn: dict[str, Any], tmp_path: Path) -> None:
     columns = random_columns(rows)
     pictures.draw_lengths_against_scores(columns.response_tokens, columns.miwv, tmp_path)
     axes = drawn["length_against_score.png"].axes[0]

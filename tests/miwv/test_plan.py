@@ -17,25 +17,31 @@ def batches(plan: BatchPlan) -> list[list[int]]:
     return found
 
 
-@pytest.mark.parametrize(("lengths", "budget", "expected"), [
-    ([3, 9, 5], 10, [[1], [2, 0]]),
-    ([3, 9, 5], 9, [[1], [2], [0]]),
-    ([3, 9, 5], 18, [[1, 2], [0]]),
-    ([4, 4, 4, 4], 8, [[0, 1], [2, 3]]),
-    ([50, 4], 8, [[0], [1]]),  # a sequence above the budget stands alone
-    ([2, 3, 2, 3], 100, [[1, 3, 0, 2]]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("lengths", "budget", "expected"),
+    [
+        ([3, 9, 5], 10, [[1], [2, 0]]),
+        ([3, 9, 5], 9, [[1], [2], [0]]),
+        ([3, 9, 5], 18, [[1, 2], [0]]),
+        ([4, 4, 4, 4], 8, [[0, 1], [2, 3]]),
+        ([50, 4], 8, [[0], [1]]),  # a sequence above the budget stands alone
+        ([2, 3, 2, 3], 100, [[1, 3, 0, 2]]),
+    ],
+)
 def test_batches(lengths: list[int], budget: int, expected: list[list[int]]) -> None:
     assert batches(BatchPlan.new(np.array(lengths), budget)) == expected
 
 
-@pytest.mark.parametrize(("lengths", "budget", "expected"), [
-    ([3, 9, 5], 10, [[1], [2, 0]]),
-    ([3, 9, 5], 14, [[1, 2], [0]]),  # no padding: the sum counts
-    ([3, 9, 5], 13, [[1], [2, 0]]),
-    ([50, 4], 8, [[0], [1]]),
-    ([2, 3, 2, 3], 100, [[1, 3, 0, 2]]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("lengths", "budget", "expected"),
+    [
+        ([3, 9, 5], 10, [[1], [2, 0]]),
+        ([3, 9, 5], 14, [[1, 2], [0]]),  # no padding: the sum counts
+        ([3, 9, 5], 13, [[1], [2, 0]]),
+        ([50, 4], 8, [[0], [1]]),
+        ([2, 3, 2, 3], 100, [[1, 3, 0, 2]]),
+    ],
+)
 def test_packed_batches(lengths: list[int], budget: int, expected: list[list[int]]) -> None:
     plan = BatchPlan.new(np.array(lengths), budget, packed=True)
     assert batches(plan) == expected

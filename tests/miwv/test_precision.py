@@ -25,11 +25,16 @@ def columns(zero_shot: list[float], one_shot: list[float]) -> ScoreColumns:
     first, second = np.array(zero_shot), np.array(one_shot)
     rows = np.arange(len(first))
     return ScoreColumns(
-        row=rows, miwv=second - first, loss_zero_shot=first, loss_one_shot=second,
-        neighbor=rows, neighbor_similarity=np.ones(len(first)), response_tokens=rows + 1,
+        row=rows,
+        miwv=second - first,
+        loss_zero_shot=first,
+        loss_one_shot=second,
+        neighbor=rows,
+        neighbor_similarity=np.ones(len(first)),
+        response_tokens=rows + 1,
         status=["ok" if np.isfinite(v) else "not_finite" for v in second - first],
         flags=[[] for _ in rows],
-    )  # fmt: skip
+    )
 
 
 def test_the_figures_by_hand() -> None:
@@ -96,14 +101,25 @@ def test_a_sample_above_all_rows_is_all_rows(rows: Dataset) -> None:
 
 
 @pytest.fixture(scope="module")
-def invoked(
-    model_folder: Path, embedder_folder: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Any, Path]:
+def invoked(model_folder: Path, embedder_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
     folder = tmp_path_factory.mktemp("precision")
     data = folder / "rows.json"
     data.write_text(json.dumps(make_rows()))
-    words = [data, "--model", model_folder, "--embedder", embedder_folder, "--sample", 8,
-             "--fraction", 0.25, "--device", "cpu", "--output", folder / "report.json"]  # fmt: skip
+    words = [
+        data,
+        "--model",
+        model_folder,
+        "--embedder",
+        embedder_folder,
+        "--sample",
+        8,
+        "--fraction",
+        0.25,
+        "--device",
+        "cpu",
+        "--output",
+        folder / "report.json",
+    ]
     return CliRunner().invoke(precision_command, [str(word) for word in words]), folder
 
 
@@ -120,9 +136,7 @@ def test_the_command_compares_all_four(invoked: tuple[Any, Path]) -> None:
         assert figures["rows_compared"] == 8
         assert 0 < figures["mean_difference"]["losses"] < 1
         assert figures["rows_per_second"] > 0
-    losses = {
-        name: part["mean_difference"]["losses"] for name, part in report["precisions"].items()
-    }
+    losses = {name: part["mean_difference"]["losses"] for name, part in report["precisions"].items()}
     assert losses["bfloat16"] < losses["4bit"]
 
 
@@ -138,9 +152,14 @@ def test_what_cannot_run_is_reported_with_its_reason(
 ) -> None:
     monkeypatch.setattr("hf_miwv.quantization.find_spec", lambda name: None)
     report = compare_precisions(
-        rows, str(model_folder), embedder=str(embedder_folder), sample=6, precisions=["4bit"],
-        device="cpu", progress=False,
-    )  # fmt: skip
+        rows,
+        str(model_folder),
+        embedder=str(embedder_folder),
+        sample=6,
+        precisions=["4bit"],
+        device="cpu",
+        progress=False,
+    )
     assert list(report["precisions"]) == ["float32", "4bit"]
     assert "pip install 'hf-miwv-lmt[quantization]'" in report["precisions"]["4bit"]["cannot_run"]
     console = Console(record=True, width=160)
@@ -154,13 +173,16 @@ def test_what_fails_in_float32_is_told_at_once(rows: Dataset, embedder_folder: P
         compare_precisions(rows, "./nowhere", embedder=str(embedder_folder))
 
 
-@pytest.mark.parametrize(("given", "message"), [
-    ({"precisions": ["4bits"]}, "precision '4bits' is not one of ours: did you mean '4bit'"),
-    ({"sample": 1}, "sample 1 is too small to rank; give 2 rows or more"),
-    ({"fraction": "2"}, "outside"),
-    ({"output": "."}, "--output . is there already"),
-    ({"output": "no/such/report.json"}, "no such folder; make it first"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"precisions": ["4bits"]}, "precision '4bits' is not one of ours: did you mean '4bit'"),
+        ({"sample": 1}, "sample 1 is too small to rank; give 2 rows or more"),
+        ({"fraction": "2"}, "outside"),
+        ({"output": "."}, "--output . is there already"),
+        ({"output": "no/such/report.json"}, "no such folder; make it first"),
+    ],
+)
 def test_what_is_refused_before_any_work(
     given: dict[str, Any], message: str, rows: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,8 +30,19 @@ def test_everything_is_dealt_once_and_evenly(world: int) -> None:
 
 
 def command(data: Path, models: list[str], output: Path, processes: int = 2) -> list[str]:
-    words = ["-m", "hf_miwv", "score", str(data), *models, "--device", "cpu", "--batch-tokens",
-             "700", "--output", str(output)]  # fmt: skip
+    words = [
+        "-m",
+        "hf_miwv",
+        "score",
+        str(data),
+        *models,
+        "--device",
+        "cpu",
+        "--batch-tokens",
+        "700",
+        "--output",
+        str(output),
+    ]
     if processes == 1:
         return [sys.executable, *words]
     launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(LAUNCH)]
@@ -48,9 +59,7 @@ def lines(path: Path) -> int:
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
-def test_two_processes_killed_and_resumed_equal_one(
-    tmp_path: Path, model_folder: Path, embedder_folder: Path
-) -> None:
+def test_two_processes_killed_and_resumed_equal_one(tmp_path: Path, model_folder: Path, embedder_folder: Path) -> None:
     data = tmp_path / "rows.jsonl"
     data.write_text("".join(json.dumps(row) + "\n" for row in make_rows(300)))
     models = ["--model", str(model_folder), "--embedder", str(embedder_folder)]
@@ -58,8 +67,7 @@ def test_two_processes_killed_and_resumed_equal_one(
     run(command(data, models, one, processes=1))
     run(command(data, models, two))
 
-    process = subprocess.Popen(command(data, models, again), start_new_session=True,
-                               stderr=subprocess.DEVNULL)  # fmt: skip
+    process = subprocess.Popen(command(data, models, again), start_new_session=True, stderr=subprocess.DEVNULL)
     journals = [workspace_of(again) / f"process-{i}-of-2" / "losses.jsonl" for i in (0, 1)]
     deadline = time.monotonic() + 240
     while min(lines(journal) for journal in journals) < 8:
@@ -71,9 +79,7 @@ def test_two_processes_killed_and_resumed_equal_one(
     assert not again.exists()
     run(command(data, models, again))
 
-    alone, both, resumed = (
-        load_dataset(str(folder), split="train").to_pandas() for folder in (one, two, again)
-    )
+    alone, both, resumed = (load_dataset(str(folder), split="train").to_pandas() for folder in (one, two, again))
     assert both["neighbor"].equals(alone["neighbor"])
     np.testing.assert_allclose(both["miwv"], alone["miwv"], atol=1e-4)
     assert resumed["miwv"].equals(both["miwv"])  # to the last bit

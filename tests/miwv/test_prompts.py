@@ -80,11 +80,14 @@ def test_an_empty_prompt_gets_a_token_to_follow() -> None:
     assert prompts.encode([Example("", "", None, "rain")])[0].prompt == [2]  # EOS
 
 
-@pytest.mark.parametrize(("template", "expected"), [
-    ("{{ instruction }}|{{ input }}", "add|two"),
-    ("Q: {{ prompt }}\nA:\n", "Q: add\n\ntwo\nA:"),
-    ("{% for m in messages %}{{ m.role }}{% endfor %}none", "none"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        ("{{ instruction }}|{{ input }}", "add|two"),
+        ("Q: {{ prompt }}\nA:\n", "Q: add\n\ntwo\nA:"),
+        ("{% for m in messages %}{{ m.role }}{% endfor %}none", "none"),
+    ],
+)
 def test_a_jinja_file(tmp_path: Path, template: str, expected: str) -> None:
     file = tmp_path / "mine.jinja"
     file.write_text(template)
@@ -93,19 +96,22 @@ def test_a_jinja_file(tmp_path: Path, template: str, expected: str) -> None:
     assert prompts.name == "mine.jinja"
 
 
-@pytest.mark.parametrize(("template", "message"), [
-    ("a\n{{ instruktion }}", r"'instruktion' is undefined \(line 2 of the template\); it may use"),
-    ("a\n{% if %}", "mine.jinja:2: not a Jinja template"),
-    ("{{ " + "(" * 3000 + ")" * 3000 + " }}", "mine.jinja: not a Jinja template"),
-    ("\n\n{{ 1 / 0 }}", r"failed: ZeroDivisionError: division by zero \(line 3 of the template\)"),
-    ("{{ instruction + 1 }}", r"failed: TypeError: .* \(line 1 of the template\)"),
-    ("{{ history[0][2] / 1 }}\n", r"no element 0.* \(line 1 of the template\)"),
-    ("{{ raise_exception('no') }}", r"'raise_exception' is undefined \(line 1"),
-    ("{{ range(10**9) | list }}", r"OverflowError: .*\(line 1 of the template\)"),
-    ("{{ '%d' | format(instruction) }}", r"TypeError: .*\(line 1 of the template\)"),
-    ("{% macro f() %}{{ f() }}{% endmacro %}\n{{ f() }}", r"RecursionError: .*\(line 1 of the"),
-    ("{{ ''.__class__.__mro__ }}", "the template mine.jinja failed"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("a\n{{ instruktion }}", r"'instruktion' is undefined \(line 2 of the template\); it may use"),
+        ("a\n{% if %}", "mine.jinja:2: not a Jinja template"),
+        ("{{ " + "(" * 3000 + ")" * 3000 + " }}", "mine.jinja: not a Jinja template"),
+        ("\n\n{{ 1 / 0 }}", r"failed: ZeroDivisionError: division by zero \(line 3 of the template\)"),
+        ("{{ instruction + 1 }}", r"failed: TypeError: .* \(line 1 of the template\)"),
+        ("{{ history[0][2] / 1 }}\n", r"no element 0.* \(line 1 of the template\)"),
+        ("{{ raise_exception('no') }}", r"'raise_exception' is undefined \(line 1"),
+        ("{{ range(10**9) | list }}", r"OverflowError: .*\(line 1 of the template\)"),
+        ("{{ '%d' | format(instruction) }}", r"TypeError: .*\(line 1 of the template\)"),
+        ("{% macro f() %}{{ f() }}{% endmacro %}\n{{ f() }}", r"RecursionError: .*\(line 1 of the"),
+        ("{{ ''.__class__.__mro__ }}", "the template mine.jinja failed"),
+    ],
+)
 def test_a_bad_jinja_file(tmp_path: Path, template: str, message: str) -> None:
     file = tmp_path / "mine.jinja"
     file.write_text(template)
@@ -113,14 +119,19 @@ def test_a_bad_jinja_file(tmp_path: Path, template: str, message: str) -> None:
         TextPrompts(str(file), make_tokenizer()).prompt_text(Example("a", "b", None, "c"))
 
 
-@pytest.mark.parametrize(("template", "message"), [
-    ("{{ x", r"refuses the conversation: unexpected end of template.* \(line 1 of the template\)"),
-    ("{% for m in messages %}\n{{ m.content }}{% endfor %}\n{{ 1 % 0 }}",
-     r"refuses the conversation: ZeroDivisionError: .* \(line 3 of the template\)"),
-    ("{{ messages[7].content.role }}", r"'dict object' has no|has no element 7 \(line 1 of"),
-    ("{% macro f() %}{{ f() }}{% endmacro %}\n{{ f() }}", r"RecursionError: .*\(line 1 of the"),
-    ("\n{{ raise_exception('not so') }}", r"conversation: not so \(line 2 of the template\)"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("{{ x", r"refuses the conversation: unexpected end of template.* \(line 1 of the template\)"),
+        (
+            "{% for m in messages %}\n{{ m.content }}{% endfor %}\n{{ 1 % 0 }}",
+            r"refuses the conversation: ZeroDivisionError: .* \(line 3 of the template\)",
+        ),
+        ("{{ messages[7].content.role }}", r"'dict object' has no|has no element 7 \(line 1 of"),
+        ("{% macro f() %}{{ f() }}{% endmacro %}\n{{ f() }}", r"RecursionError: .*\(line 1 of the"),
+        ("\n{{ raise_exception('not so') }}", r"conversation: not so \(line 2 of the template\)"),
+    ],
+)
 def test_a_bad_chat_template(template: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         ChatPrompts(make_tokenizer(chat_template=template))
@@ -135,11 +146,13 @@ HELLO = chat("hello water", response="rain")
 CAPITAL = chat("name the capital", response="paris")
 
 
-@pytest.mark.parametrize(("template", "prompt"), [
-    (CHATML, "<|im_start|>user\nhello water<|im_end|>\n<|im_start|>assistant\n"),
-    (THINKING, "<|im_start|>user\nhello water<|im_end|>\n<|im_start|>assistant\n"
-               "<think>\n\n</think>\n\n"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("template", "prompt"),
+    [
+        (CHATML, "<|im_start|>user\nhello water<|im_end|>\n<|im_start|>assistant\n"),
+        (THINKING, "<|im_start|>user\nhello water<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"),
+    ],
+)
 def test_chat_prompt_is_all_before_the_response(template: str, prompt: str) -> None:
     prompts = ChatPrompts(make_tokenizer(chat_template=template))
     assert prompts.prompt_text(HELLO) == prompt
@@ -184,10 +197,14 @@ def test_a_chat_demonstration_is_cut_in_its_contents_only() -> None:
     other = chat("translate into german hello world", response="add two and three")
     whole, _ = prompts.one_shot(row(prompts, HELLO), row(prompts, other), 1000)
     assert whole is not None
-    frame = prompts.template.render([
-        {"role": "user", "content": ""}, {"role": "assistant", "content": ""},
-        {"role": "user", "content": "hello water"},
-    ], add_generation_prompt=True)  # fmt: skip
+    frame = prompts.template.render(
+        [
+            {"role": "user", "content": ""},
+            {"role": "assistant", "content": ""},
+            {"role": "user", "content": "hello water"},
+        ],
+        add_generation_prompt=True,
+    )
     least = len(ids(prompts, frame))
     texts = []
     for room in range(len(whole) - 1, least, -1):
@@ -219,28 +236,30 @@ def test_a_conversation_that_the_template_refuses_by_itself_is_an_error() -> Non
     assert "roles must alternate" in str(bad.fault)
 
 
-@pytest.mark.parametrize(("template", "shape", "conversational", "expected"), [
-    (None, "alpaca", False, "alpaca"),
-    (None, "prompt_completion", False, "plain"),
-    (None, "prompt_completion", True, "chat"),
-    (None, "messages", True, "chat"),
-    ("chat", "alpaca", False, "chat"),
-    ("plain", "alpaca", False, "plain"),
-])  # fmt: skip
-def test_the_template_follows_the_rows(
-    template: str | None, shape: str, conversational: bool, expected: str
-) -> None:
+@pytest.mark.parametrize(
+    ("template", "shape", "conversational", "expected"),
+    [
+        (None, "alpaca", False, "alpaca"),
+        (None, "prompt_completion", False, "plain"),
+        (None, "prompt_completion", True, "chat"),
+        (None, "messages", True, "chat"),
+        ("chat", "alpaca", False, "chat"),
+        ("plain", "alpaca", False, "plain"),
+    ],
+)
+def test_the_template_follows_the_rows(template: str | None, shape: str, conversational: bool, expected: str) -> None:
     tokenizer = make_tokenizer(chat_template=CHATML)
     assert choose_prompts(template, tokenizer, shape, conversational).name == expected
 
 
-@pytest.mark.parametrize(("template", "chat_template", "message"), [
-    ("chat", None, "has no chat template; give --template alpaca"),
-    ("alpaca", CHATML, "alpaca template is for rows with an instruction"),
-])  # fmt: skip
-def test_templates_that_cannot_serve(
-    template: str, chat_template: str | None, message: str
-) -> None:
+@pytest.mark.parametrize(
+    ("template", "chat_template", "message"),
+    [
+        ("chat", None, "has no chat template; give --template alpaca"),
+        ("alpaca", CHATML, "alpaca template is for rows with an instruction"),
+    ],
+)
+def test_templates_that_cannot_serve(template: str, chat_template: str | None, message: str) -> None:
     with pytest.raises(InputError, match=message):
         choose_prompts(template, make_tokenizer(chat_template=chat_template), "messages", True)
 

@@ -44,8 +44,7 @@ def model(tmp_path: Path) -> Path:
 
 
 def read(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes()
-            for path in folder.rglob("*") if path.is_file()}  # fmt: skip
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def card_of(hub: HubServer, name: str = "ada/data", kind: str = "dataset") -> dict[str, Any]:
@@ -113,9 +112,7 @@ def test_what_somebody_else_wrote_is_replaced_aloud(
     api.create_repo("ada/model", private=True)
     api.upload_file(path_or_fileobj=b"# Mine\n", path_in_repo="README.md", repo_id="ada/model")
     push(model, "ada/model")
-    assert "replaced, though somebody else wrote it (the history keeps it): README.md" in (
-        caplog.text
-    )
+    assert "replaced, though somebody else wrote it (the history keeps it): README.md" in (caplog.text)
 
 
 def test_public_only_where_it_is_said(hub: HubServer, model: Path) -> None:
@@ -129,9 +126,7 @@ def test_public_only_where_it_is_said(hub: HubServer, model: Path) -> None:
     assert hub.files("model", "ada/open")["config.json"] == b"{}"
 
 
-def test_a_private_repository_stays_private(
-    hub: HubServer, model: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_private_repository_stays_private(hub: HubServer, model: Path, caplog: pytest.LogCaptureFixture) -> None:
     push(model, "ada/model")
     assert push(model, "ada/model", public=True).private
     assert "ada/model is private and stays so" in caplog.text
@@ -164,8 +159,9 @@ def test_two_configurations_stand_side_by_side(hub: HubServer, scored: Path, cho
     push(chosen, "ada/data", config="chosen")
     entries = card_of(hub)["configs"]
     assert [(one["config_name"], one.get("default")) for one in entries] == [
-        ("scored", True), ("chosen", None),
-    ]  # fmt: skip
+        ("scored", True),
+        ("chosen", None),
+    ]
     assert entries[1]["data_files"] == [{"split": "train", "path": "chosen/data/train-*.parquet"}]
     files = hub.files("dataset", "ada/data")
     assert files["scored/run.json"] == (scored / "run.json").read_bytes()
@@ -174,9 +170,7 @@ def test_two_configurations_stand_side_by_side(hub: HubServer, scored: Path, cho
     assert push(chosen, "ada/data", config="chosen").written == []
 
 
-def test_a_whole_folder_keeps_the_configurations_beside_it(
-    hub: HubServer, scored: Path, chosen: Path
-) -> None:
+def test_a_whole_folder_keeps_the_configurations_beside_it(hub: HubServer, scored: Path, chosen: Path) -> None:
     push(scored, "ada/data", config="all-rows")
     push(chosen, "ada/data")
     assert [one["config_name"] for one in card_of(hub)["configs"]] == ["chosen", "all-rows"]
@@ -225,10 +219,8 @@ def test_pushes_at_once_lose_nothing(hub: HubServer, scored: Path, chosen: Path)
         ("README.md", b"---\ntags: [\n---\n", "its metadata cannot be read as YAML"),
         ("adapter_config.json", b'{"base_model_name_or_path": "./base"}', "is './base', a local"),
     ],
-)  # fmt: skip
-def test_what_must_not_be_pushed(
-    hub: HubServer, model: Path, name: str, content: bytes, message: str
-) -> None:
+)
+def test_what_must_not_be_pushed(hub: HubServer, model: Path, name: str, content: bytes, message: str) -> None:
     (model / name).parent.mkdir(exist_ok=True)
     (model / name).write_bytes(content)
     with pytest.raises(InputError, match=message):
@@ -247,9 +239,7 @@ def test_the_token_in_use_is_found_whatever_it_looks_like(
 
 
 def test_a_base_model_must_be_an_id(hub: HubServer, model: Path) -> None:
-    with pytest.raises(
-        InputError, match=r"--base-model ./base: is no id on the Hub: .*; give OWNER/"
-    ):
+    with pytest.raises(InputError, match=r"--base-model ./base: is no id on the Hub: .*; give OWNER/"):
         push(model, "ada/model", base_model="./base")
 
 
@@ -260,22 +250,24 @@ def test_a_base_model_is_written_into_what_is_pushed(hub: HubServer, model: Path
     files = hub.files("model", "ada/model")
     assert files["README.md"] == b"---\nbase_model: owner/base\ntags:\n- x\n---\ntext\n"
     assert json.loads(files["adapter_config.json"]) == {
-        "base_model_name_or_path": "owner/base", "r": 8,
-    }  # fmt: skip
+        "base_model_name_or_path": "owner/base",
+        "r": 8,
+    }
     assert "/home/ada/base" in (model / "README.md").read_text()
 
 
-def test_unfinished_work_is_left_out(
-    hub: HubServer, model: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_unfinished_work_is_left_out(hub: HubServer, model: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     (model / "checkpoint-7").mkdir()
     for name in ("optimizer.pt", "training_args.bin", ".hidden", "checkpoint-7/model.bin"):
         (model / name).write_text("x")
     push(model, "ada/model")
     assert sorted(hub.files("model", "ada/model")) == [
-        "README.md", "config.json", "model.safetensors", NAME,
-    ]  # fmt: skip
+        "README.md",
+        "config.json",
+        "model.safetensors",
+        NAME,
+    ]
     assert ".hidden, checkpoint-7, optimizer.pt, training_args.bin" in caplog.text
 
 
@@ -292,9 +284,7 @@ def test_unfinished_work_is_left_out(
         ({"base_model": "a/b"}, "--base-model a/b: is for models, and .* is a data set"),
     ],
 )
-def test_arguments_that_cannot_be(
-    hub: HubServer, chosen: Path, arguments: dict[str, Any], message: str
-) -> None:
+def test_arguments_that_cannot_be(hub: HubServer, chosen: Path, arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         push(chosen, **{"repository": "ada/data", **arguments})
     assert hub.seen == []

@@ -22,8 +22,7 @@ def card(name: str, body: str = "\n# Text\n", **metadata: Any) -> str:
 
 def names(text: str) -> list[tuple[str, bool, str]]:
     entries = split_card(text)[0]["configs"]
-    return [(one["config_name"], one.get("default", False), one["data_files"][0]["path"])
-            for one in entries]  # fmt: skip
+    return [(one["config_name"], one.get("default", False), one["data_files"][0]["path"]) for one in entries]
 
 
 def test_the_first_configuration_is_the_default_and_stays_so() -> None:
@@ -33,8 +32,9 @@ def test_the_first_configuration_is_the_default_and_stays_so() -> None:
     assert "pretty_name" not in split_card(one)[0]
     two = add_config(one, card("chosen", tags=["a", "b"], license="mit"), "best", "ada/data")
     assert names(two) == [
-        ("rows", True, "rows/data/*.parquet"), ("best", False, "best/data/*.parquet"),
-    ]  # fmt: skip
+        ("rows", True, "rows/data/*.parquet"),
+        ("best", False, "best/data/*.parquet"),
+    ]
     assert split_card(two)[0]["tags"] == ["a", "b"]
     assert split_card(two)[0]["license"] == "mit"
     assert add_config(two, card("scored", tags=["a"], license="mit"), "rows", "ada/data") == two
@@ -119,8 +119,9 @@ def test_changes_know_one_configuration_from_another() -> None:
     assert changes.replaced == []
     written = read_manifest(changes.add[NAME].content, "ada/data")
     assert {name: sorted(own) for name, own in written.items()} == {
-        "a": ["a/data/x"], "b": ["b/old"],
-    }  # fmt: skip
+        "a": ["a/data/x"],
+        "b": ["b/old"],
+    }
 
 
 def test_hashes_are_those_of_the_hub(tmp_path: Path) -> None:
@@ -132,9 +133,13 @@ def test_hashes_are_those_of_the_hub(tmp_path: Path) -> None:
         assert file.size == 5
 
 
-@pytest.mark.parametrize(("config", "loaded"), [
-    (None, 'load("ada/data", split="a")'), ("rows", 'load("ada/data", "rows", split="a")'),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("config", "loaded"),
+    [
+        (None, 'load("ada/data", split="a")'),
+        ("rows", 'load("ada/data", "rows", split="a")'),
+    ],
+)
 def test_examples_load_what_was_pushed(config: str | None, loaded: str, tmp_path: Path) -> None:
     text = card("x", f'\nload("{HERE}", split="a")\n--model {HERE} --from en\n')
     (tmp_path / CARD).write_text(text, "utf-8")

@@ -59,15 +59,15 @@ PASSING = {
     "a connection cut in the middle of the commit": {"where": "/commit/", "cut": 100},
     "a rate limit": {"where": "/preupload/", "status": 429, "headers": {"Retry-After": "0"}},
     "a rate limit at the commit": {
-        "where": "/commit/", "status": 429, "headers": {"Retry-After": "0"},
+        "where": "/commit/",
+        "status": 429,
+        "headers": {"Retry-After": "0"},
     },
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
-def test_what_passes_by_itself_is_waited_for(
-    hub: HubServer, model: Path, fault: dict[str, Any]
-) -> None:
+def test_what_passes_by_itself_is_waited_for(hub: HubServer, model: Path, fault: dict[str, Any]) -> None:
     told = hub.fault(**fault)
     pushed = push(model, "ada/model")
     assert told.met.is_set()
@@ -107,7 +107,7 @@ REFUSED = {
         "no room left .*free some, or push to another account",
     ),
     "400": ({"where": "/commit/", "status": 400, "message": "so not"}, r"refuses \(so not\)"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("fault", "message"), REFUSED.values(), ids=REFUSED)
@@ -178,9 +178,7 @@ def test_large_files_go_in_parts(hub: HubServer, model: Path) -> None:
 
 
 @pytest.mark.parametrize("where", ["PUT /large", "POST .*/commit/"])
-def test_killed_in_the_middle_and_typed_again(
-    hub: HubServer, tmp_path: Path, model: Path, where: str
-) -> None:
+def test_killed_in_the_middle_and_typed_again(hub: HubServer, tmp_path: Path, model: Path, where: str) -> None:
     """A new repository with a first push behind it, so that a half of the second would show."""
     push(model, "ada/model")
     before = landed(hub)
@@ -190,9 +188,7 @@ def test_killed_in_the_middle_and_typed_again(
     held = hub.fault(where + (".*/2$" if "PUT" in where else ""), cut=10, times=99)
     around = environment(hub, tmp_path / "home")
     command = [sys.executable, "-c", PUSH, str(model), "ada/model"]
-    process = subprocess.Popen(
-        command, env=around, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
+    process = subprocess.Popen(command, env=around, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert held.met.wait(120)
     os.kill(process.pid, signal.SIGKILL)
     output, _ = process.communicate()
@@ -251,9 +247,7 @@ def test_a_push_that_fails_in_the_background_ends_nothing(
     background.push_revision(model, "ada/model", "step-3")
     failed = background.close()
     assert sorted(failed) == ["step-1", "step-2"]
-    assert "revision step-1 was not pushed, and the training goes on: ada/model: the token" in (
-        caplog.text
-    )
+    assert "revision step-1 was not pushed, and the training goes on: ada/model: the token" in (caplog.text)
     assert landed(hub, "step-3") == read(model)
 
 
@@ -264,14 +258,25 @@ def test_a_trainer_pushes_what_it_saves(hub: HubServer, tmp_path: Path) -> None:
 
     rows = [{"input_ids": [1, 2, 3, 4], "labels": [1, 2, 3, 4]}] * 8
     arguments = TrainingArguments(
-        output_dir=str(tmp_path / "run"), max_steps=3, save_steps=1, save_total_limit=1,
-        per_device_train_batch_size=2, report_to=[], use_cpu=True, disable_tqdm=True,
-        eval_strategy="steps", eval_steps=1, metric_for_best_model="loss",
-    )  # fmt: skip
+        output_dir=str(tmp_path / "run"),
+        max_steps=3,
+        save_steps=1,
+        save_total_limit=1,
+        per_device_train_batch_size=2,
+        report_to=[],
+        use_cpu=True,
+        disable_tqdm=True,
+        eval_strategy="steps",
+        eval_steps=1,
+        metric_for_best_model="loss",
+    )
     trainer = Trainer(
-        model=make_model("llama"), args=arguments, train_dataset=Dataset.from_list(rows),
-        eval_dataset=Dataset.from_list(rows), callbacks=[PushCheckpoints("ada/model")],
-    )  # fmt: skip
+        model=make_model("llama"),
+        args=arguments,
+        train_dataset=Dataset.from_list(rows),
+        eval_dataset=Dataset.from_list(rows),
+        callbacks=[PushCheckpoints("ada/model")],
+    )
     trainer.train()
     steps = {f"step-{step}": landed(hub, f"step-{step}") for step in (1, 2, 3)}
     assert len({files["model.safetensors"] for files in steps.values()}) == 3
@@ -281,8 +286,6 @@ def test_a_trainer_pushes_what_it_saves(hub: HubServer, tmp_path: Path) -> None:
     assert str(tmp_path).encode() not in b"".join(steps["step-3"].values())
     own = (tmp_path / "run" / "checkpoint-3" / "trainer_state.json").read_bytes()
     assert str(tmp_path).encode() in own  # what is pushed is linked, and was not written into
-    back = AutoModelForCausalLM.from_pretrained(
-        "ada/model", revision="step-3", cache_dir=str(tmp_path / "cache")
-    )
+    back = AutoModelForCausalLM.from_pretrained("ada/model", revision="step-3", cache_dir=str(tmp_path / "cache"))
     saved, kept = back.state_dict(), trainer.model.state_dict()
     assert all((saved[name] == kept[name].cpu()).all() for name in kept)

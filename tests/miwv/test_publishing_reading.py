@@ -76,17 +76,21 @@ def test_what_was_pushed_comes_back_by_its_id(
     report = json.loads(read.stdout.splitlines()[-1])
     assert "miwv" in report.pop("default")
     assert report == {
-        "scored": 24, "chosen": 6, "first": 23, "whole": 6, "of a branch": 3, "pinned": 3,
-        "generated": 2, "card": "A model.",
-    }  # fmt: skip
+        "scored": 24,
+        "chosen": 6,
+        "first": 23,
+        "whole": 6,
+        "of a branch": 3,
+        "pinned": 3,
+        "generated": 2,
+        "card": "A model.",
+    }
     select(scored, fraction=0.5, output=tmp_path / "by-path")
     assert rows_of(tmp_path / "by-id") == rows_of(tmp_path / "by-path")
     assert rows_of(tmp_path / "again").num_rows == 6
 
 
-def test_a_pushed_folder_comes_back_with_all_that_lies_in_it(
-    hub: HubServer, tmp_path: Path
-) -> None:
+def test_a_pushed_folder_comes_back_with_all_that_lies_in_it(hub: HubServer, tmp_path: Path) -> None:
     scored = write_scored(tmp_path / "scored", make_rows(24), [0.1 * one for one in range(24)])
     push(scored, "ada/scored")
     push(scored, "ada/rows", config="rows")

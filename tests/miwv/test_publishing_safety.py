@@ -54,9 +54,7 @@ def model(tmp_path: Path) -> Path:
         ("ada/", "not OWNER/NAME"),
     ],
 )
-def test_names_that_the_hub_does_not_take(
-    hub: HubServer, model: Path, name: str, fault: str | None
-) -> None:
+def test_names_that_the_hub_does_not_take(hub: HubServer, model: Path, name: str, fault: str | None) -> None:
     if fault is None:
         assert repository_fault(name) is None
         return
@@ -100,9 +98,7 @@ SECRETS = {
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be", "utf-16"])
 @pytest.mark.parametrize(("secret", "words"), SECRETS.values(), ids=SECRETS)
-def test_secrets_are_found_in_any_encoding(
-    tmp_path: Path, secret: str, words: str, encoding: str
-) -> None:
+def test_secrets_are_found_in_any_encoding(tmp_path: Path, secret: str, words: str, encoding: str) -> None:
     path = tmp_path / "notes.txt"
     path.write_bytes(f"key = {secret}, and more".encode(encoding))
     assert str(find_secret(path, None)).startswith(words)
@@ -188,11 +184,24 @@ def test_pickles_are_told_by_what_they_hold(tmp_path: Path, name: str) -> None:
         path.write_bytes(content)
         assert is_pickle(path), number
     innocent = [
-        b"", b"\x80", b"\x80\x02", b"\x80\x04 any other binary file", b"c", b"(dp0\n.",
-        b'{"json": "text."}\n', b"cats\nand dogs.\n", b"A sentence.\n", b"PK\x03\x04 torn",
-        array(np.arange(5)), array(np.array(["a", "b"])), zipped(arr=array(np.arange(3))),
-        zipped(a=b"text."), "Ein Satz. 字".encode("utf-16"), b"I1\n.", b"N.",
-    ]  # fmt: skip
+        b"",
+        b"\x80",
+        b"\x80\x02",
+        b"\x80\x04 any other binary file",
+        b"c",
+        b"(dp0\n.",
+        b'{"json": "text."}\n',
+        b"cats\nand dogs.\n",
+        b"A sentence.\n",
+        b"PK\x03\x04 torn",
+        array(np.arange(5)),
+        array(np.array(["a", "b"])),
+        zipped(arr=array(np.arange(3))),
+        zipped(a=b"text."),
+        "Ein Satz. 字".encode("utf-16"),
+        b"I1\n.",
+        b"N.",
+    ]
     for number, content in enumerate(innocent):
         path.write_bytes(content)
         assert not is_pickle(path), number

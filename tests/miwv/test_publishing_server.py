@@ -46,9 +46,7 @@ def contents(folder: Path | str) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("page", [1000, 2])
-def test_a_folder_goes_up_and_comes_down(
-    hub: HubServer, tmp_path: Path, folder: Path, page: int
-) -> None:
+def test_a_folder_goes_up_and_comes_down(hub: HubServer, tmp_path: Path, folder: Path, page: int) -> None:
     hub.page, hub.part_size = page, 300_000
     api = HfApi()
     assert api.whoami()["name"] == "ada"
@@ -61,12 +59,17 @@ def test_a_folder_goes_up_and_comes_down(
     assert contents(snapshot_download("ada/one", local_dir=tmp_path / "x")) == contents(folder)
     listed = [entry.path for entry in api.list_repo_tree("ada/one", recursive=True)]
     assert sorted(listed) == [
-        ".gitattributes", "README.md", "deep", "deep/b.safetensors", "deep/deeper",
+        ".gitattributes",
+        "README.md",
+        "deep",
+        "deep/b.safetensors",
+        "deep/deeper",
         "deep/deeper/a.txt",
-    ]  # fmt: skip
+    ]
     assert [one.path for one in api.list_repo_tree("ada/one", "deep")] == [
-        "deep/b.safetensors", "deep/deeper",
-    ]  # fmt: skip
+        "deep/b.safetensors",
+        "deep/deeper",
+    ]
     found = api.get_paths_info("ada/one", ["deep", "deep/b.safetensors", "none"])
     assert [one.path for one in found] == ["deep", "deep/b.safetensors"]
     assert found[1].lfs.size == 1_024_000
@@ -95,9 +98,7 @@ def test_metadata_ranges_and_a_broken_download(hub: HubServer, folder: Path) -> 
 def test_branches_pull_requests_and_conflicts(hub: HubServer) -> None:
     api = HfApi()
     api.create_repo("ada/one", repo_type="dataset")
-    first = api.upload_file(
-        path_or_fileobj=b"1", path_in_repo="x", repo_id="ada/one", repo_type="dataset"
-    )
+    first = api.upload_file(path_or_fileobj=b"1", path_in_repo="x", repo_id="ada/one", repo_type="dataset")
     options = {"repo_id": "ada/one", "repo_type": "dataset"}
     api.create_branch(**options, branch="v1")
     with pytest.raises(HfHubHTTPError, match="Reference already exists"):
@@ -105,9 +106,7 @@ def test_branches_pull_requests_and_conflicts(hub: HubServer) -> None:
     api.create_branch(**options, branch="v1", exist_ok=True)
     with pytest.raises(BadRequestError):
         api.create_branch(**options, branch="refs/pr/7")
-    proposed = api.upload_file(
-        **options, path_or_fileobj=b"2", path_in_repo="x", create_pr=True, commit_message="Two"
-    )
+    proposed = api.upload_file(**options, path_or_fileobj=b"2", path_in_repo="x", create_pr=True, commit_message="Two")
     assert (proposed.pr_num, proposed.pr_revision) == (1, "refs/pr/1")
     assert [one.title for one in api.get_repo_discussions(**options)] == ["Two"]
     with pytest.raises(HfHubHTTPError) as conflict:
@@ -146,9 +145,7 @@ def test_who_may_do_what(hub: HubServer) -> None:
         HfApi(token="hf_unknown").repo_info("ada/open")
     with pytest.raises(HfHubHTTPError, match="403"):
         bob.upload_file(path_or_fileobj=b"x", path_in_repo="x", repo_id="ada/open")
-    proposed = bob.upload_file(
-        path_or_fileobj=b"x", path_in_repo="x", repo_id="ada/open", create_pr=True
-    )
+    proposed = bob.upload_file(path_or_fileobj=b"x", path_in_repo="x", repo_id="ada/open", create_pr=True)
     assert proposed.pr_num == 1
     HfApi(token="hf_bob").create_repo("org/shared")
     with pytest.raises(HfHubHTTPError, match="403"):
@@ -188,9 +185,7 @@ def test_the_clients_check_of_cards(hub: HubServer) -> None:
     DatasetCard("# no metadata\n").validate()
     with pytest.raises(ValueError, match="license") as refused:
         ModelCard("---\nlicense: mine\n---\n").validate()
-    assert json.loads(str(refused.value))["errors"] == [
-        {"message": '"license" with value "mine" is not valid'}
-    ]
+    assert json.loads(str(refused.value))["errors"] == [{"message": '"license" with value "mine" is not valid'}]
     api = HfApi()
     api.create_repo("ada/one")
     card = str(ModelCard("---\nlicense: mit\n---\n# A\n")).encode()
@@ -198,6 +193,7 @@ def test_the_clients_check_of_cards(hub: HubServer) -> None:
     assert ModelCard.load("ada/one").data.license == "mit"
     with pytest.raises(ValueError, match=r"Invalid metadata in README.md"):
         api.upload_file(
-            path_or_fileobj=b"---\nlicense: mine\n---\n", path_in_repo="README.md",
+            path_or_fileobj=b"---\nlicense: mine\n---\n",
+            path_in_repo="README.md",
             repo_id="ada/one",
-        )  # fmt: skip
+        )

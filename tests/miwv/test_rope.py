@@ -33,31 +33,44 @@ from hf_miwv.tokens import TokenTable
 
 IDS = [5 + 7 * step % 390 for step in range(200)]
 SHAPE: dict[str, Any] = {
-    "vocab_size": 400, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
-    "num_attention_heads": 4, "num_key_value_heads": 2, "initializer_range": 0.3,
-    "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 3,
-}  # fmt: skip
+    "vocab_size": 400,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "initializer_range": 0.3,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "pad_token_id": 3,
+}
 
 
 def make_longrope(border: int = 32, attention: str = "sdpa") -> Any:
     """A tiny Phi-3 whose short and long factors say very different things."""
     torch.manual_seed(5)
-    return Phi3ForCausalLM(Phi3Config(
-        **SHAPE, max_position_embeddings=512, original_max_position_embeddings=border,
-        attn_implementation=attention,
-        rope_parameters={"rope_type": "longrope", "rope_theta": 10_000.0,
-                         "original_max_position_embeddings": border,
-                         "short_factor": [1.0] * 4, "long_factor": [4.0, 8.0, 16.0, 30.0]},
-    )).eval()  # fmt: skip
+    return Phi3ForCausalLM(
+        Phi3Config(
+            **SHAPE,
+            max_position_embeddings=512,
+            original_max_position_embeddings=border,
+            attn_implementation=attention,
+            rope_parameters={
+                "rope_type": "longrope",
+                "rope_theta": 10_000.0,
+                "original_max_position_embeddings": border,
+                "short_factor": [1.0] * 4,
+                "long_factor": [4.0, 8.0, 16.0, 30.0],
+            },
+        )
+    ).eval()
 
 
 def make_dynamic(border: int = 32) -> Any:
     """A tiny Llama that stretches its frequencies beyond `border` tokens, by length."""
     torch.manual_seed(5)
     rope = {"rope_type": "dynamic", "rope_theta": 10_000.0, "factor": 8.0}
-    return LlamaForCausalLM(
-        LlamaConfig(**SHAPE, max_position_embeddings=border, rope_parameters=rope)
-    ).eval()
+    return LlamaForCausalLM(LlamaConfig(**SHAPE, max_position_embeddings=border, rope_parameters=rope)).eval()
 
 
 def fresh_loss(make: Any, ids: list[int], response: int) -> float:
@@ -124,12 +137,9 @@ def make_passes(rows: int = 6) -> tuple[Passes, np.ndarray]:
     contexts = [IDS[3 * row : 3 * row + 15 + 10 * row] for row in range(rows)]
     responses = [IDS[row + 1 : row + 6] for row in range(rows)]
     one_shot = [
-        contexts[neighbor] + responses[neighbor] + contexts[row]
-        for row, neighbor in enumerate(neighbors.tolist())
+        contexts[neighbor] + responses[neighbor] + contexts[row] for row, neighbor in enumerate(neighbors.tolist())
     ]
-    return Passes(
-        TokenTable(contexts), TokenTable(one_shot), TokenTable(responses), flags=[[]] * rows
-    ), neighbors
+    return Passes(TokenTable(contexts), TokenTable(one_shot), TokenTable(responses), flags=[[]] * rows), neighbors
 
 
 @MAKERS
@@ -185,9 +195,13 @@ def test_score_equals_the_plain_loop_on_both_sides(attention: str, embedder_fold
     rows, tokenizer = make_rows(12), make_tokenizer()
     model = make_longrope(BORDER, attention)
     scored = score(
-        Dataset.from_list(rows), model, tokenizer=tokenizer, embedder=str(embedder_folder),
-        batch_tokens=4096, progress=False,
-    )  # fmt: skip
+        Dataset.from_list(rows),
+        model,
+        tokenizer=tokenizer,
+        embedder=str(embedder_folder),
+        batch_tokens=4096,
+        progress=False,
+    )
 
     def ids(text: str) -> list[int]:
         return tokenizer(text, add_special_tokens=False)["input_ids"]
@@ -213,17 +227,24 @@ def test_models_without_such_frequencies_have_no_rule() -> None:
 def test_the_rule_is_read_off_each_layer_type() -> None:
     rope = {
         "full_attention": {
-            "rope_type": "longrope", "rope_theta": 1e4, "factor": 4.0,
+            "rope_type": "longrope",
+            "rope_theta": 1e4,
+            "factor": 4.0,
             "original_max_position_embeddings": 24,
-            "short_factor": [1.0] * 4, "long_factor": [9.0] * 4,
+            "short_factor": [1.0] * 4,
+            "long_factor": [9.0] * 4,
         },
         "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
-    }  # fmt: skip
+    }
     torch.manual_seed(1)
     config = Gemma3TextConfig(
-        **SHAPE, head_dim=8, sliding_window=8, max_position_embeddings=96, rope_parameters=rope,
+        **SHAPE,
+        head_dim=8,
+        sliding_window=8,
+        max_position_embeddings=96,
+        rope_parameters=rope,
         layer_types=["sliding_attention", "full_attention"],
-    )  # fmt: skip
+    )
     model = Gemma3ForCausalLM(config).eval()
     assert length_rule(model) == LengthRule(steps=(24,))
     losses = ResponseLosses(model)
@@ -234,12 +255,15 @@ def test_the_rule_is_read_off_each_layer_type() -> None:
     np.testing.assert_allclose(found, plain, atol=1e-4)
 
 
-@pytest.mark.parametrize(("rule", "expected"), [
-    (LengthRule(steps=(10,)), [0, 0, -1, -1]),
-    (LengthRule(grows=(10,)), [0, 0, 11, 30]),
-    (LengthRule(steps=(10, 20)), [0, 0, -1, -3]),
-    (LengthRule(steps=(9,), grows=(12,)), [0, -1, -1, 30]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (LengthRule(steps=(10,)), [0, 0, -1, -1]),
+        (LengthRule(grows=(10,)), [0, 0, 11, 30]),
+        (LengthRule(steps=(10, 20)), [0, 0, -1, -3]),
+        (LengthRule(steps=(9,), grows=(12,)), [0, -1, -1, 30]),
+    ],
+)
 def test_length_classes(rule: LengthRule, expected: list[int]) -> None:
     assert rule.classes([9, 10, 11, 30]).tolist() == expected
 

@@ -34,9 +34,7 @@ def trained(request: Any, tmp_path_factory: Any) -> tuple[Any, dict[str, tuple[l
     for name, (_, row) in ROWS.items():
         arguments = {"tools": row.get("tools"), **row.get("chat_template_kwargs", {})}
         try:
-            tokenizer.apply_chat_template(
-                [*row["prompt"], *row["completion"]], tokenize=False, **arguments
-            )
+            tokenizer.apply_chat_template([*row["prompt"], *row["completion"]], tokenize=False, **arguments)
         except Exception:  # noqa: S112  of any kind: the template refuses the row
             continue
         rows[name] = row
@@ -47,12 +45,16 @@ def trained(request: Any, tmp_path_factory: Any) -> tuple[Any, dict[str, tuple[l
     trainer = trl.SFTTrainer(
         make_model("llama", positions=4096),
         args=trl.SFTConfig(
-            output_dir=str(tmp_path_factory.mktemp("sft")), use_cpu=True, report_to=[],
-            max_length=None, bf16=False, disable_tqdm=True,
+            output_dir=str(tmp_path_factory.mktemp("sft")),
+            use_cpu=True,
+            report_to=[],
+            max_length=None,
+            bf16=False,
+            disable_tqdm=True,
         ),
         train_dataset=Dataset.from_list(mixed, on_mixed_types="use_json"),
         processing_class=tokenizer,
-    )  # fmt: skip
+    )
     made = {}
     for name, ids, labels in zip(
         rows, trainer.train_dataset["input_ids"], trainer.train_dataset["labels"], strict=True
@@ -160,9 +162,7 @@ UNRENDERED = [
 
 
 @pytest.mark.parametrize(("template", "name", "expected"), UNRENDERED)
-def test_what_the_template_leaves_out_is_named(
-    template: str, name: str, expected: list[str]
-) -> None:
+def test_what_the_template_leaves_out_is_named(template: str, name: str, expected: list[str]) -> None:
     prompts = ChatPrompts(make_tokenizer(bos=False, chat_template=TEMPLATES[template]))
     example = read(ROWS[name][0])
     assert prompts.unrendered(example) == expected

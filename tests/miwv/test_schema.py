@@ -125,7 +125,10 @@ GREETING = [turn("system", "Be brief."), turn("user", "Hi"), turn("assistant", "
         (
             {"messages": [*GREETING, turn("user", "1 + 1?"), turn("assistant", "2")]},
             conversation(
-                ("system", "Be brief."), ("user", "Hi"), ("assistant", "Hello"), ("user", "1 + 1?"),
+                ("system", "Be brief."),
+                ("user", "Hi"),
+                ("assistant", "Hello"),
+                ("user", "1 + 1?"),
                 response="2",
             ),
         ),
@@ -139,9 +142,7 @@ GREETING = [turn("system", "Be brief."), turn("user", "Hi"), turn("assistant", "
         ({"messages": [turn("assistant", "Hi")]}, conversation(response="Hi")),
         (
             {"messages": [{**turn("user", "Hi"), "name": None}, turn("assistant", "")]},
-            Example(
-                "", "", ({**turn("user", "Hi"), "name": None},), "", answer=turn("assistant", "")
-            ),
+            Example("", "", ({**turn("user", "Hi"), "name": None},), "", answer=turn("assistant", "")),
         ),
         (
             {"messages": [turn("critic", "Hm"), turn("assistant", "Ok")]},
@@ -152,7 +153,7 @@ GREETING = [turn("system", "Be brief."), turn("user", "Hi"), turn("assistant", "
             conversation(("user", "Hi"), response="Hello"),
         ),
     ],
-)  # fmt: skip
+)
 def test_read_example(row, expected):
     assert read_example(row, recognize(list(row)), 0) == expected
 

@@ -44,9 +44,13 @@ def test_scores_equal_the_plain_loop(
 ) -> None:
     rows, model, tokenizer = make_rows(), make_model(kind, tied), make_tokenizer(bos, side)
     scored = score(
-        Dataset.from_list(rows), model, tokenizer=tokenizer, embedder=str(embedder_folder),
-        batch_tokens=batch_tokens, **QUIET,
-    )  # fmt: skip
+        Dataset.from_list(rows),
+        model,
+        tokenizer=tokenizer,
+        embedder=str(embedder_folder),
+        batch_tokens=batch_tokens,
+        **QUIET,
+    )
     vectors = plain_embeddings(embedder_folder, [plain_alpaca(row) for row in rows])
     neighbors = [plain_neighbor(vectors, row) for row in range(len(rows))]
     assert scored["neighbor"] == neighbors
@@ -80,8 +84,10 @@ def test_rows_that_cannot_be_scored_are_flagged_not_dropped(embedder_folder: Pat
     scored = score_tiny(Dataset.from_list(rows), embedder_folder, max_length=250)
     status, flags = scored["miwv_status"], scored["miwv_flags"]
     assert [status[i] for i in (2, 5, 7)] == [
-        "empty_response", "empty_response", "demonstration_dropped",
-    ]  # fmt: skip
+        "empty_response",
+        "empty_response",
+        "demonstration_dropped",
+    ]
     assert flags[7] == ["response_truncated"]
     assert "demonstration_trimmed" in flags[0]
     assert [i for i in range(8) if "duplicate_prompt" in flags[i]] == [1, 6]
@@ -96,17 +102,13 @@ def test_a_loss_that_is_not_finite_is_said(rows: Dataset, embedder_folder: Path)
     model, tokenizer = make_model("llama", tied=False), make_tokenizer()
     poison = tokenizer("hydrogen", add_special_tokens=False)["input_ids"][0]
     model.model.embed_tokens.weight.data[poison] = float("nan")
-    few = Dataset.from_list(
-        [*make_rows(4), {"instruction": "hydrogen", "input": "", "output": "a"}]
-    )
+    few = Dataset.from_list([*make_rows(4), {"instruction": "hydrogen", "input": "", "output": "a"}])
     scored = score(few, model, tokenizer=tokenizer, embedder=str(embedder_folder), **QUIET)
     assert scored["miwv_status"][4] == "not_finite"
     assert scored["miwv"][4] is None
 
 
-def test_a_trained_model_is_scored_as_it_stands_and_left_as_it_was(
-    rows: Dataset, embedder_folder: Path
-) -> None:
+def test_a_trained_model_is_scored_as_it_stands_and_left_as_it_was(rows: Dataset, embedder_folder: Path) -> None:
     model = make_model("llama").train()
     score(rows, model, tokenizer=make_tokenizer(), embedder=str(embedder_folder), **QUIET)
     assert model.training
@@ -121,9 +123,8 @@ def test_the_other_shapes(shape: str, embedder_folder: Path) -> None:
             "prompt_completion": {"prompt": user, "completion": assistant},
             "chat_completion": {"prompt": turns[:1], "completion": turns[1:]},
             "messages": {"messages": turns},
-            "sharegpt": {"conversations": [
-                {"from": "human", "value": user}, {"from": "gpt", "value": assistant}]},
-        }[shape]  # fmt: skip
+            "sharegpt": {"conversations": [{"from": "human", "value": user}, {"from": "gpt", "value": assistant}]},
+        }[shape]
 
     scored = score_tiny(Dataset.from_list([convert(r) for r in make_rows(8)]), embedder_folder)
     assert set(scored["miwv_status"]) == {"ok"}
@@ -164,9 +165,7 @@ def test_neighbors_with_another_prompt(search: str, embedder_folder: Path) -> No
         pytest.importorskip("usearch")
     rows, model, tokenizer = copies(), make_model("llama"), make_tokenizer()
     settings: dict[str, Any] = {"embedder": str(embedder_folder), "tokenizer": tokenizer, **QUIET}
-    found = score(
-        Dataset.from_list(rows), model, avoid_duplicate_neighbors=True, search=search, **settings
-    )
+    found = score(Dataset.from_list(rows), model, avoid_duplicate_neighbors=True, search=search, **settings)
     prompts = [plain_alpaca(row) for row in rows]
     vectors = plain_embeddings(embedder_folder, prompts)
     expected = []
@@ -204,30 +203,36 @@ def test_avoiding_duplicates_is_part_of_the_run(tmp_path: Path, embedder_folder:
         score_tiny(rows, embedder_folder, output=output)
 
 
-@pytest.mark.parametrize(("settings", "message"), [
-    ({"pooling": "cls"}, "pooling 'cls' is not one of ours: known: mean, model"),
-    ({"embed_text": "bar"}, "did you mean 'bare'"),
-    ({"max_length": 1}, "leaves no room"),
-    ({"max_length": 100_000}, "above the model's own limit of 512 tokens"),
-    ({"batch_tokens": 0}, "give 1 or more"),
-    ({"columns": {"prompt": "instruction", "completion": "answer"}}, "no column 'answer'"),
-    ({"tokenizer": None}, "a loaded model needs its tokenizer"),
-])  # fmt: skip
-def test_bad_settings(
-    settings: dict[str, Any], message: str, rows: Dataset, embedder_folder: Path
-) -> None:
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"pooling": "cls"}, "pooling 'cls' is not one of ours: known: mean, model"),
+        ({"embed_text": "bar"}, "did you mean 'bare'"),
+        ({"max_length": 1}, "leaves no room"),
+        ({"max_length": 100_000}, "above the model's own limit of 512 tokens"),
+        ({"batch_tokens": 0}, "give 1 or more"),
+        ({"columns": {"prompt": "instruction", "completion": "answer"}}, "no column 'answer'"),
+        ({"tokenizer": None}, "a loaded model needs its tokenizer"),
+    ],
+)
+def test_bad_settings(settings: dict[str, Any], message: str, rows: Dataset, embedder_folder: Path) -> None:
     with pytest.raises(InputError, match=message):
         score_tiny(rows, embedder_folder, **settings)
 
 
-@pytest.mark.parametrize(("rows", "message"), [
-    (make_rows(1), "has 1 row; a row is scored behind its nearest neighbour"),
-    ([{"instruction": "a", "output": " "}] * 3, "none of the 3 rows has a response"),
-    ([{"instruction": "a", "output": "b"}, {"instruction": "c", "output": None}],
-     "row 1: column 'output' must be a string, found null"),
-    ([{"text": "a"}] * 2, "columns found: text"),
-    ([{**row, "miwv": 1.0} for row in make_rows(3)], "give --overwrite-columns"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (make_rows(1), "has 1 row; a row is scored behind its nearest neighbour"),
+        ([{"instruction": "a", "output": " "}] * 3, "none of the 3 rows has a response"),
+        (
+            [{"instruction": "a", "output": "b"}, {"instruction": "c", "output": None}],
+            "row 1: column 'output' must be a string, found null",
+        ),
+        ([{"text": "a"}] * 2, "columns found: text"),
+        ([{**row, "miwv": 1.0} for row in make_rows(3)], "give --overwrite-columns"),
+    ],
+)
 def test_bad_rows(rows: list[dict[str, Any]], message: str, embedder_folder: Path) -> None:
     with pytest.raises(InputError, match=message):
         score_tiny(Dataset.from_list(rows), embedder_folder)

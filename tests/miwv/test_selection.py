@@ -23,28 +23,39 @@ NAN = float("nan")
 def scored_rows(miwv: list[float]) -> Dataset:
     """Rows with these scores; nan stands for a row that has none."""
     count = len(miwv)
-    rows = Dataset.from_dict(
-        {"instruction": [f"q{i}" for i in range(count)], "output": ["a"] * count}
-    )
+    rows = Dataset.from_dict({"instruction": [f"q{i}" for i in range(count)], "output": ["a"] * count})
     scores = np.array(miwv)
     columns: dict[str, Any] = {
-        "row": np.arange(count), "miwv": scores, "loss_zero_shot": scores * 0 + 1,
-        "loss_one_shot": scores + 1, "neighbor": np.roll(np.arange(count), 1),
-        "neighbor_similarity": np.full(count, 0.5), "response_tokens": np.arange(count) + 1,
+        "row": np.arange(count),
+        "miwv": scores,
+        "loss_zero_shot": scores * 0 + 1,
+        "loss_one_shot": scores + 1,
+        "neighbor": np.roll(np.arange(count), 1),
+        "neighbor_similarity": np.full(count, 0.5),
+        "response_tokens": np.arange(count) + 1,
         "miwv_status": ["empty_response" if np.isnan(s) else "ok" for s in miwv],
         "miwv_flags": [[]] * count,
-    }  # fmt: skip
+    }
     return add_score_columns(rows, columns)
 
 
-@pytest.mark.parametrize(("rows", "fraction", "kept"), [
-    (100, 0.29, 29),  # 28.999999999999996 in binary arithmetic
-    (100, "0.29", 29),
-    (52_002, 0.01, 520), (52_002, 0.05, 2600), (52_002, 0.10, 5200), (52_002, 0.15, 7800),
-    (63_655, 0.01, 636), (63_655, 0.05, 3182), (63_655, 0.10, 6365), (63_655, 0.15, 9548),
-    (10, 0.01, 1),
-    (10, 1, 10),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("rows", "fraction", "kept"),
+    [
+        (100, 0.29, 29),  # 28.999999999999996 in binary arithmetic
+        (100, "0.29", 29),
+        (52_002, 0.01, 520),
+        (52_002, 0.05, 2600),
+        (52_002, 0.10, 5200),
+        (52_002, 0.15, 7800),
+        (63_655, 0.01, 636),
+        (63_655, 0.05, 3182),
+        (63_655, 0.10, 6365),
+        (63_655, 0.15, 9548),
+        (10, 0.01, 1),
+        (10, 1, 10),
+    ],
+)
 def test_sizes_are_the_papers(rows: int, fraction: float | str, kept: int) -> None:
     columns = ScoreColumns.from_dataset(scored_rows(list(np.linspace(1, 2, rows))))
     chosen, note = choose(columns, fraction=fraction)
@@ -67,19 +78,22 @@ def test_a_share_above_the_scored_rows_keeps_those_and_says_so() -> None:
     assert note == "0.75 of 4 rows is 3, but only 2 rows have a score: all of those kept"
 
 
-@pytest.mark.parametrize(("choice", "message"), [
-    ({}, "give one of --fraction, --count and --threshold; got none of them"),
-    ({"fraction": 0.1, "count": 3}, "got --fraction and --count"),
-    ({"fraction": 0}, "outside \\(0, 1\\]"),
-    ({"fraction": 1.01}, "outside \\(0, 1\\]"),
-    ({"fraction": "-0.1"}, "outside \\(0, 1\\]"),
-    ({"fraction": "nan"}, "is not a number"),
-    ({"fraction": "1%"}, "'1%' is not a number; 0.01 keeps 1 %"),
-    ({"count": 0}, "keeps nothing"),
-    ({"count": 4}, "count 4 is above the 3 rows that have a score"),
-    ({"threshold": 9.0}, "no row reaches threshold 9.0: the highest score is 3.0000"),
-    ({"threshold": NAN}, "no finite number"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({}, "give one of --fraction, --count and --threshold; got none of them"),
+        ({"fraction": 0.1, "count": 3}, "got --fraction and --count"),
+        ({"fraction": 0}, "outside \\(0, 1\\]"),
+        ({"fraction": 1.01}, "outside \\(0, 1\\]"),
+        ({"fraction": "-0.1"}, "outside \\(0, 1\\]"),
+        ({"fraction": "nan"}, "is not a number"),
+        ({"fraction": "1%"}, "'1%' is not a number; 0.01 keeps 1 %"),
+        ({"count": 0}, "keeps nothing"),
+        ({"count": 4}, "count 4 is above the 3 rows that have a score"),
+        ({"threshold": 9.0}, "no row reaches threshold 9.0: the highest score is 3.0000"),
+        ({"threshold": NAN}, "no finite number"),
+    ],
+)
 def test_bad_choices(choice: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         select(scored_rows([1.0, 2.0, NAN, 3.0]), **choice)
@@ -98,9 +112,13 @@ def folders(tmp_path: Path, embedder_folder: Path) -> Path:
     rows = make_rows()
     rows[3]["output"] = ""
     score(
-        Dataset.from_list(rows), make_model("llama"), tokenizer=make_tokenizer(),
-        embedder=str(embedder_folder), output=tmp_path / "scored", progress=False,
-    )  # fmt: skip
+        Dataset.from_list(rows),
+        make_model("llama"),
+        tokenizer=make_tokenizer(),
+        embedder=str(embedder_folder),
+        output=tmp_path / "scored",
+        progress=False,
+    )
     select(tmp_path / "scored", count=5, output=tmp_path / "chosen")
     return tmp_path
 
@@ -140,12 +158,20 @@ def test_run_json_tells_what_was_done(folders: Path) -> None:
     assert scored["model"]["dtype"] == "float32"
     assert scored["template"]["name"] == "alpaca"
     assert chosen["selection"] == {
-        "method": "miwv", "seed": 0, "fraction": None, "count": 5, "threshold": None,
-        "diversity": None, "all_rows": 24, "scored_rows": 23, "kept": 5, "passed_over": 0,
+        "method": "miwv",
+        "seed": 0,
+        "fraction": None,
+        "count": 5,
+        "threshold": None,
+        "diversity": None,
+        "all_rows": 24,
+        "scored_rows": 23,
+        "kept": 5,
+        "passed_over": 0,
         "lowest_kept_score": load_dataset(str(folders / "chosen"), split="train")["miwv"][-1],
         "scores": {"all": scored["statistics"]["miwv"], "chosen": chosen["statistics"]["miwv"]},
         "note": None,
-    }  # fmt: skip
+    }
     assert chosen["scored_run"] == scored
 
 

@@ -40,9 +40,13 @@ def loaded() -> Any:
 def test_float32_scores_equal_the_plain_loop(loaded: Any) -> None:
     rows = sample_rows(12)
     scored = score(
-        Dataset.from_list(rows), loaded.model, tokenizer=loaded.tokenizer,
-        embedder=str(package_folder(EMBEDDER_PACKAGE) / "model"), device="cpu", progress=False,
-    )  # fmt: skip
+        Dataset.from_list(rows),
+        loaded.model,
+        tokenizer=loaded.tokenizer,
+        embedder=str(package_folder(EMBEDDER_PACKAGE) / "model"),
+        device="cpu",
+        progress=False,
+    )
     start = start_tokens(loaded.tokenizer)
     expected = plain_miwv(loaded.model, loaded.tokenizer, rows, scored["neighbor"], start)
     found = np.array([scored["loss_zero_shot"], scored["loss_one_shot"], scored["miwv"]]).T

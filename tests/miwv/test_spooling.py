@@ -41,18 +41,20 @@ def later(first: Any, then: Any, at: int = 1500) -> list[dict[str, Any]]:
     return [{"a": f"{index}", "c": first if index < at else then} for index in range(at + 100)]
 
 
-@pytest.mark.parametrize("rows", [
-    make_rows(50),
-    make_rows(3) * 700,
-    later(None, "text"),
-    later(1, 2.5),
-    later([], ["x", None]),
-    later(None, [{"role": "user", "content": "hi"}]),
-    [{"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "é"}]}] * 5,
-], ids=range(7))  # fmt: skip
-def test_types_are_those_of_all_rows_where_the_stream_knows_none(
-    rows: list[dict[str, Any]], tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(
+    "rows",
+    [
+        make_rows(50),
+        make_rows(3) * 700,
+        later(None, "text"),
+        later(1, 2.5),
+        later([], ["x", None]),
+        later(None, [{"role": "user", "content": "hi"}]),
+        [{"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "é"}]}] * 5,
+    ],
+    ids=range(7),
+)
+def test_types_are_those_of_all_rows_where_the_stream_knows_none(rows: list[dict[str, Any]], tmp_path: Path) -> None:
     spooled = spool(stream_of(rows, tmp_path), tmp_path / "scored", progress=False)
     plain = Dataset.from_list(rows)
     assert spooled.features == plain.features
@@ -60,16 +62,17 @@ def test_types_are_those_of_all_rows_where_the_stream_knows_none(
 
 
 @pytest.mark.parametrize("at", [300, 1500, 2000])
-@pytest.mark.parametrize(("first", "then"), [
-    ({"x": 1}, {"x": 1.5, "y": "z"}),
-    ({"x": 1}, {"x": "1"}),
-    ([1], [1, "x"]),
-    ([{"content": "42"}], [{"content": None}, {"content": [{"type": "text", "text": "0.3"}]}]),
-    ([{"a": {"x": 0.3}}], [{"a": '{"x": 0.3}'}, {}]),
-])  # fmt: skip
-def test_what_differs_inside_a_column_arrives_as_it_was(
-    first: Any, then: Any, at: int, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ({"x": 1}, {"x": 1.5, "y": "z"}),
+        ({"x": 1}, {"x": "1"}),
+        ([1], [1, "x"]),
+        ([{"content": "42"}], [{"content": None}, {"content": [{"type": "text", "text": "0.3"}]}]),
+        ([{"a": {"x": 0.3}}], [{"a": '{"x": 0.3}'}, {}]),
+    ],
+)
+def test_what_differs_inside_a_column_arrives_as_it_was(first: Any, then: Any, at: int, tmp_path: Path) -> None:
     rows = later(first, then, at)
     spooled = spool(stream_of(rows, tmp_path), tmp_path / "scored", progress=False)
     assert json.dumps(spooled.to_list()) == json.dumps(rows)
@@ -83,13 +86,24 @@ def test_columns_that_come_late_are_kept(tmp_path: Path) -> None:
 
 
 def test_known_types_are_kept(tmp_path: Path) -> None:
-    features = Features({
-        "label": ClassLabel(names=["no", "yes"]), "when": Value("timestamp[s]"),
-        "small": Value("int8"), "empty": Value("string"), "sizes": List(Value("float32")),
-        "picture": Image(),
-    })  # fmt: skip
-    row = {"label": 1, "when": datetime(2024, 1, 2), "small": 3, "empty": None, "sizes": [0.5],
-           "picture": {"bytes": b"not decoded", "path": None}}  # fmt: skip
+    features = Features(
+        {
+            "label": ClassLabel(names=["no", "yes"]),
+            "when": Value("timestamp[s]"),
+            "small": Value("int8"),
+            "empty": Value("string"),
+            "sizes": List(Value("float32")),
+            "picture": Image(),
+        }
+    )
+    row = {
+        "label": 1,
+        "when": datetime(2024, 1, 2),
+        "small": 3,
+        "empty": None,
+        "sizes": [0.5],
+        "picture": {"bytes": b"not decoded", "path": None},
+    }
     plain = Dataset.from_list([row] * 1100, features=features)
     spooled = spool(plain.to_iterable_dataset(), tmp_path / "scored", progress=False)
     assert spooled.features == features
@@ -105,15 +119,21 @@ def broken(at: int, kind: type[Exception]) -> Iterator[dict[str, Any]]:
 KNOWN = Features({"a": Value("int64")})
 
 
-@pytest.mark.parametrize(("rows", "features", "message"), [
-    ([], None, "the stream: holds no rows; give a data set with at least one"),
-    (later("x", 3), None, "row 1,500: column 'c' is a number (3), but a string in row 0; give"),
-    (later(None, True) + later(1, 1, at=2), None, "row 1,600: column 'c' is a number (1), but a "
-     "boolean in row 1,500"),
-    (later("x", "y\ud83d"), None, "row 1,500: \\ud83d is half a character"),
-    (later({"x": 1}, {"x": 2**64}), None, "row 1,500: holds a number of more than 64 bits"),
-    ([{"a": 1}] * 1234 + [{"a": "many"}], KNOWN, "broke off at row 1,234 (invalid"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("rows", "features", "message"),
+    [
+        ([], None, "the stream: holds no rows; give a data set with at least one"),
+        (later("x", 3), None, "row 1,500: column 'c' is a number (3), but a string in row 0; give"),
+        (
+            later(None, True) + later(1, 1, at=2),
+            None,
+            "row 1,600: column 'c' is a number (1), but a boolean in row 1,500",
+        ),
+        (later("x", "y\ud83d"), None, "row 1,500: \\ud83d is half a character"),
+        (later({"x": 1}, {"x": 2**64}), None, "row 1,500: holds a number of more than 64 bits"),
+        ([{"a": 1}] * 1234 + [{"a": "many"}], KNOWN, "broke off at row 1,234 (invalid"),
+    ],
+)
 def test_rows_that_do_not_fit_are_named(
     rows: list[dict[str, Any]], features: Features | None, message: str, tmp_path: Path
 ) -> None:
@@ -125,9 +145,7 @@ def test_rows_that_do_not_fit_are_named(
 
 @pytest.mark.parametrize("kind", [ConnectionError, ValueError, UnicodeError])
 @pytest.mark.parametrize("features", [None, KNOWN])
-def test_a_stream_that_breaks_off(
-    kind: type[Exception], features: Features | None, tmp_path: Path
-) -> None:
+def test_a_stream_that_breaks_off(kind: type[Exception], features: Features | None, tmp_path: Path) -> None:
     arguments = {"at": 2345, "kind": kind}
     stream = IterableDataset.from_generator(broken, gen_kwargs=arguments, features=features)
     with pytest.raises(InputError, match=r"o/d: the stream broke off at row 2,345 \(the line went"):
@@ -135,9 +153,7 @@ def test_a_stream_that_breaks_off(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_second_call_finds_it_and_another_stream_does_not(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_second_call_finds_it_and_another_stream_does_not(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "hf_miwv")
     output, stream = tmp_path / "scored", stream_of(make_rows(30), tmp_path)
     first = spool(stream, output, progress=False).to_list()
@@ -193,18 +209,15 @@ def test_a_full_disk(tmp_path: Path) -> None:
 
 
 def scored(stream: Any, embedder: Path, output: Path | None) -> Dataset:
-    return score(stream, make_model("llama"), tokenizer=make_tokenizer(), embedder=str(embedder),
-                 output=output, progress=False)  # fmt: skip
+    return score(
+        stream, make_model("llama"), tokenizer=make_tokenizer(), embedder=str(embedder), output=output, progress=False
+    )
 
 
 @pytest.mark.parametrize("to_folder", [True, False])
-def test_score_of_a_stream_is_that_of_the_rows(
-    to_folder: bool, embedder_folder: Path, tmp_path: Path
-) -> None:
+def test_score_of_a_stream_is_that_of_the_rows(to_folder: bool, embedder_folder: Path, tmp_path: Path) -> None:
     rows = make_rows(20)
-    streamed = scored(
-        stream_of(rows, tmp_path), embedder_folder, tmp_path / "streamed" if to_folder else None
-    )
+    streamed = scored(stream_of(rows, tmp_path), embedder_folder, tmp_path / "streamed" if to_folder else None)
     plain = scored(Dataset.from_list(rows), embedder_folder, tmp_path / "plain")
     assert streamed.to_list() == plain.to_list()
     assert not workspace_of(tmp_path / "streamed").exists()
@@ -220,16 +233,19 @@ class Stop(Exception):  # noqa: N818
     """Stands for a kill, inside one process."""
 
 
-def test_stopped_while_it_scores_the_stream_is_not_read_again(
-    embedder_folder: Path, tmp_path: Path
-) -> None:
+def test_stopped_while_it_scores_the_stream_is_not_read_again(embedder_folder: Path, tmp_path: Path) -> None:
     def stop(*_: Any) -> None:
         raise Stop
 
     output = tmp_path / "scored"
     model = make_model("llama")
-    settings: Any = {"tokenizer": make_tokenizer(), "embedder": str(embedder_folder),
-                     "output": output, "batch_tokens": 300, "progress": False}  # fmt: skip
+    settings: Any = {
+        "tokenizer": make_tokenizer(),
+        "embedder": str(embedder_folder),
+        "output": output,
+        "batch_tokens": 300,
+        "progress": False,
+    }
     journal = workspace_of(output) / "process-0-of-1" / "losses.jsonl"
     hook = model.register_forward_pre_hook(lambda *_: stop() if journal.exists() else None)
     with pytest.raises(Stop):

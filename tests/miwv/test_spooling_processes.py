@@ -108,12 +108,9 @@ def test_of_two_processes_one_reads_and_the_other_waits(tmp_path: Path) -> None:
     script, marks = tmp_path / "together.py", tmp_path / "marks"
     script.write_text(TOGETHER)
     launch = Path(__file__).parents[2] / "recipes" / "accelerate" / "cpu.yaml"
-    words = ["-m", "accelerate.commands.launch", "--config_file", launch, script,
-             tmp_path / "scored", marks]  # fmt: skip
+    words = ["-m", "accelerate.commands.launch", "--config_file", launch, script, tmp_path / "scored", marks]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, *map(str, words)], capture_output=True, text=True, env=environment
-    )
+    done = subprocess.run([sys.executable, *map(str, words)], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.count("[4500, 'the stream: the stream broke off at row 4,500 (the li") == 2
     assert marks.read_text() == "xx"  # of two streams, each read once

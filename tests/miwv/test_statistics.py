@@ -70,13 +70,19 @@ def test_describe_counts_rows_statuses_flags_and_signs() -> None:
     assert described["rows"] == 3
     assert described["scored"] == 2
     assert described["status"] == {
-        "ok": 2, "empty_response": 1, "not_finite": 0, "demonstration_dropped": 0,
+        "ok": 2,
+        "empty_response": 1,
+        "not_finite": 0,
+        "demonstration_dropped": 0,
         "unreadable": 0,
-    }  # fmt: skip
+    }
     assert described["flags"] == {
-        "demonstration_trimmed": 0, "response_truncated": 1, "duplicate_prompt": 2,
-        "duplicate_neighbor": 0, "undesired_response": 0,
-    }  # fmt: skip
+        "demonstration_trimmed": 0,
+        "response_truncated": 1,
+        "duplicate_prompt": 2,
+        "duplicate_neighbor": 0,
+        "undesired_response": 0,
+    }
     assert [described[name] for name in ("above_zero", "below_zero", "equal_zero")] == [1, 1, 0]
 
 
@@ -104,9 +110,7 @@ def test_describe_is_over_the_scored_rows() -> None:
 
 def test_rank_correlation() -> None:
     # Ranks 1 2 3 4 against 2 1 3 4: 1 - 6 * 2 / (4 * 15) = 0.8
-    assert rank_correlation(
-        np.array([1.0, 2, 3, 4]), np.array([20.0, 10, 30, 400])
-    ) == pytest.approx(0.8)
+    assert rank_correlation(np.array([1.0, 2, 3, 4]), np.array([20.0, 10, 30, 400])) == pytest.approx(0.8)
     missing = np.array([1.0, 2, NAN, 4])
     assert rank_correlation(missing, np.array([3.0, 2, 9, 1])) == pytest.approx(-1)
 
@@ -136,8 +140,11 @@ def test_similarity_fifths() -> None:
 def test_hubness() -> None:
     hubness = describe(make_columns([0.0] * 5, neighbor=[3, 3, 1, 1, -1]))["hubness"]
     assert hubness == {
-        "most_popular_row": 1, "serves": 2, "rows_never_a_neighbor": 3, "share_never": 0.6,
-    }  # fmt: skip
+        "most_popular_row": 1,
+        "serves": 2,
+        "rows_never_a_neighbor": 3,
+        "share_never": 0.6,
+    }
 
 
 def test_hubness_of_chosen_rows_goes_by_row_and_not_by_place() -> None:
@@ -162,8 +169,12 @@ def test_length_histogram_holds_the_longest(longest: int) -> None:
 def test_compare_lengths() -> None:
     lengths = compare_lengths(np.array([2, 4]), np.array([1, 2, 3, 4, 10]))
     assert lengths["chosen"] == {
-        "rows": 2, "mean": 3.0, "median": 3.0, "quantile_10": 2.2, "quantile_90": 3.8,
-    }  # fmt: skip
+        "rows": 2,
+        "mean": 3.0,
+        "median": 3.0,
+        "quantile_10": 2.2,
+        "quantile_90": 3.8,
+    }
     assert lengths["scored"]["median"] == 3.0
     assert lengths["scored"]["quantile_90"] == pytest.approx(7.6)
     assert lengths["ratio_of_medians"] == 1.0

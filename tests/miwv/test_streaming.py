@@ -38,20 +38,21 @@ def taken(stream: Any, tmp_path: Path) -> Dataset:
     return spool(stream, tmp_path / "out", progress=False)
 
 
-@pytest.mark.parametrize(("name", "content"), [
-    ("a.json", json.dumps(ROWS)),
-    ("a.jsonl", lines(ROWS)),
-    ("a.jsonl", lines(DATES)),
-    ("a.jsonl.gz", zipped(lines(ROWS))),
-    ("a.csv", "prompt,completion\n01,\nNA,\"x, y\"\n"),
-    ("a.csv.gz", zipped("prompt,completion\na,2\n")),
-    ("a.tsv", "prompt\tcompletion\na\tb\n"),
-    ("folder/train-0.jsonl", lines(ROWS)),
-    ("folder/README.md", "---\nconfigs:\n- config_name: x\n  data_files: more/*.jsonl\n---\n"),
-])  # fmt: skip
-def test_a_stream_has_the_rows_and_types_of_the_file(
-    name: str, content: str | bytes, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.json", json.dumps(ROWS)),
+        ("a.jsonl", lines(ROWS)),
+        ("a.jsonl", lines(DATES)),
+        ("a.jsonl.gz", zipped(lines(ROWS))),
+        ("a.csv", 'prompt,completion\n01,\nNA,"x, y"\n'),
+        ("a.csv.gz", zipped("prompt,completion\na,2\n")),
+        ("a.tsv", "prompt\tcompletion\na\tb\n"),
+        ("folder/train-0.jsonl", lines(ROWS)),
+        ("folder/README.md", "---\nconfigs:\n- config_name: x\n  data_files: more/*.jsonl\n---\n"),
+    ],
+)
+def test_a_stream_has_the_rows_and_types_of_the_file(name: str, content: str | bytes, tmp_path: Path) -> None:
     path = write(tmp_path / name, content)
     if name.startswith("folder"):
         write(tmp_path / "folder" / "more" / "a.jsonl", lines(ROWS[:3]))
@@ -75,9 +76,7 @@ def test_binary_files(ending: str, tmp_path: Path) -> None:
     assert streamed.data.table.equals(plain.data.table)
 
 
-def test_limit_takes_the_first_rows_and_says_so(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_limit_takes_the_first_rows_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "hf_miwv")
     path = write(tmp_path / "a.jsonl", lines(ROWS))
     stream, split = open_stream(path, limit=5)
@@ -86,24 +85,27 @@ def test_limit_takes_the_first_rows_and_says_so(
     assert f"the first 5 rows of {path} are taken, and none after them" in caplog.text
 
 
-@pytest.mark.parametrize(("name", "content", "options", "message"), [
-    ("a.jsonl", lines(ROWS), {"limit": 0}, "--limit 0: give the number of rows"),
-    ("a.jsonl", lines(ROWS), {"split": "train[:5]"}, "a stream has no slices; give one of train"),
-    ("a.jsonl", lines(ROWS), {"split": "trian"}, "has no split 'trian'; did you mean 'train'?"),
-    ("a.jsonl", lines(ROWS), {"revision": "x"}, "--revision x: is for Hub data sets"),
-    ("a.jsonl", lines(ROWS), {"config": "x"}, "--config x: is for Hub data sets and folders"),
-    ("a.jsonl", "", {}, "the file is empty"),
-    ("a.jsonl", "\n", {}, "holds no rows"),
-    ("a.jsonl", lines(ROWS) + "{x\n", {}, "a.jsonl:13: not valid JSON"),
-    ("a.jsonl", lines(ROWS) + "[1]\n", {}, "a.jsonl:13: row 12: a row must be an object"),
-    ("a.jsonl", lines(ROWS).encode() + b'{"a": "\xe9"}\n', {}, "a.jsonl:13: not UTF-8 (byte 0xe9"),
-    ("a.jsonl.gz", zipped(lines(ROWS * 99))[:-20], {}, "damaged gzip file"),
-    ("a.csv", "prompt,completion\na,b,c\n", {}, "row 0 has more cells than the header"),
-    ("a.csv", "prompt,completion\na,b\nc,d,e\n", {}, "Expected 2 fields in line 3, saw 3"),
-    ("a.parquet", b"junk" * 99, {}, "cannot be read as parquet"),
-    ("a.txt", "x", {}, "unknown file ending '.txt'"),
-    ("b/x.md", "x", {}, "no data files"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "content", "options", "message"),
+    [
+        ("a.jsonl", lines(ROWS), {"limit": 0}, "--limit 0: give the number of rows"),
+        ("a.jsonl", lines(ROWS), {"split": "train[:5]"}, "a stream has no slices; give one of train"),
+        ("a.jsonl", lines(ROWS), {"split": "trian"}, "has no split 'trian'; did you mean 'train'?"),
+        ("a.jsonl", lines(ROWS), {"revision": "x"}, "--revision x: is for Hub data sets"),
+        ("a.jsonl", lines(ROWS), {"config": "x"}, "--config x: is for Hub data sets and folders"),
+        ("a.jsonl", "", {}, "the file is empty"),
+        ("a.jsonl", "\n", {}, "holds no rows"),
+        ("a.jsonl", lines(ROWS) + "{x\n", {}, "a.jsonl:13: not valid JSON"),
+        ("a.jsonl", lines(ROWS) + "[1]\n", {}, "a.jsonl:13: row 12: a row must be an object"),
+        ("a.jsonl", lines(ROWS).encode() + b'{"a": "\xe9"}\n', {}, "a.jsonl:13: not UTF-8 (byte 0xe9"),
+        ("a.jsonl.gz", zipped(lines(ROWS * 99))[:-20], {}, "damaged gzip file"),
+        ("a.csv", "prompt,completion\na,b,c\n", {}, "row 0 has more cells than the header"),
+        ("a.csv", "prompt,completion\na,b\nc,d,e\n", {}, "Expected 2 fields in line 3, saw 3"),
+        ("a.parquet", b"junk" * 99, {}, "cannot be read as parquet"),
+        ("a.txt", "x", {}, "unknown file ending '.txt'"),
+        ("b/x.md", "x", {}, "no data files"),
+    ],
+)
 def test_what_cannot_be_streamed(
     name: str, content: str | bytes, options: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
@@ -148,21 +150,23 @@ def test_the_streamed_file_gives_the_same_bytes(tmp_path: Path, models: list[obj
     assert invoke(*words, tmp_path / "some", "--limit", 5).exit_code == 0
     run = read_record(tmp_path / "some") or {}
     assert (run["data"]["split"], run["data"]["rows"]) == ("train[:5]", 5)
-    result = invoke("select", data, *models, "--streaming", "--limit", 8, "--count", 3, "--output",
-                    tmp_path / "chosen")  # fmt: skip
+    result = invoke(
+        "select", data, *models, "--streaming", "--limit", 8, "--count", 3, "--output", tmp_path / "chosen"
+    )
     assert result.exit_code == 0, result.output
     assert len(read_dataset(tmp_path / "chosen")) == 3
     names = ["chosen", "plain", "rows.jsonl", "some", "streamed"]
     assert sorted(path.name for path in tmp_path.iterdir()) == names
 
 
-@pytest.mark.parametrize(("words", "message"), [
-    (["score", "--limit", "5"], "--limit 5: is for --streaming; else give --split train[:5]"),
-    (["select", "--count", "5", "--streaming"], "--streaming: for scoring; give --model too"),
-])  # fmt: skip
-def test_options_that_need_others(
-    words: list[str], message: str, tmp_path: Path, models: list[object]
-) -> None:
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["score", "--limit", "5"], "--limit 5: is for --streaming; else give --split train[:5]"),
+        (["select", "--count", "5", "--streaming"], "--streaming: for scoring; give --model too"),
+    ],
+)
+def test_options_that_need_others(words: list[str], message: str, tmp_path: Path, models: list[object]) -> None:
     data = write(tmp_path / "rows.jsonl", lines(ROWS))
     given = models if words[0] == "score" else []
     result = invoke(*words, data, *given, "--output", tmp_path / "out")

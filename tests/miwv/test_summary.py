@@ -14,9 +14,14 @@ from hf_miwv.summary import plain, show_selection, show_summary
 
 def make_row(**changes: Any) -> dict[str, Any]:
     row = {
-        "row": 7, "miwv": 0.5, "loss_zero_shot": 1.25, "loss_one_shot": 1.75,
-        "response_tokens": 1200, "prompt": "say\nhi", "response": "hi",
-    }  # fmt: skip
+        "row": 7,
+        "miwv": 0.5,
+        "loss_zero_shot": 1.25,
+        "loss_one_shot": 1.75,
+        "response_tokens": 1200,
+        "prompt": "say\nhi",
+        "response": "hi",
+    }
     return {**row, **changes}
 
 

@@ -23,11 +23,15 @@ SYSTEMS = (  # as Llama 3's: a start token, and a system turn like any other
     "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n\n{% endif %}"
 )
 DEFAULT_SYSTEM = (  # as Qwen2.5's: a system turn is written where there is none
-    "{% if messages[0].role != 'system' %}<|im_start|>system\nyou add two<|im_end|>\n{% endif %}"
-    + CHATML
+    "{% if messages[0].role != 'system' %}<|im_start|>system\nyou add two<|im_end|>\n{% endif %}" + CHATML
 )
-TEMPLATES = {"chatml": CHATML, "thinking": THINKING, "brackets": BRACKETS, "systems": SYSTEMS,
-             "default system": DEFAULT_SYSTEM}  # fmt: skip
+TEMPLATES = {
+    "chatml": CHATML,
+    "thinking": THINKING,
+    "brackets": BRACKETS,
+    "systems": SYSTEMS,
+    "default system": DEFAULT_SYSTEM,
+}
 
 
 def from_text(dataset: Dataset, tokenizer: Any) -> tuple[Any, Any]:
@@ -43,8 +47,7 @@ def conversations(kind: str) -> list[list[dict[str, str]]]:
         before = [{"role": "user", "content": "name the\ncolours"}]
         before.append({"role": "assistant", "content": f"two {index}"})
         system = [{"role": "system", "content": f"write {row['output']}"}]
-        own = [{"role": "user", "content": row["instruction"]},
-               {"role": "assistant", "content": row["output"]}]  # fmt: skip
+        own = [{"role": "user", "content": row["instruction"]}, {"role": "assistant", "content": row["output"]}]
         earlier = before if kind == "many turns" and index % 2 else []
         turns.append((system if kind == "system" and index % 3 else []) + earlier + own)
     return turns
@@ -55,12 +58,9 @@ def tokenize_chats(chats: list[Any], tokenizer: Any, generation: bool) -> Datase
     rows = []
     for turns in chats:
         text = tokenizer.apply_chat_template(turns, tokenize=False)
-        start = tokenizer.apply_chat_template(
-            turns[:-1], tokenize=False, add_generation_prompt=generation
-        )
+        start = tokenizer.apply_chat_template(turns[:-1], tokenize=False, add_generation_prompt=generation)
         ids, masked = (tokenizer(t, add_special_tokens=False)["input_ids"] for t in (text, start))
-        shared = next((i for i, (a, b) in enumerate(zip(ids, masked, strict=False)) if a != b),
-                      len(masked))  # fmt: skip
+        shared = next((i for i, (a, b) in enumerate(zip(ids, masked, strict=False)) if a != b), len(masked))
         rows.append({"input_ids": ids, "labels": [-100] * shared + ids[shared:]})
     return Dataset.from_list(rows)
 
@@ -108,32 +108,61 @@ def test_conversations(template: str, kind: str) -> None:
     assert_same(rows, *from_text(Dataset.from_list([{"messages": c} for c in chats]), tokenizer))
 
 
-@pytest.mark.parametrize(("row", "prompt", "response"), [
-    ({"input_ids": [1, 30, 31, 40, 41, 2], "labels": [-100, -100, -100, 40, 41, 2]},
-     [1, 30, 31], [40, 41]),
-    ({"input_ids": [1, 30, 40, 31, 41], "labels": [-100, -100, 40, -100, 41]},
-     [1, 30, 40, 31], [41]),  # the last span
-    ({"input_ids": [1, 30, 41, 3, 3], "labels": [-100, -100, 41, -100, -100],
-      "attention_mask": [1, 1, 1, 0, 0]}, [1, 30], [41]),
-    ({"input_ids": [3, 3, 1, 30, 41], "labels": [-100, -100, -100, -100, 41],
-      "attention_mask": [0, 0, 1, 1, 1]}, [1, 30], [41]),
-    ({"input_ids": [1, 30, 41], "completion_mask": [0, 0, 1]}, [1, 30], [41]),
-    ({"input_ids": [1, 30, 41, 42], "completion_mask": [0, 0, 1, 1],
-      "assistant_masks": [0, 0, 0, 1]}, [1, 30, 41], [42]),
-    ({"prompt_ids": [1, 30], "chosen_ids": [41, 2], "rejected_ids": [42, 2]}, [1, 30], [41]),
-    ({"input_ids": [1, 30], "labels": [-100, -100]}, [1, 30], []),
-    ({"input_ids": [30, 41], "labels": [30, 41]}, [], [30, 41]),
-    ({"input_ids": [30, 41, 2]}, [], [30, 41]),  # no labels: every token is trained on
-    ({"input_ids": [1, 30, 2, 2], "labels": [-100, -100, 2, 2]}, [1, 30], []),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("row", "prompt", "response"),
+    [
+        ({"input_ids": [1, 30, 31, 40, 41, 2], "labels": [-100, -100, -100, 40, 41, 2]}, [1, 30, 31], [40, 41]),
+        (
+            {"input_ids": [1, 30, 40, 31, 41], "labels": [-100, -100, 40, -100, 41]},
+            [1, 30, 40, 31],
+            [41],
+        ),  # the last span
+        (
+            {
+                "input_ids": [1, 30, 41, 3, 3],
+                "labels": [-100, -100, 41, -100, -100],
+                "attention_mask": [1, 1, 1, 0, 0],
+            },
+            [1, 30],
+            [41],
+        ),
+        (
+            {
+                "input_ids": [3, 3, 1, 30, 41],
+                "labels": [-100, -100, -100, -100, 41],
+                "attention_mask": [0, 0, 1, 1, 1],
+            },
+            [1, 30],
+            [41],
+        ),
+        ({"input_ids": [1, 30, 41], "completion_mask": [0, 0, 1]}, [1, 30], [41]),
+        (
+            {"input_ids": [1, 30, 41, 42], "completion_mask": [0, 0, 1, 1], "assistant_masks": [0, 0, 0, 1]},
+            [1, 30, 41],
+            [42],
+        ),
+        ({"prompt_ids": [1, 30], "chosen_ids": [41, 2], "rejected_ids": [42, 2]}, [1, 30], [41]),
+        ({"input_ids": [1, 30], "labels": [-100, -100]}, [1, 30], []),
+        ({"input_ids": [30, 41], "labels": [30, 41]}, [], [30, 41]),
+        ({"input_ids": [30, 41, 2]}, [], [30, 41]),  # no labels: every token is trained on
+        ({"input_ids": [1, 30, 2, 2], "labels": [-100, -100, 2, 2]}, [1, 30], []),
+    ],
+)
 def test_where_the_response_is(row: Any, prompt: list[int], response: list[int]) -> None:
     assert TokenReader(make_tokenizer()).split(row)[:2] == (prompt, response)
 
 
-@pytest.mark.parametrize(("text", "left"), [
-    ("rain<|im_end|>\n", "rain"), ("rain<|im_end|>", "rain"), ("rain\n", "rain\n"),
-    ("rain<|im_end|>\n</s>", "rain"), ("rain</s></s>", "rain"), ("rain", "rain"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("rain<|im_end|>\n", "rain"),
+        ("rain<|im_end|>", "rain"),
+        ("rain\n", "rain\n"),
+        ("rain<|im_end|>\n</s>", "rain"),
+        ("rain</s></s>", "rain"),
+        ("rain", "rain"),
+    ],
+)
 def test_the_end_of_turn_is_no_response(text: str, left: str) -> None:
     tokenizer = make_tokenizer(chat_template=CHATML)
     ids = [tokenizer(t, add_special_tokens=False)["input_ids"] for t in (text, left)]
@@ -142,8 +171,7 @@ def test_the_end_of_turn_is_no_response(text: str, left: str) -> None:
 
 def test_an_empty_think_block_belongs_to_the_prompt() -> None:
     tokenizer = make_tokenizer()
-    block, rain = (tokenizer(t, add_special_tokens=False)["input_ids"]
-                   for t in ("<think>\n\n</think>\n\n", "rain"))  # fmt: skip
+    block, rain = (tokenizer(t, add_special_tokens=False)["input_ids"] for t in ("<think>\n\n</think>\n\n", "rain"))
     reader = TokenReader(tokenizer)
     row = {"input_ids": [1, 30, *block, *rain], "labels": [-100, -100, *block, *rain]}
     assert reader.split(row)[:2] == ([1, 30, *block], rain)
@@ -153,10 +181,9 @@ def test_labels_everywhere_fall_back_on_kept_text() -> None:
     tokenizer = make_tokenizer(chat_template=CHATML)
     chats = conversations("plain")
     ids = [tokenizer.apply_chat_template(turns)["input_ids"] for turns in chats]
-    kept = Dataset.from_list([
-        {"messages": turns, "input_ids": row, "labels": row}
-        for turns, row in zip(chats, ids, strict=True)
-    ])  # fmt: skip
+    kept = Dataset.from_list(
+        [{"messages": turns, "input_ids": row, "labels": row} for turns, row in zip(chats, ids, strict=True)]
+    )
     rows = read_trainer_rows(kept, tokenizer)
     assert_same(rows, *from_text(kept.select_columns(["messages"]), tokenizer))
     with pytest.raises(InputError, match="assistant_only_loss=True"):
@@ -174,10 +201,9 @@ def test_kept_completions_lose_the_end_that_trl_puts_behind_them() -> None:
 @pytest.mark.parametrize("tokenized", [True, False])
 def test_preference_rows_are_scored_by_what_was_chosen(tokenized: bool) -> None:
     tokenizer, texts = make_tokenizer(), make_texts(6)
-    dataset = Dataset.from_list([
-        {"prompt": t["prompt"], "chosen": t["completion"] + "</s>", "rejected": "no</s>"}
-        for t in texts
-    ])  # fmt: skip
+    dataset = Dataset.from_list(
+        [{"prompt": t["prompt"], "chosen": t["completion"] + "</s>", "rejected": "no</s>"} for t in texts]
+    )
     if tokenized:
         plain = tokenizer(dataset["prompt"][:])["input_ids"]
         chosen = tokenizer(dataset["chosen"][:], add_special_tokens=False)["input_ids"]

@@ -36,15 +36,17 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def scored(
-    tmp_path_factory: pytest.TempPathFactory, model_folder: Path, embedder_folder: Path
-) -> Path:
+def scored(tmp_path_factory: pytest.TempPathFactory, model_folder: Path, embedder_folder: Path) -> Path:
     """The 12 rows of `recipe`, scored as it says."""
     output = tmp_path_factory.mktemp("shared") / "scored"
     score(
-        Dataset.from_list(make_rows(12)), str(model_folder), embedder=str(embedder_folder),
-        output=output, device="cpu", progress=False,
-    )  # fmt: skip
+        Dataset.from_list(make_rows(12)),
+        str(model_folder),
+        embedder=str(embedder_folder),
+        output=output,
+        device="cpu",
+        progress=False,
+    )
     return output
 
 
@@ -93,8 +95,7 @@ def plain_first_loss(rows: list[dict[str, Any]]) -> float:
     total, tokens = 0.0, 0
     for row in rows:
         prompt, response = (
-            tokenizer(text, add_special_tokens=False)["input_ids"]
-            for text in (plain_alpaca(row), row["output"])
+            tokenizer(text, add_special_tokens=False)["input_ids"] for text in (plain_alpaca(row), row["output"])
         )
         labelled = [*response, tokenizer.eos_token_id]
         context = [tokenizer.bos_token_id, *prompt]
@@ -147,13 +148,15 @@ def test_full_tuning_from_recipe_to_folder(
     refused(invoke(recipe, "--seed", 8), "another run (not the same: training); give a new folder")
 
 
-@pytest.mark.parametrize(("model", "lora"), [
-    ("", "lora: {r: 4, target_modules: [q_proj, v_proj]}\n"),
-    (", load_in_4bit: true", "lora: {r: 4}\n"),
-], ids=["lora", "qlora"])  # fmt: skip
-def test_an_adapter_from_recipe_to_folder(
-    model: str, lora: str, recipe: Path, scored: Path, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(
+    ("model", "lora"),
+    [
+        ("", "lora: {r: 4, target_modules: [q_proj, v_proj]}\n"),
+        (", load_in_4bit: true", "lora: {r: 4}\n"),
+    ],
+    ids=["lora", "qlora"],
+)
+def test_an_adapter_from_recipe_to_folder(model: str, lora: str, recipe: Path, scored: Path, tmp_path: Path) -> None:
     from huggingface_hub import ModelCard
     from peft import PeftModel
 
@@ -186,8 +189,7 @@ def test_killed_in_the_middle_it_ends_with_the_same_weights(
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert invoke(recipe, "--output", whole).exit_code == 0
     checkpoints = workspace_of(killed) / "training" / "checkpoints"
-    command = [sys.executable, "-m", "hf_miwv", "train", "--config", str(recipe), "--output",
-               str(killed)]  # fmt: skip
+    command = [sys.executable, "-m", "hf_miwv", "train", "--config", str(recipe), "--output", str(killed)]
     kill_when(command, lambda: len(list(checkpoints.glob("*/whole"))) >= 2)
     assert not killed.exists()
     (checkpoints / "checkpoint-57").mkdir()  # torn, and above all others
@@ -226,14 +228,17 @@ def test_other_settings_do_not_go_on_from_old_checkpoints_but_keep_the_scores(
     assert record(tmp_path / "tuned")["rows"]["chosen"] == 3
 
 
-@pytest.mark.parametrize(("old", "new", "message"), [
-    ("training: {", "lora: {target_modules: [no_proj]}\ntraining: {", "lora: Target modules"),
-    ("training: {", "training: {max_length: 4096, ", "max length 4096 is above the model's own"),
-    ("training: {", "training: {optim: adamw_anyprecision, ", "training: Please install"),
-    ("device: cpu", "device: tpu9", "device 'tpu9' cannot be used here"),
-    ("device: cpu", "dtype: float16", "full tuning in float16 loses the small steps"),
-    ("source: ", "source: ./nothing/", "no such file or folder"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("training: {", "lora: {target_modules: [no_proj]}\ntraining: {", "lora: Target modules"),
+        ("training: {", "training: {max_length: 4096, ", "max length 4096 is above the model's own"),
+        ("training: {", "training: {optim: adamw_anyprecision, ", "training: Please install"),
+        ("device: cpu", "device: tpu9", "device 'tpu9' cannot be used here"),
+        ("device: cpu", "dtype: float16", "full tuning in float16 loses the small steps"),
+        ("source: ", "source: ./nothing/", "no such file or folder"),
+    ],
+)
 def test_what_cannot_be_is_refused_before_anything_is_scored(
     old: str, new: str, message: str, recipe: Path, tmp_path: Path
 ) -> None:
@@ -253,20 +258,21 @@ def test_what_is_read_or_was_written_by_another_command_is_not_replaced(
     refused(invoke(recipe, "--output", other), "holds the result of another run")
 
 
-def test_float16_weights_are_not_tuned_in_full(
-    recipe: Path, tmp_path: Path, model_folder: Path
-) -> None:
+def test_float16_weights_are_not_tuned_in_full(recipe: Path, tmp_path: Path, model_folder: Path) -> None:
     make_model("llama").half().save_pretrained(tmp_path / "half")
     make_tokenizer().save_pretrained(tmp_path / "half")
     change(recipe, str(model_folder), str(tmp_path / "half"))
     refused(invoke(recipe), "these weights are float16")
 
 
-def test_a_run_killed_behind_its_last_step_takes_no_more(
-    tmp_path: Path, model_folder: Path, scored: Path
-) -> None:
-    settings = {"max_steps": 3, "per_device_train_batch_size": 3, "learning_rate": 1e-2,
-                "bf16": False, "report_to": "none"}  # fmt: skip
+def test_a_run_killed_behind_its_last_step_takes_no_more(tmp_path: Path, model_folder: Path, scored: Path) -> None:
+    settings = {
+        "max_steps": 3,
+        "per_device_train_batch_size": 3,
+        "learning_rate": 1e-2,
+        "bf16": False,
+        "report_to": "none",
+    }
     tuning = Tuning(str(model_folder), {"device": "cpu"}, settings, None, None, None)
     rows = load_dataset(str(scored), split="train").select(range(6))
     folder = tmp_path / "checkpoints"
@@ -284,10 +290,10 @@ def test_two_processes_train_like_one(recipe: Path, scored: Path, tmp_path: Path
     words = ["-m", "hf_miwv", "train", "--config", str(recipe), "--output"]
     change(recipe, f", scored: {scored}", "")
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    for name, start in (("one", []), ("two", ["-m", "accelerate.commands.launch", "--config_file",
-                                              str(launch)])):  # fmt: skip
-        done = subprocess.run([sys.executable, *start, *words, str(tmp_path / name)],
-                              capture_output=True, text=True, env=environment)  # fmt: skip
+    for name, start in (("one", []), ("two", ["-m", "accelerate.commands.launch", "--config_file", str(launch)])):
+        done = subprocess.run(
+            [sys.executable, *start, *words, str(tmp_path / name)], capture_output=True, text=True, env=environment
+        )
         assert done.returncode == 0, done.stderr[-3000:]
     one, two = record(tmp_path / "one"), record(tmp_path / "two")
     assert (two["identity"]["processes"], two["settings"]["gradient_accumulation_steps"]) == (2, 1)
@@ -308,9 +314,7 @@ def test_smoke_recipe_on_the_small_real_model(tmp_path: Path) -> None:
     assert load_file(output / "adapter_model.safetensors")
 
 
-def test_a_loss_that_is_no_number_ends_the_run_and_names_the_rows(
-    recipe: Path, tmp_path: Path
-) -> None:
+def test_a_loss_that_is_no_number_ends_the_run_and_names_the_rows(recipe: Path, tmp_path: Path) -> None:
     change(recipe, "max_steps: 2", "max_steps: 8, save_steps: 1, warmup_steps: 3")
     result = invoke(recipe, "--learning_rate", "1.0e+38")
     refused(result, "stopped before the weights changed, and checkpoint-")
@@ -324,9 +328,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_names_the_rows(
 
 
 @pytest.mark.parametrize("saving", [("--save_steps", 1), ("--save_strategy", "'no'")])
-def test_weights_that_are_no_numbers_are_not_saved(
-    recipe: Path, tmp_path: Path, saving: tuple[str, object]
-) -> None:
+def test_weights_that_are_no_numbers_are_not_saved(recipe: Path, tmp_path: Path, saving: tuple[str, object]) -> None:
     """The last step has nobody behind it who would see them in a loss."""
     result = invoke(recipe, "--max_steps", 1, "--learning_rate", "1.0e+39", *saving)
     refused(result, "step 1: after it the weights ")

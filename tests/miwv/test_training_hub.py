@@ -43,17 +43,13 @@ def test_a_recipe_to_the_hub(hub: HubServer, recipe: Path, tmp_path: Path) -> No
     assert AutoTokenizer.from_pretrained("ada/tuned", **cache).chat_template
 
 
-def test_a_refusal_is_told_before_anything_is_scored(
-    hub: HubServer, recipe: Path, tmp_path: Path
-) -> None:
+def test_a_refusal_is_told_before_anything_is_scored(hub: HubServer, recipe: Path, tmp_path: Path) -> None:
     change(recipe, "output: {", "hub: {repo_id: bob/tuned}\noutput: {")
     refused(invoke(recipe), "bob/tuned: the token may not write here")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["recipe.yaml", "rows.jsonl"]
 
 
-def test_changes_of_the_command_line_are_in_the_recipe_that_is_kept(
-    recipe: Path, tmp_path: Path
-) -> None:
+def test_changes_of_the_command_line_are_in_the_recipe_that_is_kept(recipe: Path, tmp_path: Path) -> None:
     assert invoke(recipe, "--max_steps", 1).exit_code == 0
     kept = (tmp_path / "tuned" / "recipe.yaml").read_text()
     assert kept.startswith("# recipe.yaml, with changes of the command line: max_steps: 1\n")

@@ -29,29 +29,37 @@ def scored_rows(rows: list[dict[str, Any]], tokenizer: Any, template: str | None
     prompts = choose_prompts(template, tokenizer, shape.name, "messages" in rows[0])
     examples = [read_example(row, shape, index) for index, row in enumerate(rows)]
     lengths = [len(tokens.response) for tokens in prompts.encode(examples)]
-    return Dataset.from_list([
-        {**row, "row": index, "response_tokens": length, "miwv_flags": []}
-        for index, (row, length) in enumerate(zip(rows, lengths, strict=True))
-    ])  # fmt: skip
+    return Dataset.from_list(
+        [
+            {**row, "row": index, "response_tokens": length, "miwv_flags": []}
+            for index, (row, length) in enumerate(zip(rows, lengths, strict=True))
+        ]
+    )
 
 
 CHATS = [
-    {"messages": [{"role": "user", "content": "add two and three"},
-                  {"role": "assistant", "content": "five"}]},
-    {"messages": [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "world"},
-                  {"role": "user", "content": "what is water"},
-                  {"role": "assistant", "content": "hydrogen"}]},
-]  # fmt: skip
+    {"messages": [{"role": "user", "content": "add two and three"}, {"role": "assistant", "content": "five"}]},
+    {
+        "messages": [
+            {"role": "user", "content": "hello"},
+            {"role": "assistant", "content": "world"},
+            {"role": "user", "content": "what is water"},
+            {"role": "assistant", "content": "hydrogen"},
+        ]
+    },
+]
 
 
-@pytest.mark.parametrize(("chat_template", "before", "end", "unlike"), [
-    (CHATML, "<|im_start|>assistant\n", "<|im_end|>\n", 0),
-    (THINKING, "<|im_start|>assistant\n<think>\n\n</think>\n\n", "<|im_end|>\n", 2),
-    (BRACKETS, "[/INST]", " </s>", 0),  # the blank behind it is the response's, as trl has it
-], ids=["chatml", "thinking", "brackets"])  # fmt: skip
-def test_conversations_are_trained_as_they_are_scored(
-    chat_template: str, before: str, end: str, unlike: int
-) -> None:
+@pytest.mark.parametrize(
+    ("chat_template", "before", "end", "unlike"),
+    [
+        (CHATML, "<|im_start|>assistant\n", "<|im_end|>\n", 0),
+        (THINKING, "<|im_start|>assistant\n<think>\n\n</think>\n\n", "<|im_end|>\n", 2),
+        (BRACKETS, "[/INST]", " </s>", 0),  # the blank behind it is the response's, as trl has it
+    ],
+    ids=["chatml", "thinking", "brackets"],
+)
+def test_conversations_are_trained_as_they_are_scored(chat_template: str, before: str, end: str, unlike: int) -> None:
     tokenizer = make_tokenizer(bos=False, chat_template=chat_template)
     chosen = scored_rows(CHATS, tokenizer, "chat")
     shape = recognize(chosen.column_names)
@@ -63,9 +71,7 @@ def test_conversations_are_trained_as_they_are_scored(
         assert tokenizer.decode(labelled) == gap + chat["messages"][-1]["content"] + end
         prompt = row["input_ids"][: -len(labelled)]
         assert tokenizer.decode(prompt).endswith(before)
-        assert tokenizer.decode(row["input_ids"]) == tokenizer.apply_chat_template(
-            chat["messages"], tokenize=False
-        )
+        assert tokenizer.decode(row["input_ids"]) == tokenizer.apply_chat_template(chat["messages"], tokenize=False)
     report = compare_with_inference(chosen, shape, prompts, tokenizer)
     assert report["rows"] == unlike
     if chat_template == THINKING:
@@ -79,8 +85,7 @@ def test_rows_that_cannot_be_used_are_left_out_and_counted() -> None:
     shape = recognize(chosen.column_names)
     prompts = choose_prompts("plain", tokenizer, shape.name, False)
     rows = prepare_rows(chosen, shape, prompts, tokenizer, 30)
-    counts = {name: rows.counts[name] for name in ("chosen", "used", "cut", "no_room",
-                                                   "empty_response")}  # fmt: skip
+    counts = {name: rows.counts[name] for name in ("chosen", "used", "cut", "no_room", "empty_response")}
     assert counts == {"chosen": 4, "used": 2, "cut": 1, "no_room": 1, "empty_response": 1}
     assert [row[-1] == tokenizer.eos_token_id for row in rows.dataset["labels"]] == [True, False]
     assert rows.counts["tokens"] == sum(map(len, rows.dataset["input_ids"]))

@@ -53,9 +53,7 @@ def chain(
     rendered = dataset.map(RenderPrompts(model, **render), **sizes)
     embedded = rendered.map(EmbedPrompts(embedder, device="cpu", **(embed or {})), **sizes)
     columns = {name: value for name, value in render.items() if name == "columns"}
-    attach_step = AttachDemonstration.from_dataset(
-        embedded, device="cpu", **columns, **(attach or {})
-    )
+    attach_step = AttachDemonstration.from_dataset(embedded, device="cpu", **columns, **(attach or {}))
     attached = embedded.map(attach_step, with_indices=True, **sizes)
     measure_step = MeasureLosses(model, device="cpu", **render, **(measure or {}))
     return attached.map(measure_step, **sizes).map(ComputeMIWV(), **sizes)
@@ -86,16 +84,20 @@ def odd_rows() -> list[dict[str, str]]:
 def test_the_chain_equals_score(model_folder: Path, embedder_folder: Path) -> None:
     dataset = Dataset.from_list(odd_rows())
     expected = score(
-        dataset, str(model_folder), embedder=str(embedder_folder), max_length=250, device="cpu",
+        dataset,
+        str(model_folder),
+        embedder=str(embedder_folder),
+        max_length=250,
+        device="cpu",
         progress=False,
-    )  # fmt: skip
+    )
     assert set(expected["miwv_status"]) == {"ok", "empty_response", "demonstration_dropped"}
     assert {flag for flags in expected["miwv_flags"] for flag in flags} == {
-        "demonstration_trimmed", "response_truncated", "duplicate_prompt",
-    }  # fmt: skip
-    found = chain(
-        dataset, model_folder, embedder_folder, measure={"max_length": 250, "batch_tokens": 600}
-    )
+        "demonstration_trimmed",
+        "response_truncated",
+        "duplicate_prompt",
+    }
+    found = chain(dataset, model_folder, embedder_folder, measure={"max_length": 250, "batch_tokens": 600})
     check_equal(found, expected)
     assert found["rendered_prompt"][:] == [plain_alpaca(row) for row in odd_rows()]
     assert found["demonstration_output"][0] == odd_rows()[found["neighbor"][0]]["output"]
@@ -127,9 +129,16 @@ def test_the_chain_equals_score_on_conversations(
         dataset = Dataset.from_list([{shape: conversation(row, *words)} for row in rows])
     more = {"max_length": 75, "dtype": "float32"}
     expected = score(
-        dataset, str(tmp_path), embedder=str(embedder_folder), pooling="model", embed_text="bare",
-        device="cpu", progress=False, **settings, **more,
-    )  # fmt: skip
+        dataset,
+        str(tmp_path),
+        embedder=str(embedder_folder),
+        pooling="model",
+        embed_text="bare",
+        device="cpu",
+        progress=False,
+        **settings,
+        **more,
+    )
     assert "demonstration_trimmed" in {flag for flags in expected["miwv_flags"] for flag in flags}
     embed = {"pooling": "model", "embed_text": "bare"}
     if shape == "mapped":
@@ -141,26 +150,24 @@ def test_the_chain_equals_score_on_conversations(
 def test_neighbors_with_another_prompt(model_folder: Path, embedder_folder: Path) -> None:
     dataset = Dataset.from_list(odd_rows())
     expected = score(
-        dataset, str(model_folder), embedder=str(embedder_folder), device="cpu", progress=False,
+        dataset,
+        str(model_folder),
+        embedder=str(embedder_folder),
+        device="cpu",
+        progress=False,
         avoid_duplicate_neighbors=True,
-    )  # fmt: skip
-    found = chain(
-        dataset, model_folder, embedder_folder, attach={"avoid_duplicate_neighbors": True}
     )
+    found = chain(dataset, model_folder, embedder_folder, attach={"avoid_duplicate_neighbors": True})
     check_equal(found, expected)
     assert found["neighbor"][8] not in (8, 12, 13)
 
 
-def test_row_wise_steps_on_a_stream_and_on_splits(
-    rows: Dataset, model_folder: Path, embedder_folder: Path
-) -> None:
+def test_row_wise_steps_on_a_stream_and_on_splits(rows: Dataset, model_folder: Path, embedder_folder: Path) -> None:
     steps = [RenderPrompts(model_folder), EmbedPrompts(embedder_folder, device="cpu")]
     whole, stream = rows, rows.to_iterable_dataset()
     splits = DatasetDict({"train": rows, "test": rows.select(range(5))})
     for step in steps:
-        whole, stream, splits = (
-            data.map(step, batched=True, batch_size=10) for data in (whole, stream, splits)
-        )
+        whole, stream, splits = (data.map(step, batched=True, batch_size=10) for data in (whole, stream, splits))
     attach = AttachDemonstration.from_dataset(splits["train"], device="cpu")
     measure = MeasureLosses(model_folder, device="cpu")
     for step in (attach, measure, ComputeMIWV()):
@@ -253,18 +260,15 @@ def test_a_second_process_finds_everything_in_the_cache(
     [
         ({}, {}, True),
         ({"device": "cpu"}, {"device": "cuda:3", "batch_tokens": 9}, True),
-        ({"columns": {"prompt": "a", "completion": "b"}},
-         {"columns": {"completion": "b", "prompt": "a"}}, True),
+        ({"columns": {"prompt": "a", "completion": "b"}}, {"columns": {"completion": "b", "prompt": "a"}}, True),
         ({}, {"dtype": "bfloat16"}, False),
         ({}, {"max_length": 100}, False),
         ({}, {"template": "plain"}, False),
         ({}, {"revision": "abc"}, False),
         ({}, {"quantization": "4bit"}, False),
     ],
-)  # fmt: skip
-def test_what_the_fingerprint_depends_on(
-    one: dict[str, Any], other: dict[str, Any], same: bool
-) -> None:
+)
+def test_what_the_fingerprint_depends_on(one: dict[str, Any], other: dict[str, Any], same: bool) -> None:
     first, second = MeasureLosses("owner/name", **one), MeasureLosses("owner/name", **other)
     assert (Hasher.hash(first) == Hasher.hash(second)) == same
     copy = pickle.loads(pickle.dumps(second))  # noqa: S301
@@ -272,9 +276,7 @@ def test_what_the_fingerprint_depends_on(
     assert copy.device is None
 
 
-def test_a_changed_folder_is_another_fingerprint(
-    rows: Dataset, model_folder: Path, tmp_path: Path
-) -> None:
+def test_a_changed_folder_is_another_fingerprint(rows: Dataset, model_folder: Path, tmp_path: Path) -> None:
     folder = tmp_path / "model"
     shutil.copytree(model_folder, folder)
     step = RenderPrompts(folder)
@@ -287,9 +289,7 @@ def test_a_changed_folder_is_another_fingerprint(
         rows.map(step, batched=True)
 
 
-def test_a_changed_template_file_is_another_fingerprint(
-    rows: Dataset, model_folder: Path, tmp_path: Path
-) -> None:
+def test_a_changed_template_file_is_another_fingerprint(rows: Dataset, model_folder: Path, tmp_path: Path) -> None:
     template = tmp_path / "prompt.jinja"
     template.write_text("Q: {{ prompt }}")
     step = RenderPrompts(model_folder, template=str(template))
@@ -345,14 +345,16 @@ def test_rows_from_elsewhere(embedded: Dataset) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: MeasureLosses(make_model("llama")),
-         "model came as LlamaForCausalLM, and a loaded object has no hash"),
+        (
+            lambda: MeasureLosses(make_model("llama")),
+            "model came as LlamaForCausalLM, and a loaded object has no hash",
+        ),
         (lambda: RenderPrompts(make_tokenizer()), "give a Hub id or a folder"),
         (lambda: MeasureLosses("a/b", batch_tokens=0), "batch_tokens 0: give 1 or more"),
         (lambda: EmbedPrompts("a/b", pooling="men"), "pooling 'men' is not one of ours: did you"),
         (lambda: EmbedPrompts("a/b", embed_text="bald"), "embed_text 'bald' is not one of ours"),
     ],
-)  # fmt: skip
+)
 def test_what_a_step_is_not_made_of(make: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         make()
@@ -366,9 +368,7 @@ def test_what_a_step_is_not_made_of(make: Any, message: str) -> None:
         ([], lambda data: AttachDemonstration.from_dataset(data, search="exat"), "no such search"),
     ],
 )
-def test_what_neighbors_are_not_found_in(
-    drop: list[str], make: Any, message: str, embedded: Dataset
-) -> None:
+def test_what_neighbors_are_not_found_in(drop: list[str], make: Any, message: str, embedded: Dataset) -> None:
     with pytest.raises(InputError, match=message):
         make(embedded.remove_columns(drop))
 
@@ -386,13 +386,17 @@ def test_vectors_of_another_length_are_refused(embedded: Dataset) -> None:
         ({"text": ["a"]}, "columns found: text"),
         ({"instruction": "a", "output": "b"}, r"call map\(..., batched=True\)"),
         ({"instruction": ["a", None], "output": ["b", "c"]}, "this batch: row 1: column 'instr"),
-        ({"instruction": ["a"], "output": ["b"], "rendered_prompt": ["c"]},
-         "already have the column rendered_prompt; rename them, or remove"),
+        (
+            {"instruction": ["a"], "output": ["b"], "rendered_prompt": ["c"]},
+            "already have the column rendered_prompt; rename them, or remove",
+        ),
         ({"messages": [[{"role": "user", "content": "a"}]]}, "this batch: row 0: column 'mess"),
-        ({"messages": [[{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]]},
-         "this batch: row 0: the template"),
+        (
+            {"messages": [[{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]]},
+            "this batch: row 0: the template",
+        ),
     ],
-)  # fmt: skip
+)
 def test_batches_that_cannot_be_rendered(
     batch: dict[str, Any], message: str, model_folder: Path, tmp_path: Path
 ) -> None:
@@ -452,13 +456,11 @@ def test_a_pass_that_never_fits_is_said() -> None:
 def test_rows_with_a_format(model_folder: Path) -> None:
     """A number in the arguments of a template would be written as `tensor(1)`."""
     rows = Dataset.from_list(
-        [{"prompt": f"say {i}", "completion": f"{i}", "chat_template_kwargs": {"depth": [i]}}
-         for i in range(3)]
-    )  # fmt: skip
+        [{"prompt": f"say {i}", "completion": f"{i}", "chat_template_kwargs": {"depth": [i]}} for i in range(3)]
+    )
     step = RenderPrompts(model_folder)
     expected = rows.map(step, batched=True).to_list()
-    for form, named in (("torch", "Tensor"), ("numpy", "ndarray"), ("pandas", "DataFrame"),
-                        ("arrow", "Table")):  # fmt: skip
+    for form, named in (("torch", "Tensor"), ("numpy", "ndarray"), ("pandas", "DataFrame"), ("arrow", "Table")):
         formatted = rows.with_format(form)
         with pytest.raises(InputError, match=f"came as {named}") as caught:
             formatted.map(step, batched=True)

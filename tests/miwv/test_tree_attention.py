@@ -23,15 +23,21 @@ SEGMENTS = [
 
 
 def plain_attention(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, query_ends: torch.Tensor,
-    key_ends: torch.Tensor, most_queries: int, most_keys: int, *, scale: float | None,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    query_ends: torch.Tensor,
+    key_ends: torch.Tensor,
+    most_queries: int,
+    most_keys: int,
+    *,
+    scale: float | None,
     window_size: tuple[int, int],
-) -> torch.Tensor:  # fmt: skip
+) -> torch.Tensor:
     """The formula of torch's `varlen_attn`, query by query: (T, H, D), (P, K, D) -> (T, H, D)."""
     found = []
     groups = query.shape[1] // key.shape[1]
-    ends = zip(query_ends.tolist(), query_ends.tolist()[1:], key_ends.tolist(),
-               key_ends.tolist()[1:], strict=False)  # fmt: skip
+    ends = zip(query_ends.tolist(), query_ends.tolist()[1:], key_ends.tolist(), key_ends.tolist()[1:], strict=False)
     for first, last, first_key, last_key in ends:
         assert last - first <= most_queries
         assert last_key - first_key <= most_keys
@@ -39,9 +45,7 @@ def plain_attention(
             stop = last_key - (last - 1 - i)  # the last query beside the last key
             start = first_key if window_size[0] < 0 else max(first_key, stop - 1 - window_size[0])
             keys, values = (t[start:stop].repeat_interleave(groups, 1) for t in (key, value))
-            weights = torch.einsum("hd,khd->hk", query[i], keys) * (
-                scale or query.shape[-1] ** -0.5
-            )
+            weights = torch.einsum("hd,khd->hk", query[i], keys) * (scale or query.shape[-1] ** -0.5)
             found.append(torch.einsum("hk,khd->hd", weights.softmax(-1), values))
     return torch.stack(found)
 
@@ -64,8 +68,9 @@ def test_one_call_equals_segment_by_segment(
         monkeypatch.setattr(tree_attention, "takes_one_call", lambda q, v: True)
         monkeypatch.setattr(tree_attention, "one_call_kernel", lambda kernel=kernel: kernel)
         with attending(Layout(SEGMENTS, set())):
-            found.append(tree_attention.tree_attention(
-                None, query, key, value, scaling=scaling, sliding_window=window)[0])  # fmt: skip
+            found.append(
+                tree_attention.tree_attention(None, query, key, value, scaling=scaling, sliding_window=window)[0]
+            )
     assert found[0].shape == (1, 19, 4, 8)
     torch.testing.assert_close(found[1], found[0], rtol=0, atol=1e-6)
 
@@ -85,11 +90,16 @@ def test_a_model_runs_its_trees_in_one_call(kind: str) -> None:
     np.testing.assert_allclose(found[0], found[1], rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize(("dtype", "size", "device", "takes"), [
-    (torch.float32, 64, "cuda", False), (torch.bfloat16, 64, "cpu", False),
-    (torch.bfloat16, 60, "cuda", False), (torch.float16, 512, "cuda", False),
-    (torch.bfloat16, 64, "cuda", True),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("dtype", "size", "device", "takes"),
+    [
+        (torch.float32, 64, "cuda", False),
+        (torch.bfloat16, 64, "cpu", False),
+        (torch.bfloat16, 60, "cuda", False),
+        (torch.float16, 512, "cuda", False),
+        (torch.bfloat16, 64, "cuda", True),
+    ],
+)
 def test_the_kernel_serves_half_precision_on_cuda(
     monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, size: int, device: str, takes: bool
 ) -> None:
@@ -110,9 +120,7 @@ def on_gpu(kind: str, dtype: torch.dtype) -> Any:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("window", [None, 4, 100])
 @pytest.mark.parametrize("heads", [2, 4])
-def test_the_kernel_itself_on_a_gpu(
-    monkeypatch: pytest.MonkeyPatch, window: int | None, heads: int
-) -> None:
+def test_the_kernel_itself_on_a_gpu(monkeypatch: pytest.MonkeyPatch, window: int | None, heads: int) -> None:
     assert tree_attention.one_call_kernel() is not None
     generator = torch.Generator("cuda").manual_seed(0)
     query, key, value = (
@@ -121,9 +129,9 @@ def test_the_kernel_itself_on_a_gpu(
     )
     with attending(Layout(SEGMENTS, set())):
         found = tree_attention.tree_attention(None, query, key, value, sliding_window=window)[0]
-        plain = tree_attention.tree_attention(
-            None, query.float(), key.float(), value.float(), sliding_window=window
-        )[0]
+        plain = tree_attention.tree_attention(None, query.float(), key.float(), value.float(), sliding_window=window)[
+            0
+        ]
     torch.testing.assert_close(found.float(), plain, rtol=0, atol=2e-2)
 
 

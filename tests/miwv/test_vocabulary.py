@@ -58,9 +58,7 @@ def test_score_names_token_id_and_row(column: str, source: str) -> None:
         score(rows_with_the_token(column), source, embedder=Untouched(), progress=False)
 
 
-def test_a_larger_tokenizer_whose_new_tokens_do_not_occur_is_fine(
-    source: str, embedder_folder: Path
-) -> None:
+def test_a_larger_tokenizer_whose_new_tokens_do_not_occur_is_fine(source: str, embedder_folder: Path) -> None:
     rows = Dataset.from_list(make_rows(8))
     scored = score(rows, source, embedder=str(embedder_folder), device="cpu", progress=False)
     assert set(scored["miwv_status"]) == {"ok"}
@@ -70,9 +68,12 @@ def test_the_model_made_larger_as_the_message_says_is_scored(embedder_folder: Pa
     model, tokenizer = make_model("llama"), larger_tokenizer()
     model.resize_token_embeddings(len(tokenizer))
     scored = score(
-        rows_with_the_token("output"), model, tokenizer=tokenizer, embedder=str(embedder_folder),
+        rows_with_the_token("output"),
+        model,
+        tokenizer=tokenizer,
+        embedder=str(embedder_folder),
         progress=False,
-    )  # fmt: skip
+    )
     assert set(scored["miwv_status"]) == {"ok"}
 
 

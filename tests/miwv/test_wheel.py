@@ -17,9 +17,7 @@ PACKAGES = ("hf_miwv", "hf_lmt")
 
 def tracked(*paths: str) -> set[str]:
     """The files that git knows below these paths."""
-    done = subprocess.run(
-        ["git", "ls-files", "-z", "--", *paths], cwd=ROOT, capture_output=True, text=True
-    )
+    done = subprocess.run(["git", "ls-files", "-z", "--", *paths], cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
         pytest.skip(f"no checkout of git here: {done.stderr.strip()}")
     return {name for name in done.stdout.split("\0") if (ROOT / name).is_file()}
@@ -43,15 +41,14 @@ def archives(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
         (copy / package / "__pycache__" / "errors.cpython-311.pyc").touch()
     subprocess.run(
         [sys.executable, "-m", "build", "--no-isolation", "--outdir", built, copy],
-        check=True, capture_output=True,
-    )  # fmt: skip
+        check=True,
+        capture_output=True,
+    )
     (wheel,), (sdist,) = built.glob("*.whl"), built.glob("*.tar.gz")
     with zipfile.ZipFile(wheel) as zipped, tarfile.open(sdist) as tarred:
         return {
             "wheel": set(zipped.namelist()),
-            "sdist": {
-                member.name.partition("/")[2] for member in tarred.getmembers() if member.isfile()
-            },
+            "sdist": {member.name.partition("/")[2] for member in tarred.getmembers() if member.isfile()},
         }
 
 

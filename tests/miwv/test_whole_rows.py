@@ -102,11 +102,16 @@ def test_callback_and_train_have_the_ids_of_the_trainer(
     trainer = trl.SFTTrainer(
         make_model("llama", positions=4096),
         args=trl.SFTConfig(
-            output_dir=str(tmp_path), use_cpu=True, report_to=[], max_length=None, bf16=False,
+            output_dir=str(tmp_path),
+            use_cpu=True,
+            report_to=[],
+            max_length=None,
+            bf16=False,
             disable_tqdm=True,
         ),
-        train_dataset=mixed(), processing_class=tokenizer,
-    )  # fmt: skip
+        train_dataset=mixed(),
+        processing_class=tokenizer,
+    )
     rows = read_trainer_rows(trainer.train_dataset, tokenizer)
     scores = LiveScorer(trainer, rows, SentenceTransformer(str(embedder_folder), device="cpu"))()
     np.testing.assert_allclose(scores.miwv, scored["miwv"], atol=1e-4)
@@ -115,25 +120,37 @@ def test_callback_and_train_have_the_ids_of_the_trainer(
     assert trained.dataset["input_ids"][:] == trainer.train_dataset["input_ids"][:]
 
 
-def test_another_description_of_a_tool_is_another_row(
-    scored: Dataset, folder: Path, embedder_folder: Path
-) -> None:
+def test_another_description_of_a_tool_is_another_row(scored: Dataset, folder: Path, embedder_folder: Path) -> None:
     rows = json.loads(json.dumps(CONVERSATIONS))
     index = next(i for i, row in enumerate(rows) if row["tools"])
     rows[index]["tools"][0]["function"]["description"] = "name the rain"
     other = score(
-        Dataset.from_list(rows, on_mixed_types="use_json"), str(folder),
-        embedder=str(embedder_folder), device="cpu", progress=False, keep_embeddings=True,
-    )  # fmt: skip
+        Dataset.from_list(rows, on_mixed_types="use_json"),
+        str(folder),
+        embedder=str(embedder_folder),
+        device="cpu",
+        progress=False,
+        keep_embeddings=True,
+    )
     assert other["loss_zero_shot"][index] != scored["loss_zero_shot"][index]
     same = score(
-        mixed(), str(folder), embedder=str(embedder_folder), device="cpu", progress=False,
-        keep_embeddings=True, embed_text="bare",
-    )  # fmt: skip
+        mixed(),
+        str(folder),
+        embedder=str(embedder_folder),
+        device="cpu",
+        progress=False,
+        keep_embeddings=True,
+        embed_text="bare",
+    )
     bare = score(
-        Dataset.from_list(rows, on_mixed_types="use_json"), str(folder), device="cpu",
-        embedder=str(embedder_folder), progress=False, keep_embeddings=True, embed_text="bare",
-    )  # fmt: skip
+        Dataset.from_list(rows, on_mixed_types="use_json"),
+        str(folder),
+        device="cpu",
+        embedder=str(embedder_folder),
+        progress=False,
+        keep_embeddings=True,
+        embed_text="bare",
+    )
     assert bare["prompt_embedding"][index] != same["prompt_embedding"][index]
 
 
@@ -148,14 +165,15 @@ def test_rows_that_differ_in_their_system_prompt_are_no_duplicates(embedder_fold
         assert [flag for row_flags in flags for flag in row_flags] == []
 
 
-def score_rows(
-    rows: list[dict[str, Any]], embedder_folder: Path, template: str = PLAIN, **settings: Any
-) -> Dataset:
+def score_rows(rows: list[dict[str, Any]], embedder_folder: Path, template: str = PLAIN, **settings: Any) -> Dataset:
     return score(
-        Dataset.from_list(rows, on_mixed_types="use_json"), make_model("llama"),
-        tokenizer=tokenizer_with(template), embedder=str(embedder_folder), progress=False,
+        Dataset.from_list(rows, on_mixed_types="use_json"),
+        make_model("llama"),
+        tokenizer=tokenizer_with(template),
+        embedder=str(embedder_folder),
+        progress=False,
         **settings,
-    )  # fmt: skip
+    )
 
 
 UNREADABLE = [
@@ -174,9 +192,7 @@ def test_rows_that_cannot_be_read_are_counted_by_kind(embedder_folder: Path) -> 
         score_rows(UNREADABLE, embedder_folder, NO_SYSTEM)
     lines = str(error.value).splitlines()
     assert lines[0].startswith("4 of 7 rows cannot be read; the first is row 1: column 'messages'")
-    assert lines[1] == (
-        "  2 rows: column 'messages' has no assistant turn, so there is no response (rows 1, 4)"
-    )
+    assert lines[1] == ("  2 rows: column 'messages' has no assistant turn, so there is no response (rows 1, 4)")
     assert "system turns and calls are not supported (row 2)" in lines[2]
     assert lines[3].endswith("must be a list of turns {role, content}, found null (row 5)")
     assert "--unreadable-rows flag" in lines[4]
@@ -188,9 +204,14 @@ def test_flagged_rows_keep_their_place_and_are_nobodys_example(
 ) -> None:
     output = tmp_path / "scored"
     flagged = score_rows(
-        UNREADABLE, embedder_folder, NO_SYSTEM, unreadable_rows="flag", output=output,
-        avoid_duplicate_neighbors=avoid, keep_embeddings=True,
-    )  # fmt: skip
+        UNREADABLE,
+        embedder_folder,
+        NO_SYSTEM,
+        unreadable_rows="flag",
+        output=output,
+        avoid_duplicate_neighbors=avoid,
+        keep_embeddings=True,
+    )
     good = [0, 3, 6]
     bad = [1, 2, 4, 5]
     assert [index for index, s in enumerate(flagged["miwv_status"]) if s == "unreadable"] == bad
@@ -198,9 +219,7 @@ def test_flagged_rows_keep_their_place_and_are_nobodys_example(
         assert [flagged[name][index] for index in bad] == [None] * 4
     assert {flagged["neighbor"][index] for index in good} <= set(good)
     alone = score_rows([UNREADABLE[index] for index in good], embedder_folder, NO_SYSTEM)
-    np.testing.assert_allclose(
-        [flagged["miwv"][index] for index in good], alone["miwv"], rtol=0, atol=1e-6
-    )
+    np.testing.assert_allclose([flagged["miwv"][index] for index in good], alone["miwv"], rtol=0, atol=1e-6)
     run = read_record(output)
     assert run is not None
     assert [kind["rows"] for kind in run["unreadable"]] == [2, 1, 1]
@@ -277,12 +296,19 @@ def test_the_date_of_the_first_run_is_the_date_of_all(
         on(date(2026, 11, 30), date="29.11.2026")
 
 
-@pytest.mark.parametrize(("template", "message"), [
-    ("{% for m in messages %}{% for part in m.content %}{{ part.text }}{% endfor %}{% endfor %}",
-     "takes contents as lists of parts only"),
-    ("{% for m in messages %}{% if m.role != 'user' %}{{ m.content }}{% endif %}{% endfor %}",
-     "leaves out what user or assistant say"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        (
+            "{% for m in messages %}{% for part in m.content %}{{ part.text }}{% endfor %}{% endfor %}",
+            "takes contents as lists of parts only",
+        ),
+        (
+            "{% for m in messages %}{% if m.role != 'user' %}{{ m.content }}{% endif %}{% endfor %}",
+            "leaves out what user or assistant say",
+        ),
+    ],
+)
 def test_a_template_that_drops_the_users_text_is_refused(template: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         ChatTemplate(tokenizer_with(template))
@@ -316,11 +342,14 @@ def test_widespread_columns_are_known_without_being_named(row: dict[str, str]) -
     assert example.system == row.get("system_prompt", "")
 
 
-@pytest.mark.parametrize(("row", "columns"), [
-    ({"frage": "add two", "antwort": "five"}, None),
-    ({"id": "7", "Question text": "add two", "model_answer": "five"}, None),
-    ({"id": 7, "chat": [user("add two"), answer("five")]}, None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("row", "columns"),
+    [
+        ({"frage": "add two", "antwort": "five"}, None),
+        ({"id": "7", "Question text": "add two", "model_answer": "five"}, None),
+        ({"id": 7, "chat": [user("add two"), answer("five")]}, None),
+    ],
+)
 def test_the_mapping_in_the_message_works_when_it_is_pasted(
     row: dict[str, Any], columns: None, tmp_path: Path, model_folder: Path, embedder_folder: Path
 ) -> None:
@@ -330,8 +359,18 @@ def test_the_mapping_in_the_message_works_when_it_is_pasted(
     mapping = advice.partition(" (")[0]
     file = tmp_path / "rows.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for _ in range(3)))
-    command = ["score", str(file), "--model", str(model_folder), "--embedder", str(embedder_folder),
-               "--output", str(tmp_path / "scored"), "--columns", mapping]  # fmt: skip
+    command = [
+        "score",
+        str(file),
+        "--model",
+        str(model_folder),
+        "--embedder",
+        str(embedder_folder),
+        "--output",
+        str(tmp_path / "scored"),
+        "--columns",
+        mapping,
+    ]
     result = CliRunner().invoke(main, command)
     assert result.exit_code == 0, result.output
 
@@ -355,9 +394,7 @@ def test_a_conversation_keeps_the_first_of_two_system_prompts_and_names_the_othe
     assert example.unread == ("the column 'system', beside a system turn",)
 
 
-def test_the_date_is_kept_over_a_kill(
-    embedder_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_date_is_kept_over_a_kill(embedder_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     output, rows = tmp_path / "scored", CONVERSATIONS[:4]
     whole = score_rows(rows, embedder_folder, DATED, date="2026-11-29")
 
@@ -418,9 +455,7 @@ def test_ends_of_prompts_that_training_loses_are_counted(
     scored = score_rows(rows, embedder_folder, OPENS_THINK, output=output)
     run = read_record(output)
     assert run is not None
-    assert (
-        run["trainer"]["prompt_ends_lost"] == 2
-    )  # the third one opens its block as the prompt does
+    assert run["trainer"]["prompt_ends_lost"] == 2  # the third one opens its block as the prompt does
     assert "2 of 3 rows: the template ends the prompt otherwise" in caplog.text
     doubled = tokenizer_with(OPENS_THINK)("rain\n</think>\n\nfive", add_special_tokens=False)
     assert scored["response_tokens"][2] == len(doubled["input_ids"])

@@ -132,17 +132,17 @@ def events(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="files are named by /proc")
-def test_files_are_on_the_disk_before_they_are_renamed(
-    work: Workspace, events: list[tuple[str, str]]
-) -> None:
+def test_files_are_on_the_disk_before_they_are_renamed(work: Workspace, events: list[tuple[str, str]]) -> None:
     work.write_json("a.json", 1)
     work.write_array("a.npy", np.arange(2))
     work.append_journal("a.jsonl", 1)
     assert events == [
-        ("flush", "a.json.part"), ("rename", "a.json.part"),
-        ("flush", "a.npy.part"), ("rename", "a.npy.part"),
+        ("flush", "a.json.part"),
+        ("rename", "a.json.part"),
+        ("flush", "a.npy.part"),
+        ("rename", "a.npy.part"),
         ("flush", "a.jsonl"),
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="files are named by /proc")
@@ -158,8 +158,11 @@ def test_an_output_is_on_the_disk_before_it_is_put_in_place(
     put_in_place(tmp_path / "out", work, fill)
     *flushed, moved_away, moved_here = events
     assert sorted(flushed) == [
-        ("flush", "data"), ("flush", "out"), ("flush", "rows"), ("flush", RECORD),
-    ]  # fmt: skip
+        ("flush", "data"),
+        ("flush", "out"),
+        ("flush", "rows"),
+        ("flush", RECORD),
+    ]
     assert moved_away == moved_here == ("rename", "out")
     assert (work.folder / "replaced").is_dir()
 
@@ -269,9 +272,7 @@ def test_a_cache_that_cannot_be_written_is_told(
         assert isinstance(done.exception, NotADirectoryError)
 
 
-def test_a_missing_file_of_a_cache_is_no_fault_of_the_cache(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_file_of_a_cache_is_no_fault_of_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     group = Commands("group")
 

@@ -72,17 +72,14 @@ class EvaluationOverlap(Step):
     characters: int = 20
     notes: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     _indices: list[_Index] | None = field(default=None, init=False, repr=False, compare=False)
-    _answers: dict[tuple[int, bool], int] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
+    _answers: dict[tuple[int, bool], int] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self.sets = _listed(self.sets)
         for option in ("words", "characters"):
             value = getattr(self, option)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise InputError(f"contamination: {option} {value!r}: give a whole number of at "
-                                 "least 1")  # fmt: skip
+                raise InputError(f"contamination: {option} {value!r}: give a whole number of at least 1")
 
     def __getstate__(self) -> dict[str, Any]:
         own = ("notes", "_indices", "_answers")
@@ -149,8 +146,7 @@ class EvaluationOverlap(Step):
         self.load()
         if len(self._answers) > REMEMBERED:
             self._answers.clear()
-        hashes, first, places = np.unique(text_hashes(texts), return_index=True,
-                                          return_inverse=True)  # fmt: skip
+        hashes, first, places = np.unique(text_hashes(texts), return_index=True, return_inverse=True)
         keys = [(number, unspaced) for number in hashes.tolist()]
         fresh = [place for place, key in enumerate(keys) if key not in self._answers]
         for begin in range(0, len(fresh), TEXTS):
@@ -192,9 +188,7 @@ def _index(texts: Mapping[str, Sequence[str]], words: int, characters: int) -> _
             whole.append(whole_texts(folded))
             runs[unspaced].append(np.unique(_runs(folded, unspaced, words, characters).hashes))
     all_whole = np.unique(np.concatenate(whole))
-    return _Index(
-        all_whole[all_whole != 0], *(np.unique(np.concatenate(runs[kind])) for kind in runs)
-    )
+    return _Index(all_whole[all_whole != 0], *(np.unique(np.concatenate(runs[kind])) for kind in runs))
 
 
 def _digest(index: _Index) -> str:
@@ -206,12 +200,7 @@ def _digest(index: _Index) -> str:
 
 def contents_of_sets(steps: Sequence[Step]) -> list[str]:
     """`EvaluationOverlap.contents` of the one among the steps, for the identity of a run."""
-    return [
-        digest
-        for step in steps
-        if isinstance(step, EvaluationOverlap)
-        for digest in step.contents()
-    ]
+    return [digest for step in steps if isinstance(step, EvaluationOverlap) for digest in step.contents()]
 
 
 def _label(one: str | Source | Mapping[str, Any]) -> str:
@@ -228,8 +217,7 @@ def _listed(sets: Any) -> tuple[Any, ...]:
         sets = [sets]
     if not isinstance(sets, Sequence):
         raise InputError(
-            f"contamination: sets: {sets!r}: give a list of names ({', '.join(EVALUATION_SETS)}) "
-            "or paths, or none"
+            f"contamination: sets: {sets!r}: give a list of names ({', '.join(EVALUATION_SETS)}) or paths, or none"
         )
     for one in sets:
         if one == "none":

@@ -34,9 +34,7 @@ class Curated(NamedTuple):
     counts: dict[str, Any]
 
 
-def curate(
-    rows: Dataset, steps: Sequence[Step], *, keep_rejects: bool = False, progress: bool = True
-) -> Curated:
+def curate(rows: Dataset, steps: Sequence[Step], *, keep_rejects: bool = False, progress: bool = True) -> Curated:
     """The rows that no step has a reason against.
 
     Steps come in their order; each sees only rows that those before it left. Which rows stay
@@ -155,9 +153,7 @@ def _left(rows: Dataset, found: _Outcome) -> Dataset:
     return _written(rows, staying, "keeping")
 
 
-def _written(
-    rows: Dataset, change: Callable[[pa.Table, list[int]], pa.Table], what: str
-) -> Dataset:
+def _written(rows: Dataset, change: Callable[[pa.Table, list[int]], pa.Table], what: str) -> Dataset:
     """`map` over Arrow tables; the result is in the cache on disk, or in memory where `rows` is."""
     arrow = rows.with_format("arrow")
     changed = arrow.map(change, with_indices=True, batched=True, batch_size=BATCH, desc=what)

@@ -89,9 +89,7 @@ def _group_hashes(rows: Dataset, sides: Sequence[str]) -> np.ndarray:
     return np.concatenate(parts) if parts else np.zeros(0, np.uint64)
 
 
-def _beyond(
-    rows: ScatteredRows, places: np.ndarray, groups: np.ndarray, cap: int, decision: str
-) -> np.ndarray:
+def _beyond(rows: ScatteredRows, places: np.ndarray, groups: np.ndarray, cap: int, decision: str) -> np.ndarray:
     """(N,) bool: rows at (N,) places that are not the first `cap` of their group, (N,) uint64.
 
     First come rows with an auxiliary, then low hashes. Rows of equal hash are put in order by all

@@ -43,8 +43,9 @@ def scores_of_command(command: Sequence[str], pairs: Iterable[Pair]) -> Iterator
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
             )
         except OSError as error:
-            raise InputError(f"quality: {shown}: cannot be started ({error.strerror}); give a "
-                             "program that is there")  from error  # fmt: skip
+            raise InputError(
+                f"quality: {shown}: cannot be started ({error.strerror}); give a program that is there"
+            ) from error
         feeder = _Feeder(process.stdin, pairs)
         feeder.start()
         try:
@@ -82,9 +83,7 @@ class _Feeder(threading.Thread):
                 self._file.close()
 
 
-def _read_scores(
-    process: subprocess.Popen[bytes], feeder: _Feeder, errors: IO[bytes], shown: str
-) -> Iterator[float]:
+def _read_scores(process: subprocess.Popen[bytes], feeder: _Feeder, errors: IO[bytes], shown: str) -> Iterator[float]:
     read, unfinished = 0, b""
     for line in process.stdout or ():
         if not line.endswith(b"\n"):

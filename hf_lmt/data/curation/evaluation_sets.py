@@ -73,8 +73,7 @@ def read_evaluation_set(given: str | Source | Mapping[str, Any]) -> dict[str, li
         texts = _from_source(source)
     texts = {name: found for name, found in sorted(texts.items()) if code_of(name) and found}
     if not texts:
-        raise InputError(f"evaluation set {given!r}: no text in a language of LMT is in it; give "
-                         "one that has some")  # fmt: skip
+        raise InputError(f"evaluation set {given!r}: no text in a language of LMT is in it; give one that has some")
     return texts
 
 
@@ -101,14 +100,13 @@ def _fetched(name: str) -> Path:
 
     one = EVALUATION_SETS[name]
     try:
-        folder = Path(snapshot_download(one.repository, repo_type="dataset",
-                                        allow_patterns=[*one.files]))  # fmt: skip
+        folder = Path(snapshot_download(one.repository, repo_type="dataset", allow_patterns=[*one.files]))
     except Exception as error:
-        raise InputError(f"{hub_error('evaluation set', one.repository, error)}. {_ways(name)}") \
-            from error  # fmt: skip
+        raise InputError(f"{hub_error('evaluation set', one.repository, error)}. {_ways(name)}") from error
     if not one.files_in(folder):
-        raise InputError(f"evaluation set {one.repository!r}: the copy in the cache has no "
-                         f"{' or '.join(one.files)}. {_ways(name)}")  # fmt: skip
+        raise InputError(
+            f"evaluation set {one.repository!r}: the copy in the cache has no {' or '.join(one.files)}. {_ways(name)}"
+        )
     return folder
 
 
@@ -125,11 +123,7 @@ def _from_folder(folder: Path) -> dict[str, list[str]]:
     """A copy of a known set: FLORES+ has a file per language, WMT24++ one per pair."""
     flores, wmt = (one.files_in(folder) for one in EVALUATION_SETS.values())
     if flores:
-        return {
-            path.stem: list(flores_plus_texts(path).values())
-            for path in flores
-            if code_of(path.stem)
-        }
+        return {path.stem: list(flores_plus_texts(path).values()) for path in flores if code_of(path.stem)}
     texts: dict[str, list[str]] = {}
     for path in wmt:
         source, _, target = path.stem.partition("-")
@@ -153,8 +147,9 @@ def flores_plus_texts(path: Path) -> dict[str, str]:
             row = json.loads(line)
             texts[str(row["id"])] = str(row["text"])
         except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{path}:{number}: no JSON object with id and text ({error}); fetch "
-                             "the set again") from error  # fmt: skip
+            raise InputError(
+                f"{path}:{number}: no JSON object with id and text ({error}); fetch the set again"
+            ) from error
     return texts
 
 
@@ -165,8 +160,7 @@ def _parquet_texts(path: Path) -> dict[str, str]:
     try:
         table = pyarrow.parquet.read_table(path, columns=["id", "text"])
     except (OSError, pyarrow.ArrowException, KeyError) as error:
-        raise InputError(f"{path}: no Parquet file with columns id and text ({error}); fetch the "
-                         "set again") from error  # fmt: skip
+        raise InputError(f"{path}: no Parquet file with columns id and text ({error}); fetch the set again") from error
     ids, texts = table["id"].to_pylist(), table["text"].to_pylist()
     return {str(one): text for one, text in zip(ids, texts, strict=True)}
 
@@ -177,8 +171,9 @@ def _pairs(path: Path) -> Iterator[tuple[str, str]]:
             row = json.loads(line)
             yield str(row["source"]), str(row["target"])
         except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{path}:{number}: no JSON object with source and target ({error}); "
-                             "fetch the set again")  from error  # fmt: skip
+            raise InputError(
+                f"{path}:{number}: no JSON object with source and target ({error}); fetch the set again"
+            ) from error
 
 
 def _from_source(source: Source) -> dict[str, list[str]]:

@@ -175,14 +175,16 @@ class _FastText(NamedTuple):
             ) from error
         file = Path(path).expanduser()
         if not file.is_file():
-            raise InputError(f"identification: model {path!r}: there is no such file; give a "
-                             "fastText model, such as lid.176.bin")  # fmt: skip
+            raise InputError(
+                f"identification: model {path!r}: there is no such file; give a fastText model, such as lid.176.bin"
+            )
         try:
             model = fasttext.load_model(str(file))
             names, _ = model.predict("a", k=-1, threshold=-1.0)  # 0 would leave out unlikely ones
         except (ValueError, RuntimeError, MemoryError) as error:
-            raise InputError(f"identification: model {path!r}: no fastText classifier ({error}); "
-                             "give one such as lid.176.bin")  from error  # fmt: skip
+            raise InputError(
+                f"identification: model {path!r}: no fastText classifier ({error}); give one such as lid.176.bin"
+            ) from error
         return cls(model, frozenset(map(_plain, names)))
 
     def __call__(self, text: str) -> Sequence[tuple[str, float]]:

@@ -88,10 +88,7 @@ class LengthRatio(Step):
         check_number("length_ratio: allowance", self.allowance, 0)
 
     def __call__(self, rows: pyarrow.Table) -> list[str | None]:
-        source, target = (
-            weighted_lengths(text_column(rows, side)) + self.allowance
-            for side in ("source", "target")
-        )
+        source, target = (weighted_lengths(text_column(rows, side)) + self.allowance for side in ("source", "target"))
         return reasons(
             {
                 "source much longer": source > self.most * target,

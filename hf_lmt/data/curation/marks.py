@@ -40,8 +40,7 @@ class TerminalPunctuation(Step):
         return reasons(
             {
                 "one side ends a sentence": _among(rows, UNMARKED) & (source != target),
-                "one side asks": _among(rows, UNMARKED | NO_QUESTION_MARK)
-                & (source_asks != target_asks),
+                "one side asks": _among(rows, UNMARKED | NO_QUESTION_MARK) & (source_asks != target_asks),
             }
         )
 

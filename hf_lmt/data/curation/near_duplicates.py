@@ -56,8 +56,9 @@ class NearDuplicates(SurveyStep):
         super().__post_init__()
         check_number("near_duplicates: threshold", self.threshold, 0.5, 1)
         if find_spec("rensa") is None:
-            raise InputError("near_duplicates: needs the library rensa: install it with "
-                             "`pip install rensa`, or leave the step out")  # fmt: skip
+            raise InputError(
+                "near_duplicates: needs the library rensa: install it with `pip install rensa`, or leave the step out"
+            )
 
     def survey(self, rows: Dataset) -> None:
         codes, scattered = np.zeros(len(rows), np.int8), ScatteredRows(rows)
@@ -135,9 +136,7 @@ def _doubled(signatures: np.ndarray, threshold: float) -> np.ndarray:
     return doubled
 
 
-def _alike(
-    signatures: np.ndarray, rows: np.ndarray, band: np.ndarray, threshold: float
-) -> Iterator[np.ndarray]:
+def _alike(signatures: np.ndarray, rows: np.ndarray, band: np.ndarray, threshold: float) -> Iterator[np.ndarray]:
     """(2, E) pairs of rows of one band that are alike; rows lie together by band, rising in it."""
     while len(rows):
         starts = np.flatnonzero(np.diff(band, prepend=~band[:1]))

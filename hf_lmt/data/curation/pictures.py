@@ -47,8 +47,12 @@ def draw_directions(directions: Mapping[str, Mapping[str, int]], path: Path) -> 
     before, after = (sum(rows[key] for rows in directions.values()) for key in ("in", "out"))
     figure.suptitle(
         f"Rows before and after curation: {before:,} and {after:,}",
-        x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK,
-    )  # fmt: skip
+        x=0.01,
+        ha="left",
+        fontsize=13,
+        fontweight="bold",
+        color=INK,
+    )
     panels = figure.subplots(len(groups), 1, squeeze=False)[:, 0]
     for axes, (group, members) in zip(panels, groups.items(), strict=True):
         _draw_group(axes, group, {name: directions[name] for name in members}, widest)
@@ -56,9 +60,7 @@ def draw_directions(directions: Mapping[str, Mapping[str, int]], path: Path) -> 
     figure.savefig(path, dpi=DOTS_PER_INCH, metadata={"Software": None})
 
 
-def _draw_group(
-    axes: Axes, group: str, directions: Mapping[str, Mapping[str, int]], widest: int
-) -> None:
+def _draw_group(axes: Axes, group: str, directions: Mapping[str, Mapping[str, int]], widest: int) -> None:
     from hf_miwv.pictures import label_counts
 
     before, after = (np.array([rows[key] for rows in directions.values()]) for key in ("in", "out"))
@@ -67,9 +69,17 @@ def _draw_group(
     axes.bar(places, after, 0.5, color=BELOW, label="after")
     for place, (first, left) in enumerate(zip(before, after, strict=True)):
         if first and (taken := (first - left) / first) >= LABELLED:
-            axes.annotate(f"−{taken:.0%}" if taken >= 0.095 else f"−{taken:.1%}", (place, first),
-                          (0, 2), textcoords="offset points", ha="center", va="bottom",
-                          fontsize=6, rotation=90, color=INK)  # fmt: skip
+            axes.annotate(
+                f"−{taken:.0%}" if taken >= 0.095 else f"−{taken:.1%}",
+                (place, first),
+                (0, 2),
+                textcoords="offset points",
+                ha="center",
+                va="bottom",
+                fontsize=6,
+                rotation=90,
+                color=INK,
+            )
     axes.set_xlim(-0.8, widest - 0.2)
     axes.margins(y=0.3)
     axes.set_title(f"{group} ({len(before)} directions)", loc="left", fontsize=9, color=INK)

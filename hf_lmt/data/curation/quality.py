@@ -183,6 +183,5 @@ class QualityEstimation(Step):
         files = [Path(word).expanduser() for word in words]
         if self.model is not None and Path(self.model).is_dir():
             files += sorted(Path(self.model).rglob("*"))
-        states = [[str(file), file.stat().st_size, file.stat().st_mtime_ns]
-                  for file in files if file.is_file()]  # fmt: skip
+        states = [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in files if file.is_file()]
         return xxhash.xxh3_128_hexdigest(json.dumps([words, states]).encode())

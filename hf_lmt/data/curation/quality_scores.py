@@ -62,9 +62,7 @@ class QualityScores:
         if not self._path.exists():
             return
         content = self._path.read_bytes()
-        records = np.frombuffer(
-            content[: len(content) // RECORD.itemsize * RECORD.itemsize], RECORD
-        )
+        records = np.frombuffer(content[: len(content) // RECORD.itemsize * RECORD.itemsize], RECORD)
         self._keys, first = np.unique(records["key"], return_index=True)
         self._scores = records["score"][first]
 

@@ -69,9 +69,7 @@ def direction_rows(counts: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """
     directions = counts["directions"]
     groups = {
-        f"{name}: all {len(members)}": members
-        for name, members in grouped(directions).items()
-        if len(members) > 1
+        f"{name}: all {len(members)}": members for name, members in grouped(directions).items() if len(members) > 1
     }
     lost = [name for name, rows in directions.items() if rows["out"] < rows["in"]]
     lost.sort(key=lambda name: (directions[name]["out"] / directions[name]["in"], name))
@@ -91,10 +89,7 @@ def _share(part: int, whole: int) -> str:
 
 def _most_by(counts: Mapping[str, Any], directions: list[str]) -> str:
     """The step that took most of these directions' rows, and how many."""
-    taken = {
-        step["name"]: sum(step["directions"][one]["rejected"] for one in directions)
-        for step in counts["steps"]
-    }
+    taken = {step["name"]: sum(step["directions"][one]["rejected"] for one in directions) for step in counts["steps"]}
     most = max(taken, key=lambda name: taken[name], default=None)
     return f"{most} {taken[most]:,}" if most and taken[most] else ""
 

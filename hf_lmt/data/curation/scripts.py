@@ -52,12 +52,7 @@ class Script(Step):
         check_number("script: least_letters", self.least_letters, 0)
 
     def __call__(self, rows: pyarrow.Table) -> list[str | None]:
-        return reasons(
-            {
-                f"{side} in another script": self._foreign(rows, side)
-                for side in ("source", "target")
-            }
-        )
+        return reasons({f"{side} in another script": self._foreign(rows, side) for side in ("source", "target")})
 
     def _foreign(self, rows: pyarrow.Table, side: str) -> np.ndarray:
         """(B,) bool: whether too few letters are expected ones."""

@@ -33,8 +33,15 @@ STEPS = {
 first, and caps last, to count only what stays."""
 
 DEFAULT = (
-    "empty", "length", "length_ratio", "markup", "copy", "script", "duplicates", "contamination",
-)  # fmt: skip
+    "empty",
+    "length",
+    "length_ratio",
+    "markup",
+    "copy",
+    "script",
+    "duplicates",
+    "contamination",
+)
 """What is applied where nothing is said: steps that hardly ever take a human translation, in any
 of the languages, and contamination. The others take good rows with the bad (each says why), need
 a model or another library, or have no sensible default."""
@@ -52,14 +59,11 @@ def steps_from(settings: Mapping[str, Any] | None) -> list[Step]:
         InputError: unknown steps or settings, or values that cannot be; all of them.
     """
     if settings is not None and not isinstance(settings, Mapping):
-        raise InputError(f"curation {settings!r}: give steps with their settings, "
-                         "such as {length_ratio: {most: 4}}")  # fmt: skip
+        raise InputError(
+            f"curation {settings!r}: give steps with their settings, such as {{length_ratio: {{most: 4}}}}"
+        )
     settings = settings or {}
-    faults = [
-        f"unknown step {name!r}: {did_you_mean(str(name), STEPS)}"
-        for name in settings
-        if name not in STEPS
-    ]
+    faults = [f"unknown step {name!r}: {did_you_mean(str(name), STEPS)}" for name in settings if name not in STEPS]
     steps: list[Step] = []
     for name in STEPS:
         given = settings.get(name, name in DEFAULT)
@@ -79,10 +83,7 @@ def steps_from(settings: Mapping[str, Any] | None) -> list[Step]:
 
 def settings_of(steps: Sequence[Step]) -> dict[str, dict[str, Any]]:
     """{step: {setting: value}} of all steps, defaults among them: what `steps_from` takes."""
-    return {
-        step.name: {one.name: getattr(step, one.name) for one in _options(type(step))}
-        for step in steps
-    }
+    return {step.name: {one.name: getattr(step, one.name) for one in _options(type(step))} for step in steps}
 
 
 def _faults(name: str, given: Any) -> list[str]:
@@ -90,9 +91,7 @@ def _faults(name: str, given: Any) -> list[str]:
     if given is True:
         return []
     if not isinstance(given, Mapping):
-        return [
-            f"{name} {given!r}: give its settings, such as {{setting: value}}, or true or false"
-        ]
+        return [f"{name} {given!r}: give its settings, such as {{setting: value}}, or true or false"]
     hints = get_type_hints(_step_class(name))
     options = {one.name: hints[one.name] for one in _options(_step_class(name))}
     faults = []
@@ -131,9 +130,7 @@ def _fits(value: Any, hint: Any) -> bool:
     if hint in (int, float):
         return isinstance(value, (int, hint)) and not isinstance(value, bool)
     if isinstance(origin, type) and issubclass(origin, Mapping):
-        return isinstance(value, Mapping) and all(
-            _fits(one, arguments[1]) for one in value.values()
-        )
+        return isinstance(value, Mapping) and all(_fits(one, arguments[1]) for one in value.values())
     if isinstance(origin, type) and issubclass(origin, Sequence):
         listed = isinstance(value, Sequence) and not isinstance(value, str)
         return listed and all(_fits(one, arguments[0]) for one in value)
@@ -142,8 +139,7 @@ def _fits(value: Any, hint: Any) -> bool:
 
 def _in_words(hint: Any) -> str:
     """What to give for a type, in words."""
-    words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false",
-             type(None): "null"}  # fmt: skip
+    words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", type(None): "null"}
     if hint in words:
         return words[hint]
     if get_origin(hint) in (Union, types.UnionType):

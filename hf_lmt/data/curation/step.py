@@ -85,8 +85,7 @@ def keeps(step: Step) -> Callable[[Batch], list[bool]]:
     """
     if changes(step):
         raise InputError(
-            f"{step.name}: changes rows, and filter only takes them: give it to "
-            "curate(rows, [...]) instead"
+            f"{step.name}: changes rows, and filter only takes them: give it to curate(rows, [...]) instead"
         )
     if surveys(step):
         raise InputError(

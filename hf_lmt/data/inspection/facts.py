@@ -27,13 +27,23 @@ OPTIONAL = ("auxiliary", "corpus", "row_key", "line")
 BATCH = 10_000  # rows
 ROW_FACTS = np.dtype(
     [
-        ("direction", np.int32), ("corpus", np.int32), ("source", np.uint64),
-        ("target", np.uint64), ("foreign_target", np.uint64), ("source_length", np.uint32),
-        ("target_length", np.uint32), ("source_script", np.bool_), ("target_script", np.bool_),
-        ("copy", np.bool_), ("blank", np.bool_), ("hint", np.bool_), ("kept", np.bool_),
-        ("overlap", np.bool_), ("other_language", np.bool_),
+        ("direction", np.int32),
+        ("corpus", np.int32),
+        ("source", np.uint64),
+        ("target", np.uint64),
+        ("foreign_target", np.uint64),
+        ("source_length", np.uint32),
+        ("target_length", np.uint32),
+        ("source_script", np.bool_),
+        ("target_script", np.bool_),
+        ("copy", np.bool_),
+        ("blank", np.bool_),
+        ("hint", np.bool_),
+        ("kept", np.bool_),
+        ("overlap", np.bool_),
+        ("other_language", np.bool_),
     ]
-)  # fmt: skip
+)
 """What is known of a row, 48 bytes.
 
 direction, corpus: places in `Facts`. source, target: hashes of text and language.
@@ -73,9 +83,9 @@ def read_facts(
     head = rows.with_format("arrow")[:1]
     for name in COLUMNS:
         text_column(head, name, required=False)
-    arrow = rows.select_columns(
-        [name for name in (*COLUMNS, *OPTIONAL) if name in rows.column_names]
-    ).with_format("arrow")
+    arrow = rows.select_columns([name for name in (*COLUMNS, *OPTIONAL) if name in rows.column_names]).with_format(
+        "arrow"
+    )
     facts = np.zeros(len(rows), ROW_FACTS)
     directions: dict[str, int] = {}
     corpora: dict[str, int] = {}
@@ -99,9 +109,7 @@ def _without_nulls(batch: pyarrow.Table) -> pyarrow.Table:
     return batch
 
 
-def _describe(
-    batch: pyarrow.Table, part: np.ndarray, directions: dict[str, int], corpora: dict[str, int]
-) -> None:
+def _describe(batch: pyarrow.Table, part: np.ndarray, directions: dict[str, int], corpora: dict[str, int]) -> None:
     """Fill the facts of a batch, but for `kept`; names that are new get the next numbers."""
     names = direction_column(batch)
     part["direction"] = _numbers(names, directions)
@@ -165,9 +173,11 @@ def _in_other_script(
     text, code = np.divmod(distinct, len(codes))
     language = codes.take(pyarrow.array(code))
     table = {
-        "source_lang": language, "source": texts.take(pyarrow.array(text)),
-        "target_lang": language, "target": pyarrow.repeat("", len(distinct)),
-    }  # fmt: skip
+        "source_lang": language,
+        "source": texts.take(pyarrow.array(text)),
+        "target_lang": language,
+        "target": pyarrow.repeat("", len(distinct)),
+    }
     taken = [reason is not None for reason in Script()(pyarrow.table(table))]
     other = np.array(taken, np.bool_)
     return [other[np.searchsorted(distinct, key)] for key in keys]

@@ -44,9 +44,7 @@ def write_inspection(
         put_in_place(output, workspace, fill)
 
 
-def check_inspection_output(
-    output: Path, overwrite: bool, command_line: Sequence[str] | None = None
-) -> None:
+def check_inspection_output(output: Path, overwrite: bool, command_line: Sequence[str] | None = None) -> None:
     """Raise InputError where `output` cannot be written, before any work is done."""
     check_output(output, overwrite)
     check_unused(output, overwrite, command_line)

@@ -95,17 +95,30 @@ def fan_in(sources: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
     shared_rows: rows whose target has SHARED sources or more; shared_sources: how many these
     targets have on average. All 0 without rows.
     """
-    names = ("unique_sources", "unique_targets", "pairs", "many_to_one", "sources_per_target",
-             "largest", "shared_rows", "shared_sources")  # fmt: skip
+    names = (
+        "unique_sources",
+        "unique_targets",
+        "pairs",
+        "many_to_one",
+        "sources_per_target",
+        "largest",
+        "shared_rows",
+        "shared_sources",
+    )
     if not len(targets):
         return dict.fromkeys(names, 0)
     _, behind, rows = _by_target(sources, targets)
     shared = behind >= SHARED
     values = (
-        len(np.unique(sources)), len(rows), int(behind.sum()), len(targets) / len(rows),
-        float(behind.mean()), int(behind.max()), int(rows[shared].sum()),
+        len(np.unique(sources)),
+        len(rows),
+        int(behind.sum()),
+        len(targets) / len(rows),
+        float(behind.mean()),
+        int(behind.max()),
+        int(rows[shared].sum()),
         float(behind[shared].mean()) if shared.any() else 0,
-    )  # fmt: skip
+    )
     return dict(zip(names, values, strict=True))
 
 
@@ -156,17 +169,13 @@ def measure_targets(facts: Facts) -> dict[str, dict[str, Any]]:
     for pivot in PIVOTS:
         rows = facts.rows[into == pivot]
         kept = rows[rows["kept"]]
-        now, after = (
-            {"rows": len(part), **fan_in(part["source"], part["target"])} for part in (rows, kept)
-        )
+        now, after = ({"rows": len(part), **fan_in(part["source"], part["target"])} for part in (rows, kept))
         if len(rows):
             measured[pivot] = {**now, "after": after}
     return measured
 
 
-def measure_groups(
-    facts: Facts, directions: dict[str, dict[str, Any]]
-) -> dict[str, dict[str, Any]]:
+def measure_groups(facts: Facts, directions: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """{"x2en low": the `measure` of these directions' rows, and their number}, for those there are.
 
     `directions`: their own measures, of which sources_behind is the mean over rows and
@@ -178,8 +187,7 @@ def measure_groups(
     measured = {}
     for number, name in enumerate(names):
         rows = facts.rows[group_of_row == number]
-        members = [directions[str(one)] for one, group in zip(facts.directions, own, strict=True)
-                   if group == name]  # fmt: skip
+        members = [directions[str(one)] for one, group in zip(facts.directions, own, strict=True) if group == name]
         spreads = [one["length_ratio_spread"] or 0.0 for one in members]
         behind = sum(one["sources_behind"] * one["rows"] for one in members) / len(rows)
         measured[name] = {

@@ -22,8 +22,13 @@ PICTURE = "inspection.png"
 CELL, LINE = 0.47, 0.165  # inches: width and height of a cell
 SMALL = 6.5  # points: shown at 1,200 pixels, the picture leaves 9 to such letters
 ABREAST = 2  # blocks; more would not fit a screen
-TITLES = {"en2x": "English into", "zh2x": "Chinese into", "x2en": "into English from",
-          "x2zh": "into Chinese from", "other": "other directions"}  # fmt: skip
+TITLES = {
+    "en2x": "English into",
+    "zh2x": "Chinese into",
+    "x2en": "into English from",
+    "x2zh": "into Chinese from",
+    "other": "other directions",
+}
 
 
 class Measure(NamedTuple):
@@ -72,11 +77,14 @@ def draw_inspection(found: Inspection, folder: Path) -> str:
     figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     figure.suptitle(
-        f"{found.rows:,} rows in {len(found.directions)} directions{folded}", x=0.01, ha="left",
-        fontsize=13, fontweight="bold", color=INK,
-    )  # fmt: skip
-    most = {name: max(one["rows"] for one in found.directions.values())
-            for name in ("rows", "after")}  # fmt: skip
+        f"{found.rows:,} rows in {len(found.directions)} directions{folded}",
+        x=0.01,
+        ha="left",
+        fontsize=13,
+        fontweight="bold",
+        color=INK,
+    )
+    most = {name: max(one["rows"] for one in found.directions.values()) for name in ("rows", "after")}
     places = figure.subplots(down, across, squeeze=False).ravel()
     for axes in places[len(blocks) :]:
         axes.set_axis_off()
@@ -89,11 +97,7 @@ def draw_inspection(found: Inspection, folder: Path) -> str:
 
 def _told(found: Inspection) -> tuple[list[Measure], str]:
     """The measures that some direction has a value other than 0 of; the others in words."""
-    shown = [
-        measure
-        for measure in MEASURES
-        if any(_value(one, measure) for one in found.directions.values())
-    ]
+    shown = [measure for measure in MEASURES if any(_value(one, measure) for one in found.directions.values())]
     folded = [measure.label for measure in MEASURES if measure not in shown]
     return shown, f"\n0 everywhere: {', '.join(folded)}" if folded else ""
 
@@ -111,8 +115,11 @@ def _blocks(found: Inspection) -> dict[str, dict[str, str]]:
             blocks[kind] = {name: name for name in parsed if kinds[name] == kind}
             continue
         from_pivot, pivot = kind.endswith("2x"), kind.strip("x2")
-        pairs = {code: f"{pivot}-{code}" if from_pivot else f"{code}-{pivot}"
-                 for code in LANGUAGES if code in codes - {pivot}}  # fmt: skip
+        pairs = {
+            code: f"{pivot}-{code}" if from_pivot else f"{code}-{pivot}"
+            for code in LANGUAGES
+            if code in codes - {pivot}
+        }
         between = PIVOTS if not from_pivot else ()
         blocks[kind] = {code: name for code, name in pairs.items() if code not in between}
     return blocks

@@ -16,8 +16,18 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 WORST = 10  # directions that are shown without --all
-HEADERS = ("rows", "targets", "rows per target", "sources behind", "copies %", "other script %",
-           "dupli- cates %", "length spread", "hints %", "stay")  # fmt: skip
+HEADERS = (
+    "rows",
+    "targets",
+    "rows per target",
+    "sources behind",
+    "copies %",
+    "other script %",
+    "dupli- cates %",
+    "length spread",
+    "hints %",
+    "stay",
+)
 CHECKS = {"evaluation_sets": "overlap with evaluation sets", "languages": "language by identifier"}
 STYLES = {"severe": "bold red", "warning": "yellow", "note": "cyan"}
 
@@ -33,8 +43,9 @@ def show_inspection(found: Inspection, every: bool = False, console: Console | N
     if not console.is_terminal:
         console.width = max(LEAST_WIDTH, console.width)
     console.print(target_table(found))
-    console.print(measure_table(f"{found.rows:,} rows in {len(found.directions)} directions, by "
-                                "kind and tier", found.groups))  # fmt: skip
+    console.print(
+        measure_table(f"{found.rows:,} rows in {len(found.directions)} directions, by kind and tier", found.groups)
+    )
     shown = list(found.directions) if every else worst_directions(found)
     if shown:
         title = "all directions" if every else "the worst directions"
@@ -69,15 +80,27 @@ def target_table(found: Inspection) -> Table:
     """How many sources stand behind one sentence, all source languages together."""
     table = new_table(
         "sources behind one sentence, all directions into a language together",
-        "into", "rows", "distinct", "sources each", "most", "rows left", "sources each", "most",
-    )  # fmt: skip
+        "into",
+        "rows",
+        "distinct",
+        "sources each",
+        "most",
+        "rows left",
+        "sources each",
+        "most",
+    )
     for code, now in found.targets.items():
         after = now["after"]
         table.add_row(
-            LANGUAGES[code].name, f"{now['rows']:,}", f"{now['unique_targets']:,}",
-            f"{now['sources_per_target']:.1f}", str(now["largest"]), f"{after['rows']:,}",
-            f"{after['sources_per_target']:.1f}", str(after["largest"]),
-        )  # fmt: skip
+            LANGUAGES[code].name,
+            f"{now['rows']:,}",
+            f"{now['unique_targets']:,}",
+            f"{now['sources_per_target']:.1f}",
+            str(now["largest"]),
+            f"{after['rows']:,}",
+            f"{after['sources_per_target']:.1f}",
+            str(after["largest"]),
+        )
     if found.downsampling is None:
         table.caption = plain("no downsampling was tried")
     else:
@@ -116,14 +139,19 @@ def measure_table(title: str, measures: Mapping[str, Mapping[str, Any]]) -> Tabl
 
 def _cells(one: Mapping[str, Any]) -> list[str]:
     spread = one["length_ratio_spread"]
-    percents = {name: _percent(one[name] / one["rows"])
-                for name in ("copies", "wrong_script", "duplicates", "hints")}  # fmt: skip
+    percents = {name: _percent(one[name] / one["rows"]) for name in ("copies", "wrong_script", "duplicates", "hints")}
     return [
-        f"{one['rows']:,}", f"{one['unique_targets']:,}", f"{one['many_to_one']:.1f}",
-        f"{one['sources_behind']:.1f}", percents["copies"], percents["wrong_script"],
-        percents["duplicates"], "–" if spread is None else f"{spread:.1f}", percents["hints"],
+        f"{one['rows']:,}",
+        f"{one['unique_targets']:,}",
+        f"{one['many_to_one']:.1f}",
+        f"{one['sources_behind']:.1f}",
+        percents["copies"],
+        percents["wrong_script"],
+        percents["duplicates"],
+        "–" if spread is None else f"{spread:.1f}",
+        percents["hints"],
         f"{one['after']['rows']:,}",
-    ]  # fmt: skip
+    ]
 
 
 def verdict_table(found: Inspection) -> Table:

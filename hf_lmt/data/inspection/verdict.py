@@ -28,29 +28,42 @@ class Limit(NamedTuple):
 
 
 LIMITS = {
-    "degeneration": Limit(0.1, 0.5, f"share of the rows into English or Chinese whose target "
+    "degeneration": Limit(
+        0.1,
+        0.5,
+        f"share of the rows into English or Chinese whose target "
         f"stands behind {SHARED} sources or more; severe also needs {MANY_SOURCES} sources on "
         "average. From 59 languages 5 % leaves about 3 sources, which is best in arXiv 2511.07003, "
-        "10 % about 6, 20 % about 12, and quality falls with each."),
+        "10 % about 6, 20 % about 12, and quality falls with each.",
+    ),
     "overlaps": Limit(0.0, 0.01, "share of the rows; one is too many in training"),
-    "other_language": Limit(0.05, 0.2, "share of the rows; identifiers err on short lines and near "
-        "languages"),
+    "other_language": Limit(0.05, 0.2, "share of the rows; identifiers err on short lines and near languages"),
     "blank": Limit(0.0, 0.01, "share of the rows of a direction; prompts refuse such rows"),
     "copies": Limit(0.01, 0.1, "share of the rows; NTREX-128 has at most 0.2 % in a direction"),
-    "source_language": Limit(0.02, 0.1, "share of the rows whose target is, elsewhere, a source "
-        "in the source's own language; names and figures are such by right"),
+    "source_language": Limit(
+        0.02,
+        0.1,
+        "share of the rows whose target is, elsewhere, a source "
+        "in the source's own language; names and figures are such by right",
+    ),
     "wrong_script": Limit(0.01, 0.1, "share of the rows; NTREX-128 has at most 0.2 %"),
-    "duplicates": Limit(0.01, 0.1, "share of the rows of a direction; each counts double in "
-        "training"),
+    "duplicates": Limit(0.01, 0.1, "share of the rows of a direction; each counts double in training"),
     "repeated_targets": Limit(1.5, 5.0, "rows for each distinct target of one direction"),
-    "misaligned": Limit(3.0, 5.0, "ratio of target to source length at 95 % of the rows, divided "
+    "misaligned": Limit(
+        3.0,
+        5.0,
+        "ratio of target to source length at 95 % of the rows, divided "
         "by that at 5 %. Human translations of 60 languages have 1.5 to 2.6; the same, shifted by "
-        "one line, 5 to 13."),
-    "tiny": Limit(3_000, 0, "rows of a pair, in its fuller direction; arXiv 2511.07003 tunes on "
-        "3,000 to 20,000"),
-    "no_auxiliary": Limit(0.01, 0.0, "share of the rows with an auxiliary sentence, below which "
-        "Parallel Multilingual Prompting has nothing to show"),
-}  # fmt: skip
+        "one line, 5 to 13.",
+    ),
+    "tiny": Limit(3_000, 0, "rows of a pair, in its fuller direction; arXiv 2511.07003 tunes on 3,000 to 20,000"),
+    "no_auxiliary": Limit(
+        0.01,
+        0.0,
+        "share of the rows with an auxiliary sentence, below which "
+        "Parallel Multilingual Prompting has nothing to show",
+    ),
+}
 """The thresholds. The numbers are ours; figures of NTREX-128 are over 58 languages."""
 
 
@@ -106,14 +119,13 @@ def _degeneration(targets: Measures, rule: str | None) -> Iterator[Finding]:
             f"{now['shared_sources']:.0f} sources on average ({now['largest']} at most): "
             "directional degeneration (arXiv 2511.07003)",
             _downsampling_words(after, rule),
-        )  # fmt: skip
+        )
 
 
 def _downsampling_words(after: Mapping[str, Any], rule: str | None) -> str:
     if rule is None:
         return "set downsampling: {rate: 0.05}"
-    left = (f"leaves {after['rows']:,} of these rows and {after['sources_per_target']:.1f} "
-            "sources a sentence")  # fmt: skip
+    left = f"leaves {after['rows']:,} of these rows and {after['sources_per_target']:.1f} sources a sentence"
     if after["shared_rows"] >= LIMITS["degeneration"].warning * after["rows"] > 0:
         return f"set downsampling to a lower rate than {rule}, which {left}: still too many"
     return f"set downsampling: {rule}, which {left}"
@@ -122,25 +134,44 @@ def _downsampling_words(after: Mapping[str, Any], rule: str | None) -> str:
 def _shares(directions: Measures) -> Iterator[Finding]:
     """Faults that are a share of each direction's rows."""
     kinds = (
-        ("overlaps", "overlaps", "say what an evaluation set says", "use the curation step "
-         "contamination with these sets; scores on them would be worth nothing"),
-        ("other_language", "other_language", "have a side in another language than it should be",
-         "use the curation step for language identification"),
+        (
+            "overlaps",
+            "overlaps",
+            "say what an evaluation set says",
+            "use the curation step contamination with these sets; scores on them would be worth nothing",
+        ),
+        (
+            "other_language",
+            "other_language",
+            "have a side in another language than it should be",
+            "use the curation step for language identification",
+        ),
         ("blank", "blank", "have no text on a side", "use the curation step empty"),
         ("copies", "copies", "have their source as target", "use the curation step copy"),
-        ("source_language", "source_language_targets", "have a target that is a sentence of the "
-         "source's language elsewhere", "look at the corpus: sides may be swapped or untranslated; "
-         "use the curation step for language identification"),
-        ("wrong_script", "wrong_script", "have a side in another script than its language's",
-         "use the curation step script, and look whether columns or languages are mixed up"),
+        (
+            "source_language",
+            "source_language_targets",
+            "have a target that is a sentence of the source's language elsewhere",
+            "look at the corpus: sides may be swapped or untranslated; "
+            "use the curation step for language identification",
+        ),
+        (
+            "wrong_script",
+            "wrong_script",
+            "have a side in another script than its language's",
+            "use the curation step script, and look whether columns or languages are mixed up",
+        ),
         ("duplicates", "duplicates", "are there already", "use the curation step duplicates"),
-    )  # fmt: skip
+    )
     for kind, measure, words, mend in kinds:
         shares = {name: one[measure] / one["rows"] for name, one in directions.items()}
         limit = LIMITS[kind]
         least = LEAST_FAULTS if limit.warning else 1
-        over = {name: share for name, share in shares.items()
-                if share > limit.warning and directions[name][measure] >= least}  # fmt: skip
+        over = {
+            name: share
+            for name, share in shares.items()
+            if share > limit.warning and directions[name][measure] >= least
+        }
         rows = sum(directions[name][measure] for name in over)
         said = f"rows that {words}: {rows:,}"
         yield from _finding(kind, over, limit, _percent, said, mend)
@@ -148,13 +179,15 @@ def _shares(directions: Measures) -> Iterator[Finding]:
 
 def _repeated_targets(directions: Measures) -> Iterator[Finding]:
     limit = LIMITS["repeated_targets"]
-    over = {name: one["many_to_one"] for name, one in directions.items()
-            if one["many_to_one"] >= limit.warning}  # fmt: skip
+    over = {name: one["many_to_one"] for name, one in directions.items() if one["many_to_one"] >= limit.warning}
     yield from _finding(
-        "repeated_targets", over, limit, "{:.1f}".format,
+        "repeated_targets",
+        over,
+        limit,
+        "{:.1f}".format,
         "the same targets come again and again within a direction (rows for each distinct one)",
         "use the curation steps duplicates and caps: {per_target: 10}",
-    )  # fmt: skip
+    )
 
 
 def _misaligned(directions: Measures) -> Iterator[Finding]:
@@ -168,25 +201,29 @@ def _misaligned(directions: Measures) -> Iterator[Finding]:
                 spreads.setdefault(corpus, {})[name] = spread
     for corpus, over in spreads.items():
         yield from _finding(
-            "misaligned", over, limit, "{:.1f} x".format,
+            "misaligned",
+            over,
+            limit,
+            "{:.1f} x".format,
             f"corpus {corpus or '(without a name)'} looks misaligned: its sides' lengths do not "
             "go together (spread of target / source)",
             "look at its lines side by side; use the curation step length_ratio, or leave it out",
-        )  # fmt: skip
+        )
 
 
 def _missing(directions: Measures, asked: Iterable[Direction] | None) -> Iterator[Finding]:
     there = [parse_direction(name) for name in directions]
     expected = [one.opposite for one in there if one.opposite in DIRECTIONS]
-    missing = [str(one) for one in (expected if asked is None else asked)
-               if str(one) not in directions]  # fmt: skip
+    missing = [str(one) for one in (expected if asked is None else asked) if str(one) not in directions]
     if missing:
         words = "asked for and not there" if asked is not None else "not there, their opposites are"
         yield Finding(
-            "missing", "note" if asked is None else "warning", tuple(missing),
+            "missing",
+            "note" if asked is None else "warning",
+            tuple(missing),
             f"{len(missing)} directions {words}: {_list(missing)}",
             "add a source that has both languages, or do not ask for them",
-        )  # fmt: skip
+        )
 
 
 def _tiny(directions: Measures) -> Iterator[Finding]:
@@ -199,11 +236,12 @@ def _tiny(directions: Measures) -> Iterator[Finding]:
         worst = sorted(small, key=lambda name: (small[name], name))
         named = _list([f"{name} {small[name]:,}" for name in worst])
         yield Finding(
-            "tiny", "note", tuple(worst),
-            f"{len(small)} of {len(fullest)} pairs have fewer than "
-            f"{LIMITS['tiny'].warning:,} rows: {named}",
+            "tiny",
+            "note",
+            tuple(worst),
+            f"{len(small)} of {len(fullest)} pairs have fewer than {LIMITS['tiny'].warning:,} rows: {named}",
             "add corpora for them, or synthesize",
-        )  # fmt: skip
+        )
 
 
 def _no_auxiliary(directions: Measures) -> Iterator[Finding]:
@@ -216,12 +254,14 @@ def _no_auxiliary(directions: Measures) -> Iterator[Finding]:
     if without:
         reverse = sum(is_reverse(parse_direction(name)) for name in without)
         yield Finding(
-            "no_auxiliary", "note", tuple(without),
+            "no_auxiliary",
+            "note",
+            tuple(without),
             f"{len(without)} directions ({reverse} of them into English or Chinese) have an "
             f"auxiliary language and no sentences in it: {_list(without)}",
             "add a multi-way source, or join by text with AuxiliarySentences; without, Parallel "
             "Multilingual Prompting leaves them plain",
-        )  # fmt: skip
+        )
 
 
 def _finding(

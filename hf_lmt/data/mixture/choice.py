@@ -34,9 +34,7 @@ def rows_by_group(entries: np.ndarray) -> tuple[dict[int, np.ndarray], int]:
     ranks = np.lexsort((fields["tie"], fields["order"], fields["group"]))
     places, fields = places[ranks], fields[ranks]
     first = np.ones(len(places), bool)
-    first[1:] = (fields["order"][1:] != fields["order"][:-1]) | (
-        fields["group"][1:] != fields["group"][:-1]
-    )
+    first[1:] = (fields["order"][1:] != fields["order"][:-1]) | (fields["group"][1:] != fields["group"][:-1])
     groups = fields["group"][first]
     found, starts = np.unique(groups, return_index=True)
     parts = np.split(places[first], starts[1:]) if len(found) else []

@@ -31,9 +31,8 @@ BLOCK = 50_000  # rows in a file
 BATCH = 1_000  # rows in memory and in a call of the tokenizer
 
 ENTRY = np.dtype(
-    [("order", "u8"), ("tie", "u8"), ("tokens", "u4"), ("group", "i2"),
-     ("forward", "?"), ("broken", "?")]
-)  # fmt: skip
+    [("order", "u8"), ("tie", "u8"), ("tokens", "u4"), ("group", "i2"), ("forward", "?"), ("broken", "?")]
+)
 """What is kept in memory of a row, 24 bytes: fields as in `lines.Lines`, and the line's tokens."""
 
 MakeLines = Callable[[pa.Table, int], Lines]
@@ -70,9 +69,13 @@ def count_tokens(
     job.folder.mkdir(parents=True, exist_ok=True)
     blocks = range(-(-len(rows) // BLOCK))
     missing = [block for block in blocks if not job.path(block).exists()]
-    with tqdm(total=len(blocks), initial=len(blocks) - len(missing), unit="block",
-              desc=f"counting tokens ({make_lines.__name__.partition('_')[0]})",
-              disable=not missing) as bar:  # fmt: skip
+    with tqdm(
+        total=len(blocks),
+        initial=len(blocks) - len(missing),
+        unit="block",
+        desc=f"counting tokens ({make_lines.__name__.partition('_')[0]})",
+        disable=not missing,
+    ) as bar:
         for _ in _counted(job, missing, num_proc):
             bar.update()
     return np.concatenate([np.zeros(0, ENTRY), *(np.load(job.path(block)) for block in blocks)])
@@ -119,9 +122,12 @@ def _count_block(job: Counting, block: int) -> None:
 def _entries(job: Counting, batch: pa.Table) -> np.ndarray:
     lines = job.make_lines(batch, job.seed)
     encoded = job.tokenizer(
-        lines.text.to_pylist(), add_special_tokens=False, return_attention_mask=False,
-        return_token_type_ids=False, verbose=False,
-    )["input_ids"]  # fmt: skip
+        lines.text.to_pylist(),
+        add_special_tokens=False,
+        return_attention_mask=False,
+        return_token_type_ids=False,
+        verbose=False,
+    )["input_ids"]
     entries = np.zeros(len(batch), ENTRY)
     entries["tokens"] = [len(ids) for ids in encoded]
     for name in ("order", "tie", "group", "forward", "broken"):

@@ -156,9 +156,19 @@ def _line(source_lang: pa.Array, target_lang: pa.Array, source: pa.Array, target
     into, between, out = (pa.scalar(text, pa.large_string()) for text in ("<", "2", "> "))
     blank, nothing = (pa.scalar(text, pa.large_string()) for text in (" ", ""))
     return pc.binary_join_element_wise(
-        into, source_lang, between, target_lang, out, source, blank,
-        into, target_lang, out, target, nothing,
-    )  # fmt: skip
+        into,
+        source_lang,
+        between,
+        target_lang,
+        out,
+        source,
+        blank,
+        into,
+        target_lang,
+        out,
+        target,
+        nothing,
+    )
 
 
 def _groups(directions: pa.DictionaryArray, to_english: np.ndarray) -> tuple[np.ndarray, pa.Array]:

@@ -118,24 +118,25 @@ def mix(
     check_tokenizer(tokenizer)
     sources = _sources(bilingual, monolingual, settings)
     keys = [f"{tokenizer_fingerprint(tokenizer)} {_key(rows)}" for rows, _ in sources]
-    entries = np.concatenate([
-        count_tokens(rows, make_lines, tokenizer, seed=seed, num_proc=num_proc, key=key)
-        for (rows, make_lines), key in zip(sources, keys, strict=True)
-    ])  # fmt: skip
+    entries = np.concatenate(
+        [
+            count_tokens(rows, make_lines, tokenizer, seed=seed, num_proc=num_proc, key=key)
+            for (rows, make_lines), key in zip(sources, keys, strict=True)
+        ]
+    )
     _give_pivot_pairs(entries, settings.shares)
     groups, copies = rows_by_group(entries)
     plan = plan_budgets(groups, entries["tokens"], settings)
-    taken = {group: take(groups[group], entries["tokens"][groups[group]], budget)
-             for group, budget in plan.budgets.items()}  # fmt: skip
+    taken = {
+        group: take(groups[group], entries["tokens"][groups[group]], budget) for group, budget in plan.budgets.items()
+    }
     rows = _written(sources, entries, list(taken.values()), [keys, asdict(settings)], seed)
     counts = mixture_counts(entries, groups, copies, plan, taken)
     report(counts)
     return Mixed(_in_final_order(rows, entries, list(taken.values()), seed), counts)
 
 
-def _sources(
-    bilingual: Any, monolingual: Any, settings: Settings
-) -> list[tuple[Dataset, MakeLines]]:
+def _sources(bilingual: Any, monolingual: Any, settings: Settings) -> list[tuple[Dataset, MakeLines]]:
     """What is needed of the two, each with what makes lines of it."""
     shares = settings.shares
     given = [

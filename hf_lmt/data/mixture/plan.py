@@ -51,8 +51,7 @@ def plan_budgets(groups: Mapping[int, np.ndarray], tokens: np.ndarray, settings:
         for part in PARTS
         if settings.shares[part] > 0
     }
-    capacities = {part: settings.repeat * sum(masses[group] for group in found)
-                  for part, found in of_part.items()}  # fmt: skip
+    capacities = {part: settings.repeat * sum(masses[group] for group in found) for part, found in of_part.items()}
     largest = _largest(capacities, settings)
     total = largest if settings.tokens is None else settings.tokens
     asked: dict[int, float] = {}

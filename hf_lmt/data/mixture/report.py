@@ -49,17 +49,11 @@ def mixture_counts(
             "no_pivot": int((entries["group"] == NO_PIVOT).sum()),
             "share_0": sum(len(rows) for group, rows in groups.items() if group not in taken),
         },
-        "parts": {
-            part: _part(entries, part, plan, taken, given)
-            for part, share in plan.shares.items()
-            if share > 0
-        },
+        "parts": {part: _part(entries, part, plan, taken, given) for part, share in plan.shares.items() if share > 0},
     }
 
 
-def _part(
-    entries: np.ndarray, part: str, plan: Plan, taken: Mapping[int, Taken], given: int
-) -> dict[str, Any]:
+def _part(entries: np.ndarray, part: str, plan: Plan, taken: Mapping[int, Taken], given: int) -> dict[str, Any]:
     languages = {}
     for group in sorted(taken):
         name, code = part_and_language(group)
@@ -77,9 +71,7 @@ def _part(
     }
 
 
-def _language(
-    entries: np.ndarray, part: str, plan: Plan, group: int, taken: Taken
-) -> dict[str, Any]:
+def _language(entries: np.ndarray, part: str, plan: Plan, group: int, taken: Taken) -> dict[str, Any]:
     """`asked` is by temperature alone, `budget` after what languages that ran full could not take;
     `passes`, how often its tokens are gone through; `out_of_pivot`, rows out of English or Chinese.
     """
@@ -101,19 +93,25 @@ def report(counts: Mapping[str, Any]) -> None:
     for part, one in counts["parts"].items():
         logger.info(
             "mixture: %s: %s tokens of %s asked (share %.4f of %.4f), %s rows, %s languages",
-            part, f"{one['tokens']:,}", f"{one['tokens_asked']:,}", one["share"],
-            one["share_asked"], f"{one['rows']:,}", len(one["languages"]),
-        )  # fmt: skip
+            part,
+            f"{one['tokens']:,}",
+            f"{one['tokens_asked']:,}",
+            one["share"],
+            one["share_asked"],
+            f"{one['rows']:,}",
+            len(one["languages"]),
+        )
         short = [code for code, of in one["languages"].items() if of["asked"] > of["budget"]]
         if short:
             logger.warning(
                 "mixture: %s: of %s languages all is used, and it is less than the temperature "
-                "asks for: %s; the others have the rest", part, len(short), ", ".join(short),
-            )  # fmt: skip
+                "asks for: %s; the others have the rest",
+                part,
+                len(short),
+                ", ".join(short),
+            )
     for reason, rows in counts["left_out"].items():
         if rows:
             logger.warning("mixture: %s rows left out: %s", f"{rows:,}", REASONS[reason])
     if counts["line_breaks"]:
-        logger.warning(
-            "mixture: in %s rows line breaks became blanks", f"{counts['line_breaks']:,}"
-        )
+        logger.warning("mixture: in %s rows line breaks became blanks", f"{counts['line_breaks']:,}")

@@ -33,17 +33,15 @@ class Settings:
     repeat: float
 
 
-def checked_settings(
-    shares: Any, temperature: Any, tokens: Any, seed: Any, num_proc: Any, repeat: Any
-) -> Settings:
+def checked_settings(shares: Any, temperature: Any, tokens: Any, seed: Any, num_proc: Any, repeat: Any) -> Settings:
     """The settings; InputError with all that is wrong with them."""
     faults = _share_faults(shares)
     if not _is_number(temperature) or not temperature > 0:
-        faults.append(f"temperature {temperature!r}: give a number above 0; 1 samples as the data "
-                      "lie, 3 is the default")  # fmt: skip
+        faults.append(
+            f"temperature {temperature!r}: give a number above 0; 1 samples as the data lie, 3 is the default"
+        )
     if tokens is not None and (not _is_whole(tokens) or tokens < 1):
-        faults.append(f"tokens {tokens!r}: give a whole number above 0, or leave it out for the "
-                      "most that there is")  # fmt: skip
+        faults.append(f"tokens {tokens!r}: give a whole number above 0, or leave it out for the most that there is")
     if not _is_whole(num_proc) or num_proc < 1:
         faults.append(f"num_proc {num_proc!r}: give a number of processes, 1 or more")
     if not _is_number(repeat) or not 1 <= repeat < math.inf:
@@ -53,8 +51,7 @@ def checked_settings(
     except InputError as error:
         faults.append(str(error))
     if faults:
-        raise InputError("\n  ".join(["the mixture's settings:", *faults])
-                         if len(faults) > 1 else faults[0])  # fmt: skip
+        raise InputError("\n  ".join(["the mixture's settings:", *faults]) if len(faults) > 1 else faults[0])
     given = {part: float(share) for part, share in {**EQUAL, **shares}.items()}
     total = sum(given.values())
     normalised = {part: share / total for part, share in given.items()}
@@ -99,8 +96,7 @@ def check_tokenizer(tokenizer: Any) -> None:
 def _share_faults(shares: Any) -> list[str]:
     if not isinstance(shares, Mapping):
         return [f"shares {shares!r}: give a number for each part, as in {{zh: 2, en: 1}}"]
-    faults = [f"shares: no part {name!r}: {did_you_mean(str(name), PARTS)}"
-              for name in shares if name not in PARTS]  # fmt: skip
+    faults = [f"shares: no part {name!r}: {did_you_mean(str(name), PARTS)}" for name in shares if name not in PARTS]
     for part in PARTS:
         share = shares.get(part, 1)
         if not _is_number(share) or not 0 <= share < math.inf:

@@ -59,8 +59,7 @@ def draw_directions(counts: Counts, folder: Path) -> str:
 
     from hf_miwv.pictures import BELOW, INK, WHOLE, label_counts, save
 
-    groups = {group: [name for name in counts if group_of(parse_direction(name)) == group]
-              for group in GROUPS}  # fmt: skip
+    groups = {group: [name for name in counts if group_of(parse_direction(name)) == group] for group in GROUPS}
     groups = {group: names for group, names in groups.items() if names}
     figure = Figure(figsize=(11, 0.9 + 1.9 * len(groups)), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
@@ -75,10 +74,8 @@ def draw_directions(counts: Counts, folder: Path) -> str:
         axes.set_title(group, loc="left", fontsize=10, color=INK)
         axes.spines[["top", "right"]].set_visible(False)
         label_counts(axes)
-    all_axes[0].legend(frameon=False, fontsize=9, ncols=2, loc="lower right",
-                       bbox_to_anchor=(1, 1))  # fmt: skip
-    figure.suptitle("Rows of each direction", x=0.01, ha="left", fontsize=13, fontweight="bold",
-                    color=INK)  # fmt: skip
+    all_axes[0].legend(frameon=False, fontsize=9, ncols=2, loc="lower right", bbox_to_anchor=(1, 1))
+    figure.suptitle("Rows of each direction", x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
     return save(figure, folder, PICTURE)
 
 
@@ -103,9 +100,7 @@ def write_prepared_card(run: dict[str, Any], picture: str, folder: Path) -> None
         front_matter=_front_matter(run, (folder / "rejects").exists()),
         sources=table(("corpus", "from", "licence", "rows read"), _source_rows(run)),
         groups=_group_table(run["counts"]["groups"]),
-        columns=table(
-            ("column", "what it holds"), (MIXTURE_WORDS if mixture else COLUMN_WORDS).items()
-        ),
+        columns=table(("column", "what it holds"), (MIXTURE_WORDS if mixture else COLUMN_WORDS).items()),
         reasons=_reason_table(run["counts"]["curation"]),
         how_made=table(("", ""), _made_rows(run)),
         command=command_block(run),
@@ -116,14 +111,17 @@ def write_prepared_card(run: dict[str, Any], picture: str, folder: Path) -> None
 def _front_matter(run: dict[str, Any], rejects: bool) -> str:
     from huggingface_hub import DatasetCardData
 
-    configs: list[dict[str, Any]] = [{
-        "config_name": "prepared", "default": True, "description": f"run {run_digest(run)}",
-        "data_files": [{"split": "train", "path": "data/train-*.parquet"}],
-    }]  # fmt: skip
+    configs: list[dict[str, Any]] = [
+        {
+            "config_name": "prepared",
+            "default": True,
+            "description": f"run {run_digest(run)}",
+            "data_files": [{"split": "train", "path": "data/train-*.parquet"}],
+        }
+    ]
     if rejects:
         files_of = [{"split": "train", "path": "rejects/*.parquet"}]
-        configs.append({**configs[0], "config_name": "rejects", "default": False,
-                        "data_files": files_of})  # fmt: skip
+        configs.append({**configs[0], "config_name": "rejects", "default": False, "data_files": files_of})
     names = {code for name in run["counts"]["directions"] for code in name.split("-")}
     content = DatasetCardData(
         pretty_name="Translation rows prepared for LMT",
@@ -141,21 +139,18 @@ def _source_rows(run: dict[str, Any]) -> list[tuple[str, ...]]:
     return [
         (
             source["corpus"],
-            shown_name(source["path"] if isinstance(source["path"], str)
-                       else next(iter(source["path"].values()))),
+            shown_name(source["path"] if isinstance(source["path"], str) else next(iter(source["path"].values()))),
             source["licence"] or NOT_RECORDED,
             write_number(source["rows"]),
         )
         for source in run["data"]
-    ]  # fmt: skip
+    ]
 
 
 def _group_table(groups: Counts) -> str:
-    stages = [stage for stage in STAGE_WORDS
-              if stage in ("read", "rows") or groups["all"][stage]]  # fmt: skip
+    stages = [stage for stage in STAGE_WORDS if stage in ("read", "rows") or groups["all"][stage]]
     header = ("directions", *(STAGE_WORDS[stage] for stage in stages))
-    return table(header, [(group, *(write_number(own[stage]) for stage in stages))
-                          for group, own in groups.items()])  # fmt: skip
+    return table(header, [(group, *(write_number(own[stage]) for stage in stages)) for group, own in groups.items()])
 
 
 def _reason_table(curation: dict[str, Any] | None) -> str:
@@ -179,10 +174,12 @@ def _made_rows(run: dict[str, Any]) -> list[tuple[str, Any]]:
         "train prompt = inference prompt": _check_words(run.get("prompt_check")),
         **{f"fingerprint of {source['corpus']}": source["fingerprint"] for source in run["data"]},
         "versions": ", ".join(
-            [f"{run['package']['name']} {run['package']['version']}",
-             *(f"{name} {version}" for name, version in run["versions"].items())]
+            [
+                f"{run['package']['name']} {run['package']['version']}",
+                *(f"{name} {version}" for name, version in run["versions"].items()),
+            ]
         ),
-    }  # fmt: skip
+    }
     return list(recorded.items())
 
 

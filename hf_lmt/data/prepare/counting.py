@@ -60,11 +60,9 @@ def count_stages(left: Mapping[str, Counter[str]], hinted: Counter[str]) -> Coun
     stages, rows = list(left), list(left.values())
     for name in sorted(rows[0], key=lambda name: (place.get(name, len(place)), name)):
         taken = {
-            stage: before[name] - after[name]
-            for stage, before, after in zip(stages[1:], rows, rows[1:], strict=False)
+            stage: before[name] - after[name] for stage, before, after in zip(stages[1:], rows, rows[1:], strict=False)
         }
-        counts[name] = {"read": rows[0][name], **taken, "rows": rows[-1][name],
-                        "hinted": hinted[name]}  # fmt: skip
+        counts[name] = {"read": rows[0][name], **taken, "rows": rows[-1][name], "hinted": hinted[name]}
     return counts
 
 
@@ -74,8 +72,4 @@ def by_group(counts: Counts) -> Counts:
     for name, own in counts.items():
         for group in (group_of(parse_direction(name)), "all"):
             sums.setdefault(group, Counter()).update(own)
-    return {
-        group: {stage: sums[group][stage] for stage in STAGES}
-        for group in (*GROUPS, "all")
-        if group in sums
-    }
+    return {group: {stage: sums[group][stage] for stage in STAGES} for group in (*GROUPS, "all") if group in sums}

@@ -117,8 +117,7 @@ def _decorate(folder: Path, run: dict[str, Any], kept: Kept) -> None:
 
 def _tell(changed: list[str] | None, output: Path) -> None:
     if changed:
-        logger.warning("%s.work is of another run (not the same: %s); starting anew",
-                       output, ", ".join(changed))  # fmt: skip
+        logger.warning("%s.work is of another run (not the same: %s); starting anew", output, ", ".join(changed))
     elif changed is not None:
         logger.info("going on with %s.work", output)
 

@@ -30,7 +30,5 @@ def mix_rows(pairs: Dataset, recipe: DataRecipe, running: Running) -> tuple[Data
         **settings,
     )
     arrow = mixed.rows.with_format("arrow")
-    rows = running.write(
-        "mixed", len(mixed.rows), lambda first, last: arrow[first:last], "writing the mixture"
-    )
+    rows = running.write("mixed", len(mixed.rows), lambda first, last: arrow[first:last], "writing the mixture")
     return rows, {**mixed.counts, "monolingual": [one.counts for one in texts]}

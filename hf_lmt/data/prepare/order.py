@@ -52,9 +52,7 @@ def order_rows(rows: Dataset, sizes: list[int], seed: int) -> Ordered:
         first += len(batch)
     order = np.lexsort((contents, keys))
     ends = np.cumsum(sizes)[:-1]
-    digests = [
-        xxhash.xxh3_128_hexdigest(np.sort(part).tobytes()) for part in np.split(contents, ends)
-    ]
+    digests = [xxhash.xxh3_128_hexdigest(np.sort(part).tobytes()) for part in np.split(contents, ends)]
     return Ordered(order, digests)
 
 

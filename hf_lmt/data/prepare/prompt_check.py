@@ -56,8 +56,7 @@ def check_prompts(rows: Dataset, training: Mapping[str, Any], thinking: str) -> 
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: row[name] for name in ("prompt", "completion", "chat_template_kwargs")
-            if name in row}  # fmt: skip
+    return {name: row[name] for name in ("prompt", "completion", "chat_template_kwargs") if name in row}
 
 
 def load_tokenizer(training: Mapping[str, Any]) -> Any:

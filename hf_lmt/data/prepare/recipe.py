@@ -25,8 +25,7 @@ from hf_lmt.errors import InputError, did_you_mean
 from hf_miwv.config import load_mapping
 from hf_miwv.training.values import fault_of
 
-SECTIONS = ("data", "directions", "curation", "downsampling", "pmp", "seed", "mixture",
-            "evaluation", "hub")  # fmt: skip
+SECTIONS = ("data", "directions", "curation", "downsampling", "pmp", "seed", "mixture", "evaluation", "hub")
 LATER = ("evaluation", "hub")  # known, and read by other commands
 PACKAGE = "package:"
 
@@ -116,8 +115,9 @@ def _read(own: Mapping[str, Any], training: Mapping[str, Any], faults: Faults) -
 
 def _combinations(own: Mapping[str, Any], training: Mapping[str, Any]) -> list[str]:
     """What cannot be together, though each by itself may."""
-    given = {name for name in ("downsampling", "pmp", "mixture")
-             if own.get(name) is not None and own[name] is not False}  # fmt: skip
+    given = {
+        name for name in ("downsampling", "pmp", "mixture") if own.get(name) is not None and own[name] is not False
+    }
     if "mixture" not in given:
         return []
     why = {

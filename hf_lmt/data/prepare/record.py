@@ -16,23 +16,25 @@ from hf_miwv.record import new_record, package_version
 CONTAMINATION = "contamination"  # the step that compares with evaluation sets
 
 
-def start_record(
-    recipe: DataRecipe, loaded: Loaded, keep_rejects: bool, origin: Mapping[str, Any]
-) -> dict[str, Any]:
+def start_record(recipe: DataRecipe, loaded: Loaded, keep_rejects: bool, origin: Mapping[str, Any]) -> dict[str, Any]:
     """What is known once the sources are read, with the run's "identity"."""
     run = new_record("prepare", origin)
     run["package"] = {"name": "hf_lmt", "version": package_version()}
     run["data"] = [
         {
-            "path": source.path, "corpus": source.corpus_name, "licence": source.licence,
-            "split": source.split, "config": source.config, "revision": source.revision,
-            "weight": source.weight, "caps": dict(source.caps), **counts,
+            "path": source.path,
+            "corpus": source.corpus_name,
+            "licence": source.licence,
+            "split": source.split,
+            "config": source.config,
+            "revision": source.revision,
+            "weight": source.weight,
+            "caps": dict(source.caps),
+            **counts,
             "fingerprint": fingerprint,
         }
-        for source, counts, fingerprint in zip(
-            recipe.sources, loaded.counts, loaded.ordered.fingerprints, strict=True
-        )
-    ]  # fmt: skip
+        for source, counts, fingerprint in zip(recipe.sources, loaded.counts, loaded.ordered.fingerprints, strict=True)
+    ]
     run["recipe"] = dict(recipe.content)
     run["settings"] = settings_of(recipe)
     run["contamination"] = contamination_of(recipe)
@@ -91,24 +93,25 @@ def complete_record(
             "groups": made.pop("groups"),
             "directions": stages,
             "directions_without_rows": [name for name in asked if not last.get(name)],
-            "curation": kept.curation and {
-                step["name"]: _step(step) for step in kept.curation["steps"]
-            },
+            "curation": kept.curation and {step["name"]: _step(step) for step in kept.curation["steps"]},
         },
         **made,
         "timing": {
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": round(seconds, 3),
         },
-    }  # fmt: skip
+    }
 
 
 def _step(counts: Mapping[str, Any]) -> dict[str, Any]:
     """What one step of curation took, of which directions and why, and what it notes."""
-    taken = {name: own["rejected"] for name, own in counts["directions"].items()
-             if own["rejected"]}  # fmt: skip
-    return {"rejected": counts["rejected"], "reasons": counts["reasons"], "directions": taken,
-            "notes": counts["notes"]}  # fmt: skip
+    taken = {name: own["rejected"] for name, own in counts["directions"].items() if own["rejected"]}
+    return {
+        "rejected": counts["rejected"],
+        "reasons": counts["reasons"],
+        "directions": taken,
+        "notes": counts["notes"],
+    }
 
 
 def _plain(value: Any) -> Any:

@@ -44,8 +44,7 @@ def read_sources(section: Any, faults: Faults) -> tuple[Source, ...]:
     """A list of mappings with the fields of Source."""
     if not isinstance(section, list) or not section:
         missing = "is missing; " if section is None else ""
-        faults.append(f"data: {missing}give a list of sources, as in\n"
-                      "    data:\n      - path: data/train")  # fmt: skip
+        faults.append(f"data: {missing}give a list of sources, as in\n    data:\n      - path: data/train")
         return ()
     hints = typing.get_type_hints(Source)
     sources = []
@@ -63,9 +62,7 @@ def read_sources(section: Any, faults: Faults) -> tuple[Source, ...]:
     return tuple(sources)
 
 
-def read_directions(
-    section: Any, faults: Faults
-) -> tuple[tuple[Direction, ...], frozenset[Direction]]:
+def read_directions(section: Any, faults: Faults) -> tuple[tuple[Direction, ...], frozenset[Direction]]:
     """A list of directions and globs: the directions, and those that are named one by one."""
     if section is None:
         return DIRECTIONS, frozenset()
@@ -90,9 +87,7 @@ def read_curation(section: Any, faults: Faults) -> tuple[Any, ...]:
     if section is False:
         return ()
     if section is not None and not isinstance(section, dict):
-        faults.append(
-            f"curation: give a mapping of steps to settings, or false for none; not {section!r}"
-        )
+        faults.append(f"curation: give a mapping of steps to settings, or false for none; not {section!r}")
         return ()
     try:
         return tuple(steps_from(section))
@@ -139,8 +134,7 @@ def read_mixture(section: Any, faults: Faults) -> Mapping[str, Any] | None:
     from hf_lmt.data.monolingual import load_monolingual
 
     known = ["monolingual", *_keywords(mix, ("bilingual", "monolingual", "tokenizer", "num_proc"))]
-    faults += [f"mixture: unknown key {key!r}; {did_you_mean(str(key), known)}"
-               for key in section if key not in known]  # fmt: skip
+    faults += [f"mixture: unknown key {key!r}; {did_you_mean(str(key), known)}" for key in section if key not in known]
     sources = section.get("monolingual", [])
     if not isinstance(sources, list) or not all(isinstance(one, dict) for one in sources):
         faults.append("mixture: monolingual: give a list of sources, each with a path")
@@ -155,17 +149,14 @@ def read_mixture(section: Any, faults: Faults) -> Mapping[str, Any] | None:
     return section
 
 
-def _arguments(
-    name: str, section: Any, step: Any, seed: int, faults: Faults
-) -> dict[str, Any] | None:
+def _arguments(name: str, section: Any, step: Any, seed: int, faults: Faults) -> dict[str, Any] | None:
     """The arguments of a step, with the seed of the recipe where none is given."""
     section = {} if section is True or section is None else section
     if not isinstance(section, dict):
         faults.append(f"{name}: give a mapping of settings, or false; not {section!r}")
         return None
     known = _fields(step)
-    unknown = [f"{name}: unknown key {key!r}; {did_you_mean(str(key), known)}"
-               for key in section if key not in known]  # fmt: skip
+    unknown = [f"{name}: unknown key {key!r}; {did_you_mean(str(key), known)}" for key in section if key not in known]
     faults += unknown
     return {"seed": seed, **{key: value for key, value in section.items() if key in known}}
 

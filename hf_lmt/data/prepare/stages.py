@@ -47,9 +47,7 @@ class Running:
 
     def write(self, name: str, size: int, part: Any, words: str) -> Dataset:
         path = self.workspace.folder / f"{name}.arrow"
-        return write_rows(
-            path, size, part, num_proc=self.num_proc, words=words, progress=self.progress
-        )
+        return write_rows(path, size, part, num_proc=self.num_proc, words=words, progress=self.progress)
 
 
 @dataclass(frozen=True)
@@ -164,9 +162,7 @@ def _outer(rows: Dataset) -> Dataset:
     return rows.remove_columns([name for name in INNER if name in rows.column_names])
 
 
-def _copy(
-    name: str, rows: Dataset, staying: np.ndarray | None, running: Running, always: bool = False
-) -> Dataset:
+def _copy(name: str, rows: Dataset, staying: np.ndarray | None, running: Running, always: bool = False) -> Dataset:
     """The rows where (N,) bool `staying` holds, on disk; where all do, only if `always` written."""
     if staying is not None and staying.all() and not always:
         return rows

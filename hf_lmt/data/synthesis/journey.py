@@ -66,9 +66,15 @@ def synthesize_source(
     check_output(output, overwrite, Path(path) if Path(path).exists() else None)
     began = time.monotonic()
     loaded = read_rows(
-        path, into, language=language, pivot=pivot, kind=kind, corpus=corpus, split=split,
+        path,
+        into,
+        language=language,
+        pivot=pivot,
+        kind=kind,
+        corpus=corpus,
+        split=split,
         language_names=language_names,
-    )  # fmt: skip
+    )
     survey_texts(loaded.rows, into, pivot)  # what cannot be used shows before a model is loaded
     for step in steps:
         step.load()
@@ -78,22 +84,34 @@ def synthesize_source(
         described = describe_model(model, translating.get("revision"), model_licence, translator)
         run = start_record(
             loaded,
-            {"source": path, "kind": kind, "split": split, "licence": licence,
-             "language_names": dict(language_names or {})},
+            {
+                "source": path,
+                "kind": kind,
+                "split": split,
+                "licence": licence,
+                "language_names": dict(language_names or {}),
+            },
             described,
-            {"into": into, "from": language, "pivot": pivot, "as": way,
-             "keep_rejects": keep_rejects},
+            {"into": into, "from": language, "pivot": pivot, "as": way, "keep_rejects": keep_rejects},
             steps,
             command_line,
-        )  # fmt: skip
+        )
         if is_finished(output, run["identity"], overwrite):
             logger.info("%s is this run's result already: nothing to do", output)
             return read_record(output) or {}
         found = synthesize(
-            loaded.rows, translator, into, model=described["source"],
-            revision=described["revision"], pivot=pivot, way=way, steps=steps,
-            keep_rejects=keep_rejects, folder=workspace.folder, progress=progress,
-        )  # fmt: skip
+            loaded.rows,
+            translator,
+            into,
+            model=described["source"],
+            revision=described["revision"],
+            pivot=pivot,
+            way=way,
+            steps=steps,
+            keep_rejects=keep_rejects,
+            folder=workspace.folder,
+            progress=progress,
+        )
         translator.close()
         run = complete_record(run, found.counts, found.rows, translator, time.monotonic() - began)
         _write(output, workspace, found, run)

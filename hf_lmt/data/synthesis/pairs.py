@@ -29,8 +29,7 @@ SYNTHETIC_SCHEMA = pa.schema(
 """The columns of a row, and: true; "source" or "target", the side that the model wrote; the model;
 its commit on the Hub or, elsewhere, a hash of its weights."""
 
-FLAGGED_SCHEMA = pa.schema([*SYNTHETIC_SCHEMA, *(pa.field(one, pa.string())
-                                                for one in REJECT_COLUMNS)])  # fmt: skip
+FLAGGED_SCHEMA = pa.schema([*SYNTHETIC_SCHEMA, *(pa.field(one, pa.string()) for one in REJECT_COLUMNS)])
 """Rows that are not used, with the step that took them ("translation" here) and why."""
 
 WAYS = {"back": ("source",), "forward": ("target",), "both": ("source", "target")}
@@ -127,8 +126,9 @@ def _rows(texts: pa.Table, machine: pa.Array, into: str, side: str, tag: Tag) ->
 def _hinted(texts: pa.Table, into: str, side: str) -> pa.ChunkedArray:
     """(B,) bool: whether the text that was translated is the hint of the pair."""
     codes = texts["human_lang"].combine_chunks().dictionary_encode()
-    pairs = [Direction(into, code) if side == "source" else Direction(code, into)
-             for code in codes.dictionary.to_pylist()]  # fmt: skip
+    pairs = [
+        Direction(into, code) if side == "source" else Direction(code, into) for code in codes.dictionary.to_pylist()
+    ]
     hints = pa.array([auxiliary_of(pair) for pair in pairs], pa.string()).take(codes.indices)
     return pc.fill_null(pc.equal(texts["lang"], hints), False)
 

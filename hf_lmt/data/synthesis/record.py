@@ -57,9 +57,7 @@ def start_record(
     return run
 
 
-def describe_model(
-    name: str, revision: str | None, licence: str | None, translator: Translator
-) -> dict[str, Any]:
+def describe_model(name: str, revision: str | None, licence: str | None, translator: Translator) -> dict[str, Any]:
     """The model, its prompt and how it writes, as run.json, card and rows name them.
 
     The revision is the commit that the Hub gave, else what was asked for; of a folder or file, and

@@ -46,9 +46,12 @@ def show_synthesis(run: Mapping[str, Any], console: Console | None = None) -> No
     timing = run["timing"]
     if seconds := timing["seconds_translating"]:
         texts = sum(run["counts"]["flagged"].values()) + run["counts"]["translated"]
-        console.print(f"{texts / seconds:.1f} lines and {timing['tokens_written'] / seconds:,.0f} "
-                      f"tokens a second; {timing['texts_from_earlier_work']:,} texts from earlier "
-                      "work", highlight=False)  # fmt: skip
+        console.print(
+            f"{texts / seconds:.1f} lines and {timing['tokens_written'] / seconds:,.0f} "
+            f"tokens a second; {timing['texts_from_earlier_work']:,} texts from earlier "
+            "work",
+            highlight=False,
+        )
     if run["contamination"] == "not checked":
         console.print(f"overlap with evaluation sets: {NOT_CHECKED}")
 
@@ -84,8 +87,7 @@ def card_text(run: Mapping[str, Any], parts: Mapping[str, int]) -> str:
     if parts.get("rejects"):
         load.append('rejects = load_dataset("<this folder or Hub id>", "rejects", split="train")')
     checked = "compared with evaluation sets" if run["contamination"] == "checked" else NOT_CHECKED
-    directions = [(one, write_number(rows["out"]))
-                  for one, rows in run["counts"]["curation"]["directions"].items()]  # fmt: skip
+    directions = [(one, write_number(rows["out"])) for one, rows in run["counts"]["curation"]["directions"].items()]
     return "\n\n".join(
         [
             front_matter(
@@ -123,9 +125,7 @@ def _made_rows(run: Mapping[str, Any]) -> list[tuple[str, Any]]:
     prompt = model["prompt"]
     unknown = "unknown; ask before you pass these rows on"
     curation = [
-        f"{step} ({', '.join(f'{option}: {value}' for option, value in options.items())})"
-        if options
-        else step
+        f"{step} ({', '.join(f'{option}: {value}' for option, value in options.items())})" if options else step
         for step, options in run["settings"]["steps"].items()
     ]
     versions = [f"{name} {number}" for name, number in run["versions"].items()]

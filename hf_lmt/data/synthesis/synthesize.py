@@ -126,8 +126,7 @@ def _warn(survey: Survey, into: str, way: str) -> None:
     if survey.already_in:
         logger.warning("%s texts are in %s already, and left out", f"{survey.already_in:,}", into)
     if survey.without_pivot:
-        logger.warning("%s rows have no side in the pivot, and are left out",
-                       f"{survey.without_pivot:,}")  # fmt: skip
+        logger.warning("%s rows have no side in the pivot, and are left out", f"{survey.without_pivot:,}")
     made = [Direction(into, code) for code in survey.texts]
     made = [one if side == "source" else one.opposite for side in WAYS[way] for one in made]
     if others := sorted(str(one) for one in made if one not in DIRECTIONS):
@@ -145,9 +144,7 @@ def _translated(
     def requests() -> Iterator[Request]:
         for texts in text_batches(rows, into, pivot):
             waiting.append(texts)
-            for text, lang in zip(
-                texts["text"].to_pylist(), texts["lang"].to_pylist(), strict=True
-            ):
+            for text, lang in zip(texts["text"].to_pylist(), texts["lang"].to_pylist(), strict=True):
                 yield Request(text, lang, into)
 
     with tqdm(total=total, unit="line", desc=f"into {into}", disable=not progress) as bar:
@@ -171,8 +168,10 @@ def _write_pairs(
     else:
         sinks = [pa.OSFile(str(folder / name), "wb") for name in schemas]
     with ExitStack() as stack:
-        writers = [stack.enter_context(pa.ipc.new_stream(sink, schema))
-                   for sink, schema in zip(sinks, schemas.values(), strict=True)]  # fmt: skip
+        writers = [
+            stack.enter_context(pa.ipc.new_stream(sink, schema))
+            for sink, schema in zip(sinks, schemas.values(), strict=True)
+        ]
         for texts, found in batches:
             flags.update(map(reason_of, found))
             for writer, table in zip(writers, make(texts, found), strict=True):
@@ -186,9 +185,7 @@ def _write_pairs(
     return pairs, flagged
 
 
-def _counts(
-    rows: Dataset, survey: Survey, flags: Counter[str | None], pairs: int
-) -> dict[str, Any]:
+def _counts(rows: Dataset, survey: Survey, flags: Counter[str | None], pairs: int) -> dict[str, Any]:
     return {
         "texts": len(rows),
         "already_in": survey.already_in,
@@ -200,8 +197,7 @@ def _counts(
 
 
 def _unusable(flagged: dict[str, int]) -> str:
-    taken = "; ".join(f"{reason} {texts:,} ({REASONS[reason]})"
-                      for reason, texts in flagged.items())  # fmt: skip
+    taken = "; ".join(f"{reason} {texts:,} ({REASONS[reason]})" for reason, texts in flagged.items())
     return (
         f"no translation can be used: {taken}; try the model with `hf-lmt translate`, give more "
         "tokens (--max-new-tokens), shorter texts, or a model that was trained to translate"

@@ -73,12 +73,14 @@ def read_rows(
     check_languages(into, language, pivot)
     if pivot is None:
         return load_monolingual(
-            path, language=language, kind=kind, corpus=corpus, split=split,
+            path,
+            language=language,
+            kind=kind,
+            corpus=corpus,
+            split=split,
             language_names=language_names,
-        )  # fmt: skip
-    source = Source(
-        path, kind=kind, corpus=corpus, split=split, language_names=language_names or {}
-    )
+        )
+    source = Source(path, kind=kind, corpus=corpus, split=split, language_names=language_names or {})
     asked = [Direction(pivot, code) for code in LANGUAGES if code not in (pivot, into)]
     if open_source(source).kind == "rows":
         asked += [one.opposite for one in asked]
@@ -88,13 +90,13 @@ def read_rows(
 def check_languages(into: str, language_given: str | None, pivot: str | None) -> None:
     """Raise InputError for an unknown language, or one that would be translated into itself."""
     if language_given is not None and pivot is not None:
-        raise InputError(f"--from {language_given} and --pivot {pivot}: give --from for texts in "
-                         "one language, --pivot for pairs")  # fmt: skip
+        raise InputError(
+            f"--from {language_given} and --pivot {pivot}: give --from for texts in one language, --pivot for pairs"
+        )
     language(into)
     source = language_given if pivot is None else pivot
     if source is not None and language(source) is language(into):
-        raise InputError(f"the texts are in {into} and are to be translated into {into}; give "
-                         "two languages")  # fmt: skip
+        raise InputError(f"the texts are in {into} and are to be translated into {into}; give two languages")
 
 
 def survey_texts(rows: Dataset, into: str, pivot: str | None) -> Survey:
@@ -104,8 +106,7 @@ def survey_texts(rows: Dataset, into: str, pivot: str | None) -> Survey:
         InputError: a column is missing, a language is unknown, or there is nothing to translate.
     """
     check_languages(into, None, pivot)
-    needed = ("lang", "text") if pivot is None else (
-        "source_lang", "target_lang", "source", "target")  # fmt: skip
+    needed = ("lang", "text") if pivot is None else ("source_lang", "target_lang", "source", "target")
     _check_columns(rows, needed)
     names = [name for name in needed if name.endswith("lang")]
     found: Counter[tuple[str, ...]] = Counter()
@@ -161,8 +162,7 @@ def _with(survey: Survey, human: str | None, into: str, count: int) -> Survey:
 def _nothing(survey: Survey, found: Counter[tuple[str, ...]], into: str, pivot: str | None) -> str:
     there = ", ".join("-".join(codes) for codes in sorted(found))
     if survey.without_pivot:
-        return (f"no row has a side in {pivot}, the pivot, to be translated into {into}; there "
-                f"are: {there}")  # fmt: skip
+        return f"no row has a side in {pivot}, the pivot, to be translated into {into}; there are: {there}"
     return f"all of the texts are in {into} already (there are: {there}); give another language"
 
 

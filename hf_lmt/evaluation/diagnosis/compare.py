@@ -33,8 +33,7 @@ from hf_lmt.languages import TIERS
 QUALITY = ("chrf++", "chrf", "spbleu", "bleu")
 """What the verdict goes by: the first of them that both evaluations have."""
 
-GROUPS = (*COLUMNS, *(f"{column}/{tier}" for column in COLUMNS for tier in TIERS), "zero_shot",
-          "overall")  # fmt: skip
+GROUPS = (*COLUMNS, *(f"{column}/{tier}" for column in COLUMNS for tier in TIERS), "zero_shot", "overall")
 """In the order of `aggregation.aggregate`."""
 
 Changes = dict[str, Comparison]
@@ -89,9 +88,7 @@ class _Pair:
     resampled: np.ndarray
 
 
-def compare(
-    before: Evaluation | None, after: Evaluation, samples: int = SAMPLES, seed: int = SEED
-) -> Measured:
+def compare(before: Evaluation | None, after: Evaluation, samples: int = SAMPLES, seed: int = SEED) -> Measured:
     """What changed from one evaluation to the other, over the directions that both have.
 
     The lines of a direction are drawn alike for both (`confidence.paired_bootstrap`), and alike for
@@ -122,17 +119,14 @@ def compare(
     sums: dict[tuple[str, str], tuple[int, np.ndarray, np.ndarray]] = {}
     for direction in directions:
         pairs = dict(_pairs(before, after, direction, quality, samples, seed, found))
-        found.directions[str(direction)] = {
-            name: _comparison(pair, seed) for name, pair in pairs.items()
-        }
+        found.directions[str(direction)] = {name: _comparison(pair, seed) for name, pair in pairs.items()}
         for group in groups_of(direction):
             _add(sums, found.groups.setdefault(group, GroupChanges()), group, direction, pairs)
     for (group, name), (count, totals, resampled) in sums.items():
         own = found.groups[group]
         own.changes[name] = _comparison(_Pair(totals / count, resampled / count), seed)
         own.count[name] = count
-    return replace(found, groups={name: found.groups[name] for name in GROUPS
-                                  if name in found.groups})  # fmt: skip
+    return replace(found, groups={name: found.groups[name] for name in GROUPS if name in found.groups})
 
 
 def _alone(before: Evaluation, after: Evaluation) -> tuple[list[str], list[str]]:
@@ -175,14 +169,13 @@ def measures_of(counts: SentenceCounts) -> dict[str, Statistics]:
     """The metrics and rates of a direction, all as statistics of its lines."""
     rates = {
         name: mean_statistics(name, np.where(counts.asked, flags, np.nan), "")
-        for name, flags in counts.flags.items() if name in THRESHOLDS
-    }  # fmt: skip
+        for name, flags in counts.flags.items()
+        if name in THRESHOLDS
+    }
     return {**counts.statistics, **rates}
 
 
-def _resample(
-    first: Statistics | None, second: Statistics, samples: int, seed: int
-) -> _Pair | None:
+def _resample(first: Statistics | None, second: Statistics, samples: int, seed: int) -> _Pair | None:
     """None where there is no value; `first` is 0 where it is None."""
     totals, resampled = [], []
     for one in (first, second):

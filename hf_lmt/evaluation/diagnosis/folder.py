@@ -39,10 +39,9 @@ def write_diagnosis(
         draw_diagnosis(found, draft)
         pictures = {"Changes": (draft / f"{PICTURE}.svg").read_bytes()}
         findings = [
-            {"title": TITLES[one.kind], "alarm": one.alarm, "evidence": one.evidence,
-             "mend": one.mend}
+            {"title": TITLES[one.kind], "alarm": one.alarm, "evidence": one.evidence, "mend": one.mend}
             for one in found.findings
-        ]  # fmt: skip
+        ]
         page = render_page(evaluations, pictures, texts, why, findings)
         (draft / PAGE).write_text(page, "utf-8", newline="\n")
 

@@ -13,8 +13,13 @@ from hf_lmt.evaluation.corpus_scores import Statistics
 from hf_lmt.evaluation.folder import Evaluation, SentenceCounts
 
 AGAIN = "evaluate one of them again; with --hypotheses EVAL no model is needed"
-BESIDE_MEAN = {"bleu": slice(1, 2), "spbleu": slice(1, 2), "chrf": slice(1, None, 3),
-               "chrf++": slice(1, None, 3), "ter": slice(1, 2)}  # fmt: skip
+BESIDE_MEAN = {
+    "bleu": slice(1, 2),
+    "spbleu": slice(1, 2),
+    "chrf": slice(1, None, 3),
+    "chrf++": slice(1, None, 3),
+    "ter": slice(1, 2),
+}
 """Columns of a metric's counts that the reference alone decides."""
 
 
@@ -52,9 +57,8 @@ def check_lines(before: Evaluation, after: Evaluation, direction: Direction) -> 
     ids, others = ([str(row["id"]) for row in one.hypotheses(direction)] for one in (before, after))
     if ids != others:
         place, (first, second) = next(
-            (place, two) for place, two in enumerate(zip_longest(ids, others), 1)
-            if two[0] != two[1]
-        )  # fmt: skip
+            (place, two) for place, two in enumerate(zip_longest(ids, others), 1) if two[0] != two[1]
+        )
         raise InputError(
             f"{direction}: different lines: {len(ids):,} in {before.name}, {len(others):,} in "
             f"{after.name}; line {place} is {_id(first)} and {_id(second)}; evaluate both on the "
@@ -63,16 +67,13 @@ def check_lines(before: Evaluation, after: Evaluation, direction: Direction) -> 
     return ids
 
 
-def check_counts(
-    before: SentenceCounts, after: SentenceCounts, direction: Direction, ids: Sequence[str]
-) -> None:
+def check_counts(before: SentenceCounts, after: SentenceCounts, direction: Direction, ids: Sequence[str]) -> None:
     """Raise InputError where signatures or references differ; say in what."""
     for metric in before.statistics.keys() & after.statistics.keys():
         first, second = before.statistics[metric], after.statistics[metric]
         if first.signature != second.signature:
             raise InputError(
-                f"{direction}: {metric} has different signatures: {first.signature} and "
-                f"{second.signature}; {AGAIN}"
+                f"{direction}: {metric} has different signatures: {first.signature} and {second.signature}; {AGAIN}"
             )
         row = _other_reference(first, second)
         if row is not None:
@@ -94,10 +95,7 @@ def check_rates(before: Evaluation, after: Evaluation, direction: Direction) -> 
     for name in own.keys() & other.keys():
         first, second = own[name]["signature"], other[name]["signature"]
         if first != second:
-            raise InputError(
-                f"{direction}: the rate {name} has different signatures: {first} and {second}; "
-                f"{AGAIN}"
-            )
+            raise InputError(f"{direction}: the rate {name} has different signatures: {first} and {second}; {AGAIN}")
 
 
 def _other_reference(first: Statistics, second: Statistics) -> int | None:

@@ -46,8 +46,10 @@ def draw_diagnosis(found: Diagnosis, folder: Path) -> list[str]:
     figure = Canvas(figsize=(12, height), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     first = found.findings[0]
-    heads = [TITLES[first.kind] + ": " + ", ".join(map(scope_words, first.where[:3])),
-             *(f"marked: {mark[:130]}" for mark in found.marks)]  # fmt: skip
+    heads = [
+        TITLES[first.kind] + ": " + ", ".join(map(scope_words, first.where[:3])),
+        *(f"marked: {mark[:130]}" for mark in found.marks),
+    ]
     figure.suptitle("\n".join(heads), x=0.01, ha="left", fontsize=12, color=INK, parse_math=False)
     left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(1.1, 1))[0]
     quality, rates = left.subplots(2, 1)
@@ -105,9 +107,11 @@ def _draw_rates(axes: Axes, found: Diagnosis) -> None:
         f"{scope_words(group)}: {MEASURES[name]}": own.changes[name]
         for name in MEASURES
         for group, own in found.measured.groups.items()
-        if "/" not in group and group != "overall" and name in own.changes
+        if "/" not in group
+        and group != "overall"
+        and name in own.changes
         and max(own.changes[name].first, own.changes[name].second) >= 0.005
-    }  # fmt: skip
+    }
     largest = sorted(rates, key=lambda name: -abs(rates[name].difference))[:RATES]
     shown = {name: change for name, change in rates.items() if name in largest}
     for y, change in enumerate(shown.values()):

@@ -21,10 +21,15 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 HEADERS = {
-    "fan_in": "shared", "unrelated": "unrelated", "off_target_script": "script",
-    "off_target_language": "language", "copy": "copied", "blank": "blank",
-    "over_length": "too long", "repetition": "repetitive",
-}  # fmt: skip
+    "fan_in": "shared",
+    "unrelated": "unrelated",
+    "off_target_script": "script",
+    "off_target_language": "language",
+    "copy": "copied",
+    "blank": "blank",
+    "over_length": "too long",
+    "repetition": "repetitive",
+}
 
 
 def show_diagnosis(found: Diagnosis, console: Console | None = None) -> None:
@@ -44,11 +49,13 @@ def show_diagnosis(found: Diagnosis, console: Console | None = None) -> None:
 def metric_table(found: Diagnosis) -> Table:
     """Each metric's mean over a group, before and after, with the interval of the difference."""
     groups = found.measured.groups
-    metrics = list(dict.fromkeys(
-        name for own in groups.values() for name in own.changes if name not in THRESHOLDS
-    ))  # fmt: skip
-    table = new_table("scores: means over n directions" + words_for(found.marks), "", "n",
-                      *(METRICS.get(name, name) for name in metrics))  # fmt: skip
+    metrics = list(dict.fromkeys(name for own in groups.values() for name in own.changes if name not in THRESHOLDS))
+    table = new_table(
+        "scores: means over n directions" + words_for(found.marks),
+        "",
+        "n",
+        *(METRICS.get(name, name) for name in metrics),
+    )
     table.padding = (0, 0)
     for group, own in groups.items():
         counts = {own.count[name] for name in metrics if name in own.count}
@@ -64,14 +71,13 @@ def rate_table(found: Diagnosis) -> Table:
     """Each rate of behaviour, before -> after, where anything shows it."""
     groups = found.measured.groups
     rates = [
-        name for name in MEASURES
-        if any(own.changes[name].first or own.changes[name].second
-               for own in groups.values() if name in own.changes)
-    ]  # fmt: skip
+        name
+        for name in MEASURES
+        if any(own.changes[name].first or own.changes[name].second for own in groups.values() if name in own.changes)
+    ]
     if not rates:
         return new_table("no copied, blank, off-target, long, repeated or shared outputs")
-    table = new_table("what outputs show, % of lines" + words_for(found.marks), "",
-                      *(HEADERS[name] for name in rates))  # fmt: skip
+    table = new_table("what outputs show, % of lines" + words_for(found.marks), "", *(HEADERS[name] for name in rates))
     table.padding = (0, 0)
     for group, own in groups.items():
         table.add_row(scope_words(group), *(_rate(own.changes.get(name), found) for name in rates))
@@ -96,12 +102,10 @@ def notes(found: Diagnosis) -> list[str]:
     measured = found.measured
     lines = [f"marked: {mark}" for mark in found.marks]
     sides: Sequence[tuple[str, list[str]]] = (
-        ("before", measured.only_before), ("after", measured.only_after),
-    )  # fmt: skip
-    lines += [
-        f"{len(names)} directions only {side}, not compared: {named(names)}"
-        for side, names in sides if names
-    ]  # fmt: skip
+        ("before", measured.only_before),
+        ("after", measured.only_after),
+    )
+    lines += [f"{len(names)} directions only {side}, not compared: {named(names)}" for side, names in sides if names]
     lines += [
         f"{name} is missing on one side in {len(where)} directions: {named(where)}"
         for name, where in measured.left_out.items()
@@ -117,8 +121,10 @@ def _change(group: GroupChanges, metric: str, found: Diagnosis) -> str:
     mark, low, high = "~" if group.apart.get(metric) else "", *astuple(change.interval)
     if found.before is None:
         return f"{mark}{change.second:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
-    return (f"{mark}{change.first:.{digits}f} → {change.second:.{digits}f}  "
-            f"{change.difference:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]")  # fmt: skip
+    return (
+        f"{mark}{change.first:.{digits}f} → {change.second:.{digits}f}  "
+        f"{change.difference:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]"
+    )
 
 
 def _rate(change: Comparison | None, found: Diagnosis) -> str:

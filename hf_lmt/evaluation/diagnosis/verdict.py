@@ -90,13 +90,9 @@ def judge(
     ]
 
 
-def _past(
-    kind: str, where: tuple[str, ...], past: Mapping[str, list[str]], measured: Measured
-) -> tuple[str, ...]:
+def _past(kind: str, where: tuple[str, ...], past: Mapping[str, list[str]], measured: Measured) -> tuple[str, ...]:
     """The directions of a group that a kind of failure holds for by themselves."""
-    own = [
-        name for name in past.get(kind.removeprefix("directional_"), []) if where[0] in wider(name)
-    ]
+    own = [name for name in past.get(kind.removeprefix("directional_"), []) if where[0] in wider(name)]
     return tuple(_worst_first(kind, own, measured))
 
 
@@ -129,9 +125,7 @@ def kinds_of(changes: Changes, is_direction: bool, compared: bool, margin: float
 
 def _explained_by_copies(changes: Changes) -> bool:
     copied = changes["copy"].difference
-    others = [
-        changes[name].difference for name in BEHAVIOUR["off_target"] if name in changes
-    ]  # fmt: skip
+    others = [changes[name].difference for name in BEHAVIOUR["off_target"] if name in changes]
     return max(others) <= 1.25 * copied
 
 
@@ -150,9 +144,7 @@ def _with_quality(changes: Changes, quality: str) -> Changes:
     return {**changes, "quality": changes[quality]} if quality in changes else changes
 
 
-def _directional(
-    kind: str, scope: str, measured: Measured, is_direction: bool, compared: bool
-) -> str:
+def _directional(kind: str, scope: str, measured: Measured, is_direction: bool, compared: bool) -> str:
     """ "directional_degeneration" for degeneration into English or Chinese and not out of it."""
     opposite = opposite_of(scope)
     if kind != "degeneration" or opposite is None or pivot_into(scope) is None:

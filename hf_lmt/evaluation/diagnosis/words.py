@@ -47,8 +47,7 @@ METRICS = {"chrf++": "chrF++", "chrf": "chrF", "bleu": "BLEU", "spbleu": "spBLEU
 MENDS = {
     "off_target": "look whether prompts name the target language as in training, and at the "
     "languages of the training targets: hf-lmt inspect --identify",
-    "copying": "look for copies among the training rows: hf-lmt inspect; the curation step copies "
-    "takes them out",
+    "copying": "look for copies among the training rows: hf-lmt inspect; the curation step copies takes them out",
     "empty_output": "look for blank targets among the training rows (hf-lmt inspect), and whether "
     "the template puts an end-of-turn token before the answer",
     "over_generation": "look whether training taught the end-of-turn token (labels, padding) and "
@@ -88,9 +87,7 @@ def evidence(
         text += _other_way(scope, measured, compared) + _training_words(scope, training)
     text += f"; also {named(where[1:])}" if where[1:] else ""
     if past:
-        count = "1 direction passes a threshold" if len(past) == 1 else (
-            f"{len(past)} directions pass thresholds"
-        )  # fmt: skip
+        count = "1 direction passes a threshold" if len(past) == 1 else (f"{len(past)} directions pass thresholds")
         text += f"; {count} alone: {named(past)}"
     if kind == "no_change":
         text += "; nothing passed its threshold"
@@ -110,8 +107,9 @@ def mend(kind: str, scope: str, training: Training | None) -> str:
         )
     if behind >= MANY:
         return rate
-    return ("so few sources do not explain it: look at learning rate and steps, and whether the "
-            "prompt is that of training")  # fmt: skip
+    return (
+        "so few sources do not explain it: look at learning rate and steps, and whether the prompt is that of training"
+    )
 
 
 def named(directions: Sequence[str]) -> str:
@@ -139,15 +137,16 @@ def _quality_words(change: Comparison, metric: str, compared: bool) -> str:
         return f"stayed at {change.second:.1f} {name}"
     verb = "fell" if change.difference < 0 else "rose"
     low, high = change.interval.low, change.interval.high
-    return (f"{verb} {abs(change.difference):.1f} {name} ({change.first:.1f} to "
-            f"{change.second:.1f}), 95 % CI [{low:+.1f}, {high:+.1f}]")  # fmt: skip
+    return (
+        f"{verb} {abs(change.difference):.1f} {name} ({change.first:.1f} to "
+        f"{change.second:.1f}), 95 % CI [{low:+.1f}, {high:+.1f}]"
+    )
 
 
 def _rate_words(name: str, change: Comparison, compared: bool) -> str:
     if not compared:
         low, high = change.interval.low, change.interval.high
-        return (f"{MEASURES[name]}: {percent(change.second)}, 95 % CI [{percent(low)}, "
-                f"{percent(high)}]")  # fmt: skip
+        return f"{MEASURES[name]}: {percent(change.second)}, 95 % CI [{percent(low)}, {percent(high)}]"
     verb = "rose" if change.difference > 0 else "went"
     return f"{MEASURES[name]} {verb} from {percent(change.first)} to {percent(change.second)}"
 
@@ -163,8 +162,7 @@ def _other_way(scope: str, measured: Measured, compared: bool) -> str:
     quality = changes[measured.quality]
     shared = percent(changes["fan_in"].second) if "fan_in" in changes else "unknown"
     if compared:
-        return (f"; {words}: {quality.difference:+.1f} {METRICS[measured.quality]}, "
-                f"identical outputs {shared}")  # fmt: skip
+        return f"; {words}: {quality.difference:+.1f} {METRICS[measured.quality]}, identical outputs {shared}"
     return f"; {words}: identical outputs {shared}"
 
 

@@ -32,9 +32,7 @@ def texts_of(evaluation: Evaluation) -> tuple[dict[Direction, Lines], str]:
     return {direction: lines for direction, lines in found.items() if lines is not None}, ""
 
 
-def examples_of(
-    evaluations: Sequence[Evaluation], direction: Direction, texts: Lines | None
-) -> list[dict[str, Any]]:
+def examples_of(evaluations: Sequence[Evaluation], direction: Direction, texts: Lines | None) -> list[dict[str, Any]]:
     """Lines of one direction, each once: {"id", "why", "source", "reference", "outputs"}.
 
     "why": "worst N" for the five lowest by sentence chrF++ of system N, "fall" for the five that
@@ -78,9 +76,7 @@ def _rows(evaluation: Evaluation, direction: Direction) -> dict[str, dict[str, A
     }
 
 
-def _sentence_scores(
-    evaluation: Evaluation, direction: Direction, lines: int
-) -> list[float | None]:
+def _sentence_scores(evaluation: Evaluation, direction: Direction, lines: int) -> list[float | None]:
     statistics = evaluation.counts(direction).statistics
     metric = next((name for name in SENTENCE_METRICS if name in statistics), None)
     if metric is None:
@@ -88,9 +84,7 @@ def _sentence_scores(
     return np.round(values_of(statistics[metric], statistics[metric].counts), 1).tolist()
 
 
-def _falls(
-    first: Mapping[str, dict[str, Any]], second: Mapping[str, dict[str, Any]]
-) -> dict[str, float | None]:
+def _falls(first: Mapping[str, dict[str, Any]], second: Mapping[str, dict[str, Any]]) -> dict[str, float | None]:
     """Id -> how far the second system's score is above the first's, where it is below."""
     found = {}
     for row_id in first.keys() & second.keys():

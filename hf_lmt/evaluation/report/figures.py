@@ -14,9 +14,16 @@ from hf_miwv.card import shown_name
 from hf_miwv.hub_names import path_name
 from hf_miwv.reading import is_local
 
-METRIC_TITLES = {"bleu": "BLEU", "spbleu": "spBLEU", "chrf++": "chrF++", "chrf": "chrF",
-                 "ter": "TER", "comet-22": "COMET-22", "cometkiwi": "CometKiwi",
-                 "xcomet": "XCOMET"}  # fmt: skip
+METRIC_TITLES = {
+    "bleu": "BLEU",
+    "spbleu": "spBLEU",
+    "chrf++": "chrF++",
+    "chrf": "chrF",
+    "ter": "TER",
+    "comet-22": "COMET-22",
+    "cometkiwi": "CometKiwi",
+    "xcomet": "XCOMET",
+}
 RATE_TITLES = {
     "off_target_script": "other script %",
     "off_target_language": "other language %",
@@ -26,8 +33,14 @@ RATE_TITLES = {
     "repetition": "repetitive %",
     "fan_in": "shared %",
 }
-COLUMN_TITLES = {"en2x": "en→X", "x2en": "X→en", "zh2x": "zh→X", "x2zh": "X→zh",
-                 "zero_shot": "zero-shot", "overall": "all"}  # fmt: skip
+COLUMN_TITLES = {
+    "en2x": "en→X",
+    "x2en": "X→en",
+    "zh2x": "zh→X",
+    "x2zh": "X→zh",
+    "zero_shot": "zero-shot",
+    "overall": "all",
+}
 
 
 class Figure(NamedTuple):
@@ -45,12 +58,7 @@ class Figure(NamedTuple):
 def measures_of(evaluations: Sequence[Evaluation]) -> list[str]:
     """The metrics and rates that any of the evaluations has, metrics first."""
     metrics = dict.fromkeys(name for one in evaluations for name in one.metrics)
-    there = {
-        name
-        for one in evaluations
-        for own in one.scores["directions"].values()
-        for name in own["behaviour"]
-    }
+    there = {name for one in evaluations for own in one.scores["directions"].values() for name in own["behaviour"]}
     return [*metrics, *(name for name in RATE_TITLES if name in there)]
 
 
@@ -103,12 +111,7 @@ def figure_of(evaluation: Evaluation, direction: Direction | str, measure: str) 
 
 def directions_of(evaluations: Sequence[Evaluation]) -> list[Direction]:
     """Those that any of them has or misses, each once."""
-    names = [
-        name
-        for part in ("directions", "missing")
-        for one in evaluations
-        for name in one.scores[part]
-    ]
+    names = [name for part in ("directions", "missing") for one in evaluations for name in one.scores[part]]
     return [parse_direction(name) for name in dict.fromkeys(names)]
 
 
@@ -122,9 +125,7 @@ def place_of(direction: Direction) -> list[tuple[str, str]]:
     if not columns:
         return [(str(direction), "zero_shot")]
     source, target = direction
-    return [
-        (source if column.startswith("x2") else target, column) for column in columns
-    ]  # fmt: skip
+    return [(source if column.startswith("x2") else target, column) for column in columns]
 
 
 def tier_of(direction: Direction) -> str:
@@ -139,10 +140,7 @@ def names_of(evaluations: Sequence[Evaluation]) -> list[str]:
         path_name(str(one.folder.resolve())) if is_local(one.name) else one.name.rpartition("/")[2]
         for one in evaluations
     ]
-    return [
-        f"{name} ({place})" if names.count(name) > 1 else name
-        for place, name in enumerate(names, 1)
-    ]
+    return [f"{name} ({place})" if names.count(name) > 1 else name for place, name in enumerate(names, 1)]
 
 
 def described(evaluation: Evaluation) -> dict[str, Any]:

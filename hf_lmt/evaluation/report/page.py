@@ -61,9 +61,12 @@ def render_page(
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True, autoescape=True,
-    )  # fmt: skip
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=True,
+    )
     script = (TEMPLATES / "evaluation_page.js").read_text("utf-8")
     silent = silent_measures(evaluations)
     measures = [name for name in measures_of(evaluations) if name not in silent]
@@ -135,9 +138,7 @@ def _direction(
         "target": target.name,
         "tier": tier_of(direction),
         "groups": groups_of(direction),
-        "figures": [
-            [list(figure_of(one, direction, name)) for name in measures] for one in evaluations
-        ],
+        "figures": [[list(figure_of(one, direction, name)) for name in measures] for one in evaluations],
         "missing": [one.scores["missing"].get(str(direction), "") for one in evaluations],
         "codes": list(direction),
         "examples": examples_of(evaluations, direction, texts),

@@ -58,23 +58,19 @@ def show_report(evaluations: Sequence[Evaluation], console: Console | None = Non
     paper = paper_table(evaluations)
     if paper is not None:
         console.print(paper)
-    if any("*" in cell.text for _, rows in group_cells(evaluations, scores)
-           for row in rows for cell in row):  # fmt: skip
+    if any("*" in cell.text for _, rows in group_cells(evaluations, scores) for row in rows for cell in row):
         console.print("* some directions of the group are missing")
     for note in notes_of(evaluations):
         console.print(plain(note))
 
 
-def group_cells(
-    evaluations: Sequence[Evaluation], measures: Sequence[str]
-) -> list[tuple[str, list[list[Cell]]]]:
+def group_cells(evaluations: Sequence[Evaluation], measures: Sequence[str]) -> list[tuple[str, list[list[Cell]]]]:
     """(group in words, cells by measure and system), for the groups that any of them has."""
     groups = dict.fromkeys(name for one in evaluations for name in one.scores["groups"])
     return [
-        (group_words(group), [[_cell(one, group, name) for one in evaluations]
-                              for name in measures])
+        (group_words(group), [[_cell(one, group, name) for one in evaluations] for name in measures])
         for group in groups
-    ]  # fmt: skip
+    ]
 
 
 def group_words(group: str) -> str:
@@ -97,8 +93,9 @@ def paper_table(evaluations: Sequence[Evaluation]) -> Table | None:
     table = new_table("LMT-60 as arXiv 2511.07003 reports it", "", *heads)
     table.padding = (0, 0)
     for name, paper in rows.items():
-        table.add_row(group_words(name), *(f"{paper[size][metric]:.1f}"
-                      for metric in ("bleu", "comet") for size in sizes))  # fmt: skip
+        table.add_row(
+            group_words(name), *(f"{paper[size][metric]:.1f}" for metric in ("bleu", "comet") for size in sizes)
+        )
     return table
 
 
@@ -142,16 +139,10 @@ def words_for(marks: Sequence[str]) -> str:
     return " (marked, see below)" if marks else ""
 
 
-def _table(
-    title: str, evaluations: Sequence[Evaluation], names: Sequence[str], measures: Sequence[str]
-) -> Table:
+def _table(title: str, evaluations: Sequence[Evaluation], names: Sequence[str], measures: Sequence[str]) -> Table:
     marks = [mark for one in evaluations for mark in one.scores["marks"]]
     several = len(evaluations) > 1
-    heads = [
-        f"{title_of(measure)} {name}" if several else title_of(measure)
-        for measure in measures
-        for name in names
-    ]
+    heads = [f"{title_of(measure)} {name}" if several else title_of(measure) for measure in measures for name in names]
     table = new_table(title + words_for(marks), "")
     table.show_header = True
     table.padding = (0, 0)

@@ -41,9 +41,10 @@ def write_report(folder: str | Path) -> Path:
     if not is_local(str(folder)):
         raise InputError(f"{folder} is on the Hub; give --output FOLDER for the page")
     evaluation = read_evaluation(folder)
-    with write_errors(evaluation.folder), tempfile.TemporaryDirectory(
-        prefix=".report-", dir=evaluation.folder
-    ) as draft:  # fmt: skip
+    with (
+        write_errors(evaluation.folder),
+        tempfile.TemporaryDirectory(prefix=".report-", dir=evaluation.folder) as draft,
+    ):
         _write_into(Path(draft), [evaluation], {}, PUSHABLE)
         for path in sorted(Path(draft).iterdir()):
             os.replace(path, evaluation.folder / path.name)
@@ -118,8 +119,9 @@ def read_evaluations(folders: Sequence[str | Path]) -> list[Evaluation]:
     for other in evaluations[1:]:
         names = [one.run["data"]["name"] for one in (first, other)]
         if names[0] != names[1]:
-            raise InputError(f"{first.name} is of the set {names[0]!r}, {other.name} of "
-                             f"{names[1]!r}; give evaluations of one set")  # fmt: skip
+            raise InputError(
+                f"{first.name} is of the set {names[0]!r}, {other.name} of {names[1]!r}; give evaluations of one set"
+            )
     return evaluations
 
 

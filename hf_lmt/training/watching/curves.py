@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 LINES = {
-    "en2x": (BELOW, "-"), "x2en": (ABOVE, "-"), "zh2x": (BELOW, "--"), "x2zh": (ABOVE, "--"),
-}  # fmt: skip
+    "en2x": (BELOW, "-"),
+    "x2en": (ABOVE, "-"),
+    "zh2x": (BELOW, "--"),
+    "x2zh": (ABOVE, "--"),
+}
 """Blue out of English and Chinese, orange into them; English solid, Chinese dashed."""
 LOSSES, SCORES = "loss_by_group.png", "chrf_by_group.png"
 
@@ -41,10 +44,7 @@ def draw_scores(history: History, folder: Path) -> list[str]:
     curves = {group: _points(history, f"eval_chrf_{group}") for group in COLUMNS}
     if not any(curves.values()):
         return []
-    note = (
-        "Do the orange lines fall while the blue ones rise? Then the model may have stopped "
-        "reading its source."
-    )
+    note = "Do the orange lines fall while the blue ones rise? Then the model may have stopped reading its source."
     label = "chrF++ (mean over directions)"
     return _draw(curves, {}, "Translation quality by direction", note, label, SCORES, folder)
 
@@ -55,9 +55,15 @@ def draw_losses(history: History, folder: Path) -> list[str]:
     whole = {"training": _points(history, "loss"), "evaluation": _points(history, "eval_loss")}
     if not any((*curves.values(), *whole.values())):
         return []
-    return _draw(curves, whole, "Loss by direction",
-                 "Teacher-forced, by group on the same held-out rows at each evaluation.",
-                 "loss (nats per token)", LOSSES, folder)  # fmt: skip
+    return _draw(
+        curves,
+        whole,
+        "Loss by direction",
+        "Teacher-forced, by group on the same held-out rows at each evaluation.",
+        "loss (nats per token)",
+        LOSSES,
+        folder,
+    )
 
 
 def _draw(
@@ -80,22 +86,18 @@ def _draw(
     axes.set_ylabel(label)
     axes.margins(x=0.02, y=0.08)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend(frameon=False, fontsize=9, handlelength=3.5, loc="center left",
-                bbox_to_anchor=(1.0, 0.5))  # fmt: skip
+    axes.legend(frameon=False, fontsize=9, handlelength=3.5, loc="center left", bbox_to_anchor=(1.0, 0.5))
     with TemporaryDirectory(dir=folder, prefix=".drawing-") as draft:
         save(figure, Path(draft), name)
         os.replace(Path(draft) / name, folder / name)
     return [name]
 
 
-def _line(
-    axes: Axes, points: list[tuple[int, float]], label: str, color: str, style: str, width: float
-) -> None:
+def _line(axes: Axes, points: list[tuple[int, float]], label: str, color: str, style: str, width: float) -> None:
     if points:
         steps, values = zip(*points, strict=True)
         marker = "o" if len(points) < 30 and width > 2 else ""
-        axes.plot(steps, values, style, color=color, linewidth=width, label=label,
-                  marker=marker, markersize=4)  # fmt: skip
+        axes.plot(steps, values, style, color=color, linewidth=width, label=label, marker=marker, markersize=4)
 
 
 def _points(history: History, key: str) -> list[tuple[int, float]]:

@@ -20,10 +20,7 @@ FALL = 2.0  # points of chrF++ or BLEU, below the best evaluation so far
 RISE = 0.5  # points, of the opposite directions since that evaluation
 SHARED = 0.05  # of the outputs, above the lowest share so far
 LOSS = 0.05  # nats per target token, above the lowest loss so far
-MEND = (
-    "keep fewer rows into English and Chinese from multi-way data "
-    "(Strategic Downsampling; 5 % in the paper)"
-)
+MEND = "keep fewer rows into English and Chinese from multi-way data (Strategic Downsampling; 5 % in the paper)"
 
 Entry = Mapping[str, Any]  # of a Trainer's log_history: names to numbers, and "step"
 
@@ -82,9 +79,7 @@ def loss_signs(history: Sequence[Entry], now: Entry) -> list[str]:
     return signs
 
 
-def _extreme(
-    history: Sequence[Entry], now: Entry, needed: Sequence[str], key: str, highest: bool
-) -> Entry | None:
+def _extreme(history: Sequence[Entry], now: Entry, needed: Sequence[str], key: str, highest: bool) -> Entry | None:
     """The first of the earlier evaluations with the highest or lowest value of `key`."""
     if any(name not in now for name in needed):
         return None

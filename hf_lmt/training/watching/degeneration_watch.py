@@ -72,8 +72,11 @@ class DegenerationWatch(TrainerCallback):
         style = style_of(prompt, form, tokenizer_of(trainer))
         self._losses = LiveLosses(trainer, self._sample.rows, style, batch_tokens)
         if self._losses.too_long:
-            logger.warning("%d of %d evaluation rows are longer than the model's context and have "
-                           "no loss", self._losses.too_long, len(self._sample.rows))  # fmt: skip
+            logger.warning(
+                "%d of %d evaluation rows are longer than the model's context and have no loss",
+                self._losses.too_long,
+                len(self._sample.rows),
+            )
         keys = logged_numbers({one: {"loss": 0.0} for one in self._sample.directions}, ["loss"])
         check_best_metric(trainer.args, keys, [PREFIX], keys)
         self._trainer, self._rounds = trainer, Rounds()

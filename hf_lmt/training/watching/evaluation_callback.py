@@ -115,14 +115,25 @@ class TranslationEvaluationCallback(TrainerCallback):
         self._check_metrics(trainer)
         style = style_of(prompt, form, tokenizer_of(trainer))
         self._translate = LiveTranslator(
-            trainer, self._sample.rows, style, beams=beams, hints=hints,
-            max_new_tokens=max_new_tokens, batch_tokens=batch_tokens,
-        )  # fmt: skip
+            trainer,
+            self._sample.rows,
+            style,
+            beams=beams,
+            hints=hints,
+            max_new_tokens=max_new_tokens,
+            batch_tokens=batch_tokens,
+        )
         self._settings = {
-            "per_direction": per_direction, "seed": seed, "metrics": list(self._metrics),
-            "beams": beams, "hints": hints, "max_new_tokens": max_new_tokens,
-            "prompt": style.name, "form": style.form, "prompt_sha256": style.sha256,
-        }  # fmt: skip
+            "per_direction": per_direction,
+            "seed": seed,
+            "metrics": list(self._metrics),
+            "beams": beams,
+            "hints": hints,
+            "max_new_tokens": max_new_tokens,
+            "prompt": style.name,
+            "form": style.form,
+            "prompt_sha256": style.sha256,
+        }
         self._trainer, self._rounds = trainer, Rounds()
         self._folder = Path(trainer.args.output_dir)
         self._latest: Path | None = None
@@ -166,13 +177,17 @@ class TranslationEvaluationCallback(TrainerCallback):
         if args.should_save and self._latest is not None and checkpoint.is_dir():
             write_whole(checkpoint / COPY, self._latest.read_bytes())
 
-    def _write(
-        self, state: TrainerState, figures: Figures, signs: list[str], seconds: float
-    ) -> None:
+    def _write(self, state: TrainerState, figures: Figures, signs: list[str], seconds: float) -> None:
         record = evaluation_record(
-            state.global_step, state.epoch, self._settings, self._sample, figures,
-            values_of_figures(figures), signs, seconds,
-        )  # fmt: skip
+            state.global_step,
+            state.epoch,
+            self._settings,
+            self._sample,
+            figures,
+            values_of_figures(figures),
+            signs,
+            seconds,
+        )
         self._latest = write_record(self._folder, record, self._ended)
         draw_curves(state.log_history, self._folder)
 

@@ -19,8 +19,11 @@ NAMES = {"chrf++": "chrf", "bleu": "bleu", "spbleu": "spbleu", "ter": "ter"}
 """Metric -> what it is called in logs, where `+` is not allowed everywhere. Plain chrF is not
 offered, so that `chrf` means one thing."""
 RATES = {
-    "off_target_script": "off_target", "copy": "copy", "fan_in": "fan_in", "blank": "blank",
-}  # fmt: skip
+    "off_target_script": "off_target",
+    "copy": "copy",
+    "fan_in": "fan_in",
+    "blank": "blank",
+}
 
 Figures = dict[Direction, dict[str, Any]]
 Values = Mapping[Direction, Mapping[str, float | None]]
@@ -36,9 +39,7 @@ def check_watched_metrics(metrics: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(metrics))
 
 
-def judge(
-    rows: Sequence[WatchedRow], found: Sequence[Translation], metrics: Sequence[str]
-) -> Figures:
+def judge(rows: Sequence[WatchedRow], found: Sequence[Translation], metrics: Sequence[str]) -> Figures:
     """Scores, rates and counts of each direction, from its rows and their translations.
 
     A blank translation is judged as it is, which is a score of 0 for its sentence.
@@ -56,17 +57,24 @@ def judge(
             "rows": len(own),
             "statuses": dict(sorted(Counter(found[i].status for i in own).items())),
             "scores": {
-                metric: {"value": one.value, "signature": one.signature,
-                         **({"unavailable": one.unavailable} if one.unavailable else {})}
+                metric: {
+                    "value": one.value,
+                    "signature": one.signature,
+                    **({"unavailable": one.unavailable} if one.unavailable else {}),
+                }
                 for metric, one in scores.items()
             },
             "rates": {
-                name: {"value": rates[name].value, "count": rates[name].count,
-                       "rows": rates[name].rows, "unjudged": rates[name].unjudged,
-                       "signature": rates[name].signature}
+                name: {
+                    "value": rates[name].value,
+                    "count": rates[name].count,
+                    "rows": rates[name].rows,
+                    "unjudged": rates[name].unjudged,
+                    "signature": rates[name].signature,
+                }
                 for name in RATES
             },
-        }  # fmt: skip
+        }
     return figures
 
 
@@ -105,9 +113,7 @@ def group_means(values: Values) -> dict[str, dict[str, GroupMean]]:
     return aggregate(values, expected=())
 
 
-def expected_keys(
-    directions: Sequence[Direction], metrics: Sequence[str]
-) -> tuple[set[str], set[str]]:
+def expected_keys(directions: Sequence[Direction], metrics: Sequence[str]) -> tuple[set[str], set[str]]:
     """The keys that `logged_numbers` will give, and those of them that are better when lower."""
     names = [NAMES[metric] for metric in metrics]
     values = {

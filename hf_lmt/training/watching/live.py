@@ -72,19 +72,21 @@ class LiveTranslator:
     ) -> None:
         self._trainer, self._style = trainer, style
         self._settings: dict[str, Any] = {
-            "beams": beams, "hints": hints, "max_new_tokens": max_new_tokens,
+            "beams": beams,
+            "hints": hints,
+            "max_new_tokens": max_new_tokens,
             "batch_tokens": batch_tokens,
-        }  # fmt: skip
-        self._requests = [
-            Request(row.source, *row.direction, row.auxiliary, row.auxiliary_lang) for row in rows
-        ]
+        }
+        self._requests = [Request(row.source, *row.direction, row.auxiliary, row.auxiliary_lang) for row in rows]
         _check_settings(self._requests, style, beams, hints, max_new_tokens)
         tokenizer = tokenizer_of(trainer)
-        self._sizes = np.array([
-            len(style.ids(tokenizer, row.source, *row.direction))
-            + length_cap(row.source, *row.direction, max_new_tokens)
-            for row in rows
-        ])  # fmt: skip
+        self._sizes = np.array(
+            [
+                len(style.ids(tokenizer, row.source, *row.direction))
+                + length_cap(row.source, *row.direction, max_new_tokens)
+                for row in rows
+            ]
+        )
 
     def __call__(self) -> list[Translation]:
         """(N,) translations of the rows, on every process."""
@@ -109,27 +111,17 @@ class LiveLosses:
     `hf_miwv`). Rows that are longer than the model's context are left out: `too_long` of them.
     """
 
-    def __init__(
-        self, trainer: Any, rows: Sequence[WatchedRow], style: PromptStyle, batch_tokens: int | None
-    ) -> None:
+    def __init__(self, trainer: Any, rows: Sequence[WatchedRow], style: PromptStyle, batch_tokens: int | None) -> None:
         self._trainer, tokenizer = trainer, tokenizer_of(trainer)
         trees = {number: _tree(row, style, tokenizer) for number, row in enumerate(rows)}
         model = trainer.accelerator.unwrap_model(trainer.model)
         context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-        self._trees = {
-            number: tree
-            for number, tree in trees.items()
-            if context is None or len(tree.ids) <= context
-        }
+        self._trees = {number: tree for number, tree in trees.items() if context is None or len(tree.ids) <= context}
         self.too_long = len(trees) - len(self._trees)
         on_cpu = trainer.args.device.type == "cpu"
-        self._batch_tokens = batch_tokens or (
-            CPU_BATCH_TOKENS if on_cpu else ACCELERATOR_BATCH_TOKENS
-        )
+        self._batch_tokens = batch_tokens or (CPU_BATCH_TOKENS if on_cpu else ACCELERATOR_BATCH_TOKENS)
         if not self._trees:
-            raise InputError(
-                f"all {len(rows)} evaluation rows are longer than the model's {context} tokens"
-            )
+            raise InputError(f"all {len(rows)} evaluation rows are longer than the model's {context} tokens")
 
     def __call__(self) -> dict[int, tuple[float, int]]:
         """Number of a row -> nats of its target in total, and tokens, on every process."""

@@ -67,9 +67,7 @@ class Sample:
         return hashlib.sha256(json.dumps(self.rows).encode()).hexdigest()
 
 
-def choose_sample(
-    rows: Dataset, per_direction: int, seed: int = 0, directions: Sequence[str] | None = None
-) -> Sample:
+def choose_sample(rows: Dataset, per_direction: int, seed: int = 0, directions: Sequence[str] | None = None) -> Sample:
     """The rows with the lowest hashes of seed and key, at most `per_direction` of a direction.
 
     The order of the rows makes no difference, nor do rows of other directions; a larger sample
@@ -157,32 +155,25 @@ def _blanks(texts: pa.Array) -> np.ndarray:
     return pc.equal(pc.utf8_length(trimmed), 0).to_numpy(zero_copy_only=False)
 
 
-def _read(
-    rows: Dataset, places: np.ndarray, hashes: np.ndarray, names: Sequence[str]
-) -> list[WatchedRow]:
+def _read(rows: Dataset, places: np.ndarray, hashes: np.ndarray, names: Sequence[str]) -> list[WatchedRow]:
     """The rows at these places, of equal hashes the one with the lowest texts."""
     if not len(places):
         return []
     table = rows.with_format("arrow")[places.tolist()]
     columns = (
-        text_column(table, "source").to_pylist(), text_column(table, "target").to_pylist(),
-        optional_texts(table, "auxiliary_lang"), optional_texts(table, "auxiliary"),
-    )  # fmt: skip
+        text_column(table, "source").to_pylist(),
+        text_column(table, "target").to_pylist(),
+        optional_texts(table, "auxiliary_lang"),
+        optional_texts(table, "auxiliary"),
+    )
     directions = {name: parse_direction(name) for name in dict.fromkeys(names)}
     found: dict[tuple[str, int], WatchedRow] = {}
-    for name, number, texts in zip(
-        names, hashes[places].tolist(), zip(*columns, strict=True), strict=True
-    ):
+    for name, number, texts in zip(names, hashes[places].tolist(), zip(*columns, strict=True), strict=True):
         row = WatchedRow(directions[name], *texts)
         other = found.get((name, number), row)
         found[name, number] = min(row, other, key=lambda one: [text or "" for text in one[1:]])
     order = {direction: place for place, direction in enumerate(DIRECTIONS)}
-    return [
-        found[key]
-        for key in sorted(
-            found, key=lambda key: (order.get(directions[key[0]], len(order)), *key)
-        )
-    ]  # fmt: skip
+    return [found[key] for key in sorted(found, key=lambda key: (order.get(directions[key[0]], len(order)), *key))]
 
 
 def _check_found(sample: Sample, directions: Sequence[str] | None) -> None:
@@ -197,5 +188,4 @@ def _check_found(sample: Sample, directions: Sequence[str] | None) -> None:
             "directions); give rows in these directions, or other directions"
         )
     if counts["blank"]:
-        logger.warning("%s evaluation rows without text in source or target are left out",
-                       f"{counts['blank']:,}")  # fmt: skip
+        logger.warning("%s evaluation rows without text in source or target are left out", f"{counts['blank']:,}")

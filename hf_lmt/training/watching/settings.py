@@ -36,9 +36,7 @@ class WatchingSettings:
     per_direction: int = 20
     seed: int = 0
     directions: list[str] | None = None
-    metrics: list[Literal["chrf++", "bleu", "spbleu", "ter"]] = field(
-        default_factory=lambda: ["chrf++", "bleu"]
-    )
+    metrics: list[Literal["chrf++", "bleu", "spbleu", "ter"]] = field(default_factory=lambda: ["chrf++", "bleu"])
     beams: int = 1
     hints: Literal["none", "self", "given"] = "none"
     max_new_tokens: int = MAX_NEW_TOKENS
@@ -48,9 +46,13 @@ class WatchingSettings:
 
 ELSEWHERE = ("sets",)  # where the rows come from; read with the recipe
 LEAST = {
-    "per_direction": 1, "seed": 0, "beams": 1, "max_new_tokens": 1, "batch_tokens": 1,
+    "per_direction": 1,
+    "seed": 0,
+    "beams": 1,
+    "max_new_tokens": 1,
+    "batch_tokens": 1,
     "early_stopping": 1,
-}  # fmt: skip
+}
 
 
 def watching_faults(section: Any) -> list[str]:
@@ -76,9 +78,7 @@ def watching_settings(section: Mapping[str, Any]) -> WatchingSettings:
     """The section as settings; InputError with all its faults."""
     if faults := watching_faults(section):
         raise InputError("\n  ".join(faults))
-    return WatchingSettings(
-        **{key: value for key, value in section.items() if key not in ELSEWHERE}
-    )
+    return WatchingSettings(**{key: value for key, value in section.items() if key not in ELSEWHERE})
 
 
 def check_measurable(section: Mapping[str, Any]) -> None:
@@ -112,20 +112,28 @@ def callbacks_from(
 
     settings = watching_settings(section)
     shared: dict[str, Any] = {
-        "per_direction": settings.per_direction, "seed": settings.seed,
-        "directions": settings.directions, "prompt": prompt, "form": form,
-    }  # fmt: skip
+        "per_direction": settings.per_direction,
+        "seed": settings.seed,
+        "directions": settings.directions,
+        "prompt": prompt,
+        "form": form,
+    }
     callbacks: list[TrainerCallback] = []
     if settings.losses:
         callbacks.append(DegenerationWatch(trainer, rows, **shared))
     if settings.translate:
         callbacks.append(
             TranslationEvaluationCallback(
-                trainer, rows, metrics=settings.metrics, beams=settings.beams,
-                hints=settings.hints, max_new_tokens=settings.max_new_tokens,
-                batch_tokens=settings.batch_tokens, **shared,
+                trainer,
+                rows,
+                metrics=settings.metrics,
+                beams=settings.beams,
+                hints=settings.hints,
+                max_new_tokens=settings.max_new_tokens,
+                batch_tokens=settings.batch_tokens,
+                **shared,
             )
-        )  # fmt: skip
+        )
     if settings.early_stopping is not None:
         if trainer.args.metric_for_best_model is None:
             raise InputError(

@@ -31,9 +31,7 @@ class HfLmtBehaviour(evaluate.Metric):
             description=DESCRIPTION,
             citation="arXiv 2511.07003",
             inputs_description=INPUTS,
-            features=datasets.Features(
-                predictions=text, references=text, sources=text, directions=text
-            ),
+            features=datasets.Features(predictions=text, references=text, sources=text, directions=text),
         )
 
     def _compute(
