@@ -38,20 +38,20 @@ import torch
 import yaml
 from datasets import Dataset
 
-from hf_lmt.data.prepare.journey import prepare
-from hf_lmt.data.prepare.recipe import read_data_recipe
-from hf_lmt.errors import InputError
-from hf_lmt.evaluation.aggregation import COLUMNS
-from hf_lmt.languages import LANGUAGES
-from hf_lmt.training.journey import train
-from hf_lmt.training.recipe import read_training_recipe
-from hf_lmt.training.watching.record import write_whole
-from hf_miwv.demo import MODEL_PACKAGE, package_folder
-from hf_miwv.folder import read_record
-from hf_miwv.neighbor_index import hashed_sample
-from hf_miwv.pictures import DOTS_PER_INCH
-from hf_miwv.reading import read_dataset
-from hf_miwv.workspace import workspace_of
+from hf_lmt.data.prepare.data_recipe import read_data_recipe
+from hf_lmt.data.prepare.prepare import prepare
+from hf_lmt.evaluation.metrics.aggregation import COLUMNS
+from hf_lmt.recipes.training_recipe import read_training_recipe
+from hf_lmt.registry import LANGUAGES
+from hf_lmt.training.training import train
+from hf_lmt.training.watching.watched_record import write_whole
+from hf_miwv.common.cards.figures import DOTS_PER_INCH
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.reading.reading import read_dataset
+from hf_miwv.common.recipes.packages import MODEL_PACKAGE, package_folder
+from hf_miwv.common.runs.folder import read_record
+from hf_miwv.common.runs.workspace import workspace_of
+from hf_miwv.neighbors.index import hashed_sample
 
 SAMPLE = resources.files("hf_lmt") / "sample" / "sentences.csv"
 HELD_OUT = 0.2  # of the lines of --data, where no --held-out is given

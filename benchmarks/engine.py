@@ -22,22 +22,23 @@ from typing import Any
 import numpy as np
 import torch
 
-from hf_miwv.branching import branching_obstacle
-from hf_miwv.demo import EMBEDDER_PACKAGE, MODEL_PACKAGE, package_folder
-from hf_miwv.demonstrations import Passes, build_passes
-from hf_miwv.embed import Embedder
-from hf_miwv.forest import TREE_TOKENS, Forest, grow_forest
-from hf_miwv.models import load_embedder, load_model
-from hf_miwv.neighbors import nearest_neighbors
-from hf_miwv.pass_losses import score_forest
-from hf_miwv.processes import Processes
-from hf_miwv.prompts import choose_prompts
-from hf_miwv.reading import read_dataset
-from hf_miwv.rope import length_rule
-from hf_miwv.rows import Rows
-from hf_miwv.schema import recognize
-from hf_miwv.tokenization import tokenize_rows
-from hf_miwv.workspace import Workspace
+from hf_miwv.commands.demo import EMBEDDER_PACKAGE
+from hf_miwv.common.models.models import load_embedder, load_model
+from hf_miwv.common.models.rope import length_rule
+from hf_miwv.common.reading.reading import read_dataset
+from hf_miwv.common.recipes.packages import MODEL_PACKAGE, package_folder
+from hf_miwv.common.runs.processes import Processes
+from hf_miwv.common.runs.workspace import Workspace
+from hf_miwv.losses.branching import branching_obstacle
+from hf_miwv.losses.demonstrations import Passes, build_passes
+from hf_miwv.losses.forest import TREE_TOKENS, Forest, grow_forest
+from hf_miwv.losses.pass_losses import score_forest
+from hf_miwv.neighbors.embed import Embedder
+from hf_miwv.neighbors.exact import nearest_neighbors
+from hf_miwv.prompts.choose_prompts import choose_prompts
+from hf_miwv.prompts.tokenization import tokenize_rows
+from hf_miwv.rows.rows import Rows
+from hf_miwv.rows.schema import recognize
 
 
 @torch.inference_mode()

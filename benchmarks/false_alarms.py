@@ -25,12 +25,12 @@ import numpy as np
 import xxhash
 
 from hf_lmt.directions import Direction, match_directions
-from hf_lmt.evaluation.corpus_scores import Statistics
-from hf_lmt.evaluation.diagnosis.compare import compare
-from hf_lmt.evaluation.diagnosis.verdict import judge
+from hf_lmt.evaluation.diagnosis.diagnosis_verdict import judge
+from hf_lmt.evaluation.diagnosis.evaluation_changes import compare
 from hf_lmt.evaluation.evaluate import evaluate
-from hf_lmt.evaluation.folder import Evaluation, SentenceCounts
-from hf_lmt.evaluation.sets import open_set
+from hf_lmt.evaluation.evaluation_folder import Evaluation, SentenceCounts
+from hf_lmt.evaluation.metrics.corpus_scores import Statistics
+from hf_lmt.evaluation.sets.sets import open_set
 
 DAMAGE = 0.25  # of words, or of characters where nothing stands between words
 FAULTS = (("copy", 0.01), ("blank", 0.005), ("repeat", 0.005), ("other", 0.02))

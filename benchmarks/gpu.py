@@ -48,23 +48,23 @@ from on_gpu import (
     where,
 )
 
-from hf_miwv.branching import branching_obstacle
-from hf_miwv.demonstrations import Passes, build_passes
-from hf_miwv.embed import Embedder
-from hf_miwv.forest import Forest, grow_forest
-from hf_miwv.models import load_embedder
-from hf_miwv.neighbor_index import hashed_sample
-from hf_miwv.neighbors import nearest_neighbors
-from hf_miwv.pass_losses import score_forest
-from hf_miwv.processes import Processes
-from hf_miwv.prompts import choose_prompts
-from hf_miwv.reading import read_dataset
-from hf_miwv.rope import length_rule
-from hf_miwv.rows import Rows
-from hf_miwv.schema import recognize
-from hf_miwv.tokenization import tokenize_rows
-from hf_miwv.tokens import TokenTable
-from hf_miwv.workspace import Workspace
+from hf_miwv.common.models.models import load_embedder
+from hf_miwv.common.models.rope import length_rule
+from hf_miwv.common.models.row_tokens import TokenTable
+from hf_miwv.common.reading.reading import read_dataset
+from hf_miwv.common.runs.processes import Processes
+from hf_miwv.common.runs.workspace import Workspace
+from hf_miwv.losses.branching import branching_obstacle
+from hf_miwv.losses.demonstrations import Passes, build_passes
+from hf_miwv.losses.forest import Forest, grow_forest
+from hf_miwv.losses.pass_losses import score_forest
+from hf_miwv.neighbors.embed import Embedder
+from hf_miwv.neighbors.exact import nearest_neighbors
+from hf_miwv.neighbors.index import hashed_sample
+from hf_miwv.prompts.choose_prompts import choose_prompts
+from hf_miwv.prompts.tokenization import tokenize_rows
+from hf_miwv.rows.rows import Rows
+from hf_miwv.rows.schema import recognize
 
 ALPACA_ROWS = 52_002  # arXiv 2511.07074: 85 minutes with LLaMA2-7B
 WARM_UP = 64  # units

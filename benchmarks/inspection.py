@@ -24,8 +24,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from datasets import Dataset
 
+from hf_lmt.data.corpora.load import load
 from hf_lmt.data.inspection.inspect import inspect_rows
-from hf_lmt.data.loading import load
 
 BLOCK = 10_000  # rows
 

@@ -24,8 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from hf_miwv.neighbor_index import hashed_sample, indexed_neighbors
-from hf_miwv.neighbors import nearest_neighbors
+from hf_miwv.neighbors.exact import nearest_neighbors
+from hf_miwv.neighbors.index import hashed_sample, indexed_neighbors
 
 DIMENSIONS, CENTRES, SPREAD, BLOCK = 384, 4000, 0.7, 50_000
 

@@ -14,8 +14,8 @@ import torch
 import transformers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-from hf_miwv.demo import MODEL_PACKAGE, package_folder
-from hf_miwv.errors import InputError
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.recipes.packages import MODEL_PACKAGE, package_folder
 
 SHAPES: dict[str, dict[str, Any]] = {
     "Qwen3-0.6B": {

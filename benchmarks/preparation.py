@@ -46,8 +46,8 @@ def write_table(data: str, folder: Path, rows: int) -> None:
     import pyarrow.parquet as pq
 
     from hf_lmt.directions import DIRECTIONS, PAIRS
-    from hf_lmt.languages import LANGUAGES
-    from hf_miwv.reading import read_dataset
+    from hf_lmt.registry import LANGUAGES
+    from hf_miwv.common.reading.reading import read_dataset
 
     table = read_dataset(data).with_format("arrow")[:]
     codes = [name for name in table.column_names if name in LANGUAGES]
@@ -65,8 +65,8 @@ def write_table(data: str, folder: Path, rows: int) -> None:
 
 
 def load_rows(folder: Path) -> Any:
-    from hf_lmt.data.loading import load
-    from hf_lmt.data.sources import Source
+    from hf_lmt.data.corpora.load import load
+    from hf_lmt.data.corpora.sources import Source
 
     return load(Source(str(folder / "table.parquet"), corpus="benchmark")).rows
 
@@ -76,7 +76,7 @@ def pairs(folder: Path, processes: int) -> tuple[int, Callable[[], Any]]:
 
 
 def downsampling(folder: Path, processes: int) -> tuple[int, Callable[[], Any]]:
-    from hf_lmt.data.downsampling import StrategicDownsampling
+    from hf_lmt.data.method.downsampling import StrategicDownsampling
 
     rows = load_rows(folder)
     return len(rows), lambda: StrategicDownsampling()(rows, num_proc=processes)
@@ -97,7 +97,7 @@ def row_by_row(folder: Path, processes: int) -> tuple[int, Callable[[], Any]]:
 
 
 def without_keys(folder: Path, processes: int) -> tuple[int, Callable[[], Any]]:
-    from hf_lmt.data.downsampling import StrategicDownsampling
+    from hf_lmt.data.method.downsampling import StrategicDownsampling
 
     rows = load_rows(folder).remove_columns("row_key")
     return len(rows), lambda: StrategicDownsampling()(rows, num_proc=processes)
@@ -121,7 +121,7 @@ def without_keys_row_by_row(folder: Path, processes: int) -> tuple[int, Callable
 
 
 def prompts(folder: Path, processes: int) -> tuple[int, Callable[[], Any]]:
-    from hf_lmt.data.multilingual_prompting import ParallelMultilingualPrompting
+    from hf_lmt.data.method.multilingual_prompting import ParallelMultilingualPrompting
 
     rows = load_rows(folder)
     rows = rows.select(range(min(FIRST, len(rows))))
@@ -131,9 +131,9 @@ def prompts(folder: Path, processes: int) -> tuple[int, Callable[[], Any]]:
 def chain(folder: Path, processes: int, curation: bool = False) -> tuple[int, Callable[[], Any]]:
     import yaml
 
-    from hf_lmt.data.curation.settings import DEFAULT
-    from hf_lmt.data.prepare.journey import prepare
-    from hf_lmt.data.prepare.recipe import read_data_recipe
+    from hf_lmt.data.curation.curation_settings import DEFAULT
+    from hf_lmt.data.prepare.data_recipe import read_data_recipe
+    from hf_lmt.data.prepare.prepare import prepare
 
     steps: dict[str, Any] = {name: curation for name in DEFAULT if name != "contamination"}
     recipe = {

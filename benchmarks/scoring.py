@@ -18,9 +18,10 @@ from itertools import cycle, islice
 import pyarrow.parquet
 
 from hf_lmt.directions import DIRECTIONS, Direction
-from hf_lmt.evaluation.corpus_scores import DEFAULT_METRICS, score_of
-from hf_lmt.evaluation.many_directions import Translations, statistics_of_directions
-from hf_lmt.languages import LANGUAGES, language
+from hf_lmt.evaluation.metrics.corpus_scores import DEFAULT_METRICS, score_of
+from hf_lmt.evaluation.metrics.many_directions import Translations, statistics_of_directions
+from hf_lmt.languages import language
+from hf_lmt.registry import LANGUAGES
 
 LINES = 1012  # of FLORES-200 devtest
 

@@ -31,15 +31,16 @@ import xxhash
 from datasets import Dataset, concatenate_datasets
 
 from hf_miwv import train
-from hf_miwv.branching import branching_obstacle
-from hf_miwv.demo import EMBEDDER_PACKAGE, MODEL_PACKAGE, package_folder
-from hf_miwv.losses import ResponseLosses, Tree
-from hf_miwv.models import LoadedModel, load_model
-from hf_miwv.plan import BatchPlan
-from hf_miwv.prompts import choose_prompts
-from hf_miwv.reading import read_dataset
-from hf_miwv.rows import Rows
-from hf_miwv.schema import recognize
+from hf_miwv.commands.demo import EMBEDDER_PACKAGE
+from hf_miwv.common.models.models import LoadedModel, load_model
+from hf_miwv.common.reading.reading import read_dataset
+from hf_miwv.common.recipes.packages import MODEL_PACKAGE, package_folder
+from hf_miwv.losses.batch_plan import BatchPlan
+from hf_miwv.losses.branching import branching_obstacle
+from hf_miwv.losses.losses import ResponseLosses, Tree
+from hf_miwv.prompts.choose_prompts import choose_prompts
+from hf_miwv.rows.rows import Rows
+from hf_miwv.rows.schema import recognize
 
 HELD_OUT = 0.2
 METHODS = ("miwv", "ifd", "perplexity", "miwv_low")

@@ -59,17 +59,17 @@ from on_gpu import (
 from transformers import TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
-from hf_lmt.languages import LANGUAGES
-from hf_lmt.training.launch import Launch
-from hf_lmt.training.recipe import read_training_recipe
-from hf_lmt.training.rows import PreparedRows, prepare_rows
+from hf_lmt.recipes.launch import Launch
+from hf_lmt.recipes.training_recipe import read_training_recipe
+from hf_lmt.registry import LANGUAGES
+from hf_lmt.training.prepared_rows import PreparedRows, prepare_rows
 from hf_lmt.training.segment_attention import NAME, STARTS
-from hf_lmt.training.tokens import tokenize_rows
+from hf_lmt.training.training_tokens import tokenize_rows
 from hf_lmt.training.tuning import Run, tune
-from hf_miwv.neighbor_index import hashed_sample
-from hf_miwv.processes import Processes
-from hf_miwv.reading import read_dataset
-from hf_miwv.training.tuning import trainable_source
+from hf_miwv.common.reading.reading import read_dataset
+from hf_miwv.common.runs.processes import Processes
+from hf_miwv.common.trainer.trainable import trainable_source
+from hf_miwv.neighbors.index import hashed_sample
 
 ARMS = ("trl", "padded", "padding-free")
 SHAPE = "Qwen3-0.6B"

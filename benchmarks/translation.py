@@ -30,13 +30,13 @@ import torch
 from transformers import GenerationConfig
 
 from hf_lmt.directions import Direction, match_directions
-from hf_lmt.errors import InputError
-from hf_lmt.evaluation.sets import open_set
+from hf_lmt.evaluation.sets.sets import open_set
 from hf_lmt.translation.requests import Request, Translation
 from hf_lmt.translation.translator import Translator
-from hf_miwv.demo import MODEL_PACKAGE, package_folder
-from hf_miwv.judging.generation import end_tokens
-from hf_miwv.models import load_model
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.models.end_tokens import end_tokens
+from hf_miwv.common.models.models import load_model
+from hf_miwv.common.recipes.packages import MODEL_PACKAGE, package_folder
 
 DIRECTIONS = "de-en,fr-en,es-en,it-en"
 SIZE, BEAMS = 4, 5

@@ -42,7 +42,7 @@ from translation import BEAMS, DIRECTIONS, authors_way, read_requests
 from hf_lmt.directions import match_directions
 from hf_lmt.translation.requests import Request
 from hf_lmt.translation.translator import Translator
-from hf_miwv.judging.generation import end_tokens
+from hf_miwv.common.models.end_tokens import end_tokens
 
 SHAPE = "Qwen3-0.6B"
 WARM_UP, WARM_UP_TOKENS = 4, 4

@@ -20,10 +20,10 @@ import false_alarms
 from false_alarms import damaged, share
 
 from hf_lmt.directions import Direction, match_directions
-from hf_lmt.evaluation.sets import open_set
+from hf_lmt.evaluation.sets.sets import open_set
 from hf_lmt.training.watching.degeneration import quality_signs
-from hf_lmt.training.watching.figures import judge, logged_numbers, values_of_figures
 from hf_lmt.training.watching.sample import WatchedRow
+from hf_lmt.training.watching.watched_figures import judge, logged_numbers, values_of_figures
 from hf_lmt.translation.requests import Translation
 
 SHARES = "0,0.02,0.05,0.1,0.2"

@@ -8,8 +8,9 @@ from typing import Any
 
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from hf_miwv.demo import EMBEDDER_PACKAGE, MODEL_PACKAGE, package_folder
-from hf_miwv.training.tuning import trainable_source
+from hf_miwv.commands.demo import EMBEDDER_PACKAGE
+from hf_miwv.common.recipes.packages import MODEL_PACKAGE, package_folder
+from hf_miwv.common.trainer.trainable import trainable_source
 
 INSTRUCTIONS = str(files("hf_miwv") / "sample" / "instructions.jsonl")
 SENTENCES = str(files("hf_lmt") / "sample" / "sentences.csv")

@@ -13,20 +13,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hf_lmt.data.auxiliary_sentences import AuxiliarySentences
+    from hf_lmt.data.corpora.load import load
+    from hf_lmt.data.corpora.monolingual import load_monolingual
+    from hf_lmt.data.corpora.sources import Source
     from hf_lmt.data.curation.curate import curate
-    from hf_lmt.data.curation.settings import steps_from
+    from hf_lmt.data.curation.curation_settings import steps_from
     from hf_lmt.data.curation.step import keeps
-    from hf_lmt.data.downsampling import StrategicDownsampling
     from hf_lmt.data.inspection.inspect import inspect_rows
-    from hf_lmt.data.loading import load
+    from hf_lmt.data.method.auxiliary_sentences import AuxiliarySentences
+    from hf_lmt.data.method.downsampling import StrategicDownsampling
+    from hf_lmt.data.method.multilingual_prompting import ParallelMultilingualPrompting
     from hf_lmt.data.mixture import mix
-    from hf_lmt.data.monolingual import load_monolingual
-    from hf_lmt.data.multilingual_prompting import ParallelMultilingualPrompting
-    from hf_lmt.data.prepare.journey import prepare
-    from hf_lmt.data.prepare.recipe import read_data_recipe
-    from hf_lmt.data.sources import Source
-    from hf_lmt.data.synthesis.synthesize import synthesize
+    from hf_lmt.data.prepare.data_recipe import read_data_recipe
+    from hf_lmt.data.prepare.prepare import prepare
     from hf_lmt.directions import (
         DIRECTIONS,
         PAIRS,
@@ -35,45 +34,47 @@ if TYPE_CHECKING:
         match_directions,
         parse_direction,
     )
-    from hf_lmt.errors import InputError
-    from hf_lmt.evaluation.aggregation import aggregate
-    from hf_lmt.evaluation.behaviour import behaviour_rates
-    from hf_lmt.evaluation.comet import CometScorer
-    from hf_lmt.evaluation.compute_metrics import make_compute_metrics
-    from hf_lmt.evaluation.confidence import confidence_interval, paired_bootstrap
-    from hf_lmt.evaluation.corpus_scores import corpus_scores
+    from hf_lmt.evaluation.comet.comet import CometScorer
     from hf_lmt.evaluation.diagnosis.diagnose import diagnose
     from hf_lmt.evaluation.evaluate import evaluate
-    from hf_lmt.evaluation.folder import read_evaluation
+    from hf_lmt.evaluation.evaluation_folder import read_evaluation
+    from hf_lmt.evaluation.metrics.aggregation import aggregate
+    from hf_lmt.evaluation.metrics.behaviour import behaviour_rates
+    from hf_lmt.evaluation.metrics.compute_metrics import make_compute_metrics
+    from hf_lmt.evaluation.metrics.confidence import confidence_interval, paired_bootstrap
+    from hf_lmt.evaluation.metrics.corpus_scores import corpus_scores
+    from hf_lmt.evaluation.metrics.signatures import Score
     from hf_lmt.evaluation.modules import metric_path
-    from hf_lmt.evaluation.reference_results import reference_results
-    from hf_lmt.evaluation.report.write import write_report
-    from hf_lmt.evaluation.signatures import Score
-    from hf_lmt.languages import LANGUAGES, Language, language
+    from hf_lmt.evaluation.report.write_report import write_report
+    from hf_lmt.evaluation.sets.reference_results import reference_results
+    from hf_lmt.languages import language
+    from hf_lmt.registry import LANGUAGES, Language
+    from hf_lmt.synthesis.synthesize import synthesize
     from hf_lmt.training.watching.degeneration_watch import DegenerationWatch
     from hf_lmt.training.watching.evaluation_callback import TranslationEvaluationCallback
     from hf_lmt.translation.translator import Translator
+    from hf_miwv.common.errors import InputError
 
 _HOMES = {
-    "AuxiliarySentences": "hf_lmt.data.auxiliary_sentences",
-    "CometScorer": "hf_lmt.evaluation.comet",
+    "AuxiliarySentences": "hf_lmt.data.method.auxiliary_sentences",
+    "CometScorer": "hf_lmt.evaluation.comet.comet",
     "DIRECTIONS": "hf_lmt.directions",
     "DegenerationWatch": "hf_lmt.training.watching.degeneration_watch",
     "Direction": "hf_lmt.directions",
-    "InputError": "hf_lmt.errors",
-    "LANGUAGES": "hf_lmt.languages",
-    "Language": "hf_lmt.languages",
+    "InputError": "hf_miwv.common.errors",
+    "LANGUAGES": "hf_lmt.registry",
+    "Language": "hf_lmt.registry",
     "PAIRS": "hf_lmt.directions",
-    "ParallelMultilingualPrompting": "hf_lmt.data.multilingual_prompting",
-    "Score": "hf_lmt.evaluation.signatures",
-    "Source": "hf_lmt.data.sources",
-    "StrategicDownsampling": "hf_lmt.data.downsampling",
+    "ParallelMultilingualPrompting": "hf_lmt.data.method.multilingual_prompting",
+    "Score": "hf_lmt.evaluation.metrics.signatures",
+    "Source": "hf_lmt.data.corpora.sources",
+    "StrategicDownsampling": "hf_lmt.data.method.downsampling",
     "TranslationEvaluationCallback": "hf_lmt.training.watching.evaluation_callback",
     "Translator": "hf_lmt.translation.translator",
-    "aggregate": "hf_lmt.evaluation.aggregation",
-    "behaviour_rates": "hf_lmt.evaluation.behaviour",
-    "confidence_interval": "hf_lmt.evaluation.confidence",
-    "corpus_scores": "hf_lmt.evaluation.corpus_scores",
+    "aggregate": "hf_lmt.evaluation.metrics.aggregation",
+    "behaviour_rates": "hf_lmt.evaluation.metrics.behaviour",
+    "confidence_interval": "hf_lmt.evaluation.metrics.confidence",
+    "corpus_scores": "hf_lmt.evaluation.metrics.corpus_scores",
     "curate": "hf_lmt.data.curation.curate",
     "diagnose": "hf_lmt.evaluation.diagnosis.diagnose",
     "evaluate": "hf_lmt.evaluation.evaluate",
@@ -81,21 +82,21 @@ _HOMES = {
     "is_reverse": "hf_lmt.directions",
     "keeps": "hf_lmt.data.curation.step",
     "language": "hf_lmt.languages",
-    "load": "hf_lmt.data.loading",
-    "load_monolingual": "hf_lmt.data.monolingual",
-    "make_compute_metrics": "hf_lmt.evaluation.compute_metrics",
+    "load": "hf_lmt.data.corpora.load",
+    "load_monolingual": "hf_lmt.data.corpora.monolingual",
+    "make_compute_metrics": "hf_lmt.evaluation.metrics.compute_metrics",
     "match_directions": "hf_lmt.directions",
     "metric_path": "hf_lmt.evaluation.modules",
     "mix": "hf_lmt.data.mixture",
-    "paired_bootstrap": "hf_lmt.evaluation.confidence",
+    "paired_bootstrap": "hf_lmt.evaluation.metrics.confidence",
     "parse_direction": "hf_lmt.directions",
-    "prepare": "hf_lmt.data.prepare.journey",
-    "read_data_recipe": "hf_lmt.data.prepare.recipe",
-    "read_evaluation": "hf_lmt.evaluation.folder",
-    "reference_results": "hf_lmt.evaluation.reference_results",
-    "steps_from": "hf_lmt.data.curation.settings",
-    "synthesize": "hf_lmt.data.synthesis.synthesize",
-    "write_report": "hf_lmt.evaluation.report.write",
+    "prepare": "hf_lmt.data.prepare.prepare",
+    "read_data_recipe": "hf_lmt.data.prepare.data_recipe",
+    "read_evaluation": "hf_lmt.evaluation.evaluation_folder",
+    "reference_results": "hf_lmt.evaluation.sets.reference_results",
+    "steps_from": "hf_lmt.data.curation.curation_settings",
+    "synthesize": "hf_lmt.synthesis.synthesize",
+    "write_report": "hf_lmt.evaluation.report.write_report",
 }
 
 __all__ = [

@@ -19,7 +19,7 @@ from hf_lmt.commands.report import report_command
 from hf_lmt.commands.synthesize import synthesize_command
 from hf_lmt.commands.train import train_command
 from hf_lmt.commands.translate import translate_command
-from hf_miwv.door import Commands, start_logging
+from hf_miwv.common.command_line import Commands, start_logging
 
 
 @click.group(

@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterable
 from itertools import combinations
 from typing import NamedTuple, Self
 
-from hf_lmt.errors import InputError
-from hf_lmt.languages import LANGUAGES, PIVOTS, language
+from hf_lmt.languages import language
+from hf_lmt.registry import LANGUAGES, PIVOTS
+from hf_miwv.common.errors import InputError
 
 
 class _Codes(NamedTuple):

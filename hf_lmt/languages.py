@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from hf_lmt.data.language_codes import code_of
-from hf_lmt.errors import InputError, did_you_mean
+from hf_lmt.language_codes import code_of
 from hf_lmt.registry import LANGUAGES, PIVOTS, TIERS, Language, Tier
+from hf_miwv.common.errors import InputError, did_you_mean
 
 __all__ = ["LANGUAGES", "PIVOTS", "TIERS", "Language", "Tier", "language"]
 

@@ -14,7 +14,7 @@ from multiprocessing.connection import wait
 from threading import Thread
 from typing import Any, Literal, TypeVar
 
-from hf_lmt.errors import InputError
+from hf_miwv.common.errors import InputError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")

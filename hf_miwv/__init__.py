@@ -15,36 +15,36 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hf_miwv.callbacks.callbacks import MIWVDriftCallback, MIWVSelectionCallback
+    from hf_miwv.common.errors import InputError
+    from hf_miwv.common.hub.push import push
+    from hf_miwv.common.hub.push_checkpoints import PushCheckpoints
     from hf_miwv.comparing.comparison import compare
-    from hf_miwv.errors import InputError
     from hf_miwv.judging.answering import answer
-    from hf_miwv.judging.journey import judge_answers
-    from hf_miwv.mapping.losses import MeasureLosses
-    from hf_miwv.mapping.neighbors import AttachDemonstration
-    from hf_miwv.mapping.transforms import ComputeMIWV, EmbedPrompts, RenderPrompts
-    from hf_miwv.publishing.checkpoints import PushCheckpoints
-    from hf_miwv.publishing.push import push
-    from hf_miwv.scoring import score
-    from hf_miwv.selection import select
-    from hf_miwv.training.journey import train
+    from hf_miwv.judging.judge_answers import judge_answers
+    from hf_miwv.scoring.scoring import score
+    from hf_miwv.selection.selection import select
+    from hf_miwv.training.training import train
+    from hf_miwv.transforms.attach_demonstration import AttachDemonstration
+    from hf_miwv.transforms.measure_losses import MeasureLosses
+    from hf_miwv.transforms.steps import ComputeMIWV, EmbedPrompts, RenderPrompts
 
 _HOMES = {
-    "AttachDemonstration": "hf_miwv.mapping.neighbors",
-    "ComputeMIWV": "hf_miwv.mapping.transforms",
-    "EmbedPrompts": "hf_miwv.mapping.transforms",
-    "InputError": "hf_miwv.errors",
+    "AttachDemonstration": "hf_miwv.transforms.attach_demonstration",
+    "ComputeMIWV": "hf_miwv.transforms.steps",
+    "EmbedPrompts": "hf_miwv.transforms.steps",
+    "InputError": "hf_miwv.common.errors",
     "MIWVDriftCallback": "hf_miwv.callbacks.callbacks",
     "MIWVSelectionCallback": "hf_miwv.callbacks.callbacks",
-    "MeasureLosses": "hf_miwv.mapping.losses",
-    "RenderPrompts": "hf_miwv.mapping.transforms",
-    "PushCheckpoints": "hf_miwv.publishing.checkpoints",
+    "MeasureLosses": "hf_miwv.transforms.measure_losses",
+    "RenderPrompts": "hf_miwv.transforms.steps",
+    "PushCheckpoints": "hf_miwv.common.hub.push_checkpoints",
     "answer": "hf_miwv.judging.answering",
     "compare": "hf_miwv.comparing.comparison",
-    "judge_answers": "hf_miwv.judging.journey",
-    "push": "hf_miwv.publishing.push",
-    "score": "hf_miwv.scoring",
-    "select": "hf_miwv.selection",
-    "train": "hf_miwv.training.journey",
+    "judge_answers": "hf_miwv.judging.judge_answers",
+    "push": "hf_miwv.common.hub.push",
+    "score": "hf_miwv.scoring.scoring",
+    "select": "hf_miwv.selection.selection",
+    "train": "hf_miwv.training.training",
 }
 
 __all__ = [

@@ -9,21 +9,17 @@ from typing import Any
 
 import click
 
-from hf_miwv.app.app_command import app_command
-from hf_miwv.comparing.compare_command import compare_command
-from hf_miwv.config import read_settings
-from hf_miwv.data_options import field_option
-from hf_miwv.door import Commands, start_logging
-from hf_miwv.errors import InputError
-from hf_miwv.judging.answer_command import answer_command
-from hf_miwv.judging.judge_command import judge_command
-from hf_miwv.precision_command import precision_command
-from hf_miwv.publishing.push_command import (
-    TO_HUB_OPTIONS,
-    push_command,
-    take_hub_options,
-)
-from hf_miwv.training.train_command import train_command
+from hf_miwv.commands.answer import answer_command
+from hf_miwv.commands.app import app_command
+from hf_miwv.commands.compare import compare_command
+from hf_miwv.commands.judge import judge_command
+from hf_miwv.commands.precision import precision_command
+from hf_miwv.commands.settings_file import read_settings
+from hf_miwv.commands.train import train_command
+from hf_miwv.common.command_line import Commands, start_logging
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.hub.push_command import TO_HUB_OPTIONS, push_command, take_hub_options
+from hf_miwv.common.reading.options import field_option
 
 logger = logging.getLogger("hf_miwv")
 
@@ -256,7 +252,7 @@ hub_options = options(*TO_HUB_OPTIONS)
 @hub_options
 def score_command(**given: Any) -> None:
     to_hub = take_hub_options(given)
-    from hf_miwv.commands import score_data
+    from hf_miwv.commands.score_and_select import score_data
 
     score_data(**given)
     _push(given["output"], to_hub)
@@ -283,7 +279,7 @@ def select_command(context: click.Context, **given: Any) -> None:
     if given["model"] is None:
         _refuse_scoring_options(context)
     to_hub = take_hub_options(given)
-    from hf_miwv.commands import select_data
+    from hf_miwv.commands.score_and_select import select_data
 
     select_data(**given)
     _push(given["output"], to_hub)
@@ -316,17 +312,17 @@ for command in (
 )
 @click.option("--fraction", metavar="P", default="0.05", show_default=True, help="Share to keep.")
 def demo_command(output: Path, fraction: str) -> None:
-    from hf_miwv.demo import run_demo
+    from hf_miwv.commands.demo import run_demo
 
     run_demo(output, fraction)
 
 
 def _push(output: Path, to_hub: dict[str, Any] | None) -> None:
     """Of several processes, one pushes."""
-    from hf_miwv.processes import Processes
+    from hf_miwv.common.runs.processes import Processes
 
     if to_hub is not None and Processes.launched().first:
-        from hf_miwv.publishing.telling import push_folder
+        from hf_miwv.common.hub.telling import push_folder
 
         push_folder(output, logger, **to_hub)
 

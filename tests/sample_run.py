@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hf_miwv.statistics import ScoreColumns, compare_lengths, describe, summarize
+from hf_miwv.results.statistics import ScoreColumns, compare_lengths, describe, summarize
 
 NAN = float("nan")
 

@@ -10,11 +10,11 @@ import numpy as np
 from datasets import Dataset
 from sample_run import make_columns, make_scored_run
 
-from hf_miwv.card import write_card
-from hf_miwv.columns import add_score_columns
-from hf_miwv.folder import write_folder
-from hf_miwv.schema import recognize
-from hf_miwv.workspace import Workspace, workspace_of
+from hf_miwv.common.runs.folder import write_folder
+from hf_miwv.common.runs.workspace import Workspace, workspace_of
+from hf_miwv.results.scored_card import write_card
+from hf_miwv.rows.columns import add_score_columns
+from hf_miwv.rows.schema import recognize
 
 
 def write_scored(

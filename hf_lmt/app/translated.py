@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from hf_lmt.directions import DIRECTIONS, Direction, auxiliary_of
-from hf_lmt.errors import InputError
-from hf_lmt.languages import LANGUAGES
+from hf_lmt.registry import LANGUAGES
 from hf_lmt.translation.documents import join_document, split_document
 from hf_lmt.translation.requests import Request, Translation
 from hf_lmt.translation.translator import Translator
-from hf_lmt.translation.writing import Notify
+from hf_lmt.translation.writer import Notify
+from hf_miwv.common.errors import InputError
 
 DROPPED = {"blank": "the model wrote none", "capped": "it did not end", "too_long": "it does not fit"}
 STATUS = {

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from hf_miwv.app.app_command import serving_options
+from hf_miwv.common.app.serving import serving_options
 
 logger = logging.getLogger(__name__)
 
@@ -63,15 +63,15 @@ def app_command(
     allowed_hosts: tuple[str, ...],
     **given: Any,
 ) -> None:
-    from hf_lmt.errors import InputError
-    from hf_miwv.app.serving import host_names, is_private, listen, make_app, require_gradio, serve
+    from hf_miwv.common.app.serving import host_names, is_private, listen, make_app, require_gradio, serve
+    from hf_miwv.common.errors import InputError
 
     if model is None and not evaluations:
         raise InputError("nothing to show: give --model MODEL, --evaluation EVAL, or both")
     require_gradio()
     hosts = host_names(host, allowed_hosts)
     with listen(host, port) as place:
-        from hf_lmt.app.page import EVALUATION, build_page
+        from hf_lmt.app.translation_page import EVALUATION, build_page
 
         documents = {}
         if evaluations:
@@ -82,7 +82,7 @@ def app_command(
 
 
 def _page(evaluations: tuple[str, ...], with_texts: bool) -> str:
-    from hf_lmt.evaluation.report.write import report_page
+    from hf_lmt.evaluation.report.write_report import report_page
 
     logger.info("drawing %s", ", ".join(evaluations))
     return report_page(evaluations, with_texts)

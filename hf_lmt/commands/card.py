@@ -51,9 +51,9 @@ def card_command(
     licence: str | None,
     output: Path | None,
 ) -> None:
-    from hf_lmt.errors import InputError
     from hf_lmt.model_card.metadata import Given
-    from hf_lmt.model_card.writing import write_model_card, write_planned_card
+    from hf_lmt.model_card.write_model_card import write_model_card, write_planned_card
+    from hf_miwv.common.errors import InputError
 
     if not model.exists():
         raise InputError(f"{model}: no such folder or file; give a folder that hf-lmt train wrote, or a recipe (YAML)")
@@ -65,8 +65,8 @@ def card_command(
     else:
         if output is None or evaluations:
             raise InputError(f"{model}: is a recipe, not trained yet; give --output FILE, and no --evaluation")
-        from hf_lmt.training.launch import Launch
-        from hf_lmt.training.recipe import read_training_recipe
+        from hf_lmt.recipes.launch import Launch
+        from hf_lmt.recipes.training_recipe import read_training_recipe
 
         wanted = read_training_recipe(model, (), Launch())
         written = write_planned_card(wanted, output, given)

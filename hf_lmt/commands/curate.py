@@ -76,12 +76,12 @@ def curate_command(
 ) -> None:
     import sys
 
-    from hf_lmt.data.curation.journey import curate_source
-    from hf_lmt.data.curation.report import show_curation
-    from hf_lmt.data.curation.settings import steps_from
-    from hf_lmt.data.sources import Source
+    from hf_lmt.data.corpora.sources import Source
+    from hf_lmt.data.curation.curate_source import curate_source
+    from hf_lmt.data.curation.curation_report import show_curation
+    from hf_lmt.data.curation.curation_settings import steps_from
     from hf_lmt.directions import DIRECTIONS, match_directions
-    from hf_miwv.config import load_mapping
+    from hf_miwv.common.recipes.yaml_file import load_mapping
 
     given = changed_settings(load_mapping(settings) if settings else {}, changes)
     if contamination_sets is not None:
@@ -110,8 +110,8 @@ def changed_settings(given: dict[Any, Any], changes: tuple[str, ...]) -> dict[An
     """The settings with each STEP.SETTING=VALUE or STEP=VALUE in their place; values are YAML."""
     import yaml
 
-    from hf_lmt.errors import InputError
-    from hf_miwv.yaml_text import read_yaml
+    from hf_miwv.common.errors import InputError
+    from hf_miwv.common.recipes.yaml_text import read_yaml
 
     for change in changes:
         name, equals, text = change.partition("=")

@@ -23,6 +23,6 @@ import click
     help="Folder for the results.",
 )
 def demo_command(output: Path) -> None:
-    from hf_lmt.demo import run_demo
+    from hf_lmt.commands.demo_run import run_demo
 
     run_demo(output)

@@ -46,11 +46,11 @@ def diagnose_command(
     output: Path | None,
     overwrite: bool,
 ) -> None:
-    from hf_lmt.errors import InputError
     from hf_lmt.evaluation.diagnosis.diagnose import as_json, diagnose
-    from hf_lmt.evaluation.diagnosis.folder import write_diagnosis
-    from hf_lmt.evaluation.diagnosis.tables import show_diagnosis
-    from hf_lmt.evaluation.report.write import check_new
+    from hf_lmt.evaluation.diagnosis.diagnosis_folder import write_diagnosis
+    from hf_lmt.evaluation.diagnosis.diagnosis_tables import show_diagnosis
+    from hf_lmt.evaluation.report.write_report import check_new
+    from hf_miwv.common.errors import InputError
 
     if len(evaluations) > 2:
         raise InputError(f"{len(evaluations)} evaluations: give one, or one before and one after")

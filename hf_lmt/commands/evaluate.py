@@ -105,9 +105,9 @@ def evaluate_command(
     skip_broken_units: bool,
     **given: Any,
 ) -> None:
-    from hf_lmt.data.sources import Source
+    from hf_lmt.data.corpora.sources import Source
     from hf_lmt.evaluation.evaluate import evaluate
-    from hf_lmt.evaluation.table import show_evaluation
+    from hf_lmt.evaluation.results.evaluation_table import show_evaluation
 
     translating = {name: given.pop(name) for name in TRANSLATING if name != "work"}
     reading = source_fields(languages, language_names, cells, skip_broken_units)

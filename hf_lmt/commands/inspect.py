@@ -74,15 +74,15 @@ def inspect_command(
     import sys
     from importlib.resources import files
 
+    from hf_lmt.data.corpora.load import load
+    from hf_lmt.data.corpora.sources import Source
     from hf_lmt.data.curation.identification import LanguageIdentification
-    from hf_lmt.data.downsampling import StrategicDownsampling
-    from hf_lmt.data.inspection.folder import as_json, check_inspection_output, write_inspection
     from hf_lmt.data.inspection.inspect import inspect_rows
-    from hf_lmt.data.inspection.table import show_inspection
-    from hf_lmt.data.loading import load
-    from hf_lmt.data.sources import Source
+    from hf_lmt.data.inspection.inspection_folder import as_json, check_inspection_output, write_inspection
+    from hf_lmt.data.inspection.inspection_table import show_inspection
+    from hf_lmt.data.method.downsampling import StrategicDownsampling
     from hf_lmt.directions import DIRECTIONS, match_directions
-    from hf_lmt.errors import InputError
+    from hf_miwv.common.errors import InputError
 
     downsampling = StrategicDownsampling(rate)
     asked = match_directions(listed(directions)) if directions else None

@@ -12,7 +12,7 @@ import click
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from hf_lmt.languages import Language
+    from hf_lmt.registry import Language
 
 
 @click.command(
@@ -31,7 +31,8 @@ def languages_command(codes: tuple[str, ...], as_json: bool) -> None:
     from rich.console import Console
 
     from hf_lmt.directions import DIRECTIONS, PAIRS
-    from hf_lmt.languages import LANGUAGES, language
+    from hf_lmt.languages import language
+    from hf_lmt.registry import LANGUAGES
 
     chosen = [language(code) for code in codes] or list(LANGUAGES.values())
     if as_json:

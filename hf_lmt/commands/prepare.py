@@ -31,9 +31,9 @@ import click
 @click.option("--keep-rejects", is_flag=True, help="Write what curation takes, with the reasons.")
 @click.option("--overwrite", is_flag=True, help="Replace what --output holds.")
 def prepare_command(recipe: Path, output: Path, num_proc: int, keep_rejects: bool, overwrite: bool) -> None:
-    from hf_lmt.data.prepare.journey import prepare
-    from hf_lmt.data.prepare.recipe import read_data_recipe
-    from hf_lmt.data.prepare.summary import show_prepared
+    from hf_lmt.data.prepare.data_recipe import read_data_recipe
+    from hf_lmt.data.prepare.preparation_summary import show_prepared
+    from hf_lmt.data.prepare.prepare import prepare
 
     run = prepare(
         read_data_recipe(recipe),

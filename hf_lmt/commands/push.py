@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from hf_miwv.publishing.push_command import push_options
+from hf_miwv.common.hub.push_command import push_options
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +26,6 @@ logger = logging.getLogger(__name__)
 @click.argument("folder", type=click.Path(path_type=Path))
 @push_options
 def push_command(folder: Path, **given: Any) -> None:
-    from hf_miwv.publishing.telling import push_folder
+    from hf_miwv.common.hub.telling import push_folder
 
     push_folder(folder, logger, **given)

@@ -30,11 +30,11 @@ def recipe_command() -> None:
 )
 @click.argument("keys", nargs=-1, type=click.UNPROCESSED)
 def check_command(recipe: Path, launch_file: Path | None, keys: tuple[str, ...]) -> None:
-    from hf_lmt.training.launch import Launch
+    from hf_lmt.recipes.launch import Launch
 
     launch = Launch.from_file(launch_file) if launch_file else Launch()
 
-    from hf_lmt.training.recipe import read_training_recipe
+    from hf_lmt.recipes.training_recipe import read_training_recipe
 
     wanted = read_training_recipe(recipe, keys, launch)
 

@@ -29,14 +29,9 @@ import click
 )
 @click.option("--overwrite", is_flag=True, help="Replace what is in the --output folder.")
 def report_command(evaluations: tuple[Path, ...], output: Path | None, overwrite: bool) -> None:
-    from hf_lmt.evaluation.report.tables import show_report
-    from hf_lmt.evaluation.report.write import (
-        check_new,
-        read_evaluations,
-        write_report,
-        write_reports,
-    )
-    from hf_miwv.reading import is_local
+    from hf_lmt.evaluation.report.report_tables import show_report
+    from hf_lmt.evaluation.report.write_report import check_new, read_evaluations, write_report, write_reports
+    from hf_miwv.common.reading.reading import is_local
 
     if output is not None:
         check_new(output, overwrite, evaluations, ["hf-lmt", *sys.argv[1:]])

@@ -76,7 +76,7 @@ def listed(text: str | None) -> list[str]:
 
 
 def _pairs(option: str, parts: list[str], example: str) -> dict[str, str]:
-    from hf_lmt.errors import InputError
+    from hf_miwv.common.errors import InputError
 
     pairs = {}
     for part in parts:

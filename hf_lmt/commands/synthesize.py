@@ -68,10 +68,10 @@ def synthesize_command(
     language_names: str | None,
     **given: Any,
 ) -> None:
-    from hf_lmt.data.curation.settings import steps_from
-    from hf_lmt.data.synthesis.journey import synthesize_source
-    from hf_lmt.data.synthesis.report import show_synthesis
-    from hf_miwv.config import load_mapping
+    from hf_lmt.data.curation.curation_settings import steps_from
+    from hf_lmt.synthesis.synthesis_report import show_synthesis
+    from hf_lmt.synthesis.synthesize_source import synthesize_source
+    from hf_miwv.common.recipes.yaml_file import load_mapping
 
     curation = changed_settings(load_mapping(settings) if settings else {}, changes)
     if contamination_sets is not None:

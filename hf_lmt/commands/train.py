@@ -30,11 +30,11 @@ logger = logging.getLogger(__name__)
 @click.option("--overwrite", is_flag=True, help="Replace what the output folder holds.")
 @click.argument("keys", nargs=-1, type=click.UNPROCESSED)
 def train_command(recipe: Path, overwrite: bool, keys: tuple[str, ...]) -> None:
-    from hf_lmt.training.recipe import read_training_recipe
+    from hf_lmt.recipes.training_recipe import read_training_recipe
 
     wanted = read_training_recipe(recipe, keys)
 
-    from hf_lmt.training.journey import train
+    from hf_lmt.training.training import train
 
     run = train(wanted, overwrite=overwrite, origin={"command_line": ["hf-lmt", *sys.argv[1:]]})
     logger.info(

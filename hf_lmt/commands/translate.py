@@ -117,9 +117,8 @@ def translate_command(
     **given: Any,
 ) -> None:
     from hf_lmt.translation.files import Reading, count_rows, is_jsonl, read_rows
-    from hf_miwv.folder import write_errors
-    from hf_miwv.judging.answering import check_file
-    from hf_miwv.workspace import Workspace, workspace_of
+    from hf_miwv.common.runs.folder import check_file, write_errors
+    from hf_miwv.common.runs.workspace import Workspace, workspace_of
 
     reading = Reading(jsonl or is_jsonl(input_path), source_lang, target_lang, given["hints"], documents)
     name = str(input_path or "standard input")
@@ -153,7 +152,7 @@ def translate_command(
 
 
 def _open(path: Path) -> BinaryIO:
-    from hf_lmt.errors import InputError
+    from hf_miwv.common.errors import InputError
 
     try:
         return open(path, "rb")

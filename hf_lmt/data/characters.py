@@ -15,7 +15,7 @@ import pyarrow
 import pyarrow.compute
 import regex
 
-from hf_lmt.languages import LANGUAGES
+from hf_lmt.registry import LANGUAGES
 
 CODE_POINTS = 0x110000
 WEIGHTS = {"Hani": 3.0, "Hira": 2.0, "Kana": 2.0, "Hang": 2.0, "Ethi": 1.5}

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from hf_lmt.errors import InputError
-from hf_miwv.template_errors import apply_chat_template
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.models.template_errors import apply_chat_template
 
 _CONTROL: WeakKeyDictionary[Any, tuple[str, ...]] = WeakKeyDictionary()
 

@@ -22,7 +22,7 @@ import pyarrow.compute
 import xxhash
 
 from hf_lmt.data.normal_form import normal_form
-from hf_lmt.errors import InputError, did_you_mean
+from hf_miwv.common.errors import InputError, did_you_mean
 
 Batch: TypeAlias = Mapping[str, Any] | pyarrow.Table  # columns by name, as `map` and `filter` hand them over
 

@@ -8,16 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hf_lmt.data.sources import Source
+from hf_lmt.data.corpora.sources import Source
 from hf_lmt.directions import Direction
-from hf_lmt.errors import InputError
-from hf_lmt.evaluation.comet_scores import comet_statistics
-from hf_lmt.evaluation.corpus_scores import DEFAULT_METRICS, Statistics
-from hf_lmt.evaluation.folder import HYPOTHESES, Evaluation, read_evaluation
-from hf_lmt.evaluation.hypotheses import Given, align, matched_by_id, read_hypotheses
-from hf_lmt.evaluation.plan import Plan, check_training, make_plan, shown
-from hf_lmt.evaluation.record import complete_record, start_record
-from hf_lmt.evaluation.scores import (
+from hf_lmt.evaluation.comet.comet_scores import comet_statistics
+from hf_lmt.evaluation.direction_scores import (
     Judged,
     Task,
     can_identify,
@@ -25,15 +19,21 @@ from hf_lmt.evaluation.scores import (
     score_figures,
     split_metrics,
 )
-from hf_lmt.evaluation.sets import open_set
-from hf_lmt.evaluation.summary import summarise
+from hf_lmt.evaluation.evaluation_folder import HYPOTHESES, Evaluation, read_evaluation
+from hf_lmt.evaluation.evaluation_plan import Plan, check_training, make_plan, shown
+from hf_lmt.evaluation.metrics.corpus_scores import DEFAULT_METRICS, Statistics
+from hf_lmt.evaluation.results.evaluation_record import complete_record, start_record
+from hf_lmt.evaluation.results.score_files import summarise
+from hf_lmt.evaluation.sets.hypotheses import Given, align, matched_by_id, read_hypotheses
+from hf_lmt.evaluation.sets.sets import open_set
 from hf_lmt.evaluation.translating import count_rows, translate_lines
-from hf_lmt.evaluation.writing import write_evaluation
+from hf_lmt.evaluation.write_evaluation import write_evaluation
 from hf_lmt.translation.requests import check_hints
 from hf_lmt.translation.translator import Translator
-from hf_miwv.folder import check_output, is_finished, write_errors
-from hf_miwv.reading import pinned
-from hf_miwv.workspace import Workspace, workspace_of
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.reading.reading import pinned
+from hf_miwv.common.runs.folder import check_output, is_finished, write_errors
+from hf_miwv.common.runs.workspace import Workspace, workspace_of
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hf_lmt.directions import Direction
-from hf_lmt.evaluation.lines import Lines
+from hf_lmt.evaluation.sets.set_lines import Lines
 from hf_lmt.translation.requests import Request, Translation
 from hf_lmt.translation.translator import Translator
 

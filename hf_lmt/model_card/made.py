@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from hf_lmt.directions import parse_direction
-from hf_lmt.evaluation.aggregation import COLUMNS
-from hf_lmt.evaluation.judgeable import why_unreliable
-from hf_lmt.languages import LANGUAGES
+from hf_lmt.evaluation.metrics.aggregation import COLUMNS
+from hf_lmt.evaluation.metrics.judgeable import why_unreliable
 from hf_lmt.model_card.subject import Subject
-from hf_miwv.card import NOT_RECORDED, shown_name
-from hf_miwv.statistics import write_number
+from hf_lmt.registry import LANGUAGES
+from hf_miwv.common.cards.numbers import write_number
+from hf_miwv.common.cards.parts import NOT_RECORDED, shown_name
 
 MEASURES = {"chrF++": "eval_chrf", "loss": "eval_loss"}  # words: how the keys of the log begin
 ASKED = {

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from hf_lmt.errors import InputError
-from hf_lmt.evaluation.folder import Evaluation
+from hf_lmt.evaluation.evaluation_folder import Evaluation
 from hf_lmt.model_card.results import eval_results
 from hf_lmt.model_card.subject import Subject
-from hf_miwv.publishing.names import repository_fault
-from hf_miwv.training.card import on_hub
+from hf_miwv.common.cards.parts import on_hub
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.hub.names import repository_fault
 
 
 class Given(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from hf_lmt.errors import InputError
+from hf_miwv.common.errors import InputError
 
 BEGIN = "<!-- your words: begin (of this card, only what stands in here is kept) -->"
 END = "<!-- your words: end -->"

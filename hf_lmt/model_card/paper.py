@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hf_lmt.directions import DIRECTIONS, Direction
-from hf_lmt.evaluation.aggregation import COLUMNS, aggregate
-from hf_lmt.evaluation.card import GROUPS
-from hf_lmt.evaluation.judgeable import why_unreliable
-from hf_lmt.evaluation.reference_results import METRICS, Results, reference_results
-from hf_lmt.languages import LANGUAGES
+from hf_lmt.evaluation.metrics.aggregation import COLUMNS, aggregate
+from hf_lmt.evaluation.metrics.judgeable import why_unreliable
+from hf_lmt.evaluation.results.evaluation_card import GROUPS
+from hf_lmt.evaluation.sets.reference_results import METRICS, Results, reference_results
+from hf_lmt.registry import LANGUAGES
 
 SIZES = ("0.6B", "1.7B", "4B", "8B")
 TITLES = {"comet": "COMET-22", "bleu": "BLEU"}

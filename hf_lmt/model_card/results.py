@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hf_lmt.evaluation.card import group_table, signature_rows, write_score
-from hf_lmt.evaluation.folder import Evaluation
-from hf_lmt.evaluation.report.figures import METRIC_TITLES, described, measures_of
-from hf_lmt.evaluation.table import warnings_of
+from hf_lmt.evaluation.evaluation_folder import Evaluation
+from hf_lmt.evaluation.report.report_figures import METRIC_TITLES, described, measures_of
+from hf_lmt.evaluation.results.evaluation_card import group_table, signature_rows, write_score
+from hf_lmt.evaluation.results.evaluation_table import warnings_of
 from hf_lmt.model_card.paper import TITLES
-from hf_miwv.markdown import table
+from hf_miwv.common.cards.markdown import table
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hf_lmt.data.prepare.record import settings_of
-from hf_lmt.data.prompts import Wording
+from hf_lmt.data.method.prompts import Wording
+from hf_lmt.data.prepare.preparation_record import settings_of
 from hf_lmt.directions import DIRECTIONS, Direction, parse_direction
 
 if TYPE_CHECKING:
-    from hf_lmt.training.recipe import TrainingRecipe
+    from hf_lmt.recipes.training_recipe import TrainingRecipe
 
 MODEL = "model_name_or_path"
 

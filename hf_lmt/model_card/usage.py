@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from importlib.resources import files
 
-from hf_lmt.data.prompts import thinking_arguments, translation_prompt
+from hf_lmt.data.method.prompts import thinking_arguments, translation_prompt
 from hf_lmt.directions import Direction
 from hf_lmt.model_card.subject import Subject, wording_of
 
@@ -92,7 +92,7 @@ def _sample() -> dict[str, str]:
 
 def _prompt(subject: Subject, direction: Direction) -> str:
     text = example_text(direction.source)
-    if subject.prompts is None:  # the lines of a mixture: hf_lmt.data.mixture.lines
+    if subject.prompts is None:  # the lines of a mixture: hf_lmt.data.mixture.mixture_lines
         return f"<{direction.source}2{direction.target}> {text} <{direction.target}>"
     return translation_prompt(text, *direction, wording=wording_of(subject.prompts))
 

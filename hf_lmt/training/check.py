@@ -11,24 +11,20 @@ from typing import Any
 
 from datasets import Dataset
 
-from hf_lmt.data.prepare.journey import prepare
-from hf_lmt.errors import InputError
+from hf_lmt.data.prepare.prepare import prepare
+from hf_lmt.recipes.combinations import ACCUMULATION, DEFAULT_PER_DEVICE, PER_DEVICE
+from hf_lmt.recipes.launch import Launch
+from hf_lmt.recipes.training_recipe import MODEL, TrainingRecipe
 from hf_lmt.training.checks_before import check_special_tokens
-from hf_lmt.training.combinations import (
-    ACCUMULATION,
-    DEFAULT_PER_DEVICE,
-    PER_DEVICE,
-)
 from hf_lmt.training.estimate import Memory, memory_of, shape_of, steps_of
-from hf_lmt.training.launch import Launch
 from hf_lmt.training.placement import load_tokenizer
-from hf_lmt.training.recipe import MODEL, TrainingRecipe
-from hf_lmt.training.tokens import check_embeddings, tokenize_rows
-from hf_miwv.folder import read_record
-from hf_miwv.publishing.hub_section import hub_words
-from hf_miwv.reading import is_local
-from hf_miwv.training.tuning import trainable_source
-from hf_miwv.vocabulary import unknown_token
+from hf_lmt.training.training_tokens import check_embeddings, tokenize_rows
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.hub.hub_section import hub_words
+from hf_miwv.common.models.vocabulary import unknown_token
+from hf_miwv.common.reading.reading import is_local
+from hf_miwv.common.runs.folder import read_record
+from hf_miwv.common.trainer.trainable import trainable_source
 
 SAMPLE = 2_000  # rows whose tokens are counted; their order is that of a hash
 
@@ -180,7 +176,7 @@ def show_check(found: Mapping[str, Any], recipe: TrainingRecipe) -> None:
     """Print what `check_recipe` found."""
     from rich.console import Console
 
-    from hf_lmt.data.prepare.summary import show_prepared
+    from hf_lmt.data.prepare.preparation_summary import show_prepared
 
     console = Console()
     if found["groups"]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hf_lmt.training.recipe import MODEL
+from hf_lmt.recipes.training_recipe import MODEL
 from hf_lmt.training.tuning import Run
-from hf_lmt.training.writing import save_origin
-from hf_miwv.publishing.hub_section import write_checkpoint_card
-from hf_miwv.training.card import on_hub
+from hf_lmt.training.write_model import save_origin
+from hf_miwv.common.cards.parts import on_hub
+from hf_miwv.common.hub.hub_section import write_checkpoint_card
 
 
 def complete_checkpoint(run: Run, folder: Path, step: int) -> None:

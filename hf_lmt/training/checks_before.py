@@ -11,13 +11,13 @@ import pyarrow as pa
 from datasets import Dataset
 
 from hf_lmt.data.curation.contamination import EvaluationOverlap
-from hf_lmt.data.prepare.batches import BATCH
-from hf_lmt.data.prompts import check_same_prompt
-from hf_lmt.errors import InputError
-from hf_lmt.training.rows import describe
-from hf_lmt.training.tokens import MASKED
-from hf_miwv.processes import Processes
-from hf_miwv.template_errors import ChatTemplateError, apply_chat_template
+from hf_lmt.data.method.prompts import check_same_prompt
+from hf_lmt.data.prepare.row_batches import BATCH
+from hf_lmt.training.prepared_rows import describe
+from hf_lmt.training.training_tokens import MASKED
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.models.template_errors import ChatTemplateError, apply_chat_template
+from hf_miwv.common.runs.processes import Processes
 
 SAMPLE = 64  # rows whose prompts are compared; each row's ids were, when they were made
 MARKER = re.compile(r"<\|[^<>|]{1,40}\|>|</?s>|<(?:start|end)_of_turn>|\[/?INST\]")

@@ -8,11 +8,11 @@ from typing import Any
 import xxhash
 from datasets import Dataset
 
-from hf_lmt.data.mixture.counting import tokenizer_fingerprint
-from hf_lmt.errors import InputError
-from hf_miwv.fingerprints import content_fingerprint, model_fingerprint
-from hf_miwv.training.checkpoints import MARK
-from hf_miwv.workspace import Workspace, differing_names
+from hf_lmt.data.mixture.token_counts import tokenizer_fingerprint
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.runs.fingerprints import content_fingerprint, model_fingerprint
+from hf_miwv.common.runs.workspace import Workspace, differing_names
+from hf_miwv.common.trainer.checkpoints import MARK
 
 READ = "read.json"
 MADE_OF_IT = ("checkpoints", "tokens.arrow", "evaluation.arrow")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hf_miwv.pictures import BELOW, new_figure, save
+from hf_miwv.common.cards.figures import BELOW, new_figure, save
 
 CURVE = "training_curve.png"
 

@@ -8,17 +8,17 @@ from typing import Any
 
 from datasets import Dataset
 
-from hf_lmt.data.multilingual_prompting import ParallelMultilingualPrompting
-from hf_lmt.data.prompts import Wording, find_wording
-from hf_lmt.data.sources import source_from
+from hf_lmt.data.corpora.sources import source_from
+from hf_lmt.data.method.multilingual_prompting import ParallelMultilingualPrompting
+from hf_lmt.data.method.prompts import Wording, find_wording
 from hf_lmt.directions import Direction
-from hf_lmt.errors import InputError
-from hf_lmt.evaluation.sets import open_set
-from hf_lmt.training.rows import PreparedRows
-from hf_lmt.training.tokens import Tokenized, check_embeddings, tokenize_rows
+from hf_lmt.evaluation.sets.sets import open_set
+from hf_lmt.recipes.evaluation_section import watching_settings
+from hf_lmt.training.prepared_rows import PreparedRows
+from hf_lmt.training.training_tokens import Tokenized, check_embeddings, tokenize_rows
 from hf_lmt.training.watching.sample import choose_sample
-from hf_lmt.training.watching.settings import watching_settings
 from hf_lmt.translation.prompt_registry import PromptStyle
+from hf_miwv.common.errors import InputError
 
 AS_TEXT = {"wording": "released", "form": "text", "thinking": "disabled"}  # after a mixture: ours
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hf_lmt.errors import InputError
+from hf_miwv.common.errors import InputError
 
 SHARD = "5GB"  # the largest file
 
@@ -26,7 +26,7 @@ def merge_adapter(adapter: Path, source: str, output: Path, loading: dict[str, A
     """
     from peft import PeftModel
 
-    from hf_miwv.models import load_model
+    from hf_miwv.common.models.models import load_model
 
     base = load_model(source, device="cpu", **loading).model
     try:

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from hf_lmt.data.prepare.prompt_check import load_tokenizer as load_by_name
-from hf_lmt.errors import InputError
-from hf_lmt.training.launch import Launch
-from hf_lmt.training.recipe import MODEL, TrainingRecipe
-from hf_miwv.hub_errors import hub_error
-from hf_miwv.memory import is_out_of_memory, no_room_to_load
-from hf_miwv.model_kinds import check_config, check_trainable
-from hf_miwv.models import load_model, note_commit
-from hf_miwv.quantization import quantized_loading
+from hf_lmt.recipes.launch import Launch
+from hf_lmt.recipes.training_recipe import MODEL, TrainingRecipe
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.models.hub_errors import hub_error
+from hf_miwv.common.models.memory import is_out_of_memory, no_room_to_load
+from hf_miwv.common.models.model_kinds import check_config, check_trainable
+from hf_miwv.common.models.models import load_model, note_commit
+from hf_miwv.common.models.quantization import quantized_loading
 
 MAIN = "main"
 

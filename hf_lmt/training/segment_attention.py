@@ -15,7 +15,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
-from hf_miwv.tree_attention import UNKNOWN, one_call_kernel, takes_one_call
+from hf_miwv.common.models.attention import UNKNOWN, one_call_kernel, takes_one_call
 
 NAME = "hf_lmt_segments"
 INSTEAD_OF = "sdpa"  # what a model loads with where nothing else is asked for

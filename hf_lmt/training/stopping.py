@@ -10,13 +10,13 @@ import torch
 from datasets import Dataset
 from trl import SFTTrainer
 
-from hf_lmt.data.prepare.batches import BATCH
-from hf_lmt.errors import InputError
-from hf_lmt.training.launch import Launch
-from hf_lmt.training.rows import describe
+from hf_lmt.data.prepare.row_batches import BATCH
+from hf_lmt.recipes.launch import Launch
+from hf_lmt.training.prepared_rows import describe
 from hf_lmt.training.segment_attention import within_sequences
-from hf_miwv.training.checkpoints import EndsAtItsLastStep
-from hf_miwv.training.finite_steps import FiniteSteps
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.trainer.checkpoints import EndsAtItsLastStep
+from hf_miwv.common.trainer.finite_steps import FiniteSteps
 
 
 class WatchedTrainer(EndsAtItsLastStep, FiniteSteps, SFTTrainer):

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 from datasets import Dataset
 
-from hf_lmt.errors import InputError
+from hf_lmt.recipes.launch import Launch
+from hf_lmt.recipes.training_recipe import TrainingRecipe
 from hf_lmt.training.checks_before import (
     check_evaluation,
     check_first_batch,
@@ -20,18 +21,17 @@ from hf_lmt.training.checks_before import (
     check_special_tokens,
     check_world,
 )
-from hf_lmt.training.launch import Launch
 from hf_lmt.training.placement import adapter_of
-from hf_lmt.training.recipe import TrainingRecipe
-from hf_lmt.training.rows import PreparedRows
+from hf_lmt.training.prepared_rows import PreparedRows
 from hf_lmt.training.segment_attention import INSTEAD_OF
-from hf_lmt.training.tokens import Tokenized
+from hf_lmt.training.training_tokens import Tokenized
 from hf_lmt.training.watching.progress import show_briefly
-from hf_miwv.memory import is_out_of_memory
-from hf_miwv.models import length_limit
-from hf_miwv.processes import Processes
-from hf_miwv.training.checkpoints import MarkWhole, newest_whole_checkpoint
-from hf_miwv.training.finite_steps import NotFiniteError, explain_not_finite, name_of_newest
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.models.memory import is_out_of_memory
+from hf_miwv.common.models.models import length_limit
+from hf_miwv.common.runs.processes import Processes
+from hf_miwv.common.trainer.checkpoints import MarkWhole, newest_whole_checkpoint
+from hf_miwv.common.trainer.finite_steps import NotFiniteError, explain_not_finite, name_of_newest
 
 DEFAULTS = {"logging_steps": 1, "save_total_limit": 2}  # ours, where the recipe says nothing
 HERE = ("max_length", "chat_template_path")  # acted on before the trainer has the rows
@@ -198,7 +198,7 @@ def _check(trainer: Any, run: Run) -> dict[str, Any]:
 
 
 def _report(trainer: Any) -> dict[str, Any]:
-    from hf_miwv.training.tuning import EFFECTIVE
+    from hf_miwv.common.trainer.trainable import EFFECTIVE
 
     arguments = trainer.args
     names = [

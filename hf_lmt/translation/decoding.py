@@ -11,8 +11,8 @@ import torch
 
 from hf_lmt.translation.beam_attention import NAME, SlotCache
 from hf_lmt.translation.search import BeamSearch, GreedySearch
-from hf_miwv.branching import sliding_window
-from hf_miwv.memory import PROBE_ERRORS, probe_fault
+from hf_miwv.common.models.attention import sliding_window
+from hf_miwv.common.models.memory import PROBE_ERRORS, probe_fault
 
 TIDY = 8  # steps after which ended rows and abandoned beams leave the cache, at the latest
 LEAVING = 4  # they leave at once where a quarter of the rows has ended

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 
-from hf_lmt.errors import InputError
+from hf_miwv.common.errors import InputError
 
 UNSPACED = frozenset({"bo", "ja", "km", "lo", "my", "th", "yue", "zh"})
 """Languages whose sentences follow each other without a blank (Burmese, Khmer, Lao, Thai and

@@ -18,8 +18,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from hf_lmt.data.prompts import Wording
-from hf_lmt.languages import LANGUAGES, language
+from hf_lmt.data.method.prompts import Wording
+from hf_lmt.languages import language
+from hf_lmt.registry import LANGUAGES
 
 
 @dataclass(frozen=True)

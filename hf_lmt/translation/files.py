@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from hf_lmt.directions import Direction
-from hf_lmt.errors import InputError
 from hf_lmt.translation.requests import Request, Translation, check_request
-from hf_miwv.json_files import check_characters
-from hf_miwv.json_text import json_text
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.reading.json_files import check_characters
+from hf_miwv.common.runs.json_text import json_text
 
 ADDED = ("hypothesis", "hypothesis_status", "hypothesis_tokens")
 ADDED_HINT = ("hypothesis_hint", "hypothesis_hint_lang", "hypothesis_hint_dropped")

@@ -9,13 +9,13 @@ from typing import Any, Protocol
 import torch
 from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
 
-from hf_lmt.errors import InputError
 from hf_lmt.translation.batches import default_batch_tokens
 from hf_lmt.translation.decoding import decode, sharing_obstacle
 from hf_lmt.translation.store import Entry
-from hf_miwv.fingerprints import model_fingerprint
-from hf_miwv.judging.generation import end_tokens
-from hf_miwv.memory import is_out_of_memory
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.models.end_tokens import end_tokens
+from hf_miwv.common.models.memory import is_out_of_memory
+from hf_miwv.common.runs.fingerprints import model_fingerprint
 
 logger = logging.getLogger(__name__)
 

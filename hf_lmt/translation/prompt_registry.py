@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hf_lmt.data.prompts import (
+from hf_lmt.data.method.prompts import (
     WORDINGS,
     Wording,
     as_conversation,
@@ -23,9 +23,9 @@ from hf_lmt.data.prompts import (
     thinking_arguments,
     translation_prompt,
 )
-from hf_lmt.errors import InputError, did_you_mean
 from hf_lmt.translation.families import FAMILIES, Family
-from hf_miwv.json_text import json_text
+from hf_miwv.common.errors import InputError, did_you_mean
+from hf_miwv.common.runs.json_text import json_text
 
 FORMS = ("conversation", "text")
 IDENTITY = "translation_prompt.json"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from hf_lmt.directions import Direction
-from hf_lmt.errors import InputError, did_you_mean
+from hf_miwv.common.errors import InputError, did_you_mean
 
 Status = Literal["ok", "empty", "capped", "too_long"]
 HINTS = ("none", "self", "given")

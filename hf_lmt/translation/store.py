@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hf_lmt.errors import InputError
 from hf_lmt.translation.requests import Status
+from hf_miwv.common.errors import InputError
 
 FILE = "translations.sqlite"
 ASK = 500  # keys in a query

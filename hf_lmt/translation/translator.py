@@ -9,12 +9,10 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, overload
 
-from hf_lmt.errors import InputError, did_you_mean
 from hf_lmt.translation.documents import Piece, join_document, split_document
 from hf_lmt.translation.generate import Backend, TransformersBackend
 from hf_lmt.translation.hints import Hint, find_hints
 from hf_lmt.translation.lengths import MAX_NEW_TOKENS, length_cap
-from hf_lmt.translation.loading import find_identity, load_translation_model
 from hf_lmt.translation.prompt_registry import PromptStyle, find_style
 from hf_lmt.translation.requests import (
     Request,
@@ -24,10 +22,12 @@ from hf_lmt.translation.requests import (
     check_request,
     requests_of,
 )
-from hf_lmt.translation.writing import Notify, Writer
-from hf_miwv.reading import pinned
-from hf_miwv.template_errors import ChatTemplateError
-from hf_miwv.vocabulary import check_ids
+from hf_lmt.translation.translation_model import find_identity, load_translation_model
+from hf_lmt.translation.writer import Notify, Writer
+from hf_miwv.common.errors import InputError, did_you_mean
+from hf_miwv.common.models.template_errors import ChatTemplateError
+from hf_miwv.common.models.vocabulary import check_ids
+from hf_miwv.common.reading.reading import pinned
 
 BACKENDS = ("transformers", "vllm")
 BLOCK = 1024  # requests that are sorted and decoded together; ours

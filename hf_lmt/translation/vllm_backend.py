@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hf_lmt.errors import InputError
-from hf_lmt.translation.loading import ADAPTER
 from hf_lmt.translation.store import Entry
+from hf_lmt.translation.translation_model import ADAPTER
+from hf_miwv.common.errors import InputError
 
 BATCH_TOKENS = 1 << 22  # vLLM makes its own batches; this is what it is handed at a time
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from hf_miwv.app.row_pictures import histogram_image
 from hf_miwv.app.scored_rows import ScoredRows
-from hf_miwv.card import data_name, shown_name
-from hf_miwv.errors import InputError
-from hf_miwv.statistics import write_number, write_share
+from hf_miwv.common.cards.numbers import write_number, write_share
+from hf_miwv.common.cards.parts import data_name, shown_name
+from hf_miwv.common.errors import InputError
 
 HEADERS = (
     "row",

@@ -16,12 +16,12 @@ import pyarrow
 import pyarrow.compute
 from datasets import Dataset
 
-from hf_miwv.examples import Example, read_row, unreadable
-from hf_miwv.folder import read_record
-from hf_miwv.reading import read_dataset
-from hf_miwv.schema import Shape, recognize
-from hf_miwv.statistics import ScoreColumns
-from hf_miwv.turns import RowError
+from hf_miwv.common.reading.kinds import RowError
+from hf_miwv.common.reading.reading import read_dataset
+from hf_miwv.common.runs.folder import read_record
+from hf_miwv.results.statistics import ScoreColumns
+from hf_miwv.rows.examples import Example, read_row, unreadable
+from hf_miwv.rows.schema import Shape, recognize
 
 ORDERS = {  # title -> column, and whether its highest value comes first
     "MIWV, highest first": ("miwv", True),

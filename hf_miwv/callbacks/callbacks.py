@@ -19,24 +19,24 @@ from datasets import Dataset
 from sentence_transformers import SentenceTransformer
 from transformers import TrainerCallback, TrainerState
 
-from hf_miwv.callbacks.checks import check_selection, check_training_set, tokenizer_of, wanted_rows
 from hf_miwv.callbacks.choice_file import (
     CHOICE,
     Choice,
     Choices,
-    checkpoint_of,
     positions,
     read_choices,
     saved_choices,
     write_choices,
 )
 from hf_miwv.callbacks.chosen_view import ChosenRows
-from hf_miwv.callbacks.live_choice import choose_rows, log_numbers, quantiles
-from hf_miwv.callbacks.live_scoring import LiveScorer, LiveScores, processes_of
-from hf_miwv.callbacks.rows import TrainerRows, read_trainer_rows, sample_rows
-from hf_miwv.errors import InputError
-from hf_miwv.scoring import DEFAULT_EMBEDDER
-from hf_miwv.workspace import differing_names
+from hf_miwv.callbacks.live_choice import choose_rows, quantiles
+from hf_miwv.callbacks.live_scoring import LiveScorer, LiveScores
+from hf_miwv.callbacks.trainer_rows import TrainerRows, read_trainer_rows, sample_rows
+from hf_miwv.callbacks.training_set_checks import check_selection, check_training_set, wanted_rows
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.runs.workspace import differing_names
+from hf_miwv.common.trainer.live_trainer import checkpoint_of, log_numbers, processes_of, tokenizer_of
+from hf_miwv.scoring.scoring import DEFAULT_EMBEDDER
 
 logger = logging.getLogger(__name__)
 

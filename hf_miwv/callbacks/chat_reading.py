@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from hf_miwv.chat_prompts import ChatPrompts
-from hf_miwv.errors import InputError
-from hf_miwv.examples import Example
-from hf_miwv.turns import Turn
+from hf_miwv.common.errors import InputError
+from hf_miwv.prompts.chat_prompts import ChatPrompts
+from hf_miwv.rows.examples import Example
+from hf_miwv.rows.turns import Turn
 
 SYSTEM, FIRST, ANSWER, SECOND, LAST = (f"\u2983{n}\u2984" for n in ("s", "q1", "a1", "q2", "a2"))
 

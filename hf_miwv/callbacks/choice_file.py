@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from transformers import TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from hf_miwv.errors import InputError
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.trainer.live_trainer import checkpoint_of
 
 CHOICE = "miwv_choice.json"
 NEIGHBORS = "miwv_neighbors.npz"
@@ -79,11 +79,6 @@ def saved_choices(folder: Path, state: TrainerState) -> Choices | None:
         copy = read_choices(folder / CHOICE)
         return copy if copy and copy.latest.step <= state.global_step else None
     return copy
-
-
-def checkpoint_of(folder: Path, state: TrainerState) -> Path:
-    """Where the Trainer saves this state."""
-    return folder / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
 
 
 def write_neighbors(path: Path, identity: dict[str, Any], neighbors: np.ndarray) -> None:

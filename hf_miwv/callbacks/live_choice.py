@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
-from transformers import Trainer
 
 from hf_miwv.callbacks.choice_file import Choice
 from hf_miwv.callbacks.live_scoring import LiveScores
-from hf_miwv.errors import InputError
+from hf_miwv.common.errors import InputError
 
 QUANTILES = (10, 50, 90)
 
@@ -48,11 +46,3 @@ def quantiles(name: str, miwv: np.ndarray) -> dict[str, float]:
     """NAME_quantile_10, _50 and _90 of the scores that are known."""
     values = np.nanpercentile(miwv, QUANTILES)
     return {f"{name}_quantile_{q}": float(v) for q, v in zip(QUANTILES, values, strict=True)}
-
-
-def log_numbers(trainer: Any, numbers: Mapping[str, float]) -> None:
-    """Log beside the trainer's own entries: a subclass's `log` would empty its running metrics
-    into this one, and any entry takes the place of the one that is due."""
-    due = trainer.control.should_log
-    Trainer.log(trainer, dict(numbers))
-    trainer.control.should_log = due

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import random
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,29 +12,27 @@ from sentence_transformers import SentenceTransformer
 from torch.distributed.tensor import DTensor
 from transformers.integrations import is_deepspeed_zero3_enabled
 
-from hf_miwv.branching import branching_obstacle
 from hf_miwv.callbacks.choice_file import read_neighbors, write_neighbors
-from hf_miwv.callbacks.rows import TrainerRows
-from hf_miwv.causality import check_causal
-from hf_miwv.demonstrations import Passes, build_passes
-from hf_miwv.embed import Embedder
-from hf_miwv.embedding import embed_rows
-from hf_miwv.errors import InputError
-from hf_miwv.fingerprints import model_fingerprint, token_fingerprint
-from hf_miwv.forest import TREE_TOKENS, grow_forest
-from hf_miwv.losses import ResponseLosses
-from hf_miwv.models import length_limit, load_embedder
-from hf_miwv.neighbor_index import choose_search, indexed_neighbors
-from hf_miwv.neighbors import nearest_neighbors
-from hf_miwv.pass_losses import score_forest
-from hf_miwv.processes import Processes
-from hf_miwv.record import package_version
-from hf_miwv.rope import length_rule
-from hf_miwv.scoring import ACCELERATOR_BATCH_TOKENS, CPU_BATCH_TOKENS
-from hf_miwv.vocabulary import check_tables
-from hf_miwv.workspace import Workspace
-
-REPACKS = "support_avx512bf16_for_cpu"  # of bitsandbytes' 4-bit layers
+from hf_miwv.callbacks.trainer_rows import TrainerRows
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.models.batch_tokens import ACCELERATOR_BATCH_TOKENS, CPU_BATCH_TOKENS
+from hf_miwv.common.models.causality import check_causal
+from hf_miwv.common.models.models import length_limit, load_embedder
+from hf_miwv.common.models.rope import length_rule
+from hf_miwv.common.models.vocabulary import check_tables
+from hf_miwv.common.runs.fingerprints import model_fingerprint, token_fingerprint
+from hf_miwv.common.runs.record import package_version
+from hf_miwv.common.runs.workspace import Workspace
+from hf_miwv.common.trainer.live_trainer import processes_of, undisturbed
+from hf_miwv.losses.branching import branching_obstacle
+from hf_miwv.losses.demonstrations import Passes, build_passes
+from hf_miwv.losses.forest import TREE_TOKENS, grow_forest
+from hf_miwv.losses.losses import ResponseLosses
+from hf_miwv.losses.pass_losses import score_forest
+from hf_miwv.neighbors.embed import Embedder
+from hf_miwv.neighbors.embedding import embed_rows
+from hf_miwv.neighbors.exact import nearest_neighbors
+from hf_miwv.neighbors.index import choose_search, indexed_neighbors
 
 
 class LiveScores(NamedTuple):
@@ -180,11 +175,6 @@ class LiveScorer:
         }
 
 
-def processes_of(trainer: Any) -> Processes:
-    """The processes that train together."""
-    return Processes(trainer.accelerator.process_index, trainer.accelerator.num_processes)
-
-
 def check_model(trainer: Any) -> None:
     """Raise InputError for a model that cannot be scored as it stands in the training.
 
@@ -212,25 +202,3 @@ def check_model(trainer: Any) -> None:
             )
     with undisturbed(model), trainer.accelerator.autocast(), ResponseLosses(model).ready():
         check_causal(model, model.config.name_or_path or type(model).__name__)
-
-
-@contextmanager
-def undisturbed(model: Any) -> Iterator[None]:
-    """Random states are put back afterwards, and 4-bit weights are not repacked meanwhile.
-
-    On some CPUs bitsandbytes repacks 4-bit weights in the first pass in evaluation mode, and from
-    then on no gradient passes through them.
-    """
-    states = random.getstate(), np.random.get_state()
-    repacking = [module for module in model.modules() if getattr(module, REPACKS, False)]
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
-    with torch.random.fork_rng(devices):
-        try:
-            for module in repacking:
-                setattr(module, REPACKS, False)
-            yield
-        finally:
-            for module in repacking:
-                setattr(module, REPACKS, True)
-            random.setstate(states[0])
-            np.random.set_state(states[1])

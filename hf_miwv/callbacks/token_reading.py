@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from hf_miwv.callbacks.chat_reading import ChatReader
-from hf_miwv.chat_text import EMPTY_BLOCK
-from hf_miwv.errors import InputError
-from hf_miwv.tokens import RowTokens, encode
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.models.row_tokens import RowTokens, encode
+from hf_miwv.prompts.chat_text import EMPTY_BLOCK
 
 LABELLED = ("input_ids", "labels")
 MASKS = ("completion_mask", "assistant_masks")  # what TRL kept before it wrote labels

@@ -10,18 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.runs.fingerprints import content_fingerprint
+from hf_miwv.comparing.matched_rows import Scored, check_text_columns, example_texts, read_scored, source_values
 from hf_miwv.comparing.rankings import Ranking, check_methods, correlations, rank
-from hf_miwv.comparing.rows import (
-    Scored,
-    check_text_columns,
-    example_texts,
-    read_scored,
-    source_values,
-)
-from hf_miwv.errors import InputError
-from hf_miwv.fingerprints import content_fingerprint
-from hf_miwv.selection import check_choice, choose_rows
-from hf_miwv.statistics import ScoreColumns, compare_lengths
+from hf_miwv.results.statistics import ScoreColumns, compare_lengths
+from hf_miwv.selection.selection import check_choice, choose_rows
 
 FRACTIONS = ("0.01", "0.05", "0.1", "0.15")  # arXiv 2511.07074, main results
 MOST_EXAMPLES = 3  # rows shown of those that one method alone chooses

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hf_miwv.comparing.rows import Scored
-from hf_miwv.errors import InputError
-from hf_miwv.methods import LOW, METHODS, RANDOM, check_method, method_scores
-from hf_miwv.statistics import rank_correlation
+from hf_miwv.common.errors import InputError
+from hf_miwv.comparing.matched_rows import Scored
+from hf_miwv.results.methods import LOW, METHODS, RANDOM, check_method, method_scores
+from hf_miwv.results.statistics import rank_correlation
 
 
 class Ranking(NamedTuple):

@@ -13,12 +13,12 @@ from typing import Any
 from datasets import Dataset
 from tqdm.auto import tqdm
 
-from hf_miwv.card import shown_name
-from hf_miwv.errors import InputError
-from hf_miwv.examples import Example
-from hf_miwv.fingerprints import model_fingerprint
-from hf_miwv.folder import write_errors
-from hf_miwv.json_text import json_text
+from hf_miwv.common.cards.parts import shown_name
+from hf_miwv.common.models.models import LoadedModel
+from hf_miwv.common.runs.fingerprints import model_fingerprint
+from hf_miwv.common.runs.folder import check_file, write_errors
+from hf_miwv.common.runs.json_text import json_text
+from hf_miwv.common.runs.workspace import Workspace, workspace_of
 from hf_miwv.judging.generation import (
     default_batch_tokens,
     generate,
@@ -27,9 +27,8 @@ from hf_miwv.judging.generation import (
     prompt_ids,
 )
 from hf_miwv.judging.prompts_given import PROMPT_COLUMNS, SET_COLUMNS, read_label, read_question
-from hf_miwv.models import LoadedModel
-from hf_miwv.prompts import choose_prompts
-from hf_miwv.workspace import Workspace, workspace_of
+from hf_miwv.prompts.choose_prompts import choose_prompts
+from hf_miwv.rows.examples import Example
 
 DEFAULT_TEMPLATE = "alpaca"  # what arXiv 2511.07074 tunes with
 JOURNAL = "answers.jsonl"
@@ -91,19 +90,6 @@ def answer(
         ]
         _write(output, lines, workspace)
     return Counter(status for _, status in answers)
-
-
-def check_file(output: Path, overwrite: bool, source: str | None = None) -> None:
-    """Raise InputError where the file cannot be written, before any work is done.
-
-    `source`: what is read, and never replaced.
-    """
-    if source is not None and output.exists() and Path(source).resolve() == output.resolve():
-        raise InputError(f"--output {output} is the input; give another file")
-    if output.is_dir():
-        raise InputError(f"--output {output} is a folder; give a file, such as answers.jsonl")
-    if output.exists() and not overwrite:
-        raise InputError(f"--output {output} is there already; give a new file, or --overwrite")
 
 
 def _questions(dataset: Dataset, source: str) -> list[Example]:

@@ -15,9 +15,9 @@ from requests.adapters import HTTPAdapter
 from urllib3.response import BaseHTTPResponse
 from urllib3.util import Retry
 
-from hf_miwv.errors import InputError
+from hf_miwv.common.errors import InputError
 from hf_miwv.judging.verdicts import Judge, Refused
-from hf_miwv.turns import Turn
+from hf_miwv.rows.turns import Turn
 
 RETRIES = 5  # after 0, 2, 4, 8 and 16 seconds, or when Retry-After says
 CONNECT_RETRIES = 3

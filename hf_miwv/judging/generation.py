@@ -10,10 +10,11 @@ from typing import Any, Literal, NamedTuple
 import torch
 from transformers import GenerationConfig
 
-from hf_miwv.errors import InputError
-from hf_miwv.examples import Example
-from hf_miwv.memory import is_out_of_memory
-from hf_miwv.prompts import Prompts
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.models.end_tokens import end_tokens
+from hf_miwv.common.models.memory import is_out_of_memory
+from hf_miwv.prompts.choose_prompts import Prompts
+from hf_miwv.rows.examples import Example
 
 CPU_BATCH_TOKENS = 4096
 ACCELERATOR_BATCH_TOKENS = 16384
@@ -121,20 +122,6 @@ def generate(model: Any, tokenizer: Any, prompts: Sequence[list[int]], max_new_t
     finally:
         model.generation_config = settings
     return [_until_end(tokenizer, row, ends) for row in written[:, width:].tolist()]
-
-
-def end_tokens(model: Any, tokenizer: Any) -> list[int]:
-    """The ids that end an answer: those of the checkpoint's generation settings, and the EOS.
-
-    Raises:
-        InputError: there are none.
-    """
-    own = model.generation_config.eos_token_id
-    listed = own if isinstance(own, list) else [own]
-    ends = sorted({end for end in (*listed, tokenizer.eos_token_id) if end is not None})
-    if not ends:
-        raise InputError("the model's tokenizer has no EOS token, so its answers would never end")
-    return ends
 
 
 def _until_end(tokenizer: Any, ids: list[int], ends: list[int]) -> Generated:

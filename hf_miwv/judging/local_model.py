@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hf_miwv.chat_prompts import ChatPrompts
-from hf_miwv.examples import Example
-from hf_miwv.fingerprints import model_fingerprint
+from hf_miwv.common.models.models import LoadedModel
+from hf_miwv.common.runs.fingerprints import model_fingerprint
 from hf_miwv.judging.generation import (
     default_batch_tokens,
     generate,
@@ -15,8 +14,9 @@ from hf_miwv.judging.generation import (
     prompt_ids,
 )
 from hf_miwv.judging.verdicts import Judge, Refused
-from hf_miwv.models import LoadedModel
-from hf_miwv.turns import Turn
+from hf_miwv.prompts.chat_prompts import ChatPrompts
+from hf_miwv.rows.examples import Example
+from hf_miwv.rows.turns import Turn
 
 
 def model_judge(loaded: LoadedModel, *, max_new_tokens: int = 512, batch_tokens: int | None = None) -> Judge:

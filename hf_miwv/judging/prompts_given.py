@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hf_miwv.errors import InputError
-from hf_miwv.examples import Example
-from hf_miwv.turns import describe
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.reading.kinds import describe
+from hf_miwv.rows.examples import Example
 
 PROMPT_COLUMNS = ("instruction", "prompt", "text", "question")  # the first that is there counts
 SET_COLUMNS = ("set", "source")

@@ -9,7 +9,7 @@ from importlib import resources
 
 import jinja2
 
-from hf_miwv.turns import Turn
+from hf_miwv.rows.turns import Turn
 
 PROTOCOL = "two scores from 1 to 10 on the first line of the reply, reasons below; both orders"
 REMINDER = (

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 from tqdm.auto import tqdm
 
+from hf_miwv.common.runs.workspace import Workspace
 from hf_miwv.judging.question import ask_again, prompt_sha256, read_scores
-from hf_miwv.turns import Turn
-from hf_miwv.workspace import Workspace
+from hf_miwv.rows.turns import Turn
 
 JOURNAL = "verdicts.jsonl"
 

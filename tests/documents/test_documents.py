@@ -16,10 +16,10 @@ import pytest
 import yaml
 
 from hf_lmt.__main__ import main as lmt_main
-from hf_lmt.data.curation.settings import steps_from
-from hf_lmt.training.recipe import read_training_recipe
+from hf_lmt.data.curation.curation_settings import steps_from
+from hf_lmt.recipes.training_recipe import read_training_recipe
 from hf_miwv.__main__ import main as miwv_main
-from hf_miwv.methods import METHODS
+from hf_miwv.results.methods import METHODS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -159,21 +159,24 @@ def test_all_that_a_tree_names_exists(page: str) -> None:
     assert missing == []
 
 
-def test_the_map_names_every_module_and_folder() -> None:
+def test_the_map_names_every_room() -> None:
     text = (ROOT / "docs" / "where-things-are.md").read_text("utf-8")
     missing = [
-        path.name for path in (ROOT / "hf_miwv").rglob("*.py") if path.name != "__init__.py" and path.name not in text
+        path.name
+        for package in ("hf_miwv", "hf_lmt", "tests")
+        for path in (ROOT / package).rglob("*")
+        if path.is_dir()
+        and path.name != "__pycache__"
+        and f"{path.name}/" not in text
+        and not path.name.startswith("hf_lmt_")
     ]
-    for package in ("hf_miwv", "hf_lmt", "tests"):
-        missing += [
-            path.name
-            for path in (ROOT / package).rglob("*")
-            if path.is_dir()
-            and path.name != "__pycache__"
-            and f"{path.name}/" not in text
-            and not path.name.startswith("hf_lmt_")
-        ]
     assert missing == []
+
+
+def test_every_room_says_its_purpose_in_one_line() -> None:
+    for package in ("hf_miwv", "hf_lmt"):
+        for path in (ROOT / package).rglob("__init__.py"):
+            assert re.match(r'"""[A-Z][^\n]{10,}[.:]', path.read_text("utf-8")), path
 
 
 def test_the_readme_tree_names_every_folder_at_the_top() -> None:

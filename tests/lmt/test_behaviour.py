@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from hf_lmt.directions import DIRECTIONS, Direction, parse_direction
-from hf_lmt.errors import InputError
-from hf_lmt.evaluation.aggregation import aggregate, groups_of
-from hf_lmt.evaluation.behaviour import behaviour_rates
-from hf_lmt.evaluation.fan_in import fan_in
-from hf_lmt.evaluation.text_measures import is_repetitive
+from hf_lmt.evaluation.metrics.aggregation import aggregate, groups_of
+from hf_lmt.evaluation.metrics.behaviour import behaviour_rates
+from hf_lmt.evaluation.metrics.fan_in import fan_in
+from hf_lmt.evaluation.metrics.text_measures import is_repetitive
+from hf_miwv.common.errors import InputError
 
 RIVER = {
     "en": "The river rose over its banks after three days of rain.",

@@ -23,12 +23,12 @@ from test_lmt_training import (  # noqa: F401
 
 from hf_lmt import Translator, diagnose, evaluate, write_report
 from hf_lmt.__main__ import main
-from hf_lmt.evaluation.folder import read_evaluation
-from hf_lmt.evaluation.trained_on import training_of
+from hf_lmt.evaluation.evaluation_folder import read_evaluation
+from hf_lmt.evaluation.sets.trained_on import training_of
 from hf_lmt.translation.prompt_registry import save_prompt_identity
 from hf_miwv import push
-from hf_miwv.errors import InputError
-from hf_miwv.publishing.fetching import fetch_folder
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.hub.fetching import fetch_folder
 
 
 def run(*words: object) -> Any:

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hf_lmt.errors import InputError
-from hf_lmt.evaluation import comet
-from hf_lmt.evaluation.comet import BLOCK, CometScorer, comet_command
-from hf_lmt.evaluation.comet_environment import comet_environment
-from hf_lmt.evaluation.corpus_scores import mean_statistics, score_of
+from hf_lmt.evaluation.comet import comet
+from hf_lmt.evaluation.comet.comet import BLOCK, CometScorer, comet_command
+from hf_lmt.evaluation.comet.comet_environment import comet_environment
+from hf_lmt.evaluation.metrics.corpus_scores import mean_statistics, score_of
+from hf_miwv.common.errors import InputError
 
 SCORER = """
 import json, os, sys, time
@@ -124,7 +124,7 @@ import sys
 from pathlib import Path
 sys.path[:0] = [sys.argv[3]]
 from test_comet import HYPOTHESES, REFERENCES, SOURCES
-from hf_lmt.evaluation.comet import CometScorer
+from hf_lmt.evaluation.comet.comet import CometScorer
 command = [sys.executable, sys.argv[1] + "/scorer.py", sys.argv[2], sys.argv[1] + "/seen"]
 CometScorer(command).score(SOURCES, HYPOTHESES, REFERENCES, Path(sys.argv[1]) / "work")
 """

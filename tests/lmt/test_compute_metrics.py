@@ -19,9 +19,9 @@ from transformers import (
     TrainingArguments,
 )
 
-from hf_lmt.errors import InputError
-from hf_lmt.evaluation.compute_metrics import make_compute_metrics
-from hf_lmt.evaluation.corpus_scores import corpus_scores
+from hf_lmt.evaluation.metrics.compute_metrics import make_compute_metrics
+from hf_lmt.evaluation.metrics.corpus_scores import corpus_scores
+from hf_miwv.common.errors import InputError
 
 SENTENCES = ["name the capital of france", "hello world", "what is water made of"]
 

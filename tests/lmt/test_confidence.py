@@ -7,15 +7,15 @@ import pytest
 from sacrebleu.metrics import BLEU, CHRF, TER
 from sacrebleu.significance import PairedTest
 
-from hf_lmt.errors import InputError
-from hf_lmt.evaluation import confidence
-from hf_lmt.evaluation.confidence import (
+from hf_lmt.evaluation.metrics import confidence
+from hf_lmt.evaluation.metrics.confidence import (
     compare_resampled,
     confidence_interval,
     paired_bootstrap,
     resampled_values,
 )
-from hf_lmt.evaluation.corpus_scores import corpus_scores, mean_statistics, sentence_statistics
+from hf_lmt.evaluation.metrics.corpus_scores import corpus_scores, mean_statistics, sentence_statistics
+from hf_miwv.common.errors import InputError
 
 WORDS = ["the", "river", "rose", "over", "its", "banks", "after", "rain", "and", "nobody", "slept"]
 

@@ -14,11 +14,11 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
+from hf_lmt.data.corpora.sources import Source
 from hf_lmt.data.curation.contamination import EvaluationOverlap
 from hf_lmt.data.curation.evaluation_sets import read_evaluation_set
 from hf_lmt.data.curation.ngrams import character_grams, fold, whole_texts, word_grams
-from hf_lmt.data.sources import Source
-from hf_lmt.errors import InputError
+from hf_miwv.common.errors import InputError
 
 LINE = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
 CHINESE = "我们今天早上在公园里看见了一只会说话的大黑猫和两只小狗"  # 27 characters

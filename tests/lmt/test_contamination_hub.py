@@ -17,10 +17,10 @@ from hub.store import Blob
 from test_evaluate_sets_hub import REPOSITORIES
 
 from hf_lmt.data.curation.contamination import EvaluationOverlap
-from hf_lmt.data.curation.settings import steps_from
-from hf_lmt.data.prepare.journey import prepare
-from hf_lmt.data.prepare.recipe import read_data_recipe
-from hf_lmt.errors import InputError
+from hf_lmt.data.curation.curation_settings import steps_from
+from hf_lmt.data.prepare.data_recipe import read_data_recipe
+from hf_lmt.data.prepare.prepare import prepare
+from hf_miwv.common.errors import InputError
 
 FLORES, WMT24 = "openlanguagedata/flores_plus", "google/wmt24pp"
 GATED = {

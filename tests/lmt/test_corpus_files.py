@@ -10,14 +10,15 @@ import datasets
 import pytest
 
 from hf_lmt.commands.source_options import source_fields
-from hf_lmt.data.language_codes import code_of, is_language_name, names_and_counts, resolve
-from hf_lmt.data.loading import load
-from hf_lmt.data.monolingual import load_monolingual
-from hf_lmt.data.sources import Source
+from hf_lmt.data.corpora.load import load
+from hf_lmt.data.corpora.monolingual import load_monolingual
+from hf_lmt.data.corpora.sources import Source
 from hf_lmt.directions import parse_direction
-from hf_lmt.errors import InputError
-from hf_lmt.evaluation.sets import open_set
-from hf_lmt.languages import LANGUAGES, language
+from hf_lmt.evaluation.sets.sets import open_set
+from hf_lmt.language_codes import code_of, is_language_name, names_and_counts, resolve
+from hf_lmt.languages import language
+from hf_lmt.registry import LANGUAGES
+from hf_miwv.common.errors import InputError
 
 EN_DE = [parse_direction("en-de")]
 

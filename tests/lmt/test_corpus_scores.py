@@ -12,15 +12,10 @@ import numpy as np
 import pytest
 
 from hf_lmt.directions import Direction
-from hf_lmt.errors import InputError
-from hf_lmt.evaluation.corpus_scores import (
-    corpus_scores,
-    score_of,
-    sentence_statistics,
-    values_of,
-)
-from hf_lmt.evaluation.judgeable import why_not_judgeable, why_unreliable
-from hf_lmt.evaluation.many_directions import Translations, statistics_of_directions
+from hf_lmt.evaluation.metrics.corpus_scores import corpus_scores, score_of, sentence_statistics, values_of
+from hf_lmt.evaluation.metrics.judgeable import why_not_judgeable, why_unreliable
+from hf_lmt.evaluation.metrics.many_directions import Translations, statistics_of_directions
+from hf_miwv.common.errors import InputError
 
 REFERENCES = {
     "de": ["Der Fluss trat nach drei Tagen Regen über die Ufer.", "„Nein“, sagte sie, „morgen!“"],
@@ -108,7 +103,7 @@ def test_a_metric_says_why_it_cannot_judge(metric: str, target: str, reason: str
 
 SPBLEU = """
 import json, sys
-from hf_lmt.evaluation.corpus_scores import corpus_scores
+from hf_lmt.evaluation.metrics.corpus_scores import corpus_scores
 score = corpus_scores(["the river rose"], ["the river rose slowly"], "de", ["spbleu"])["spbleu"]
 print(json.dumps([score.value, score.signature, score.unavailable]))
 """

@@ -7,17 +7,17 @@ import pyarrow as pa
 import pytest
 from datasets import Dataset
 
+from hf_lmt.data.corpora.multiway import ROW_SCHEMA
 from hf_lmt.data.curation.copies import Copy
 from hf_lmt.data.curation.curate import curate
+from hf_lmt.data.curation.curation_settings import DEFAULT, STEPS, settings_of, steps_from
 from hf_lmt.data.curation.duplicates import Caps, Duplicates
-from hf_lmt.data.curation.lengths import Empty, Length, LengthRatio
+from hf_lmt.data.curation.length_filters import Empty, Length, LengthRatio
 from hf_lmt.data.curation.marks import Digits, TerminalPunctuation
 from hf_lmt.data.curation.markup import Markup
 from hf_lmt.data.curation.scripts import Script
-from hf_lmt.data.curation.settings import DEFAULT, STEPS, settings_of, steps_from
 from hf_lmt.data.curation.step import keeps
-from hf_lmt.data.multiway import ROW_SCHEMA
-from hf_lmt.errors import InputError
+from hf_miwv.common.errors import InputError
 
 COLUMNS = ("source_lang", "target_lang", "source", "target")
 LONG = "The ministers will meet again on Monday to talk about the price of bread."

@@ -13,14 +13,14 @@ from datasets import Dataset, load_dataset
 
 from hf_lmt.__main__ import main
 from hf_lmt.data.curation.curate import curate
-from hf_lmt.data.curation.report import step_rows
-from hf_lmt.data.curation.scores import Score
-from hf_lmt.data.curation.settings import steps_from
+from hf_lmt.data.curation.curation_report import step_rows
+from hf_lmt.data.curation.curation_settings import steps_from
+from hf_lmt.data.curation.score_filter import Score
 from hf_lmt.data.curation.step import keeps
 from hf_lmt.data.curation.whitespace import Whitespace
-from hf_lmt.data.prepare.journey import prepare
-from hf_lmt.data.prepare.recipe import read_data_recipe
-from hf_lmt.errors import InputError
+from hf_lmt.data.prepare.data_recipe import read_data_recipe
+from hf_lmt.data.prepare.prepare import prepare
+from hf_miwv.common.errors import InputError
 
 
 @pytest.fixture(autouse=True)

@@ -16,15 +16,15 @@ from PIL import Image
 from rich.console import Console
 
 from hf_lmt.commands.curate import curate_command
+from hf_lmt.data.corpora.sources import Source
 from hf_lmt.data.curation.contamination import EvaluationOverlap
 from hf_lmt.data.curation.copies import Copy
+from hf_lmt.data.curation.curate_source import curate_source
+from hf_lmt.data.curation.curation_picture import draw_directions, grouped
+from hf_lmt.data.curation.curation_report import show_curation
 from hf_lmt.data.curation.duplicates import Duplicates
-from hf_lmt.data.curation.journey import curate_source
-from hf_lmt.data.curation.lengths import Empty
-from hf_lmt.data.curation.pictures import draw_directions, grouped
-from hf_lmt.data.curation.report import show_curation
-from hf_lmt.data.sources import Source
-from hf_lmt.errors import InputError
+from hf_lmt.data.curation.length_filters import Empty
+from hf_miwv.common.errors import InputError
 
 GOOD = [
     {"en": "The baker opens early.", "de": "Der Bäcker öffnet früh.", "zh": "面包师很早开门。"},

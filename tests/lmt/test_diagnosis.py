@@ -16,10 +16,8 @@ from click.testing import CliRunner
 from datasets import Dataset
 
 from hf_lmt.commands.diagnose import diagnose_command
-from hf_lmt.errors import InputError
-from hf_lmt.evaluation.confidence import Comparison, Interval, paired_bootstrap
-from hf_lmt.evaluation.diagnosis.compare import compare
 from hf_lmt.evaluation.diagnosis.diagnose import Diagnosis, diagnose
+from hf_lmt.evaluation.diagnosis.evaluation_changes import compare
 from hf_lmt.evaluation.diagnosis.thresholds import (
     THRESHOLDS,
     counts_alone,
@@ -28,7 +26,9 @@ from hf_lmt.evaluation.diagnosis.thresholds import (
 )
 from hf_lmt.evaluation.diagnosis.unrelated import chance_level, unrelated
 from hf_lmt.evaluation.evaluate import evaluate
-from hf_lmt.evaluation.folder import read_evaluation
+from hf_lmt.evaluation.evaluation_folder import read_evaluation
+from hf_lmt.evaluation.metrics.confidence import Comparison, Interval, paired_bootstrap
+from hf_miwv.common.errors import InputError
 
 SAMPLE = files("hf_lmt") / "sample" / "sentences.csv"
 TABLE = list(csv.DictReader(SAMPLE.read_text("utf-8").splitlines()))

@@ -18,8 +18,8 @@ from hf_lmt.directions import (
     most_specific,
     parse_direction,
 )
-from hf_lmt.errors import InputError
-from hf_lmt.languages import LANGUAGES
+from hf_lmt.registry import LANGUAGES
+from hf_miwv.common.errors import InputError
 
 
 def test_there_are_117_pairs_and_234_directions() -> None:

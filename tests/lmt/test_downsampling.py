@@ -18,10 +18,10 @@ from datasets import Dataset, DatasetDict, IterableDataset
 from datasets.fingerprint import Hasher
 from test_hashing import plain_mix
 
-from hf_lmt.data.downsampling import StrategicDownsampling
 from hf_lmt.data.hashing import content_key
+from hf_lmt.data.method.downsampling import StrategicDownsampling
 from hf_lmt.directions import parse_direction
-from hf_lmt.errors import InputError
+from hf_miwv.common.errors import InputError
 
 NAMES = ("en-de", "de-en", "zh-de", "de-zh", "en-zh", "zh-en", "kk-en", "de-fr")
 
@@ -202,7 +202,7 @@ def test_the_cache_knows_the_settings(tmp_path: Path) -> None:
     assert Hasher.hash(step) != Hasher.hash(StrategicDownsampling(seed=4))
     script = (
         "from datasets.fingerprint import Hasher\n"
-        "from hf_lmt.data.downsampling import StrategicDownsampling\n"
+        "from hf_lmt.data.method.downsampling import StrategicDownsampling\n"
         "print(Hasher.hash(StrategicDownsampling(rates={'*-zh': 0.2, '*-en': 0.1}, seed=4)))"
     )
     other = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

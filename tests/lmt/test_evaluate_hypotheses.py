@@ -18,13 +18,13 @@ from datasets import get_dataset_config_names, load_dataset
 
 from hf_lmt.commands.evaluate import evaluate_command
 from hf_lmt.directions import Direction
-from hf_lmt.errors import InputError
-from hf_lmt.evaluation.behaviour import behaviour_rates
-from hf_lmt.evaluation.confidence import confidence_interval
-from hf_lmt.evaluation.corpus_scores import corpus_scores, score_of
 from hf_lmt.evaluation.evaluate import evaluate
-from hf_lmt.evaluation.folder import Evaluation, read_evaluation
-from hf_lmt.evaluation.sets import set_of
+from hf_lmt.evaluation.evaluation_folder import Evaluation, read_evaluation
+from hf_lmt.evaluation.metrics.behaviour import behaviour_rates
+from hf_lmt.evaluation.metrics.confidence import confidence_interval
+from hf_lmt.evaluation.metrics.corpus_scores import corpus_scores, score_of
+from hf_lmt.evaluation.sets.sets import set_of
+from hf_miwv.common.errors import InputError
 
 SAMPLE = str(files("hf_lmt") / "sample" / "sentences.csv")
 DIRECTIONS = ("en-de", "en-kk", "en-th", "kk-en", "zh-ja", "nl-de")

@@ -18,11 +18,11 @@ import pytest
 import yaml
 from tiny import CHATML, make_model, make_tokenizer
 
-from hf_lmt.errors import InputError
 from hf_lmt.evaluation.evaluate import evaluate
-from hf_lmt.evaluation.sets import open_set
-from hf_lmt.evaluation.trained_on import training_of
+from hf_lmt.evaluation.sets.sets import open_set
+from hf_lmt.evaluation.sets.trained_on import training_of
 from hf_lmt.translation.translator import Translator
+from hf_miwv.common.errors import InputError
 
 SAMPLE = str(files("hf_lmt") / "sample" / "sentences.csv")
 OPTIONS: dict[str, Any] = {"device": "cpu", "beams": 1, "max_new_tokens": 6}

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from hf_lmt.directions import Direction
-from hf_lmt.errors import InputError
-from hf_lmt.evaluation.behaviour import behaviour_rates
-from hf_lmt.evaluation.corpus_scores import corpus_scores
+from hf_lmt.evaluation.metrics.behaviour import behaviour_rates
+from hf_lmt.evaluation.metrics.corpus_scores import corpus_scores
 from hf_lmt.evaluation.modules import metric_path
+from hf_miwv.common.errors import InputError
 
 evaluate = pytest.importorskip("evaluate")
 ROWS = {

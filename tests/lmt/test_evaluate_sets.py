@@ -12,11 +12,11 @@ import pyarrow.parquet
 import pytest
 
 from hf_lmt.directions import Direction
-from hf_lmt.errors import InputError
 from hf_lmt.evaluation.evaluate import evaluate
-from hf_lmt.evaluation.lines import fingerprint
-from hf_lmt.evaluation.sets import open_set
-from hf_lmt.languages import LANGUAGES
+from hf_lmt.evaluation.sets.set_lines import fingerprint
+from hf_lmt.evaluation.sets.sets import open_set
+from hf_lmt.registry import LANGUAGES
+from hf_miwv.common.errors import InputError
 
 PATH = files("hf_lmt") / "sample" / "sentences.csv"
 ROWS = list(csv.DictReader(PATH.read_text("utf-8").splitlines()))

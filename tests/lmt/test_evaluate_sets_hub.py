@@ -11,15 +11,15 @@ from hub.clients import environment, run_python, speak_to
 from hub.server import HubServer
 from hub.store import Blob
 
-from hf_lmt.errors import InputError
 from hf_lmt.evaluation.evaluate import evaluate
-from hf_lmt.evaluation.sets import open_set
+from hf_lmt.evaluation.sets.sets import open_set
+from hf_miwv.common.errors import InputError
 
 LINES = 5
 READ = """
 import json, sys
 from hf_lmt.directions import Direction
-from hf_lmt.evaluation.sets import open_set
+from hf_lmt.evaluation.sets.sets import open_set
 found = {}
 for name in sys.argv[1:]:
     opened = open_set(name)

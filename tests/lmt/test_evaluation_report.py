@@ -19,13 +19,12 @@ from matplotlib.image import imread
 from rich.console import Console
 
 from hf_lmt.commands.report import report_command
-from hf_lmt.errors import InputError
-from hf_lmt.evaluation.aggregation import COLUMNS
-from hf_lmt.evaluation.card import BEHAVIOUR, group_table, silent_rates
 from hf_lmt.evaluation.evaluate import evaluate
-from hf_lmt.evaluation.folder import read_evaluation
+from hf_lmt.evaluation.evaluation_folder import read_evaluation
+from hf_lmt.evaluation.metrics.aggregation import COLUMNS
 from hf_lmt.evaluation.report import heat_maps
-from hf_lmt.evaluation.report.figures import (
+from hf_lmt.evaluation.report.heat_maps import Block, draw_blocks, draw_heat_map
+from hf_lmt.evaluation.report.report_figures import (
     Figure,
     described,
     directions_of,
@@ -34,11 +33,12 @@ from hf_lmt.evaluation.report.figures import (
     silent_measures,
     title_of,
 )
-from hf_lmt.evaluation.report.heat_maps import Block, draw_blocks, draw_heat_map
-from hf_lmt.evaluation.report.page import as_script_data
-from hf_lmt.evaluation.report.tables import show_report, words_for
-from hf_lmt.evaluation.report.write import write_report, write_reports
-from hf_miwv.pictures import ABOVE
+from hf_lmt.evaluation.report.report_page import as_script_data
+from hf_lmt.evaluation.report.report_tables import show_report, words_for
+from hf_lmt.evaluation.report.write_report import write_report, write_reports
+from hf_lmt.evaluation.results.evaluation_card import BEHAVIOUR, group_table, silent_rates
+from hf_miwv.common.cards.figures import ABOVE
+from hf_miwv.common.errors import InputError
 
 SAMPLE = files("hf_lmt") / "sample" / "sentences.csv"
 TABLE = list(csv.DictReader(SAMPLE.read_text("utf-8").splitlines()))

@@ -14,20 +14,20 @@ import torch
 from datasets import Dataset
 from tiny import make_model
 
-from hf_lmt.data import auxiliary_sentences
-from hf_lmt.data.auxiliary_sentences import AuxiliarySentences
 from hf_lmt.data.curation import contamination, curate, identification
 from hf_lmt.data.curation.contamination import EvaluationOverlap
 from hf_lmt.data.curation.identification import LanguageIdentification
-from hf_lmt.data.curation.lengths import LengthRatio
+from hf_lmt.data.curation.length_filters import LengthRatio
 from hf_lmt.data.curation.near_duplicates import NearDuplicates
 from hf_lmt.data.curation.scripts import Script
+from hf_lmt.data.method import auxiliary_sentences
+from hf_lmt.data.method.auxiliary_sentences import AuxiliarySentences
 from hf_lmt.training.watching import sample
 from hf_lmt.training.watching.sample import choose_sample
 from hf_lmt.translation import decoding
 from hf_lmt.translation.beam_attention import SlotCache
-from hf_miwv.losses import token_losses
-from hf_miwv.processes import Processes
+from hf_miwv.common.runs.processes import Processes
+from hf_miwv.losses.losses import token_losses
 
 
 def table(*rows: tuple[str, str, str, str]) -> pyarrow.Table:

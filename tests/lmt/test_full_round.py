@@ -13,7 +13,7 @@ from hub.server import HubServer
 from tiny import CHATML, make_model, make_rows, make_tokenizer
 
 from hf_miwv import push
-from hf_miwv.publishing.manifest import NAME
+from hf_miwv.common.hub.manifest import NAME
 
 pytest.importorskip("trl")
 pytest.importorskip("peft")

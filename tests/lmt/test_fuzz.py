@@ -20,16 +20,16 @@ import pytest
 import yaml
 
 from hf_lmt.commands.source_options import source_fields
+from hf_lmt.data.corpora.load import load
+from hf_lmt.data.corpora.monolingual import load_monolingual
+from hf_lmt.data.corpora.sources import Source, source_from
+from hf_lmt.data.curation.curation_settings import steps_from
 from hf_lmt.data.curation.evaluation_sets import read_evaluation_set
-from hf_lmt.data.curation.settings import steps_from
-from hf_lmt.data.loading import load
-from hf_lmt.data.monolingual import load_monolingual
-from hf_lmt.data.prepare.recipe import read_data_recipe
-from hf_lmt.data.sources import Source, source_from
-from hf_lmt.errors import InputError
-from hf_lmt.evaluation.hypotheses import read_hypotheses
-from hf_lmt.evaluation.sets import open_set
-from hf_lmt.training.watching.settings import watching_faults
+from hf_lmt.data.prepare.data_recipe import read_data_recipe
+from hf_lmt.evaluation.sets.hypotheses import read_hypotheses
+from hf_lmt.evaluation.sets.sets import open_set
+from hf_lmt.recipes.evaluation_section import watching_faults
+from hf_miwv.common.errors import InputError
 
 SEED = 20261129
 NAMES = (

@@ -19,7 +19,7 @@ from hf_lmt.data.hashing import (
     row_keys,
     text_column,
 )
-from hf_lmt.errors import InputError
+from hf_miwv.common.errors import InputError
 
 KEYS = [f"row {number}" for number in range(20_000)]
 ONE_WAY = direction_column({"source_lang": ["de"] * len(KEYS), "target_lang": ["en"] * len(KEYS)})

@@ -14,7 +14,7 @@ import pyarrow
 import pytest
 
 from hf_lmt.data.curation.identification import LanguageIdentification
-from hf_lmt.errors import InputError
+from hf_miwv.common.errors import InputError
 
 SENTENCES = {
     "en": "The weather was so bad that nobody wanted to leave the house.",

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from datasets import Dataset
 
+from hf_lmt.data.corpora.multiway import expand
 from hf_lmt.data.curation.identification import LanguageIdentification
-from hf_lmt.data.downsampling import StrategicDownsampling
 from hf_lmt.data.inspection.inspect import Inspection, inspect_rows
-from hf_lmt.data.inspection.table import as_text, worst_directions
-from hf_lmt.data.multiway import expand
+from hf_lmt.data.inspection.inspection_table import as_text, worst_directions
+from hf_lmt.data.method.downsampling import StrategicDownsampling
 from hf_lmt.directions import match_directions
-from hf_lmt.errors import InputError
+from hf_miwv.common.errors import InputError
 
 Row = dict[str, Any]
 WORDS = {

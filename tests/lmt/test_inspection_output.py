@@ -14,12 +14,12 @@ from datasets import Dataset
 from test_inspection import CLEAN, multiway
 
 from hf_lmt.commands.inspect import inspect_command
-from hf_lmt.data.inspection import pictures
-from hf_lmt.data.inspection.folder import write_inspection
+from hf_lmt.data.inspection import inspection_picture as pictures
 from hf_lmt.data.inspection.inspect import inspect_rows
-from hf_lmt.data.inspection.pictures import draw_inspection
-from hf_lmt.data.inspection.table import as_text
-from hf_lmt.errors import InputError
+from hf_lmt.data.inspection.inspection_folder import write_inspection
+from hf_lmt.data.inspection.inspection_picture import draw_inspection
+from hf_lmt.data.inspection.inspection_table import as_text
+from hf_miwv.common.errors import InputError
 
 
 @pytest.fixture(autouse=True)

@@ -9,8 +9,9 @@ import sys
 
 import pytest
 
-from hf_lmt.errors import InputError
-from hf_lmt.languages import LANGUAGES, PIVOTS, TIERS, Language, language
+from hf_lmt.languages import language
+from hf_lmt.registry import LANGUAGES, PIVOTS, TIERS, Language
+from hf_miwv.common.errors import InputError
 
 CODES = {
     "high": "ar en es de fr it ja nl pl pt ru tr zh",

@@ -16,11 +16,11 @@ from tiny import CHATML, make_model, make_tokenizer
 
 from hf_lmt.__main__ import main
 from hf_lmt.app.translated import about_direction, translate_text
-from hf_lmt.errors import InputError
 from hf_lmt.evaluation.evaluate import evaluate
-from hf_lmt.evaluation.report.write import report_page
+from hf_lmt.evaluation.report.write_report import report_page
 from hf_lmt.translation.translator import Translator
-from hf_miwv.app.serving import is_private
+from hf_miwv.common.app.serving import is_private
+from hf_miwv.common.errors import InputError
 
 SAMPLE = files("hf_lmt") / "sample" / "sentences.csv"
 TEXT = "Name the flag. Write a poem.\n\n  hello world"

@@ -12,10 +12,10 @@ import yaml
 from click.testing import CliRunner
 from test_directions_benchmark import model  # noqa: F401
 
-from hf_lmt import demo
 from hf_lmt.__main__ import main
-from hf_lmt.errors import InputError
-from hf_miwv.demo import MODEL_PACKAGE
+from hf_lmt.commands import demo_run as demo
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.recipes.packages import MODEL_PACKAGE
 
 pytest.importorskip("trl")
 pytest.importorskip("peft")

@@ -7,7 +7,6 @@ import importlib
 import re
 import subprocess
 import sys
-from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -28,17 +27,6 @@ def path_of(module: str) -> Path:
     return PACKAGE / f"{module.replace('.', '/')}.py"
 
 
-def imported(module: str) -> set[str]:
-    """The modules of this package that a module imports, wherever in its text."""
-    found = set()
-    for node in ast.walk(ast.parse(path_of(module).read_text())):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("hf_lmt"):
-            home = (node.module or "").partition(".")[2]
-            found |= {home, *(f"{home}.{alias.name}".lstrip(".") for alias in node.names)}
-        assert not (isinstance(node, ast.ImportFrom) and node.level), f"{module}: relative import"
-    return found & set(MODULES)
-
-
 def test_the_public_names_are_all() -> None:
     for name in hf_lmt.__all__:
         home = importlib.import_module(hf_lmt._HOMES[name])
@@ -57,18 +45,6 @@ def test_the_names_for_type_checkers_are_the_same() -> None:
         alias.name: node.module for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names
     }
     assert found == hf_lmt._HOMES
-
-
-def test_imports_run_downward_only() -> None:
-    graph = {module: imported(module) for module in MODULES if not module.endswith("__init__")}
-    list(TopologicalSorter(graph).static_order())  # raises CycleError on a circle
-    assert graph["errors"] == set()
-    assert graph["registry"] == set()
-    assert graph["languages"] == {"data.language_codes", "errors", "registry"}
-    assert graph["directions"] == {"errors", "languages"}
-    for module, below in graph.items():
-        if not is_door(module):
-            assert not any(map(is_door, below)), f"{module} imports the door"
 
 
 def test_only_the_door_reads_options() -> None:

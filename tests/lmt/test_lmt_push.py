@@ -11,10 +11,10 @@ from hub.server import HubServer
 
 from hf_lmt.commands.push import push_command
 from hf_lmt.evaluation.evaluate import evaluate
-from hf_lmt.evaluation.folder import read_evaluation
+from hf_lmt.evaluation.evaluation_folder import read_evaluation
 from hf_lmt.translation.prompt_registry import save_prompt_identity
-from hf_miwv.publishing.fetching import fetch_folder
-from hf_miwv.publishing.manifest import NAME
+from hf_miwv.common.hub.fetching import fetch_folder
+from hf_miwv.common.hub.manifest import NAME
 
 
 def run(*words: object) -> str:

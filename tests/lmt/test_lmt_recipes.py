@@ -16,10 +16,10 @@ from tiny import CHATML
 from transformers import Qwen3Config
 
 from hf_lmt.commands.recipe import recipe_command
-from hf_lmt.errors import InputError
+from hf_lmt.recipes.launch import Launch
+from hf_lmt.recipes.training_recipe import TrainingRecipe, read_training_recipe
 from hf_lmt.training.estimate import Shape, memory_of, shape_of, steps_of
-from hf_lmt.training.launch import Launch
-from hf_lmt.training.recipe import TrainingRecipe, read_training_recipe
+from hf_miwv.common.errors import InputError
 
 pytest.importorskip("trl")
 pytest.importorskip("peft")

@@ -21,13 +21,13 @@ from tiny import CHATML, make_model, make_tokenizer
 from transformers import AttentionInterface
 
 from hf_lmt.commands.train import train_command
-from hf_lmt.data.prepare.journey import prepare
-from hf_lmt.data.prepare.recipe import read_data_recipe
-from hf_lmt.data.prompts import prompt_ids
+from hf_lmt.data.method.prompts import prompt_ids
+from hf_lmt.data.prepare.data_recipe import read_data_recipe
+from hf_lmt.data.prepare.prepare import prepare
 from hf_lmt.training.segment_attention import NAME, segment_attention
 from hf_lmt.translation.prompt_registry import read_prompt_identity
-from hf_miwv.door import Commands
-from hf_miwv.workspace import workspace_of
+from hf_miwv.common.command_line import Commands
+from hf_miwv.common.runs.workspace import workspace_of
 
 pytest.importorskip("trl")
 pytest.importorskip("peft")

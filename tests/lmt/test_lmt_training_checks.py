@@ -14,18 +14,18 @@ from test_translation_prompts import QWEN3
 from tiny import CHATML, make_model, make_tokenizer
 from tokenizers import processors
 
-from hf_lmt.data.multilingual_prompting import ParallelMultilingualPrompting
-from hf_lmt.data.prompts import prompt_ids
-from hf_lmt.errors import InputError
+from hf_lmt.data.method.multilingual_prompting import ParallelMultilingualPrompting
+from hf_lmt.data.method.prompts import prompt_ids
+from hf_lmt.recipes.launch import Launch
 from hf_lmt.training.checks_before import (
     check_evaluation,
     check_first_batch,
     check_special_tokens,
 )
-from hf_lmt.training.launch import Launch
 from hf_lmt.training.placement import _load_for_shards
-from hf_lmt.training.tokens import MASKED, tokenize_rows
-from hf_miwv.folder import write_errors
+from hf_lmt.training.training_tokens import MASKED, tokenize_rows
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.runs.folder import write_errors
 
 pytest.importorskip("trl")
 pytest.importorskip("peft")
@@ -278,7 +278,7 @@ def test_out_of_memory_says_what_to_lower(tmp_path: Path) -> None:
     from trl import SFTConfig
 
     from hf_lmt.training.stopping import explain_out_of_memory
-    from hf_miwv.memory import is_out_of_memory
+    from hf_miwv.common.models.memory import is_out_of_memory
 
     assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
     with pytest.raises(RuntimeError) as caught:

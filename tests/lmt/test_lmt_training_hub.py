@@ -23,12 +23,12 @@ from test_lmt_training import cache, invoke, recipe, refused, succeed, tiny, wri
 
 from hf_lmt import Translator
 from hf_lmt.commands.recipe import recipe_command
-from hf_lmt.training.launch import Launch
-from hf_lmt.training.recipe import read_training_recipe
-from hf_miwv.door import Commands
-from hf_miwv.errors import InputError
-from hf_miwv.publishing.manifest import NAME
-from hf_miwv.workspace import workspace_of
+from hf_lmt.recipes.launch import Launch
+from hf_lmt.recipes.training_recipe import read_training_recipe
+from hf_miwv.common.command_line import Commands
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.hub.manifest import NAME
+from hf_miwv.common.runs.workspace import workspace_of
 
 pytest.importorskip("trl")
 pytest.importorskip("peft")
@@ -162,7 +162,7 @@ def test_without_a_connection_the_training_goes_on(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr("hf_miwv.publishing.messages.WAITS", (0,))
+    monkeypatch.setattr("hf_miwv.common.hub.messages.WAITS", (0,))
     hub.fault(".", status=503, times=10_000)
     refused(invoke(pushing, tmp_path), "the model is finished, and whole in")
     assert "the training begins, and its results are pushed as they come" in caplog.text

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hf_lmt.errors import InputError
-from hf_lmt.training.launch import Launch, check_devices
+from hf_lmt.recipes.launch import Launch, check_devices
+from hf_miwv.common.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 

@@ -14,7 +14,7 @@ import pytest
 from safetensors.torch import load_file
 from test_lmt_training import cache, losses, recipe, record, succeed, tiny, write  # noqa: F401
 
-from hf_miwv.workspace import workspace_of
+from hf_miwv.common.runs.workspace import workspace_of
 
 pytest.importorskip("trl")
 pytest.importorskip("peft")

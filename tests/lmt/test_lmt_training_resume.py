@@ -18,9 +18,9 @@ from test_lmt_training import cache, invoke, prepared, recipe, refused, succeed,
 from test_preparation import WORDS, table
 from transformers import TrainerCallback
 
-from hf_lmt.training.journey import train
-from hf_lmt.training.recipe import read_training_recipe
-from hf_miwv.workspace import _sealed, workspace_of
+from hf_lmt.recipes.training_recipe import read_training_recipe
+from hf_lmt.training.training import train
+from hf_miwv.common.runs.workspace import _sealed, workspace_of
 
 pytest.importorskip("trl")
 pytest.importorskip("peft")

@@ -9,14 +9,14 @@ import datasets
 import pytest
 from datasets import Dataset
 
-from hf_lmt.data import blocks
+from hf_lmt.data.corpora import blocks
+from hf_lmt.data.corpora.load import load
+from hf_lmt.data.corpora.multiway import ROW_SCHEMA
+from hf_lmt.data.corpora.sources import Source
 from hf_lmt.data.hashing import content_key, row_keys
-from hf_lmt.data.language_codes import code_of
-from hf_lmt.data.loading import load
-from hf_lmt.data.multiway import ROW_SCHEMA
-from hf_lmt.data.sources import Source
 from hf_lmt.directions import match_directions, parse_direction
-from hf_lmt.errors import InputError
+from hf_lmt.language_codes import code_of
+from hf_miwv.common.errors import InputError
 
 ENGLISH = ["one", "", "two\u2028lines", " three "]
 GERMAN = ["eins", "leer", "zwei", "drei"]

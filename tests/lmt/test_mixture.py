@@ -11,8 +11,9 @@ import pytest
 from datasets import Dataset
 from tiny import make_tokenizer
 
-from hf_lmt.data.mixture import counting, mix
-from hf_lmt.errors import InputError
+from hf_lmt.data.mixture import mix
+from hf_lmt.data.mixture import token_counts as counting
+from hf_miwv.common.errors import InputError
 
 SIZES = {"en": 60, "zh": 50, "kk": 20, "de": 80, "bo": 6}
 TOKENIZER = make_tokenizer()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hf_lmt.data.mixture.budget import fill, largest_total, temperature_weights
-from hf_lmt.data.mixture.choice import take
+from hf_lmt.data.mixture.row_choice import take
 
 
 def plainly_filled(weights, capacities, budget):

@@ -22,17 +22,17 @@ from tiny import CHATML, make_model, make_tokenizer
 
 from hf_lmt.__main__ import main
 from hf_lmt.directions import DIRECTIONS
-from hf_lmt.evaluation.aggregation import COLUMNS
 from hf_lmt.evaluation.evaluate import evaluate
-from hf_lmt.evaluation.reference_results import reference_results
-from hf_lmt.languages import LANGUAGES
+from hf_lmt.evaluation.metrics.aggregation import COLUMNS
+from hf_lmt.evaluation.sets.reference_results import reference_results
 from hf_lmt.model_card.made import duration
 from hf_lmt.model_card.own_words import BEGIN, END
 from hf_lmt.model_card.paper import group_rows, language_rows
+from hf_lmt.recipes.launch import Launch
+from hf_lmt.recipes.training_recipe import read_training_recipe
+from hf_lmt.registry import LANGUAGES
 from hf_lmt.training.clock import Clock
-from hf_lmt.training.journey import train
-from hf_lmt.training.launch import Launch
-from hf_lmt.training.recipe import read_training_recipe
+from hf_lmt.training.training import train
 from hf_lmt.translation.translator import Translator
 
 pytest.importorskip("trl")

@@ -9,8 +9,8 @@ import xxhash
 from datasets import Dataset
 from tiny import zipped
 
-from hf_lmt.data.monolingual import TEXT_SCHEMA, load_monolingual
-from hf_lmt.errors import InputError
+from hf_lmt.data.corpora.monolingual import TEXT_SCHEMA, load_monolingual
+from hf_miwv.common.errors import InputError
 
 TEXTS = {"en": ["one", "", "two\u2028lines"], "ky": ["бир", "эки", "ky\u0308"]}
 ROWS = [("en", "one"), ("en", "two\u2028lines"), ("ky", "бир"), ("ky", "эки"), ("ky", "kÿ")]

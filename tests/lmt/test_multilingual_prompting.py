@@ -11,11 +11,11 @@ import pytest
 from datasets import Dataset, DatasetDict, load_dataset
 from datasets.fingerprint import Hasher
 
-from hf_lmt.data.auxiliary_sentences import AuxiliarySentences
-from hf_lmt.data.downsampling import StrategicDownsampling
-from hf_lmt.data.multilingual_prompting import ParallelMultilingualPrompting
-from hf_lmt.data.prompts import Wording, translation_prompt
-from hf_lmt.errors import InputError
+from hf_lmt.data.method.auxiliary_sentences import AuxiliarySentences
+from hf_lmt.data.method.downsampling import StrategicDownsampling
+from hf_lmt.data.method.multilingual_prompting import ParallelMultilingualPrompting
+from hf_lmt.data.method.prompts import Wording, translation_prompt
+from hf_miwv.common.errors import InputError
 
 
 def make_row(name: str, number: int, auxiliary_lang: str | None = None) -> dict[str, Any]:

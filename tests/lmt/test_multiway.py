@@ -6,11 +6,11 @@ import pyarrow as pa
 import pytest
 from datasets import Dataset
 
+from hf_lmt.data.corpora.multiway import ROW_SCHEMA, expand, expand_block
 from hf_lmt.data.hashing import content_key
-from hf_lmt.data.multiway import ROW_SCHEMA, expand, expand_block
 from hf_lmt.directions import DIRECTIONS, Direction, auxiliary_of, parse_direction
-from hf_lmt.errors import InputError
-from hf_lmt.languages import LANGUAGES
+from hf_lmt.registry import LANGUAGES
+from hf_miwv.common.errors import InputError
 
 LINES = [
     {"en": "one", "zh": "一", "kk": "бір", "ru": "один", "document": "a"},

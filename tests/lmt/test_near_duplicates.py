@@ -12,7 +12,7 @@ from datasets import Dataset
 
 from hf_lmt.data.curation.curate import curate
 from hf_lmt.data.curation.near_duplicates import NearDuplicates
-from hf_lmt.errors import InputError
+from hf_miwv.common.errors import InputError
 
 pytest.importorskip("rensa", reason="the library rensa is not installed")
 

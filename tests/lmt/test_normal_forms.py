@@ -12,15 +12,15 @@ import pytest
 from sacrebleu.metrics import BLEU
 
 from hf_lmt.directions import parse_direction
-from hf_lmt.evaluation.card import write_evaluation_card
-from hf_lmt.evaluation.confidence import compare_resampled, paired_bootstrap
-from hf_lmt.evaluation.corpus_scores import sentence_statistics
 from hf_lmt.evaluation.evaluate import evaluate
-from hf_lmt.evaluation.folder import Evaluation
-from hf_lmt.evaluation.normal_forms import by_language, not_nfc_lines, perfect_in_nfc
-from hf_lmt.evaluation.report.figures import missing_reasons
-from hf_lmt.evaluation.report.write import write_reports
-from hf_lmt.evaluation.table import warnings_of
+from hf_lmt.evaluation.evaluation_folder import Evaluation
+from hf_lmt.evaluation.metrics.confidence import compare_resampled, paired_bootstrap
+from hf_lmt.evaluation.metrics.corpus_scores import sentence_statistics
+from hf_lmt.evaluation.metrics.normal_forms import by_language, not_nfc_lines, perfect_in_nfc
+from hf_lmt.evaluation.report.report_figures import missing_reasons
+from hf_lmt.evaluation.report.write_report import write_reports
+from hf_lmt.evaluation.results.evaluation_card import write_evaluation_card
+from hf_lmt.evaluation.results.evaluation_table import warnings_of
 
 # NFC takes the escaped letters apart
 WORDS = "\u09dcাল ও ভাত রাজশাহীর ব\u09dc হাটে বিক্রি হ\u09df প্রতিদিন সকালে অনেক"

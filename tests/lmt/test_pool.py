@@ -18,10 +18,10 @@ from test_preparation import PLAIN, data_bytes, lines, table
 
 from hf_lmt import StrategicDownsampling, pool
 from hf_lmt.__main__ import main
-from hf_lmt.data import mapping
-from hf_lmt.data.mixture import counting
-from hf_lmt.errors import InputError
+from hf_lmt.data.method import mapping
+from hf_lmt.data.mixture import token_counts as counting
 from hf_lmt.pool import in_processes
+from hf_miwv.common.errors import InputError
 
 TOLD = r"one of the 2 processes was killed.*want of memory.*goes on from there: --num-proc 1"
 

@@ -19,13 +19,13 @@ from test_downsampling import mixed
 from test_translation_prompts import QWEN3
 from tiny import CHATML, make_model, make_tokenizer
 
-from hf_lmt.data.downsampling import StrategicDownsampling
-from hf_lmt.data.multilingual_prompting import ParallelMultilingualPrompting
-from hf_lmt.data.prepare.journey import prepare
-from hf_lmt.data.prepare.recipe import read_data_recipe
-from hf_lmt.data.prompts import translation_prompt
+from hf_lmt.data.method.downsampling import StrategicDownsampling
+from hf_lmt.data.method.multilingual_prompting import ParallelMultilingualPrompting
+from hf_lmt.data.method.prompts import translation_prompt
+from hf_lmt.data.prepare.data_recipe import read_data_recipe
+from hf_lmt.data.prepare.prepare import prepare
 from hf_lmt.directions import auxiliary_of, parse_direction
-from hf_lmt.errors import InputError
+from hf_miwv.common.errors import InputError
 
 LANGUAGES = ("en", "zh", "de", "nl", "kk", "ru", "ar")
 NO_SETS: dict[str, Any] = {"contamination": {"sets": "none"}}

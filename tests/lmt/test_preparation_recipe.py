@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from hf_lmt.data.prepare.recipe import read_data_recipe
-from hf_lmt.data.prompts import Wording
+from hf_lmt.data.method.prompts import Wording
+from hf_lmt.data.prepare.data_recipe import read_data_recipe
 from hf_lmt.directions import DIRECTIONS, Direction
-from hf_lmt.errors import InputError
+from hf_miwv.common.errors import InputError
 
 DATA: dict[str, Any] = {
     "data": [{"path": "train"}],

@@ -21,7 +21,7 @@ from datasets import Dataset
 
 from hf_lmt.data.curation.curate import curate
 from hf_lmt.data.curation.quality import QualityEstimation
-from hf_lmt.errors import InputError
+from hf_miwv.common.errors import InputError
 
 BY_LENGTH = """
 import json, os, sys

@@ -7,9 +7,9 @@ from statistics import fmean
 import pytest
 
 from hf_lmt.directions import DIRECTIONS, Direction
-from hf_lmt.errors import InputError
-from hf_lmt.evaluation.reference_results import reference_results
-from hf_lmt.languages import LANGUAGES
+from hf_lmt.evaluation.sets.reference_results import reference_results
+from hf_lmt.registry import LANGUAGES
+from hf_miwv.common.errors import InputError
 
 SIZES = ("0.6B", "1.7B", "4B", "8B")
 GROUPS = {"en-*": ("source", "en"), "*-en": ("target", "en"), "zh-*": ("source", "zh"), "*-zh": ("target", "zh")}

@@ -11,12 +11,12 @@ import pyarrow
 import pytest
 from datasets import Dataset, DatasetDict
 
-from hf_lmt.data.auxiliary_sentences import AuxiliarySentences
-from hf_lmt.data.downsampling import StrategicDownsampling
-from hf_lmt.data.mixture.settings import checked_rows
-from hf_lmt.data.multilingual_prompting import ParallelMultilingualPrompting
-from hf_lmt.errors import InputError
+from hf_lmt.data.method.auxiliary_sentences import AuxiliarySentences
+from hf_lmt.data.method.downsampling import StrategicDownsampling
+from hf_lmt.data.method.multilingual_prompting import ParallelMultilingualPrompting
+from hf_lmt.data.mixture.mixture_settings import checked_rows
 from hf_lmt.training.watching.sample import choose_sample
+from hf_miwv.common.errors import InputError
 
 ROWS = [{"source_lang": "en", "target_lang": "de", "source": f"en {i}", "target": f"de {i}"} for i in range(4)]
 TYPES: dict[str, Callable[[], Any]] = {

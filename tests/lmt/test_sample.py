@@ -11,10 +11,10 @@ import datasets
 import pytest
 import regex
 
-from hf_lmt.data.loading import load
-from hf_lmt.data.sources import Source
+from hf_lmt.data.corpora.load import load
+from hf_lmt.data.corpora.sources import Source
 from hf_lmt.directions import DIRECTIONS
-from hf_lmt.languages import LANGUAGES
+from hf_lmt.registry import LANGUAGES
 
 PATH = files("hf_lmt") / "sample" / "sentences.csv"
 CARD = files("hf_lmt") / "sample" / "README.md"

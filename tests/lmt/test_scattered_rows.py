@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from datasets import Dataset, concatenate_datasets
 
-from hf_lmt.data.scattered import ScatteredRows
+from hf_lmt.data.method.scattered import ScatteredRows
 
 NUMBERS = Dataset.from_dict({"number": list(range(20))})
 

@@ -10,7 +10,7 @@ from tiny import make_model
 
 from hf_lmt.training import segment_attention as segments
 from hf_lmt.training.segment_attention import NAME, segment_attention, within_sequences
-from hf_miwv.tree_attention import one_call_kernel
+from hf_miwv.common.models.attention import one_call_kernel
 
 LENGTHS = [5, 1, 9, 3]
 STARTS = torch.tensor([0, 5, 6, 15, 18], dtype=torch.int32)

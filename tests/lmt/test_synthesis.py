@@ -11,14 +11,14 @@ import pytest
 from datasets import Dataset
 from tiny import CHATML, make_model, make_tokenizer
 
+from hf_lmt.data.corpora.multiway import ROW_SCHEMA
 from hf_lmt.data.curation.duplicates import Duplicates
-from hf_lmt.data.multiway import ROW_SCHEMA
-from hf_lmt.data.synthesis.pairs import SYNTHETIC_SCHEMA, reason_of
-from hf_lmt.data.synthesis.synthesize import Synthesized, synthesize
-from hf_lmt.data.synthesis.texts import read_rows
-from hf_lmt.errors import InputError
+from hf_lmt.synthesis.synthesize import Synthesized, synthesize
+from hf_lmt.synthesis.synthetic_pairs import SYNTHETIC_SCHEMA, reason_of
+from hf_lmt.synthesis.texts import read_rows
 from hf_lmt.translation.requests import Translation
 from hf_lmt.translation.translator import Translator
+from hf_miwv.common.errors import InputError
 
 TEXTS = ["name the capital of france", "hello world", "what is water made of", "rain", "add two"]
 MONO = [{"lang": "en", "text": text, "corpus": "news", "row_key": f"n{place}"} for place, text in enumerate(TEXTS)]

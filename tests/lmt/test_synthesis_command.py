@@ -21,12 +21,12 @@ from rich.console import Console
 from tiny import CHATML, make_model, make_tokenizer
 
 from hf_lmt.commands.synthesize import synthesize_command
-from hf_lmt.data.loading import load
-from hf_lmt.data.prepare.journey import prepare
-from hf_lmt.data.prepare.recipe import read_data_recipe
-from hf_lmt.data.synthesis.report import show_synthesis
-from hf_lmt.errors import InputError
+from hf_lmt.data.corpora.load import load
+from hf_lmt.data.prepare.data_recipe import read_data_recipe
+from hf_lmt.data.prepare.prepare import prepare
+from hf_lmt.synthesis.synthesis_report import show_synthesis
 from hf_lmt.translation.translator import Translator
+from hf_miwv.common.errors import InputError
 
 LINES = ["name the capital of france", "hello world", "what is water made of", "hello world"]
 LONG = "rain " * 600

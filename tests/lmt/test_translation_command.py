@@ -17,8 +17,8 @@ from click.testing import CliRunner, Result
 from tiny import CHATML, make_model, make_tokenizer
 
 from hf_lmt.commands.translate import translate_command
-from hf_lmt.errors import InputError
 from hf_lmt.translation.translator import Translator
+from hf_miwv.common.errors import InputError
 
 LINES = "name the capital of france\n\nhello world\n  \nwhat is water\n"
 ROW = {"source": "hello world", "source_lang": "en", "target_lang": "kk"}

@@ -9,7 +9,7 @@ import pytest
 from datasets import Dataset
 from tiny import BRACKETS, CHATML, THINKING, make_model, make_tokenizer
 
-from hf_lmt.data.prompts import (
+from hf_lmt.data.method.prompts import (
     Wording,
     as_conversation,
     as_text,
@@ -17,7 +17,7 @@ from hf_lmt.data.prompts import (
     prompt_ids,
     translation_prompt,
 )
-from hf_lmt.errors import InputError
+from hf_miwv.common.errors import InputError
 
 BLOCK = "<think>\n\n</think>\n\n"
 # As Qwen3's: the block stands before the last answer, and in the generation prompt on request.

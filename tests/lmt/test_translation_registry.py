@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from tiny import CHATML, make_tokenizer
 
-from hf_lmt.data.prompts import Wording, as_conversation, prompt_ids, translation_prompt
-from hf_lmt.errors import InputError
+from hf_lmt.data.method.prompts import Wording, as_conversation, prompt_ids, translation_prompt
 from hf_lmt.translation.prompt_registry import (
     IDENTITY,
     STYLES,
@@ -19,6 +18,7 @@ from hf_lmt.translation.prompt_registry import (
     read_prompt_identity,
     save_prompt_identity,
 )
+from hf_miwv.common.errors import InputError
 
 TURN = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
 CUSTOM = Wording("{text} > {target}:", "{auxiliary_text}: {text} > {target}:")

@@ -9,12 +9,12 @@ import pytest
 from tiny import CHATML, make_model, make_tokenizer
 
 from hf_lmt.directions import Direction, auxiliary_of
-from hf_lmt.errors import InputError
 from hf_lmt.translation.documents import join_document, split_document
 from hf_lmt.translation.prompt_registry import save_prompt_identity
 from hf_lmt.translation.requests import Request, Translation
 from hf_lmt.translation.store import Store, entry_key
 from hf_lmt.translation.translator import Translator
+from hf_miwv.common.errors import InputError
 
 TEXTS = ["name the capital of france", "", "hello world", "what is water made of", "   ", "rain"]
 SOURCES = ["en", "en", "zh", "de", "en", "en"]

@@ -15,9 +15,9 @@ import torch
 from tiny import CHATML, make_model, make_tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
-from hf_lmt.errors import InputError
 from hf_lmt.translation.requests import Request
 from hf_lmt.translation.translator import Translator
+from hf_miwv.common.errors import InputError
 
 TEXTS = ["name the capital of france", "", "hello world", "what is water made of", "rain"]
 TARGETS = ["kk", "de", "de", "zh", "kk"]

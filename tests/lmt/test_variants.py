@@ -10,14 +10,14 @@ from typing import Any
 import datasets
 import pytest
 
-from hf_lmt.data import variants
+from hf_lmt.data.corpora import variants
+from hf_lmt.data.corpora.load import load
+from hf_lmt.data.corpora.sources import Source
 from hf_lmt.data.curation.evaluation_sets import read_evaluation_set
-from hf_lmt.data.loading import load
-from hf_lmt.data.sources import Source
 from hf_lmt.directions import DIRECTIONS, match_directions, parse_direction
-from hf_lmt.errors import InputError
-from hf_lmt.evaluation.sets import open_set
+from hf_lmt.evaluation.sets.sets import open_set
 from hf_lmt.training.evaluation_rows import read_evaluation_rows
+from hf_miwv.common.errors import InputError
 
 VARIANTS = ("source_variant", "target_variant")
 
@@ -138,7 +138,7 @@ def test_languages_says_which_variant_is_read(tmp_path):
 @pytest.mark.parametrize("block", [1, 2, 5000])
 def test_special_units_and_plain_ones_do_not_depend_on_blocks(block, tmp_path, monkeypatch):
     units = [*REGIONS, [("en", "x"), ("de", "y")], [("en", "s"), ("de", "t"), ("de", "u")]]
-    monkeypatch.setattr("hf_lmt.data.blocks.SENTENCES", block)
+    monkeypatch.setattr("hf_lmt.data.corpora.blocks.SENTENCES", block)
     rows, counts = load(tmx(tmp_path / "a.tmx", *units))
     assert len(rows) == 8 + 2 + 4
     assert counts["without_rows"] == 0

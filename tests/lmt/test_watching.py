@@ -21,17 +21,17 @@ from transformers import (
     TrainingArguments,
 )
 
-from hf_lmt.data.loading import load
+from hf_lmt.data.corpora.load import load
 from hf_lmt.directions import Direction, match_directions
-from hf_lmt.evaluation.corpus_scores import corpus_scores
+from hf_lmt.evaluation.metrics.corpus_scores import corpus_scores
 from hf_lmt.training.watching import evaluation_callback
 from hf_lmt.training.watching.degeneration_watch import DegenerationWatch
 from hf_lmt.training.watching.evaluation_callback import TranslationEvaluationCallback
-from hf_lmt.training.watching.live import style_of
+from hf_lmt.training.watching.live_model import style_of
 from hf_lmt.training.watching.progress import brief, show_briefly
 from hf_lmt.training.watching.sample import choose_sample
 from hf_lmt.translation.translator import Translator
-from hf_miwv.losses import token_losses
+from hf_miwv.losses.losses import token_losses
 
 SAMPLE = Path(evaluation_callback.__file__).parents[2] / "sample" / "sentences.csv"
 ASKED = ("en-de", "de-en", "zh-nl", "nl-zh", "en-zh")

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from test_watching import ASKED, SHORT, make_trainer
 
-from hf_lmt.data.loading import load
+from hf_lmt.data.corpora.load import load
 from hf_lmt.directions import match_directions
 from hf_lmt.training.watching.evaluation_callback import TranslationEvaluationCallback
 
@@ -22,11 +22,11 @@ SCRIPT = """
 import json, sys
 from pathlib import Path
 from transformers import EarlyStoppingCallback, TrainerCallback
-from hf_lmt.data.loading import load
+from hf_lmt.data.corpora.load import load
 from hf_lmt.directions import match_directions
 from hf_lmt.training.watching.degeneration_watch import DegenerationWatch
 from hf_lmt.training.watching.evaluation_callback import TranslationEvaluationCallback
-from hf_lmt.training.watching.live import LiveTranslator
+from hf_lmt.training.watching.live_model import LiveTranslator
 from hf_lmt.translation.translator import Translator
 from test_watching import ASKED, SHORT, Heard, make_trainer
 

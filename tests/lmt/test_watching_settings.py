@@ -19,17 +19,18 @@ from transformers import (
 )
 from transformers.integrations.deepspeed import set_hf_deepspeed_config, unset_hf_deepspeed_config
 
-from hf_lmt.data.loading import load
+from hf_lmt.data.corpora.load import load
 from hf_lmt.directions import Direction, match_directions
-from hf_lmt.errors import InputError
+from hf_lmt.recipes.evaluation_section import watching_faults, watching_settings
 from hf_lmt.training.watching.curves import LOSSES, SCORES, draw_curves
 from hf_lmt.training.watching.degeneration import loss_signs, quality_signs
 from hf_lmt.training.watching.degeneration_watch import DegenerationWatch
 from hf_lmt.training.watching.evaluation_callback import TranslationEvaluationCallback
-from hf_lmt.training.watching.figures import expected_keys, logged_numbers
+from hf_lmt.training.watching.recipe_callbacks import callbacks_from
 from hf_lmt.training.watching.sample import choose_sample
-from hf_lmt.training.watching.settings import callbacks_from, watching_faults, watching_settings
+from hf_lmt.training.watching.watched_figures import expected_keys, logged_numbers
 from hf_lmt.translation.prompt_registry import STYLES
+from hf_miwv.common.errors import InputError
 
 
 def make_rows(count: int = 30) -> Dataset:

@@ -14,13 +14,13 @@ from test_watching_settings import ROWS
 from tiny import make_tokenizer
 
 from hf_lmt.__main__ import main
-from hf_lmt.errors import InputError
-from hf_lmt.evaluation.compute_metrics import make_compute_metrics
-from hf_lmt.evaluation.corpus_scores import corpus_scores
 from hf_lmt.evaluation.evaluate import evaluate
-from hf_lmt.training.launch import Launch
-from hf_lmt.training.recipe import read_training_recipe
+from hf_lmt.evaluation.metrics.compute_metrics import make_compute_metrics
+from hf_lmt.evaluation.metrics.corpus_scores import corpus_scores
+from hf_lmt.recipes.launch import Launch
+from hf_lmt.recipes.training_recipe import read_training_recipe
 from hf_lmt.training.watching.evaluation_callback import TranslationEvaluationCallback
+from hf_miwv.common.errors import InputError
 
 INSTALL = r"sacreBLEU counts these scores.*pip install 'hf-miwv-lmt\[evaluate\]'"
 

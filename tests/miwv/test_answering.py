@@ -14,14 +14,14 @@ from plain import plain_alpaca
 from tiny import CHATML, THINKING, make_model, make_rows, make_tokenizer
 
 from hf_miwv import InputError
-from hf_miwv.examples import Example
-from hf_miwv.judging.answer_command import answer_command
+from hf_miwv.commands.answer import answer_command
+from hf_miwv.common.models.models import LoadedModel
+from hf_miwv.common.runs.workspace import workspace_of
+from hf_miwv.judging.answer_pairs import pair_answers, read_answers
 from hf_miwv.judging.answering import answer
 from hf_miwv.judging.generation import generate, generation_batches, prompt_ids
-from hf_miwv.judging.pairs import pair_answers, read_answers
-from hf_miwv.models import LoadedModel
-from hf_miwv.prompts import choose_prompts
-from hf_miwv.workspace import workspace_of
+from hf_miwv.prompts.choose_prompts import choose_prompts
+from hf_miwv.rows.examples import Example
 
 
 def loaded(kind: str = "llama", **tokenizer: Any) -> LoadedModel:

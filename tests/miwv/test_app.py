@@ -21,13 +21,13 @@ from starlette.testclient import TestClient
 from tiny import make_rows
 
 from hf_miwv.__main__ import main
-from hf_miwv.app.page import PAGE_ROWS, build_page, find_page
+from hf_miwv.app.row_page import PAGE_ROWS, build_page, find_page
 from hf_miwv.app.row_pictures import histogram_image
 from hf_miwv.app.row_views import HEADERS, introduction, neighbor_of, table_row, view_row
 from hf_miwv.app.scored_rows import ORDERS, ScoredRows
-from hf_miwv.app.serving import host_names, listen, make_app
-from hf_miwv.errors import InputError
-from hf_miwv.statistics import ScoreColumns
+from hf_miwv.common.app.serving import host_names, listen, make_app
+from hf_miwv.common.errors import InputError
+from hf_miwv.results.statistics import ScoreColumns
 
 NAN = float("nan")
 HIGHEST = next(iter(ORDERS))
@@ -197,7 +197,7 @@ def test_a_folder_without_scores_is_refused(tmp_path: Path) -> None:
 
 def test_without_the_extra_the_message_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     find = importlib.util.find_spec
-    monkeypatch.setattr("hf_miwv.app.serving.find_spec", lambda name: None if name == "gradio" else find(name))
+    monkeypatch.setattr("hf_miwv.common.app.serving.find_spec", lambda name: None if name == "gradio" else find(name))
     done = CliRunner().invoke(main, ["app", "scored"])
     assert done.exit_code == 2
     assert "pip install 'hf-miwv-lmt[app]'" in done.output
@@ -223,7 +223,7 @@ def taken() -> Iterator[int]:
 def test_a_taken_port_is_refused_and_the_default_gives_way(taken: int, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match=f"--host 127.0.0.1 --port {taken}: cannot listen there"):
         listen("127.0.0.1", taken)
-    monkeypatch.setattr("hf_miwv.app.serving.PORT", taken)
+    monkeypatch.setattr("hf_miwv.common.app.serving.PORT", taken)
     with listen("127.0.0.1", None) as place:
         assert place.getsockname()[1] not in (0, taken)
     with pytest.raises(InputError, match=r"--host 192\.0\.2\.1"):  # not an address of this machine

@@ -21,8 +21,8 @@ from transformers import T5Config, T5ForConditionalGeneration, Trainer
 from hf_miwv import score
 from hf_miwv.callbacks.callbacks import MIWVDriftCallback, MIWVSelectionCallback
 from hf_miwv.callbacks.choice_file import CHOICE
-from hf_miwv.callbacks.live_scoring import undisturbed
-from hf_miwv.errors import InputError
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.trainer.live_trainer import undisturbed
 
 
 @pytest.fixture(scope="module")

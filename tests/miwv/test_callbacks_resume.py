@@ -14,7 +14,7 @@ from trainers import make_trainer
 
 from hf_miwv.callbacks.callbacks import MIWVDriftCallback, MIWVSelectionCallback
 from hf_miwv.callbacks.choice_file import CHOICE
-from hf_miwv.errors import InputError
+from hf_miwv.common.errors import InputError
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from trainers import make_trainer
 from transformers.integrations.deepspeed import set_hf_deepspeed_config, unset_hf_deepspeed_config
 
 from hf_miwv.callbacks.callbacks import MIWVDriftCallback, MIWVSelectionCallback
-from hf_miwv.errors import InputError
+from hf_miwv.common.errors import InputError
 
 MESSAGE = r"weights are sharded \(FSDP, DeepSpeed ZeRO-3 or tensor parallel\).*DDP, ZeRO-2"
 

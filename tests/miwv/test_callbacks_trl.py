@@ -18,8 +18,8 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig, LlamaConfig, 
 from hf_miwv import score
 from hf_miwv.callbacks.callbacks import MIWVDriftCallback, MIWVSelectionCallback
 from hf_miwv.callbacks.live_scoring import LiveScorer
-from hf_miwv.callbacks.rows import read_trainer_rows
-from hf_miwv.errors import InputError
+from hf_miwv.callbacks.trainer_rows import read_trainer_rows
+from hf_miwv.common.errors import InputError
 
 trl = pytest.importorskip("trl")
 peft = pytest.importorskip("peft")

@@ -14,20 +14,12 @@ from datasets import Dataset, load_dataset
 from huggingface_hub import DatasetCard
 from sample_run import NAN, make_chosen_run, make_columns, make_scored_run, random_columns, take
 
-from hf_miwv.card import (
-    command_block,
-    correlation_words,
-    escape,
-    length_words,
-    render_card,
-    run_digest,
-    shown_name,
-    size_category,
-    table,
-    write_card,
-)
-from hf_miwv.pictures import draw_chosen, draw_scored
-from hf_miwv.statistics import ScoreColumns, compare_lengths
+from hf_miwv.common.cards.markdown import escape, table
+from hf_miwv.common.cards.parts import command_block, run_digest, shown_name, size_category
+from hf_miwv.results.card_words import correlation_words, length_words
+from hf_miwv.results.score_pictures import draw_chosen, draw_scored
+from hf_miwv.results.scored_card import render_card, write_card
+from hf_miwv.results.statistics import ScoreColumns, compare_lengths
 
 HOSTILE = "evil|`name`\n---\nlicense: mine\n# [red]<b>*x*"
 

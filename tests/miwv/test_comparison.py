@@ -18,11 +18,11 @@ from scored_folder import write_scored
 from tiny import make_rows
 
 from hf_miwv import InputError, score, select
-from hf_miwv.comparing.compare_command import compare_command
+from hf_miwv.commands.compare import compare_command
 from hf_miwv.comparing.comparison import compare, compare_choices
-from hf_miwv.comparing.folder import write_comparison
-from hf_miwv.comparing.rows import MOST_CHARACTERS, folder_names, shorten
-from hf_miwv.comparing.tables import show_comparison
+from hf_miwv.comparing.comparison_folder import write_comparison
+from hf_miwv.comparing.comparison_tables import show_comparison
+from hf_miwv.comparing.matched_rows import MOST_CHARACTERS, folder_names, shorten
 
 DEFAULT = ["miwv", "prompt_loss", "perplexity", "length", "random", "miwv_low"]
 

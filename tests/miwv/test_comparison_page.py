@@ -17,11 +17,11 @@ from matplotlib.image import imread
 from sample_run import NAN
 from scored_folder import write_scored
 
-from hf_miwv.comparing import pictures as comparison_pictures
+from hf_miwv.comparing import comparison_pictures
 from hf_miwv.comparing.comparison import compare
-from hf_miwv.comparing.folder import write_comparison
-from hf_miwv.comparing.page import closest, render_page
-from hf_miwv.comparing.pictures import draw_comparison, length_parts, percent
+from hf_miwv.comparing.comparison_folder import write_comparison
+from hf_miwv.comparing.comparison_page import closest, render_page
+from hf_miwv.comparing.comparison_pictures import draw_comparison, length_parts, percent
 
 HOSTILE = "</div><script>document.title='owned'</script><img src=x onerror=alert(1)> $x_{ & \u202e'\""
 BROWSER = next(

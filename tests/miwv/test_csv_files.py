@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from hf_miwv.errors import InputError
-from hf_miwv.reading import read_dataset
-from hf_miwv.spooling import spool
-from hf_miwv.streaming import open_stream
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.reading.reading import read_dataset
+from hf_miwv.rows.spooling import spool
+from hf_miwv.rows.streaming import open_stream
 
 ROWS = [
     {"prompt": "Name a, b", "completion": 'the "b"; really'},

@@ -14,8 +14,9 @@ from click.testing import CliRunner
 from tiny import make_rows
 
 from hf_miwv.__main__ import main
-from hf_miwv.demo import EMBEDDER_PACKAGE, MODEL_PACKAGE, program, what_next
-from hf_miwv.folder import read_record
+from hf_miwv.commands.demo import EMBEDDER_PACKAGE, what_next
+from hf_miwv.common.recipes.packages import MODEL_PACKAGE, program
+from hf_miwv.common.runs.folder import read_record
 
 
 def commands_of(text: str) -> list[list[str]]:
@@ -44,10 +45,10 @@ def test_the_whole_job_on_tiny_models(
     (tmp_path / "embedder").mkdir()
     (tmp_path / "embedder" / "model").symlink_to(embedder_folder)
     folders = {MODEL_PACKAGE: model_folder, EMBEDDER_PACKAGE: tmp_path / "embedder"}
-    monkeypatch.setattr("hf_miwv.demo.package_folder", folders.__getitem__)
+    monkeypatch.setattr("hf_miwv.common.recipes.packages.package_folder", folders.__getitem__)
     rows = tmp_path / "rows.jsonl"
     rows.write_text("".join(json.dumps(row) + "\n" for row in make_rows(24)))
-    monkeypatch.setattr("hf_miwv.demo.SAMPLE", rows)
+    monkeypatch.setattr("hf_miwv.commands.demo.SAMPLE", rows)
     result = CliRunner().invoke(main, ["demo", "--output", str(tmp_path / "demo")])
     assert result.exit_code == 0, result.output
     assert "The picture:" in caplog.text

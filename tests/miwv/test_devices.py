@@ -15,11 +15,11 @@ from tiny import make_model, make_rows
 from transformers import AutoModelForCausalLM
 
 from hf_miwv.__main__ import main
-from hf_miwv.devices import check_split, describe_split, device_map, pick_device
-from hf_miwv.errors import InputError
-from hf_miwv.losses import ResponseLosses, Tree
-from hf_miwv.models import load_model
-from hf_miwv.reading import read_dataset
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.models.devices import check_split, describe_split, device_map, pick_device
+from hf_miwv.common.models.models import load_model
+from hf_miwv.common.reading.reading import read_dataset
+from hf_miwv.losses.losses import ResponseLosses, Tree
 
 no_accelerator = pytest.mark.skipif(torch.accelerator.is_available(), reason="on a CPU alone")
 

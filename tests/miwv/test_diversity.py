@@ -13,8 +13,8 @@ from test_score import plain_embeddings
 from tiny import make_model, make_rows, make_tokenizer
 
 from hf_miwv import InputError, score, select
-from hf_miwv.columns import read_embeddings
-from hf_miwv.diversity import choose_diverse
+from hf_miwv.rows.columns import read_embeddings
+from hf_miwv.selection.diversity import choose_diverse
 
 
 def unit_vectors(rows: int, width: int = 4, seed: int = 0) -> np.ndarray:

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from datasets import Dataset, load_dataset
 
-from hf_miwv.errors import InputError
-from hf_miwv.input_rows import rows_dataset
-from hf_miwv.reading import read_dataset
-from hf_miwv.spooling import spool
-from hf_miwv.streaming import open_stream
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.reading.reading import read_dataset
+from hf_miwv.rows.input_rows import rows_dataset
+from hf_miwv.rows.spooling import spool
+from hf_miwv.rows.streaming import open_stream
 
 Rows = list[dict[str, Any]]
 

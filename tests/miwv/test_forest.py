@@ -11,16 +11,17 @@ import torch
 from plain import plain_loss
 from tiny import BRACKETS, CHATML, THINKING, make_model, make_rows, make_tokenizer
 
-from hf_miwv.branching import branching_obstacle, sliding_window
-from hf_miwv.demonstrations import Passes, build_passes
-from hf_miwv.errors import InputError
-from hf_miwv.forest import Forest, grow_forest
-from hf_miwv.losses import ResponseLosses
-from hf_miwv.prompts import choose_prompts
-from hf_miwv.rows import Rows
-from hf_miwv.schema import recognize
-from hf_miwv.tokenization import tokenize_rows
-from hf_miwv.tree_attention import NAME as TREE_ATTENTION
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.models.attention import sliding_window
+from hf_miwv.losses.branching import branching_obstacle
+from hf_miwv.losses.demonstrations import Passes, build_passes
+from hf_miwv.losses.forest import Forest, grow_forest
+from hf_miwv.losses.losses import ResponseLosses
+from hf_miwv.losses.tree_attention import NAME as TREE_ATTENTION
+from hf_miwv.prompts.choose_prompts import choose_prompts
+from hf_miwv.prompts.tokenization import tokenize_rows
+from hf_miwv.rows.rows import Rows
+from hf_miwv.rows.schema import recognize
 
 ALL = "all of the neighbour's pass"
 PART = "the beginning: the template rewrites the rest"

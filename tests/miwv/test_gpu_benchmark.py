@@ -14,10 +14,10 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from hf_miwv.demonstrations import Passes
-from hf_miwv.forest import Forest, Unit
-from hf_miwv.losses import ResponseLosses
-from hf_miwv.tokens import TokenTable
+from hf_miwv.common.models.row_tokens import TokenTable
+from hf_miwv.losses.demonstrations import Passes
+from hf_miwv.losses.forest import Forest, Unit
+from hf_miwv.losses.losses import ResponseLosses
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "gpu.py"
 

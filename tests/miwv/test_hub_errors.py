@@ -46,8 +46,8 @@ def endpoint() -> Iterator[str]:
 def test_what_the_hub_refuses_is_said_in_plain_words(endpoint: str) -> None:
     code = (
         "import json, sys\n"
-        "from hf_miwv.errors import InputError\n"
-        "from hf_miwv.models import load_embedder, load_model\n"
+        "from hf_miwv.common.errors import InputError\n"
+        "from hf_miwv.common.models.models import load_embedder, load_model\n"
         "found = {}\n"
         "for name in sys.argv[1:]:\n"
         "    for load in (load_model, load_embedder):\n"

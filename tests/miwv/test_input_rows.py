@@ -14,8 +14,8 @@ from tiny import CHATML, make_model, make_rows, make_tokenizer
 
 from hf_miwv import InputError, score
 from hf_miwv.__main__ import main
-from hf_miwv.folder import read_record
-from hf_miwv.input_rows import rows_dataset, take_rows
+from hf_miwv.common.runs.folder import read_record
+from hf_miwv.rows.input_rows import rows_dataset, take_rows
 
 ROWS = make_rows(6)
 

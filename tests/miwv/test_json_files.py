@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from datasets import Dataset
 
-from hf_miwv.errors import InputError
-from hf_miwv.json_files import json_rows
-from hf_miwv.reading import read_dataset
-from hf_miwv.spooling import spool
-from hf_miwv.streaming import open_stream
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.reading.json_files import json_rows
+from hf_miwv.common.reading.reading import read_dataset
+from hf_miwv.rows.spooling import spool
+from hf_miwv.rows.streaming import open_stream
 
 ROWS = [{"instruction": f"Say {n}", "output": f"{n}"} for n in range(3)]
 TURNS = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]

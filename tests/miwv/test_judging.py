@@ -18,16 +18,16 @@ from judge_server import JudgeServer
 from scipy.stats import bootstrap
 
 from hf_miwv import InputError
-from hf_miwv.folder import read_record
+from hf_miwv.commands.judge import open_judge
+from hf_miwv.common.models.models import load_model
+from hf_miwv.common.runs.folder import read_record
+from hf_miwv.common.runs.workspace import workspace_of
+from hf_miwv.judging.answer_pairs import pair_answers, read_answers
 from hf_miwv.judging.endpoint import completions_url, endpoint_judge, key_for
-from hf_miwv.judging.journey import judge_answers
-from hf_miwv.judging.judge_command import open_judge
+from hf_miwv.judging.judge_answers import judge_answers
 from hf_miwv.judging.local_model import model_judge
-from hf_miwv.judging.pairs import pair_answers, read_answers
 from hf_miwv.judging.question import REMINDER, read_scores
 from hf_miwv.judging.win_score import Judged, pair_outcome, tally, win_score, win_score_interval
-from hf_miwv.models import load_model
-from hf_miwv.workspace import workspace_of
 
 KEY = "sk-not-to-be-seen-anywhere-4711"
 
@@ -276,7 +276,7 @@ def test_a_pair_that_the_judge_refuses_is_counted(server: JudgeServer, tmp_path:
 def command(server: JudgeServer, a: Path, b: Path, output: Path) -> list[str]:
     code = (
         "from hf_miwv.__main__ import main\n"
-        "from hf_miwv.judging.judge_command import judge_command\n"
+        "from hf_miwv.commands.judge import judge_command\n"
         "main.add_command(judge_command)\n"
         "main()\n"
     )

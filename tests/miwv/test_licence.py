@@ -12,11 +12,11 @@ from hub.clients import speak_to
 from hub.server import HubServer
 from tiny import make_rows
 
-from hf_lmt.data.folder import licence_names
+from hf_lmt.data.corpora.row_folder import licence_names
 from hf_miwv.__main__ import main
-from hf_miwv.licence import licence_of
-from hf_miwv.publishing.card import split_card
-from hf_miwv.publishing.push import push
+from hf_miwv.common.hub.hub_card import split_card
+from hf_miwv.common.hub.license import licence_of
+from hf_miwv.common.hub.push import push
 
 
 def data_set(folder: Path, head: str) -> Path:

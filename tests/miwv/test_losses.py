@@ -10,7 +10,7 @@ import torch
 from plain import plain_loss
 from tiny import make_model
 
-from hf_miwv.losses import LOGIT_CHUNK, Branch, ResponseLosses, Tree, token_losses
+from hf_miwv.losses.losses import LOGIT_CHUNK, Branch, ResponseLosses, Tree, token_losses
 
 IDS = [5 + 7 * step % 390 for step in range(60)]
 SEQUENCES = [Tree(IDS[:n], r) for n, r in ((30, 5), (12, 11), (2, 1))]

@@ -14,9 +14,9 @@ import transformers
 from click.testing import CliRunner
 
 from hf_miwv.__main__ import main
-from hf_miwv.errors import InputError
-from hf_miwv.memory import PROBE_ERRORS, is_out_of_memory, probe_fault
-from hf_miwv.models import load_embedder, load_model
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.models.memory import PROBE_ERRORS, is_out_of_memory, probe_fault
+from hf_miwv.common.models.models import load_embedder, load_model
 
 
 def raised_by(function: Callable[[], Any]) -> BaseException:
@@ -52,7 +52,7 @@ def test_models_that_do_not_fit(error: BaseException, model_folder: Path, monkey
         raise error
 
     monkeypatch.setattr(transformers.PreTrainedModel, "from_pretrained", fail)
-    monkeypatch.setattr("hf_miwv.models.SentenceTransformer", fail)
+    monkeypatch.setattr("hf_miwv.common.models.models.SentenceTransformer", fail)
     with pytest.raises(InputError, match=r"model '.*' does not fit into the memory of cpu \(") as told:
         load_model(str(model_folder), device="cpu")
     assert str(model_folder) in str(told.value)
@@ -66,7 +66,7 @@ def test_a_first_pass_that_does_not_fit(model_folder: Path, monkeypatch: pytest.
     def fail(*_: Any, **__: Any) -> Any:
         raise USED_UP[0]
 
-    monkeypatch.setattr("hf_miwv.models.check_causal", fail)
+    monkeypatch.setattr("hf_miwv.common.models.causality.check_causal", fail)
     with pytest.raises(InputError, match="does not fit into the memory of cpu"):
         load_model(str(model_folder), device="cpu")
 

@@ -22,11 +22,11 @@ from tiny import CHATML, make_model, make_rows, make_tokenizer
 
 from hf_miwv import InputError, score, select
 from hf_miwv.__main__ import main
-from hf_miwv.columns import add_score_columns
-from hf_miwv.methods import METHODS, method_scores, row_keys
-from hf_miwv.schema import ALSO_COLUMNS, SCORE_COLUMNS
-from hf_miwv.summary import show_selection
-from hf_miwv.workspace import workspace_of
+from hf_miwv.common.runs.workspace import workspace_of
+from hf_miwv.results.methods import METHODS, method_scores, row_keys
+from hf_miwv.results.score_summary import show_selection
+from hf_miwv.rows.columns import add_score_columns
+from hf_miwv.rows.schema import ALSO_COLUMNS, SCORE_COLUMNS
 
 NAN = float("nan")
 ALSO = tuple(ALSO_COLUMNS)

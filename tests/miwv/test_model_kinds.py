@@ -28,12 +28,13 @@ from transformers import (
 )
 
 from hf_miwv import InputError, score
-from hf_miwv.branching import branching_obstacle, sliding_window
-from hf_miwv.causality import check_causal
-from hf_miwv.losses import ResponseLosses, Tree
-from hf_miwv.model_kinds import text_part_words
-from hf_miwv.model_tokenizer import text_tokenizer
-from hf_miwv.models import length_limit, load_model
+from hf_miwv.common.models.attention import sliding_window
+from hf_miwv.common.models.causality import check_causal
+from hf_miwv.common.models.model_kinds import text_part_words
+from hf_miwv.common.models.model_tokenizer import text_tokenizer
+from hf_miwv.common.models.models import length_limit, load_model
+from hf_miwv.losses.branching import branching_obstacle
+from hf_miwv.losses.losses import ResponseLosses, Tree
 
 PICTURE_MODELS = ("qwen2_vl", "gemma3", "llava", "idefics3")
 
@@ -270,7 +271,7 @@ def test_picture_models_are_not_tuned_and_it_is_said_before_anything_is_scored(
     kind: str, words: str, tmp_path: Path
 ) -> None:
     pytest.importorskip("trl")
-    from hf_miwv.training.tuning import Tuning, try_out
+    from hf_miwv.training.sft_tuning import Tuning, try_out
 
     source = saved(make_picture_model(kind), tmp_path)
     tuning = Tuning(source, {"device": "cpu"}, {}, None, None, None)

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hf_miwv import neighbor_index
-from hf_miwv.errors import InputError
-from hf_miwv.neighbor_index import EXACT_ROWS, choose_search, indexed_neighbors
-from hf_miwv.neighbors import nearest_neighbors
+from hf_miwv.common.errors import InputError
+from hf_miwv.neighbors import index as neighbor_index
+from hf_miwv.neighbors.exact import nearest_neighbors
+from hf_miwv.neighbors.index import EXACT_ROWS, choose_search, indexed_neighbors
 
 
 def unit_vectors(rows: int, width: int = 16) -> np.ndarray:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from plain import plain_neighbor
 
-from hf_miwv.errors import InputError
-from hf_miwv.neighbors import check_vectors, nearest_neighbors
+from hf_miwv.common.errors import InputError
+from hf_miwv.neighbors.exact import check_vectors, nearest_neighbors
 
 
 def unit_vectors(rows: int, seed: int = 0) -> np.ndarray:

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from sample_run import NAN, make_chosen_run, make_columns, random_columns, take
 
-from hf_miwv import pictures
-from hf_miwv.pictures import (
+from hf_miwv.common.cards.figures import new_figure
+from hf_miwv.results import score_pictures as pictures
+from hf_miwv.results.score_pictures import (
     beyond,
     draw_chosen,
     draw_scored,
     edges_through_zero,
-    new_figure,
     robust_range,
     running_quantiles,
 )
-from hf_miwv.statistics import ScoreColumns
+from hf_miwv.results.statistics import ScoreColumns
 
 SCORED = ["miwv_histogram.png", "length_against_score.png", "similarity_against_score.png"]
 

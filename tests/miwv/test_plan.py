@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hf_miwv.plan import BatchPlan
+from hf_miwv.losses.batch_plan import BatchPlan
 
 
 def batches(plan: BatchPlan) -> list[list[int]]:

@@ -14,10 +14,11 @@ from datasets import Dataset
 from rich.console import Console
 from tiny import make_rows
 
-from hf_miwv import InputError, precision
-from hf_miwv.precision import compare_precisions, compare_scores, precision_table, sample_rows
-from hf_miwv.precision_command import precision_command
-from hf_miwv.statistics import ScoreColumns
+from hf_miwv import InputError
+from hf_miwv.commands.precision import precision_command
+from hf_miwv.comparing import compare_precisions as precision
+from hf_miwv.comparing.compare_precisions import compare_precisions, compare_scores, precision_table, sample_rows
+from hf_miwv.results.statistics import ScoreColumns
 
 
 def columns(zero_shot: list[float], one_shot: list[float]) -> ScoreColumns:
@@ -150,7 +151,7 @@ def test_the_table_says_how_to_read_it(invoked: tuple[Any, Path]) -> None:
 def test_what_cannot_run_is_reported_with_its_reason(
     rows: Dataset, model_folder: Path, embedder_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hf_miwv.quantization.find_spec", lambda name: None)
+    monkeypatch.setattr("hf_miwv.common.models.quantization.find_spec", lambda name: None)
     report = compare_precisions(
         rows,
         str(model_folder),

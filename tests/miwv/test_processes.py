@@ -14,8 +14,8 @@ import pytest
 from datasets import load_dataset
 from tiny import make_rows
 
-from hf_miwv.processes import Processes
-from hf_miwv.workspace import workspace_of
+from hf_miwv.common.runs.processes import Processes
+from hf_miwv.common.runs.workspace import workspace_of
 
 LAUNCH = Path(__file__).parents[2] / "recipes" / "accelerate" / "cpu.yaml"
 

@@ -9,13 +9,13 @@ import pytest
 from plain import plain_alpaca
 from tiny import BRACKETS, CHATML, THINKING, make_tokenizer
 
-from hf_miwv.chat_prompts import ChatPrompts
-from hf_miwv.errors import InputError
-from hf_miwv.examples import Example
-from hf_miwv.prompts import choose_prompts
-from hf_miwv.rows import Row
-from hf_miwv.text_prompts import TextPrompts
-from hf_miwv.tokens import start_tokens
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.models.row_tokens import start_tokens
+from hf_miwv.prompts.chat_prompts import ChatPrompts
+from hf_miwv.prompts.choose_prompts import choose_prompts
+from hf_miwv.prompts.text_prompts import TextPrompts
+from hf_miwv.rows.examples import Example
+from hf_miwv.rows.rows import Row
 
 
 def row(prompts: Any, example: Example) -> Row:

@@ -13,10 +13,10 @@ from hub.server import HubServer
 from scored_folder import write_scored
 from tiny import make_rows
 
-from hf_miwv.errors import InputError
-from hf_miwv.publishing.manifest import NAME
-from hf_miwv.publishing.push import Pushed, push
-from hf_miwv.selection import select
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.hub.manifest import NAME
+from hf_miwv.common.hub.push import Pushed, push
+from hf_miwv.selection.selection import select
 
 SCORES = [index / 10 for index in range(24)]
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import yaml
 
-from hf_miwv.errors import InputError
-from hf_miwv.publishing.card import HERE, add_config, join_card, keep_configs, split_card
-from hf_miwv.publishing.changes import Remote, find_changes
-from hf_miwv.publishing.contents import CARD, hashed
-from hf_miwv.publishing.manifest import NAME, gone, read_manifest, write_manifest
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.hub.changes import Remote, find_changes
+from hf_miwv.common.hub.folder_contents import CARD, hashed
+from hf_miwv.common.hub.hub_card import HERE, add_config, join_card, keep_configs, split_card
+from hf_miwv.common.hub.manifest import NAME, gone, read_manifest, write_manifest
 
 
 def card(name: str, body: str = "\n# Text\n", **metadata: Any) -> str:

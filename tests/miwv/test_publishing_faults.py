@@ -14,15 +14,15 @@ import pytest
 from hub.clients import environment, run_python
 from hub.server import HubServer
 
-from hf_miwv.errors import InputError
-from hf_miwv.publishing.background import BackgroundPush
-from hf_miwv.publishing.checkpoints import PushCheckpoints
-from hf_miwv.publishing.manifest import NAME
-from hf_miwv.publishing.push import push
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.hub.background import BackgroundPush
+from hf_miwv.common.hub.manifest import NAME
+from hf_miwv.common.hub.push import push
+from hf_miwv.common.hub.push_checkpoints import PushCheckpoints
 
 PUSH = (
     "import logging, sys\n"
-    "from hf_miwv.publishing.push_command import push_command\n"
+    "from hf_miwv.common.hub.push_command import push_command\n"
     "logging.basicConfig(level='INFO', format='%(message)s')\n"
     "push_command(sys.argv[1:])\n"
 )
@@ -118,8 +118,8 @@ def test_what_is_refused_is_said_plainly_and_nothing_is_lost(
     message: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("hf_miwv.publishing.push.CONFLICT_WAITS", (0, 0, 0))
-    monkeypatch.setattr("hf_miwv.publishing.messages.WAITS", (0,))
+    monkeypatch.setattr("hf_miwv.common.hub.push.CONFLICT_WAITS", (0, 0, 0))
+    monkeypatch.setattr("hf_miwv.common.hub.messages.WAITS", (0,))
     before = read(model)
     told = hub.fault(**fault)
     with pytest.raises(InputError, match=message) as refused:
@@ -152,7 +152,7 @@ def test_no_hub_at_all(hub: HubServer, model: Path, monkeypatch: pytest.MonkeyPa
 
     hub.server_close()
     hub.shutdown()
-    monkeypatch.setattr("hf_miwv.publishing.messages.WAITS", (0,))
+    monkeypatch.setattr("hf_miwv.common.hub.messages.WAITS", (0,))
     with pytest.raises(InputError, match=r"ada/model: the Hub cannot be reached \("):
         push(model, "ada/model")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
@@ -227,7 +227,7 @@ def test_a_program_that_ends_in_an_error_still_finishes_its_pushes(
     """Nobody waits, and the client needs threads of its own for the two large files."""
     code = (
         "import sys\n"
-        "from hf_miwv.publishing.background import BackgroundPush\n"
+        "from hf_miwv.common.hub.background import BackgroundPush\n"
         "BackgroundPush().push_revision(sys.argv[1], 'ada/model', 'step-1')\n"
         "raise RuntimeError('the training failed')\n"
     )

@@ -14,17 +14,17 @@ from hub.server import HubServer
 from scored_folder import write_scored
 from tiny import make_rows
 
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.hub.fetching import fetch_folder
+from hf_miwv.common.hub.push import push
+from hf_miwv.common.runs.folder import read_record
 from hf_miwv.comparing.comparison import compare
-from hf_miwv.errors import InputError
-from hf_miwv.folder import read_record
-from hf_miwv.publishing.fetching import fetch_folder
-from hf_miwv.publishing.push import push
-from hf_miwv.selection import select
+from hf_miwv.selection.selection import select
 
 READ = """
 import json, os, sys
 from hf_miwv.__main__ import main
-from hf_miwv.reading import read_dataset
+from hf_miwv.common.reading.reading import read_dataset
 from datasets import load_dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from huggingface_hub import ModelCard

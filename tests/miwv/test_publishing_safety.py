@@ -14,12 +14,12 @@ from click.testing import CliRunner
 from hub.server import HubServer
 
 from hf_miwv.__main__ import main
-from hf_miwv.errors import InputError
-from hf_miwv.publishing.manifest import NAME
-from hf_miwv.publishing.names import repository_fault
-from hf_miwv.publishing.pickles import is_pickle
-from hf_miwv.publishing.push import push
-from hf_miwv.publishing.secrets import BLOCK, find_secret
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.hub.manifest import NAME
+from hf_miwv.common.hub.names import repository_fault
+from hf_miwv.common.hub.pickles import is_pickle
+from hf_miwv.common.hub.push import push
+from hf_miwv.common.hub.secrets import BLOCK, find_secret
 
 TOKEN = "hf_" + "aB3" * 12
 LETTERS = "abcDEF123" * 12

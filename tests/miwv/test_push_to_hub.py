@@ -15,11 +15,11 @@ from tiny import make_rows
 
 from hf_miwv import push, select
 from hf_miwv.__main__ import main
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.hub.fetching import fetch_folder, fetch_written
+from hf_miwv.common.reading.reading import split_revision
+from hf_miwv.common.runs.folder import read_record
 from hf_miwv.comparing.comparison import compare
-from hf_miwv.errors import InputError
-from hf_miwv.folder import read_record
-from hf_miwv.publishing.fetching import fetch_folder, fetch_written
-from hf_miwv.reading import split_revision
 
 SCORES = [index / 10 for index in range(24)]
 

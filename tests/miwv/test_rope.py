@@ -22,14 +22,14 @@ from transformers import (
 )
 
 from hf_miwv import InputError, score
-from hf_miwv.branching import branching_obstacle
-from hf_miwv.demonstrations import Passes
-from hf_miwv.forest import grow_forest
-from hf_miwv.losses import Branch, ResponseLosses, Tree
-from hf_miwv.mapping.losses import run_passes
-from hf_miwv.models import length_limit
-from hf_miwv.rope import CHANGES, LengthRule, length_rule
-from hf_miwv.tokens import TokenTable
+from hf_miwv.common.models.models import length_limit
+from hf_miwv.common.models.rope import CHANGES, LengthRule, length_rule
+from hf_miwv.common.models.row_tokens import TokenTable
+from hf_miwv.losses.branching import branching_obstacle
+from hf_miwv.losses.demonstrations import Passes
+from hf_miwv.losses.forest import grow_forest
+from hf_miwv.losses.losses import Branch, ResponseLosses, Tree
+from hf_miwv.transforms.measure_losses import run_passes
 
 IDS = [5 + 7 * step % 390 for step in range(200)]
 SHAPE: dict[str, Any] = {

@@ -11,11 +11,11 @@ from chat_templates import ROWS, TEMPLATES
 from datasets import Dataset
 from tiny import make_model, make_tokenizer
 
-from hf_miwv.chat_prompts import ChatPrompts
-from hf_miwv.examples import Example, read_example
-from hf_miwv.rows import Row
-from hf_miwv.schema import recognize
-from hf_miwv.tokens import RowTokens
+from hf_miwv.common.models.row_tokens import RowTokens
+from hf_miwv.prompts.chat_prompts import ChatPrompts
+from hf_miwv.rows.examples import Example, read_example
+from hf_miwv.rows.rows import Row
+from hf_miwv.rows.schema import recognize
 
 trl = pytest.importorskip("trl", reason="needs trl (extra train)")
 

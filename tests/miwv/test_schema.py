@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from hf_miwv.errors import InputError
-from hf_miwv.examples import Example, read_example
-from hf_miwv.schema import SCORE_COLUMNS, Shape, parse_columns, recognize
+from hf_miwv.common.errors import InputError
+from hf_miwv.rows.examples import Example, read_example
+from hf_miwv.rows.schema import SCORE_COLUMNS, Shape, parse_columns, recognize
 
 
 def turn(role, content):

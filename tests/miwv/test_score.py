@@ -14,7 +14,7 @@ from sentence_transformers import SentenceTransformer
 from tiny import CHATML, make_model, make_rows, make_tokenizer
 
 from hf_miwv import InputError, score
-from hf_miwv.schema import SCORE_COLUMNS
+from hf_miwv.rows.schema import SCORE_COLUMNS
 
 QUIET: dict[str, Any] = {"progress": False}
 

@@ -13,9 +13,9 @@ from datasets import Dataset, load_dataset
 from tiny import make_model, make_rows, make_tokenizer
 
 from hf_miwv import InputError, score, select
-from hf_miwv.columns import FEATURES, add_score_columns
-from hf_miwv.selection import choose
-from hf_miwv.statistics import ScoreColumns
+from hf_miwv.results.statistics import ScoreColumns
+from hf_miwv.rows.columns import FEATURES, add_score_columns
+from hf_miwv.selection.selection import choose
 
 NAN = float("nan")
 

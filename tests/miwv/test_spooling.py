@@ -14,9 +14,9 @@ from datasets import ClassLabel, Dataset, Features, Image, IterableDataset, List
 from tiny import make_model, make_rows, make_tokenizer
 
 from hf_miwv import InputError, score
-from hf_miwv.folder import read_record
-from hf_miwv.spooling import release, spool
-from hf_miwv.workspace import workspace_of
+from hf_miwv.common.runs.folder import read_record
+from hf_miwv.common.runs.workspace import workspace_of
+from hf_miwv.rows.spooling import release, spool
 
 
 def rows_from(path: str) -> Iterator[dict[str, Any]]:

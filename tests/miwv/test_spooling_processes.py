@@ -13,14 +13,14 @@ import pytest
 from datasets import Dataset
 from tiny import make_rows
 
-from hf_miwv.spooling import spool
-from hf_miwv.workspace import workspace_of
+from hf_miwv.common.runs.workspace import workspace_of
+from hf_miwv.rows.spooling import spool
 
 KILLED = """
 import sys
 from pathlib import Path
 from datasets import IterableDataset
-from hf_miwv.spooling import spool
+from hf_miwv.rows.spooling import spool
 
 def rows(count):
     for index in range(count):
@@ -51,7 +51,7 @@ MEMORY = """
 import resource, sys
 from pathlib import Path
 from datasets import Dataset, IterableDataset
-from hf_miwv.spooling import spool
+from hf_miwv.rows.spooling import spool
 
 def rows(count):
     for index in range(count):
@@ -80,8 +80,8 @@ import sys
 from pathlib import Path
 from accelerate import PartialState
 from datasets import IterableDataset
-import hf_miwv.spooling
-from hf_miwv.processes import Processes
+import hf_miwv.rows.spooling
+from hf_miwv.common.runs.processes import Processes
 
 def rows(end, marks):
     open(marks, "a").write("x")
@@ -89,12 +89,12 @@ def rows(end, marks):
     if end == "broken":
         raise OSError("the line went dead")
 
-hf_miwv.spooling.PULSE = 0.0  # a sign of life behind each block
+hf_miwv.rows.spooling.PULSE = 0.0  # a sign of life behind each block
 processes, output, found = Processes.launched(), Path(sys.argv[1]), []
 for end in ("whole", "broken"):
     stream = IterableDataset.from_generator(rows, gen_kwargs={"end": end, "marks": sys.argv[2]})
     try:
-        whole = hf_miwv.spooling.spool(stream, output, processes=processes, progress=False)
+        whole = hf_miwv.rows.spooling.spool(stream, output, processes=processes, progress=False)
         found.append(len(whole))
     except hf_miwv.InputError as error:
         found.append(str(error))

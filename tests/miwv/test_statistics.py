@@ -10,16 +10,15 @@ import pytest
 from datasets import Dataset
 from sample_run import NAN, make_columns, random_columns
 
-from hf_miwv.errors import InputError
-from hf_miwv.statistics import (
+from hf_miwv.common.cards.numbers import write_number, write_share
+from hf_miwv.common.errors import InputError
+from hf_miwv.results.statistics import (
     ScoreColumns,
     compare_lengths,
     describe,
     length_histogram,
     rank_correlation,
     similarity_fifths,
-    write_number,
-    write_share,
 )
 
 

@@ -13,12 +13,12 @@ from datasets import Dataset, DatasetDict
 from tiny import make_rows, zipped
 
 from hf_miwv.__main__ import main
-from hf_miwv.errors import InputError
-from hf_miwv.folder import read_record
-from hf_miwv.reading import read_dataset
-from hf_miwv.spooling import spool
-from hf_miwv.streaming import open_stream
-from hf_miwv.workspace import workspace_of
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.reading.reading import read_dataset
+from hf_miwv.common.runs.folder import read_record
+from hf_miwv.common.runs.workspace import workspace_of
+from hf_miwv.rows.spooling import spool
+from hf_miwv.rows.streaming import open_stream
 
 ROWS = make_rows(12)
 DATES = [{"prompt": "a", "completion": "2024-01-01", "n": 1}, {"prompt": "b", "completion": None}]

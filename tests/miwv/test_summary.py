@@ -9,7 +9,8 @@ import pytest
 from rich.console import Console
 from sample_run import NAN, make_chosen_run, make_columns, make_scored_run
 
-from hf_miwv.summary import plain, show_selection, show_summary
+from hf_miwv.common.cards.terminal import plain
+from hf_miwv.results.score_summary import show_selection, show_summary
 
 
 def make_row(**changes: Any) -> dict[str, Any]:

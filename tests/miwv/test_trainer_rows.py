@@ -10,13 +10,13 @@ from tiny import BRACKETS, CHATML, THINKING, make_rows, make_tokenizer
 from trainers import make_texts, tokenize
 
 from hf_miwv.callbacks.chat_reading import ChatReader
-from hf_miwv.callbacks.rows import TrainerRows, read_trainer_rows, sample_rows
 from hf_miwv.callbacks.token_reading import TokenReader
-from hf_miwv.errors import InputError
-from hf_miwv.prompts import choose_prompts
-from hf_miwv.rows import Rows
-from hf_miwv.schema import recognize
-from hf_miwv.tokenization import tokenize_rows
+from hf_miwv.callbacks.trainer_rows import TrainerRows, read_trainer_rows, sample_rows
+from hf_miwv.common.errors import InputError
+from hf_miwv.prompts.choose_prompts import choose_prompts
+from hf_miwv.prompts.tokenization import tokenize_rows
+from hf_miwv.rows.rows import Rows
+from hf_miwv.rows.schema import recognize
 
 SYSTEMS = (  # as Llama 3's: a start token, and a system turn like any other
     "<s>{% for m in messages %}<|im_start|>{{ m.role }}\n\n{{ m.content | trim }}<|im_end|>"

@@ -24,9 +24,9 @@ from tiny import CHATML, make_model, make_rows, make_tokenizer
 
 from hf_miwv import score
 from hf_miwv.__main__ import main
-from hf_miwv.processes import Processes
-from hf_miwv.training.tuning import Tuning, tune
-from hf_miwv.workspace import _sealed, workspace_of
+from hf_miwv.common.runs.processes import Processes
+from hf_miwv.common.runs.workspace import _sealed, workspace_of
+from hf_miwv.training.sft_tuning import Tuning, tune
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,8 +10,8 @@ import yaml
 from hub.server import HubServer
 from test_training import change, invoke, recipe, refused, scored  # noqa: F401
 
-from hf_miwv.publishing.manifest import NAME
-from hf_miwv.workspace import workspace_of
+from hf_miwv.common.hub.manifest import NAME
+from hf_miwv.common.runs.workspace import workspace_of
 
 pytest.importorskip("trl")
 pytest.importorskip("peft")

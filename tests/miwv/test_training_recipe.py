@@ -13,9 +13,10 @@ import pytest
 
 from hf_miwv import InputError
 from hf_miwv.__main__ import main
-from hf_miwv.config import load_mapping
-from hf_miwv.training.recipe import locate, read_recipe
-from hf_miwv.training.values import MISFIT, fault_of, fit
+from hf_miwv.common.recipes.packages import locate
+from hf_miwv.common.recipes.values import MISFIT, fault_of, fit
+from hf_miwv.common.recipes.yaml_file import load_mapping
+from hf_miwv.training.train_recipe import read_recipe
 
 ROOT = Path(__file__).parents[2]
 RECIPES = sorted((ROOT / "recipes" / "miwv").glob("*.yaml"))
@@ -264,7 +265,7 @@ def test_all_defaults_of_the_libraries_fit_their_own_annotations() -> None:
 
     from trl import SFTConfig
 
-    from hf_miwv.training.keys import SET_BY_US, known_keys
+    from hf_miwv.training.recipe_keys import SET_BY_US, known_keys
 
     known = known_keys()
     for field in fields(SFTConfig):

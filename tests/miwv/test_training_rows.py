@@ -11,16 +11,10 @@ from datasets import Dataset
 from tiny import BRACKETS, CHATML, THINKING, make_tokenizer
 
 from hf_miwv import InputError
-from hf_miwv.examples import read_example
-from hf_miwv.prompts import choose_prompts
-from hf_miwv.schema import recognize
-from hf_miwv.training.rows import (
-    MASKED,
-    TrainingRows,
-    check_trainer,
-    compare_with_inference,
-    prepare_rows,
-)
+from hf_miwv.prompts.choose_prompts import choose_prompts
+from hf_miwv.rows.examples import read_example
+from hf_miwv.rows.schema import recognize
+from hf_miwv.training.chosen_rows import MASKED, TrainingRows, check_trainer, compare_with_inference, prepare_rows
 
 
 def scored_rows(rows: list[dict[str, Any]], tokenizer: Any, template: str | None) -> Dataset:

@@ -20,18 +20,13 @@ from plain import plain_alpaca
 from tiny import CHATML, THINKING, make_model, make_rows, make_tokenizer
 
 from hf_miwv import InputError, score, select
-from hf_miwv.demonstrations import Passes
-from hf_miwv.mapping.base import LARGE, content_digest
-from hf_miwv.mapping.losses import run_passes
-from hf_miwv.mapping.transforms import (
-    AttachDemonstration,
-    ComputeMIWV,
-    EmbedPrompts,
-    MeasureLosses,
-    RenderPrompts,
-)
-from hf_miwv.schema import SCORE_COLUMNS
-from hf_miwv.tokens import TokenTable
+from hf_miwv.common.models.row_tokens import TokenTable
+from hf_miwv.losses.demonstrations import Passes
+from hf_miwv.rows.schema import SCORE_COLUMNS
+from hf_miwv.transforms.attach_demonstration import AttachDemonstration
+from hf_miwv.transforms.base import LARGE, content_digest
+from hf_miwv.transforms.measure_losses import MeasureLosses, run_passes
+from hf_miwv.transforms.steps import ComputeMIWV, EmbedPrompts, RenderPrompts
 
 EXACT = ("row", "neighbor", "response_tokens", "miwv_status", "miwv_flags")
 MEASURED = ("neighbor_similarity", "loss_zero_shot", "loss_one_shot", "miwv")
@@ -184,7 +179,7 @@ SECOND = """
 import json, sys
 from datasets import load_dataset
 from datasets.fingerprint import Hasher
-from hf_miwv.mapping.transforms import *
+from hf_miwv.transforms.steps import *
 
 data, model, embedder, device = sys.argv[1:]
 dataset = load_dataset("json", data_files=data, split="train")

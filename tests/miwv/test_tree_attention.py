@@ -9,9 +9,9 @@ import pytest
 import torch
 from tiny import make_model
 
-from hf_miwv import tree_attention
-from hf_miwv.losses import Branch, ResponseLosses, Tree
-from hf_miwv.tree_layout import Layout, Segment, attending
+from hf_miwv.losses import tree_attention
+from hf_miwv.losses.losses import Branch, ResponseLosses, Tree
+from hf_miwv.losses.tree_layout import Layout, Segment, attending
 
 # Two trees: a trunk of 7 with branches at 7 and 3, and a trunk of 5 alone.
 SEGMENTS = [

@@ -12,10 +12,11 @@ from trainers import make_texts, make_trainer, tokenize
 
 from hf_miwv import InputError, score
 from hf_miwv.callbacks.callbacks import MIWVSelectionCallback
-from hf_miwv.mapping.losses import MeasureLosses
-from hf_miwv.mapping.transforms import AttachDemonstration, EmbedPrompts, RenderPrompts
-from hf_miwv.tokens import TokenTable
-from hf_miwv.vocabulary import check_tables, vocabulary_size
+from hf_miwv.common.models.row_tokens import TokenTable
+from hf_miwv.common.models.vocabulary import check_tables, vocabulary_size
+from hf_miwv.transforms.attach_demonstration import AttachDemonstration
+from hf_miwv.transforms.measure_losses import MeasureLosses
+from hf_miwv.transforms.steps import EmbedPrompts, RenderPrompts
 
 NEW = "<|tool|>"
 MESSAGE = r"{}: the token '<\|tool\|>' has the id \d+, and the model has embeddings for the ids "
@@ -112,7 +113,7 @@ def test_the_first_row_that_has_such_a_token_is_named() -> None:
 
 def test_training_refuses_a_tokenizer_whose_end_has_no_embedding(tmp_path: Path) -> None:
     pytest.importorskip("trl")
-    from hf_miwv.training.tuning import Tuning, try_out
+    from hf_miwv.training.sft_tuning import Tuning, try_out
 
     make_model("llama").save_pretrained(tmp_path)
     tokenizer = larger_tokenizer()

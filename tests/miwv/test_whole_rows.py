@@ -29,13 +29,14 @@ from tiny import WORDS, make_model, make_rows, make_tokenizer
 
 from hf_miwv import InputError, score, select
 from hf_miwv.__main__ import main
-from hf_miwv.callbacks.rows import read_trainer_rows
-from hf_miwv.chat_prompts import ChatPrompts
-from hf_miwv.chat_text import ChatTemplate
-from hf_miwv.examples import read_example
-from hf_miwv.folder import read_record
-from hf_miwv.rows import Row
-from hf_miwv.schema import REQUIRED_COLUMNS, recognize
+from hf_miwv.callbacks.trainer_rows import read_trainer_rows
+from hf_miwv.common.reading.column_names import REQUIRED_COLUMNS
+from hf_miwv.common.runs.folder import read_record
+from hf_miwv.prompts.chat_prompts import ChatPrompts
+from hf_miwv.prompts.chat_text import ChatTemplate
+from hf_miwv.rows.examples import read_example
+from hf_miwv.rows.rows import Row
+from hf_miwv.rows.schema import recognize
 
 # Prompt and completion, tools and arguments, in one file: what trl reads, too.
 CONVERSATIONS: list[dict[str, Any]] = [
@@ -96,7 +97,7 @@ def test_callback_and_train_have_the_ids_of_the_trainer(
 ) -> None:
     trl = pytest.importorskip("trl")
     from hf_miwv.callbacks.live_scoring import LiveScorer
-    from hf_miwv.training.rows import prepare_rows
+    from hf_miwv.training.chosen_rows import prepare_rows
 
     tokenizer = tokenizer_with(REASONING)
     trainer = trl.SFTTrainer(
@@ -277,7 +278,7 @@ def test_the_date_of_the_first_run_is_the_date_of_all(
             def today(cls) -> date:  # type: ignore[override]
                 return day
 
-        monkeypatch.setattr("hf_miwv.run_date.date", Day)
+        monkeypatch.setattr("hf_miwv.prompts.run_date.date", Day)
         return score_rows(rows, embedder_folder, DATED, **settings)
 
     first = on(date(2026, 11, 29), output=output)
@@ -402,7 +403,7 @@ def test_the_date_is_kept_over_a_kill(embedder_folder: Path, tmp_path: Path, mon
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("hf_miwv.journey.Journey._losses", killed)
+        patch.setattr("hf_miwv.scoring.score_steps.Journey._losses", killed)
         with pytest.raises(KeyboardInterrupt):
             score_rows(rows, embedder_folder, DATED, output=output, date="2026-11-29")
     resumed = score_rows(rows, embedder_folder, DATED, output=output)

@@ -12,19 +12,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from hf_miwv import workspace as module
-from hf_miwv.door import Commands
-from hf_miwv.errors import InputError
-from hf_miwv.folder import (
-    DRAFTS,
-    RECORD,
-    check_unused,
-    put_in_place,
-    remove_left_over,
-    write_errors,
-)
-from hf_miwv.json_text import json_text
-from hf_miwv.workspace import Workspace, is_sealed, put_sealed
+from hf_miwv.common.command_line import Commands
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.runs import workspace as module
+from hf_miwv.common.runs.folder import DRAFTS, RECORD, check_unused, put_in_place, remove_left_over, write_errors
+from hf_miwv.common.runs.json_text import json_text
+from hf_miwv.common.runs.workspace import Workspace, is_sealed, put_sealed
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow
 import xxhash
 
+from hf_lmt.data.corpora.sources import Source, source_from
 from hf_lmt.data.curation.evaluation_sets import EVALUATION_SETS, read_evaluation_set
 from hf_lmt.data.curation.ngrams import (
     Folded,
@@ -21,9 +22,8 @@ from hf_lmt.data.curation.ngrams import (
 )
 from hf_lmt.data.curation.step import Step, reasons
 from hf_lmt.data.hashing import text_column, text_hashes
-from hf_lmt.data.language_codes import code_of
-from hf_lmt.data.sources import Source, source_from
-from hf_lmt.errors import InputError
+from hf_lmt.language_codes import code_of
+from hf_miwv.common.errors import InputError
 
 TEXTS = 10_000  # folded at a time
 REMEMBERED = 500_000  # distinct texts whose answers are kept, about 60 MB

@@ -16,7 +16,7 @@ from hf_lmt.data.characters import (
     folded_length_table,
     weight_table,
 )
-from hf_lmt.data.curation.lengths import check_number
+from hf_lmt.data.curation.length_filters import check_number
 from hf_lmt.data.curation.step import Step, with_reason
 from hf_lmt.data.hashing import text_column
 from hf_lmt.data.normal_form import normal_form

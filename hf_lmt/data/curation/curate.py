@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 
 from hf_lmt.data.curation.step import Step, changes, surveys
 from hf_lmt.data.hashing import direction_codes, direction_column
-from hf_lmt.errors import InputError
+from hf_miwv.common.errors import InputError
 
 BATCH = 10_000  # rows
 REJECT_COLUMNS = ("rejected_by", "reason")

@@ -14,9 +14,9 @@ from datasets import Dataset
 
 from hf_lmt.data.curation.surveys import BATCH, Reasons, SurveyStep, preferences
 from hf_lmt.data.hashing import direction_column, joined_fields, text_column, text_hashes
+from hf_lmt.data.method.scattered import ScatteredRows
 from hf_lmt.data.normal_form import normal_form
-from hf_lmt.data.scattered import ScatteredRows
-from hf_lmt.errors import InputError
+from hf_miwv.common.errors import InputError
 
 
 @dataclass

@@ -15,7 +15,7 @@ from typing import IO, Any, TypeAlias
 
 import numpy as np
 
-from hf_lmt.errors import InputError
+from hf_miwv.common.errors import InputError
 
 Pair: TypeAlias = tuple[str, str]  # source, translation
 BATCH = 512  # pairs that a model of ours embeds at a time

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hf_lmt.data.contents import open_source
-from hf_lmt.data.language_codes import code_of
-from hf_lmt.data.sources import Source, source_from
-from hf_lmt.data.text_files import read_lines
-from hf_lmt.errors import InputError, did_you_mean
-from hf_miwv.hub_errors import hub_error
+from hf_lmt.data.corpora.contents import open_source
+from hf_lmt.data.corpora.sources import Source, source_from
+from hf_lmt.data.corpora.text_files import read_lines
+from hf_lmt.language_codes import code_of
+from hf_miwv.common.errors import InputError, did_you_mean
+from hf_miwv.common.models.hub_errors import hub_error
 
 
 class EvaluationSet(NamedTuple):

@@ -18,11 +18,11 @@ from hf_lmt.data.characters import (
     script_table,
     weight_table,
 )
-from hf_lmt.data.curation.lengths import check_number
+from hf_lmt.data.curation.length_filters import check_number
 from hf_lmt.data.curation.step import Step, reasons
 from hf_lmt.data.hashing import text_column
-from hf_lmt.errors import InputError
 from hf_lmt.languages import language
+from hf_miwv.common.errors import InputError
 
 REMEMBERED = 200_000  # answers kept, about 100 MB
 GUESSES = 10  # of a fastText model: what comes after has no weight

@@ -10,7 +10,7 @@ import pyarrow
 import pyarrow.compute
 
 from hf_lmt.data.characters import characters, digit_table
-from hf_lmt.data.curation.lengths import check_number
+from hf_lmt.data.curation.length_filters import check_number
 from hf_lmt.data.curation.step import Step, reasons, with_reason
 from hf_lmt.data.hashing import text_column
 

@@ -13,12 +13,12 @@ from datasets import Dataset
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from hf_lmt.data.curation.lengths import check_number
+from hf_lmt.data.curation.length_filters import check_number
 from hf_lmt.data.curation.ngrams import Grams, character_grams, fold, is_unspaced
 from hf_lmt.data.curation.surveys import BATCH, Reasons, SurveyStep, preferences
 from hf_lmt.data.hashing import direction_codes, direction_column, mix, text_column
-from hf_lmt.data.scattered import ScatteredRows
-from hf_lmt.errors import InputError
+from hf_lmt.data.method.scattered import ScatteredRows
+from hf_miwv.common.errors import InputError
 
 PERMUTATIONS = 128  # of a signature: the error of a similarity of 0.8 is 0.035
 FOUND = 0.99  # the least share of pairs at the threshold that become candidates

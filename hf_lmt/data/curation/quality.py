@@ -18,12 +18,13 @@ import xxhash
 from datasets import Dataset
 
 from hf_lmt.data.curation.estimators import Pair, scores_of_command, scores_of_model
-from hf_lmt.data.curation.lengths import check_number
+from hf_lmt.data.curation.length_filters import check_number
 from hf_lmt.data.curation.quality_scores import QualityScores, pair_keys
 from hf_lmt.data.curation.step import Step, with_reason
 from hf_lmt.data.hashing import text_column
-from hf_lmt.errors import InputError
-from hf_lmt.languages import LANGUAGES, language
+from hf_lmt.languages import language
+from hf_lmt.registry import LANGUAGES
+from hf_miwv.common.errors import InputError
 
 BATCH = 10_000  # rows
 DIGITS = 4  # of a score that count: the order of a batch moves the others
@@ -167,7 +168,7 @@ class QualityEstimation(Step):
             logger.info("estimating quality: %s", shlex.join(command))
             return scores_of_command(command, pairs)
         if self._loaded is None:
-            from hf_miwv.models import load_embedder
+            from hf_miwv.common.models.models import load_embedder
 
             self._loaded = load_embedder(str(self.model))
         return scores_of_model(self._loaded, pairs)

@@ -17,7 +17,7 @@ from hf_lmt.data.characters import (
     script_table,
     weight_table,
 )
-from hf_lmt.data.curation.lengths import check_number
+from hf_lmt.data.curation.length_filters import check_number
 from hf_lmt.data.curation.step import Step, reasons
 from hf_lmt.data.hashing import text_column
 from hf_lmt.languages import language

@@ -11,7 +11,7 @@ import pyarrow
 from datasets import Dataset
 
 from hf_lmt.data.hashing import Batch
-from hf_lmt.errors import InputError
+from hf_miwv.common.errors import InputError
 
 
 class Step(Protocol):

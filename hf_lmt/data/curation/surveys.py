@@ -13,7 +13,7 @@ import xxhash
 
 from hf_lmt.data.curation.step import Step
 from hf_lmt.data.hashing import decision_hashes, direction_column, optional_texts, row_keys
-from hf_lmt.errors import InputError
+from hf_miwv.common.errors import InputError
 
 BATCH = 10_000  # rows
 Reasons = Sequence[str | None]

@@ -16,8 +16,8 @@ from hf_lmt.data.characters import characters, folded_length_table, invisible_ta
 from hf_lmt.data.curation.copies import Copy
 from hf_lmt.data.curation.scripts import Script
 from hf_lmt.data.curation.step import Step
-from hf_lmt.data.downsampling import StrategicDownsampling
 from hf_lmt.data.hashing import direction_codes, direction_column, text_column
+from hf_lmt.data.method.downsampling import StrategicDownsampling
 from hf_lmt.directions import Direction, parse_direction
 
 SIDES = ("source", "target")

@@ -9,20 +9,20 @@ from typing import Any
 
 from datasets import Dataset
 
+from hf_lmt.data.corpora.sources import Source
 from hf_lmt.data.curation.contamination import EvaluationOverlap
 from hf_lmt.data.curation.identification import LanguageIdentification
 from hf_lmt.data.curation.step import Step
-from hf_lmt.data.downsampling import StrategicDownsampling
 from hf_lmt.data.inspection.facts import read_facts
+from hf_lmt.data.inspection.inspection_verdict import LIMITS, Finding, judge
 from hf_lmt.data.inspection.measures import (
     measure_directions,
     measure_groups,
     measure_targets,
 )
-from hf_lmt.data.inspection.verdict import LIMITS, Finding, judge
-from hf_lmt.data.sources import Source
+from hf_lmt.data.method.downsampling import StrategicDownsampling
 from hf_lmt.directions import Direction
-from hf_lmt.errors import InputError
+from hf_miwv.common.errors import InputError
 
 NOT_CHECKED = "not checked"
 PAPER_RULE = StrategicDownsampling()

@@ -8,7 +8,7 @@ import numpy as np
 
 from hf_lmt.data.inspection.facts import SIDES, Facts
 from hf_lmt.directions import Direction
-from hf_lmt.languages import LANGUAGES, PIVOTS, TIERS
+from hf_lmt.registry import LANGUAGES, PIVOTS, TIERS
 
 SHARED = 8  # sources behind one target from which on it counts as shared; see verdict.LIMITS
 KINDS = ("en2x", "zh2x", "x2en", "x2zh", "other")

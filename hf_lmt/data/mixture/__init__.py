@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from hf_lmt.data.mixture.mixing import Mixed, mix
+from hf_lmt.data.mixture.mixture import Mixed, mix
 
 __all__ = ["Mixed", "mix"]

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from datasets import Dataset
 
+from hf_lmt.data.corpora.sources import Source
 from hf_lmt.data.hashing import (
     below,
     decision_hashes,
@@ -16,8 +17,7 @@ from hf_lmt.data.hashing import (
     direction_column,
     key_column,
 )
-from hf_lmt.data.prepare.batches import BATCH
-from hf_lmt.data.sources import Source
+from hf_lmt.data.prepare.row_batches import BATCH
 
 ORIGIN = "origin"  # a column of the rows: the place of their source in the recipe
 NEEDED = ("source_lang", "target_lang", "row_key", ORIGIN)

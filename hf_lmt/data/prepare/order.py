@@ -18,7 +18,7 @@ from hf_lmt.data.hashing import (
     text_column,
     text_hashes,
 )
-from hf_lmt.data.prepare.batches import BATCH
+from hf_lmt.data.prepare.row_batches import BATCH
 
 DECISION = "order"
 CONTENT = ("source", "target", "auxiliary_lang", "auxiliary", "corpus", "row_key")

@@ -8,9 +8,9 @@ from typing import Any
 
 from datasets import Dataset
 
-from hf_lmt.data.prompts import check_same_prompt
-from hf_lmt.errors import InputError
-from hf_miwv.template_errors import ChatTemplateError
+from hf_lmt.data.method.prompts import check_same_prompt
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.models.template_errors import ChatTemplateError
 
 SAMPLE = 64  # rows; the first ones, and their order is that of a hash
 KEY = "model_name_or_path"
@@ -79,7 +79,7 @@ def load_tokenizer(training: Mapping[str, Any]) -> Any:
 def _load(name: str, revision: str | None) -> Any:
     from transformers import AutoTokenizer
 
-    from hf_miwv.training.recipe import locate
+    from hf_miwv.common.recipes.packages import locate
 
     folder, gguf = _gguf(Path(locate(name)).expanduser())
     try:

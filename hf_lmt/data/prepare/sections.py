@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from inspect import signature
 from typing import Any
 
-from hf_lmt.data.downsampling import StrategicDownsampling
-from hf_lmt.data.multilingual_prompting import ParallelMultilingualPrompting
-from hf_lmt.data.prompts import Wording
-from hf_lmt.data.sources import Source
+from hf_lmt.data.corpora.sources import Source
+from hf_lmt.data.method.downsampling import StrategicDownsampling
+from hf_lmt.data.method.multilingual_prompting import ParallelMultilingualPrompting
+from hf_lmt.data.method.prompts import Wording
 from hf_lmt.directions import DIRECTIONS, Direction, match_directions
-from hf_lmt.errors import InputError, did_you_mean
-from hf_miwv.training.values import fault_of
+from hf_miwv.common.errors import InputError, did_you_mean
+from hf_miwv.common.recipes.values import fault_of
 
 WITH_CODES = (
     "path",
@@ -82,7 +82,7 @@ def read_directions(section: Any, faults: Faults) -> tuple[tuple[Direction, ...]
 
 def read_curation(section: Any, faults: Faults) -> tuple[Any, ...]:
     """The steps that the section stands for; the defaults without one, none for false."""
-    from hf_lmt.data.curation.settings import steps_from
+    from hf_lmt.data.curation.curation_settings import steps_from
 
     if section is False:
         return ()
@@ -130,8 +130,8 @@ def read_mixture(section: Any, faults: Faults) -> Mapping[str, Any] | None:
     if not isinstance(section, dict):
         faults.append(f"mixture: give a mapping of settings, or leave it out; not {section!r}")
         return None
+    from hf_lmt.data.corpora.monolingual import load_monolingual
     from hf_lmt.data.mixture import mix
-    from hf_lmt.data.monolingual import load_monolingual
 
     known = ["monolingual", *_keywords(mix, ("bilingual", "monolingual", "tokenizer", "num_proc"))]
     faults += [f"mixture: unknown key {key!r}; {did_you_mean(str(key), known)}" for key in section if key not in known]

@@ -12,19 +12,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from datasets import Dataset, concatenate_datasets
 
-from hf_lmt.data.auxiliary_sentences import AuxiliarySentences
+from hf_lmt.data.corpora.load import load
 from hf_lmt.data.curation.curate import curate
 from hf_lmt.data.hashing import direction_column
-from hf_lmt.data.loading import load
-from hf_lmt.data.multilingual_prompting import ADDED
-from hf_lmt.data.prepare.batches import BATCH, write_rows
-from hf_lmt.data.prepare.counting import count_rows
+from hf_lmt.data.method.auxiliary_sentences import AuxiliarySentences
+from hf_lmt.data.method.multilingual_prompting import ADDED
+from hf_lmt.data.method.scattered import ScatteredRows
+from hf_lmt.data.prepare.data_recipe import DataRecipe
 from hf_lmt.data.prepare.limits import ORIGIN, cap_rows, weigh_rows
 from hf_lmt.data.prepare.order import Ordered, order_rows
-from hf_lmt.data.prepare.recipe import DataRecipe
-from hf_lmt.data.scattered import ScatteredRows
-from hf_lmt.errors import InputError
-from hf_miwv.workspace import Workspace, is_sealed
+from hf_lmt.data.prepare.row_batches import BATCH, write_rows
+from hf_lmt.data.prepare.stage_counts import count_rows
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.runs.workspace import Workspace, is_sealed
 
 INNER = ("line", ORIGIN)  # columns that are not written: they hang on places
 

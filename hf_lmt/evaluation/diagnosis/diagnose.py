@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hf_lmt.evaluation.confidence import SAMPLES, SEED
-from hf_lmt.evaluation.diagnosis.compare import Measured, compare
+from hf_lmt.evaluation.diagnosis.diagnosis_verdict import Finding, judge
+from hf_lmt.evaluation.diagnosis.evaluation_changes import Measured, compare
 from hf_lmt.evaluation.diagnosis.thresholds import ROWS, THRESHOLDS
 from hf_lmt.evaluation.diagnosis.training_rows import sources_behind_targets
-from hf_lmt.evaluation.diagnosis.verdict import Finding, judge
-from hf_lmt.evaluation.folder import Evaluation, read_evaluation
-from hf_miwv.json_text import json_text
+from hf_lmt.evaluation.evaluation_folder import Evaluation, read_evaluation
+from hf_lmt.evaluation.metrics.confidence import SAMPLES, SEED
+from hf_miwv.common.runs.json_text import json_text
 
 
 @dataclass(frozen=True)

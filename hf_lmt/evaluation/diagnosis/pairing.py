@@ -8,9 +8,9 @@ from itertools import zip_longest
 import numpy as np
 
 from hf_lmt.directions import Direction
-from hf_lmt.errors import InputError
-from hf_lmt.evaluation.corpus_scores import Statistics
-from hf_lmt.evaluation.folder import Evaluation, SentenceCounts
+from hf_lmt.evaluation.evaluation_folder import Evaluation, SentenceCounts
+from hf_lmt.evaluation.metrics.corpus_scores import Statistics
+from hf_miwv.common.errors import InputError
 
 AGAIN = "evaluate one of them again; with --hypotheses EVAL no model is needed"
 BESIDE_MEAN = {

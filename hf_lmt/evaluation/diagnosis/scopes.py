@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from hf_lmt.directions import parse_direction
-from hf_lmt.evaluation.aggregation import COLUMNS, groups_of
-from hf_lmt.evaluation.diagnosis.compare import Changes, Measured
-from hf_lmt.languages import PIVOTS
+from hf_lmt.evaluation.diagnosis.evaluation_changes import Changes, Measured
+from hf_lmt.evaluation.metrics.aggregation import COLUMNS, groups_of
+from hf_lmt.registry import PIVOTS
 
 
 def changes_of(scope: str, measured: Measured) -> Changes:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from scipy.stats import norm
 
-from hf_lmt.evaluation.confidence import Comparison
+from hf_lmt.evaluation.metrics.confidence import Comparison
 
 MARGIN = 2.0  # half-widths; the least
 FAMILY = 0.01  # chance that any of all comparisons is that far up, were they normal

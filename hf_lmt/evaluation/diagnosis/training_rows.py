@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hf_lmt.errors import InputError
+from hf_miwv.common.errors import InputError
 
 
 def sources_behind_targets(folder: str | Path) -> dict[str, dict[str, Any]]:
@@ -18,10 +18,10 @@ def sources_behind_targets(folder: str | Path) -> dict[str, dict[str, Any]]:
     Raises:
         InputError: it is not there, or holds no rows of translations.
     """
+    from hf_lmt.data.corpora.load import load
+    from hf_lmt.data.corpora.sources import Source
     from hf_lmt.data.inspection.facts import read_facts
     from hf_lmt.data.inspection.measures import measure_targets
-    from hf_lmt.data.loading import load
-    from hf_lmt.data.sources import Source
 
     try:
         rows = load(Source(str(folder))).rows

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 import xxhash
 
-from hf_lmt.evaluation.corpus_scores import Statistics, sentence_statistics, values_of
-from hf_lmt.evaluation.text_measures import normalised
+from hf_lmt.evaluation.metrics.corpus_scores import Statistics, sentence_statistics, values_of
+from hf_lmt.evaluation.metrics.text_measures import normalised
 
 PAIRS = 400
 PERCENT = 95

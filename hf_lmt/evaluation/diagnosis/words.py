@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hf_lmt.data.downsampling import DEFAULT_RATE
-from hf_lmt.evaluation.confidence import Comparison
-from hf_lmt.evaluation.diagnosis.compare import Measured
+from hf_lmt.data.method.downsampling import DEFAULT_RATE
+from hf_lmt.evaluation.diagnosis.evaluation_changes import Measured
 from hf_lmt.evaluation.diagnosis.scopes import changes_of, opposite_of, pivot_into, scope_words
-from hf_lmt.languages import LANGUAGES
+from hf_lmt.evaluation.metrics.confidence import Comparison
+from hf_lmt.registry import LANGUAGES
 
 Training = Mapping[str, Mapping[str, Any]]
 NAMED = 4  # directions that a finding names

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hf_lmt.errors import InputError, did_you_mean
+from hf_miwv.common.errors import InputError, did_you_mean
 
 MODULES = {"scores": "hf_lmt_scores", "behaviour": "hf_lmt_behaviour"}
 

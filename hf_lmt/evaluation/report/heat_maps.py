@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from hf_lmt.evaluation.aggregation import COLUMNS
-from hf_lmt.evaluation.corpus_scores import LOWER_IS_BETTER
-from hf_lmt.evaluation.folder import Evaluation
-from hf_lmt.evaluation.judgeable import COMET_METRICS
-from hf_lmt.evaluation.report.figures import (
+from hf_lmt.evaluation.evaluation_folder import Evaluation
+from hf_lmt.evaluation.metrics.aggregation import COLUMNS
+from hf_lmt.evaluation.metrics.corpus_scores import LOWER_IS_BETTER
+from hf_lmt.evaluation.metrics.judgeable import COMET_METRICS
+from hf_lmt.evaluation.report.report_figures import (
     COLUMN_TITLES,
     Figure,
     described,
@@ -24,8 +24,8 @@ from hf_lmt.evaluation.report.figures import (
     place_of,
     title_of,
 )
-from hf_lmt.languages import LANGUAGES
-from hf_miwv.pictures import ABOVE, BELOW, CROPPED, DOTS_PER_INCH, INK
+from hf_lmt.registry import LANGUAGES
+from hf_miwv.common.cards.figures import ABOVE, BELOW, CROPPED, DOTS_PER_INCH, INK
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,8 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from hf_lmt.evaluation.aggregation import COLUMNS
-from hf_miwv.pictures import ABOVE, BELOW, INK, WHOLE, new_figure, save
+from hf_lmt.evaluation.metrics.aggregation import COLUMNS
+from hf_miwv.common.cards.figures import ABOVE, BELOW, INK, WHOLE, new_figure, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

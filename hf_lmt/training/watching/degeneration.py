@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hf_lmt.evaluation.aggregation import COLUMNS
-from hf_lmt.languages import PIVOTS
+from hf_lmt.evaluation.metrics.aggregation import COLUMNS
+from hf_lmt.registry import PIVOTS
 
 FALL = 2.0  # points of chrF++ or BLEU, below the best evaluation so far
 RISE = 0.5  # points, of the opposite directions since that evaluation

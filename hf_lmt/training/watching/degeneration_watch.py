@@ -13,20 +13,15 @@ from datasets import Dataset
 from transformers import TrainerCallback, TrainerState
 
 from hf_lmt.directions import Direction
-from hf_lmt.training.watching.checks import (
-    check_best_metric,
-    check_trainer,
-    place_before_early_stopping,
-)
 from hf_lmt.training.watching.curves import draw_losses
 from hf_lmt.training.watching.degeneration import loss_signs
-from hf_lmt.training.watching.figures import logged_numbers
-from hf_lmt.training.watching.live import LiveLosses, style_of
+from hf_lmt.training.watching.live_model import LiveLosses, style_of
 from hf_lmt.training.watching.rounds import Rounds
 from hf_lmt.training.watching.sample import Sample, choose_sample
+from hf_lmt.training.watching.trainer_checks import check_best_metric, check_trainer, place_before_early_stopping
+from hf_lmt.training.watching.watched_figures import logged_numbers
 from hf_lmt.translation.prompt_registry import PromptStyle
-from hf_miwv.callbacks.checks import tokenizer_of
-from hf_miwv.callbacks.live_choice import log_numbers
+from hf_miwv.common.trainer.live_trainer import log_numbers, tokenizer_of
 
 logger = logging.getLogger(__name__)
 PREFIX = "eval_loss_"

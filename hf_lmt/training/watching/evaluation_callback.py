@@ -20,15 +20,14 @@ from typing import Any
 from datasets import Dataset
 from transformers import TrainerCallback, TrainerState
 
-from hf_lmt.evaluation.judgeable import check_scorer_installed, why_not_judgeable
-from hf_lmt.training.watching.checks import (
-    check_best_metric,
-    check_trainer,
-    place_before_early_stopping,
-)
+from hf_lmt.evaluation.metrics.judgeable import check_scorer_installed, why_not_judgeable
 from hf_lmt.training.watching.curves import draw_curves
 from hf_lmt.training.watching.degeneration import quality_signs
-from hf_lmt.training.watching.figures import (
+from hf_lmt.training.watching.live_model import LiveTranslator, style_of
+from hf_lmt.training.watching.rounds import Rounds
+from hf_lmt.training.watching.sample import Sample, choose_sample
+from hf_lmt.training.watching.trainer_checks import check_best_metric, check_trainer, place_before_early_stopping
+from hf_lmt.training.watching.watched_figures import (
     NAMES,
     RATES,
     Figures,
@@ -38,16 +37,10 @@ from hf_lmt.training.watching.figures import (
     logged_numbers,
     values_of_figures,
 )
-from hf_lmt.training.watching.live import LiveTranslator, style_of
-from hf_lmt.training.watching.record import COPY, evaluation_record, write_record, write_whole
-from hf_lmt.training.watching.rounds import Rounds
-from hf_lmt.training.watching.sample import Sample, choose_sample
+from hf_lmt.training.watching.watched_record import COPY, evaluation_record, write_record, write_whole
 from hf_lmt.translation.lengths import MAX_NEW_TOKENS
 from hf_lmt.translation.prompt_registry import PromptStyle
-from hf_miwv.callbacks.checks import tokenizer_of
-from hf_miwv.callbacks.choice_file import checkpoint_of
-from hf_miwv.callbacks.live_choice import log_numbers
-from hf_miwv.callbacks.live_scoring import processes_of
+from hf_miwv.common.trainer.live_trainer import checkpoint_of, log_numbers, processes_of, tokenizer_of
 
 logger = logging.getLogger(__name__)
 

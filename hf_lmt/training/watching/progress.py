@@ -7,8 +7,8 @@ from typing import Any
 
 from transformers import ProgressCallback
 
-from hf_lmt.evaluation.aggregation import COLUMNS
-from hf_lmt.training.watching.figures import NAMES, RATES
+from hf_lmt.evaluation.metrics.aggregation import COLUMNS
+from hf_lmt.training.watching.watched_figures import NAMES, RATES
 
 SHOWN = ("loss", *NAMES.values())  # by group
 GROUPED = (*SHOWN, *RATES.values())

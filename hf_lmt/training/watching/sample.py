@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from datasets import Dataset
 
+from hf_lmt.data.corpora.load import load_translations
 from hf_lmt.data.hashing import (
     check_seed,
     decision_hashes,
@@ -23,10 +24,9 @@ from hf_lmt.data.hashing import (
     optional_texts,
     text_column,
 )
-from hf_lmt.data.loading import load_translations
-from hf_lmt.data.mapping import rows_as_dataset
+from hf_lmt.data.method.mapping import rows_as_dataset
 from hf_lmt.directions import DIRECTIONS, Direction, match_directions, parse_direction
-from hf_lmt.errors import InputError
+from hf_miwv.common.errors import InputError
 
 DECISION = "evaluation_subset"  # what the hash decides here
 BATCH = 10_000

@@ -10,7 +10,7 @@ import datasets
 import evaluate
 
 from hf_lmt.directions import parse_direction
-from hf_lmt.evaluation.behaviour import behaviour_rates
+from hf_lmt.evaluation.metrics.behaviour import behaviour_rates
 
 DESCRIPTION = """
 How often translations in mixed directions are off target, copies, blank, too long, repetitive, or

@@ -10,7 +10,7 @@ import datasets
 import evaluate
 
 from hf_lmt.directions import parse_direction
-from hf_lmt.evaluation.corpus_scores import DEFAULT_METRICS, corpus_scores
+from hf_lmt.evaluation.metrics.corpus_scores import DEFAULT_METRICS, corpus_scores
 
 DESCRIPTION = """
 sacreBLEU's scores of translations in mixed directions, each with the tokenizer of its target

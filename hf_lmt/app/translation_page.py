@@ -1,0 +1,171 @@
+"""The page of `hf-lmt app`: a text and its translation with the hints behind it; evaluations."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any, NamedTuple
+
+import gradio
+
+from hf_lmt.app.translated import about_direction, translate_text
+from hf_lmt.registry import LANGUAGES
+from hf_lmt.translation.translator import Translator
+from hf_miwv.common.app.serving import told
+from hf_miwv.common.cards.parts import shown_name
+from hf_miwv.common.errors import InputError
+
+EVALUATION = "/evaluation"
+FRAME = (
+    f'<iframe src="{EVALUATION.lstrip("/")}" title="Evaluation" sandbox="allow-scripts" '
+    'style="width: 100%; height: 85vh; border: 0"></iframe>'
+)
+HINTS = {
+    "none": "none",
+    "the model's own (PMP-S): it first translates into a third language": "self",
+    "yours (PMP-O)": "given",
+}
+HEADERS = ["sentence", "hint", "translation", "status"]
+
+
+class Fields(NamedTuple):
+    """What is asked for, in the order of `_translating`'s function."""
+
+    text: gradio.Textbox
+    source: gradio.Dropdown
+    target: gradio.Dropdown
+    hints: gradio.Radio
+    hint_lang: gradio.Dropdown
+    hint: gradio.Textbox
+    split: gradio.Checkbox
+
+
+class Answer(NamedTuple):
+    """What comes back: the translation, what it took, its sentences, and what the model saw."""
+
+    text: gradio.Textbox
+    summary: gradio.HTML
+    sentences: gradio.Dataframe
+    prompts: gradio.Textbox
+
+
+def build_page(translator: Translator | None, model: str, evaluation: bool) -> gradio.Blocks:
+    """A tab to translate in, where there is a translator, and one with the page at EVALUATION."""
+    with gradio.Blocks(title="LMT", analytics_enabled=False, fill_width=True) as page:
+        if translator is not None:
+            with gradio.Tab("Translate"):
+                _add_translating(translator, model)
+        if evaluation:
+            with gradio.Tab("Evaluation"):
+                gradio.HTML(FRAME)
+    return page
+
+
+def _add_translating(translator: Translator, model: str) -> None:
+    gradio.HTML(f"<h2>{escape(shown_name(model))}</h2>")
+    with gradio.Row(equal_height=True):
+        source, swap, target = (
+            _languages("From", "en"),
+            gradio.Button("⇄", scale=0, min_width=60),
+            _languages("To", "de"),
+        )
+    note = gradio.HTML(f"<p>{about_direction('en', 'de')}</p>")
+    with gradio.Row():
+        text = gradio.Textbox(label="Text", lines=6, max_lines=20, autofocus=True)
+        translation = gradio.Textbox(label="Translation", lines=6, max_lines=20, interactive=False, buttons=["copy"])
+    fields = Fields(text, source, target, *_add_hints(translator))
+    button = gradio.Button("Translate", variant="primary")
+    answer = Answer(translation, *_add_answer())
+    _connect(translator, fields, answer, button)
+    _connect_languages(fields, answer, swap, note)
+
+
+def _languages(label: str, value: str) -> gradio.Dropdown:
+    named = sorted((f"{one.name} ({code})", code) for code, one in LANGUAGES.items())
+    return gradio.Dropdown(named, value=value, label=label)
+
+
+def _add_hints(translator: Translator) -> tuple[Any, ...]:
+    """The way to hints, where the prompt knows any; a hint of one's own; whether to split."""
+    able = translator.style.hints
+    hints = gradio.Radio(
+        [*HINTS.items()],
+        value=translator.hints if translator.hints in HINTS.values() else "none",
+        label="Hint in a third language",
+        visible=able,
+    )
+    with gradio.Row(visible=False) as own:
+        language = _languages("Language of the hint", "ru")
+        words = gradio.Textbox(label="The same text in that language", scale=3)
+    split = gradio.Checkbox(
+        True,
+        label="Sentence by sentence",
+        info="Lines and paragraphs stay. With a hint of yours the text is translated as one.",
+    )
+    hints.change(lambda way: gradio.Row(visible=way == "given"), hints, own, api_visibility="private")
+    return hints, language, words, split
+
+
+def _add_answer() -> tuple[Any, ...]:
+    summary = gradio.HTML()
+    sentences = gradio.Dataframe(
+        headers=HEADERS,
+        datatype="str",
+        type="array",
+        interactive=False,
+        wrap=True,
+        label="Sentence by sentence",
+        column_widths=["30%", "27%", "30%", "13%"],
+    )
+    with gradio.Accordion("What the model was asked", open=False):
+        prompts = gradio.Textbox(show_label=False, lines=4, max_lines=30, interactive=False)
+    return summary, sentences, prompts
+
+
+def _connect(translator: Translator, fields: Fields, answer: Answer, button: gradio.Button) -> None:
+    def translate(
+        text: str,
+        source: str,
+        target: str,
+        hints: str,
+        hint_lang: str,
+        hint: str,
+        split: bool,
+        progress: gradio.Progress = gradio.Progress(),  # noqa: B008  (that is how Gradio gives it)
+    ) -> tuple[Any, ...]:
+        done = 0
+
+        def notify(count: int) -> None:
+            nonlocal done
+            done += count
+            progress((done, None), unit="sentences")
+
+        found = translate_text(translator, text or "", source, target, hints, (hint_lang, hint), split, notify)
+        prompts = "\n\n".join(one.prompt for one in found.sentences if one.prompt)
+        lines = [list(one[:4]) for one in found.sentences]
+        return found.text, f"<p>{found.summary}</p>", lines, prompts
+
+    button.click(
+        told(translate), [*fields], [*answer], api_name="translate", concurrency_limit=1, show_progress_on=answer.text
+    )
+
+
+def _connect_languages(fields: Fields, answer: Answer, swap: gradio.Button, note: gradio.HTML) -> None:
+    """A change of language says what is known of the direction and turns the text its way."""
+
+    def changed(source: str, target: str) -> tuple[Any, ...]:
+        try:
+            about = about_direction(source, target)
+        except InputError as error:
+            about = str(error)
+        ways = [LANGUAGES[code].right_to_left for code in (source, target)]
+        return (f"<p>{escape(about)}</p>", *(gradio.Textbox(rtl=way) for way in ways))
+
+    languages = [fields.source, fields.target]
+    gradio.on(
+        [one.change for one in languages],
+        changed,
+        languages,
+        [note, fields.text, answer.text],
+        api_visibility="private",
+    )
+    swap.click(lambda source, target: (target, source), languages, languages, api_visibility="private")

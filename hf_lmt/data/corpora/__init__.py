@@ -1,0 +1,1 @@
+"""Read corpora of translations and of texts in one language."""

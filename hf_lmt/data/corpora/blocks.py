@@ -1,0 +1,288 @@
+"""The sentences of a source to rows, block by block, and the tally of what became of them."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from hf_lmt.data.corpora.contents import Contents
+from hf_lmt.data.corpora.multiway import ROW_SCHEMA, expand_block, with_columns, with_keys
+from hf_lmt.data.corpora.shapes import Record, Unit, whole_number
+from hf_lmt.data.corpora.sources import Source
+from hf_lmt.data.corpora.text_files import count_lines
+from hf_lmt.data.corpora.variants import VARIANTS, Version, further_pairs, is_special, names_by_code, unit_rows
+from hf_lmt.directions import Direction
+from hf_lmt.registry import LANGUAGES
+from hf_miwv.common.errors import InputError
+
+ROWS, SENTENCES = 60_000, 5_000  # that a block may give, and hold, at the most
+
+
+@dataclass
+class Tally:
+    """What became of the sentences and texts of a source, as `loading.Loaded` describes it."""
+
+    sentences: int = 0
+    rows: int = 0
+    without_rows: int = 0
+    further_pairs_left_out: int = 0
+    languages: Counter[str] = field(default_factory=Counter)
+    other_languages: Counter[str] = field(default_factory=Counter)
+    variants: Counter[str] = field(default_factory=Counter)
+    names: set[str] = field(default_factory=set)
+
+    def counts(self, notes: Mapping[str, int]) -> dict[str, Any]:
+        """As JSON; what hardly ever happens is only there where it did.
+
+        Args:
+            notes: counts of the reader, such as units left out.
+        """
+        seldom = {
+            **notes,
+            "further_pairs_left_out": self.further_pairs_left_out,
+            "variants": dict(sorted(self.variants.items())),
+        }
+        return {
+            "sentences": self.sentences,
+            "rows": self.rows,
+            "without_rows": self.without_rows,
+            "languages": dict(sorted(self.languages.items())),
+            "other_languages": dict(sorted(self.other_languages.items())),
+            **{name: count for name, count in seldom.items() if count},
+        }
+
+
+def row_schema(contents: Contents) -> pa.Schema:
+    """The columns of the rows: ROW_SCHEMA, those that are kept, and variants of languages."""
+    return with_columns(ROW_SCHEMA, (*contents.kept, *VARIANTS))
+
+
+def row_blocks(
+    source: Source,
+    contents: Contents,
+    directions: list[Direction],
+    auxiliaries: bool,
+    tally: Tally,
+) -> Iterator[pa.Table]:
+    """Tables of `row_schema`; `tally` is filled on the way.
+
+    Raises InputError for what the reading of the source finds.
+    """
+    schema = row_schema(contents)
+    for name, path in contents.other_files.items():
+        tally.other_languages[name] += count_lines(path)
+    items: Any = contents.records if contents.units is None else contents.units
+    for batch in _batches(items):
+        if contents.units is None:
+            parts = [_own_rows(source, batch, directions, auxiliaries, tally)]
+        else:
+            parts = _unit_rows(source, contents, batch, directions, auxiliaries, tally)
+        tally.sentences += len(batch)
+        rows = pa.concat_tables(_completed(part, schema) for part in parts)
+        tally.rows += len(rows)
+        yield rows
+
+
+def _completed(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The rows with nulls in the columns that they lack."""
+    for name in schema.names:
+        if name not in rows.column_names:
+            rows = rows.append_column(name, pa.nulls(len(rows), pa.string()))
+    return rows.select(schema.names).cast(schema)
+
+
+def _unit_rows(
+    source: Source,
+    contents: Contents,
+    units: list[Unit],
+    directions: list[Direction],
+    auxiliaries: bool,
+    tally: Tally,
+) -> list[pa.Table]:
+    """The rows of units with one text of each language, and of the others one by one."""
+    read = [_versions(source, unit, tally) for unit in units]
+    special = [place for place, versions in enumerate(read) if is_special(versions)]
+    lines = _lines(source, contents, units, read, tally.sentences)
+    rows = expand_block(
+        lines,
+        directions,
+        auxiliaries=auxiliaries,
+        multiway=source.multiway,
+        kept=contents.kept,
+    )
+    tally.without_rows += _without_rows(lines, directions) - len(special)
+    if not special:
+        return [rows]
+    asked = frozenset(directions)
+    found: list[dict[str, Any]] = []
+    for place in special:
+        own = list(_special_rows(source, units[place], read[place], asked, auxiliaries, tally))
+        tally.without_rows += not own
+        line = tally.sentences + place if units[place].line is None else units[place].line
+        multiway = len({version.code for version in read[place]}) > 2
+        multiway = multiway if source.multiway is None else source.multiway
+        found += [row | {"line": line if multiway else None} for row in own]
+    return [rows, with_keys(pa.Table.from_pylist(found, row_schema(contents)))]
+
+
+def _versions(source: Source, unit: Unit, tally: Tally) -> list[Version]:
+    """The texts of a unit that are read; all are counted by language."""
+    versions = []
+    for name, text in (*unit.texts.items(), *unit.further):
+        if text is None:
+            continue
+        code = source.code_of(name)
+        if code is None:
+            tally.other_languages[name] += 1
+            continue
+        tally.names.add(name)
+        if source.reads(name):
+            tally.languages[code] += 1
+            versions.append(Version(code, name, text))
+    return versions
+
+
+def _special_rows(
+    source: Source,
+    unit: Unit,
+    versions: list[Version],
+    asked: frozenset[Direction],
+    auxiliaries: bool,
+    tally: Tally,
+) -> Iterator[dict[str, Any]]:
+    """The rows of a unit with two texts of a language."""
+    for names in names_by_code(versions).values():
+        tally.variants.update(names if len(names) > 1 else ())
+    pairs, left_out = further_pairs(versions, asked)
+    tally.further_pairs_left_out += left_out
+    corpus = unit.corpus or source.corpus_name
+    for row in unit_rows(versions, pairs, asked, auxiliaries):
+        for name in ("source", "target", "auxiliary"):
+            row[name] = None if row[name] is None else unicodedata.normalize("NFC", row[name])
+        row["corpus"] = unicodedata.normalize("NFC", corpus)
+        yield {**row, "row_key": unit.row_id, **unit.kept}
+
+
+def _batches(items: Iterable[Any]) -> Iterator[list[Any]]:
+    """Records, or units, as many at a time as a block may hold."""
+    batch: list[Any] = []
+    rows = 0
+    for item in items:
+        batch.append(item)
+        if isinstance(item, Unit):  # from and into English and Chinese
+            rows += 4 * (len(item.further) + sum(text is not None for text in item.texts.values()))
+        if rows >= ROWS or len(batch) == SENTENCES:
+            yield batch
+            batch, rows = [], 0
+    if batch:
+        yield batch
+
+
+def _lines(
+    source: Source,
+    contents: Contents,
+    units: list[Unit],
+    read: list[list[Version]],
+    first: int,
+) -> pa.Table:
+    """The units as a table: a column of texts per language; corpus, row_key, line, and those kept.
+
+    A unit with two texts of a language has a line without texts.
+
+    Args:
+        read: the texts of each unit.
+        first: the place of the first unit in the source.
+    """
+    texts: dict[str, list[str | None]] = {}
+    for index, versions in enumerate(read):
+        for version in versions if not is_special(versions) else ():
+            texts.setdefault(version.code, [None] * len(units))[index] = version.text
+    return pa.table(
+        {code: pa.array(column, pa.string()) for code, column in texts.items()}
+        | {
+            "corpus": pa.array([unit.corpus or source.corpus_name for unit in units], pa.string()),
+            "row_key": pa.array([unit.row_id for unit in units], pa.string()),
+            "line": pa.array(
+                [first + i if unit.line is None else unit.line for i, unit in enumerate(units)],
+                pa.int64(),
+            ),
+        }
+        | {name: pa.array([unit.kept.get(name) for unit in units], pa.string()) for name in contents.kept}
+    )
+
+
+def _without_rows(lines: pa.Table, directions: list[Direction]) -> int:
+    """How many lines have no two texts of a direction."""
+    there = {name: lines[name].is_valid().to_numpy() for name in lines.column_names if name in LANGUAGES}
+    gives_row = sum(
+        there[one.source] & there[one.target] for one in directions if one.source in there and one.target in there
+    )
+    return int((gives_row == 0).sum()) if not isinstance(gives_row, int) else len(lines)
+
+
+def _own_rows(
+    source: Source,
+    batch: list[tuple[str, Record]],
+    directions: list[Direction],
+    auxiliaries: bool,
+    tally: Tally,
+) -> pa.Table:
+    """Rows of this program's own form, in the asked directions."""
+    asked, rows = set(directions), []
+    for place, record in batch:
+        row = _own_row(place, record, source, tally)
+        _check_auxiliary(place, row)
+        if not auxiliaries:
+            row |= {"auxiliary_lang": None, "auxiliary": None}
+        whole = row["source"] is not None and row["target"] is not None
+        if whole and (row["source_lang"], row["target_lang"]) in asked:
+            rows.append(row)
+    tally.without_rows += len(batch) - len(rows)
+    return with_keys(pa.Table.from_pylist(rows, ROW_SCHEMA))
+
+
+def _own_row(place: str, record: Record, source: Source, tally: Tally) -> dict[str, Any]:
+    """One row; what CSV has no cell for is empty there, and null here."""
+    return {
+        "source_lang": _code(record, "source_lang", source, tally),
+        "target_lang": _code(record, "target_lang", source, tally),
+        "source": _text(place, record, "source"),
+        "target": _text(place, record, "target"),
+        "auxiliary_lang": _text(place, record, "auxiliary_lang") or None,
+        "auxiliary": _text(place, record, "auxiliary") or None,
+        "corpus": _text(place, record, "corpus") or source.corpus_name,
+        "row_key": None if record.get("row_key") in (None, "") else str(record["row_key"]),
+        "line": whole_number(record.get("line")),
+    }
+
+
+def _check_auxiliary(place: str, row: dict[str, Any]) -> None:
+    code, direction = row["auxiliary_lang"], (row["source_lang"], row["target_lang"])
+    if code in direction:
+        raise InputError(
+            f"{place}: auxiliary_lang is {code}, a language of {'-'.join(direction)} itself; give "
+            "a third one, or leave auxiliary_lang and auxiliary empty"
+        )
+
+
+def _code(record: Record, column: str, source: Source, tally: Tally) -> str:
+    name = str(record.get(column))
+    code = source.code_of(name)
+    tally.names.add(name)
+    if code is None or not source.is_chosen(name):
+        tally.other_languages[name] += code is None
+        return name
+    tally.languages[code] += 1
+    return code
+
+
+def _text(place: str, record: Record, name: str) -> str | None:
+    text = record.get(name)
+    if text is not None and not isinstance(text, str):
+        raise InputError(f"{place}: {name} is {text!r}, and must be text")
+    return None if text is None else unicodedata.normalize("NFC", text)

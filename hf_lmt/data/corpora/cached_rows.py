@@ -1,0 +1,50 @@
+"""Rows as one Arrow file in the cache of `datasets`, written once and mapped into memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import datasets
+import pyarrow as pa
+import xxhash
+from datasets import Dataset
+
+from hf_lmt.data.corpora.load import Loaded
+from hf_miwv.common.runs.json_text import json_text
+
+
+def cache_folder(name: str, made_of: Any) -> Path:
+    """Where something lies in the cache: named after all that it is made of, as JSON."""
+    key = xxhash.xxh3_128_hexdigest(json.dumps(made_of).encode())
+    return Path(datasets.config.HF_DATASETS_CACHE) / f"lmt-{name}-{key}"
+
+
+def cached_rows(folder: Path, schema: pa.Schema, blocks: Iterable[pa.Table], counts: Callable[[], dict]) -> Loaded:
+    """The rows of `blocks`, from `folder` where they are there.
+
+    Args:
+        folder: from `cache_folder`; there as a whole or not at all.
+        blocks: not begun where the rows are there.
+        counts: called after the last block; may raise, and then nothing is kept.
+    """
+    if not (folder / "counts.json").exists():
+        draft = folder.with_name(f"{folder.name}.{uuid4().hex}")
+        draft.mkdir(parents=True)
+        try:
+            path = str(draft / "rows.arrow")
+            with pa.OSFile(path, "wb") as file, pa.ipc.new_stream(file, schema) as writer:
+                for block in blocks:
+                    writer.write_table(block.cast(schema))
+            (draft / "counts.json").write_text(json_text(counts()), "utf-8")
+            if not folder.exists():  # another process may have been quicker, with the same bytes
+                os.rename(draft, folder)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    found = json.loads((folder / "counts.json").read_text("utf-8"))
+    return Loaded(Dataset.from_file(str(folder / "rows.arrow")), found)

@@ -1,0 +1,99 @@
+"""A folder of translation rows in one or several parts, that `load_dataset` opens by its card."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+
+from hf_miwv.common.cards.parts import run_digest, size_category
+from hf_miwv.common.runs.folder import write_folder
+from hf_miwv.common.runs.workspace import Workspace
+
+LICENCE = re.compile(r"[a-z0-9][a-z0-9.-]*")  # as the Hub names them
+UNKNOWN = "unknown"  # its name for one that nobody has recorded
+
+
+def write_parts(
+    output: Path,
+    workspace: Workspace,
+    parts: Mapping[str, Dataset],
+    run: Mapping[str, Any],
+    decorate: Callable[[Path], None],
+) -> None:
+    """`write_folder`, with the first part in `data/` and each other one in a folder of its name.
+
+    A part without rows is left out. `decorate(folder)` writes the card, whose front matter is that
+    of `front_matter`, and pictures.
+    """
+    (_, first), *others = parts.items()
+
+    def decorate_all(folder: Path) -> None:
+        for name, rows in others:
+            if len(rows):
+                (folder / name).mkdir()
+                rows.to_parquet(str(folder / name / "train-00000-of-00001.parquet"))
+        decorate(folder)
+
+    write_folder(output, workspace, first, dict(run), decorate_all)
+
+
+def front_matter(
+    run: Mapping[str, Any],
+    title: str,
+    tags: Sequence[str],
+    parts: Mapping[str, int],
+    directions: Iterable[str],
+    licences: Iterable[str | None],
+) -> str:
+    """The YAML block at the head of a card, which says where the parts lie; the first is default.
+
+    Args:
+        run: the run.json; a digest of it keeps `load_dataset` from opening an earlier folder of
+            the same name.
+        title: of the data set.
+        tags: for the Hub.
+        parts: name -> rows, as for `write_parts`.
+        directions: those of the rows, for the languages.
+        licences: of each source, None where it is not recorded.
+    """
+    import yaml
+
+    first, *others = [name for name, rows in parts.items() if rows]
+    folders = {first: "data", **{name: name for name in others}}
+    content = {
+        "pretty_name": title,
+        "language": sorted({code for name in directions for code in name.split("-")}),
+        "task_categories": ["translation"],
+        "tags": list(tags),
+        "size_categories": [size_category(parts[first])],
+        "configs": [
+            {
+                "config_name": name,
+                "description": f"run {run_digest(dict(run))}",
+                "data_files": [{"split": "train", "path": f"{folder}/train-*.parquet"}],
+                **({"default": True} if name == first and others else {}),
+            }
+            for name, folder in folders.items()
+        ],
+    }
+    if named := licence_names(licences):
+        content["license"] = named
+    return f"---\n{yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=10**6)}---"
+
+
+def licence_names(licences: Iterable[str | None]) -> list[str]:
+    """The licences of all sources for the metadata, each once, by the Hub's names.
+
+    What is recorded in other words stands in the card's text alone, and counts here, like what is
+    not recorded, as "unknown": else the rest would be taken for the licence of the whole. Empty
+    where nothing is known of any.
+
+    >>> licence_names(["cc-by-4.0", None, "cc-by-4.0"]), licence_names([None])
+    (['cc-by-4.0', 'unknown'], [])
+    """
+    named = {one if one and LICENCE.fullmatch(one) else UNKNOWN for one in licences}
+    return sorted(named) if named != {UNKNOWN} else []

@@ -1,0 +1,235 @@
+"""Records, as JSON or a table has them, to units: what one sentence is in several languages."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from hf_lmt.data.corpora.sources import KINDS, Source
+from hf_lmt.language_codes import how_to_name, is_language_name
+from hf_miwv.common.errors import InputError
+
+Record = Mapping[str, Any]
+
+ROW_COLUMNS = ("source_lang", "target_lang", "source", "target")
+RECORD_KINDS = ("rows", "table", "translation", "smol")
+SMOL_COLUMNS = ("sl", "tl")
+PAIR_COLUMNS = (
+    ("source", "target"),
+    ("src", "tgt"),
+    ("src", "trg"),
+    ("source_text", "target_text"),
+)
+IDENTIFIER = "id"  # as a column: Indonesian, or what a row is called
+
+
+class Unit(NamedTuple):
+    """One sentence in several languages.
+
+    texts: by language, each named as in the file.
+    row_id, corpus, line: what the source calls it, and its place in a multi-way corpus.
+    further: (language, text) of texts under a name that `texts` has, such as synonyms.
+    kept: {column: text} of cells that are no texts, such as scores.
+    """
+
+    texts: dict[str, str | None]
+    row_id: str | None = None
+    corpus: str | None = None
+    line: int | None = None
+    further: tuple[tuple[str, str], ...] = ()
+    kept: Mapping[str, str] = MappingProxyType({})
+
+
+class Columns(NamedTuple):
+    """The columns of a table.
+
+    texts: {column: code}. others: those named after languages that LMT does not have.
+    """
+
+    texts: dict[str, str]
+    others: tuple[str, ...]
+
+
+def shape_of(records: Collection[Record], source: Source) -> str:
+    """The kind of these first records, by their columns: rows, translation, smol or table.
+
+    Raises InputError, with the columns and the kinds that there are, where none fits.
+    """
+    columns = {column for record in records for column in record}
+    if columns.issuperset(ROW_COLUMNS):
+        return "rows"
+    if "translation" in columns:
+        return "translation"
+    if columns.issuperset(SMOL_COLUMNS):
+        return "smol"
+    found = text_columns(records, source)
+    if len(found.texts) > 1:
+        return "table"
+    known = "; ".join(f"{kind}: {KINDS[kind]}" for kind in RECORD_KINDS)
+    hint = ""
+    if pair := pair_columns(columns):
+        hint = (
+            f"; if {' and '.join(pair)} hold a text and its translation, say in which languages, "
+            "as in --languages en,de"
+        )
+    elif found.others:
+        hint = f"; LMT does not have {', '.join(found.others)}{how_to_name(found.others)}"
+    raise InputError(
+        f"{source.name}: has the columns {', '.join(sorted(columns)) or '(none)'}, and these are "
+        f"of no known kind; known are {known}{hint}"
+    )
+
+
+def check_shape(kind: str, records: Collection[Record], source: Source) -> None:
+    """Raises InputError where these first records are not of a kind, or lack an asked language."""
+    columns = sorted({column for record in records for column in record})
+    needed = {"rows": ROW_COLUMNS, "translation": ("translation",), "smol": SMOL_COLUMNS}
+    missing = [column for column in needed.get(kind, ()) if column not in columns]
+    if kind == "table":
+        codes = set(text_columns(records, source).texts.values())
+        missing = [code for code in source.languages if code not in codes]
+        if not source.languages and len(codes) < 2:
+            missing = ["two or more named after languages"]
+    if missing:
+        raise InputError(
+            f"{source.name}: lacks columns for kind {kind}: {', '.join(missing)}; it has: "
+            f"{', '.join(columns) or '(none)'}"
+        )
+
+
+def pair_columns(columns: Collection[str]) -> tuple[str, str] | None:
+    """The two columns of a pair that do not say their languages: source and target, src and tgt."""
+    names = {column.strip().lower(): column for column in columns}
+    pairs = (pair for pair in PAIR_COLUMNS if set(pair) <= names.keys())
+    return next(((names[first], names[second]) for first, second in pairs), None)
+
+
+def text_columns(records: Collection[Record], source: Source) -> Columns:
+    """The columns of a table's texts, by its first records.
+
+    `id` may be Indonesian or what rows are called: it is text where `languages` names it or,
+    without any, where one of its values has a blank. Columns of PAIR_COLUMNS are in the two
+    `languages` of the source, where none is named after a language.
+
+    Raises:
+        InputError: two columns are in one language.
+    """
+    columns = dict.fromkeys(column for record in records for column in record)
+    codes: dict[str, str] = {}
+    others: list[str] = []
+    for column in columns:
+        name = column.removeprefix("sentence_")  # as in facebook/flores
+        code = source.code_of(name)
+        if code is None and is_language_name(name) and _has_text(records, column):
+            others.append(column)
+        if code is None or not source.reads(name):
+            continue
+        if column == IDENTIFIER and not source.languages and not _is_text(records):
+            continue
+        if code in codes.values():
+            other = next(one for one in codes if codes[one] == code)
+            raise InputError(
+                f"{source.name}: columns {other!r} and {column!r} are both {code}; remove one of "
+                f"them, or say which to read with --languages {code}={other} "
+                f"(languages: {{{code}: {other}}})"
+            )
+        codes[column] = code
+    pair = pair_columns(columns)
+    if not codes and pair and len(source.languages) == 2:
+        return Columns(dict(zip(pair, source.languages, strict=True)), tuple(others))
+    return Columns(codes, tuple(others))
+
+
+def _has_text(records: Collection[Record], column: str) -> bool:
+    return any(isinstance(record.get(column), str) and record[column] for record in records)
+
+
+def _is_text(records: Collection[Record]) -> bool:
+    values = [record.get(IDENTIFIER) for record in records]
+    return any(isinstance(value, str) and " " in value.strip() for value in values)
+
+
+def table_unit(place: str, record: Record, columns: Columns, kept: Collection[str] = ()) -> Unit:
+    """A line of a table; texts in languages that LMT does not have are under their columns' names.
+
+    kept: columns that go along as text.
+    """
+    texts = {column: record.get(column) for column in columns.texts}
+    _check_texts(place, texts)
+    texts = {columns.texts[column]: text for column, text in texts.items()}
+    texts |= {name: record[name] for name in columns.others if isinstance(record.get(name), str)}
+    cells = {name: str(record[name]) for name in kept if record.get(name) is not None}
+    line = whole_number(record.get("line"))
+    return Unit(texts, _row_id(record, columns.texts), _corpus(record), line, kept=cells)
+
+
+def translation_unit(place: str, record: Record) -> Unit:
+    """A row of WMT, OPUS or LMT-60-sft-data on the Hub: `{"translation": {"en": .., "de": ..}}`."""
+    texts = record.get("translation")
+    if not isinstance(texts, Mapping) or len(texts) < 2:
+        raise InputError(
+            f'{place}: translation is {_short(texts)}; give {{"translation": {{LANGUAGE: text, LANGUAGE: text}}}}'
+        )
+    _check_texts(place, texts)
+    return Unit(dict(texts), _row_id(record), _corpus(record))
+
+
+def smol_units(place: str, record: Record) -> Iterator[Unit]:
+    """The sentences of a row of google/smol (arXiv 2502.12301).
+
+    SmolSent has a sentence and its translation (`src`, `trg`), SmolDoc the sentences of a document
+    (`srcs`, `trgs`), Gatitos several translations of one expression (`src`, `trgs`).
+    """
+    source, target = str(record.get("sl")), str(record.get("tl"))
+    sources = record["srcs"] if record.get("srcs") is not None else record.get("src")
+    targets = record["trgs"] if record.get("trgs") is not None else record.get("trg")
+    if isinstance(targets, str):
+        targets = [targets]
+    if isinstance(sources, str):
+        sources = [sources] * len(targets or [])
+    if not isinstance(sources, list) or not isinstance(targets, list):
+        raise InputError(f"{place}: needs src or srcs, and trg or trgs, as in google/smol")
+    if len(sources) != len(targets):
+        raise InputError(
+            f"{place}: has {len(sources)} sentences in srcs and {len(targets)} in trgs: the row is "
+            "misaligned; remove it"
+        )
+    for index, pair in enumerate(zip(sources, targets, strict=True)):
+        texts = dict(zip((source, target), pair, strict=True))
+        _check_texts(place, texts)
+        row_id = _row_id(record)
+        yield Unit(texts, f"{row_id}/{index}" if row_id and len(targets) > 1 else row_id)
+
+
+def _check_texts(place: str, texts: Mapping[str, Any]) -> None:
+    for name, text in texts.items():
+        if text is not None and not isinstance(text, str):
+            raise InputError(
+                f"{place}: {name} is {_short(text)}, and must be text; name the languages to read "
+                "in the source (languages) if this is none"
+            )
+
+
+def _row_id(record: Record, columns: Collection[str] = ()) -> str | None:
+    for name in ("row_id", IDENTIFIER):
+        if name not in columns and record.get(name) is not None:
+            return str(record[name])
+    return None
+
+
+def _corpus(record: Record) -> str | None:
+    corpus = record.get("corpus")
+    return corpus if isinstance(corpus, str) else None
+
+
+def whole_number(value: Any) -> int | None:
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

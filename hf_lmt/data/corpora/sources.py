@@ -1,0 +1,210 @@
+"""A source of translations, as a recipe describes it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from hf_lmt.directions import check_globs, match_directions, most_specific, parse_direction
+from hf_lmt.language_codes import plain, resolve
+from hf_lmt.languages import language
+from hf_miwv.common.errors import InputError, did_you_mean
+
+KINDS = {
+    "rows": "columns source_lang, target_lang, source, target, as this program writes them",
+    "table": "one column per language",
+    "translation": "a column translation: {language: text, ...}",
+    "smol": "columns sl, tl, and src or srcs, trg or trgs, as in google/smol",
+    "text": "plain text, a file per language, line by line",
+    "flores": "a folder of plain text, files named LANGUAGE.SPLIT",
+    "tsv": "lines of texts with tabs between",
+    "tmx": "Translation Memory eXchange",
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where translations come from, and what may be done with them.
+
+    path: a file; a folder; the id of a data set on the Hub; for plain text what its files' names
+        have in common (`data/train` for train.en and train.de.gz), or {language: file}.
+    kind: one of KINDS; found out where it is not given.
+    corpus: the name that rows carry where they have none of their own; by default from the path.
+    languages: the languages that the source must have, and the only ones that are read. For TSV
+        without a first line of language codes: those of its columns, in their order. A mapping
+        {code: name} restricts nothing; it is `variants`.
+    variants: {code: name as the source writes it}, where a language has two names in the source
+        (de and de-AT): which of them is read. Without it a corpus gives rows of both, and an
+        evaluation set with both in a unit is refused.
+    language_names: {name as the source writes it: code}, for names that LMT does not know, such as
+        {"no": "nb"}; a name without region stands for those with one.
+    cells: for TSV and CSV, what each cell of a line holds: a language; `-` for a cell that is not
+        read; any other name for one that is kept as a column of this name (score, url).
+    skip_broken_units: for TMX, whether to leave out and count units that are not valid XML
+        (control characters, undefined entities) rather than to refuse the file.
+    weight: how often to draw from it beside others in a mixture; nothing is drawn at 0.
+    caps: direction or glob (`en-*`) -> rows to use at most.
+    multiway: whether its texts are translations of the same sentences into many languages. Where
+        it is not given, a row is multi-way if its sentence is there in more than two languages.
+    split, config, revision: which part, for Hub data sets and folders; for FLORES the split.
+
+    Raises:
+        InputError: a value that cannot be, named, with what can.
+    """
+
+    path: str | Mapping[str, str]
+    kind: str | None = None
+    corpus: str | None = None
+    licence: str | None = None
+    languages: Sequence[str] | Mapping[str, str] = ()
+    weight: float = 1.0
+    caps: Mapping[str, int] = field(default_factory=dict)
+    multiway: bool | None = None
+    split: str | None = None
+    config: str | None = None
+    revision: str | None = None
+    variants: Mapping[str, str] = field(default_factory=dict)
+    language_names: Mapping[str, str] = field(default_factory=dict)
+    cells: Sequence[str] = ()
+    skip_broken_units: bool = False
+
+    def __post_init__(self) -> None:
+        _check_path(self.path)
+        if isinstance(self.languages, Mapping):
+            object.__setattr__(self, "variants", {**self.languages, **self.variants})
+            object.__setattr__(self, "languages", ())
+        if self.kind is not None and self.kind not in KINDS:
+            raise InputError(f"{self.name}: kind {self.kind!r}; {did_you_mean(self.kind, KINDS)}")
+        if not _is_list(self.languages):
+            raise InputError(
+                f"{self.name}: languages must be a list, as in [{self.languages}], or say which of "
+                "two names of a language is read, as in {en: en-US}"
+            )
+        for code in self.languages:
+            _check_code(code, f"{self.name}: languages")
+        self._check_names()
+        if not _is_number(self.weight) or not math.isfinite(self.weight) or self.weight < 0:
+            raise InputError(f"{self.name}: weight {self.weight!r}: give a number that is not below 0")
+        for glob, rows in self.caps.items():
+            match_directions([glob])
+            if not _is_number(rows) or not math.isfinite(rows) or rows != int(rows) or rows < 0:
+                raise InputError(
+                    f"{self.name}: caps: {glob}: {rows!r} is not a number of rows; give a whole "
+                    "number that is not below 0"
+                )
+        check_globs(self.caps)
+
+    def _check_names(self) -> None:
+        """Raise InputError for variants, names of languages or cells that cannot be."""
+        for key in ("variants", "language_names", "caps"):
+            if not isinstance(getattr(self, key), Mapping):
+                raise InputError(f"{self.name}: {key} {getattr(self, key)!r}: give a mapping")
+        for code, name in self.variants.items():
+            _check_code(code, f"{self.name}: languages")
+            if not isinstance(name, str) or self.code_of(name) != code:
+                raise InputError(
+                    f"{self.name}: languages: {code}: {name!r} is no name of it; give "
+                    "{language: name as the source writes it}, as in {en: en-US}"
+                )
+        for name, code in self.language_names.items():
+            if not isinstance(name, str):
+                raise InputError(
+                    f"{self.name}: language_names: {name!r} is no name; write it in quotes, as in {{'no': nb}}"
+                )
+            _check_code(code, f"{self.name}: language_names: {name}")
+        if not _is_list(self.cells) or not all(isinstance(one, str) for one in self.cells):
+            raise InputError(
+                f"{self.name}: cells {self.cells!r}: give a list, as in [score, en, de]; - stands "
+                "for a cell that is not read"
+            )
+        if self.cells and self.kind not in (None, "tsv", "table"):
+            raise InputError(f"{self.name}: cells are of TSV and CSV files; leave them out for kind {self.kind}")
+
+    def code_of(self, name: str) -> str | None:
+        """LMT's code for a language as the source writes it; None where LMT does not have it."""
+        return resolve(name, self.language_names)
+
+    def reads(self, name: str) -> bool:
+        """Whether texts under a name that LMT knows are read: asked for, and the chosen variant."""
+        code = self.code_of(name)
+        if code is None or (self.languages and code not in self.languages):
+            return False
+        return self.is_chosen(name)
+
+    def is_chosen(self, name: str) -> bool:
+        """Whether a name is the one that `variants` has for its language, if that has any."""
+        chosen = self.variants.get(self.code_of(name) or "")
+        return chosen is None or plain(chosen) == plain(name)
+
+    def cap_of(self, direction: str) -> int | None:
+        """The most rows of a direction, such as "en-kk"; None where there is no limit."""
+        glob = most_specific(self.caps, parse_direction(direction))
+        return None if glob is None else int(self.caps[glob])
+
+    @property
+    def name(self) -> str:
+        """What messages call the source."""
+        return self.path if isinstance(self.path, str) else ", ".join(self.path.values())
+
+    @property
+    def corpus_name(self) -> str:
+        """`corpus`, or the name of the file or folder without its ending."""
+        if self.corpus is not None:
+            return self.corpus
+        first = self.path if isinstance(self.path, str) else next(iter(self.path.values()))
+        return Path(first.removesuffix(".gz")).stem
+
+
+def source_from(given: Mapping[Any, Any], place: str) -> Source:
+    """A source of its fields, as YAML has them.
+
+    Args:
+        place: what messages begin with.
+
+    Raises:
+        InputError: an unknown field, none called path, or a value that cannot be.
+    """
+    known = [one.name for one in fields(Source)]
+    for name in given:
+        if name not in known:
+            raise InputError(f"{place}: unknown key {name!r}; {did_you_mean(str(name), known)}")
+    if "path" not in given:
+        raise InputError(f"{place}: {dict(given)!r:.100}: path is missing")
+    try:
+        return Source(**given)
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from error
+
+
+def _check_path(path: object) -> None:
+    if isinstance(path, Mapping):
+        for code, file in path.items():
+            _check_code(code, f"path: {file}")
+        if len(path) < 2:
+            raise InputError(f"path: {dict(path)}: give the files of two languages or more")
+    elif not isinstance(path, str) or not path:
+        raise InputError(f"path {path!r}: give a file, a folder, or a Hub data set (OWNER/NAME)")
+
+
+def _check_code(code: object, where: str) -> None:
+    if isinstance(code, bool):
+        word = "yes" if code else "no"
+        raise InputError(
+            f"{where}: {code} is no language; an unquoted {word} (or on, off) is {code} in YAML: "
+            'write it in quotes, and Norwegian as "nb"'
+        )
+    try:
+        language(str(code))
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

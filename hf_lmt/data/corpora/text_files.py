@@ -1,0 +1,168 @@
+"""Plain text, line by line: files side by side, FLORES folders, and lines with tabs.
+
+A line ends at a line feed, with or without a carriage return before it; other line separators of
+Unicode belong to the text. A byte order mark at the start of a file is not text.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from hf_lmt.data.corpora.sources import Source
+from hf_lmt.language_codes import code_of, is_language_name
+from hf_miwv.common.errors import InputError, did_you_mean
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+@contextmanager
+def open_bytes(path: Path) -> Iterator[IO[bytes]]:
+    """A file, unzipped where it ends in .gz; InputError where it cannot be read."""
+    opener: Any = gzip.open if path.suffix.lower() == ".gz" else open
+    try:
+        with opener(path, "rb") as file:
+            yield file
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(f"{path}: damaged gzip file ({error}); make or fetch it again") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def read_lines(path: Path) -> Iterator[str]:
+    """The lines of a UTF-8 text file, without their ends.
+
+    Raises InputError for a file that cannot be read, is empty, or is not UTF-8 (line named).
+    """
+    number = 0
+    with open_bytes(path) as file:
+        for number, line in enumerate(file, 1):
+            if number == 1:
+                line = line.removeprefix(BYTE_ORDER_MARK)
+            try:
+                yield line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise InputError(
+                    f"{path}:{number}: not UTF-8 (byte 0x{line[error.start]:02x}); save the whole file as UTF-8"
+                ) from error
+    if not number:
+        raise InputError(f"{path}: the file is empty; give one with at least one line")
+
+
+def aligned_lines(files: Mapping[str, Path]) -> Iterator[dict[str, str]]:
+    """{language: text} for each line of files that are translations of one another.
+
+    Raises InputError, before the first line, where their numbers of lines differ (both named).
+    """
+    counts = {path: count_lines(path) for path in files.values()}
+    first, *others = counts
+    for path in others:
+        if counts[path] != counts[first]:
+            raise InputError(
+                f"{first} and {path} are misaligned: they have {counts[first]:,} and "
+                f"{counts[path]:,} lines; line n of one must translate line n of the other"
+            )
+    for texts in zip(*(read_lines(path) for path in files.values()), strict=True):
+        yield dict(zip(files, texts, strict=True))
+
+
+def separated_lines(path: Path) -> Iterator[list[str]]:
+    """The cells of each line of a TSV file; quotation marks are text.
+
+    Raises InputError for a line with another number of cells than the first.
+    """
+    width = None
+    for number, line in enumerate(read_lines(path), 1):
+        cells = line.split("\t")
+        width = width or len(cells)
+        if len(cells) != width:
+            raise InputError(
+                f"{path}:{number}: has {len(cells)} cells, and the first line has {width}; "
+                "put one tab between texts, and none inside"
+            )
+        yield cells
+
+
+class LanguageFiles(NamedTuple):
+    """Files side by side.
+
+    files: {code: file}. others: {name: file} of languages that LMT does not have.
+    """
+
+    files: dict[str, Path]
+    others: dict[str, Path]
+
+
+def files_with_prefix(prefix: Path, source: Source | None = None) -> LanguageFiles:
+    """The files named PREFIX.LANGUAGE or PREFIX.LANGUAGE.gz.
+
+    Args:
+        source: says what names mean that LMT does not know, and which of two names is read.
+
+    Raises:
+        InputError: two files are in one language.
+    """
+    named = []
+    for path in sorted(prefix.parent.glob("*")) if prefix.parent.is_dir() else []:
+        if path.name.startswith(f"{prefix.name}.") and path.is_file():
+            named.append((path.name.removeprefix(f"{prefix.name}.").removesuffix(".gz"), path))
+    return _by_language(named, source)
+
+
+def files_of_flores(folder: Path, split: str | None, source: Source | None = None) -> LanguageFiles:
+    """The files of a FLORES folder: LANGUAGE.SPLIT in it or in the folders in it.
+
+    Args:
+        source: as in `files_with_prefix`.
+
+    Raises:
+        InputError: a split that is not there, or none given where there are several; two files are
+            in one language.
+    """
+    paths = [path for path in [*folder.glob("*.*"), *folder.glob("*/*.*")] if path.is_file()]
+    parts = [(*path.name.partition(".")[::2], path) for path in sorted(paths)]
+    splits = sorted({ending for name, ending, _ in parts if _code(name, source) is not None})
+    if not splits:
+        raise InputError(f"{folder}: has no files named LANGUAGE.SPLIT, as in eng_Latn.dev")
+    if split is None and len(splits) > 1:
+        raise InputError(f"{folder}: has the splits {', '.join(splits)}; choose one with split")
+    if split is not None and split not in splits:
+        raise InputError(f"{folder}: has no split {split!r}; {did_you_mean(split, splits)}")
+    wanted = split or splits[0]
+    return _by_language([(name, path) for name, ending, path in parts if ending == wanted], source)
+
+
+def count_lines(path: Path) -> int:
+    """How many lines a file has; InputError where it cannot be read."""
+    with open_bytes(path) as file:
+        return sum(1 for _ in file)
+
+
+def _code(name: str, source: Source | None) -> str | None:
+    return code_of(name) if source is None else source.code_of(name)
+
+
+def _by_language(named: Iterable[tuple[str, Path]], source: Source | None) -> LanguageFiles:
+    """Names as the files have them, to codes; names that are no language's are passed over."""
+    found = LanguageFiles({}, {})
+    names: dict[str, str] = {}
+    for name, path in named:
+        code = _code(name, source)
+        if code is None:
+            if is_language_name(name):
+                found.others[name] = path
+            continue
+        if source is not None and not source.is_chosen(name):
+            continue
+        if code in found.files:
+            raise InputError(
+                f"{found.files[code]} and {path} are both {code}; remove or rename one of them, or "
+                f"say which to read with --languages {code}={names[code]} "
+                f"(languages: {{{code}: {names[code]}}})"
+            )
+        found.files[code], names[code] = path, name
+    return found

@@ -1,0 +1,129 @@
+"""Units with two names of a language, or several texts under one: which pairs they give.
+
+Translation memories have both: `en-US` and `en-GB` of a sentence, and synonyms of a term. The first
+text of each language makes the rows that any unit makes. Beside them:
+
+- each further name of a language (en-GB) is paired with the first text under every name of every
+  other language, and never with another name of its own;
+- each further text under a name is paired with the first text of English and of Chinese, and those
+  of English and Chinese with the first text of every other language: without a limit synonyms of
+  many languages would multiply;
+- of all these a unit gives at most MAX_FURTHER pairs, the first ones in this order.
+
+The rules and the limit are ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations
+from typing import Any, NamedTuple
+
+from hf_lmt.directions import Direction, auxiliary_of
+from hf_lmt.registry import PIVOTS
+
+VARIANTS = ("source_variant", "target_variant")  # columns of rows
+MAX_FURTHER = 64  # pairs of a unit, beside those of its first texts
+
+
+class Version(NamedTuple):
+    """A text of a unit: its language, the name that the source has for it, and the text."""
+
+    code: str
+    name: str
+    text: str
+
+
+class FurtherPairs(NamedTuple):
+    """pairs: both ways round they are rows. left_out: how many there were beyond MAX_FURTHER."""
+
+    pairs: list[tuple[Version, Version]]
+    left_out: int
+
+
+def first_versions(versions: Sequence[Version]) -> dict[str, Version]:
+    """{code: the first text of the language}."""
+    first: dict[str, Version] = {}
+    for version in versions:
+        first.setdefault(version.code, version)
+    return first
+
+
+def names_by_code(versions: Sequence[Version]) -> dict[str, list[str]]:
+    """{code: names that the unit has for it}, each once, in the unit's order."""
+    names: dict[str, dict[str, None]] = {}
+    for version in versions:
+        names.setdefault(version.code, {})[version.name] = None
+    return {code: list(own) for code, own in names.items()}
+
+
+def is_special(versions: Sequence[Version]) -> bool:
+    """Whether a unit has two texts of a language."""
+    return len({version.code for version in versions}) < len(versions)
+
+
+def further_pairs(versions: Sequence[Version], asked: frozenset[Direction]) -> FurtherPairs:
+    """The pairs of a unit beside those of its first texts, in an asked direction either way.
+
+    Args:
+        versions: all texts of the unit, those of `Unit.texts` before further ones.
+        asked: directions of which rows are made.
+    """
+    by_name: dict[tuple[str, str], Version] = {}
+    repeated = []
+    for version in versions:
+        if by_name.setdefault((version.code, version.name), version) is not version:
+            repeated.append(version)
+    first = first_versions(versions)
+    named = list(by_name.values())
+    found = [
+        (one, other)
+        for place, one in enumerate(named)
+        for other in named[place + 1 :]
+        if one.code != other.code and not (first[one.code] is one and first[other.code] is other)
+    ]
+    found += [
+        (version, other)
+        for version in repeated
+        for code, other in first.items()
+        if code != version.code and (code in PIVOTS or version.code in PIVOTS)
+    ]
+    wanted = [pair for pair in found if any(one in asked for one in _ways(pair))]
+    return FurtherPairs(wanted[:MAX_FURTHER], max(0, len(wanted) - MAX_FURTHER))
+
+
+def unit_rows(
+    versions: Sequence[Version],
+    pairs: Iterable[tuple[Version, Version]],
+    asked: frozenset[Direction],
+    auxiliaries: bool,
+) -> Iterator[dict[str, Any]]:
+    """The rows of a unit in the asked directions: of its first texts, then of further pairs.
+
+    `source_variant` and `target_variant` are the source's names of a language that the unit has
+    under several. The hint is the first text in the auxiliary language.
+    """
+    first = first_versions(versions)
+    names = names_by_code(versions)
+    variants = {version: version.name for version in versions if len(names[version.code]) > 1}
+    for one, other in (*combinations(first.values(), 2), *pairs):
+        for direction, source, target in zip(_ways((one, other)), (one, other), (other, one), strict=True):
+            if direction not in asked:
+                continue
+            hint = first.get(auxiliary_of(direction) or "") if auxiliaries else None
+            hint = hint if hint is not None and hint.text.strip() else None
+            yield {
+                "source_lang": direction.source,
+                "target_lang": direction.target,
+                "source": source.text,
+                "target": target.text,
+                "auxiliary_lang": hint.code if hint else None,
+                "auxiliary": hint.text if hint else None,
+                "source_variant": variants.get(source),
+                "target_variant": variants.get(target),
+            }
+
+
+def _ways(pair: tuple[Version, Version]) -> tuple[Direction, Direction]:
+    one, other = pair
+    return Direction(one.code, other.code), Direction(other.code, one.code)

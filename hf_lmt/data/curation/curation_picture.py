@@ -1,0 +1,98 @@
+"""The picture of curation: rows of each direction before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hf_miwv.common.cards.figures import BELOW, DOTS_PER_INCH, INK, WHOLE
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+PICTURE = "directions.png"
+OTHER = "other"
+GROUPS = ("en-*", "zh-*", "*-en", "*-zh", OTHER)
+LABELLED = 0.005  # share taken from which on it stands over the bar
+
+
+def grouped(directions: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The directions by GROUPS, each in one: en-zh with those from English, zh-en from Chinese."""
+    groups: dict[str, list[str]] = {group: [] for group in GROUPS}
+    for name in directions:
+        source, target = name.split("-")
+        fitting = [f"{source}-*", f"*-{target}", OTHER]
+        groups[next(group for group in fitting if group in groups)].append(name)
+    return {group: members for group, members in groups.items() if members}
+
+
+def draw_directions(directions: Mapping[str, Mapping[str, int]], path: Path) -> None:
+    """Bars of each direction's rows before and after, a row of bars for each group, as a PNG.
+
+    Args:
+        directions: {direction: {"in": rows, "out": rows}}.
+        path: where to write it; the same to the byte for the same rows.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    groups = grouped(directions)
+    widest = max(map(len, groups.values()))
+    width = min(14.0, max(7.2, 2 + 0.2 * widest))
+    figure = Figure((width, 1 + 2.0 * len(groups)), layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    before, after = (sum(rows[key] for rows in directions.values()) for key in ("in", "out"))
+    figure.suptitle(
+        f"Rows before and after curation: {before:,} and {after:,}",
+        x=0.01,
+        ha="left",
+        fontsize=13,
+        fontweight="bold",
+        color=INK,
+    )
+    panels = figure.subplots(len(groups), 1, squeeze=False)[:, 0]
+    for axes, (group, members) in zip(panels, groups.items(), strict=True):
+        _draw_group(axes, group, {name: directions[name] for name in members}, widest)
+    panels[0].legend(frameon=False, fontsize=8, ncols=2, loc="lower right", bbox_to_anchor=(1, 1))
+    figure.savefig(path, dpi=DOTS_PER_INCH, metadata={"Software": None})
+
+
+def _draw_group(axes: Axes, group: str, directions: Mapping[str, Mapping[str, int]], widest: int) -> None:
+    from hf_miwv.common.cards.figures import label_counts
+
+    before, after = (np.array([rows[key] for rows in directions.values()]) for key in ("in", "out"))
+    places = np.arange(len(before))
+    axes.bar(places, before, 0.8, color=WHOLE, alpha=0.55, label="before")
+    axes.bar(places, after, 0.5, color=BELOW, label="after")
+    for place, (first, left) in enumerate(zip(before, after, strict=True)):
+        if first and (taken := (first - left) / first) >= LABELLED:
+            axes.annotate(
+                f"−{taken:.0%}" if taken >= 0.095 else f"−{taken:.1%}",
+                (place, first),
+                (0, 2),
+                textcoords="offset points",
+                ha="center",
+                va="bottom",
+                fontsize=6,
+                rotation=90,
+                color=INK,
+            )
+    axes.set_xlim(-0.8, widest - 0.2)
+    axes.margins(y=0.3)
+    axes.set_title(f"{group} ({len(before)} directions)", loc="left", fontsize=9, color=INK)
+    axes.set_xticks(places, [_tick(group, name) for name in directions], fontsize=6, rotation=90)
+    axes.set_ylabel("rows", fontsize=8)
+    axes.tick_params(axis="y", labelsize=7)
+    label_counts(axes)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="#E3E6E8", linewidth=0.8)
+    axes.set_axisbelow(True)
+
+
+def _tick(group: str, name: str) -> str:
+    """The language that a group's directions differ in; else the direction."""
+    source, target = name.split("-")
+    return {"en-*": target, "zh-*": target, "*-en": source, "*-zh": source}.get(group, name)

@@ -1,0 +1,195 @@
+"""The heat map of an inspection: directions x measures, a block for each kind of direction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from hf_lmt.data.inspection.inspect import Inspection
+from hf_lmt.data.inspection.inspection_verdict import LIMITS, MANY_SOURCES
+from hf_lmt.data.inspection.measures import KINDS, kind_of
+from hf_lmt.directions import parse_direction
+from hf_lmt.registry import LANGUAGES, PIVOTS
+from hf_miwv.common.cards.figures import ABOVE, BELOW, INK, save
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+PICTURE = "inspection.png"
+CELL, LINE = 0.47, 0.165  # inches: width and height of a cell
+SMALL = 6.5  # points: shown at 1,200 pixels, the picture leaves 9 to such letters
+ABREAST = 2  # blocks; more would not fit a screen
+TITLES = {
+    "en2x": "English into",
+    "zh2x": "Chinese into",
+    "x2en": "into English from",
+    "x2zh": "into Chinese from",
+    "other": "other directions",
+}
+
+
+class Measure(NamedTuple):
+    """A column: what it is called, a direction's value, and where its colour is full.
+
+    A fault is orange, the darker the worse; an amount is blue.
+    """
+
+    label: str
+    name: str
+    share: bool
+    full: float | None = None
+
+
+MEASURES = (
+    Measure("rows", "rows", False),
+    Measure("rows per target", "many_to_one", False, LIMITS["repeated_targets"].severe),
+    Measure("sources behind", "sources_behind", False, MANY_SOURCES),
+    Measure("copies %", "copies", True, LIMITS["copies"].severe),
+    Measure("other script %", "wrong_script", True, LIMITS["wrong_script"].severe),
+    Measure("duplicates %", "duplicates", True, LIMITS["duplicates"].severe),
+    Measure("length spread", "length_ratio_spread", False, LIMITS["misaligned"].severe),
+    Measure("hints %", "hints", True),
+    Measure("left", "after", False),
+)
+
+
+def draw_inspection(found: Inspection, folder: Path) -> str:
+    """Draw every direction's measures; return the name of the PNG written to `folder`.
+
+    A block for each kind of direction, a line for each language, the tiers apart. Each column has
+    a scale of its own: faults turn orange up to their limit for "severe", amounts blue up to the
+    largest in the picture; the number is in the cell. A language that other blocks have and this
+    one lacks stays empty.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    blocks = _blocks(found)
+    measures, folded = _told(found)
+    lines = max(len(names) for names in blocks.values())
+    across = min(ABREAST, len(blocks))
+    down = -(-len(blocks) // across)
+    width = 0.9 + across * (len(measures) * CELL + 0.9)
+    height = 0.3 + down * (1.2 + lines * LINE)
+    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    figure.suptitle(
+        f"{found.rows:,} rows in {len(found.directions)} directions{folded}",
+        x=0.01,
+        ha="left",
+        fontsize=13,
+        fontweight="bold",
+        color=INK,
+    )
+    most = {name: max(one["rows"] for one in found.directions.values()) for name in ("rows", "after")}
+    places = figure.subplots(down, across, squeeze=False).ravel()
+    for axes in places[len(blocks) :]:
+        axes.set_axis_off()
+    for axes, (kind, names) in zip(places, blocks.items(), strict=False):
+        _draw_block(axes, [found.directions.get(name) for name in names.values()], measures, most)
+        axes.set_ylim(len(names) - 0.5, len(names) - lines - 0.5)  # languages at one height
+        _label(axes, TITLES[kind], list(names), measures)
+    return save(figure, folder, PICTURE)
+
+
+def _told(found: Inspection) -> tuple[list[Measure], str]:
+    """The measures that some direction has a value other than 0 of; the others in words."""
+    shown = [measure for measure in MEASURES if any(_value(one, measure) for one in found.directions.values())]
+    folded = [measure.label for measure in MEASURES if measure not in shown]
+    return shown, f"\n0 everywhere: {', '.join(folded)}" if folded else ""
+
+
+def _blocks(found: Inspection) -> dict[str, dict[str, str]]:
+    """{kind: {label of a line: its direction}}, for kinds that are there; by tier, then code."""
+    parsed = {name: parse_direction(name) for name in found.directions}
+    kinds = {name: kind_of(direction) for name, direction in parsed.items()}
+    codes = {code for name, two in parsed.items() if kinds[name] != "other" for code in two}
+    blocks: dict[str, dict[str, str]] = {}
+    for kind in KINDS:
+        if kind not in kinds.values():
+            continue
+        if kind == "other":
+            blocks[kind] = {name: name for name in parsed if kinds[name] == kind}
+            continue
+        from_pivot, pivot = kind.endswith("2x"), kind.strip("x2")
+        pairs = {
+            code: f"{pivot}-{code}" if from_pivot else f"{code}-{pivot}"
+            for code in LANGUAGES
+            if code in codes - {pivot}
+        }
+        between = PIVOTS if not from_pivot else ()
+        blocks[kind] = {code: name for code, name in pairs.items() if code not in between}
+    return blocks
+
+
+def _draw_block(
+    axes: Axes,
+    measured: list[Mapping[str, Any] | None],
+    measures: Sequence[Measure],
+    most: Mapping[str, int],
+) -> None:
+    from matplotlib.colors import LinearSegmentedColormap
+
+    faults, amounts = (
+        LinearSegmentedColormap.from_list(name, ["#FFFFFF", color])
+        for name, color in (("faults", ABOVE), ("amounts", BELOW))
+    )
+    colors = np.ones((len(measured), len(measures), 4))
+    for y, one in enumerate(measured):
+        for x, measure in enumerate(measures):
+            if one is None:
+                colors[y, x] = (0.93, 0.94, 0.94, 1)
+                continue
+            value = _value(one, measure)
+            part = _part(value, measure, most)
+            colors[y, x] = amounts(0.6 * part) if measure.full is None else faults(part)
+            axes.text(x, y, _write(value, measure), ha="center", va="center", size=SMALL, color=INK)
+    axes.imshow(colors, aspect="auto", interpolation="nearest")
+
+
+def _value(one: Mapping[str, Any], measure: Measure) -> float | None:
+    value = one["after"]["rows"] if measure.name == "after" else one[measure.name]
+    return value / one["rows"] if measure.share else value
+
+
+def _part(value: float | None, measure: Measure, most: Mapping[str, int]) -> float:
+    """How much of its full colour a cell has; what a sound direction has by right is white."""
+    if value is None:
+        return 0.0
+    if measure.full is None:
+        return value if measure.share else value / most[measure.name]
+    least = 0.0 if measure.share else 1.0
+    if measure.name == "length_ratio_spread":
+        least = LIMITS["misaligned"].warning - 1
+    return float(np.clip((value - least) / (measure.full - least), 0, 1))
+
+
+def _write(value: float | None, measure: Measure) -> str:
+    if value is None:
+        return "–"
+    if measure.share:
+        percent = 100 * value
+        return "0" if not percent else f"{percent:.0f}" if percent >= 10 else f"{percent:.1f}"
+    if measure.name in ("many_to_one", "sources_behind", "length_ratio_spread"):
+        return f"{value:.1f}"
+    return f"{value:,.0f}" if value < 100_000 else f"{value / 1000:,.0f}k"
+
+
+def _label(axes: Axes, title: str, lines: list[str], measures: Sequence[Measure]) -> None:
+    axes.set_title(title, loc="left", fontsize=10, fontweight="bold", color=INK)
+    axes.xaxis.tick_top()
+    axes.set_xticks(range(len(measures)), [measure.label for measure in measures], size=7)
+    axes.tick_params(axis="x", rotation=40, length=0)
+    for label in axes.get_xticklabels():
+        label.set_horizontalalignment("left")
+        label.set_rotation_mode("anchor")
+    axes.set_yticks(range(len(lines)), lines, size=7)
+    axes.tick_params(axis="y", length=0)
+    axes.spines[:].set_visible(False)
+    tiers = [LANGUAGES[line].tier if line in LANGUAGES else "" for line in lines]
+    for y in range(1, len(lines)):
+        if tiers[y] != tiers[y - 1]:
+            axes.axhline(y - 0.5, color=INK, linewidth=0.8)

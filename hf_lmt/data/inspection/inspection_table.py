@@ -1,0 +1,176 @@
+"""An inspection on the terminal: sums, the worst directions, and the verdict in words."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from hf_lmt.data.inspection.inspect import NOT_CHECKED, Inspection
+from hf_lmt.data.inspection.inspection_verdict import SEVERITIES
+from hf_lmt.registry import LANGUAGES
+from hf_miwv.common.cards.terminal import LEAST_WIDTH, new_table, plain
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+WORST = 10  # directions that are shown without --all
+HEADERS = (
+    "rows",
+    "targets",
+    "rows per target",
+    "sources behind",
+    "copies %",
+    "other script %",
+    "dupli- cates %",
+    "length spread",
+    "hints %",
+    "stay",
+)
+CHECKS = {"evaluation_sets": "overlap with evaluation sets", "languages": "language by identifier"}
+STYLES = {"severe": "bold red", "warning": "yellow", "note": "cyan"}
+
+
+def show_inspection(found: Inspection, every: bool = False, console: Console | None = None) -> None:
+    """Print sums by group and target, the worst directions (or every one), and the verdict.
+
+    On stdout unless a console is given.
+    """
+    from rich.console import Console
+
+    console = console or Console()
+    if not console.is_terminal:
+        console.width = max(LEAST_WIDTH, console.width)
+    console.print(target_table(found))
+    console.print(
+        measure_table(f"{found.rows:,} rows in {len(found.directions)} directions, by kind and tier", found.groups)
+    )
+    shown = list(found.directions) if every else worst_directions(found)
+    if shown:
+        title = "all directions" if every else "the worst directions"
+        console.print(measure_table(title, {name: found.directions[name] for name in shown}))
+    console.print(verdict_table(found))
+    missing = [words for name, words in CHECKS.items() if found.checked[name] == NOT_CHECKED]
+    if missing:
+        console.print(f"not checked: {', '.join(missing)}")
+
+
+def as_text(found: Inspection, every: bool = False) -> str:
+    """What `show_inspection` prints, without colours."""
+    from rich.console import Console
+
+    text = io.StringIO()
+    show_inspection(found, every, Console(file=text, width=LEAST_WIDTH))
+    return text.getvalue()
+
+
+def worst_directions(found: Inspection) -> list[str]:
+    """Up to WORST directions that findings name: by their worst finding, then by how many."""
+    faults: dict[str, list[int]] = {}
+    for finding in found.findings:
+        for name in finding.where:
+            if name in found.directions and finding.severity != "note":
+                faults.setdefault(name, []).append(SEVERITIES.index(finding.severity))
+    order = sorted(faults, key=lambda name: (min(faults[name]), -len(faults[name])))
+    return order[:WORST]
+
+
+def target_table(found: Inspection) -> Table:
+    """How many sources stand behind one sentence, all source languages together."""
+    table = new_table(
+        "sources behind one sentence, all directions into a language together",
+        "into",
+        "rows",
+        "distinct",
+        "sources each",
+        "most",
+        "rows left",
+        "sources each",
+        "most",
+    )
+    for code, now in found.targets.items():
+        after = now["after"]
+        table.add_row(
+            LANGUAGES[code].name,
+            f"{now['rows']:,}",
+            f"{now['unique_targets']:,}",
+            f"{now['sources_per_target']:.1f}",
+            str(now["largest"]),
+            f"{after['rows']:,}",
+            f"{after['sources_per_target']:.1f}",
+            str(after["largest"]),
+        )
+    if found.downsampling is None:
+        table.caption = plain("no downsampling was tried")
+    else:
+        table.caption = plain(f"left: by downsampling with rate {found.downsampling['rate']:g}")
+    table.caption_justify = "left"
+    return table
+
+
+def measure_table(title: str, measures: Mapping[str, Mapping[str, Any]]) -> Table:
+    """One line for each direction or group; per cents are of its rows.
+
+    Per cents that are 0 in every line have no column: the caption names them.
+    """
+    table = new_table(title, "")
+    table.padding = (0, 0)
+    table.show_header = True
+    lines = [_cells(one) for one in measures.values()]
+    silent = {
+        header
+        for place, header in enumerate(HEADERS)
+        if header.endswith("%") and all(cells[place] == "0" for cells in lines)
+    }
+    for header in HEADERS:
+        if header not in silent:
+            table.add_column(header, justify="right", max_width=9, min_width=6)
+    for name, cells in zip(measures, lines, strict=True):
+        shown = zip(HEADERS, cells, strict=True)
+        table.add_row(name, *(text for header, text in shown if header not in silent))
+    if silent:
+        # "dupli- cates %" has its blank for a narrow heading only
+        names = [header.replace("- ", "") for header in HEADERS if header in silent]
+        table.caption = plain(f"0 in every line: {', '.join(names)}")
+        table.caption_justify = "left"
+    return table
+
+
+def _cells(one: Mapping[str, Any]) -> list[str]:
+    spread = one["length_ratio_spread"]
+    percents = {name: _percent(one[name] / one["rows"]) for name in ("copies", "wrong_script", "duplicates", "hints")}
+    return [
+        f"{one['rows']:,}",
+        f"{one['unique_targets']:,}",
+        f"{one['many_to_one']:.1f}",
+        f"{one['sources_behind']:.1f}",
+        percents["copies"],
+        percents["wrong_script"],
+        percents["duplicates"],
+        "–" if spread is None else f"{spread:.1f}",
+        percents["hints"],
+        f"{one['after']['rows']:,}",
+    ]
+
+
+def verdict_table(found: Inspection) -> Table:
+    """Each finding with what mends it, or that there is nothing to mend."""
+    table = new_table("verdict", "", "")
+    table.columns[1].no_wrap = False
+    table.columns[1].justify = "left"
+    for finding in found.findings:
+        style = STYLES[finding.severity]
+        table.add_row(f"[{style}]{finding.severity}[/]", plain(finding.evidence))
+        table.add_row("", plain(f"→ {finding.mend}"))
+    if not found.findings:
+        table.add_row("", "nothing to mend")
+    return table
+
+
+def _percent(share: float) -> str:
+    """Per cent with the digits that matter; a bare 0 only where there is none."""
+    percent = 100 * share
+    if percent == 0 or percent >= 10:
+        return f"{percent:.0f}"
+    return f"{percent:.1f}" if percent >= 0.1 else "<0.1"

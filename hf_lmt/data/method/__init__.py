@@ -1,0 +1,1 @@
+"""The paper's method on rows: Strategic Downsampling and Parallel Multilingual Prompting."""

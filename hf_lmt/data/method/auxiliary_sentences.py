@@ -1,0 +1,195 @@
+"""The sentences that hints are made of: what rows have, and what others have of the same text."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pyarrow
+import pyarrow.compute
+from datasets import Dataset
+
+from hf_lmt.data.hashing import (
+    Batch,
+    direction_codes,
+    direction_column,
+    optional_texts,
+    text_column,
+    text_hashes,
+)
+from hf_lmt.data.method.mapping import check_batch, is_data, mapped, rows_as_dataset
+from hf_lmt.data.method.scattered import ScatteredRows
+from hf_lmt.directions import DIRECTIONS, auxiliary_of, parse_direction
+from hf_lmt.languages import language
+from hf_lmt.registry import PIVOTS
+from hf_miwv.common.errors import InputError
+
+COLUMNS = ("source_lang", "target_lang", "source", "target")
+BATCH = 10_000  # rows
+
+Hint = tuple[str, str]  # language, text
+Join = tuple[str, str]  # pivot, auxiliary language
+Found = tuple[np.ndarray, np.ndarray]  # hashes, places
+Offered = tuple[np.ndarray, np.ndarray, np.ndarray]  # hashes of pivots and of hints, places
+
+
+class AuxiliarySentences:
+    """Finds the auxiliary sentence of a row by the English or Chinese text that it shares.
+
+    For En<->X the sentence of X's auxiliary language A, from a row of En<->A with the same English
+    text; for Zh<->X the English one, from a row of En<->Zh with the same Chinese text (equal in
+    Unicode's form NFC). Of several candidates the one with the lowest hash is taken, so that the
+    order of the rows does not matter. Multi-way tables are joined by line by `multiway.expand`.
+
+    >>> joined = AuxiliarySentences(dataset)(dataset)                           # doctest: +SKIP
+
+    Texts stay where `rows` has them (on disk, for a data set that was loaded): 16 bytes of memory
+    are held for each sentence that may be a hint, 24 and what sorting takes while they are
+    gathered. Sentences are told apart by 64 bits: with ten million of them, and as many rows to
+    join, one wrong match is to be expected in 200,000 runs.
+
+    Args:
+        rows: source_lang, target_lang, source, target; all rows from which hints may come.
+
+    Raises:
+        InputError: a stream or dict of splits, a missing column, a null, an unknown language.
+    """
+
+    def __init__(self, rows: Dataset) -> None:
+        if not isinstance(rows, Dataset):
+            raise InputError(
+                f"AuxiliarySentences reads a datasets.Dataset, not {type(rows).__name__}: give "
+                f"{rows_as_dataset(rows)}, after: from datasets import Dataset"
+            )
+        self._texts = rows.select_columns(["source", "target"]).with_format("arrow")
+        self._found = _gather(rows)
+        self._scattered: ScatteredRows | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_scattered": None}  # part of the cache's name
+
+    def __call__(self, rows: Any, num_proc: int | None = None) -> Any:
+        """The rows with auxiliary_lang and auxiliary, empty texts where none is found.
+
+        What a row has of these already stays. For a batch of columns, the two columns.
+        """
+        if is_data(rows):
+            return mapped(self, rows, num_proc)
+        check_batch(self, rows)
+        return self._join(rows)
+
+    def _join(self, batch: Batch) -> dict[str, list[str]]:
+        hints = given_hints(batch)
+        for (_, auxiliary_lang), rows, places in self._matches(batch, hints):
+            for row, text in zip(rows.tolist(), self._read(places), strict=True):
+                hints[row] = (auxiliary_lang, text)
+        return {
+            "auxiliary_lang": [hint[0] if hint else "" for hint in hints],
+            "auxiliary": [hint[1] if hint else "" for hint in hints],
+        }
+
+    def _matches(self, batch: Batch, hints: list[Hint | None]) -> Iterator[tuple[Join, np.ndarray, np.ndarray]]:
+        """For each join: rows of the batch without a hint, and the places of their sentences."""
+        lacking = np.array([hint is None for hint in hints], bool)
+        directions, sides = direction_column(batch), _sides(batch)
+        for code, name in enumerate(directions.dictionary.to_pylist()):
+            join = _join_of(name)
+            if join not in self._found:
+                continue
+            rows = np.flatnonzero(lacking & (direction_codes(directions) == code))
+            pivots = sides[name.split("-").index(join[0])].take(pyarrow.array(rows))
+            hashes, places = self._found[join]
+            sought = _hashes(pivots)
+            spots = np.minimum(np.searchsorted(hashes, sought), len(hashes) - 1)
+            hit = hashes[spots] == sought
+            if hit.any():
+                yield join, rows[hit], places[spots[hit]]
+
+    def _read(self, places: np.ndarray) -> list[str]:
+        if self._scattered is None:
+            self._scattered = ScatteredRows(self._texts)
+        table = self._scattered[places // 2]
+        sides = [table[name].to_pylist() for name in ("source", "target")]
+        return [sides[side][row] for row, side in enumerate((places % 2).tolist())]
+
+
+@lru_cache(maxsize=4096)
+def _join_of(name: str) -> Join | None:
+    """(pivot, auxiliary language) of a direction: whose texts are joined, and what they find."""
+    direction = parse_direction(name)
+    auxiliary_lang = auxiliary_of(direction)
+    pivot = next((code for code in direction if code in PIVOTS), None)
+    return (pivot, auxiliary_lang) if pivot and auxiliary_lang else None
+
+
+@lru_cache(maxsize=4096)
+def _offers(name: str) -> list[tuple[Join, int]]:
+    """What a row of a direction can be the hint for, and the side that its pivot is on."""
+    joins = {_join_of(str(direction)) for direction in DIRECTIONS}
+    direction = tuple(parse_direction(name))
+    return [(join, side) for side, join in enumerate((direction, direction[::-1])) if join in joins]
+
+
+def _gather(rows: Dataset) -> dict[Join, Found]:
+    """For each join, (S,) sorted uint64 hashes of pivot texts, and (S,) places of their hints.
+
+    A place is 2 x row + side, side 1 where the hint is the row's target.
+    """
+    gathered: dict[Join, list[Offered]] = defaultdict(list)
+    arrow, first = rows.select_columns(list(COLUMNS)).with_format("arrow"), 0
+    for batch in arrow.iter(BATCH):
+        directions, sides = direction_column(batch), _sides(batch)
+        whole = _has_text(sides[0]) & _has_text(sides[1])
+        for code, name in enumerate(directions.dictionary.to_pylist()):
+            if not _offers(name):
+                continue
+            own = np.flatnonzero(whole & (direction_codes(directions) == code))
+            hashes = [_hashes(texts.take(pyarrow.array(own))) for texts in sides]
+            for join, side in _offers(name):
+                places = 2 * (own + first) + 1 - side
+                gathered[join].append((hashes[side], hashes[1 - side], places))
+        first += len(batch)
+    parts = {join: zip(*parts, strict=True) for join, parts in sorted(gathered.items())}
+    found = {join: _lowest(*map(np.concatenate, part)) for join, part in parts.items()}
+    return {join: one for join, one in found.items() if len(one[0])}
+
+
+def _lowest(pivots: np.ndarray, hints: np.ndarray, places: np.ndarray) -> Found:
+    """Each pivot hash once, sorted, with the place of its hint of the lowest hash."""
+    order = np.lexsort((hints, pivots))
+    unique, first = np.unique(pivots[order], return_index=True)
+    return unique, places[order[first]]
+
+
+def _sides(batch: Batch) -> tuple[pyarrow.Array, pyarrow.Array]:
+    return text_column(batch, "source"), text_column(batch, "target")
+
+
+def _has_text(texts: pyarrow.Array) -> np.ndarray:
+    trimmed = pyarrow.compute.utf8_trim_whitespace(texts)
+    return pyarrow.compute.not_equal(trimmed, "").to_numpy(zero_copy_only=False)
+
+
+def _hashes(texts: pyarrow.Array) -> np.ndarray:
+    return text_hashes(texts, normalised=False)
+
+
+def given_hints(batch: Batch) -> list[Hint | None]:
+    """(B,) what the rows have as auxiliary: its language and text, or None.
+
+    Raises InputError for one without a language, or in a language of its own direction.
+    """
+    directions = direction_column(batch).to_pylist()
+    languages, texts = (optional_texts(batch, name) for name in ("auxiliary_lang", "auxiliary"))
+    there = [text is not None and bool(text.strip()) for text in texts]
+    for name, code in {row[:2] for row in zip(directions, languages, there, strict=True) if row[2]}:
+        if code is None or language(code).code in name.split("-"):
+            raise InputError(
+                f"{name}: a row's auxiliary_lang is {code!r}: give the language of its auxiliary, "
+                "and none that the direction has itself, or leave the auxiliary empty"
+            )
+    rows = zip(languages, texts, there, strict=True)
+    return [(str(code), str(text)) if given else None for code, text, given in rows]

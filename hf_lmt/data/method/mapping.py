@@ -1,0 +1,62 @@
+"""A step that turns batches of columns into columns, over whatever holds the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow
+from datasets import Dataset, DatasetDict, IterableDataset, IterableDatasetDict
+
+from hf_lmt.pool import told_of_deaths
+from hf_miwv.common.errors import InputError
+
+
+def is_data(rows: Any) -> bool:
+    """Whether these are a data set, a stream, or splits of either; and not a batch of columns."""
+    return isinstance(rows, (Dataset, DatasetDict, IterableDataset, IterableDatasetDict))
+
+
+def rows_as_dataset(rows: Any) -> str:
+    """The expression that makes a Dataset of rows of another type, for a message.
+
+    >>> rows_as_dataset([{"source": "Hello."}])
+    'Dataset.from_list(rows)'
+    """
+    if isinstance(rows, Dataset):
+        return "rows"
+    if isinstance(rows, (DatasetDict, IterableDatasetDict)):
+        return f'rows["{next(iter(rows), "train")}"]'
+    if isinstance(rows, pyarrow.Table):
+        return "Dataset(rows)"
+    if isinstance(rows, Mapping):
+        return "Dataset.from_dict(rows)"
+    if isinstance(rows, list):
+        return "Dataset.from_list(rows)"
+    if hasattr(rows, "columns"):
+        return "Dataset.from_pandas(rows)"
+    return "Dataset.from_list(list(rows))"
+
+
+def check_batch(step: Any, rows: Any) -> None:
+    """Raise InputError unless the rows are a batch: columns by name, each a list of values.
+
+    Taken are dicts and other mappings, Arrow tables and DataFrames, as `map` and `filter` hand
+    them over. A list of rows is none, and the message has the line that makes a Dataset of it.
+    """
+    if isinstance(rows, (Mapping, pyarrow.Table)) or hasattr(rows, "columns"):
+        return
+    name = type(step).__name__
+    raise InputError(
+        f"{name} takes a datasets.Dataset, not a {type(rows).__name__}; call "
+        f"{name}(...)({rows_as_dataset(rows)}), after: from datasets import Dataset"
+    )
+
+
+def mapped(step: Any, rows: Any, num_proc: int | None) -> Any:
+    """`map` over a data set, a stream or each split."""
+    if isinstance(rows, (DatasetDict, IterableDatasetDict)):
+        return type(rows)({name: mapped(step, part, num_proc) for name, part in rows.items()})
+    processes = {} if isinstance(rows, IterableDataset) else {"num_proc": num_proc}
+    with told_of_deaths(num_proc):
+        return rows.with_format(None).map(step, batched=True, **processes)

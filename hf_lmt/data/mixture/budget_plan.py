@@ -1,0 +1,87 @@
+"""From the tokens that are there to the budget of each language."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from hf_lmt.data.mixture.budget import fill, largest_total, temperature_weights
+from hf_lmt.data.mixture.mixture_lines import PARTS, part_and_language
+from hf_lmt.data.mixture.mixture_settings import Settings
+from hf_miwv.common.errors import InputError
+
+MISSING = {
+    "monolingual": "no texts in one language",
+    "zh": "no translations between Chinese and another language",
+    "en": "no translations between English and another language",
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Tokens by group (`lines.group_of`): there, by temperature alone, and to be taken.
+
+    shares: part -> share, with a sum of 1. total, largest: tokens of the mixture, and the most
+    that there can be with these shares.
+    """
+
+    masses: Mapping[int, int]
+    asked: Mapping[int, float]
+    budgets: Mapping[int, float]
+    shares: Mapping[str, float]
+    total: int
+    largest: int
+
+
+def plan_budgets(groups: Mapping[int, np.ndarray], tokens: np.ndarray, settings: Settings) -> Plan:
+    """The budget of each group of the parts that are asked for.
+
+    Args:
+        groups: group -> places of its rows.
+        tokens: (N,) of each row.
+
+    Raises:
+        InputError: a part that is asked for has no rows, or there are fewer tokens than asked for.
+    """
+    masses = {group: int(tokens[places].sum(dtype=np.int64)) for group, places in groups.items()}
+    of_part = {
+        part: [group for group in sorted(masses) if part_and_language(group)[0] == part]
+        for part in PARTS
+        if settings.shares[part] > 0
+    }
+    capacities = {part: settings.repeat * sum(masses[group] for group in found) for part, found in of_part.items()}
+    largest = _largest(capacities, settings)
+    total = largest if settings.tokens is None else settings.tokens
+    asked: dict[int, float] = {}
+    budgets: dict[int, float] = {}
+    for part, found in of_part.items():
+        part_masses = np.array([masses[group] for group in found], np.float64)
+        weights = temperature_weights(part_masses, settings.temperature)
+        budget = settings.shares[part] * total
+        filled = fill(weights, settings.repeat * part_masses, budget)
+        asked |= zip(found, (budget * weights).tolist(), strict=True)
+        budgets |= zip(found, filled.tolist(), strict=True)
+    return Plan(masses, asked, budgets, settings.shares, total, largest)
+
+
+def _largest(capacities: Mapping[str, float], settings: Settings) -> int:
+    for part, capacity in capacities.items():
+        if not capacity:
+            raise InputError(
+                f"part {part}: {MISSING[part]}, and its share is {settings.shares[part]:.3g}; give "
+                f"some, or shares {{{part}: 0}}"
+            )
+    largest = int(largest_total(capacities, settings.shares))
+    if settings.tokens is not None and settings.tokens > largest:
+        part = min(capacities, key=lambda one: capacities[one] / settings.shares[one])
+        needed = settings.shares[part] * settings.tokens
+        there = capacities[part] / settings.repeat
+        raise InputError(
+            f"tokens {settings.tokens:,}: part {part} would need {needed:,.0f} and has "
+            f"{there:,.0f}, each usable {settings.repeat:g} times; give tokens {largest:,} or "
+            f"fewer, more rows of this part, a smaller share, or repeat "
+            f"{np.ceil(needed / there * 100) / 100:g} or more"
+        )
+    return largest

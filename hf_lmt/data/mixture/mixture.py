@@ -1,0 +1,207 @@
+"""Texts in one language, and translations with Chinese and with English, mixed by tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from datasets import Dataset
+
+from hf_lmt.data.corpora.cached_rows import cache_folder, cached_rows
+from hf_lmt.data.mixture.budget_plan import plan_budgets
+from hf_lmt.data.mixture.mixture_lines import bilingual_lines, group_of, monolingual_lines, part_and_language
+from hf_lmt.data.mixture.mixture_report import mixture_counts, report
+from hf_lmt.data.mixture.mixture_settings import EQUAL, Settings, check_tokenizer, checked_rows, checked_settings
+from hf_lmt.data.mixture.row_choice import Taken, final_order, rows_by_group, take
+from hf_lmt.data.mixture.token_counts import LAYOUT, MakeLines, count_tokens, tokenizer_fingerprint
+
+BATCH = 10_000  # rows in memory while lines are written
+
+MIXTURE_SCHEMA = pa.schema(
+    {
+        "text": pa.string(),
+        "part": pa.string(),
+        "source_lang": pa.string(),
+        "target_lang": pa.string(),
+        "tokens": pa.int64(),
+        "corpus": pa.string(),
+        "row_key": pa.string(),
+    }
+)
+"""The columns of a mixture. Of a text in one language, that is `source_lang`, and `target_lang` is
+null. `tokens` are those of `text`, without any that a trainer adds."""
+
+
+class Mixed(NamedTuple):
+    """The rows of a mixture, and what was asked and given.
+
+    counts: `tokens`, asked, given and at most; `rows`, and `repeated` among them; `line_breaks`,
+        rows in which some were replaced; `left_out`, rows by reason (`copies` of a text or pair,
+        `empty` ones, `no_pivot` where neither side is Chinese or English, `share_0` of a part that
+        is not asked for); `parts`, {name: shares, tokens, rows, languages}, and `languages` in it,
+        {code: tokens there are, asked, budget, given, rows, passes}.
+    """
+
+    rows: Dataset
+    counts: dict[str, Any]
+
+
+def mix(
+    bilingual: Dataset | None,
+    monolingual: Dataset | None,
+    tokenizer: Any,
+    *,
+    shares: Mapping[str, float] = EQUAL,
+    temperature: float = 3.0,
+    tokens: int | None = None,
+    seed: int = 0,
+    num_proc: int = 1,
+    repeat: float = 1.0,
+) -> Mixed:
+    """The rows of a mixture for continued pre-training, with the columns of MIXTURE_SCHEMA.
+
+    By tokens, monolingual : Chinese with others : English with others = 1 : 1 : 1, and in each
+    pair of languages both directions half (arXiv 2511.07003, section on continued pre-training).
+    The loss is to be on the whole text. Where the paper is silent, the choices are ours:
+
+    - within a part, languages by temperature sampling with T = 3 (`budget.temperature_weights`);
+      one without enough tokens gives what it has, and the others share the rest (`budget.fill`).
+      Counts are of tokens of the whole line;
+    - a pair of sentences is used in one direction, by hash; see `lines`, also for rows between
+      English and Chinese and for line breaks;
+    - rows are taken in the order of a hash of corpus, languages and texts, until the budget is
+      reached: over it by less than a row in each language. The rows of fewer `tokens` are among
+      those of more. Copies count once;
+    - without `tokens`, the most that has these shares: the part with the least is used whole, and
+      then temperature has no say in it.
+
+    Neither the order of rows nor `num_proc` changes the result. It lies in the cache of `datasets`,
+    as do the token counts (`counting`), so that a killed run goes on from there. In memory are 24
+    bytes for each row, and some 120 while they are sorted; texts stay on disk.
+
+    Args:
+        bilingual: source_lang, target_lang, source, target, and corpus and row_key where they are
+            there; in one direction or both.
+        monolingual: lang, text, and corpus and row_key where they are there (`load_monolingual`).
+        tokenizer: of transformers, that of the model to train.
+        shares: part -> number, relative to each other; parts not named have 1. At 0 for
+            "monolingual", or for "zh" and "en", those rows may be None.
+        temperature: T, above 0; 1 takes languages as the data lie, infinity evenly.
+        tokens: of the whole mixture.
+        repeat: how often a row may be used, 1 or more. 1.5 allows for a language's tokens one and
+            a half times.
+
+    Raises:
+        InputError: a setting that cannot be (all of them are named), no rows for a part, a missing
+            column, an unknown language, or more tokens than there are.
+    """
+    settings = checked_settings(shares, temperature, tokens, seed, num_proc, repeat)
+    check_tokenizer(tokenizer)
+    sources = _sources(bilingual, monolingual, settings)
+    keys = [f"{tokenizer_fingerprint(tokenizer)} {_key(rows)}" for rows, _ in sources]
+    entries = np.concatenate(
+        [
+            count_tokens(rows, make_lines, tokenizer, seed=seed, num_proc=num_proc, key=key)
+            for (rows, make_lines), key in zip(sources, keys, strict=True)
+        ]
+    )
+    _give_pivot_pairs(entries, settings.shares)
+    groups, copies = rows_by_group(entries)
+    plan = plan_budgets(groups, entries["tokens"], settings)
+    taken = {
+        group: take(groups[group], entries["tokens"][groups[group]], budget) for group, budget in plan.budgets.items()
+    }
+    rows = _written(sources, entries, list(taken.values()), [keys, asdict(settings)], seed)
+    counts = mixture_counts(entries, groups, copies, plan, taken)
+    report(counts)
+    return Mixed(_in_final_order(rows, entries, list(taken.values()), seed), counts)
+
+
+def _sources(bilingual: Any, monolingual: Any, settings: Settings) -> list[tuple[Dataset, MakeLines]]:
+    """What is needed of the two, each with what makes lines of it."""
+    shares = settings.shares
+    given = [
+        (checked_rows("monolingual", monolingual, shares["monolingual"]), monolingual_lines),
+        (checked_rows("bilingual", bilingual, shares["zh"] + shares["en"]), bilingual_lines),
+    ]
+    return [(rows, make_lines) for rows, make_lines in given if rows is not None]
+
+
+def _key(rows: Dataset) -> str:
+    from hf_miwv.common.runs.fingerprints import content_fingerprint
+
+    return content_fingerprint(rows)
+
+
+def _give_pivot_pairs(entries: np.ndarray, shares: Mapping[str, float]) -> None:
+    """Rows between English and Chinese all go to the one part where the other is not asked for."""
+    between = {"zh": group_of("zh", "en"), "en": group_of("en", "zh")}
+    for part, other in (("zh", "en"), ("en", "zh")):
+        if shares[part] == 0 and shares[other] > 0:
+            rows = entries["group"] == between[part]
+            entries["group"][rows] = between[other]
+            entries["forward"][rows] ^= True
+
+
+def _written(
+    sources: list[tuple[Dataset, MakeLines]],
+    entries: np.ndarray,
+    taken: list[Taken],
+    made_of: list[Any],
+    seed: int,
+) -> Dataset:
+    """The lines that are taken, each once, in the order of the sources; on disk."""
+    folder = cache_folder("mixture", [LAYOUT, *made_of])
+    mask = _mask(entries, taken)
+    return cached_rows(folder, MIXTURE_SCHEMA, _blocks(sources, entries, mask, seed), dict).rows
+
+
+def _mask(entries: np.ndarray, taken: list[Taken]) -> np.ndarray:
+    mask = np.zeros(len(entries), bool)
+    for one in taken:
+        mask[one.places] = True
+    return mask
+
+
+def _blocks(
+    sources: list[tuple[Dataset, MakeLines]], entries: np.ndarray, mask: np.ndarray, seed: int
+) -> Iterator[pa.Table]:
+    """The rows of `mask` as tables of MIXTURE_SCHEMA."""
+    first = 0
+    for rows, make_lines in sources:
+        arrow = rows.with_format("arrow")
+        for start in range(0, len(rows), BATCH):
+            batch = arrow[start : start + BATCH]
+            chosen = mask[first + start : first + start + len(batch)]
+            if chosen.any():
+                own = entries[first + start : first + start + len(batch)][chosen]
+                yield _block(batch.filter(pa.array(chosen)), own, make_lines, seed)
+        first += len(rows)
+
+
+def _block(batch: pa.Table, entries: np.ndarray, make_lines: MakeLines, seed: int) -> pa.Table:
+    lines = make_lines(batch, seed)
+    there = "corpus" in batch.column_names
+    return pa.table(
+        {
+            "text": lines.text,
+            "part": [part_and_language(group)[0] for group in entries["group"].tolist()],
+            "source_lang": lines.source_lang,
+            "target_lang": lines.target_lang,
+            "tokens": entries["tokens"],
+            "corpus": batch["corpus"] if there else pa.nulls(len(batch), pa.string()),
+            "row_key": lines.row_key,
+        }
+    )
+
+
+def _in_final_order(rows: Dataset, entries: np.ndarray, taken: list[Taken], seed: int) -> Dataset:
+    """Every row as often as it is taken, in the order of a hash."""
+    places = np.concatenate([one.places for one in taken])
+    passes = np.concatenate([one.passes for one in taken])
+    order = final_order(entries["order"][places], passes, seed)
+    lines = np.flatnonzero(_mask(entries, taken))  # the place of each written line
+    return rows.select(np.searchsorted(lines, places[order]))

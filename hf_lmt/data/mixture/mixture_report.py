@@ -1,0 +1,117 @@
+"""What was asked of a mixture, and what was given."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from hf_lmt.data.mixture.budget_plan import Plan
+from hf_lmt.data.mixture.mixture_lines import EMPTY, NO_PIVOT, part_and_language
+from hf_lmt.data.mixture.row_choice import Taken
+
+REASONS = {
+    "copies": "the same text or pair is there already",
+    "empty": "a text is empty",
+    "no_pivot": "neither side is English or Chinese",
+    "share_0": "their part has a share of 0",
+}
+
+logger = logging.getLogger(__name__)
+
+
+def mixture_counts(
+    entries: np.ndarray,
+    groups: Mapping[int, np.ndarray],
+    copies: int,
+    plan: Plan,
+    taken: Mapping[int, Taken],
+) -> dict[str, Any]:
+    """The counts of `mixing.Mixed`, as JSON holds them.
+
+    Args:
+        entries: (N,) `counting.ENTRY`.
+        groups: group -> places of its rows, copies left out.
+    """
+    given = sum(one.tokens for one in taken.values())
+    first = [one.places[one.passes == 0] for one in taken.values()]
+    rows = sum(len(one.places) for one in taken.values())
+    return {
+        "tokens": {"asked": plan.total, "given": given, "at_most": plan.largest},
+        "rows": rows,
+        "repeated": rows - sum(map(len, first)),
+        "line_breaks": sum(int(entries["broken"][places].sum()) for places in first),
+        "left_out": {
+            "copies": copies,
+            "empty": int((entries["group"] == EMPTY).sum()),
+            "no_pivot": int((entries["group"] == NO_PIVOT).sum()),
+            "share_0": sum(len(rows) for group, rows in groups.items() if group not in taken),
+        },
+        "parts": {part: _part(entries, part, plan, taken, given) for part, share in plan.shares.items() if share > 0},
+    }
+
+
+def _part(entries: np.ndarray, part: str, plan: Plan, taken: Mapping[int, Taken], given: int) -> dict[str, Any]:
+    languages = {}
+    for group in sorted(taken):
+        name, code = part_and_language(group)
+        if name == part:
+            languages[code] = _language(entries, part, plan, group, taken[group])
+    tokens = sum(one["tokens"] for one in languages.values())
+    return {
+        "share_asked": plan.shares[part],
+        "share": tokens / given,
+        "tokens_there": sum(one["tokens_there"] for one in languages.values()),
+        "tokens_asked": round(plan.shares[part] * plan.total),
+        "tokens": tokens,
+        "rows": sum(one["rows"] for one in languages.values()),
+        "languages": languages,
+    }
+
+
+def _language(entries: np.ndarray, part: str, plan: Plan, group: int, taken: Taken) -> dict[str, Any]:
+    """`asked` is by temperature alone, `budget` after what languages that ran full could not take;
+    `passes`, how often its tokens are gone through; `out_of_pivot`, rows out of English or Chinese.
+    """
+    counts = {
+        "tokens_there": plan.masses[group],
+        "asked": round(plan.asked[group]),
+        "budget": round(plan.budgets[group]),
+        "tokens": taken.tokens,
+        "rows": len(taken.places),
+        "passes": taken.tokens / plan.masses[group],
+    }
+    if part != "monolingual":
+        counts["out_of_pivot"] = int(entries["forward"][taken.places].sum())
+    return counts
+
+
+def report(counts: Mapping[str, Any]) -> None:
+    """Say what a person should know about a mixture."""
+    for part, one in counts["parts"].items():
+        logger.info(
+            "mixture: %s: %s tokens of %s asked (share %.4f of %.4f), %s rows, %s languages",
+            part,
+            f"{one['tokens']:,}",
+            f"{one['tokens_asked']:,}",
+            one["share"],
+            one["share_asked"],
+            f"{one['rows']:,}",
+            len(one["languages"]),
+        )
+        short = [code for code, of in one["languages"].items() if of["asked"] > of["budget"]]
+        if short:
+            logger.warning(
+                "mixture: %s: of %s languages all is used, and it is less than the temperature "
+                "asks for: %s; the others have the rest",
+                part,
+                len(short),
+                ", ".join(short),
+            )
+    for reason, rows in counts["left_out"].items():
+        if rows:
+            logger.warning("mixture: %s rows left out: %s", f"{rows:,}", REASONS[reason])
+    if counts["line_breaks"]:
+        logger.warning("mixture: in %s rows line breaks became blanks", f"{counts['line_breaks']:,}")

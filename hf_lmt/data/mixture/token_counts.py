@@ -1,0 +1,136 @@
+"""How many tokens each row's line has, and what else chooses rows: the long stage, resumable.
+
+Rows are counted in blocks, and each finished block lies in the cache of `datasets`: a killed run
+goes on behind them, whatever the number of processes, and another run with the same rows, tokenizer
+and seed counts nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pyarrow as pa
+import xxhash
+from datasets import Dataset
+from tqdm.auto import tqdm
+
+from hf_lmt.data.corpora.cached_rows import cache_folder
+from hf_lmt.data.mixture.mixture_lines import EMPTY, Lines
+from hf_lmt.pool import in_processes
+
+LAYOUT = 1  # of the blocks: raise it when lines or what is kept of them change
+BLOCK = 50_000  # rows in a file
+BATCH = 1_000  # rows in memory and in a call of the tokenizer
+
+ENTRY = np.dtype(
+    [("order", "u8"), ("tie", "u8"), ("tokens", "u4"), ("group", "i2"), ("forward", "?"), ("broken", "?")]
+)
+"""What is kept in memory of a row, 24 bytes: fields as in `lines.Lines`, and the line's tokens."""
+
+MakeLines = Callable[[pa.Table, int], Lines]
+
+
+@dataclass(frozen=True)
+class Counting:
+    """What is to be counted, and where the blocks go."""
+
+    rows: Dataset
+    make_lines: MakeLines
+    tokenizer: Any
+    seed: int
+    folder: Path
+
+    def path(self, block: int) -> Path:
+        return self.folder / f"{block:06d}.npy"
+
+
+def count_tokens(
+    rows: Dataset, make_lines: MakeLines, tokenizer: Any, *, seed: int, num_proc: int, key: str
+) -> np.ndarray:
+    """(N,) ENTRY, one for each row.
+
+    A line's tokens are those of its text alone: the tokenizer adds none to it, and the token that
+    the trainer puts between texts is not counted. A text without tokens counts as empty.
+
+    Args:
+        rows: N rows, as `make_lines` takes them.
+        key: what tells these rows and this tokenizer from others.
+    """
+    made_of = [LAYOUT, key, make_lines.__name__, seed, BLOCK]
+    job = Counting(rows, make_lines, tokenizer, seed, cache_folder("tokens", made_of))
+    job.folder.mkdir(parents=True, exist_ok=True)
+    blocks = range(-(-len(rows) // BLOCK))
+    missing = [block for block in blocks if not job.path(block).exists()]
+    with tqdm(
+        total=len(blocks),
+        initial=len(blocks) - len(missing),
+        unit="block",
+        desc=f"counting tokens ({make_lines.__name__.partition('_')[0]})",
+        disable=not missing,
+    ) as bar:
+        for _ in _counted(job, missing, num_proc):
+            bar.update()
+    return np.concatenate([np.zeros(0, ENTRY), *(np.load(job.path(block)) for block in blocks)])
+
+
+def tokenizer_fingerprint(tokenizer: Any) -> str:
+    """A hash of what the tokenizer splits by."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        state = repr((type(tokenizer).__name__, sorted(tokenizer.get_vocab().items())))
+    else:
+        rules = json.loads(backend.to_str())
+        state = json.dumps({**rules, "truncation": None, "padding": None})  # set by its last use
+    return xxhash.xxh3_128_hexdigest(state.encode())
+
+
+def _counted(job: Counting, blocks: list[int], num_proc: int) -> Any:
+    """Each block's end, in any order."""
+    if num_proc == 1 or len(blocks) < 2:
+        yield from map(partial(_count_block, job), blocks)
+        return
+    yield from in_processes(partial(_count_in_worker, job), blocks, num_proc, start="fork")
+
+
+def _count_in_worker(job: Counting, block: int) -> None:
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # a thread pool does not survive a fork
+    _count_block(job, block)
+
+
+def _count_block(job: Counting, block: int) -> None:
+    arrow = job.rows.with_format("arrow")
+    stop = min((block + 1) * BLOCK, len(arrow))
+    starts = range(block * BLOCK, stop, BATCH)
+    batches = (arrow[start : min(start + BATCH, stop)] for start in starts)
+    entries = np.concatenate([_entries(job, batch) for batch in batches])
+    draft = job.folder / f"{block:06d}.{uuid4().hex}"
+    with open(draft, "wb") as file:
+        np.save(file, entries, allow_pickle=False)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(draft, job.path(block))
+
+
+def _entries(job: Counting, batch: pa.Table) -> np.ndarray:
+    lines = job.make_lines(batch, job.seed)
+    encoded = job.tokenizer(
+        lines.text.to_pylist(),
+        add_special_tokens=False,
+        return_attention_mask=False,
+        return_token_type_ids=False,
+        verbose=False,
+    )["input_ids"]
+    entries = np.zeros(len(batch), ENTRY)
+    entries["tokens"] = [len(ids) for ids in encoded]
+    for name in ("order", "tie", "group", "forward", "broken"):
+        entries[name] = getattr(lines, name)
+    entries["group"][entries["tokens"] == 0] = EMPTY
+    return entries

@@ -1,0 +1,175 @@
+"""A recipe: one YAML file for data and training; the part that makes rows, checked as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from hf_lmt.data.corpora.sources import Source
+from hf_lmt.data.method.downsampling import StrategicDownsampling
+from hf_lmt.data.method.multilingual_prompting import ParallelMultilingualPrompting
+from hf_lmt.data.prepare.prompt_check import KEY
+from hf_lmt.data.prepare.sections import (
+    Faults,
+    read_curation,
+    read_directions,
+    read_downsampling,
+    read_mixture,
+    read_prompting,
+    read_sources,
+)
+from hf_lmt.directions import Direction
+from hf_miwv.common.errors import InputError, did_you_mean
+from hf_miwv.common.recipes.values import fault_of
+from hf_miwv.common.recipes.yaml_file import load_mapping
+
+SECTIONS = ("data", "directions", "curation", "downsampling", "pmp", "seed", "mixture", "evaluation", "hub")
+LATER = ("evaluation", "hub")  # known, and read by other commands
+PACKAGE = "package:"
+
+
+@dataclass(frozen=True)
+class DataRecipe:
+    """What rows are made of and how.
+
+    sources: in the order of the recipe; `package:` names stand as the files that they mean.
+    directions: those asked for, in the order of DIRECTIONS; named: those given without a `*`.
+    curation: the section as it is given, None where it is not; steps: what it stands for.
+    downsampling: None where it is switched off.
+    prompting: with share 0 where hints are switched off.
+    mixture: the section, for continued pre-training; None for translation prompts.
+    training: the keys of the recipe that are TRL's, by name; their values are not checked here.
+    content: our sections as they stand in the file, for the record of the run.
+    """
+
+    sources: tuple[Source, ...]
+    directions: tuple[Direction, ...]
+    named: frozenset[Direction]
+    curation: Mapping[str, Any] | None
+    steps: tuple[Any, ...]
+    downsampling: StrategicDownsampling | None
+    prompting: ParallelMultilingualPrompting
+    seed: int
+    mixture: Mapping[str, Any] | None
+    training: Mapping[str, Any]
+    content: Mapping[str, Any]
+
+
+def read_data_recipe(path: Path) -> DataRecipe:
+    """The recipe in the YAML file `path`, for `prepare`.
+
+    Sections: `data`, a list of sources with the fields of `sources.Source`, and the only one that
+    must be there; `directions`, a list of directions and globs (all 234); `curation`, the settings
+    of `curation.settings.steps_from`; `downsampling` and `pmp`, the arguments of
+    StrategicDownsampling and ParallelMultilingualPrompting, or false; `seed` (0), which these two
+    take where they have none of their own; `mixture`, for continued pre-training. `evaluation` and
+    `hub` are for other commands. Any other key has to be one of trl.SFTConfig or trl.ModelConfig.
+
+    Raises:
+        InputError: unknown keys, values of the wrong type, combinations that cannot be; all told
+            together.
+    """
+    content = load_mapping(path)
+    faults = Faults()
+    own = {key: value for key, value in content.items() if key in SECTIONS}
+    training = {key: value for key, value in content.items() if key not in SECTIONS}
+    faults += _unknown(training)
+    faults += _combinations(own, training)
+    recipe = _read(own, training, faults)
+    sources = []
+    for number, source in enumerate(recipe.sources, 1):
+        located = _located(source.path, f"data, source {number}", faults)
+        sources.append(replace(source, path=located))
+    _located(training.get(KEY), KEY, faults)  # its tokenizer is needed last, and looked for first
+    if faults:
+        raise InputError(f"{path}: " + "\n  ".join(["", *faults] if len(faults) > 1 else faults))
+    return replace(recipe, sources=tuple(sources))
+
+
+def _read(own: Mapping[str, Any], training: Mapping[str, Any], faults: Faults) -> DataRecipe:
+    """The recipe as far as it can be read; what cannot is among the faults."""
+    seed = own.get("seed", 0)
+    if fault := fault_of("seed", seed, int):
+        faults.append(fault)
+    elif seed < 0:
+        faults.append(f"seed {seed}: give a whole number, 0 or more")
+    seed = 0 if faults.of("seed") else seed
+    mixture = read_mixture(own.get("mixture"), faults)
+    directions, named = read_directions(own.get("directions"), faults)
+    return DataRecipe(
+        sources=read_sources(own.get("data"), faults),
+        directions=directions,
+        named=named,
+        curation=own.get("curation"),
+        steps=read_curation(own.get("curation"), faults),
+        downsampling=read_downsampling(own.get("downsampling", mixture is None), seed, faults),
+        prompting=read_prompting(own.get("pmp", {}), seed, faults),
+        seed=seed,
+        mixture=mixture,
+        training=training,
+        content={name: value for name, value in own.items() if name not in LATER},
+    )
+
+
+def _combinations(own: Mapping[str, Any], training: Mapping[str, Any]) -> list[str]:
+    """What cannot be together, though each by itself may."""
+    given = {
+        name for name in ("downsampling", "pmp", "mixture") if own.get(name) is not None and own[name] is not False
+    }
+    if "mixture" not in given:
+        return []
+    why = {
+        "downsampling": "a mixture has each pair of sentences in one direction and needs none",
+        "pmp": "the lines of a mixture are no prompts",
+    }
+    faults = [f"{name}: {reason}; leave it out" for name, reason in why.items() if name in given]
+    if not training.get(KEY):
+        faults.append(f"mixture: tokens are counted with the model's own tokenizer; give {KEY}")
+    return faults
+
+
+def _unknown(training: Mapping[Any, Any]) -> list[str]:
+    """Faults for keys that are not TRL's; TRL is only imported where there are any."""
+    if not training:
+        return []
+    known = {*SECTIONS, *trl_keys()}
+    return [
+        f"unknown key {key!r}; {did_you_mean(str(key), known)}"
+        if not isinstance(key, bool)
+        else f"unknown key: YAML reads this word as {key}; put it in quotes"
+        for key in training
+        if key not in known
+    ]
+
+
+def trl_keys() -> set[str]:
+    """The names of the training keys that a recipe may have: fields of TRL's own classes.
+
+    Raises InputError where TRL is not installed.
+    """
+    from dataclasses import fields
+    from importlib.util import find_spec
+
+    if find_spec("trl") is None:
+        raise InputError(
+            "the recipe has training keys, and TRL, which knows them, is not installed; run "
+            "pip install 'hf-miwv-lmt[train]', or leave them out"
+        )
+    from trl import ModelConfig, SFTConfig
+
+    return {one.name for settings in (SFTConfig, ModelConfig) for one in fields(settings)}
+
+
+def _located(name: Any, location: str, faults: list[str]) -> Any:
+    """Find what a package:NAME/PATH stands for; other names stay. Faults begin with `location`."""
+    if not isinstance(name, str) or not name.startswith(PACKAGE):
+        return name
+    from hf_miwv.common.recipes.packages import locate
+
+    try:
+        return locate(name)
+    except InputError as error:
+        faults.append(f"{location}: {error}")
+        return name

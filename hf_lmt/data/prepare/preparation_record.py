@@ -1,0 +1,129 @@
+"""run.json of prepared rows: what they were made of and how, and what became of every row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from hf_lmt.data.curation.contamination import contents_of_sets
+from hf_lmt.data.curation.curation_settings import settings_of as settings_of_steps
+from hf_lmt.data.prepare.data_recipe import DataRecipe
+from hf_lmt.data.prepare.prompt_check import KEY
+from hf_lmt.data.prepare.stages import Kept, Loaded
+from hf_miwv.common.runs.record import new_record, package_version
+
+CONTAMINATION = "contamination"  # the step that compares with evaluation sets
+
+
+def start_record(recipe: DataRecipe, loaded: Loaded, keep_rejects: bool, origin: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known once the sources are read, with the run's "identity"."""
+    run = new_record("prepare", origin)
+    run["package"] = {"name": "hf_lmt", "version": package_version()}
+    run["data"] = [
+        {
+            "path": source.path,
+            "corpus": source.corpus_name,
+            "licence": source.licence,
+            "split": source.split,
+            "config": source.config,
+            "revision": source.revision,
+            "weight": source.weight,
+            "caps": dict(source.caps),
+            **counts,
+            "fingerprint": fingerprint,
+        }
+        for source, counts, fingerprint in zip(recipe.sources, loaded.counts, loaded.ordered.fingerprints, strict=True)
+    ]
+    run["recipe"] = dict(recipe.content)
+    run["settings"] = settings_of(recipe)
+    run["contamination"] = contamination_of(recipe)
+    run["identity"] = {
+        "data": loaded.ordered.fingerprints,
+        "limits": [[source.weight, dict(source.caps)] for source in recipe.sources],
+        "directions": [str(direction) for direction in recipe.directions],
+        "curation": run["settings"]["curation"],
+        "evaluation sets": contents_of_sets(recipe.steps),
+        "downsampling": run["settings"]["downsampling"],
+        "prompts": run["settings"]["pmp"],
+        "mixture": run["settings"]["mixture"],
+        "model": recipe.training.get(KEY),
+        "seed": recipe.seed,
+        "rejects": "kept" if keep_rejects else "not kept",
+        "hf_lmt": run["package"]["version"],
+        **run["versions"],
+    }
+    return run
+
+
+def settings_of(recipe: DataRecipe) -> dict[str, Any]:
+    """Every setting that decides about rows, defaults and seeds among them, as JSON has it."""
+    thinning, prompting = recipe.downsampling, recipe.prompting
+    return {
+        "seed": recipe.seed,
+        "directions": len(recipe.directions),
+        "curation": _plain(settings_of_steps(recipe.steps)),
+        "downsampling": None if thinning is None else _plain(vars(thinning)),
+        "pmp": None if recipe.mixture is not None else _plain(vars(prompting)),
+        "mixture": None if recipe.mixture is None else _plain(recipe.mixture),
+    }
+
+
+def contamination_of(recipe: DataRecipe) -> str:
+    """Whether the rows were compared with evaluation sets: "checked" or "not checked"."""
+    compared = any(step.name == CONTAMINATION and step.sets for step in recipe.steps)
+    return "checked" if compared else "not checked"
+
+
+def complete_record(
+    run: dict[str, Any],
+    recipe: DataRecipe,
+    kept: Kept,
+    made: dict[str, Any],
+    seconds: float,
+) -> dict[str, Any]:
+    """The record with what was counted; "timing" is the one part that differs between runs."""
+    stages = made.pop("directions")
+    last = {name: own["rows"] for name, own in stages.items()}
+    asked = [str(direction) for direction in recipe.directions]
+    return {
+        **run,
+        "rows": made.pop("rows"),
+        "counts": {
+            "groups": made.pop("groups"),
+            "directions": stages,
+            "directions_without_rows": [name for name in asked if not last.get(name)],
+            "curation": kept.curation and {step["name"]: _step(step) for step in kept.curation["steps"]},
+        },
+        **made,
+        "timing": {
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": round(seconds, 3),
+        },
+    }
+
+
+def _step(counts: Mapping[str, Any]) -> dict[str, Any]:
+    """What one step of curation took, of which directions and why, and what it notes."""
+    taken = {name: own["rejected"] for name, own in counts["directions"].items() if own["rejected"]}
+    return {
+        "rejected": counts["rejected"],
+        "reasons": counts["reasons"],
+        "directions": taken,
+        "notes": counts["notes"],
+    }
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON has it; what it has no form for by its text."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(part) for name, part in value.items() if not _inner(name)}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(part) for part in value]
+    if hasattr(value, "__dataclass_fields__"):
+        return _plain(vars(value))
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def _inner(name: Any) -> bool:
+    return str(name).startswith("_")

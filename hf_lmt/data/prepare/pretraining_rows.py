@@ -1,0 +1,34 @@
+"""Rows for continued pre-training: the kept pairs, mixed with texts in one language by tokens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from datasets import Dataset, concatenate_datasets
+
+from hf_lmt.data.corpora.monolingual import load_monolingual
+from hf_lmt.data.mixture import mix
+from hf_lmt.data.prepare.data_recipe import DataRecipe
+from hf_lmt.data.prepare.prompt_check import load_tokenizer
+from hf_lmt.data.prepare.stages import Running
+
+
+def mix_rows(pairs: Dataset, recipe: DataRecipe, running: Running) -> tuple[Dataset, Any]:
+    """The rows of `mixture.mix` on disk, and its counts with those of each monolingual source.
+
+    Raises:
+        InputError: as `mix` and `load_monolingual`, or the model's tokenizer cannot be read.
+    """
+    settings = {"seed": recipe.seed, **(recipe.mixture or {})}
+    texts = [load_monolingual(**source) for source in settings.pop("monolingual", [])]
+    monolingual = concatenate_datasets([one.rows for one in texts]) if texts else None
+    mixed = mix(
+        pairs,
+        monolingual,
+        load_tokenizer(recipe.training),
+        num_proc=running.num_proc,
+        **settings,
+    )
+    arrow = mixed.rows.with_format("arrow")
+    rows = running.write("mixed", len(mixed.rows), lambda first, last: arrow[first:last], "writing the mixture")
+    return rows, {**mixed.counts, "monolingual": [one.counts for one in texts]}

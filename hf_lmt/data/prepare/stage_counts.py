@@ -1,0 +1,75 @@
+"""Rows by direction and group, stage by stage."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
+from datasets import Dataset
+
+from hf_lmt.data.hashing import direction_codes, direction_column
+from hf_lmt.data.prepare.row_batches import BATCH
+from hf_lmt.directions import DIRECTIONS, Direction, parse_direction
+from hf_lmt.registry import PIVOTS
+
+GROUPS = ("en2x", "x2en", "zh2x", "x2zh", "en-zh", "other")
+"""English into others and back, Chinese into others and back, between the two, and the rest."""
+
+STAGES = ("read", "outside_weight", "curated_away", "capped", "downsampled", "rows", "hinted")
+"""What is counted of each direction: rows read; taken by weights, curation, caps and Strategic
+Downsampling; the rest, and those of it with a hint."""
+
+Counts = dict[str, dict[str, int]]
+
+
+def group_of(direction: Direction) -> str:
+    """Which of GROUPS a direction belongs to."""
+    source, target = direction
+    if source in PIVOTS and target in PIVOTS:
+        return "en-zh"
+    if source in PIVOTS:
+        return f"{source}2x"
+    return f"x2{target}" if target in PIVOTS else "other"
+
+
+def count_rows(rows: Dataset, staying: np.ndarray | None = None) -> Counter[str]:
+    """Rows by direction; with (N,) bool `staying`, those where it holds."""
+    found: Counter[str] = Counter()
+    arrow, first = rows.select_columns(["source_lang", "target_lang"]).with_format("arrow"), 0
+    for batch in arrow.iter(BATCH):
+        directions = direction_column(batch)
+        names, codes = directions.dictionary.to_pylist(), direction_codes(directions)
+        if staying is not None:
+            codes = codes[staying[first : first + len(batch)]]
+        counts = np.bincount(codes, minlength=len(names)).tolist()
+        found.update(dict(zip(names, counts, strict=True)))
+        first += len(batch)
+    return found
+
+
+def count_stages(left: Mapping[str, Counter[str]], hinted: Counter[str]) -> Counts:
+    """STAGES of each direction.
+
+    Args:
+        left: {stage: rows by direction that are left after it}, "read" first.
+        hinted: rows with a hint, by direction.
+    """
+    counts: Counts = {}
+    place = {str(direction): index for index, direction in enumerate(DIRECTIONS)}
+    stages, rows = list(left), list(left.values())
+    for name in sorted(rows[0], key=lambda name: (place.get(name, len(place)), name)):
+        taken = {
+            stage: before[name] - after[name] for stage, before, after in zip(stages[1:], rows, rows[1:], strict=False)
+        }
+        counts[name] = {"read": rows[0][name], **taken, "rows": rows[-1][name], "hinted": hinted[name]}
+    return counts
+
+
+def by_group(counts: Counts) -> Counts:
+    """The same summed over the directions of each group that has any, and over "all"."""
+    sums: dict[str, Counter[str]] = {}
+    for name, own in counts.items():
+        for group in (group_of(parse_direction(name)), "all"):
+            sums.setdefault(group, Counter()).update(own)
+    return {group: {stage: sums[group][stage] for stage in STAGES} for group in (*GROUPS, "all") if group in sums}

@@ -1,0 +1,1 @@
+"""COMET scores, computed in another process and environment."""

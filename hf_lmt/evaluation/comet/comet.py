@@ -1,0 +1,217 @@
+"""COMET-22, CometKiwi, XCOMET, or anyone's scorer: another process, JSONL in and JSONL out.
+
+In, on standard input: a line {"src": ..., "mt": ..., "ref": ...} for each row; no "ref" for a model
+without references. Out: a line {"score": number} for each row, in order; before them may be one
+line {"signature": text}. What the process prints besides belongs on standard error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+import shlex
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+
+from hf_lmt.evaluation.metrics.corpus_scores import check_texts
+from hf_miwv.common.errors import InputError, did_you_mean
+from hf_miwv.common.runs.json_text import json_text
+from hf_miwv.common.runs.workspace import Workspace
+
+logger = logging.getLogger(__name__)
+
+BLOCK = 512  # rows that are kept or lost together
+JOURNAL = "scores.jsonl"
+
+
+class CometModel(NamedTuple):
+    """A model on the Hub: its name there, and whether it reads references."""
+
+    name: str
+    references: bool
+
+
+MODELS = {
+    "comet-22": CometModel("Unbabel/wmt22-comet-da", True),
+    "cometkiwi": CometModel("Unbabel/wmt22-cometkiwi-da", False),  # gated: accept its terms there
+    "xcomet": CometModel("Unbabel/XCOMET-XL", True),  # gated, too
+}
+
+
+class SentenceScores(NamedTuple):
+    """What a scorer said.
+
+    values: (S,) float64, NaN where it gave no finite number. unscored: these rows. signature: its
+        own, or else its command.
+    """
+
+    values: np.ndarray
+    unscored: tuple[int, ...]
+    signature: str
+
+
+def comet_command(python: str | Path, metric: str) -> list[str]:
+    """The command that scores with COMET in its environment (`comet_environment`).
+
+    Args:
+        python: of that environment.
+        metric: one of MODELS.
+    """
+    if metric not in MODELS:
+        raise InputError(f"no COMET metric {metric!r}: {did_you_mean(metric, MODELS)}")
+    worker = Path(__file__).with_name("comet_worker.py")
+    isolated = "-I"  # else this folder comes first on its path, and this file would be its `comet`
+    return [str(python), isolated, str(worker), "--model", MODELS[metric].name, "--block", str(BLOCK)]
+
+
+@dataclass(frozen=True)
+class CometScorer:
+    """Scores rows by a process that speaks the protocol of this module.
+
+    Attributes:
+        command: program and arguments, as `comet_command` gives them.
+    """
+
+    command: Sequence[str]
+
+    def score(
+        self,
+        sources: Sequence[str],
+        hypotheses: Sequence[str],
+        references: Sequence[str] | None,
+        workspace: Path,
+    ) -> SentenceScores:
+        """A score for each row.
+
+        Finished blocks of 512 rows lie in `workspace` until all are done; after a kill, the same
+        call goes on behind them, with the same blocks, and so the same scores.
+
+        Args:
+            sources, hypotheses, references: (S,) texts; no references for a model without.
+            workspace: a folder for unfinished work, gone after success.
+
+        Raises:
+            InputError: the lists differ in length, are empty or hold something other than text; the
+                command cannot be started, ends early or with an error, or answers something else
+                than a score for each row.
+        """
+        given = {"sources": sources, "hypotheses": hypotheses}
+        check_texts(**given, **({} if references is None else {"references": references}))
+        rows = _rows(sources, hypotheses, references)
+        digest = hashlib.sha256("\n".join(rows).encode()).hexdigest()
+        with Workspace(workspace) as work:
+            work.claim({"command": list(self.command), "rows": digest, "block": BLOCK})
+            done = work.read_journal(JOURNAL)
+            if sum(len(block["scores"]) for block in done) < len(rows):
+                for block in self._blocks(rows[BLOCK * len(done) :], BLOCK * len(done)):
+                    work.append_journal(JOURNAL, block)
+                    done.append(block)
+        values = np.array([score for block in done for score in block["scores"]], np.float64)
+        unscored = np.flatnonzero(np.isnan(values)).tolist()
+        if unscored:
+            logger.warning(
+                "%s gave no finite score for %s of %s rows, the first of them row %s: they are left out of its mean",
+                self.name,
+                len(unscored),
+                len(values),
+                unscored[0],
+            )
+        return SentenceScores(values, tuple(unscored), done[-1]["signature"])
+
+    def _blocks(self, rows: list[str], first: int) -> Iterator[dict[str, Any]]:
+        """The scores of the rows in blocks; `first` is the place of the first row in the whole."""
+        with tempfile.TemporaryFile() as sent, tempfile.TemporaryFile() as said:
+            sent.write("".join(f"{row}\n" for row in rows).encode())
+            sent.seek(0)
+            with self._started(sent, said) as process:
+                try:
+                    yield from self._answers(process, len(rows), first, said)
+                finally:
+                    process.kill()
+
+    def _started(self, sent: IO[bytes], said: IO[bytes]) -> subprocess.Popen[bytes]:
+        try:
+            return subprocess.Popen(  # noqa: S603
+                list(self.command), stdin=sent, stdout=subprocess.PIPE, stderr=said
+            )
+        except OSError as error:
+            raise InputError(
+                f"the scorer {self.name} cannot be started: {error.strerror}; "
+                "give a command that reads and writes JSONL"
+            ) from error
+
+    def _answers(
+        self, process: subprocess.Popen[bytes], count: int, first: int, said: IO[bytes]
+    ) -> Iterator[dict[str, Any]]:
+        signature, got = f"command:{self.name}", 0
+        scores: list[float | None] = []
+        for line in process.stdout or ():
+            answer = self._read(line, first + got)
+            if got == 0 and isinstance(answer, str):
+                signature = answer
+                continue
+            if got == count or isinstance(answer, str):
+                raise InputError(
+                    f"the scorer {self.name} gave more than one score for each of {count:,} rows; it is to give one"
+                )
+            if len(scores) == BLOCK:  # and more follow: the last block waits for a clean end
+                yield {"signature": signature, "scores": scores}
+                scores = []
+            scores.append(answer)
+            got += 1
+        code = process.wait()
+        if code or got < count:
+            raise InputError(
+                f"the scorer {self.name} ended {_how(code)} after {got:,} of {count:,} rows; "
+                f"{first + got - len(scores):,} scores are kept, and the same call goes on from "
+                f"there. It said:\n{_tail(said)}"
+            )
+        yield {"signature": signature, "scores": scores}
+
+    def _read(self, line: bytes, row: int) -> float | str | None:
+        """A score, None where it is not finite, or the signature."""
+        try:
+            answer = json.loads(line)
+            if isinstance(answer.get("signature"), str):
+                return answer["signature"]
+            score = answer["score"]
+            if isinstance(score, bool) or not isinstance(score, int | float):
+                raise TypeError
+        except (ValueError, KeyError, TypeError, AttributeError):
+            shown = line.decode("utf-8", "replace").strip()[:200]
+            raise InputError(
+                f"the scorer {self.name} answered {shown!r} for row {row}; it is to write "
+                '{"score": number}, and all else to standard error'
+            ) from None
+        return float(score) if math.isfinite(score) else None
+
+    @property
+    def name(self) -> str:
+        return shlex.join(self.command)
+
+
+def _rows(sources: Sequence[str], hypotheses: Sequence[str], references: Sequence[str] | None) -> list[str]:
+    rows = [{"src": source, "mt": text} for source, text in zip(sources, hypotheses, strict=True)]
+    if references is not None:
+        rows = [{**row, "ref": text} for row, text in zip(rows, references, strict=True)]
+    return [json_text(row) for row in rows]
+
+
+def _how(code: int) -> str:
+    if code < 0:
+        return f"by signal {-code}"
+    return f"with exit code {code}"
+
+
+def _tail(said: IO[bytes]) -> str:
+    said.seek(0)
+    lines = said.read().decode("utf-8", "replace").strip().splitlines()
+    return "\n".join(lines[-10:]) or "nothing"

@@ -1,0 +1,134 @@
+"""A diagnosis on the terminal: the changes by group, the outputs' behaviour, and the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple
+from typing import TYPE_CHECKING
+
+from hf_lmt.evaluation.diagnosis.diagnose import Diagnosis
+from hf_lmt.evaluation.diagnosis.evaluation_changes import GroupChanges
+from hf_lmt.evaluation.diagnosis.scopes import scope_words
+from hf_lmt.evaluation.diagnosis.thresholds import THRESHOLDS
+from hf_lmt.evaluation.diagnosis.words import MEASURES, METRICS, TITLES, named, percent
+from hf_lmt.evaluation.metrics.confidence import Comparison
+from hf_lmt.evaluation.metrics.judgeable import COMET_METRICS
+from hf_lmt.evaluation.report.report_tables import words_for
+from hf_miwv.common.cards.terminal import LEAST_WIDTH, new_table, plain
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+HEADERS = {
+    "fan_in": "shared",
+    "unrelated": "unrelated",
+    "off_target_script": "script",
+    "off_target_language": "language",
+    "copy": "copied",
+    "blank": "blank",
+    "over_length": "too long",
+    "repetition": "repetitive",
+}
+
+
+def show_diagnosis(found: Diagnosis, console: Console | None = None) -> None:
+    """Print the tables and the verdict, on stdout unless a console is given."""
+    from rich.console import Console
+
+    console = console or Console()
+    if not console.is_terminal:
+        console.width = max(LEAST_WIDTH, console.width)
+    console.print(metric_table(found))
+    console.print(rate_table(found))
+    console.print(verdict_table(found))
+    for note in notes(found):
+        console.print(plain(note))
+
+
+def metric_table(found: Diagnosis) -> Table:
+    """Each metric's mean over a group, before and after, with the interval of the difference."""
+    groups = found.measured.groups
+    metrics = list(dict.fromkeys(name for own in groups.values() for name in own.changes if name not in THRESHOLDS))
+    table = new_table(
+        "scores: means over n directions" + words_for(found.marks),
+        "",
+        "n",
+        *(METRICS.get(name, name) for name in metrics),
+    )
+    table.padding = (0, 0)
+    for group, own in groups.items():
+        counts = {own.count[name] for name in metrics if name in own.count}
+        cells = [_change(own, name, found) for name in metrics]
+        table.add_row(scope_words(group), "/".join(map(str, sorted(counts))), *cells)
+    if any(own.apart for own in groups.values()):
+        table.caption = "~ without the directions in which COMET is unreliable"
+        table.caption_justify = "left"
+    return table
+
+
+def rate_table(found: Diagnosis) -> Table:
+    """Each rate of behaviour, before -> after, where anything shows it."""
+    groups = found.measured.groups
+    rates = [
+        name
+        for name in MEASURES
+        if any(own.changes[name].first or own.changes[name].second for own in groups.values() if name in own.changes)
+    ]
+    if not rates:
+        return new_table("no copied, blank, off-target, long, repeated or shared outputs")
+    table = new_table("what outputs show, % of lines" + words_for(found.marks), "", *(HEADERS[name] for name in rates))
+    table.padding = (0, 0)
+    for group, own in groups.items():
+        table.add_row(scope_words(group), *(_rate(own.changes.get(name), found) for name in rates))
+    return table
+
+
+def verdict_table(found: Diagnosis) -> Table:
+    """Each finding with its evidence and what to do."""
+    table = new_table("verdict" + words_for(found.marks), "", "")
+    table.columns[1].no_wrap = False
+    table.columns[1].justify = "left"
+    for finding in found.findings:
+        style = "bold red" if finding.alarm else "bold green"
+        table.add_row(f"[{style}]{TITLES[finding.kind]}[/]", plain(finding.evidence))
+        if finding.mend:
+            table.add_row("", plain(f"-> {finding.mend}"))
+    return table
+
+
+def notes(found: Diagnosis) -> list[str]:
+    """What the figures leave out, and why to doubt them."""
+    measured = found.measured
+    lines = [f"marked: {mark}" for mark in found.marks]
+    sides: Sequence[tuple[str, list[str]]] = (
+        ("before", measured.only_before),
+        ("after", measured.only_after),
+    )
+    lines += [f"{len(names)} directions only {side}, not compared: {named(names)}" for side, names in sides if names]
+    lines += [
+        f"{name} is missing on one side in {len(where)} directions: {named(where)}"
+        for name, where in measured.left_out.items()
+    ]
+    return lines
+
+
+def _change(group: GroupChanges, metric: str, found: Diagnosis) -> str:
+    change = group.changes.get(metric)
+    if change is None:
+        return "–"
+    digits = 3 if metric in COMET_METRICS else 1
+    mark, low, high = "~" if group.apart.get(metric) else "", *astuple(change.interval)
+    if found.before is None:
+        return f"{mark}{change.second:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+    return (
+        f"{mark}{change.first:.{digits}f} → {change.second:.{digits}f}  "
+        f"{change.difference:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]"
+    )
+
+
+def _rate(change: Comparison | None, found: Diagnosis) -> str:
+    if change is None:
+        return "–"
+    first, second = (percent(one).removesuffix(" %") for one in (change.first, change.second))
+    return second if found.before is None or first == second else f"{first} → {second}"

@@ -1,0 +1,167 @@
+"""The verdict: which kind of failure or gain a change is, where, and by which measures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from hf_lmt.evaluation.diagnosis.evaluation_changes import Changes, Measured
+from hf_lmt.evaluation.diagnosis.scopes import changes_of, opposite_of, pivot_into, wider
+from hf_lmt.evaluation.diagnosis.thresholds import ROWS, counts_alone, counts_as_change
+from hf_lmt.evaluation.diagnosis.words import evidence, mend
+from hf_lmt.evaluation.metrics.aggregation import COLUMNS
+from hf_lmt.evaluation.metrics.confidence import Comparison
+from hf_lmt.registry import TIERS
+
+BEHAVIOUR = {
+    "degeneration": ("fan_in", "unrelated"),
+    "off_target": ("off_target_script", "off_target_language"),
+    "copying": ("copy",),
+    "empty_output": ("blank",),
+    "over_generation": ("over_length", "repetition"),
+}
+"""Kind of failure -> the measures that show it, any of them."""
+ALARMS = ("directional_degeneration", *BEHAVIOUR, "loss")
+KINDS = (*ALARMS, "improvement", "no_change")
+
+
+class Finding(NamedTuple):
+    """One thing that a diagnosis says.
+
+    Attributes:
+        kind: of KINDS.
+        where: groups as in `aggregation`, or directions, the worst first.
+        evidence: in words, with figures.
+        mend: what to do about it; empty where there is nothing to do.
+    """
+
+    kind: str
+    where: tuple[str, ...]
+    evidence: str
+    mend: str
+
+    @property
+    def alarm(self) -> bool:
+        return self.kind in ALARMS
+
+
+def judge(
+    measured: Measured, compared: bool, training: Mapping[str, Mapping[str, Any]] | None = None
+) -> list[Finding]:
+    """The findings, failures first, the widest scope first; one that says so where nothing is.
+
+    Looked at are the groups en2x, x2en, zh2x, x2zh and zero_shot, then each by tier, then each
+    direction of 20 lines or more. What holds for a group is not said again of its parts. A loss of
+    quality is put down to what the outputs show; where they show nothing, it is a plain one.
+    "degeneration" into English or Chinese is directional, unless the opposite directions show it as
+    well.
+
+    Args:
+        compared: whether there are two evaluations.
+        training: as `training_rows.sources_behind_targets` has it.
+    """
+    said: dict[str, set[str]] = {}
+    found: list[tuple[str, tuple[str, ...]]] = []
+    single: dict[str, list[str]] = {}
+    past: dict[str, list[str]] = {}
+    for scope, changes, is_direction in _scopes(measured):
+        for kind in kinds_of(changes, is_direction, compared, measured.margin):
+            past.setdefault(kind, []).extend([scope] if is_direction else [])
+            if said.setdefault(kind, set()) & set(wider(scope)):
+                continue
+            said[kind].add(scope)
+            kind = _directional(kind, scope, measured, is_direction, compared)
+            if is_direction:
+                single.setdefault(kind, []).append(scope)
+            else:
+                found.append((kind, (scope,)))
+    found += [(kind, tuple(_worst_first(kind, names, measured))) for kind, names in single.items()]
+    found.sort(key=lambda one: KINDS.index(one[0]))
+    if not found:
+        found = [("no_change", ("overall" if "overall" in measured.groups else "zero_shot",))]
+    return [
+        Finding(
+            kind,
+            where,
+            evidence(kind, where, _past(kind, where, past, measured), measured, compared, training),
+            mend(kind, where[0], training),
+        )
+        for kind, where in found
+    ]
+
+
+def _past(kind: str, where: tuple[str, ...], past: Mapping[str, list[str]], measured: Measured) -> tuple[str, ...]:
+    """The directions of a group that a kind of failure holds for by themselves."""
+    own = [name for name in past.get(kind.removeprefix("directional_"), []) if where[0] in wider(name)]
+    return tuple(_worst_first(kind, own, measured))
+
+
+def kinds_of(changes: Changes, is_direction: bool, compared: bool, margin: float) -> list[str]:
+    """The kinds of failure, or the gain, that one scope's changes come to.
+
+    Off-target output that is copied from the source is copying.
+    """
+
+    def rose(measure: str) -> bool:
+        change = changes.get(measure)
+        if change is None:
+            return False
+        if not compared:
+            return counts_alone(measure, change)
+        return change.difference > 0 and counts_as_change(measure, change, is_direction, margin)
+
+    kinds = [kind for kind, measures in BEHAVIOUR.items() if any(map(rose, measures))]
+    if {"copying", "off_target"} <= {*kinds} and _explained_by_copies(changes):
+        kinds.remove("off_target")
+    quality = changes.get("quality")
+    if not compared or quality is None:
+        return kinds
+    if not counts_as_change("quality", quality, is_direction, margin):
+        return kinds
+    if quality.difference > 0:
+        return kinds if is_direction else [*kinds, "improvement"]
+    return kinds or ["loss"]
+
+
+def _explained_by_copies(changes: Changes) -> bool:
+    copied = changes["copy"].difference
+    others = [changes[name].difference for name in BEHAVIOUR["off_target"] if name in changes]
+    return max(others) <= 1.25 * copied
+
+
+def _scopes(measured: Measured) -> Iterator[tuple[str, Changes, bool]]:
+    """Groups, their parts by tier, directions: each with its changes, "quality" among them."""
+    tiers = [f"{column}/{tier}" for column in COLUMNS for tier in TIERS]
+    for name in (*COLUMNS, "zero_shot", *tiers):
+        if name in measured.groups:
+            yield name, _with_quality(measured.groups[name].changes, measured.quality), False
+    for name, changes in measured.directions.items():
+        if measured.lines[name] >= ROWS:
+            yield name, _with_quality(changes, measured.quality), True
+
+
+def _with_quality(changes: Changes, quality: str) -> Changes:
+    return {**changes, "quality": changes[quality]} if quality in changes else changes
+
+
+def _directional(kind: str, scope: str, measured: Measured, is_direction: bool, compared: bool) -> str:
+    """ "directional_degeneration" for degeneration into English or Chinese and not out of it."""
+    opposite = opposite_of(scope)
+    if kind != "degeneration" or opposite is None or pivot_into(scope) is None:
+        return kind
+    changes = _with_quality(changes_of(opposite, measured), measured.quality)
+    if kind in kinds_of(changes, is_direction, compared, measured.margin):
+        return kind
+    return "directional_degeneration"
+
+
+def _worst_first(kind: str, names: list[str], measured: Measured) -> list[str]:
+    measures = BEHAVIOUR.get(kind.removeprefix("directional_"), ())
+
+    def size(name: str) -> float:
+        changes = measured.directions[name]
+        rises = [changes[one].difference for one in measures if one in changes]
+        quality: Comparison | None = changes.get(measured.quality)
+        return -max(rises) if rises else quality.difference if quality else 0.0
+
+    return sorted(names, key=lambda name: (size(name), name))

@@ -1,0 +1,244 @@
+"""Two evaluations, or one alone, to changes with intervals: by direction, and by group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from hf_lmt.directions import Direction
+from hf_lmt.evaluation.diagnosis.pairing import (
+    check_counts,
+    check_lines,
+    check_rates,
+    common_directions,
+)
+from hf_lmt.evaluation.diagnosis.thresholds import THRESHOLDS, margin_for
+from hf_lmt.evaluation.diagnosis.unrelated import chance_level, unrelated
+from hf_lmt.evaluation.evaluation_folder import Evaluation, SentenceCounts
+from hf_lmt.evaluation.metrics.aggregation import COLUMNS, groups_of
+from hf_lmt.evaluation.metrics.confidence import SAMPLES, SEED, Comparison, compare_resampled, resampled_values
+from hf_lmt.evaluation.metrics.corpus_scores import Statistics, mean_statistics, score_of
+from hf_lmt.evaluation.metrics.judgeable import why_unreliable
+from hf_lmt.registry import TIERS
+from hf_miwv.common.errors import InputError
+
+QUALITY = ("chrf++", "chrf", "spbleu", "bleu")
+"""What the verdict goes by: the first of them that both evaluations have."""
+
+GROUPS = (*COLUMNS, *(f"{column}/{tier}" for column in COLUMNS for tier in TIERS), "zero_shot", "overall")
+"""In the order of `aggregation.aggregate`."""
+
+Changes = dict[str, Comparison]
+
+
+@dataclass
+class GroupChanges:
+    """changes: measure -> change of the mean over the group's directions, each counting once.
+
+    count: measure -> directions in that mean. apart: metric -> directions left out of it because
+    the metric is unreliable there.
+    """
+
+    changes: Changes = field(default_factory=dict)
+    count: dict[str, int] = field(default_factory=dict)
+    apart: dict[str, list[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What `compare` found.
+
+    Attributes:
+        quality: the metric that the verdict goes by.
+        directions: direction -> measure -> change. Metrics in their unit, rates from 0 to 1.
+        groups: as `aggregation.aggregate` names them.
+        lines: direction -> lines.
+        only_before, only_after: directions that one of the two lacks.
+        left_out: measure -> directions where one of the two lacks it.
+    """
+
+    quality: str
+    directions: dict[str, Changes]
+    groups: dict[str, GroupChanges]
+    lines: dict[str, int]
+    only_before: list[str] = field(default_factory=list)
+    only_after: list[str] = field(default_factory=list)
+    left_out: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def margin(self) -> float:
+        """For as many comparisons as there are in all directions and groups."""
+        groups = [group.changes for group in self.groups.values()]
+        return margin_for(sum(map(len, [*self.directions.values(), *groups])))
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Values of one measure before and after: (2,) of all lines, and (2, n) resampled."""
+
+    totals: np.ndarray
+    resampled: np.ndarray
+
+
+def compare(before: Evaluation | None, after: Evaluation, samples: int = SAMPLES, seed: int = SEED) -> Measured:
+    """What changed from one evaluation to the other, over the directions that both have.
+
+    The lines of a direction are drawn alike for both (`confidence.paired_bootstrap`), and alike for
+    all directions with as many lines: in a multi-way set these are the same sentences. A group's
+    value is the mean over its directions, within each resample.
+
+    Measures are the metrics and rates of the evaluations, and "unrelated" (`unrelated.unrelated`),
+    which is looked at where a direction's chrF++ fell by its threshold or more, and is 0 elsewhere.
+    With two metrics and 1,000 samples a direction of 120 lines took 0.3 s on a busy core.
+
+    Args:
+        before: None to look at one alone. Then each change is from 0 to the value, and "unrelated"
+            is looked at everywhere.
+
+    Raises:
+        InputError: the two cannot be compared (`pairing`), or have none of QUALITY in common.
+    """
+    first = before or after
+    directions = common_directions(first, after)
+    quality = next((one for one in QUALITY if one in first.metrics and one in after.metrics), None)
+    if quality is None:
+        raise InputError(
+            f"{first.name} has {', '.join(first.metrics)}, {after.name} "
+            f"{', '.join(after.metrics)}: a diagnosis needs {', '.join(QUALITY[:-1])} or "
+            f"{QUALITY[-1]} in common"
+        )
+    found = Measured(quality, {}, {}, {}, *_alone(first, after))
+    sums: dict[tuple[str, str], tuple[int, np.ndarray, np.ndarray]] = {}
+    for direction in directions:
+        pairs = dict(_pairs(before, after, direction, quality, samples, seed, found))
+        found.directions[str(direction)] = {name: _comparison(pair, seed) for name, pair in pairs.items()}
+        for group in groups_of(direction):
+            _add(sums, found.groups.setdefault(group, GroupChanges()), group, direction, pairs)
+    for (group, name), (count, totals, resampled) in sums.items():
+        own = found.groups[group]
+        own.changes[name] = _comparison(_Pair(totals / count, resampled / count), seed)
+        own.count[name] = count
+    return replace(found, groups={name: found.groups[name] for name in GROUPS if name in found.groups})
+
+
+def _alone(before: Evaluation, after: Evaluation) -> tuple[list[str], list[str]]:
+    first, second = ([str(one) for one in two.directions] for two in (before, after))
+    return [one for one in first if one not in second], [one for one in second if one not in first]
+
+
+def _pairs(
+    before: Evaluation | None,
+    after: Evaluation,
+    direction: Direction,
+    quality: str,
+    samples: int,
+    seed: int,
+    found: Measured,
+) -> Iterator[tuple[str, _Pair]]:
+    """Each measure of a direction."""
+    counts = after.counts(direction)
+    earlier = counts
+    if before is not None:
+        ids = check_lines(before, after, direction)
+        check_rates(before, after, direction)
+        earlier = before.counts(direction)
+        check_counts(earlier, counts, direction, ids)
+    found.lines[str(direction)] = len(counts.asked)
+    one, other = measures_of(earlier), measures_of(counts)
+    for name in {**one, **other}:
+        if name not in one or name not in other:
+            found.left_out.setdefault(name, []).append(str(direction))
+            continue
+        pair = _resample(None if before is None else one[name], other[name], samples, seed)
+        if pair is None:
+            continue
+        yield name, pair
+        if name == quality == "chrf++" and _is_low(before, pair):
+            yield from _unrelated(before, after, direction, earlier, counts, samples, seed)
+
+
+def measures_of(counts: SentenceCounts) -> dict[str, Statistics]:
+    """The metrics and rates of a direction, all as statistics of its lines."""
+    rates = {
+        name: mean_statistics(name, np.where(counts.asked, flags, np.nan), "")
+        for name, flags in counts.flags.items()
+        if name in THRESHOLDS
+    }
+    return {**counts.statistics, **rates}
+
+
+def _resample(first: Statistics | None, second: Statistics, samples: int, seed: int) -> _Pair | None:
+    """None where there is no value; `first` is 0 where it is None."""
+    totals, resampled = [], []
+    for one in (first, second):
+        if one is None or _is_zero(one):
+            totals.append(0.0)
+            resampled.append(np.zeros(samples))
+        elif (value := score_of(one).value) is None:
+            return None
+        else:
+            totals.append(value)
+            resampled.append(np.nan_to_num(resampled_values(one, samples, seed)))
+    return _Pair(np.array(totals), np.stack(resampled))
+
+
+def _is_zero(rate: Statistics) -> bool:
+    """Whether it is a rate of what no line shows; so it is in each resample, and none is drawn."""
+    shown, asked = rate.counts.sum(axis=0)[:2].tolist()
+    return rate.metric in THRESHOLDS and asked > 0 and shown == 0
+
+
+def _is_low(before: Evaluation | None, pair: _Pair) -> bool:
+    fall = float(pair.totals[0] - pair.totals[1])
+    return before is None or fall >= THRESHOLDS["quality"].direction
+
+
+def _unrelated(
+    before: Evaluation | None,
+    after: Evaluation,
+    direction: Direction,
+    earlier: SentenceCounts,
+    counts: SentenceCounts,
+    samples: int,
+    seed: int,
+) -> Iterator[tuple[str, _Pair]]:
+    texts = [row["hypothesis"] for row in (before or after).hypotheses(direction)]
+    level = chance_level(texts, direction.target)
+    if level is None:
+        return
+    first, second = (
+        mean_statistics(
+            "unrelated",
+            np.where(one.asked, unrelated(one.statistics["chrf++"], one.flags, level), np.nan),
+            "",
+        )
+        for one in (earlier, counts)
+    )
+    pair = _resample(None if before is None else first, second, samples, seed)
+    if pair is not None:
+        yield "unrelated", pair
+
+
+def _add(
+    sums: dict[tuple[str, str], tuple[int, np.ndarray, np.ndarray]],
+    group: GroupChanges,
+    name: str,
+    direction: Direction,
+    pairs: Mapping[str, _Pair],
+) -> None:
+    """Add a direction to the sums of a group."""
+    samples = next((pair.resampled.shape for pair in pairs.values()), (2, 0))
+    unseen = {"unrelated": _Pair(np.zeros(2), np.zeros(samples))} | dict(pairs)
+    for measure, pair in unseen.items():
+        if why_unreliable(measure, direction.target):
+            group.apart.setdefault(measure, []).append(str(direction))
+            continue
+        count, totals, resampled = sums.get((name, measure), (0, 0.0, 0.0))
+        sums[name, measure] = (count + 1, totals + pair.totals, resampled + pair.resampled)
+
+
+def _comparison(pair: _Pair, seed: int) -> Comparison:
+    first, second = (float(one) for one in pair.totals)
+    return compare_resampled((first, second), list(pair.resampled), seed)

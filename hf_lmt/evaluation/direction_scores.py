@@ -1,0 +1,167 @@
+"""The figures of each direction: scores with intervals, and rates of behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from functools import cache
+from importlib.metadata import version
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+import pyarrow
+
+from hf_lmt.data.curation.identification import LanguageIdentification
+from hf_lmt.directions import Direction
+from hf_lmt.evaluation.evaluation_folder import SentenceCounts
+from hf_lmt.evaluation.metrics.behaviour import Identifier, Rate, behaviour_rates
+from hf_lmt.evaluation.metrics.confidence import confidence_interval
+from hf_lmt.evaluation.metrics.corpus_scores import METRICS, Statistics, score_of
+from hf_lmt.evaluation.metrics.fan_in import fan_in
+from hf_lmt.evaluation.metrics.judgeable import (
+    COMET_METRICS,
+    check_scorer_installed,
+    why_not_judgeable,
+    why_unreliable,
+)
+from hf_lmt.evaluation.metrics.many_directions import Translations, statistics_of_directions
+from hf_lmt.evaluation.metrics.normal_forms import perfect_in_nfc
+from hf_lmt.evaluation.metrics.signatures import Score
+from hf_lmt.evaluation.metrics.text_measures import blanks
+from hf_lmt.languages import language
+from hf_lmt.pool import in_processes
+from hf_miwv.common.errors import InputError, did_you_mean
+
+OTHER = "other"
+
+
+class Task(NamedTuple):
+    """One direction to judge: (S,) sources, hypotheses and references, and by what metrics.
+
+    identify: whether to look for other languages in the hypotheses.
+    """
+
+    direction: Direction
+    sources: Sequence[str]
+    hypotheses: Sequence[str]
+    references: Sequence[str]
+    metrics: Sequence[str]
+    identify: bool
+
+
+class Judged(NamedTuple):
+    """One direction's part of scores.json, and the counts behind it."""
+
+    direction: Direction
+    figures: dict[str, Any]
+    counts: SentenceCounts
+
+
+def split_metrics(metrics: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Those that are counted here, and COMET's, each once; "comet" is COMET-22.
+
+    Raises:
+        InputError: one is unknown, there is none, or sacreBLEU, which counts some, is not
+            installed.
+    """
+    names = ["comet-22" if name == "comet" else name for name in dict.fromkeys(metrics)]
+    known = [*METRICS, *COMET_METRICS]
+    faults = [f"no metric {name!r}: {did_you_mean(name, [*known, 'comet'])}" for name in names if name not in known]
+    if faults or not names:
+        raise InputError("; ".join(faults) or f"no metric: give some of {', '.join(known)}")
+    counted = [name for name in names if name in METRICS]
+    check_scorer_installed(counted)
+    return counted, [name for name in dict.fromkeys(names) if name in COMET_METRICS]
+
+
+def judge_directions(tasks: Iterable[Task], num_proc: int) -> Iterator[Judged]:
+    """Each task's figures, in their order; they do not depend on the number of processes.
+
+    Raises:
+        InputError: as `in_processes`.
+    """
+    return in_processes(judge, tasks, num_proc)
+
+
+def judge(task: Task) -> Judged:
+    """The figures of one direction, COMET's excepted."""
+    direction, sources, hypotheses, references, metrics, _ = task
+    one = Translations(direction, hypotheses, references)
+    ((_, statistics),) = statistics_of_directions([one], metrics)
+    rates = behaviour_rates(sources, hypotheses, direction, references, _identifier(task))
+    shared = fan_in(sources, hypotheses, references)
+    reasons = {name: why_not_judgeable(name, direction.target) for name in metrics}
+    figures = {
+        "lines": len(sources),
+        "scores": {name: score_figures(statistics.get(name), name, direction, reasons[name]) for name in metrics},
+        "behaviour": {name: _rate_figures(rate) for name, rate in rates.items()},
+        "fan_in_largest": shared.largest,
+        "fan_in_examples": [list(example) for example in shared.examples],
+        "paper": None,
+    }
+    if perfect := perfect_in_nfc(references, direction.target, metrics):
+        figures["not_nfc"] = perfect
+    flags = {name: rate.flags for name, rate in rates.items()}
+    return Judged(direction, figures, SentenceCounts(statistics, flags, ~blanks(sources)))
+
+
+def score_figures(
+    statistics: Statistics | None, metric: str, direction: Direction, reason: str | None
+) -> dict[str, Any]:
+    """A score with its interval and signature; or `reason`, why there is none."""
+    score = Score(None, "", reason) if statistics is None else score_of(statistics)
+    figures = {**asdict(score), "low": None, "high": None, "unreliable": None}
+    if statistics is not None and score.value is not None:
+        figures |= asdict(confidence_interval(statistics))
+        figures["unreliable"] = why_unreliable(metric, direction.target)
+    return figures
+
+
+def can_identify() -> bool:
+    """Whether the language identifier of `curate` is installed."""
+    return find_spec("py3langid") is not None
+
+
+def pooled(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The rate of several directions' rows together."""
+    found = list(parts)
+    count, rows = (sum(part[name] for part in found) for name in ("count", "rows"))
+    return {"value": count / rows if rows else None, "count": count, "rows": rows}
+
+
+def _rate_figures(rate: Rate) -> dict[str, Any]:
+    names = ("value", "count", "rows", "unjudged", "signature")
+    return {name: getattr(rate, name) for name in names}
+
+
+def _identifier(task: Task) -> Identifier | None:
+    """What tells whether texts are in the target language; None for one that it does not know."""
+    if not task.identify:
+        return None
+    target = task.direction.target
+    foreign, covered = _foreign(tuple(task.hypotheses), target)
+    if not covered:
+        return None
+    own = language(target).identification_labels[0]
+
+    def identify(_: Sequence[str]) -> list[str]:
+        return [OTHER if one else own for one in foreign]
+
+    identify.signature = f"py3langid.{version('py3langid')}"  # type: ignore[attr-defined]
+    return identify
+
+
+def _foreign(hypotheses: tuple[str, ...], target: str) -> tuple[list[bool], bool]:
+    """Which texts `curate` would take for another language, and whether it knows the language."""
+    step = _step()
+    step.notes["not_covered"].clear()
+    side = pyarrow.array(hypotheses, pyarrow.large_string())
+    code = pyarrow.array([target] * len(hypotheses), pyarrow.large_string())
+    rows = pyarrow.table({"source_lang": code, "target_lang": code, "source": side, "target": side})
+    foreign = [reason is not None for reason in step(rows)]
+    return foreign, not step.notes["not_covered"]
+
+
+@cache
+def _step() -> LanguageIdentification:
+    return LanguageIdentification()

@@ -1,0 +1,183 @@
+"""What an evaluation will judge, found out and checked before any work is done."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hf_lmt.directions import Direction, match_directions, parse_direction
+from hf_lmt.evaluation.comet.comet_scores import NO_COMET, find_comet, gate_of
+from hf_lmt.evaluation.direction_scores import split_metrics
+from hf_lmt.evaluation.evaluation_folder import NO_TEXT
+from hf_lmt.evaluation.sets.set_lines import EvaluationSet, Lines
+from hf_lmt.evaluation.sets.trained_on import Claim, training_of
+from hf_lmt.languages import language
+from hf_miwv.common.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be judged, and by what.
+
+    Attributes:
+        lines: of each direction. missing: directions without, and why.
+        counted, learned: metrics that are counted here, and COMET's.
+        comet: the Python of COMET's environment. unavailable: metrics that will have no figure at
+            all, and why.
+        contamination: what is known of the model's training on the set.
+        marks: what every table is to say.
+    """
+
+    opened: EvaluationSet
+    lines: Mapping[Direction, Lines]
+    missing: Mapping[Direction, str]
+    counted: Sequence[str]
+    learned: Sequence[str]
+    comet: Path | None
+    unavailable: Mapping[str, str]
+    contamination: Mapping[str, Any]
+    marks: Sequence[str]
+
+    @property
+    def metrics(self) -> list[str]:
+        return [*self.counted, *self.learned]
+
+
+def make_plan(
+    opened: EvaluationSet,
+    directions: Sequence[str] | None,
+    metrics: Sequence[str],
+    *,
+    there: Collection[Direction] | None,
+    contamination: Mapping[str, Any],
+    hints: str,
+    comet_python: Path | None,
+    install_comet: bool,
+) -> Plan:
+    """The plan of `evaluate`, whose arguments these are.
+
+    Args:
+        there: directions that there are hypotheses for; None where a model will write them.
+        contamination: of `check_training`.
+
+    Raises:
+        InputError: as `choose_directions`, `split_metrics` and `find_comet`.
+    """
+    counted, learned = split_metrics(metrics)
+    lines, missing = choose_directions(opened, directions, there)
+    comet = find_comet(comet_python, install_comet) if learned else None
+    unavailable = {
+        name: reason for name in learned if (reason := NO_COMET if comet is None else gate_of(name)) is not None
+    }
+    for name, reason in unavailable.items():
+        if comet is not None:
+            logger.warning("%s is left out: %s", name, reason)
+    marks = _marks(opened, contamination, hints)
+    return Plan(opened, lines, missing, counted, learned, comet, unavailable, contamination, marks)
+
+
+def choose_directions(
+    opened: EvaluationSet, globs: Sequence[str] | None, there: Collection[Direction] | None
+) -> tuple[dict[Direction, Lines], dict[Direction, str]]:
+    """The lines of each direction to judge, and why others that were asked for have none.
+
+    Raises:
+        InputError: a direction that is named cannot be judged, or none can.
+    """
+    if globs is None:
+        asked = match_directions(map(str, opened.directions() if there is None else there))
+        named = set(asked)
+    else:
+        asked = match_directions(globs)
+        named = {parse_direction(glob) for glob in globs if "*" not in glob}
+    lines, missing = {}, {}
+    for direction in asked:
+        own = opened.lines(direction)
+        reason = None if own else obstacle(opened, direction)
+        if own and there is not None and direction not in there:
+            reason = "there are no hypotheses in this direction"
+        if reason and direction in named:
+            raise InputError(f"{direction}: {reason}; {_offer(opened, there)}")
+        if reason:
+            missing[direction] = reason
+        elif own:
+            lines[direction] = own
+    if not lines:
+        raise InputError(f"no direction can be judged: {_offer(opened, there)}")
+    if missing:
+        logger.warning("%d asked directions cannot be judged: %s", len(missing), shown(missing))
+    return lines, missing
+
+
+def obstacle(opened: EvaluationSet, direction: Direction) -> str:
+    """Why a set has no line in a direction."""
+    absent = [f"{language(code).name} ({code})" for code in direction if code not in opened.languages]
+    if absent:
+        return f"the evaluation set {opened.name}{NO_TEXT}{' and '.join(absent)}"
+    return f"the evaluation set {opened.name} has no line in this direction"
+
+
+def check_training(opened: EvaluationSet, model: str | None, revision: str | None, allowed: bool) -> dict[str, Any]:
+    """What is known of a model's training on the set, for the record.
+
+    Args:
+        model: its name or folder; None where there is none.
+
+    Raises:
+        InputError: it was trained on the set, and that is not allowed.
+    """
+    if model is None:
+        return {"checked": False, "why": "no name of a model is known", "overlap": []}
+    training = training_of(model, revision)
+    if not training.looked_at:
+        logger.warning("nothing says what %s was trained on; overlap with %s is not checked", model, opened.title)
+        return {"checked": False, "why": "nothing says what it was trained on", "overlap": []}
+    found = training.overlap(opened)
+    if found and not allowed:
+        raise InputError(
+            f"{model} was trained on {opened.title} ({_said(found)}), so its figures there say "
+            "nothing of other text; give another evaluation set, or --allow-contaminated, which "
+            "marks every table"
+        )
+    return {
+        "checked": True,
+        "looked_at": list(training.looked_at),
+        "overlap": [one._asdict() for one in found],
+    }
+
+
+def _said(found: Sequence[Claim]) -> str:
+    return "; ".join(f"{one.name!r}, says {one.said_by}" for one in found)
+
+
+def _marks(opened: EvaluationSet, contamination: Mapping[str, Any], hints: str) -> list[str]:
+    marks = []
+    if contamination["overlap"]:
+        said = _said([Claim(**one) for one in contamination["overlap"]])
+        marks.append(f"CONTAMINATED: the model was trained on this set ({said})")
+    if hints == "given":
+        marks.append("hints are the set's own texts (PMP-O): an upper bound")
+    if opened.limit is not None:
+        marks.append(f"a sample of {opened.limit} lines of each direction at most")
+    return marks
+
+
+def _offer(opened: EvaluationSet, there: Collection[Direction] | None) -> str:
+    if there is not None:
+        return f"there are hypotheses in {shown(there)}, and the set has {_codes(opened)}"
+    return f"the set has {_codes(opened)}"
+
+
+def _codes(opened: EvaluationSet) -> str:
+    return ", ".join(opened.languages)
+
+
+def shown(directions: Collection[Direction | str] | Mapping[Direction, Any]) -> str:
+    """The first eight of them, in words."""
+    names = [str(direction) for direction in directions]
+    return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")

@@ -1,0 +1,1 @@
+"""Scores of lists of texts: BLEU, chrF++, behavior, intervals, means."""

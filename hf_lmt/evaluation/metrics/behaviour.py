@@ -1,0 +1,171 @@
+"""How often a model misbehaves in a direction, as rates that keep what they were counted from.
+
+Each rate is a share of the rows that have a source text: for an empty line, an empty one is right.
+The measures and thresholds are ours; `text_measures` has what they look at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hf_lmt.directions import Direction
+from hf_lmt.evaluation.metrics.corpus_scores import check_texts
+from hf_lmt.evaluation.metrics.fan_in import fan_in
+from hf_lmt.evaluation.metrics.signatures import signature
+from hf_lmt.evaluation.metrics.text_measures import (
+    REPEATED_CHARACTERS,
+    REPEATS,
+    blanks,
+    is_repetitive,
+    lengths,
+    letters,
+    normalised,
+)
+from hf_lmt.languages import language
+from hf_miwv.common.errors import InputError
+
+SCRIPT_SHARE = 0.2
+SCRIPT_LETTERS = 10
+OVER_REFERENCE = 2.0
+OVER_SOURCE = 3.0  # the longest length ratio that the paper keeps in its training pairs
+SLACK = 20  # characters that short texts may have more
+
+Identifier = Callable[[Sequence[str]], Sequence[str]]
+"""(S,) texts -> (S,) labels such as "deu_Latn", "__label__de" or "de"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A share of rows.
+
+    Attributes:
+        value: count / rows; None where there are no rows.
+        count: rows that show the behaviour.
+        rows: rows with a source text.
+        unjudged: among them, rows that the measure could not look at; not in `count`.
+        flags: (S,) bool, which rows they are, in the order given.
+        signature: thresholds and version.
+    """
+
+    value: float | None
+    count: int
+    rows: int
+    unjudged: int
+    flags: np.ndarray
+    signature: str
+
+
+def behaviour_rates(
+    sources: Sequence[str],
+    hypotheses: Sequence[str],
+    direction: Direction,
+    references: Sequence[str] | None = None,
+    identify: Identifier | None = None,
+) -> dict[str, Rate]:
+    """The rates of one direction, by name:
+
+    off_target_script: under 20 % of the output's letters are of the target's scripts; outputs
+        with fewer than 10 letters are unjudged. Both, and the weights of letters, are those of the
+        filter on training data (`data.curation.scripts`). English instead of German passes here:
+        `off_target_language` sees it.
+    off_target_language: the identifier gives a label that does not count as the target
+        (`Language.identification_labels`). Only with an identifier; blank outputs are unjudged.
+    copy: the output is the source (`normalised`). Where the reference is the source, too, as with
+        names and numbers, that is right, and not counted.
+    blank: nothing of the output shows.
+    over_length: longer than 2 x the reference plus 20 characters; without references, than 3 x the
+        source plus 20; `lengths` has what a character counts (ours).
+    repetition: the output `is_repetitive`, and neither its source nor its reference is.
+    fan_in: the output also answers another, different source (`fan_in.fan_in`).
+
+    Args:
+        sources, hypotheses, references: (S,) texts in the same order.
+        direction: of translation.
+        identify: a language identifier.
+
+    Raises:
+        InputError: the lists differ in length, are empty or hold something other than text, or the
+            identifier gives another number of labels.
+    """
+    given = {"sources": sources, "hypotheses": hypotheses}
+    check_texts(**given, **({} if references is None else {"references": references}))
+    asked, blank = ~blanks(sources), blanks(hypotheses)
+    shared = fan_in(sources, hypotheses, references).shared
+    rates = {
+        "off_target_script": _off_target_script(hypotheses, direction.target, asked),
+        "copy": _rate(_copies(sources, hypotheses, references), asked, compared="normalised"),
+        "blank": _rate(blank, asked),
+        "over_length": _over_length(sources, hypotheses, references, asked),
+        "repetition": _repetition(sources, hypotheses, references, asked),
+        "fan_in": _rate(shared, asked, compared="normalised", references=references is not None),
+    }
+    if identify is not None:
+        labels = identify(hypotheses)
+        flags = _other_language(labels, len(hypotheses), direction.target)
+        rates["off_target_language"] = _rate(flags, asked, judged=~blank, identifier=_name(identify))
+    return rates
+
+
+def _rate(flags: np.ndarray, asked: np.ndarray, judged: np.ndarray | None = None, **settings: object) -> Rate:
+    judged = asked if judged is None else asked & judged
+    flags = flags & judged
+    rows, count = int(asked.sum()), int(flags.sum())
+    unjudged = rows - int(judged.sum())
+    return Rate(count / rows if rows else None, count, rows, unjudged, flags, signature(**settings))
+
+
+def _off_target_script(hypotheses: Sequence[str], target: str, asked: np.ndarray) -> Rate:
+    own, all_letters = letters(hypotheses, target)
+    judged = all_letters >= SCRIPT_LETTERS
+    flags = own < SCRIPT_SHARE * all_letters
+    return _rate(flags, asked, judged, script_share=SCRIPT_SHARE, letters=SCRIPT_LETTERS)
+
+
+def _copies(sources: Sequence[str], hypotheses: Sequence[str], references: Sequence[str] | None) -> np.ndarray:
+    copied = np.array(
+        [normalised(source) == normalised(text) for source, text in zip(sources, hypotheses, strict=True)]
+    )
+    if references is not None:
+        for row in np.flatnonzero(copied).tolist():
+            copied[row] = normalised(sources[row]) != normalised(references[row])
+    return copied
+
+
+def _over_length(
+    sources: Sequence[str],
+    hypotheses: Sequence[str],
+    references: Sequence[str] | None,
+    asked: np.ndarray,
+) -> Rate:
+    times, beside, texts = OVER_REFERENCE, "reference", references
+    if texts is None:
+        times, beside, texts = OVER_SOURCE, "source", sources
+    flags = lengths(hypotheses) > times * lengths(texts) + SLACK
+    return _rate(flags, asked, beside=beside, times=times, characters=SLACK)
+
+
+def _repetition(
+    sources: Sequence[str],
+    hypotheses: Sequence[str],
+    references: Sequence[str] | None,
+    asked: np.ndarray,
+) -> Rate:
+    flags = np.array([is_repetitive(text) for text in hypotheses])
+    for row in np.flatnonzero(flags).tolist():
+        excuses = [sources[row], *([] if references is None else [references[row]])]
+        flags[row] = not any(map(is_repetitive, excuses))
+    return _rate(flags, asked, repeats=REPEATS, characters=REPEATED_CHARACTERS)
+
+
+def _other_language(labels: Sequence[str], size: int, target: str) -> np.ndarray:
+    if len(labels) != size:
+        raise InputError(f"the identifier gave {len(labels):,} labels for {size:,} texts; it is to give one for each")
+    right = language(target).identification_labels
+    return np.array([label.removeprefix("__label__") not in right for label in labels])
+
+
+def _name(identify: Identifier) -> str:
+    return str(getattr(identify, "signature", getattr(identify, "__name__", "given")))

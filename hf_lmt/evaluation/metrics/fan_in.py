@@ -1,0 +1,74 @@
+"""Output fan-in: one translation that answers many different sources.
+
+A model that ignores its source writes the same fluent sentence for several; in the paper's
+directional degeneration this is what is left of translation (arXiv
+2511.07003). The measure is ours.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hf_lmt.evaluation.metrics.corpus_scores import check_texts
+from hf_lmt.evaluation.metrics.text_measures import normalised
+
+
+@dataclass(frozen=True, slots=True)
+class FanIn:
+    """Which outputs answer several sources.
+
+    Attributes:
+        shared: (S,) bool: the row's output also answers another source that differs.
+        largest: different sources behind one output, the most there are; 1 where none is shared.
+        examples: (output, different sources behind it) of the five largest.
+    """
+
+    shared: np.ndarray
+    largest: int
+    examples: tuple[tuple[str, int], ...]
+
+
+def fan_in(sources: Sequence[str], hypotheses: Sequence[str], references: Sequence[str] | None = None) -> FanIn:
+    """Rows of one direction whose output answers another, different source as well.
+
+    Outputs and sources count as the same by `text_measures.normalised`. Sources with the same
+    reference count as the same, too, where references are given: "Hi!" and "Hello!" may both be
+    "Hallo!". Blank outputs are the blank rate's, and share nothing here.
+
+    Raises:
+        InputError: the lists differ in length, are empty, or hold something other than text.
+    """
+    given = {"sources": sources, "hypotheses": hypotheses}
+    check_texts(**given, **({} if references is None else {"references": references}))
+    same = [normalised(text) for text in sources]
+    right = [normalised(text) for text in references] if references is not None else None
+    asked = _meanings(same, right)
+    rows: dict[str, list[int]] = defaultdict(list)
+    for row, text in enumerate(hypotheses):
+        if key := normalised(text):
+            rows[key].append(row)
+    behind = {key: len({asked[row] for row in places}) for key, places in rows.items()}
+    shared = np.zeros(len(sources), bool)
+    for key, places in rows.items():
+        shared[places] = behind[key] > 1
+    largest = sorted((key for key in rows if behind[key] > 1), key=lambda key: (-behind[key], key))
+    examples = tuple((hypotheses[rows[key][0]], behind[key]) for key in largest[:5])
+    return FanIn(shared, max(behind.values(), default=1), examples)
+
+
+def _meanings(sources: Sequence[str], references: Sequence[str] | None) -> list[int]:
+    """(S,) numbers, equal for rows whose sources, or else references, are the same."""
+    first: dict[tuple[str, str], int] = {}
+    meanings = []
+    for row, source in enumerate(sources):
+        keys = [("source", source)]
+        if references is not None and references[row]:
+            keys.append(("reference", references[row]))
+        number = min((first[key] for key in keys if key in first), default=row)
+        first.update((key, number) for key in keys if key not in first)
+        meanings.append(number)
+    return meanings

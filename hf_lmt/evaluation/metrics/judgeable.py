@@ -1,0 +1,81 @@
+"""Which metric can judge which language here, and if not, why and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from hf_lmt.languages import language
+from hf_miwv.common.errors import InputError
+
+COMET_METRICS = ("comet-22", "cometkiwi", "xcomet")
+SPBLEU_MODEL = "flores200sacrebleuspm"
+MODULES = {"ja-mecab": ("MeCab", "ja"), "ko-mecab": ("mecab_ko", "ko")}
+
+
+def check_scorer_installed(metrics: Sequence[str]) -> None:
+    """Raise InputError, with the line that installs it, where these metrics lack sacreBLEU.
+
+    Called before a model is loaded or trained: hours later the message would come too late.
+
+    Args:
+        metrics: those that sacreBLEU counts, such as "chrf++"; with none, nothing is lacking.
+    """
+    if metrics and find_spec("sacrebleu") is None:
+        raise InputError(
+            f"{', '.join(metrics)}: sacreBLEU counts these scores, and it is not installed here; "
+            "run pip install 'hf-miwv-lmt[evaluate]'"
+        )
+
+
+def why_not_judgeable(metric: str, target: str) -> str | None:
+    """Why a metric cannot give a score for translations into a language; None where it can.
+
+    spBLEU cuts text into the pieces of FLORES-200's SentencePiece model, and is without a judgement
+    where FLORES-200 lacks the language or the model is not on this machine: nothing is downloaded.
+    TER counts edits of words, which text without blanks between words does not show; sacreBLEU can
+    take Chinese characters and kana one by one, but not Thai, Lao, Khmer, Burmese and Tibetan. BLEU
+    into Japanese and Korean needs their MeCab.
+
+    Raises:
+        InputError: the language is unknown.
+    """
+    one = language(target)
+    if metric == "spbleu":
+        return _spbleu_obstacle(one.name, one.flores200 is None)
+    if metric == "ter" and one.sacrebleu_tokenizer == "char":
+        return f"TER counts words, and {one.name} has no blanks between them; chrf++ can judge it"
+    if metric == "bleu" and one.sacrebleu_tokenizer in MODULES:
+        module, extra = MODULES[one.sacrebleu_tokenizer]
+        if find_spec(module) is None:
+            return f"BLEU into {one.name} needs a segmenter that is not installed: pip install 'sacrebleu[{extra}]'"
+    return None
+
+
+def why_unreliable(metric: str, target: str) -> str | None:
+    """Why a COMET score for translations into a language says little; None where it does not.
+
+    COMET reads text with XLM-R. Of LMT's languages XLM-R has not seen bo, mvf, tg and yue
+    (`Language.comet`); their scores are marked, and no mean takes them in silence.
+    """
+    one = language(target)
+    if metric in COMET_METRICS and one.comet == "unreliable":
+        return f"COMET is unreliable into {one.name}: XLM-R was not trained on it"
+    return None
+
+
+def _spbleu_obstacle(name: str, unknown: bool) -> str | None:
+    from sacrebleu.utils import SACREBLEU_DIR
+
+    model = Path(SACREBLEU_DIR) / "models" / SPBLEU_MODEL
+    if unknown:
+        return f"spBLEU's pieces were learned on FLORES-200, which has no {name}; take chrf++"
+    if find_spec("sentencepiece") is None:
+        return "spBLEU needs sentencepiece: pip install sentencepiece"
+    if not model.exists():
+        return (
+            f"spBLEU needs its SentencePiece model, once: mkdir -p {model.parent} && "
+            f"curl -L https://tinyurl.com/{SPBLEU_MODEL} -o {model}"
+        )
+    return None

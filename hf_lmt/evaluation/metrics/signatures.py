@@ -1,0 +1,43 @@
+"""Scores that carry their signature: how each number came about, in sacreBLEU's manner."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A number with all that it takes to get it again, or the reason why there is none.
+
+    Attributes:
+        value: the score in the metric's own unit; None where the metric cannot judge.
+        signature: settings and version, such as "nrefs:1|case:mixed|...|version:2.6.0"; empty where
+            there is no value.
+        unavailable: why there is no value, and what to do about it; None where there is one.
+    """
+
+    value: float | None
+    signature: str
+    unavailable: str | None = None
+
+
+def signature(**settings: Any) -> str:
+    """The signature of a figure of our own: `name:value|...|version:hf_lmt.VERSION`.
+
+    >>> signature(script_share=0.5).split("|")[0]
+    'script_share:0.5'
+    """
+    named = {**settings, "version": f"hf_lmt.{_version()}"}
+    return "|".join(f"{name}:{value}" for name, value in named.items())
+
+
+@cache
+def _version() -> str:
+    """As `hf_miwv.common.runs.record.package_version`, which brings torch with it."""
+    try:
+        return version("hf-miwv-lmt")
+    except PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,99 @@
+"""Lines to look at: the worst of each direction, and some that a hash has chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xxhash
+
+from hf_lmt.directions import Direction
+from hf_lmt.evaluation.evaluation_folder import Evaluation
+from hf_lmt.evaluation.metrics.corpus_scores import values_of
+from hf_lmt.evaluation.sets.set_lines import Lines
+from hf_lmt.evaluation.sets.sets import set_of
+from hf_miwv.common.errors import InputError
+
+EACH = 5  # lines of a direction for each reason to be shown
+SENTENCE_METRICS = ("chrf++", "chrf")
+
+
+def texts_of(evaluation: Evaluation) -> tuple[dict[Direction, Lines], str]:
+    """Sources and references of each direction; empty, with the reason, where they are not at hand.
+
+    They are those of the set as it was evaluated; one that has changed is not shown.
+    """
+    try:
+        opened = set_of(evaluation)
+    except InputError as error:
+        return {}, str(error)
+    found = {direction: opened.lines(direction) for direction in evaluation.directions}
+    return {direction: lines for direction, lines in found.items() if lines is not None}, ""
+
+
+def examples_of(evaluations: Sequence[Evaluation], direction: Direction, texts: Lines | None) -> list[dict[str, Any]]:
+    """Lines of one direction, each once: {"id", "why", "source", "reference", "outputs"}.
+
+    "why": "worst N" for the five lowest by sentence chrF++ of system N, "fall" for the five that
+    fall most from the first system to the second, "chosen" for five by a hash of their id.
+    "outputs": one for each system, {"text", "score", "flags"}, or None where it lacks the line.
+    "source" and "reference" are None where `texts` is.
+    """
+    systems = [_rows(one, direction) for one in evaluations]
+    ids = list(dict.fromkeys(row_id for rows in systems for row_id in rows))
+    chosen: dict[str, list[str]] = {}
+    for place, rows in enumerate(systems):
+        for row_id in _lowest({one: row["score"] for one, row in rows.items()}):
+            chosen.setdefault(row_id, []).append(f"worst {place}")
+    if len(systems) > 1:
+        for row_id in _lowest(_falls(*systems[:2])):
+            chosen.setdefault(row_id, []).append("fall")
+    for row_id in sorted(ids, key=lambda one: xxhash.xxh3_64_intdigest(one.encode()))[:EACH]:
+        chosen.setdefault(row_id, []).append("chosen")
+    places = {} if texts is None else {row_id: place for place, row_id in enumerate(texts.ids)}
+    return [
+        {
+            "id": row_id,
+            "why": why,
+            "source": texts.sources[places[row_id]] if texts and row_id in places else None,
+            "reference": texts.references[places[row_id]] if texts and row_id in places else None,
+            "outputs": [rows.get(row_id) for rows in systems],
+        }
+        for row_id, why in chosen.items()
+    ]
+
+
+def _rows(evaluation: Evaluation, direction: Direction) -> dict[str, dict[str, Any]]:
+    """Id -> text, sentence score and flags of each line; empty where the direction is missing."""
+    if direction not in evaluation.directions:
+        return {}
+    rows = evaluation.hypotheses(direction)
+    scores = _sentence_scores(evaluation, direction, len(rows))
+    return {
+        str(row["id"]): {"text": row["hypothesis"], "score": score, "flags": row["flags"].split()}
+        for row, score in zip(rows, scores, strict=True)
+    }
+
+
+def _sentence_scores(evaluation: Evaluation, direction: Direction, lines: int) -> list[float | None]:
+    statistics = evaluation.counts(direction).statistics
+    metric = next((name for name in SENTENCE_METRICS if name in statistics), None)
+    if metric is None:
+        return [None] * lines
+    return np.round(values_of(statistics[metric], statistics[metric].counts), 1).tolist()
+
+
+def _falls(first: Mapping[str, dict[str, Any]], second: Mapping[str, dict[str, Any]]) -> dict[str, float | None]:
+    """Id -> how far the second system's score is above the first's, where it is below."""
+    found = {}
+    for row_id in first.keys() & second.keys():
+        before, after = first[row_id]["score"], second[row_id]["score"]
+        if before is not None and after is not None and after < before:
+            found[row_id] = after - before
+    return found
+
+
+def _lowest(values: Mapping[str, float | None]) -> list[str]:
+    known = {row_id: value for row_id, value in values.items() if value is not None}
+    return sorted(known, key=lambda row_id: (known[row_id], row_id))[:EACH]

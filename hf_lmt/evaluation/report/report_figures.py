@@ -1,0 +1,187 @@
+"""What tables, heat maps and page show of an evaluation: its measures, and a figure of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from hf_lmt.directions import Direction, parse_direction
+from hf_lmt.evaluation.evaluation_folder import NO_TEXT, Evaluation
+from hf_lmt.evaluation.metrics.aggregation import COLUMNS, groups_of
+from hf_lmt.evaluation.metrics.normal_forms import not_nfc_lines
+from hf_lmt.registry import LANGUAGES, PIVOTS
+from hf_miwv.common.cards.parts import shown_name
+from hf_miwv.common.hub.hub_names import path_name
+from hf_miwv.common.reading.reading import is_local
+
+METRIC_TITLES = {
+    "bleu": "BLEU",
+    "spbleu": "spBLEU",
+    "chrf++": "chrF++",
+    "chrf": "chrF",
+    "ter": "TER",
+    "comet-22": "COMET-22",
+    "cometkiwi": "CometKiwi",
+    "xcomet": "XCOMET",
+}
+RATE_TITLES = {
+    "off_target_script": "other script %",
+    "off_target_language": "other language %",
+    "copy": "copies %",
+    "blank": "blank %",
+    "over_length": "too long %",
+    "repetition": "repetitive %",
+    "fan_in": "shared %",
+}
+COLUMN_TITLES = {
+    "en2x": "en→X",
+    "x2en": "X→en",
+    "zh2x": "zh→X",
+    "x2zh": "X→zh",
+    "zero_shot": "zero-shot",
+    "overall": "all",
+}
+
+
+class Figure(NamedTuple):
+    """A value with its 95 % interval, where there is one.
+
+    why: why there is no value, or why it says little; empty where all is well.
+    """
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    why: str = ""
+
+
+def measures_of(evaluations: Sequence[Evaluation]) -> list[str]:
+    """The metrics and rates that any of the evaluations has, metrics first."""
+    metrics = dict.fromkeys(name for one in evaluations for name in one.metrics)
+    there = {name for one in evaluations for own in one.scores["directions"].values() for name in own["behaviour"]}
+    return [*metrics, *(name for name in RATE_TITLES if name in there)]
+
+
+def silent_measures(evaluations: Sequence[Evaluation]) -> list[str]:
+    """The rates that are 0 in every direction of every evaluation, and were measured in one.
+
+    A column of zeros says nothing that a line with its name does not.
+    """
+    values: dict[str, list[float | None]] = {}
+    for one in evaluations:
+        for own in one.scores["directions"].values():
+            for name, rate in own["behaviour"].items():
+                values.setdefault(name, []).append(rate["value"])
+    return [
+        name
+        for name in RATE_TITLES
+        if not any(values.get(name, [])) and any(value == 0 for value in values.get(name, []))
+    ]
+
+
+def silent_words(evaluations: Sequence[Evaluation]) -> str:
+    """These rates in one line; empty where there is none."""
+    names = ", ".join(map(title_of, silent_measures(evaluations)))
+    return f"0 everywhere: {names}" if names else ""
+
+
+def is_rate(measure: str) -> bool:
+    return measure in RATE_TITLES
+
+
+def title_of(measure: str) -> str:
+    return RATE_TITLES.get(measure) or METRIC_TITLES.get(measure, measure)
+
+
+def figure_of(evaluation: Evaluation, direction: Direction | str, measure: str) -> Figure:
+    """A direction's score in its unit, or rate in per cent."""
+    own = evaluation.scores["directions"].get(str(direction))
+    if own is None:
+        return Figure(None, why=evaluation.scores["missing"].get(str(direction), "not evaluated"))
+    if is_rate(measure):
+        rate = own["behaviour"].get(measure)
+        value = None if rate is None else rate["value"]
+        return Figure(None if value is None else 100 * value, why="" if rate else "not measured")
+    score = own["scores"].get(measure)
+    if score is None:
+        return Figure(None, why="not measured")
+    why = score["unavailable"] or score["unreliable"] or ""
+    return Figure(score["value"], score["low"], score["high"], why)
+
+
+def directions_of(evaluations: Sequence[Evaluation]) -> list[Direction]:
+    """Those that any of them has or misses, each once."""
+    names = [name for part in ("directions", "missing") for one in evaluations for name in one.scores[part]]
+    return [parse_direction(name) for name in dict.fromkeys(names)]
+
+
+def place_of(direction: Direction) -> list[tuple[str, str]]:
+    """Its places in a heat map, (line, column): between English and Chinese there are two.
+
+    >>> place_of(parse_direction("kk-zh"))
+    [('kk', 'x2zh')]
+    """
+    columns = [group for group in groups_of(direction) if group in COLUMNS]
+    if not columns:
+        return [(str(direction), "zero_shot")]
+    source, target = direction
+    return [(source if column.startswith("x2") else target, column) for column in columns]
+
+
+def tier_of(direction: Direction) -> str:
+    """Of the language that is not the pivot; of the target where both or neither are."""
+    other = direction.source if direction.target in PIVOTS else direction.target
+    return LANGUAGES[other].tier
+
+
+def names_of(evaluations: Sequence[Evaluation]) -> list[str]:
+    """What to call them: their folders, with a number where two are called alike."""
+    names = [
+        path_name(str(one.folder.resolve())) if is_local(one.name) else one.name.rpartition("/")[2]
+        for one in evaluations
+    ]
+    return [f"{name} ({place})" if names.count(name) > 1 else name for place, name in enumerate(names, 1)]
+
+
+def described(evaluation: Evaluation) -> dict[str, Any]:
+    """What was judged, on what: for heads of tables and pages, local paths by their last part."""
+    run = evaluation.run
+    model = run.get("model")
+    data = run["data"]
+    limit = "" if data["limit"] is None else f", {data['limit']:,} lines of a direction at most"
+    return {
+        "model": shown_name(model["source"]) if model else "hypotheses given as files",
+        "set": f"{data['title']}{limit}",
+        "marks": list(evaluation.scores["marks"]),
+        "missing": missing_reasons(evaluation),
+        "not_nfc": not_nfc_lines(evaluation.scores),
+    }
+
+
+def missing_reasons(evaluation: Evaluation) -> dict[str, list[str]]:
+    """Why directions have no figures -> these directions.
+
+    Languages that the set lacks are one reason together, not one for each.
+    """
+    reasons: dict[str, list[str]] = {}
+    absent: dict[str, dict[str, None]] = {}
+    for direction, reason in evaluation.scores["missing"].items():
+        what, lacks, languages = reason.partition(NO_TEXT)
+        if lacks:
+            absent.setdefault(what, {}).update(dict.fromkeys(languages.split(" and ")))
+        reasons.setdefault(f"{what}{lacks}", []).append(direction)
+    for what, languages in absent.items():
+        names = ", ".join(languages)
+        many = f"{len(languages)} languages: " if len(languages) > 1 else ""
+        reasons[f"{what}{NO_TEXT}{many}{names}"] = reasons.pop(f"{what}{NO_TEXT}")
+    return reasons
+
+
+def signatures_of(evaluation: Evaluation) -> dict[str, list[str]]:
+    """Measure -> its signatures, each once; BLEU has one for each tokenizer."""
+    found: dict[str, dict[str, None]] = {}
+    for own in evaluation.scores["directions"].values():
+        for name, content in {**own["scores"], **own["behaviour"]}.items():
+            if content["signature"]:
+                found.setdefault(name, {})[content["signature"]] = None
+    return {name: list(signatures) for name, signatures in found.items()}

@@ -1,0 +1,171 @@
+"""`write_report`: the page and heat maps of evaluations, beside the figures or in a new folder."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hf_lmt.directions import Direction
+from hf_lmt.evaluation.evaluation_folder import Evaluation, read_evaluation
+from hf_lmt.evaluation.report.example_lines import texts_of
+from hf_lmt.evaluation.report.heat_maps import draw_heat_map
+from hf_lmt.evaluation.report.report_figures import names_of
+from hf_lmt.evaluation.report.report_page import PAGE, render_page
+from hf_lmt.evaluation.sets.set_lines import Lines
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.reading.reading import is_local
+from hf_miwv.common.runs.folder import RECORD, check_output, check_unused, put_in_place, write_errors
+from hf_miwv.common.runs.json_text import json_text
+from hf_miwv.common.runs.workspace import Workspace, workspace_of
+
+REACHABLE = "other machines can reach this page, and an evaluation set is not to be published"
+PUSHABLE = "an evaluation's own folder can be pushed; hf-lmt report EVAL --output FOLDER shows them"
+
+
+def write_report(folder: str | Path) -> Path:
+    """Write index.html, heat_map.png and heat_map.svg into a folder that `evaluate` wrote.
+
+    The page has no text of the evaluation set, so that the folder can still be pushed as it is;
+    `write_reports` writes one with sources and references elsewhere. The same evaluation gives the
+    same bytes.
+
+    Returns:
+        Path of the page.
+
+    Raises:
+        InputError: it is no evaluation, on the Hub, or cannot be written to.
+    """
+    if not is_local(str(folder)):
+        raise InputError(f"{folder} is on the Hub; give --output FOLDER for the page")
+    evaluation = read_evaluation(folder)
+    with (
+        write_errors(evaluation.folder),
+        tempfile.TemporaryDirectory(prefix=".report-", dir=evaluation.folder) as draft,
+    ):
+        _write_into(Path(draft), [evaluation], {}, PUSHABLE)
+        for path in sorted(Path(draft).iterdir()):
+            os.replace(path, evaluation.folder / path.name)
+    return evaluation.folder / PAGE
+
+
+def write_reports(
+    folders: Sequence[str | Path],
+    output: Path,
+    overwrite: bool = False,
+    origin: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write the page and heat maps of one or several evaluations to a new folder.
+
+    Where the evaluation set is at hand, the page shows sources and references beside the outputs,
+    and says that it must not be published; else it says why it does not. Several evaluations stand
+    side by side in the order given; they may be of different directions, but of one set.
+
+    Returns:
+        Path of the page.
+
+    Raises:
+        InputError: a folder is no evaluation, they are of different sets, or `output` holds
+            something or cannot be written.
+    """
+    from hf_miwv.common.runs.record import new_record
+
+    evaluations = read_evaluations(folders)
+    texts, why = _all_texts(evaluations)
+    run = new_record("report", origin or {})
+
+    def fill(draft: Path) -> None:
+        _write_into(draft, evaluations, texts, why)
+
+    write_whole(output, overwrite, run, fill)
+    return output / PAGE
+
+
+def report_page(folders: Sequence[str | Path], with_texts: bool) -> str:
+    """The page that `write_reports` writes, as text and without a file.
+
+    Args:
+        with_texts: whether sources and references may be shown, where they are at hand.
+
+    Raises:
+        InputError: as `read_evaluations`.
+    """
+    evaluations = read_evaluations(folders)
+    texts, why = _all_texts(evaluations) if with_texts else ({}, REACHABLE)
+    with tempfile.TemporaryDirectory() as draft:
+        _write_into(Path(draft), evaluations, texts, why)
+        return (Path(draft) / PAGE).read_text("utf-8")
+
+
+def _all_texts(evaluations: Sequence[Evaluation]) -> tuple[dict[Direction, Lines], str]:
+    """Sources and references of each direction of any; or none, and why."""
+    texts, why = texts_of(evaluations[0])
+    for other in evaluations[1:]:
+        more, reason = texts_of(other)
+        texts, why = {**more, **texts}, why or reason
+    return texts, "" if texts else why
+
+
+def read_evaluations(folders: Sequence[str | Path]) -> list[Evaluation]:
+    """The evaluations, of one set.
+
+    Raises:
+        InputError: one cannot be read, or they are of different sets.
+    """
+    evaluations = [read_evaluation(folder) for folder in folders]
+    first = evaluations[0]
+    for other in evaluations[1:]:
+        names = [one.run["data"]["name"] for one in (first, other)]
+        if names[0] != names[1]:
+            raise InputError(
+                f"{first.name} is of the set {names[0]!r}, {other.name} of {names[1]!r}; give evaluations of one set"
+            )
+    return evaluations
+
+
+def write_whole(output: Path, overwrite: bool, run: Mapping[str, Any], fill: Any) -> None:
+    """A folder with run.json and what `fill(folder)` adds, there as a whole or not at all.
+
+    Raises:
+        InputError: `output` holds something and may not be replaced, or cannot be written.
+    """
+
+    check_new(output, overwrite, command_line=run.get("command_line"))
+
+    def fill_all(draft: Path) -> None:
+        (draft / RECORD).write_text(json_text(run, indent=2) + "\n", "utf-8")
+        fill(draft)
+
+    with Workspace(workspace_of(output)) as workspace:
+        put_in_place(output, workspace, fill_all)
+
+
+def check_new(
+    output: Path,
+    overwrite: bool,
+    sources: Sequence[str | Path] = (),
+    command_line: Sequence[str] | None = None,
+) -> None:
+    """Raise InputError where `output` cannot be written, before any work is done."""
+    for source in (None, *sources):
+        check_output(output, overwrite, None if source is None else Path(source).expanduser())
+    check_unused(output, overwrite, command_line)
+
+
+def _write_into(
+    draft: Path,
+    evaluations: Sequence[Evaluation],
+    texts: Mapping[Direction, Lines],
+    without_texts: str,
+) -> None:
+    several = len(evaluations) > 1
+    pictures = {}
+    for place, (name, one) in enumerate(zip(names_of(evaluations), evaluations, strict=True), 1):
+        file = f"heat_map_{place}" if several else "heat_map"
+        draw_heat_map(one, draft, file)
+        title = f"Heat map of {name}" if several else "Heat map"
+        pictures[title] = (draft / f"{file}.svg").read_bytes()
+    page = render_page(evaluations, pictures, texts, without_texts)
+    (draft / PAGE).write_text(page, "utf-8", newline="\n")

@@ -1,0 +1,98 @@
+"""run.json of an evaluation: what was judged, on what and how, and what was noticed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from importlib.util import find_spec
+from typing import Any
+
+import xxhash
+
+from hf_lmt.data.hashing import FIELD
+from hf_lmt.directions import Direction
+from hf_lmt.evaluation.evaluation_plan import Plan
+from hf_lmt.evaluation.sets.set_lines import EvaluationSet, fingerprint
+from hf_lmt.translation.translator import Translator
+from hf_miwv.common.runs.record import new_record, package_version
+
+
+def start_record(
+    plan: Plan,
+    translator: Translator | None,
+    rows: Mapping[Direction, Sequence[Mapping[str, Any]]],
+    hints: str,
+    model: str | None,
+    origin: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What is known before the model starts, with the run's "identity".
+
+    Args:
+        rows: hypotheses from elsewhere; none where the model will write them.
+        model: its name, where it has one.
+    """
+    run = new_record("evaluate", origin)
+    run["package"] = {"name": "hf_lmt", "version": package_version()}
+    if find_spec("sacrebleu") is not None:  # COMET alone does without it
+        run["versions"]["sacrebleu"] = version("sacrebleu")
+    run["data"] = _describe_set(plan.opened, list(plan.lines))
+    run["model"] = (
+        None if translator is None else {"source": model, "revision": translator.commit, **translator.describe()}
+    )
+    run["hypotheses"] = _digests(rows) or None
+    run["settings"] = {"metrics": plan.metrics, "hints": hints}
+    run["contamination"] = dict(plan.contamination)
+    run["unavailable_metrics"] = dict(plan.unavailable)
+    run["missing"] = {str(direction): reason for direction, reason in plan.missing.items()}
+    run["identity"] = {
+        "data": run["data"]["fingerprint"],
+        "directions": [str(direction) for direction in plan.lines],
+        "missing": run["missing"],
+        "model": None if translator is None else translator.describe(),
+        "hypotheses": run["hypotheses"],
+        "settings": run["settings"],
+        "marks": list(plan.marks),
+        "unavailable_metrics": sorted(plan.unavailable),
+        "hf_lmt": run["package"]["version"],
+        **run["versions"],
+    }
+    return run
+
+
+def _describe_set(opened: EvaluationSet, directions: Sequence[Direction]) -> dict[str, Any]:
+    return {
+        "given": opened.given,
+        "split": opened.split,
+        "reading": dict(opened.reading),
+        "name": opened.name,
+        "title": opened.title,
+        "languages": opened.languages,
+        "limit": opened.limit,
+        "seed": opened.seed,
+        "notes": dict(opened.notes),
+        "fingerprint": fingerprint(opened, directions),
+    }
+
+
+def _digests(rows: Mapping[Direction, Sequence[Mapping[str, Any]]]) -> dict[str, str]:
+    """xxh3_128 of each direction's texts."""
+    return {
+        str(direction): xxhash.xxh3_128_hexdigest(FIELD.join(row["hypothesis"] for row in own).encode())
+        for direction, own in rows.items()
+    }
+
+
+def complete_record(
+    run: dict[str, Any], counts: Mapping[str, Any], marks: Sequence[str], seconds: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The record with what was counted; "timing" is the one part that differs between runs."""
+    return {
+        **run,
+        "counts": dict(counts),
+        "marks": list(marks),
+        "timing": {
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": {name: round(value, 3) for name, value in seconds.items()},
+        },
+    }

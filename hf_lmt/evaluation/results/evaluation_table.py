@@ -1,0 +1,78 @@
+"""An evaluation on the terminal: groups and metrics, the worst directions, what to know."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from hf_lmt.evaluation.evaluation_folder import Evaluation
+from hf_lmt.evaluation.metrics.normal_forms import not_nfc_lines
+from hf_lmt.evaluation.results.evaluation_card import group_table, silent_words, worst_directions, write_score
+
+SHOWN = 8
+STATUS_WORDS = {
+    "capped": "did not end within their tokens",
+    "too_long": "do not fit into the model's context and are empty",
+}
+
+
+def show_evaluation(found: Evaluation) -> None:
+    """Write the tables to standard error."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(stderr=True, width=None if sys.stderr.isatty() else 140, highlight=False)
+    scores = found.scores
+    header, rows = group_table(scores)
+    table = Table(
+        title=f"{found.run['data']['title']}: means over directions",
+        box=None,
+        caption="; ".join(filter(None, [*scores["marks"], silent_words(scores)])) or None,
+    )
+    for place, name in enumerate(header):
+        table.add_column(name, justify="right" if place else "left")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+    metric, worst = worst_directions(scores)
+    if metric is not None:
+        shown = ", ".join(f"{name} {write_score(metric, value)}" for name, value in worst)
+        console.print(f"worst by {metric}: {shown}", markup=False)
+    for line in warnings_of(found):
+        console.print(f"note: {line}", markup=False)
+    console.print(f"in {found.folder}: README.md, scores.json, scores.csv", markup=False)
+
+
+def warnings_of(found: Evaluation) -> list[str]:
+    """What one should know before using the figures, beside their marks."""
+    run, scores = found.run, found.scores
+    lines = []
+    if scores["missing"]:
+        lines.append(f"{len(scores['missing'])} directions without figures: {_some(scores['missing'])}")
+    for name, reason in run["unavailable_metrics"].items():
+        lines.append(f"no {name}: {reason}")
+    for metric in scores["metrics"]:
+        for kind in ("unavailable", "unreliable"):
+            lines += _reasons(scores, metric, kind, metric in run["unavailable_metrics"])
+    for status, words in STATUS_WORDS.items():
+        if count := run["counts"]["status"].get(status):
+            lines.append(f"{count:,} translations {words}")
+    lines += not_nfc_lines(scores)
+    if not run["contamination"]["checked"]:
+        lines.append(f"contamination is not checked: {run['contamination']['why']}")
+    return lines
+
+
+def _reasons(scores: dict[str, Any], metric: str, kind: str, known: bool) -> list[str]:
+    reasons: dict[str, list[str]] = {}
+    for name, own in scores["directions"].items():
+        if reason := own["scores"][metric][kind]:
+            reasons.setdefault(reason, []).append(name)
+    if known and kind == "unavailable":
+        return []
+    return [f"{metric} of {_some(names)}: {reason}" for reason, names in reasons.items()]
+
+
+def _some(names: Any) -> str:
+    names = list(names)
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")

@@ -1,0 +1,1 @@
+"""Evaluation sets, hypotheses, and which models trained on which sets."""

@@ -1,0 +1,137 @@
+"""The lines of an evaluation set in a direction, all or a sample that is the same everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow
+import xxhash
+
+from hf_lmt.data.hashing import FIELD, decision_hashes
+from hf_lmt.directions import DIRECTIONS, Direction, auxiliary_of
+from hf_lmt.evaluation.sets.set_files import Texts
+
+DECISION = "evaluation-lines"
+
+
+class Lines(NamedTuple):
+    """One direction of a set: (S,) ids, sources, references, and hints where there are any."""
+
+    ids: list[str]
+    sources: list[str]
+    references: list[str]
+    hints: list[str | None]
+    hint_lang: str | None
+
+
+class Row(NamedTuple):
+    """A row that has its direction: its id, and its texts."""
+
+    id: str
+    source: str
+    reference: str
+    hint: str | None
+    hint_lang: str | None
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """A set as it was read; `lines` gives a direction of it.
+
+    Attributes:
+        name: in `sets.NAMED_SETS`, or the file's or folder's. title: in words.
+        given, split: what it was opened with. reading: other fields of its `Source`, such as which
+            of two names of a language is read.
+        texts: of sentences in several languages. rows: of a set of rows with a direction.
+        notes: what was left out, counted.
+        limit: lines of a direction at most; the same sentences in all directions, chosen by a hash
+            of seed and text, so neither by their place nor by how the set was read.
+    """
+
+    name: str
+    title: str
+    given: str
+    split: str | None
+    texts: Texts
+    rows: Mapping[Direction, list[Row]] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    limit: int | None = None
+    seed: int = 0
+    reading: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def languages(self) -> list[str]:
+        there = {code for direction in self.rows for code in direction}
+        return sorted(there | self.texts.columns.keys())
+
+    def directions(self) -> list[Direction]:
+        """The directions that the set has lines in: of the 234, or of its rows."""
+        if self.rows:
+            return list(self.rows)
+        there = self.texts.columns
+        return [one for one in DIRECTIONS if one.source in there and one.target in there]
+
+    def lines(self, direction: Direction) -> Lines | None:
+        """The lines with a source and a reference, in the set's order; None where there are none.
+
+        An empty reference is none, an empty source stays: what comes of it is judged.
+        """
+        if self.rows:
+            own = self.rows.get(direction, [])
+            hint_lang = next((one.hint_lang for one in own if one.hint), None)
+            lines = _as_lines([one[:4] for one in own], hint_lang)
+        else:
+            lines = self._side_by_side(direction)
+        return self._limited(lines, direction) if lines.ids else None
+
+    def _side_by_side(self, direction: Direction) -> Lines:
+        columns, count = self.texts.columns, len(self.texts.ids)
+        sources, references = (columns.get(code, [None] * count) for code in direction)
+        hint_lang = auxiliary_of(direction)
+        hints = columns.get(hint_lang or "", [None] * count)
+        rows = [
+            one
+            for one in zip(self.texts.ids, sources, references, hints, strict=True)
+            if one[1] is not None and one[2]
+        ]
+        return _as_lines(rows, hint_lang if any(hints) else None)
+
+    def _limited(self, lines: Lines, direction: Direction) -> Lines:
+        if self.limit is None or len(lines.ids) <= self.limit:
+            return lines
+        keys = self._keys(direction, lines)
+        heads = pyarrow.array(["*-*"] * len(keys), pyarrow.large_string()).dictionary_encode()
+        hashes = decision_hashes(DECISION, self.seed, heads, keys)
+        kept = np.sort(np.argsort(hashes, kind="stable")[: self.limit]).tolist()
+        rows = list(zip(*lines[:4], strict=True))
+        return _as_lines([rows[place] for place in kept], lines.hint_lang)
+
+    def _keys(self, direction: Direction, lines: Lines) -> list[str]:
+        """A text for each line that is the same in all directions of its sentence."""
+        if self.rows:
+            first = min(direction, key=lambda code: (code != "en", code != "zh", code))
+            return lines.sources if first == direction.source else lines.references
+        codes = sorted(self.texts.columns, key=lambda code: (code != "en", code != "zh", code))
+        columns = [self.texts.columns[code] for code in codes]
+        texts = [next(text for text in row if text) for row in zip(*columns, strict=True)]
+        by_id = dict(zip(self.texts.ids, texts, strict=True))
+        return [by_id[one] for one in lines.ids]
+
+
+def _as_lines(rows: Sequence[tuple[Any, ...]], hint_lang: str | None) -> Lines:
+    """Rows of id, source, reference and hint, by columns."""
+    ids, sources, references, hints = ([row[place] for row in rows] for place in range(4))
+    return Lines(ids, sources, references, hints, hint_lang)
+
+
+def fingerprint(opened: EvaluationSet, directions: Iterable[Direction]) -> str:
+    """xxh3_128 of ids, sources and references of these directions, in the order of their names."""
+    digest = xxhash.xxh3_128()
+    for direction in sorted(directions, key=str):
+        if lines := opened.lines(direction):
+            for column in lines[:3]:
+                digest.update(FIELD.join([str(direction), *column]).encode())
+    return digest.hexdigest()

@@ -1,0 +1,119 @@
+"""The card (README.md) of a translation model, filled from what was recorded and nothing else.
+
+Text that comes from data, paths or recipes is escaped wherever it enters the Markdown, and the
+metadata is written by a YAML library. Local paths are shown by their last part.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from hf_lmt.evaluation.evaluation_folder import Evaluation
+from hf_lmt.evaluation.metrics.judgeable import why_unreliable
+from hf_lmt.model_card import paper
+from hf_lmt.model_card.made import (
+    language_header,
+    language_rows,
+    movement_rows,
+    setting_rows,
+    source_rows,
+)
+from hf_lmt.model_card.metadata import Given, base_model, front_matter, recorded
+from hf_lmt.model_card.own_words import marked
+from hf_lmt.model_card.results import HEAT_MAP, sections
+from hf_lmt.model_card.subject import Subject, trained
+from hf_lmt.model_card.usage import example_direction, transformers_lines, translator_lines
+from hf_lmt.registry import LANGUAGES
+from hf_miwv.common.cards.markdown import escape, table
+from hf_miwv.common.cards.numbers import write_number
+from hf_miwv.common.cards.parts import command_block, markdown_environment, shown_name
+from hf_miwv.common.hub.hub_card import HERE
+
+CARD = "README.md"
+CURVE = "training_curve.png"
+TEMPLATE = "model_card.md.jinja"
+
+
+def write_trained_card(run: dict[str, Any], folder: Path) -> None:
+    """Write the card of a model just trained to its folder, beside the curve of the loss."""
+    text = render_model_card(trained(run))
+    (folder / CARD).write_text(text, encoding="utf-8", newline="\n")
+
+
+def render_model_card(
+    subject: Subject,
+    evaluations: Sequence[Evaluation] = (),
+    given: Given | None = None,
+    words: str = "",
+) -> str:
+    """The card as text; equal records give equal cards.
+
+    Args:
+        evaluations: of this model; each lies in eval/ beside the card.
+        words: of the card's owner, for the place between the markers.
+    """
+    given = given or Given()
+    environment = markdown_environment()
+    environment.filters.update(number=write_number, escape=escape)
+    source = files("hf_lmt").joinpath("templates", TEMPLATE).read_text("utf-8")
+    base = base_model(subject, given)
+    size = paper.paper_size(base or subject.base)
+    title = _title(subject, given)
+    return environment.from_string(source).render(
+        front_matter=front_matter(subject, evaluations, given, title),
+        title=escape(title),
+        subject=subject,
+        run=subject.run,
+        base=escape(base or shown_name(subject.base)),
+        base_on_hub=base is not None,
+        name=_name(subject, given),
+        words=marked(words),
+        curve=CURVE,
+        heat_map=HEAT_MAP,
+        example=example_direction(subject.directions),
+        transformers_lines=transformers_lines(subject, _name(subject, given)),
+        translator_lines=translator_lines(subject, _name(subject, given)),
+        languages=table(language_header(subject), language_rows(subject)),
+        doubtful=[LANGUAGES[code].name for code in subject.codes if why_unreliable("comet-22", code)],
+        evaluations=sections(evaluations, size),
+        paper=_paper(size) if size and not evaluations else None,
+        sources=table(("corpus", "from", "licence", "rows read"), source_rows(subject)),
+        settings=table(("", ""), setting_rows(subject)),
+        movement=table(("group", "measure", "first evaluation", "last"), movement_rows(subject)),
+        thinned=subject.settings["downsampling"],
+        recipe=_fenced(subject.recipe_text, "yaml"),
+        command=command_block(dict(subject.run)) if subject.run else None,
+    )
+
+
+def _title(subject: Subject, given: Given) -> str:
+    """The repository's name, else what the model is."""
+    if repository := given.repository or recorded(subject, "repo_id"):
+        return repository.rpartition("/")[2]
+    what = "on monolingual and parallel text" if subject.prompts is None else "to translate"
+    return f"{shown_name(base_model(subject, given) or subject.base)}, trained {what}"
+
+
+def _name(subject: Subject, given: Given) -> str:
+    """What to load: the repository where it is known."""
+    return given.repository or recorded(subject, "repo_id") or HERE
+
+
+def _paper(size: str) -> dict[str, str]:
+    ways = [f"{words}, COMET-22 / BLEU" for words in paper.WAYS.values()]
+    return {
+        "size": size,
+        "groups": table(("", *paper.TITLES.values()), paper.group_rows(size)),
+        "languages": table(("language", *ways), paper.language_rows(size)),
+    }
+
+
+def _fenced(text: str, kind: str) -> str:
+    """A block of code that its text cannot close."""
+    longest = max((len(ticks) for ticks in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{kind}\n{text.rstrip()}\n{fence}"

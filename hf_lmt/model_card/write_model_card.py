@@ -1,0 +1,145 @@
+"""A card to where it belongs: into a model's folder with its evaluations, or into a file."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hf_lmt.evaluation.evaluation_folder import RUN, SCORES, TABLE, Evaluation, read_evaluation
+from hf_lmt.evaluation.report.heat_maps import draw_heat_map
+from hf_lmt.evaluation.report.report_figures import names_of
+from hf_lmt.model_card.metadata import Given, base_model, check_given
+from hf_lmt.model_card.model_card import CARD, render_model_card
+from hf_lmt.model_card.own_words import own_words
+from hf_lmt.model_card.results import FOLDER, HEAT_MAP, pictured
+from hf_lmt.model_card.subject import Subject, planned, trained
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.hub.hub_card import split_card
+from hf_miwv.common.runs.folder import read_record, write_errors
+
+COPIED = (SCORES, TABLE, RUN)
+
+
+def write_model_card(folder: str | Path, evaluations: Sequence[str | Path] = (), given: Given | None = None) -> Path:
+    """Write README.md into the folder of a trained model, and its evaluations into eval/.
+
+    Evaluations of an earlier call stay; one of the same folder name is replaced. The words between
+    the markers of an earlier card are kept, and its licence and base model where none is given.
+
+    Raises:
+        InputError: the folder is no result of `hf-lmt train`; an evaluation of another model; a
+            local path as base model; the markers of an earlier card are damaged.
+    """
+    folder, given = Path(folder).expanduser(), given or Given()
+    run = read_record(folder)
+    if run is None or run.get("command") != "train" or "launch" not in run:
+        raise InputError(f"{folder}: is no model that hf-lmt train wrote; give such a folder, or a recipe (YAML)")
+    new = [read_evaluation(one) for one in evaluations]
+    for one in new:
+        _check_model(one, folder, given)
+    given, words = _with_earlier(folder / CARD, given)
+    subject = _publishable(trained(run), given)
+    with write_errors(folder), tempfile.TemporaryDirectory(prefix=".card-", dir=folder) as draft:
+        for one in new:
+            _copy(one, Path(draft))
+        kept = [read_evaluation(place) for place in _present(folder, Path(draft))]
+        text = render_model_card(subject, kept, given, words)
+        _put(Path(draft), folder, text)
+    return folder / CARD
+
+
+def write_planned_card(recipe: Any, output: Path, given: Given | None = None) -> Path:
+    """Write the card of a model that is not trained yet to a file.
+
+    Args:
+        recipe: of `read_training_recipe`. output: the file; words between the markers of a card
+            that is there are kept.
+
+    Raises:
+        InputError: `output` is a folder, or something else than a card; a local path as base model.
+    """
+    if output.is_dir():
+        raise InputError(f"--output {output} is a folder; give a file, such as {output / CARD}")
+    given, words = _with_earlier(output, given or Given())
+    text = render_model_card(_publishable(planned(recipe), given), (), given, words)
+    with write_errors(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        draft = output.with_name(f".{output.name}.part")
+        draft.write_text(text, encoding="utf-8", newline="\n")
+        os.replace(draft, output)
+    return output
+
+
+def _with_earlier(card: Path, given: Given) -> tuple[Given, str]:
+    """What was given, completed by the card that is there; and its owner's words."""
+    check_given(given)
+    if not card.is_file():
+        return given, ""
+    text = card.read_text("utf-8")
+    metadata, _ = split_card(text, str(card))
+    earlier = {name: metadata.get(name) for name in ("base_model", "license")}
+    added = {name: value for name, value in earlier.items() if getattr(given, name) is None and isinstance(value, str)}
+    return given._replace(**added), own_words(text, str(card))
+
+
+def _publishable(subject: Subject, given: Given) -> Subject:
+    if base_model(subject, given) is None:
+        raise InputError(
+            f"the base model is {subject.base!r}, a local path, which nobody else has; give "
+            "--base-model OWNER/NAME: the base itself, once it is on the Hub, or what it was made "
+            "from"
+        )
+    return subject
+
+
+def _check_model(evaluation: Evaluation, folder: Path, given: Given) -> None:
+    """An evaluation of hypotheses from elsewhere says no model, and is taken as it is."""
+    model = evaluation.run["model"]
+    if model is None or not model["source"]:
+        return
+    source = Path(model["source"]).expanduser()
+    same = source.exists() and source.resolve() == folder.resolve()
+    if not same and model["source"] != given.repository:
+        raise InputError(
+            f"{evaluation.name}: judges the model {model['source']}, and the card is of "
+            f"{folder}; give an evaluation of this model, or --repository {model['source']} where "
+            "that is the same model on the Hub"
+        )
+
+
+def _copy(evaluation: Evaluation, draft: Path) -> None:
+    """What a card needs of an evaluation; sentences and counts stay in its own folder."""
+    place = draft / FOLDER / names_of([evaluation])[0]
+    if place.exists():
+        raise InputError(f"two evaluations are called {place.name}; rename one of their folders")
+    place.mkdir(parents=True)
+    for name in COPIED:
+        shutil.copyfile(evaluation.folder / name, place / name)
+    draw_heat_map(evaluation, place, HEAT_MAP, pictured(evaluation))
+
+
+def _present(folder: Path, draft: Path) -> list[Path]:
+    """The evaluations that eval/ will hold, by name; new ones as they lie in the draft."""
+    found = {
+        place.name: place
+        for root in (folder, draft)
+        for place in (root / FOLDER).glob("*")
+        if (place / SCORES).is_file()
+    }
+    return [found[name] for name in sorted(found)]
+
+
+def _put(draft: Path, folder: Path, text: str) -> None:
+    """The card last, so that it never names what is not there."""
+    (draft / CARD).write_text(text, encoding="utf-8", newline="\n")
+    for place in sorted((draft / FOLDER).glob("*")):
+        target = folder / FOLDER / place.name
+        target.parent.mkdir(exist_ok=True)
+        if target.exists():
+            os.rename(target, draft / f"replaced-{place.name}")
+        os.rename(place, target)
+    os.replace(draft / CARD, folder / CARD)

@@ -1,0 +1,1 @@
+"""Training recipes, read and checked as a whole before anything is loaded."""

@@ -1,0 +1,97 @@
+"""The section `evaluation:` of a recipe: its keys, defaults and faults."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from hf_lmt.evaluation.metrics.judgeable import check_scorer_installed
+from hf_lmt.translation.lengths import MAX_NEW_TOKENS
+from hf_miwv.common.errors import InputError, did_you_mean
+from hf_miwv.common.recipes.values import fault_of
+
+if typing.TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True)
+class WatchingSettings:
+    """The keys of the section `evaluation:` beside its `sets:`; the defaults are ours.
+
+    translate: whether to translate at each evaluation (`TranslationEvaluationCallback`).
+    losses: whether to measure losses by direction (`DegenerationWatch`).
+    directions: directions and patterns that are watched; None for all that the rows have.
+    early_stopping: evaluations without a better `metric_for_best_model` before the training stops;
+        None for never.
+    The others are arguments of TranslationEvaluationCallback.
+    """
+
+    translate: bool = True
+    losses: bool = True
+    per_direction: int = 20
+    seed: int = 0
+    directions: list[str] | None = None
+    metrics: list[Literal["chrf++", "bleu", "spbleu", "ter"]] = field(default_factory=lambda: ["chrf++", "bleu"])
+    beams: int = 1
+    hints: Literal["none", "self", "given"] = "none"
+    max_new_tokens: int = MAX_NEW_TOKENS
+    batch_tokens: int | None = None
+    early_stopping: int | None = None
+
+
+ELSEWHERE = ("sets",)  # where the rows come from; read with the recipe
+LEAST = {
+    "per_direction": 1,
+    "seed": 0,
+    "beams": 1,
+    "max_new_tokens": 1,
+    "batch_tokens": 1,
+    "early_stopping": 1,
+}
+
+
+def watching_faults(section: Any) -> list[str]:
+    """What is wrong with the section, a line each."""
+    if not isinstance(section, Mapping):
+        return [f"evaluation: give a mapping of settings, not {section!r}"]
+    hints = typing.get_type_hints(WatchingSettings)
+    faults = []
+    for key, value in section.items():
+        if key in ELSEWHERE:
+            continue
+        if key not in hints:
+            hint = did_you_mean(str(key), [*ELSEWHERE, *hints])
+            faults.append(f"evaluation: unknown key {key!r}; {hint}")
+        elif fault := fault_of(key, value, hints[key]):
+            faults.append(f"evaluation: {fault}")
+        elif key in LEAST and value is not None and value < LEAST[key]:
+            faults.append(f"evaluation: {key} {value}: give {LEAST[key]} or more")
+    return faults or _direction_faults(section.get("directions"))
+
+
+def watching_settings(section: Mapping[str, Any]) -> WatchingSettings:
+    """The section as settings; InputError with all its faults."""
+    if faults := watching_faults(section):
+        raise InputError("\n  ".join(faults))
+    return WatchingSettings(**{key: value for key, value in section.items() if key not in ELSEWHERE})
+
+
+def check_measurable(section: Mapping[str, Any]) -> None:
+    """Raise InputError where the section's metrics are to be counted and sacreBLEU is missing."""
+    settings = watching_settings(section)
+    if settings.translate:
+        check_scorer_installed(settings.metrics)
+
+
+def _direction_faults(globs: Sequence[str] | None) -> list[str]:
+    from hf_lmt.directions import match_directions
+
+    faults = []
+    for glob in globs or ():
+        try:
+            match_directions([glob])
+        except InputError as error:
+            faults.append(f"evaluation: directions: {error}")
+    return faults

@@ -1,0 +1,101 @@
+"""How a run was launched: how many processes, what is sharded between them, on what devices."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.recipes.yaml_file import load_mapping
+
+ONE_PROCESS = "recipes/accelerate/one_gpu.yaml"
+
+
+class Launch(NamedTuple):
+    """processes: of the whole run; here: of this machine.
+
+    sharding: "none" (each process holds the whole model), "fsdp", "zero1", "zero2" or "zero3".
+    """
+
+    processes: int = 1
+    here: int = 1
+    sharding: str = "none"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Launch:
+        """What `accelerate launch` or torchrun has put into the environment."""
+        processes = int(environment.get("WORLD_SIZE", "1"))
+        here = int(environment.get("LOCAL_WORLD_SIZE", str(processes)))
+        sharding = "none"
+        if environment.get("ACCELERATE_USE_FSDP", "").lower() == "true":
+            sharding = "fsdp"
+        elif environment.get("ACCELERATE_USE_DEEPSPEED", "").lower() == "true":
+            sharding = f"zero{environment.get('ACCELERATE_DEEPSPEED_ZERO_STAGE', '2')}"
+        return cls(processes, here, sharding)
+
+    @classmethod
+    def from_file(cls, path: Path) -> Launch:
+        """What a launch file of `accelerate launch --config_file` asks for.
+
+        Raises:
+            InputError: it cannot be read, or is no launch file.
+        """
+        content = load_mapping(path)
+        kind = content.get("distributed_type")
+        processes, machines = content.get("num_processes", 1), content.get("num_machines", 1)
+        whole = all(isinstance(one, int) and one > 0 for one in (processes, machines))
+        if kind is None or not whole or processes % machines:
+            raise InputError(
+                f"{path} is no launch file of accelerate: it needs distributed_type, and "
+                "num_processes that are a multiple of num_machines; see recipes/accelerate"
+            )
+        return cls(processes, processes // machines, _sharding(str(kind), content))
+
+    @property
+    def sharded(self) -> bool:
+        """Whether a process holds a part of the weights only."""
+        return self.sharding in ("fsdp", "zero3")
+
+    @property
+    def words(self) -> str:
+        """For messages: "8 processes, fsdp"."""
+        count = f"{self.processes} process{'es' * (self.processes > 1)}"
+        return count if self.sharding == "none" else f"{count}, {self.sharding}"
+
+
+def _sharding(kind: str, content: Mapping[Any, Any]) -> str:
+    if kind == "FSDP":
+        return "fsdp"
+    if kind == "DEEPSPEED":
+        return f"zero{(content.get('deepspeed_config') or {}).get('zero_stage', 2)}"
+    return "none"
+
+
+def check_devices(launch: Launch, use_cpu: bool, devices: int) -> None:
+    """Make sure that each process of this machine has a GPU of its own, before any is asked for.
+
+    Args:
+        use_cpu: the recipe's key; then no GPU is needed.
+        devices: how many accelerators this machine shows.
+
+    Raises:
+        InputError: no GPU, fewer than processes, or several for the only process.
+    """
+    if use_cpu:
+        return
+    if devices == 0:
+        raise InputError("no GPU is to be seen here; to train on the CPU give use_cpu: true (--use_cpu true)")
+    if launch.here > devices:
+        raise InputError(
+            f"the launch file starts {launch.here} processes on this machine, which shows "
+            f"{devices} GPU{'s' * (devices > 1)} (CUDA_VISIBLE_DEVICES counts); set num_processes "
+            f"to {devices} (--num_processes {devices})"
+        )
+    if launch.processes == 1 and devices > 1:
+        raise InputError(
+            f"{devices} GPUs are visible to one process, which uses only one; start a process for "
+            f"each with `accelerate launch` (recipes/accelerate), or take {ONE_PROCESS}, or set "
+            "CUDA_VISIBLE_DEVICES to one of them"
+        )

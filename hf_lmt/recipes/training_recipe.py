@@ -1,0 +1,268 @@
+"""A recipe for `hf-lmt train`: one YAML file for rows and training, checked as a whole."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hf_lmt.data.prepare.data_recipe import SECTIONS, DataRecipe, read_data_recipe
+from hf_lmt.recipes.combinations import (
+    merge_faults,
+    model_faults,
+    precision_faults,
+    publishing_faults,
+    saving_faults,
+    sequence_faults,
+    set_accumulation,
+)
+from hf_lmt.recipes.command_overrides import overridden
+from hf_lmt.recipes.evaluation_section import watching_faults
+from hf_lmt.recipes.launch import Launch
+from hf_lmt.recipes.training_keys import (
+    BATCH,
+    LMT_HUB_KEYS,
+    OWN_KEYS,
+    SET_BY_US,
+    Hints,
+    known_keys,
+    model_keys,
+    training_keys,
+)
+from hf_miwv.common.errors import InputError, did_you_mean
+from hf_miwv.common.hub.fetching import fetch_folder, read_record_of
+from hf_miwv.common.reading.reading import is_local
+from hf_miwv.common.recipes.overrides import read_overrides
+from hf_miwv.common.recipes.packages import locate
+from hf_miwv.common.recipes.values import fault_of, fit
+from hf_miwv.common.recipes.yaml_file import load_mapping
+from hf_miwv.common.runs.folder import read_record
+
+MODEL = "model_name_or_path"
+FOR_ROWS = (MODEL, "model_revision", "chat_template_path")  # the tokenizer that checks them
+MAKING_ROWS = ("directions", "curation", "downsampling", "pmp", "mixture")
+FAULT_ENDS = re.compile(r"\n  (?! )")
+
+
+@dataclass(frozen=True)
+class TrainingRecipe:
+    """A recipe whose every part was found to be right.
+
+    data: what rows are made of; rows: the folder of rows that `prepare` made before, where data
+        names one. model: keys of trl.ModelConfig; training: of trl.SFTConfig, accumulation derived.
+    mixture: whether the rows are texts for continued pre-training.
+    output: the folder to write. content: all of it, overrides in place; overrides: {key: value}.
+    """
+
+    data: DataRecipe
+    rows: Path | None
+    mixture: bool
+    model: Mapping[str, Any]
+    training: Mapping[str, Any]
+    evaluation: Mapping[str, Any]
+    hub: Mapping[str, Any]
+    merge: bool
+    batch: int | None
+    output: Path
+    content: Mapping[str, Any]
+    overrides: Mapping[str, Any]
+    path: Path
+
+
+def read_training_recipe(path: Path, words: Sequence[str] = (), launch: Launch | None = None) -> TrainingRecipe:
+    """The recipe in the YAML file `path`, with keys replaced by `words` of a command line.
+
+    Top-level keys are those of trl.SFTConfig and trl.ModelConfig, `global_batch_size` (rows a
+    step; the accumulation follows from it), `merge` (an adapter into the weights), and the
+    sections of `read_data_recipe`. `data` may be one folder that `hf-lmt prepare` wrote: its rows
+    are taken as they are. A name package:NAME/PATH stands for a file of an installed package.
+
+    Args:
+        launch: how many processes there are; None for what the environment says.
+
+    Raises:
+        InputError: unknown keys, values of the wrong type, combinations that cannot be; all told
+            together.
+    """
+    check_installed()
+    launch = launch or Launch.from_environment()
+    faults: list[str] = []
+    overrides = read_overrides(words, faults)
+    content = overridden(load_mapping(path), overrides, faults)
+    model, training = (
+        _typed(content, model_keys(), faults),
+        _typed(content, training_keys(), faults),
+    )
+    own = _typed(content, OWN_KEYS, faults)
+    faults += _unknown(content)
+    _locate(model, faults)
+    rows = _ready_rows(content, faults)
+    data = _data_recipe(content, model, rows, faults)
+    mixture = _is_mixture(content, rows)
+    evaluation = _evaluation(content, faults)
+    hub = _section("hub", content, LMT_HUB_KEYS, faults)
+    faults += publishing_faults(hub, model, training, launch)
+    if not content.get("output_dir"):
+        faults.append("output_dir is missing: the folder to write the model to")
+    faults += model_faults(model, launch) + precision_faults(model, training)
+    faults += merge_faults(bool(own.get("merge")), model, launch)
+    faults += sequence_faults(model, training, mixture) + saving_faults(training, evaluation)
+    set_accumulation(training, own.get(BATCH), launch, faults)
+    if faults or data is None:
+        told = list(dict.fromkeys(faults))
+        raise InputError(f"{path}: " + "\n  ".join(["", *told] if len(told) > 1 else told))
+    return TrainingRecipe(
+        data,
+        rows,
+        mixture,
+        model,
+        training,
+        evaluation,
+        hub,
+        bool(own.get("merge")),
+        own.get(BATCH),
+        Path(training.pop("output_dir")),
+        content,
+        overrides,
+        path,
+    )
+
+
+def check_installed() -> None:
+    """Raise InputError where trl or peft is missing."""
+    missing = [name for name in ("trl", "peft") if find_spec(name) is None]
+    if missing:
+        raise InputError(
+            f"training needs {' and '.join(missing)}, not installed here; run pip install 'hf-miwv-lmt[train]'"
+        )
+
+
+def _typed(content: Mapping[Any, Any], hints: Hints, faults: list[str]) -> dict[str, Any]:
+    """The keys of `hints` that the recipe has, as what they stand for."""
+    typed = {}
+    for key in hints:
+        if key in SECTIONS or key not in content:
+            continue
+        if fault := fault_of(key, content[key], hints[key]):
+            faults.append(fault)
+        else:
+            typed[key] = fit(content[key], hints[key])
+    return typed
+
+
+def _unknown(content: Mapping[Any, Any]) -> list[str]:
+    known, faults = known_keys(), []
+    for key in content:
+        if isinstance(key, bool):
+            faults.append(f"unknown key: YAML reads this word as {key}; put it in quotes")
+        elif key in SET_BY_US:
+            faults.append(f"{key} cannot be given: {SET_BY_US[key]}")
+        elif key not in known:
+            faults.append(f"unknown key {key!r}; {did_you_mean(str(key), known)}")
+    return faults
+
+
+def _locate(model: dict[str, Any], faults: list[str]) -> None:
+    try:
+        model[MODEL] = locate(model[MODEL]) if model.get(MODEL) else None
+    except InputError as error:
+        faults.append(f"{MODEL}: {error}")
+
+
+def _section(name: str, content: Mapping[Any, Any], hints: Hints, faults: list[str]) -> dict[str, Any]:
+    section = content.get(name)
+    if section is None or section is False:
+        return {}
+    if not isinstance(section, dict):
+        faults.append(f"{name}: give a mapping of keys to values, not {section!r}")
+        return {}
+    faults += [f"{name}: unknown key {key!r}; {did_you_mean(str(key), hints)}" for key in section if key not in hints]
+    found: list[str] = []
+    typed = _typed(section, hints, found)
+    faults += [f"{name}: {fault}" for fault in found]
+    return typed
+
+
+def _evaluation(content: Mapping[Any, Any], faults: list[str]) -> dict[str, Any]:
+    """The section with the sets that the training is compared with, and watched on."""
+    section = content.get("evaluation")
+    if section is None or section is False:
+        return {}
+    found = watching_faults(section)
+    faults += found
+    sets = section.get("sets") if not found else []
+    if not found and (not isinstance(sets, list) or not sets):
+        faults.append(f"evaluation: sets: give a list of names or paths, not {sets!r}")
+    return dict(section) if not found else {}
+
+
+def _ready_rows(content: Mapping[Any, Any], faults: list[str]) -> Path | None:
+    """The folder that `prepare` wrote, where the recipe's data is one, here or on the Hub.
+
+    The Hub is asked only where the recipe says nothing of how rows are made.
+    """
+    data = content.get("data")
+    entries = [one for one in data if isinstance(one, dict) and "path" in one] if isinstance(data, list) else []
+    acting = [name for name in MAKING_ROWS if content.get(name) not in (None, False)]
+    found = {str(one["path"]): _prepared(one) for one in entries if is_local(str(one["path"])) or not acting}
+    ready = [name for name, folder in found.items() if folder is not None]
+    if not ready:
+        return None
+    if len(entries) > 1:
+        faults.append(
+            f"data: {ready[0]} holds rows of `hf-lmt prepare`, ready to train on; they "
+            "cannot be mixed with other sources"
+        )
+    if acting:
+        faults.append(ready_words(ready[0], acting))
+    return found[ready[0]]
+
+
+def ready_words(name: str, acting: Sequence[str]) -> str:
+    """Why rows that are ready are not made again."""
+    return (
+        f"data: {name} holds rows of `hf-lmt prepare`, taken as they are; {', '.join(acting)} "
+        "would have no effect: leave out, or prepare them anew"
+    )
+
+
+def _prepared(entry: Mapping[str, Any]) -> Path | None:
+    """Where the rows of a source lie, if `prepare` wrote them; those on the Hub are fetched."""
+    name, revision = str(entry["path"]), entry.get("revision")
+    record = read_record_of(name, revision=revision)
+    if (record or {}).get("command") != "prepare":
+        return None
+    return fetch_folder(name, revision=revision)
+
+
+def _is_mixture(content: Mapping[Any, Any], rows: Path | None) -> bool:
+    if rows is not None:
+        return bool((read_record(rows) or {}).get("settings", {}).get("mixture"))
+    return bool(content.get("mixture"))
+
+
+def _data_recipe(
+    content: Mapping[Any, Any], model: Mapping[str, Any], rows: Path | None, faults: list[str]
+) -> DataRecipe | None:
+    """The part that makes rows, by its own reader, which reads files; its faults among ours."""
+    sections = {name: content[name] for name in SECTIONS if name in content}
+    if rows is not None:
+        sections = {name: sections[name] for name in sections if name not in MAKING_ROWS}
+    part = {**sections, **{name: model[name] for name in FOR_ROWS if model.get(name)}}
+    if content.get("chat_template_path"):
+        part["chat_template_path"] = content["chat_template_path"]
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "rows.yaml"
+        file.write_text(yaml.safe_dump(part, allow_unicode=True, sort_keys=False), "utf-8")
+        try:
+            return read_data_recipe(file)
+        except InputError as error:
+            told = str(error).removeprefix(f"{file}: ").strip()
+            faults += [line for line in FAULT_ENDS.split(told) if line]
+            return None

@@ -1,0 +1,97 @@
+"""run.json of synthetic pairs: what was translated, by whom and how, and what became of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+
+from hf_lmt.data.corpora.load import Loaded
+from hf_lmt.data.curation.contamination import contents_of_sets
+from hf_lmt.data.curation.curation_settings import settings_of
+from hf_lmt.data.curation.step import Step
+from hf_lmt.translation.translator import Translator
+from hf_miwv.common.cards.parts import shown_name
+from hf_miwv.common.runs.fingerprints import content_fingerprint
+from hf_miwv.common.runs.record import new_record
+
+
+def start_record(
+    loaded: Loaded,
+    data: Mapping[str, Any],
+    model: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    steps: Sequence[Step],
+    command_line: Sequence[str] | None,
+) -> dict[str, Any]:
+    """What is known before the model writes, with the run's "identity".
+
+    Args:
+        data: how the data was asked for: "source" and so on.
+        model: of `describe_model`.
+        settings: into, from, pivot, as and keep_rejects.
+    """
+    curation = json.loads(json.dumps(settings_of(steps), default=str))  # as run.json gives it back
+    sets = curation.get("contamination", {}).get("sets", ())
+    run = new_record("synthesize", {"command_line": list(command_line) if command_line else None})
+    run["package"]["name"] = "hf_lmt"
+    fingerprint = content_fingerprint(loaded.rows)
+    run["data"] = {**data, "fingerprint": fingerprint, "counts": loaded.counts}
+    run["model"] = dict(model)
+    run["settings"] = {**settings, "steps": curation}
+    run["contamination"] = "checked" if sets else "not checked"
+    run["identity"] = {
+        "data": fingerprint,
+        **{f"model {name}": value for name, value in model.items() if name != "licence"},
+        **settings,
+        **{f"step {name}": values for name, values in curation.items()},
+        "evaluation sets": contents_of_sets(steps),
+        "hf_lmt": run["package"]["version"],
+        **run["versions"],
+    }
+    return run
+
+
+def describe_model(name: str, revision: str | None, licence: str | None, translator: Translator) -> dict[str, Any]:
+    """The model, its prompt and how it writes, as run.json, card and rows name them.
+
+    The revision is the commit that the Hub gave, else what was asked for; of a folder or file, and
+    where nothing is known, the hash of the weights.
+    """
+    described = translator.describe()
+    commit = None if Path(name).expanduser().exists() else translator.commit
+    return {
+        "source": shown_name(name),
+        "revision": commit or revision or str(described["made_by"]["model"]),
+        "licence": licence,
+        "hints": translator.hints,
+        **described,
+        "prompt": {**described["prompt"], "wording": asdict(translator.style.wording)},
+    }
+
+
+def complete_record(
+    run: Mapping[str, Any],
+    counts: Mapping[str, Any],
+    rows: Dataset,
+    translator: Translator,
+    seconds: float,
+) -> dict[str, Any]:
+    """The record with what was counted; "timing" is the one part that differs between runs."""
+    return {
+        **run,
+        "rows": len(rows),
+        "counts": dict(counts),
+        "timing": {
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": round(seconds, 3),
+            "seconds_translating": round(translator.seconds, 3),
+            "tokens_written": translator.counts["tokens"],
+            "texts_from_earlier_work": translator.counts["reused"],
+        },
+    }

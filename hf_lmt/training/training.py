@@ -1,0 +1,205 @@
+"""`train`: rows, tokens, checks, training; the folder of a model, whole or not there at all."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+
+from hf_lmt.recipes.launch import Launch, check_devices
+from hf_lmt.recipes.training_recipe import MODEL, TrainingRecipe
+from hf_lmt.training.checkpoint import complete_checkpoint
+from hf_lmt.training.claims import claim_contents, claim_recipe
+from hf_lmt.training.clock import Clock
+from hf_lmt.training.evaluation_rows import (
+    read_evaluation_rows,
+    style_of_rows,
+    tokenize_evaluation,
+)
+from hf_lmt.training.placement import check_kind, load_tokenizer, load_trainable
+from hf_lmt.training.prepared_rows import PreparedRows, prepare_rows
+from hf_lmt.training.training_record import start_record
+from hf_lmt.training.training_tokens import Tokenized, check_embeddings, open_tokens, tokenize_rows
+from hf_lmt.training.tuning import Run, Watcher, max_length_of, training_arguments, tune
+from hf_lmt.training.watching.recipe_callbacks import callbacks_from
+from hf_lmt.training.write_model import describe_run, write_model
+from hf_miwv.common.hub.hub_section import finish_saves, open_hub, push_result, wait_for_saves, watch_saves
+from hf_miwv.common.models.vocabulary import vocabulary_size
+from hf_miwv.common.runs.folder import check_output, is_finished, read_record, remove_left_over, write_errors
+from hf_miwv.common.runs.processes import Processes
+from hf_miwv.common.runs.workspace import Workspace, workspace_of
+from hf_miwv.common.trainer.checkpoints import MARK
+from hf_miwv.common.trainer.trainable import trainable_source
+
+WEIGHTS = "*.safetensors"
+
+logger = logging.getLogger(__name__)
+
+
+def train(
+    recipe: TrainingRecipe,
+    *,
+    overwrite: bool = False,
+    origin: Mapping[str, Any] | None = None,
+    watchers: Sequence[Watcher] = (),
+) -> dict[str, Any]:
+    """Train the model of the recipe on its rows, and write it to its output_dir; the run.json.
+
+    The loss is -log p(token | all before it), in nats, the mean over all tokens of targets and
+    their ends in a step, or over all tokens of the texts of a mixture (trl.SFTTrainer). Killed at
+    any moment, the same call goes on from the newest whole checkpoint, to the same weights.
+    Unfinished work lies in OUTPUT.work beside the output.
+
+    The folder holds weights (or an adapter) as safetensors, tokenizer, chat template, generation
+    config, translation_prompt.json where there were prompts, the recipe, a card with the curve of
+    the loss, and run.json.
+
+    Args:
+        recipe: from `read_training_recipe`.
+        origin: `command_line`, for the record.
+        watchers: more callbacks, as in `tune`; those of the section `evaluation` come first.
+
+    Raises:
+        InputError: whatever cannot be used; what the recipe alone shows, before anything is read.
+            Or the finished model cannot be pushed to where the section `hub` says.
+    """
+    launch = Launch.from_environment()
+    use_cpu = bool(recipe.training.get("use_cpu"))
+    check_devices(launch, use_cpu, torch.accelerator.device_count())
+    _check_place(recipe, overwrite)
+    processes = _processes(launch, use_cpu)
+    # Refused now or never; and ZeRO-3 wants it there while a model loads.
+    settings = training_arguments(recipe, workspace_of(recipe.output), None)
+    run = start_record(recipe, launch, origin or {})
+    if processes.agree(is_finished(recipe.output, run["identity"], overwrite, holds=WEIGHTS)):
+        logger.info("%s already holds this result, whole: nothing to do", recipe.output)
+        run = read_record(recipe.output) or run
+        if processes.first:
+            root = workspace_of(recipe.output)
+            finish_saves(recipe.hub, root, root / "checkpoints")
+            remove_left_over(recipe.output)
+    else:
+        if processes.first and recipe.hub.get("repo_id"):
+            open_hub(recipe.hub)
+        _train_to_folder(recipe, launch, processes, run, overwrite, watchers)
+    del settings
+    if processes.first:
+        push_result(recipe.output, recipe.hub)
+    return run
+
+
+def _train_to_folder(
+    recipe: TrainingRecipe,
+    launch: Launch,
+    processes: Processes,
+    run: dict[str, Any],
+    overwrite: bool,
+    watchers: Sequence[Watcher],
+) -> None:
+    """The work, in a folder beside the output; adds to the record `run` what is known by then."""
+    root = workspace_of(recipe.output)
+    with (
+        write_errors(recipe.output),
+        Workspace(root) if processes.first else nullcontext() as workspace,
+    ):
+        if workspace is not None:
+            claim_recipe(workspace, run["identity"], overwrite)
+        processes.agree(None)
+        clock = Clock(processes.first)
+        prepared = _prepare(recipe, launch, processes, root, workspace, overwrite)
+        held_out, watching = _watching(prepared, root)
+        pushing = watch_saves(recipe.hub, MARK, partial(complete_checkpoint, prepared))
+        trainer, report = tune(
+            prepared,
+            root / "checkpoints",
+            evaluation_rows=held_out,
+            watchers=[*watching, lambda _: [clock], *watchers],
+            pushing=pushing,
+        )
+        run |= describe_run(prepared, report, clock.seconds)
+        write_model(trainer, prepared, run, root)
+        wait_for_saves(pushing)  # what waits lies in the workspace
+
+
+def _check_place(recipe: TrainingRecipe, overwrite: bool) -> None:
+    """The output cannot be where the model or the rows are read from."""
+    read = [recipe.rows, Path(str(recipe.model[MODEL]))]
+    check_output(recipe.output, overwrite)
+    for path in read:
+        if path is not None and path.exists():
+            check_output(recipe.output, overwrite, path)
+
+
+def _processes(launch: Launch, use_cpu: bool) -> Processes:
+    if launch.processes > 1 and use_cpu:
+        from accelerate import PartialState
+
+        PartialState(cpu=True)  # before anything asks for a GPU
+    return Processes.launched()
+
+
+def _prepare(
+    recipe: TrainingRecipe,
+    launch: Launch,
+    processes: Processes,
+    root: Path,
+    workspace: Workspace | None,
+    overwrite: bool,
+) -> Run:
+    """Rows, tokens and model, on every process; the first, which has the workspace, makes them."""
+    name = str(recipe.model[MODEL])
+    source = processes.agree(trainable_source(name) if processes.first else name)
+    tokenizer = load_tokenizer(recipe, source)
+    check_kind(recipe, source)
+    rows = prepare_rows(recipe, source, root, processes)
+    model = load_trainable(recipe, source, launch)
+    if workspace is not None:
+        claim_contents(workspace, rows.dataset, tokenizer, model, overwrite)
+    limit = max_length_of(recipe, model)
+    tokens = _tokenize(
+        rows, tokenizer, None if recipe.training.get("packing") else limit, root / "tokens.arrow", processes
+    )
+    check_embeddings(tokens.dataset, rows.dataset, tokenizer, vocabulary_size(model))
+    counts = tokens.counts
+    logger.info(
+        "training on %d rows, %d tokens, loss on %d (%s)",
+        counts["used"],
+        counts["tokens"],
+        counts["target_tokens"],
+        launch.words,
+    )
+    if counts["no_room"] or counts["cut"]:
+        logger.warning(
+            "%d rows have no room for a target in %s tokens and are left out, %d are cut",
+            counts["no_room"],
+            limit,
+            counts["cut"],
+        )
+    return Run(recipe, launch, processes, model, tokenizer, rows, tokens)
+
+
+def _tokenize(rows: PreparedRows, tokenizer: Any, limit: int | None, path: Path, processes: Processes) -> Tokenized:
+    if processes.first:
+        tokenize_rows(rows.dataset, tokenizer, limit, path, progress=True)
+    processes.agree(None)
+    return open_tokens(path, rows.dataset)
+
+
+def _watching(run: Run, root: Path) -> tuple[Dataset | None, list[Watcher]]:
+    """Tokens of the held-out rows and the callbacks that the section `evaluation` asks for."""
+    section = run.recipe.evaluation
+    if run.recipe.training.get("eval_strategy", "no") == "no":
+        return None, []
+    rows = read_evaluation_rows(section["sets"], run.recipe.data.directions)
+    style, path = style_of_rows(run.rows), root / "evaluation.arrow"
+    if run.processes.first:
+        tokenize_evaluation(rows, section, style, run.tokenizer, path, vocabulary_size(run.model))
+    run.processes.agree(None)
+    held_out = Dataset.from_file(str(path))
+    return held_out, [lambda trainer: callbacks_from(section, trainer, rows, prompt=style)]

@@ -1,0 +1,67 @@
+"""run.json and recipe of a trained model: what decides about it, and as whose work it goes on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from hf_lmt.recipes.launch import Launch
+from hf_lmt.recipes.training_recipe import TrainingRecipe
+from hf_miwv.common.runs.record import new_record, package_commit, package_version
+
+LIBRARIES = ("trl", "peft", "accelerate")  # beside those of `new_record`
+RECIPE = "recipe.yaml"
+
+
+def start_record(recipe: TrainingRecipe, launch: Launch, origin: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known before anything is read, with the run's "identity".
+
+    The identity is the recipe with its overrides, but for where the result goes, the launch and the
+    versions; the contents of files and models that the recipe names are compared later, by
+    `claims.claim_contents`.
+    """
+    run = new_record("train", origin)
+    run["package"] = {"name": "hf_lmt", "version": package_version(), "commit": package_commit()}
+    run["versions"] |= {name: version(name) for name in LIBRARIES}
+    if recipe.model.get("load_in_4bit") or recipe.model.get("load_in_8bit"):
+        run["versions"]["bitsandbytes"] = version("bitsandbytes")
+    run["kind"] = "continued pre-training" if recipe.mixture else "translation"
+    run["recipe"] = _plain(recipe.content)
+    run["overrides"] = _plain(recipe.overrides)
+    run["launch"] = {"processes": launch.processes, "sharding": launch.sharding}
+    on_cpu = bool(recipe.training.get("use_cpu"))
+    identity = {
+        **run["recipe"],
+        "processes": launch.processes,
+        "sharding": launch.sharding,
+        "processor threads": torch.get_num_threads() if on_cpu else None,
+        "hf_lmt": run["package"]["version"],
+        **run["versions"],
+    }
+    identity.pop("output_dir")
+    identity["hub"] = {"license": recipe.hub.get("license")}  # in the card; the rest is where to
+    run["identity"] = identity
+    return run
+
+
+def save_recipe(recipe: TrainingRecipe, folder: Path) -> None:
+    """recipe.yaml: the file as it is, or with overrides its content with them in place."""
+    if not recipe.overrides:
+        shutil.copyfile(recipe.path, folder / RECIPE)
+        return
+    words = ", ".join(f"{name}: {value}" for name, value in recipe.overrides.items())
+    text = yaml.safe_dump(_plain(recipe.content), sort_keys=False, allow_unicode=True)
+    head = f"# {recipe.path.name}, with changes of the command line: {words}\n"
+    (folder / RECIPE).write_text(head + text, "utf-8")
+
+
+def _plain(content: Mapping[Any, Any]) -> dict[str, Any]:
+    """As it will be read again from JSON; dates by their text."""
+    return json.loads(json.dumps(dict(content), default=str))

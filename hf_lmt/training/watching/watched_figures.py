@@ -1,0 +1,128 @@
+"""Translations of the watched rows to figures: by direction, by group, and under logged names."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hf_lmt.directions import Direction
+from hf_lmt.evaluation.metrics.aggregation import GroupMean, aggregate
+from hf_lmt.evaluation.metrics.behaviour import behaviour_rates
+from hf_lmt.evaluation.metrics.corpus_scores import LOWER_IS_BETTER, corpus_scores
+from hf_lmt.evaluation.metrics.judgeable import why_not_judgeable
+from hf_lmt.training.watching.sample import WatchedRow
+from hf_lmt.translation.requests import Translation
+from hf_miwv.common.errors import InputError, did_you_mean
+
+NAMES = {"chrf++": "chrf", "bleu": "bleu", "spbleu": "spbleu", "ter": "ter"}
+"""Metric -> what it is called in logs, where `+` is not allowed everywhere. Plain chrF is not
+offered, so that `chrf` means one thing."""
+RATES = {
+    "off_target_script": "off_target",
+    "copy": "copy",
+    "fan_in": "fan_in",
+    "blank": "blank",
+}
+
+Figures = dict[Direction, dict[str, Any]]
+Values = Mapping[Direction, Mapping[str, float | None]]
+
+
+def check_watched_metrics(metrics: Sequence[str]) -> tuple[str, ...]:
+    """The metrics, each once; InputError for one that is not in NAMES, or for none."""
+    if isinstance(metrics, str) or not metrics:
+        raise InputError(f"metrics {metrics!r}: give a list, such as ['chrf++', 'bleu']")
+    for metric in metrics:
+        if metric not in NAMES:
+            raise InputError(f"metric {metric!r}: {did_you_mean(str(metric), NAMES)}")
+    return tuple(dict.fromkeys(metrics))
+
+
+def judge(rows: Sequence[WatchedRow], found: Sequence[Translation], metrics: Sequence[str]) -> Figures:
+    """Scores, rates and counts of each direction, from its rows and their translations.
+
+    A blank translation is judged as it is, which is a score of 0 for its sentence.
+    """
+    places: dict[Direction, list[int]] = {}
+    for place, row in enumerate(rows):
+        places.setdefault(row.direction, []).append(place)
+    figures: Figures = {}
+    for direction, own in places.items():
+        sources, targets = [rows[i].source for i in own], [rows[i].target for i in own]
+        texts = [found[i].text for i in own]
+        scores = corpus_scores(texts, targets, direction.target, metrics)
+        rates = behaviour_rates(sources, texts, direction, targets)
+        figures[direction] = {
+            "rows": len(own),
+            "statuses": dict(sorted(Counter(found[i].status for i in own).items())),
+            "scores": {
+                metric: {
+                    "value": one.value,
+                    "signature": one.signature,
+                    **({"unavailable": one.unavailable} if one.unavailable else {}),
+                }
+                for metric, one in scores.items()
+            },
+            "rates": {
+                name: {
+                    "value": rates[name].value,
+                    "count": rates[name].count,
+                    "rows": rates[name].rows,
+                    "unjudged": rates[name].unjudged,
+                    "signature": rates[name].signature,
+                }
+                for name in RATES
+            },
+        }
+    return figures
+
+
+def values_of_figures(figures: Figures) -> dict[Direction, dict[str, float | None]]:
+    """Direction -> logged name -> value."""
+    return {
+        direction: {
+            **{NAMES[name]: score["value"] for name, score in one["scores"].items()},
+            **{RATES[name]: rate["value"] for name, rate in one["rates"].items()},
+        }
+        for direction, one in figures.items()
+    }
+
+
+def logged_numbers(values: Values, by_direction: Sequence[str]) -> dict[str, float]:
+    """What is logged: `eval_chrf_en2x`, `eval_fan_in_x2en_low`, `eval_chrf_en-kk`.
+
+    Means of groups (`evaluation.aggregation.aggregate`, with `_` for `/`), and of the names in
+    `by_direction` also each direction; what has no value is left out.
+    """
+    numbers = {
+        f"eval_{name}_{group.replace('/', '_')}": one.mean
+        for group, names in group_means(values).items()
+        for name, one in names.items()
+        if one.mean is not None
+    }
+    for direction, names in values.items():
+        for name in by_direction:
+            if (value := names.get(name)) is not None:
+                numbers[f"eval_{name}_{direction}"] = value
+    return numbers
+
+
+def group_means(values: Values) -> dict[str, dict[str, GroupMean]]:
+    """`aggregate` over no other directions than these."""
+    return aggregate(values, expected=())
+
+
+def expected_keys(directions: Sequence[Direction], metrics: Sequence[str]) -> tuple[set[str], set[str]]:
+    """The keys that `logged_numbers` will give, and those of them that are better when lower."""
+    names = [NAMES[metric] for metric in metrics]
+    values = {
+        one: {
+            **{NAMES[name]: 0.0 for name in metrics if not why_not_judgeable(name, one.target)},
+            **dict.fromkeys(RATES.values(), 0.0),
+        }
+        for one in directions
+    }
+    lower = (*RATES.values(), *LOWER_IS_BETTER)
+    keys = set(logged_numbers(values, names))
+    return keys, {key for key in keys if key.startswith(tuple(f"eval_{one}_" for one in lower))}

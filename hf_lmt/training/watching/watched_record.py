@@ -1,0 +1,81 @@
+"""What an evaluation of a step leaves on disk: a JSON file, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hf_lmt.training.watching.sample import Sample
+from hf_lmt.training.watching.watched_figures import Figures, Values, group_means
+from hf_miwv.common.runs.folder import write_errors
+from hf_miwv.common.runs.json_text import json_text
+from hf_miwv.common.runs.record import package_version
+
+FORMAT = 1
+FOLDER = "evaluations"
+COPY = "evaluation.json"  # in a checkpoint
+
+
+def evaluation_record(
+    step: int,
+    epoch: float | None,
+    settings: Mapping[str, Any],
+    sample: Sample,
+    figures: Figures,
+    values: Values,
+    signs: list[str],
+    seconds: float,
+) -> dict[str, Any]:
+    """The content of an evaluation's file.
+
+    Returns:
+        `step`, `epoch`; `settings` and `subset`, which rows by what hash; `directions`, everything
+        counted of each; `groups`, {group: {name: mean, count, missing}}; `signs` of degeneration in
+        words; `seconds`; `package` with its version.
+    """
+    return {
+        "format": FORMAT,
+        "step": step,
+        "epoch": epoch,
+        "settings": dict(settings),
+        "subset": {**sample.counts, "sha256": sample.sha256},
+        "groups": {
+            group: {
+                name: {"mean": one.mean, "count": one.count, "missing": list(map(str, one.missing))}
+                for name, one in names.items()
+            }
+            for group, names in group_means(values).items()
+        },
+        "directions": {str(direction): one for direction, one in figures.items()},
+        "signs": signs,
+        "seconds": round(seconds, 3),
+        "package": package_version(),
+    }
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Written aside, flushed to disk, renamed.
+
+    Raises:
+        InputError: the disk is full, or the folder cannot be written.
+    """
+    with write_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f"{path.name}.part")
+        with open(part, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+
+
+def write_record(folder: Path, record: Mapping[str, Any], ended: bool) -> Path:
+    """`folder`/evaluations/step-N.json; after the training has `ended`, final.json.
+
+    Then the best model may have been loaded, which is not that of the last step.
+    """
+    path = folder / FOLDER / ("final.json" if ended else f"step-{record['step']}.json")
+    write_whole(path, (json_text(record, indent=1) + "\n").encode())
+    return path

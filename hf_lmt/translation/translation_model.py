@@ -1,0 +1,112 @@
+"""The model to translate with, from a name: whole models, adapters, and the prompt beside them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hf_lmt.translation.prompt_registry import (
+    IDENTITY,
+    PromptStyle,
+    read_identity_file,
+    read_prompt_identity,
+)
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.hub.fetching import fetch_folder
+from hf_miwv.common.models.hub_files import model_file
+from hf_miwv.common.models.memory import is_out_of_memory, no_room_to_load
+from hf_miwv.common.models.models import load_model
+from hf_miwv.common.reading.reading import is_local, pinned
+
+ADAPTER = "adapter_config.json"
+
+
+class TranslationModel(NamedTuple):
+    """A causal LM, its tokenizer, the prompt that it says it was trained with, and the commit that
+    its name stood for (None for a folder)."""
+
+    model: Any
+    tokenizer: Any
+    identity: PromptStyle | None
+    commit: str | None
+
+
+def load_translation_model(
+    source: str,
+    *,
+    revision: str | None = None,
+    dtype: str = "auto",
+    device: str | None = None,
+    quantization: str | None = None,
+) -> TranslationModel:
+    """A model from a Hub id, a folder, a GGUF file, or a PEFT adapter's folder or Hub id.
+
+    A Hub id may name its revision: OWNER/NAME@REVISION. An adapter is put on the base model that it
+    names and merged into it, unless the base is quantized. No code from the Hub is run, and only
+    safetensors and GGUF weights are read.
+
+    Raises:
+        InputError: as `hf_miwv.common.models.models.load_model`; an adapter without safetensors weights or
+            base model, or `peft` is missing; a damaged translation_prompt.json.
+    """
+    given: dict[str, Any] = {"dtype": dtype, "device": device, "quantization": quantization}
+    source, revision = pinned(source, revision)
+    adapter = _adapter_folder(source, revision)
+    if adapter is not None:
+        model, tokenizer = _with_adapter(adapter, given)
+        commit = None if is_local(source) else adapter.name  # the cache names folders by commits
+    else:
+        model, tokenizer, commit = load_model(source, revision=revision, **given)
+    return TranslationModel(model, tokenizer, find_identity(source, revision), commit)
+
+
+def _adapter_folder(source: str, revision: str | None) -> Path | None:
+    """Where the adapter lies that is called so, fetched if need be; None for a whole model."""
+    if is_local(source):
+        folder = Path(source).expanduser()
+        return folder if (folder / ADAPTER).is_file() else None
+    if model_file(source, ADAPTER, revision) is None:
+        return None
+    return fetch_folder(source, kind="model", revision=revision)
+
+
+def find_identity(source: str, revision: str | None) -> PromptStyle | None:
+    """The `translation_prompt.json` of a folder, of the folder of a GGUF file, or on the Hub."""
+    path = Path(source).expanduser()
+    if path.exists():
+        return read_prompt_identity(path if path.is_dir() else path.parent)
+    found = model_file(source, IDENTITY, revision)
+    return read_identity_file(found) if found else None
+
+
+def _with_adapter(folder: Path, given: dict[str, Any]) -> tuple[Any, Any]:
+    try:
+        from peft import PeftModel
+    except ImportError as error:
+        raise InputError(
+            f"{folder} holds an adapter, which needs the package peft; run pip install 'hf-miwv-lmt[train]'"
+        ) from error
+    base = json.loads((folder / ADAPTER).read_text("utf-8")).get("base_model_name_or_path")
+    if not base:
+        raise InputError(f"{folder}: {ADAPTER} names no base model; merge the adapter first")
+    if not (folder / "adapter_model.safetensors").is_file():
+        raise InputError(
+            f"{folder} has no adapter_model.safetensors, and pickled weights are not read; save the adapter anew"
+        )
+    model, tokenizer, _ = load_model(base, **given)
+    name = model.name_or_path
+    try:
+        adapted: Any = PeftModel.from_pretrained(model, str(folder))
+        if given["quantization"] is None:
+            adapted = adapted.merge_and_unload()
+            adapted.name_or_path = name
+    except (RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            raise no_room_to_load("adapter", str(folder), given["device"], error) from error
+        raise
+    if (folder / "tokenizer_config.json").is_file():
+        from transformers import AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(str(folder))
+    return adapted.eval(), tokenizer

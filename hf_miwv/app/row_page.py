@@ -1,0 +1,192 @@
+"""The page of `hf-miwv app`: a table of rows by score, and one of them beside its neighbour."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import gradio
+
+from hf_miwv.app.row_views import HEADERS, introduction, neighbor_of, table_row, view_row
+from hf_miwv.app.scored_rows import ORDERS, ScoredRows
+from hf_miwv.common.app.serving import told
+from hf_miwv.common.cards.parts import shown_name
+from hf_miwv.results.statistics import FLAGS, STATUSES
+
+PAGE_ROWS = 15
+WIDTHS = [
+    "70px",
+    "85px",
+    "95px",
+    "90px",
+    "100px",
+    "80px",
+    "80px",
+    "140px",
+    "180px",
+    "max(400px, calc(100% - 920px))",
+]
+
+
+class Found(NamedTuple):
+    """A page of the rows that fit: its lines, its number from 1, and in words how many fit."""
+
+    lines: list[list[Any]]
+    number: int
+    counted: str
+
+
+def find_page(rows: ScoredRows, order: str, statuses: list[str], flags: list[str], text: str, number: int) -> Found:
+    """Page `number` of what `ScoredRows.find` finds, PAGE_ROWS rows; the nearest there is."""
+    places = rows.find(order, statuses, flags, text)
+    pages = max(1, -(-len(places) // PAGE_ROWS))
+    number = min(max(1, int(number or 1)), pages)
+    start = (number - 1) * PAGE_ROWS
+    shown = places[start : start + PAGE_ROWS]
+    counted = f"{len(places):,} of {len(rows):,} rows; page {number:,} of {pages:,}"
+    if len(places) == 0:
+        counted = "no row fits: take a filter or words out"
+    return Found([table_row(rows, int(place)) for place in shown], number, counted)
+
+
+def build_page(rows: ScoredRows) -> gradio.Blocks:
+    """The page for these rows; `serving` serves it."""
+    with gradio.Blocks(title=f"MIWV of {shown_name(rows.name)}", analytics_enabled=False, fill_width=True) as page:
+        gradio.HTML(introduction(rows))
+        filters, table = _add_filters(rows), _add_table()
+        _connect_table(page, rows, filters, table)
+        _connect_views(page, rows, table, _add_views())
+    return page
+
+
+class Filters(NamedTuple):
+    """What to show, and the button that searches for the words."""
+
+    order: gradio.Dropdown
+    status: gradio.CheckboxGroup
+    flags: gradio.CheckboxGroup
+    words: gradio.Textbox
+    search: gradio.Button
+
+
+def _add_filters(rows: ScoredRows) -> Filters:
+    counts = Counter(rows.columns.status)
+    flags = Counter(flag for own in rows.columns.flags for flag in own)
+    with gradio.Row(equal_height=True):
+        order = gradio.Dropdown([*ORDERS], value=next(iter(ORDERS)), label="Order")
+        words = gradio.Textbox(label="Words in prompt or response", placeholder="any case")
+        search = gradio.Button("Search", scale=0, min_width=100)
+    with gradio.Row():
+        status = gradio.CheckboxGroup(_counted(STATUSES, counts), label="Status (none: all)")
+        flag = gradio.CheckboxGroup(
+            _counted(FLAGS, flags), visible=bool(flags), label="Any of these flags (none: all)"
+        )
+    return Filters(order, status, flag, words, search)
+
+
+def _counted(names: Sequence[str], counts: Mapping[str, int]) -> list[tuple[str, str]]:
+    return [(f"{name} ({counts[name]:,})", name) for name in names if counts[name]]
+
+
+class Table(NamedTuple):
+    """A page of rows, what it says of itself, its number, and the buttons that turn it."""
+
+    lines: gradio.Dataframe
+    counted: gradio.Textbox
+    number: gradio.Number
+    back: gradio.Button
+    on: gradio.Button
+
+
+def _add_table() -> Table:
+    lines = gradio.Dataframe(
+        headers=[*HEADERS],
+        datatype="str",
+        type="array",
+        interactive=False,
+        show_label=False,
+        column_widths=[*WIDTHS],
+        max_height=900,
+    )
+    with gradio.Row(equal_height=True):
+        counted = gradio.Textbox(show_label=False, container=False, interactive=False, scale=3)
+        back = gradio.Button("◀ Page back")
+        number = gradio.Number(1, show_label=False, container=False, precision=0, minimum=1)
+        on = gradio.Button("Page on ▶")
+    return Table(lines, counted, number, back, on)
+
+
+def _connect_table(page: gradio.Blocks, rows: ScoredRows, filters: Filters, table: Table) -> None:
+    """Any change of the filters shows the first page of what fits; the buttons turn from there."""
+
+    def turned(by: int) -> Callable[..., Found]:
+        def find(order: str, status: list[str], flags: list[str], text: str, number: int | None) -> Found:
+            return find_page(rows, order, status, flags, text, (number or 1) + by)
+
+        return find
+
+    def first(order: str, status: list[str], flags: list[str], text: str) -> Found:
+        return find_page(rows, order, status, flags, text, 1)
+
+    given, found = [*filters[:4]], [table.lines, table.number, table.counted]
+    changed = [page.load, filters.search.click, filters.words.submit, filters.order.change]
+    changed += [filters.status.change, filters.flags.change]
+    gradio.on(changed, first, given, found, api_visibility="private", trigger_mode="always_last")
+    table.number.submit(turned(0), [*given, table.number], found, api_name="find")
+    for button, by in ((table.back, -1), (table.on, 1)):
+        button.click(turned(by), [*given, table.number], found, api_visibility="private")
+
+
+class Views(NamedTuple):
+    """The number of a row, the buttons that show it and its neighbour, and what shows a RowView."""
+
+    row: gradio.Number
+    show: gradio.Button
+    follow: gradio.Button
+    parts: list[gradio.components.Component]
+
+
+def _add_views() -> Views:
+    gradio.HTML("<p>Click a row of the table, or give its number:</p>")
+    with gradio.Row(equal_height=True):
+        row = gradio.Number(show_label=False, container=False, precision=0, minimum=0)
+        show = gradio.Button("Show this row", variant="primary")
+        follow = gradio.Button("Go to its neighbour")
+    with gradio.Row():
+        with gradio.Column():
+            texts = [gradio.HTML(), _text("Prompt"), _text("Response")]
+        with gradio.Column():
+            neighbor_texts = [gradio.HTML(), _text("Prompt"), _text("Response")]
+    with gradio.Row():
+        with gradio.Column(scale=1):
+            facts = gradio.HTML()
+        with gradio.Column(scale=2):
+            picture = gradio.HTML()
+    return Views(row, show, follow, [*texts, *neighbor_texts, facts, picture])
+
+
+def _text(label: str) -> gradio.Textbox:
+    return gradio.Textbox(label=label, lines=3, max_lines=14, interactive=False, buttons=["copy"])
+
+
+def _connect_views(page: gradio.Blocks, rows: ScoredRows, table: Table, views: Views) -> None:
+    """A click on the table shows the row; so do its number, and the one before as neighbour."""
+
+    def shown(number: int | None) -> tuple[Any, ...]:
+        return (number, *view_row(rows, int(number or 0)))
+
+    def picked(event: gradio.SelectData) -> tuple[Any, ...]:
+        return shown(int(event.row_value[0]))
+
+    def followed(number: int | None) -> tuple[Any, ...]:
+        return shown(neighbor_of(rows, int(number or 0)))
+
+    def first() -> tuple[Any, ...]:
+        return shown(int(rows.columns.row[rows.find(next(iter(ORDERS)))[0]]))
+
+    outputs = [views.row, *views.parts]
+    gradio.on([views.show.click, views.row.submit], told(shown), views.row, outputs, api_name="row")
+    views.follow.click(told(followed), views.row, outputs, api_visibility="private")
+    table.lines.select(told(picked), None, outputs, api_visibility="private")
+    page.load(first, None, outputs, api_visibility="private")

@@ -1,0 +1,1 @@
+"""The command line of `hf-miwv`: one file for each command."""

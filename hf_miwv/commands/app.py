@@ -1,0 +1,44 @@
+"""`hf-miwv app`: look at scored rows in the browser."""
+
+from __future__ import annotations
+
+import logging
+
+import click
+
+from hf_miwv.common.app.serving import serving_options
+
+logger = logging.getLogger(__name__)
+
+
+@click.command(
+    "app",
+    help="""
+    Look at the scored rows of SCORED in the browser: by MIWV or another number, by status, flag or
+    words; each beside its neighbour, with both losses and its place among all.
+
+    SCORED: what `hf-miwv score` or `hf-miwv select` wrote, as a folder or a Hub id
+    (USER/NAME@REVISION). The address to open is printed; Ctrl-C ends it. Rows are read from the
+    disk page by page.
+    """,
+)
+@click.argument("scored")
+@click.option("--config", help="Configuration of a Hub data set.")
+@serving_options
+def app_command(scored: str, config: str | None, host: str, port: int | None, allowed_hosts: tuple[str, ...]) -> None:
+    from hf_miwv.common.app.serving import host_names, listen, make_app, require_gradio, serve
+    from hf_miwv.common.errors import InputError
+    from hf_miwv.common.reading.reading import is_local
+
+    require_gradio()
+    if config is not None and is_local(scored):
+        raise InputError(f"--config {config}: is for the Hub, and {scored} is here; omit it")
+    hosts = host_names(host, allowed_hosts)
+    with listen(host, port) as place:
+        from hf_miwv.app.row_page import build_page
+        from hf_miwv.app.scored_rows import ScoredRows
+        from hf_miwv.common.hub.fetching import fetch_folder
+
+        logger.info("reading %s", scored)
+        rows = ScoredRows.open(fetch_folder(scored, config=config), scored)
+        serve(make_app(build_page(rows), hosts=hosts), place)

@@ -1,0 +1,70 @@
+"""A YAML file of command-line options: checked as a whole, all faults told together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hf_miwv.common.errors import InputError, did_you_mean
+from hf_miwv.common.recipes.yaml_file import load_mapping
+
+
+def read_settings(path: Path, command: click.Command) -> dict[str, Any]:
+    """The options of `command` that a YAML file gives, as {parameter name: value}.
+
+    Keys are the long options without their dashes (batch_tokens or batch-tokens). What the
+    command line says takes precedence.
+
+    Raises:
+        InputError: not YAML, not a mapping, unknown keys, values of the wrong type; all of them.
+    """
+    known = {name: parameter for parameter in command.params for name in _keys(parameter)}
+    faults, settings = [], {}
+    for key, value in load_mapping(path).items():
+        parameter = known.get(str(key).replace("-", "_"))
+        if parameter is None:
+            faults.append(f"unknown key {key!r}: {did_you_mean(str(key), known)}")
+        elif fault := _fault(key, value, parameter):
+            faults.append(fault)
+        else:
+            settings[str(parameter.name)] = _given(value, parameter)
+    if faults:
+        raise InputError(f"{path}: " + "\n  ".join(["", *faults] if len(faults) > 1 else faults))
+    return settings
+
+
+def _keys(parameter: click.Parameter) -> list[str]:
+    if isinstance(parameter, click.Argument):
+        return [str(parameter.name)]
+    names = [option.lstrip("-").replace("-", "_") for option in parameter.opts]
+    return [name for name in names if name not in ("settings", "help")]
+
+
+def _is_flag(parameter: click.Parameter) -> bool:
+    return bool(getattr(parameter, "is_flag", False))
+
+
+def _is_list(parameter: click.Parameter) -> bool:
+    return bool(getattr(parameter, "multiple", False))
+
+
+def _given(value: Any, parameter: click.Parameter) -> Any:
+    if _is_flag(parameter):
+        return value
+    if _is_list(parameter):
+        return [str(one) for one in (value if isinstance(value, list) else [value])]
+    return str(value)
+
+
+def _fault(key: Any, value: Any, parameter: click.Parameter) -> str | None:
+    if _is_flag(parameter):
+        return None if isinstance(value, bool) else f"{key}: {value!r} is not true or false"
+    if isinstance(value, bool):
+        return f"{key}: YAML reads this word as {value}; put it in quotes"
+    if isinstance(value, (str, int, float)):
+        return None
+    if _is_list(parameter) and isinstance(value, list) and all(isinstance(v, str) for v in value):
+        return None
+    return f"{key}: give one value, not {value!r}"

@@ -1,0 +1,1 @@
+"""What both packages stand on; it imports nothing else of this project."""

@@ -1,0 +1,1 @@
+"""Serve a page in the browser."""

@@ -1,0 +1,1 @@
+"""Write cards, tables and figures: the parts that every one of them shares."""

@@ -1,0 +1,126 @@
+"""Parts that all cards share: names as shown, digests, commands, size categories."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+from hf_miwv.common.cards.markdown import one_line
+from hf_miwv.common.hub.hub_names import path_name
+
+TEMPLATES = Path(__file__).parents[2] / "templates"
+SIZES = ("1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B", "100B", "1T")
+HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+([@:].+)?")
+FILE_ENDINGS = (
+    ".json",
+    ".jsonl",
+    ".csv",
+    ".parquet",
+    ".arrow",
+    ".gz",
+    ".zst",
+    ".gguf",
+    ".jinja",
+    ".yaml",
+    ".yml",
+    ".txt",
+)
+
+
+def markdown_environment() -> Any:
+    """Jinja for the templates of cards; a name that a template misspells is an error."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701  the output is Markdown; `escape` and `table` guard it
+    )
+
+
+def run_digest(run: dict[str, Any]) -> str:
+    """16 hexadecimal digits, equal for runs that differ only in timing and command line.
+
+    `load_dataset` keeps what it read of a local folder under the folder's name and its `configs`,
+    not its path or the files' age. Without a word there that changes with the rows, it would open
+    an earlier folder of the same name instead.
+    """
+    text = json.dumps(_lasting(run), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _lasting(run: dict[str, Any]) -> dict[str, Any]:
+    """The record, and the record of the scoring inside it, without what the rows do not hang on."""
+    passing = ("timing", "command_line")
+    kept = {name: value for name, value in run.items() if name not in passing}
+    if kept.get("scored_run"):
+        kept["scored_run"] = _lasting(kept["scored_run"])
+    return kept
+
+
+def size_category(rows: int) -> str:
+    """The Hub's size bucket.
+
+    >>> [size_category(rows) for rows in (999, 1000, 52_002)]
+    ['n<1K', '1K<n<10K', '10K<n<100K']
+    """
+    power = next((place for place in range(len(SIZES)) if rows < 1000 * 10**place), len(SIZES))
+    if power == 0:
+        return "n<1K"
+    return f"{SIZES[power - 1]}<n<{SIZES[power]}" if power < len(SIZES) else "n>1T"
+
+
+def data_name(run: dict[str, Any]) -> str:
+    """The data set's name on one line, or plain words where it has none."""
+    source = run["data"]["source"] if run["data"] else None
+    return one_line(shown_name(source)) if source else "Instruction data"
+
+
+def shown_name(source: str | None) -> str:
+    """A Hub id (`owner/name`, also with a revision) whole, a local path by its last part.
+
+    A path in the Hub's cache, whose last part is a hash, is shown by repository and commit.
+
+    >>> shown_name("tatsu-lab/alpaca"), shown_name("/home/me/alpaca.json"), shown_name(None)
+    ('tatsu-lab/alpaca', 'alpaca.json', 'not recorded')
+    """
+    if not source:
+        return NOT_RECORDED
+    if source.startswith(("http://", "https://")):
+        return source
+    if HUB_ID.fullmatch(source) and not source.lower().endswith(FILE_ENDINGS):
+        return source
+    return path_name(source) or source
+
+
+def command_block(run: dict[str, Any]) -> str:
+    """The run's command line, quoted for a shell, as a fenced block that it cannot close."""
+    if not run["command_line"]:
+        return "The command line was not recorded: it was called from Python."
+    command = shlex.join(_shown_word(word) for word in run["command_line"])
+    longest = max((len(ticks) for ticks in re.findall("`+", command)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}bash\n{command}\n{fence}"
+
+
+def _shown_word(word: str) -> str:
+    """A word of the command line; what is a path, also behind `--option=`, by its last part."""
+    option, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
+    return option + equals + (shown_name(value) if value else "")
+
+
+NOT_RECORDED = "not recorded"
+
+
+def on_hub(source: str | None) -> bool:
+    """Whether a name is an id on the Hub (owner/name): nothing of that name is here."""
+    return bool(
+        source and HUB_ID.fullmatch(source) and not source.lower().endswith(FILE_ENDINGS) and not Path(source).exists()
+    )

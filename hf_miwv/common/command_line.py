@@ -1,0 +1,112 @@
+"""What both command lines stand on: refusals without a traceback, mistyped commands, Ctrl-C."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hf_miwv.common.errors import InputError, did_you_mean
+
+CACHES = ("HF_HOME", "HF_HUB_CACHE", "HF_DATASETS_CACHE", "HF_MODULES_CACHE", "HF_XET_CACHE")
+INTERRUPTED = 130  # what shells give for Ctrl-C: 128 and the number of the signal
+ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.EEXIST}
+UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, *ABSENT}
+
+
+class Refused(click.ClickException):
+    """What the caller gave cannot be used."""
+
+    exit_code = 2
+
+
+class Interrupted(click.ClickException):
+    """The caller has pressed Ctrl-C."""
+
+    exit_code = INTERRUPTED
+
+    def show(self, file: Any = None) -> None:
+        click.echo(f"\n{self.message}", err=True)
+
+
+class Commands(click.Group):
+    """A group that turns InputError into a message and exit code 2, and knows mistyped commands.
+
+    Its help lists the commands in the order in which people need them.
+    """
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except KeyboardInterrupt as error:
+            raise Interrupted(_kept_words()) from error
+        except click.exceptions.Exit:
+            raise
+        except Exception as error:
+            # a reader may take a cache that cannot be written for a fault of the file
+            message = _unwritable_cache(error)
+            if message is None and isinstance(error, InputError):
+                message = str(error)
+            if message is None:
+                raise
+            raise Refused(message) from error
+
+    def resolve_command(
+        self, context: click.Context, arguments: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if arguments and arguments[0] not in self.commands:
+            hint = did_you_mean(arguments[0], self.commands)
+            raise click.UsageError(f"no such command {arguments[0]!r}: {hint}", context)
+        return super().resolve_command(context, arguments)
+
+
+def _kept_words() -> str:
+    """What Ctrl-C has left; modules that are not loaded have left nothing."""
+    workspace = sys.modules.get("hf_miwv.common.runs.workspace")
+    kept = list(map(str, workspace.KEPT)) if workspace else []
+    if not kept:
+        return "stopped; nothing was finished yet that could be kept"
+    return f"stopped; what was finished is kept in {', '.join(kept)}, and the same command goes on"
+
+
+def _unwritable_cache(error: BaseException | None) -> str | None:
+    """The message where a cache of the libraries cannot be written; None where it is another fault.
+
+    By the path in the error or in what caused it, and the folders that the environment names or
+    the libraries use.
+    """
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__ or error.__context__
+    if error is None or error.errno not in UNWRITABLE or not error.filename:
+        return None
+    path = Path(os.fsdecode(error.filename)).absolute()
+    home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
+    named = {name: os.environ[name] for name in CACHES if os.environ.get(name)}
+    for name, folder in {"HF_HOME": str(home), **named}.items():
+        cache = Path(folder).expanduser().absolute()
+        if error.errno in ABSENT and cache.is_dir():  # only a file in it is missing
+            continue
+        if path.is_relative_to(cache) or cache.is_relative_to(path):
+            return (
+                f"{cache}, the cache of the libraries, cannot be written "
+                f"({error.strerror}: {path}); set {name} to a folder that can be"
+            )
+    return None
+
+
+def start_logging(*packages: str) -> None:
+    """News of these packages to stderr; of several processes, one does the talking."""
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    first = os.environ.get("RANK", "0") == "0"
+    # bitsandbytes tells of a faster kernel that it could not fetch, whatever it is asked for
+    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
+    for package in packages:
+        logging.getLogger(package).setLevel(logging.INFO if first else logging.WARNING)

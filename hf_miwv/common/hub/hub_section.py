@@ -1,0 +1,160 @@
+"""The section `hub` of recipes: where the results of a training go, and when."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.hub.background import WAITING, BackgroundPush
+from hf_miwv.common.hub.folder_contents import CARD
+from hf_miwv.common.hub.hub_card import join_card
+from hf_miwv.common.hub.names import is_repository, repository_fault
+from hf_miwv.common.hub.push import MAIN, make_repository
+from hf_miwv.common.hub.push_checkpoints import Complete, PushCheckpoints
+from hf_miwv.common.hub.telling import push_folder
+from hf_miwv.common.runs.workspace import Workspace
+
+HUB_KEYS: Mapping[str, Any] = {
+    "repo_id": str,
+    "private": bool,
+    "revision": str,
+    "every_save": bool,
+    "base_model": str,
+}
+"""repo_id: OWNER/NAME. private: true where not said. revision: branch of the finished model, the
+main one where not said. every_save: each checkpoint as the revision step-N, while the training
+runs. base_model: OWNER/NAME, of a model that was read from a local path."""
+
+logger = logging.getLogger(__name__)
+
+
+def hub_faults(hub: Mapping[str, Any], model: str, adapter: bool, training: Mapping[str, Any]) -> list[str]:
+    """What could not be pushed in the end; each fault with what to change.
+
+    Args:
+        model: the model that is trained: a Hub id or a local path.
+        adapter: whether an adapter beside it is trained, which names it.
+        training: keys of trl.SFTConfig.
+    """
+    faults = []
+    for key in ("repo_id", "base_model"):
+        if key in hub and (fault := repository_fault(hub[key])):
+            faults.append(f"hub: {key} {hub[key]!r}: the Hub does not take it: {fault}; give OWNER/NAME")
+    if "repo_id" not in hub:
+        pushing = [key for key in HUB_KEYS if key in hub]
+        return (
+            [*faults, f"hub: {', '.join(pushing)}: nothing says where to; give repo_id: OWNER/NAME"]
+            if pushing
+            else faults
+        )
+    local = not is_repository(model) or Path(model).exists()
+    if adapter and local and "base_model" not in hub:
+        faults.append(
+            "hub: the adapter would name its base model by a local path, which nobody else has; "
+            "give base_model: OWNER/NAME, where the same model is on the Hub"
+        )
+    if hub.get("every_save") and training.get("save_strategy") == "no":
+        faults.append("hub: every_save: save_strategy no saves nothing; change one of them")
+    return faults
+
+
+def hub_words(hub: Mapping[str, Any]) -> str:
+    """What will be pushed, and whether one is logged in, in one line."""
+    from huggingface_hub import get_token
+
+    seen_by = "private" if hub.get("private", True) else "public"
+    saves = "each checkpoint as the revision step-N, then " if hub.get("every_save") else ""
+    login = "" if get_token() else "; you are not logged in here: `hf auth login` before training"
+    return f"{hub['repo_id']} ({seen_by}): {saves}the finished model to the branch {hub.get('revision', MAIN)}{login}"
+
+
+def open_hub(hub: Mapping[str, Any]) -> None:
+    """Make the repository before the training, so that a refusal comes in seconds and not in days.
+
+    Where the Hub cannot be reached this is told, and the training may begin.
+
+    Raises:
+        InputError: nobody is logged in, or the Hub refuses.
+    """
+    if not make_repository(hub["repo_id"], kind="model", public=not hub.get("private", True)):
+        logger.warning("hub: the training begins, and its results are pushed as they come")
+
+
+def watch_saves(hub: Mapping[str, Any], whole: str, complete: Complete) -> PushCheckpoints | None:
+    """The callback that pushes every checkpoint with a file `whole`; None where none is asked for.
+
+    `push_result` waits for it.
+    """
+    if not hub.get("repo_id") or not hub.get("every_save"):
+        return None
+    return PushCheckpoints(hub["repo_id"], whole=whole, complete=complete, wait=False, **_options(hub))
+
+
+def wait_for_saves(pushing: PushCheckpoints | BackgroundPush | None) -> None:
+    """Wait until every checkpoint has been pushed; tells of those that could not be."""
+    failed = {} if pushing is None else pushing.close()
+    if failed:
+        logger.warning("the model is whole, but of its checkpoints these are not on the Hub: %s", ", ".join(failed))
+
+
+def finish_saves(hub: Mapping[str, Any], work: Path, checkpoints: Path) -> None:
+    """Push what a run still had to push when it was killed behind its last step; then `work` goes.
+
+    Args:
+        work: the folder of unfinished work. checkpoints: that of the trainer, within it.
+    """
+    if hub.get("repo_id") and (checkpoints / WAITING).exists():
+        with Workspace(work):
+            background = BackgroundPush(**_options(hub))
+            background.resume(checkpoints, hub["repo_id"])
+            wait_for_saves(background)
+
+
+def push_result(output: Path, hub: Mapping[str, Any]) -> None:
+    """Push the finished folder, where the section names a repository.
+
+    Raises:
+        InputError: it cannot be pushed; the folder stays as it is.
+    """
+    if not hub.get("repo_id"):
+        return
+    try:
+        push_folder(
+            output,
+            logger,
+            repository=hub["repo_id"],
+            revision=hub.get("revision"),
+            **_options(hub),
+        )
+    except InputError as error:
+        raise InputError(
+            f"the model is finished, and whole in {output}, but was not pushed: {error}. Type the "
+            f"same command again, or push {output} {hub['repo_id']}"
+        ) from error
+
+
+def _options(hub: Mapping[str, Any]) -> dict[str, Any]:
+    """What all pushes have in common."""
+    return {"public": not hub.get("private", True), "base_model": hub.get("base_model")}
+
+
+def write_checkpoint_card(folder: Path, metadata: Mapping[str, Any], repository: str, step: int) -> None:
+    """Write README.md of a checkpoint into the folder in which it waits to be pushed."""
+    body = f"""
+# {repository.partition("/")[2]}, after {step} steps
+
+The weights after {step} steps of a training that was under way when they were pushed. The finished
+model is on another branch once the training has ended. `trainer_state.json` has the curves so far.
+
+```python
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+model = AutoModelForCausalLM.from_pretrained("{repository}", revision="step-{step}")
+tokenizer = AutoTokenizer.from_pretrained("{repository}", revision="step-{step}")
+```
+"""
+    (folder / CARD).unlink(missing_ok=True)  # a link, to peft's
+    (folder / CARD).write_text(join_card(dict(metadata), body), "utf-8")

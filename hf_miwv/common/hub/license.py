@@ -1,0 +1,50 @@
+"""Under which licence rows came: what the card of their data set says."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.hub.folder_contents import CARD
+from hf_miwv.common.hub.hub_card import split_card
+from hf_miwv.common.reading.reading import is_local
+
+logger = logging.getLogger(__name__)
+
+
+def licence_of(data: str, revision: str | None = None) -> str | list[str] | None:
+    """The licence, or licences, by the Hub's names; None where no card says any.
+
+    Args:
+        data: DATA as it is read: a file has no card, a folder may have one, and a data set on the
+            Hub has it in its repository.
+    """
+    path = Path(data).expanduser()
+    card = path / CARD if is_local(data) else _card_on_hub(data, revision)
+    if card is None or not card.is_file():
+        return None
+    try:
+        metadata, _ = split_card(card.read_text("utf-8"), str(card))
+    except (InputError, OSError, UnicodeDecodeError) as error:
+        logger.warning("the licence of %s is not recorded: its card cannot be read (%s)", data, error)
+        return None
+    named = metadata.get("license")
+    if isinstance(named, list):
+        return [str(one) for one in named] or None
+    return str(named) if named else None
+
+
+def licence_words(licence: str | list[str] | None) -> str | None:
+    """On one line."""
+    return ", ".join(licence) if isinstance(licence, list) else licence
+
+
+def _card_on_hub(data: str, revision: str | None) -> Path | None:
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return Path(hf_hub_download(data, CARD, repo_type="dataset", revision=revision))
+    except Exception as error:  # the client raises many kinds; the rows were read without it
+        logger.debug("no card of %s: %s", data, error)
+        return None

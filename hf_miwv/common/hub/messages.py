@@ -1,0 +1,158 @@
+"""Why something could not be pushed, in plain words; which failures may pass by themselves."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from huggingface_hub.errors import HfHubHTTPError, HTTPError, OfflineModeIsEnabled
+
+from hf_miwv.common.errors import InputError
+
+Result = TypeVar("Result")
+PASSING = (408, 429, 500, 502, 503, 504)  # the statuses that the client's own backoff retries
+CONFLICTS = (409, 412)
+WAITS = (1, 2, 4, 8, 8)  # seconds, as the client's own backoff
+STORAGE = ("quota", "storage limit", "storage space", "storage capacity")
+UNTOUCHED = "the folder here is as it was, and nothing of a half push is visible"
+
+logger = logging.getLogger(__name__)
+
+
+def persist(call: Callable[[], Result]) -> Result:
+    """The call's result; failures that may pass are waited for, as long as the client waits.
+
+    The client (huggingface_hub 2.4) waits by itself where it uploads, and not where it asks for or
+    makes a repository.
+    """
+    for wait in WAITS:
+        try:
+            return call()
+        except HTTPError as error:
+            if not may_pass(error):
+                raise
+            pause(error, wait)
+    return call()
+
+
+def pause(error: Exception, seconds: float) -> None:
+    """Wait before the next attempt, at least as long as the Hub asks for."""
+    asked = _asked_wait(error)
+    wait = max(seconds, asked + 1) if asked is not None else seconds
+    logger.warning("the Hub: %s; again in %g s", _reason(error), wait)
+    time.sleep(wait)
+
+
+def may_pass(error: Exception) -> bool:
+    """Whether it is a broken connection, an overload or a rate limit."""
+    status = _status(error)
+    return isinstance(error, HTTPError) and (status is None or status in PASSING)
+
+
+def is_conflict(error: Exception) -> bool:
+    """Whether another commit came in between."""
+    return _status(error) in CONFLICTS
+
+
+@contextmanager
+def told_plainly(repository: str, left: str = UNTOUCHED) -> Iterator[None]:
+    """Turns what the client raises about the Hub into an InputError; faults of ours stay.
+
+    Args:
+        left: how things stand after it.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # the client wraps them in many kinds
+        chain = list(_chain(error))
+        if not any(isinstance(link, HTTPError | OfflineModeIsEnabled) for link in chain) and not (
+            isinstance(error, ValueError) and str(error).startswith(("LFS batch", "Invalid meta"))
+        ):
+            raise
+        raise InputError(f"{repository}: {push_words(chain)}; {left}") from error
+
+
+def push_words(chain: list[BaseException]) -> str:
+    """The reason, and what to do about it, for a chain of exceptions."""
+    if any(isinstance(link, OfflineModeIsEnabled) for link in chain):
+        return "the Hub may not be asked, as HF_HUB_OFFLINE is set; unset it"
+    said = _said(chain)
+    if any(word in said.lower() for word in STORAGE):
+        return f"there is no room left ({said}); free some, or push to another account"
+    status = next((code for link in chain if (code := _status(link)) is not None), None)
+    if status is None and "LFS batch" not in said and "metadata" not in said:
+        return (
+            f"the Hub cannot be reached ({said or type(chain[-1]).__name__}); check the "
+            "connection, then the same command goes on with what has not arrived yet"
+        )
+    reasons = {
+        401: "the Hub does not accept the token; log in anew with `hf auth login`, or set HF_TOKEN "
+        "to one that is valid",
+        402: f"the Hub asks for payment ({said})",
+        403: f"the token may not write here ({said}); take one with the role `write` for this "
+        "account, or push to an account of yours, or with --pull-request",
+        404: "the Hub has no such repository or revision, or it is private and not yours; check the spelling",
+        409: "other commits came in between, again and again; push once more when they are done",
+        413: f"a file is larger than the Hub takes ({said}); save it in smaller parts",
+        429: "the Hub asks for fewer requests; push once more in some minutes, and it goes on with "
+        "what has not arrived yet",
+    }
+    reasons[412] = reasons[409]
+    if status in reasons:
+        return reasons[status]
+    if "too large" in said.lower():
+        return reasons[413]
+    tail = "; the same command goes on with what has not arrived yet" if status in PASSING else ""
+    return f"the Hub refuses ({said or status}){tail}"
+
+
+def card_words(error: ValueError) -> str:
+    """What the Hub says of a card's metadata, a sentence for each fault."""
+    try:
+        faults = json.loads(str(error)).get("errors", [])
+        return "; ".join(fault["message"] for fault in faults) or str(error)
+    except (ValueError, AttributeError, KeyError, TypeError):
+        return " ".join(str(error).split())
+
+
+def _said(chain: list[BaseException]) -> str:
+    """What the server itself said, else the first line of the last link that says something."""
+    for link in chain:
+        if isinstance(link, HfHubHTTPError) and link.server_message:
+            return " ".join(link.server_message.split()).rstrip(".")
+    lines = [" ".join(str(link).split()) for link in chain]
+    return next((line for line in reversed(lines) if line), "")
+
+
+def _reason(error: Exception) -> str:
+    status = _status(error)
+    return f"{status} {_said([error])}" if status is not None else _said([error])
+
+
+def _status(error: BaseException) -> int | None:
+    return error.response.status_code if isinstance(error, HfHubHTTPError) else None
+
+
+def _asked_wait(error: Exception) -> int | None:
+    if not isinstance(error, HfHubHTTPError):
+        return None
+    from huggingface_hub.utils import parse_ratelimit_headers
+
+    headers = error.response.headers
+    limit = parse_ratelimit_headers(headers)
+    if limit is not None and limit.remaining == 0:
+        return limit.reset_in_seconds
+    after = headers.get("Retry-After", "")
+    return int(after) if after.isdigit() else None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,320 @@
+"""`push`: a finished folder to a repository on the Hub, in one commit."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from huggingface_hub.errors import HTTPError
+
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.hub.changes import Changes, Remote, find_changes
+from hf_miwv.common.hub.folder_contents import CARD, LocalFile, describe, kind_of, read_contents, read_text
+from hf_miwv.common.hub.hub_card import check_config, with_base_model
+from hf_miwv.common.hub.manifest import NAME
+from hf_miwv.common.hub.messages import WAITS, card_words, is_conflict, may_pass, pause, persist, told_plainly
+from hf_miwv.common.hub.names import repository_fault
+
+if TYPE_CHECKING:
+    from huggingface_hub import (
+        CommitOperationAdd,
+        CommitOperationCopy,
+        CommitOperationDelete,
+        HfApi,
+    )
+
+MAIN = "main"
+CONFLICT_WAITS = (0.5, 1, 1, 2, 2, 4, 4, 8)  # seconds; the other push is mostly done by then
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where a folder goes; `kind` as the Hub has it, "model" or "dataset"."""
+
+    repository: str
+    kind: str
+    public: bool
+    revision: str
+    pull_request: bool
+    config: str | None
+    message: str
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """What became of a push.
+
+    Attributes:
+        url: of the repository, or of the pull request. kind: "model" or "dataset".
+        private: whether the repository is. commit: its id; of an earlier one where nothing changed.
+        written, removed: paths. bytes: of the written files.
+        config: the configuration that the folder became; None for the whole repository.
+    """
+
+    url: str
+    kind: str
+    private: bool
+    commit: str
+    written: list[str]
+    removed: list[str]
+    bytes: int
+    config: str | None
+
+
+def push(
+    folder: str | Path,
+    repository: str,
+    *,
+    public: bool = False,
+    revision: str | None = None,
+    pull_request: bool = False,
+    message: str | None = None,
+    config: str | None = None,
+    base_model: str | None = None,
+    allow: Sequence[str] = (),
+) -> Pushed:
+    """Put a folder on the Hub, in one commit: it is there as a whole or not at all.
+
+    A folder with safetensors becomes a model, another that hf-miwv or hf-lmt wrote a data set.
+    Chosen rows that are pushed to where scored ones are already become a configuration beside them.
+    The token comes from where the Hub's client keeps it, and the address from HF_ENDPOINT. Large
+    files are sent first; those that the Hub has are not sent again, so that the same call goes on
+    after an interruption. Files that an earlier push wrote and that are gone from the folder are
+    removed in the same commit, unless somebody else has changed them; all other files stay
+    (pushed.json keeps the account). Where other commits come in between, the change is worked out
+    anew on top of them.
+
+    Args:
+        repository: OWNER/NAME; made where it is not there.
+        public: whether all may read a repository made now, and whether it is meant that an
+            existing public one is written to. A private one stays private.
+        revision: a branch, made from the main one where it is not there; or refs/pr/N.
+        pull_request: propose the commit for the main branch in place of making it.
+        message: the commit's. config: the folder becomes one of several configurations of a data
+            set, below a folder of this name.
+        base_model: OWNER/NAME, written into the card and the adapter's configuration that are
+            pushed; the folder itself is not changed.
+        allow: files, by their path in the folder, that are pushed although they look like a pickle
+            or hold what looks like a token or a key.
+
+    Raises:
+        InputError: anything that cannot or must not be pushed (pickles, tokens in files, a local
+            path as base model, metadata that the Hub refuses), and what the Hub refuses, each with
+            what to do. The folder is never changed.
+    """
+    from huggingface_hub import HfApi
+
+    folder = Path(folder).expanduser()
+    kind = kind_of(folder)
+    where = Destination(
+        repository,
+        kind,
+        public,
+        revision or MAIN,
+        pull_request,
+        config,
+        message or f"Push {config or kind} with hf-miwv-lmt",
+    )
+    _check(where, folder, revision, base_model)
+    secret = check_login()
+    paths, left_out = read_contents(folder, secret, allow)
+    if left_out:
+        logger.info("left out, as unfinished work or a trainer's state: %s", ", ".join(left_out))
+    files = describe(paths, with_base_model(folder, base_model))
+    api = HfApi(library_name="hf-miwv-lmt")
+    with told_plainly(repository):
+        _validate_card(files.get(CARD), kind)
+        url, private = _open_repository(api, where)
+        return _commit(api, where, files, url, private)
+
+
+def check_destination(repository: str, revision: str | None, pull_request: bool) -> None:
+    """Raise InputError for what is no repository, or a pull request for another branch."""
+    if fault := repository_fault(repository):
+        raise InputError(f"{repository!r}: is no repository on the Hub: {fault}; give OWNER/NAME")
+    if pull_request and revision is not None:
+        raise InputError(
+            f"--revision {revision}: a pull request is for the main branch; leave one of "
+            "--revision and --pull-request out"
+        )
+
+
+def check_login() -> str:
+    """The token, from where the Hub's client keeps it. Raises InputError where there is none."""
+    from huggingface_hub import get_token
+
+    secret = get_token()
+    if secret is None:
+        raise InputError("you are not logged in to the Hub: `hf auth login`, or set HF_TOKEN")
+    return secret
+
+
+def make_repository(repository: str, *, kind: str, public: bool) -> bool:
+    """Make the repository that results will be pushed to, where it is not there yet.
+
+    Returns:
+        False where the Hub cannot be reached now, which is told.
+
+    Raises:
+        InputError: nobody is logged in, or the Hub refuses it, or it is public and that is not
+            meant.
+    """
+    from huggingface_hub import HfApi
+
+    check_destination(repository, None, False)
+    check_login()
+    where = Destination(repository, kind, public, MAIN, False, None, "")
+    with told_plainly(repository, "nothing has been done yet"):
+        try:
+            _open_repository(HfApi(library_name="hf-miwv-lmt"), where)
+        except HTTPError as error:
+            if not may_pass(error):
+                raise
+            logger.warning("%s: the Hub cannot be reached now (%s)", repository, error)
+            return False
+    return True
+
+
+def _check(where: Destination, folder: Path, revision: str | None, base_model: str | None) -> None:
+    check_destination(where.repository, revision, where.pull_request)
+    if base_model is not None and where.kind != "model":
+        raise InputError(f"--base-model {base_model}: is for models, and {folder} is a data set")
+    if where.config is not None:
+        if where.kind == "model":
+            raise InputError(f"--config {where.config}: is for data sets, and {folder} is a model")
+        check_config(where.config, folder)
+
+
+def _validate_card(card: LocalFile | None, kind: str) -> None:
+    """By the Hub's own check, before a repository is made for it."""
+    from huggingface_hub import DatasetCard, ModelCard
+
+    if card is None:
+        return
+    try:
+        made = (ModelCard if kind == "model" else DatasetCard)(read_text(card), ignore_metadata_errors=True)
+        persist(made.validate)
+    except ValueError as error:
+        if isinstance(error, OSError):  # an answer of the Hub's that is no verdict on the card
+            raise
+        raise InputError(
+            f"{card.place}: the Hub does not accept the metadata of the card: {card_words(error)}"
+        ) from error
+
+
+def _open_repository(api: HfApi, where: Destination) -> tuple[str, bool]:
+    """The repository's address and whether it is private; made, and its branch, if need be.
+
+    A private one that exists stays so. A public one is written to only where that is said: what
+    was public once cannot be called back.
+    """
+    options: dict[str, Any] = {"repo_id": where.repository, "repo_type": where.kind}
+    if not where.pull_request:
+        persist(lambda: api.create_repo(**options, private=not where.public, exist_ok=True))
+    info = persist(lambda: api.repo_info(**options))
+    if not info.private and not where.public:
+        raise InputError(
+            f"{where.repository}: is public on the Hub, and what is pushed there can be read by "
+            "all; give --public if that is meant, or another repository"
+        )
+    if info.private and where.public:
+        logger.warning("%s is private and stays so; make it public in its settings on the Hub", where.repository)
+    if where.revision != MAIN and not where.revision.startswith("refs/"):
+        persist(lambda: api.create_branch(**options, branch=where.revision, exist_ok=True))
+    place = "" if where.kind == "model" else f"{where.kind}s/"
+    return f"{api.endpoint}/{place}{where.repository}", bool(info.private)
+
+
+def _commit(api: HfApi, where: Destination, files: Mapping[str, LocalFile], url: str, private: bool) -> Pushed:
+    """The commit, on top of whatever others have made of the revision in the meantime."""
+    additions: dict[tuple[str, str], CommitOperationAdd] = {}  # what is uploaded stays so
+    conflicts, failures = iter(CONFLICT_WAITS), iter(WAITS)
+    last = Changes({}, [], [])
+    while True:
+        remote = persist(lambda: _read(api, where))
+        changes = find_changes(files, where.config, remote, where.repository)
+        if not changes.add and not changes.remove:  # there already; or made, and no answer came
+            return _report(where, last, url, private, remote.commit, changes.config)
+        operations = _upload(api, where, changes, additions)
+        try:
+            made = api.create_commit(
+                operations=operations,
+                commit_message=where.message,
+                parent_commit=remote.commit,
+                **_options(where),
+            )
+            url = made.pr_url or url
+            return _report(where, changes, url, private, made.oid, changes.config)
+        except HTTPError as error:
+            wait = next(conflicts, None) if is_conflict(error) else None
+            if may_pass(error) and not where.pull_request:  # of those it could open a second one
+                wait = next(failures, None)
+            if wait is None:
+                raise
+            pause(error, wait)
+        last = changes
+
+
+def _upload(
+    api: HfApi,
+    where: Destination,
+    changes: Changes,
+    additions: dict[tuple[str, str], CommitOperationAdd],
+) -> list[CommitOperationAdd | CommitOperationDelete | CommitOperationCopy]:
+    """The operations of the commit; large files are on the Hub afterwards, and not yet visible."""
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+
+    if changes.replaced:
+        logger.warning(
+            "replaced, though somebody else wrote it (the history keeps it): %s", ", ".join(changes.replaced)
+        )
+    added = []
+    for path, file in changes.add.items():
+        key = path, file.sha256
+        if key not in additions:
+            source = file.place if file.content is None else file.content
+            additions[key] = CommitOperationAdd(path, source)
+            additions[key].upload_info.sha256 = bytes.fromhex(file.sha256)  # not read once more
+        added.append(additions[key])
+    api.preupload_lfs_files(additions=added, free_memory=False, **_options(where))
+    return [*added, *(CommitOperationDelete(path) for path in changes.remove)]
+
+
+def _options(where: Destination) -> dict[str, Any]:
+    return {
+        "repo_id": where.repository,
+        "repo_type": where.kind,
+        "revision": where.revision,
+        "create_pr": where.pull_request,
+    }
+
+
+def _report(where: Destination, made: Changes, url: str, private: bool, commit: str, config: str | None) -> Pushed:
+    size = sum(file.size for file in made.add.values())
+    return Pushed(url, where.kind, private, commit, sorted(made.add), made.remove, size, config)
+
+
+def _read(api: HfApi, where: Destination) -> Remote:
+    """The revision as it stands now, all of it at the same commit."""
+    from huggingface_hub import RepoFile
+
+    options: dict[str, Any] = {"repo_id": where.repository, "repo_type": where.kind}
+    commit = str(api.repo_info(**options, revision=where.revision).sha)
+    names = {
+        entry.path: entry.blob_id if entry.lfs is None else entry.lfs.sha256
+        for entry in api.list_repo_tree(**options, revision=commit, recursive=True)
+        if isinstance(entry, RepoFile)
+    }
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:  # not in the user's cache
+        for name in {CARD, NAME} & names.keys():
+            path = api.hf_hub_download(**options, filename=name, revision=commit, local_dir=folder)
+            found[name] = Path(path).read_bytes()
+    card = found.get(CARD)
+    return Remote(commit, names, None if card is None else card.decode(), found.get(NAME))

@@ -1,0 +1,1 @@
+"""Load models and tokenizers, and tell what a model can do."""

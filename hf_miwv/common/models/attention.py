@@ -1,0 +1,52 @@
+"""Attention as models describe it: sliding windows, and kernels that take many sequences in one call."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any
+
+import torch
+
+
+def sliding_window(model: Any) -> int | None:
+    """Tokens that the model's sliding window sees, None where it has none."""
+    config = model.config.get_text_config()
+    if getattr(config, "use_sliding_window", True) is False:
+        return None
+    return getattr(config, "sliding_window", None)
+
+
+UNKNOWN = ("softcap", "s_aux", "position_bias", "cache")  # what some models do to their attention
+LARGEST_HEAD = 256  # of torch's flash attention
+
+
+@cache
+def one_call_kernel() -> Callable[..., Any] | None:
+    """torch's attention over sequences of different lengths; None where this torch has none that
+    takes windows (before 2.11)."""
+    try:
+        from torch.nn.attention.varlen import varlen_attn
+    except ImportError:
+        return None
+    known = inspect.signature(varlen_attn).parameters
+    if "window_size" not in known:
+        return None
+    return partial(varlen_attn, enable_gqa=True) if "enable_gqa" in known else varlen_attn
+
+
+def takes_one_call(query: torch.Tensor, value: torch.Tensor) -> bool:
+    """Whether flash attention knows this device, precision and head size."""
+    size = query.shape[-1]
+    return (
+        query.dtype in (torch.float16, torch.bfloat16)
+        and size == value.shape[-1] <= LARGEST_HEAD
+        and size % 8 == 0
+        and _flash_device(query.device)
+    )
+
+
+@cache
+def _flash_device(device: torch.device) -> bool:
+    return device.type == "cuda" and torch.cuda.get_device_capability(device)[0] >= 8

@@ -1,0 +1,101 @@
+"""Where a model is put: on one device, or split over all that are here."""
+
+from __future__ import annotations
+
+import logging
+import os
+from itertools import groupby
+from typing import Any
+
+import torch
+
+from hf_miwv.common.errors import InputError
+
+SPLIT = "split"
+
+logger = logging.getLogger(__name__)
+
+
+def pick_device(device: str | None) -> torch.device:
+    """`device`, or the accelerator at hand, or the CPU. Raises InputError for one not here.
+
+    For "split" it is the first accelerator: where what is not split goes beside a model that is.
+    """
+    if device is None or device == SPLIT:
+        found = torch.accelerator.current_accelerator(check_available=True)
+        if found is None:
+            return torch.device("cpu")
+        return torch.device(found.type, int(os.environ.get("LOCAL_RANK", "0")))
+    try:
+        chosen = torch.device(device)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(
+            f"device {device!r} cannot be used here ({str(error).splitlines()[0]}); "
+            "give cpu, cuda, cuda:1, mps or split, or leave --device out"
+        ) from error
+    return chosen
+
+
+def device_map(device: str | None) -> Any:
+    """What `from_pretrained` takes: all on one device, or for "split" the library's "auto".
+
+    "auto" fills the accelerators first, then this machine's memory. With no accelerator there is
+    nothing to split over, and the model goes to the CPU; a log line says so.
+
+    Raises:
+        InputError: "split" in one of several processes, or a device that is not here.
+    """
+    if device != SPLIT:
+        return {"": pick_device(device)}
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    if processes > 1:
+        raise InputError(
+            f"--device split: spreads one model over all devices, and {processes} processes would "
+            "each do so; launch one (--num_processes 1), or leave --device split out"
+        )
+    place = pick_device(None)
+    if place.type != "cpu":
+        return "auto"
+    logger.info("--device split: no accelerator here to split the model over; it is on the CPU")
+    return {"": place}
+
+
+def check_split(model: Any, source: str) -> None:
+    """Say in one line which parts of a split model are where; refuse what could not be run.
+
+    Weights that lie in this machine's memory are copied to an accelerator in every pass, which is
+    slow and is said; from the disk it would take days, which is a choice of ours to refuse.
+
+    Raises:
+        InputError: parts are on the disk, or the first device has no room for the embeddings.
+    """
+    placed = {name: _device_name(device) for name, device in model.hf_device_map.items()}
+    logger.info("model %s is split: %s", source, describe_split(placed))
+    if "disk" in placed.values() or model.get_input_embeddings().weight.is_meta:
+        raise InputError(
+            f"model {source!r} does not fit: with all accelerators and this machine's memory full, "
+            f"parts are left over ({describe_split(placed)}); give --load-in-4bit or --dtype "
+            "bfloat16, or use more or larger devices"
+        )
+    if "cpu" in placed.values():
+        logger.warning(
+            "the parts of %s on the CPU are copied to an accelerator in every pass, which is slow; "
+            "--load-in-4bit or --dtype bfloat16 may make room",
+            source,
+        )
+
+
+def describe_split(placed: dict[str, str]) -> str:
+    """Modules by device, in their order: "cuda:0: model.embed_tokens to model.layers.3 (5)"."""
+    parts = []
+    for device, group in groupby(placed, key=placed.__getitem__):
+        names = [name or "all of it" for name in group]
+        ends = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]} ({len(names)})"
+        parts.append(f"{device}: {ends}")
+    return ", ".join(parts)
+
+
+def _device_name(device: Any) -> str:
+    """As torch writes it; the library's map has the accelerators by their numbers."""
+    return f"{pick_device(None).type}:{device}" if isinstance(device, int) else str(device)

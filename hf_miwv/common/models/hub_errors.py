@@ -1,0 +1,38 @@
+"""Why something could not be had from the Hub, in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hf_miwv.common.errors import InputError
+
+
+def hub_error(what: str, source: str, error: BaseException) -> InputError:
+    """The InputError for `what` ("model", "embedder", "data set") named `source`.
+
+    The reason is read off the chain of exceptions that the client libraries raise; their own
+    text is kept (first line) where no known reason is in the chain.
+    """
+    names = {type(link).__name__ for link in _chain(error)}
+    offline = "it is not in the local cache and the Hub cannot be reached"
+    reasons = {
+        "GatedRepoError": "it is gated: accept its terms on its Hub page and log in with `hf auth login`",
+        "RepositoryNotFoundError": "there is no such repository on the Hub, or it is private: "
+        "check the spelling, or log in with `hf auth login`",
+        "RevisionNotFoundError": "it has no such revision",
+        "OfflineModeIsEnabled": f"{offline} (HF_HUB_OFFLINE is set)",
+        "LocalEntryNotFoundError": f"{offline}: check the connection, or give a local path",
+        "ConnectError": f"{offline}: check the connection, or give a local path",
+        "ConnectionError": f"{offline}: check the connection, or give a local path",
+    }
+    for name, reason in reasons.items():
+        if name in names:
+            return InputError(f"{what} {source!r} cannot be loaded: {reason}")
+    first_line = str(error).strip().splitlines()[:1] or [type(error).__name__]
+    return InputError(f"{what} {source!r} cannot be loaded: {first_line[0]}")
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,229 @@
+"""The models, from names to loaded objects: the causal LM that is scored with, the embedder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+import transformers
+from sentence_transformers import SentenceTransformer
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from hf_miwv.common.errors import InputError, did_you_mean
+from hf_miwv.common.models.causality import check_causal
+from hf_miwv.common.models.conversion import safetensors_folder
+from hf_miwv.common.models.devices import check_split, device_map, pick_device
+from hf_miwv.common.models.hub_errors import hub_error
+from hf_miwv.common.models.memory import is_out_of_memory, no_room_to_load
+from hf_miwv.common.models.model_kinds import check_config, check_weights, loading_class, no_text_class
+from hf_miwv.common.models.model_tokenizer import read_tokenizer
+from hf_miwv.common.models.quantization import quantized_loading, settle_quantization
+from hf_miwv.common.models.rope import length_rule
+from hf_miwv.common.reading.reading import pinned
+
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+
+
+class LoadedModel(NamedTuple):
+    """A causal LM, its tokenizer, and the commit that its name stood for (None for a folder)."""
+
+    model: Any
+    tokenizer: Any
+    revision: str | None
+
+
+def load_model(
+    source: str,
+    *,
+    revision: str | None = None,
+    dtype: str = "auto",
+    attention: str = "auto",
+    device: str | None = None,
+    trust_remote_code: bool = False,
+    quantization: str | None = None,
+) -> LoadedModel:
+    """A causal LM and its tokenizer from a Hub id, a folder, or a GGUF file or folder.
+
+    A Hub id may name its revision: OWNER/NAME@REVISION.
+    Of a model of text and pictures the whole is loaded, and the text part runs alone.
+    Only safetensors and GGUF weights are read. dtype "auto" is the checkpoint's own (float32 for
+    GGUF, which is dequantized). With a quantization, "4bit" or "8bit" as in `quantized_loading`,
+    dtype is that of the other weights, and a GGUF file is converted to safetensors once.
+    attention is the name of transformers' kernels, "auto" for its own choice. device "split"
+    spreads the model over all accelerators here (see `hf_miwv.common.models.devices`).
+
+    Raises:
+        InputError: no such model, gated, offline, not a causal LM (with what it is instead),
+            quantized in another way already, an unusable dtype or device, bitsandbytes is
+            missing, or memory is used up.
+    """
+    if dtype not in DTYPES:
+        raise InputError(f"dtype {dtype!r} is not one of ours: {did_you_mean(dtype, DTYPES)}")
+    source, revision = pinned(source, revision)
+    placement = device_map(device)
+    loading = {} if quantization is None else {"quantization_config": quantized_loading(quantization)}
+    name, gguf = _locate(source)
+    folder = name
+    if gguf and quantization is None:
+        loading = _dequantized_loading()
+    elif gguf:
+        folder, gguf = _converted(source, Path(name) / gguf["gguf_file"]), {}
+    shared = {"revision": revision, "trust_remote_code": trust_remote_code, **gguf}
+    try:
+        kind = AutoModelForCausalLM if gguf else _class_for(folder, source, shared)
+        tokenizer = read_tokenizer(folder, **shared)
+        loaded: Any = kind.from_pretrained(
+            folder,
+            dtype=dtype if dtype == "auto" else getattr(torch, dtype),
+            attn_implementation=None if attention == "auto" else attention,
+            device_map=placement,
+            use_safetensors=None if gguf else True,
+            output_loading_info=True,
+            **shared,
+            **loading,
+        )
+    except InputError:  # a ValueError, but one that says all
+        raise
+    except ImportError as error:
+        raise InputError(f"model {source!r} needs a package that is missing: {error}") from error
+    except (OSError, ValueError, RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            raise no_room_to_load("model", source, device, error) from error
+        raise _model_error(source, error) from error
+    model, report = loaded
+    if placement == "auto":
+        check_split(model, source)
+    check_weights(report.get("missing_keys", ()), report.get("unexpected_keys", ()), source)
+    model.name_or_path = name
+    note_commit(model.config, folder, revision)
+    settle_quantization(model, quantization, source)
+    model.eval()
+    try:
+        check_causal(model, source)
+    except (RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            raise no_room_to_load("model", source, device, error) from error
+        raise
+    return LoadedModel(model, tokenizer, model.config._commit_hash)
+
+
+def _class_for(folder: str, source: str, shared: dict[str, Any]) -> Any:
+    """The class to load a checkpoint with, by its configuration: before its weights are read."""
+    config = AutoConfig.from_pretrained(folder, **shared)
+    check_config(config, source)
+    error = no_text_class(config, source)
+    if error is not None:
+        raise error
+    return loading_class(config)
+
+
+def note_commit(config: Any, name: str, revision: str | None) -> None:
+    """Put the commit that a name on the Hub stood for into the config of what was loaded by it.
+
+    `_commit_hash` is where transformers 4 had it, and 5 (5.23) has nothing; it is not saved with
+    the config. None for what is here.
+    """
+    config._commit_hash = None
+    if Path(name).expanduser().exists():
+        return
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(name, "config.json", revision=revision)
+    if isinstance(found, str):
+        config._commit_hash = Path(found).parent.name  # the cache names folders by commits
+
+
+def _converted(source: str, gguf: Path) -> str:
+    return str(safetensors_folder(gguf, lambda: load_model(source, device="cpu")[:2]))
+
+
+def _dequantized_loading() -> dict[str, Any]:
+    """For GGUF: dense weights, also where transformers has kernels that would keep the blocks."""
+    config = getattr(transformers, "GgufConfig", None)  # older versions always dequantize
+    return {"quantization_config": config(dequantize=True)} if config else {}
+
+
+def _locate(source: str) -> tuple[str, dict[str, str]]:
+    """(name for from_pretrained, the gguf_file argument if the weights are GGUF)."""
+    path = Path(source).expanduser()
+    if path.is_file():
+        if path.suffix != ".gguf":
+            raise InputError(f"model {source!r} is a file; give a folder, a .gguf file or a Hub id")
+        return str(path.parent), {"gguf_file": path.name}
+    if not path.is_dir():
+        if path.is_absolute() or source.startswith((".", "~")) or source.count("/") > 1:
+            raise InputError(f"model {source!r}: no such folder, and not a Hub id (owner/name)")
+        return source, {}
+    found = sorted(path.glob("*.gguf"))
+    if not found or any(path.glob("*.safetensors")):
+        return str(path), {}
+    if len(found) > 1:
+        files = ", ".join(file.name for file in found)
+        raise InputError(f"model {source!r} holds several GGUF files ({files}); give one of them")
+    return str(path), {"gguf_file": found[0].name}
+
+
+def _model_error(source: str, error: BaseException) -> InputError:
+    text = str(error)
+    if "safetensors" in text:
+        return InputError(
+            f"model {source!r} has no safetensors weights, and pickled ones are not read: "
+            "convert it first (save_pretrained writes safetensors)"
+        )
+    return hub_error("model", source, error)
+
+
+def length_limit(model: Any, requested: int | None) -> int:
+    """Tokens a sequence may have: `requested`, or 2,048 or the model's own limit if smaller.
+
+    The model's own limit is its `max_position_embeddings`; where a "dynamic" rotary embedding
+    stretches them, as many more as its factor says, if they are asked for.
+
+    Raises:
+        InputError: `requested` is below 2 or above the model's own limit.
+    """
+    own = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    if requested is None:
+        return min(2048, own or 2048)
+    if requested < 2:
+        raise InputError(f"max length {requested} leaves no room for a response; give 2 or more")
+    if own is not None:
+        rule = length_rule(model)
+        own = max(own, (rule and rule.reach) or 0)
+    if own is not None and requested > own:
+        raise InputError(f"max length {requested} is above the model's own limit of {own} tokens")
+    return requested
+
+
+def load_embedder(
+    source: str,
+    *,
+    revision: str | None = None,
+    device: str | None = None,
+    trust_remote_code: bool = False,
+) -> SentenceTransformer:
+    """An embedder in float32 from a Hub id or folder, with its own pooling.
+
+    Raises:
+        InputError: no such model, gated, offline, not an embedder, or memory is used up.
+    """
+    source, revision = pinned(source, revision)
+    path = Path(source).expanduser()
+    if not path.exists() and (path.is_absolute() or source.startswith((".", "~"))):
+        raise InputError(f"embedder {source!r}: no such folder, and not a Hub id (owner/name)")
+    try:
+        embedder = SentenceTransformer(
+            str(path) if path.exists() else source,
+            revision=revision,
+            device=str(pick_device(device)),
+            trust_remote_code=trust_remote_code,
+            model_kwargs={"dtype": torch.float32, "use_safetensors": True},
+        )
+    except (OSError, ValueError, RuntimeError, KeyError, AttributeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            raise no_room_to_load("embedder", source, device, error) from error
+        raise hub_error("embedder", source, error) from error
+    transformer: Any = embedder[0]
+    note_commit(transformer.auto_model.config, source, revision)
+    return embedder

@@ -1,0 +1,1 @@
+"""Read data sets from files and from the Hub."""

@@ -1,0 +1,308 @@
+"""DATA, as it is given on the command line, to a `datasets.Dataset` with all columns and rows.
+
+DATA is a file, a folder, or the id of a data set on the Hub. What is here comes before the Hub.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hf_miwv.common.errors import InputError, did_you_mean
+from hf_miwv.common.reading.csv_files import csv_options
+from hf_miwv.common.reading.diagnosis import check_repository, diagnose_file, diagnose_hub, reason
+from hf_miwv.common.reading.json_files import tell_layout
+
+if TYPE_CHECKING:
+    from datasets import Dataset, DatasetDict
+
+FILE_FORMATS = {  # file ending -> builder of the `datasets` library
+    ".json": "json",
+    ".jsonl": "json",
+    ".ndjson": "json",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".parquet": "parquet",
+    ".arrow": "arrow",
+}
+GZIPPED_FORMATS = ("json", "csv")
+ARROW_FOLDER_FILES = ("state.json", "dataset_dict.json")  # written by save_to_disk
+
+
+def read_dataset(
+    source: str | os.PathLike[str],
+    *,
+    split: str | None = None,
+    config: str | None = None,
+    revision: str | None = None,
+    field: str | None = None,
+) -> Dataset:
+    """Read the rows of a file, a folder or a Hub data set, in their order, with all columns.
+
+    Files: JSON, JSON Lines, CSV and TSV, each also gzipped, Parquet and Arrow. Folders: what
+    `save_to_disk` wrote, or what `datasets.load_dataset` opens. JSON values arrive as they stand in
+    the file, also where their types differ from row to row inside a column; columns that a row
+    lacks are null. CSV cells are always strings, and empty ones "".
+
+    Args:
+        source: the path, or OWNER/NAME or OWNER/NAME@REVISION on the Hub.
+        split: a name or a slice such as "train[:100]"; by default "train", or the only one.
+        config: the configuration of a Hub data set, or of a folder with several.
+        revision: of a Hub data set: a branch, tag or commit.
+        field: the key of a JSON document under which its rows lie; by default the one that holds
+            a list of objects, where there is one.
+
+    Raises:
+        InputError: everything that cannot be read, with file and line where there are any.
+    """
+    source, revision = pinned(os.fspath(source), revision)
+    if not source:
+        raise InputError("no data set given; give a file, a folder, or a Hub data set (OWNER/NAME)")
+    if is_local(source):
+        splits = _read_local(Path(source).expanduser(), config, revision, field)
+    else:
+        splits = _read_hub(source, config, revision, field)
+    dataset = _take_split(splits, source, split)
+    if len(dataset) == 0:
+        where = f"no rows in split {split!r}" if split else "no rows"
+        raise InputError(f"{source}: holds {where}; give a data set with at least one")
+    return dataset
+
+
+def is_local(source: str) -> bool:
+    """Whether `source` is a file or folder here, or is written like the path of one.
+
+    A path has a known file ending, starts with `.`, `/` or `~`, or has more than one slash.
+    """
+    return (
+        Path(source).expanduser().exists()
+        or file_format_of(Path(source)) is not None
+        or source.startswith((".", "/", "~"))
+        or source.count("/") > 1
+    )
+
+
+def split_revision(source: str) -> tuple[str, str | None]:
+    """OWNER/NAME@REVISION as its two parts; what is here, and an id without one, as it is.
+
+    >>> split_revision("ada/model@step-100")
+    ('ada/model', 'step-100')
+    """
+    name, at, revision = source.partition("@")
+    if not at or Path(source).expanduser().exists() or is_local(name):
+        return source, None
+    if not revision:
+        raise InputError(f"{source}: names no revision after the @; give {name}@REVISION")
+    return name, revision
+
+
+def pinned(source: str | Path, revision: str | None) -> tuple[str, str | None]:
+    """The id and its revision, named by either; InputError where both name one, and not the same.
+
+    >>> pinned("ada/model@v1", None)
+    ('ada/model', 'v1')
+    """
+    name, own = split_revision(str(source))
+    if own is not None and revision not in (None, own):
+        raise InputError(f"{source}: names another revision than --revision {revision}; give one")
+    return name, own or revision
+
+
+def file_format_of(path: Path) -> str | None:
+    """The builder for a file's ending, .gz taken off; None for an ending that is not known."""
+    if path.suffix.lower() == ".gz":
+        inner = FILE_FORMATS.get(Path(path.stem).suffix.lower())
+        return inner if inner in GZIPPED_FORMATS else None
+    return FILE_FORMATS.get(path.suffix.lower())
+
+
+def _read_local(path: Path, config: str | None, revision: str | None, field: str | None) -> DatasetDict:
+    check_local(path, config, revision)
+    return _read_folder(path, config, field) if path.is_dir() else _read_file(path, field)
+
+
+def check_local(path: Path, config: str | None, revision: str | None) -> None:
+    """Raises InputError for a path without a file or folder, or options that are not for it."""
+    if not path.exists():
+        raise InputError(_missing_message(path))
+    if revision is not None:
+        raise InputError(f"--revision {revision}: is for Hub data sets, and {path} is here; omit it")
+    if config is not None and not path.is_dir():
+        raise InputError(f"--config {config}: is for Hub data sets and folders; omit it for {path}")
+
+
+def _missing_message(path: Path) -> str:
+    siblings = [child.name for child in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = get_close_matches(path.name, siblings)
+    hint = did_you_mean(path.name, near) if near else "a Hub data set is written OWNER/NAME"
+    return f"{path}: no such file or folder; {hint}"
+
+
+def check_file(path: Path, field: str | None = None) -> str:
+    """The builder for a file; InputError for one of no known kind, without permission, or empty.
+
+    So it is for a `field` of a file that is not JSON.
+    """
+    file_format = file_format_of(path)
+    if file_format is None:
+        raise InputError(
+            f"{path}: unknown file ending {path.suffix!r}; known: {', '.join(FILE_FORMATS)}, "
+            "and text files with .gz after it"
+        )
+    if not os.access(path, os.R_OK):
+        raise InputError(f"{path}: you have no permission to read this file; change its mode")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path}: the file is empty; give one with at least one row")
+    if field is not None and file_format != "json":
+        raise InputError(f"--field {field}: is for JSON files; omit it for {path}")
+    return file_format
+
+
+def _read_file(path: Path, field: str | None = None) -> DatasetDict:
+    file_format = check_file(path, field)
+    try:
+        with quiet_library():
+            options: dict[str, Any] = {"shown": str(path), "field": field}
+            if file_format == "csv":
+                options |= csv_options(path)
+            if file_format == "json":
+                tell_layout(path, field)
+            return _load(file_format, data_files=glob.escape(str(path)), **options)
+    except InputError:
+        raise
+    except Exception as error:  # the library raises many kinds, even StopIteration
+        diagnose_file(path, file_format, error)
+
+
+def _load(path: str, **options: Any) -> DatasetDict:
+    """All splits as `load_dataset` has them, empty ones included; all text checked to be UTF-8."""
+    from datasets import Dataset, DatasetDict
+
+    from hf_miwv.common.reading.builders import open_builder
+
+    builder = open_builder(path, **options)
+    try:
+        builder.download_and_prepare()
+    except Exception as error:  # ours are wrapped, where they arise while rows are written
+        if isinstance(error.__cause__, InputError):
+            raise error.__cause__ from None
+        raise
+    splits = DatasetDict()
+    for name, info in builder.info.splits.items():  # load_dataset fails where one has no rows
+        splits[name] = builder.as_dataset(name) if info.num_examples else Dataset.from_dict({})
+        splits[name].data.validate(full=True)
+    return splits
+
+
+@contextmanager
+def quiet_library() -> Iterator[None]:
+    """Without the library's log lines about a file that it cannot read: our message follows."""
+    import datasets
+
+    verbosity = datasets.logging.get_verbosity()
+    datasets.logging.set_verbosity(datasets.logging.CRITICAL)
+    try:
+        yield
+    finally:
+        datasets.logging.set_verbosity(verbosity)
+
+
+def _read_folder(path: Path, config: str | None, field: str | None) -> DatasetDict:
+    saved = any((path / name).is_file() for name in ARROW_FOLDER_FILES)
+    for option, value in (("config", config), ("field", field)):
+        if saved and value is not None:
+            raise InputError(f"--{option} {value}: {path} was written by save_to_disk and has none")
+    try:
+        with quiet_library():
+            if saved:
+                return _load_saved(path)
+            options = {"name": config, "field": field, "cache_dir": _folder_cache(path)}
+            return _load(str(path.resolve()), **options)
+    except InputError:
+        raise
+    except Exception as error:  # the library raises many kinds
+        check_repository(str(path), config, error)
+        for file in sorted(path.rglob("*")):
+            if file.is_file() and file_format_of(file) is not None:
+                _read_file(file)
+        raise InputError(
+            f"{path}: the folder cannot be read as a data set ({reason(error)}); give one of its files instead"
+        ) from error
+
+
+def _folder_cache(path: Path) -> str:
+    """A cache folder for this folder as it stands: the library (5.2) knows one whose card declares
+    `configs:` by its name alone, and would hand out the rows of an earlier one of that name."""
+    from datasets import config
+
+    return str(Path(config.HF_DATASETS_CACHE) / f"local-{state_of(path)}")
+
+
+def state_of(path: Path) -> str:
+    """A hash of a file or folder as it stands: where, and names, sizes and times of its files."""
+    import xxhash
+
+    digest = xxhash.xxh3_64(str(path.resolve()).encode())
+    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        stat = file.stat()
+        digest.update(f"{file.name} {stat.st_size} {stat.st_mtime_ns}".encode())
+    return digest.hexdigest()
+
+
+def _load_saved(path: Path) -> DatasetDict:
+    from datasets import Dataset, DatasetDict, load_from_disk
+
+    saved = load_from_disk(str(path))
+    return DatasetDict(train=saved) if isinstance(saved, Dataset) else saved
+
+
+def check_hub_name(source: str) -> None:
+    """Raises InputError for the name of a file format: load_dataset would read what lies here."""
+    if source in {*FILE_FORMATS.values(), "text"}:
+        raise InputError(f"{source!r} is a file format; give a file, a folder, or OWNER/NAME")
+
+
+def _read_hub(source: str, config: str | None, revision: str | None, field: str | None) -> DatasetDict:
+    check_hub_name(source)
+    try:
+        return _load(source, name=config, revision=revision, field=field)
+    except InputError:
+        raise
+    except Exception as error:  # the library raises many kinds
+        diagnose_hub(source, config, revision, error)
+
+
+def _take_split(splits: DatasetDict, source: str, split: str | None) -> Dataset:
+    if split is None:
+        return splits[default_split(splits, source)]
+    return take_slice(splits, source, split)
+
+
+def default_split(splits: Iterable[str], source: str) -> str:
+    """The split "train", or the only one; InputError where there are several others."""
+    names = list(splits)
+    if "train" not in names and len(names) > 1:
+        raise InputError(f"{source}: has the splits {', '.join(names)}; choose one with --split")
+    return "train" if "train" in names else names[0]
+
+
+def take_slice(splits: DatasetDict, source: str, split: str) -> Dataset:
+    """A split by name or by the library's slices: train[:100], train[10%:20%], train+test."""
+    from datasets import ReadInstruction, concatenate_datasets
+
+    sizes = {name: len(dataset) for name, dataset in splits.items()}
+    try:
+        parts = ReadInstruction.from_spec(split).to_absolute(sizes)
+    except (ValueError, AssertionError) as error:
+        if "Unknown split" in str(error):
+            hint = did_you_mean(split.partition("[")[0], splits)
+            raise InputError(f"{source}: has no split {split!r}; {hint}") from error
+        name = next(iter(splits))
+        forms = f"{name}, {name}[:100] or {name}[:10%]"
+        raise InputError(f"{source}: --split {split!r} is not a split; write {forms}") from error
+    return concatenate_datasets([splits[part.splitname].select(range(part.from_, part.to)) for part in parts])

@@ -1,0 +1,1 @@
+"""Read YAML recipes: types of values, overrides, packages that hold models."""

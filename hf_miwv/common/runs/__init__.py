@@ -1,0 +1,1 @@
+"""Run a command from its first claim to its finished folder, through kills."""

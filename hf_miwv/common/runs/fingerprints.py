@@ -1,0 +1,47 @@
+"""Hashes of what a result depends on: the rows, the weights, the tokens."""
+
+from __future__ import annotations
+
+import torch
+import xxhash
+from datasets import Dataset
+
+from hf_miwv.common.models.row_tokens import TokenTable
+
+BLOCK = 1000  # rows hashed at a time
+
+
+def content_fingerprint(dataset: Dataset) -> str:
+    """A hash of every column of every row, in order, wherever the data set came from."""
+    digest = xxhash.xxh3_128(str(dataset.features).encode())
+    arrow = dataset.with_format("arrow")
+    for first in range(0, len(dataset), BLOCK):
+        table = arrow[first : first + BLOCK].combine_chunks()
+        for batch in table.to_batches():
+            digest.update(batch.serialize())
+    return digest.hexdigest()
+
+
+def model_fingerprint(model: torch.nn.Module) -> str:
+    """A hash of every parameter and buffer as loaded: name, type, shape and bytes.
+
+    Weights that are kept off the machine's memory ("meta") count by name and shape only.
+    """
+    digest = xxhash.xxh3_128()
+    for name, tensor in model.state_dict().items():
+        if not isinstance(tensor, torch.Tensor):
+            continue
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        if not tensor.is_meta:
+            content = tensor.detach().contiguous().cpu().reshape(-1).view(torch.uint8)
+            digest.update(content.numpy().data)
+    return digest.hexdigest()
+
+
+def token_fingerprint(*tables: TokenTable) -> str:
+    """A hash of every token id and of where each sequence ends."""
+    digest = xxhash.xxh3_128()
+    for table in tables:
+        digest.update(table.lengths.tobytes())
+        digest.update(table.flat.tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,91 @@
+"""Begin run.json: command, versions, commit, machine."""
+
+from __future__ import annotations
+
+import json
+import platform
+import resource
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, distribution, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+LIBRARIES = (
+    "torch",
+    "transformers",
+    "tokenizers",
+    "datasets",
+    "sentence-transformers",
+    "numpy",
+    "pyarrow",
+)
+DISTRIBUTION = "hf-miwv-lmt"
+
+
+def new_record(command: str, origin: Mapping[str, Any]) -> dict[str, Any]:
+    """The head of a run.json: the command and the versions it ran with."""
+    return {
+        "format": 1,
+        "command": command,
+        "command_line": origin.get("command_line"),
+        "package": {"name": "hf_miwv", "version": package_version()},
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in LIBRARIES},
+        },
+    }
+
+
+def package_version() -> str:
+    """The version of this distribution."""
+    try:
+        return version(DISTRIBUTION)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def package_commit() -> str | None:
+    """The git commit of the code that runs; None where that is not known.
+
+    As pip recorded it (PEP 610), else of the checkout that the package lies in, with "and changes"
+    behind it where its files are not the commit's.
+    """
+    try:
+        recorded = json.loads(distribution(DISTRIBUTION).read_text("direct_url.json") or "{}")
+    except PackageNotFoundError:
+        recorded = {}
+    if commit := (recorded.get("vcs_info") or {}).get("commit_id"):
+        return str(commit)
+    checkout = Path(__file__).parents[3]
+    if not (checkout / ".git").exists():
+        return None
+    commit = _git(checkout, "rev-parse", "HEAD")
+    changed = _git(checkout, "status", "--porcelain", "--", "*.py", "*.jinja", "*.csv")
+    return f"{commit} and changes" if commit and changed else commit
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    """What git says; None where it says nothing, or is not there."""
+    try:
+        done = subprocess.run(  # noqa: S603
+            ["git", "-C", str(folder), *words],  # noqa: S607
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=20,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None
+
+
+def _peak_memory(device: torch.device) -> int:
+    """The most bytes held: on a CUDA device what tensors took there, else by this process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB

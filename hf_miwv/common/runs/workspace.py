@@ -1,0 +1,240 @@
+"""The folder of unfinished work: what a killed run leaves, and the same command goes on from."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xxhash
+from filelock import FileLock, Timeout
+
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.runs.json_text import json_text
+
+BLOCK = 1 << 24  # bytes that are read at once
+DIGITS = 16  # of a checksum in hexadecimal, which stands behind an array
+HEAD = len('{"xxh3": "') + DIGITS + len('", "content": ')  # bytes before the text in sealed JSON
+KEPT: list[Path] = []
+"""Folders of unfinished work that this process has left, because something ended it."""
+IDENTITY = "identity.json"
+
+
+def workspace_of(output: Path) -> Path:
+    """Where the unfinished work for `output` lies: beside it, so that a rename puts it in place."""
+    output = output.absolute()
+    return output.with_name(f"{output.name}.work")
+
+
+def earlier_identity(folder: Path) -> dict[str, Any] | None:
+    """Read the identity of the unfinished run in a workspace; None where there is none."""
+    try:
+        return json.loads((folder / IDENTITY).read_text("utf-8"))["content"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # damage is for `Workspace` to tell
+
+
+def differing_names(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """The keys whose values differ between two identities."""
+    names = sorted(one.keys() | other.keys())
+    return [name for name in names if one.get(name) != other.get(name)]
+
+
+class DamagedWorkError(InputError):
+    """A file of unfinished work that is not as it was written."""
+
+
+class Workspace:
+    """A folder beside the output, named after it, that holds finished parts of an unfinished run.
+
+    Every file is whole or absent (written aside, flushed to disk, renamed), except the journals,
+    which grow line by line and lose at most their last, torn line. Each carries a checksum, so that
+    damage by a disk is seen, and not scored. Work belongs to an identity (settings, model, data,
+    versions); under another identity it is thrown away.
+
+    Raises:
+        InputError: the folder cannot be written, or another process works in it; or, in reading, a
+            file is not as it was written.
+    """
+
+    def __init__(self, folder: Path, root: Path | None = None) -> None:
+        """`root`: a parent that is ours too, and goes when nothing is left in it."""
+        self.folder = folder
+        self._root = root or folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = FileLock(folder / "lock")
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise InputError(
+                f"another process is at work in {folder}; wait for it, or give another --output"
+            ) from None
+        except OSError as error:
+            raise InputError(f"{folder} cannot be written: {error.strerror or error}") from error
+
+    def claim(self, identity: dict[str, Any]) -> list[str] | None:
+        """Take the folder for a run with this identity.
+
+        Returns None where there is no earlier work, [] where there is and it is this run's own,
+        and else the names of what differs, after throwing that work away.
+        """
+        earlier = self.read_json(IDENTITY)
+        if earlier is None:
+            self.clear()
+            self.write_json(IDENTITY, identity)
+            return None
+        changed = differing_names(earlier, identity)
+        if changed:
+            self.clear()
+            self.write_json(IDENTITY, identity)
+        return changed
+
+    def clear(self) -> None:
+        """Remove everything but the lock."""
+        for path in self.folder.iterdir():
+            if path.name != "lock":
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def __enter__(self) -> Workspace:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Remove the folder after success, or where nothing is in it; else keep the work."""
+        self._lock.release()
+        if kind is None or not any(path.name != "lock" for path in self.folder.iterdir()):
+            shutil.rmtree(self.folder, ignore_errors=True)
+            with suppress(OSError):  # another process's work is still in it, or it is gone
+                self._root.rmdir()
+        elif self._root not in KEPT:
+            KEPT.append(self._root)
+
+    def read_json(self, name: str) -> Any | None:
+        path = self.folder / name
+        if not path.exists():
+            return None
+        return self._open(path, path.read_bytes())
+
+    def write_json(self, name: str, value: Any) -> None:
+        self._write(name, _sealed(value))
+
+    def read_array(self, name: str) -> np.ndarray | None:
+        path = self.folder / name
+        if not path.exists():
+            return None
+        digest, left = xxhash.xxh3_64(), path.stat().st_size - DIGITS
+        with open(path, "rb") as file:
+            while left > 0 and (block := file.read(min(BLOCK, left))):
+                digest.update(block)
+                left -= len(block)
+            if file.read() != digest.hexdigest().encode():
+                raise self._damaged(path)
+        return np.load(path, allow_pickle=False)  # which reads no further than the array
+
+    def write_array(self, name: str, value: np.ndarray) -> None:
+        path = self.folder / f"{name}.part"
+        with open(path, "w+b") as file:
+            np.save(file, value, allow_pickle=False)
+            file.seek(0)
+            digest = xxhash.xxh3_64()
+            while block := file.read(BLOCK):
+                digest.update(block)
+            file.write(digest.hexdigest().encode())
+            _flush(file)
+        os.replace(path, self.folder / name)
+
+    def read_journal(self, name: str) -> list[Any]:
+        """The whole lines of a journal; a torn last line is cut off."""
+        path = self.folder / name
+        if not path.exists():
+            return []
+        content = path.read_bytes()
+        whole = content[: content.rfind(b"\n") + 1]
+        if len(whole) < len(content):
+            os.truncate(path, len(whole))
+        return [self._open(path, line) for line in whole.split(b"\n")[:-1]]
+
+    def append_journal(self, name: str, value: Any) -> None:
+        with open(self.folder / name, "ab") as file:
+            file.write(_sealed(value) + b"\n")
+            _flush(file)
+
+    def _open(self, path: Path, sealed: bytes) -> Any:
+        """The value that `_sealed` made this JSON of."""
+        text = sealed[HEAD:-1]
+        if sealed != _seal(text):
+            raise self._damaged(path)
+        return json.loads(text)
+
+    def _damaged(self, path: Path) -> InputError:
+        return _damaged(path, self._root)
+
+    def _write(self, name: str, content: bytes) -> None:
+        path = self.folder / f"{name}.part"
+        with open(path, "wb") as file:
+            file.write(content)
+            _flush(file)
+        os.replace(path, self.folder / name)
+
+
+def put_sealed(draft: Path, path: Path) -> None:
+    """Rename a finished file of unfinished work to `path`, with its checksum in a file beside it.
+
+    For files that a library maps into memory, which cannot carry a checksum behind them. The
+    checksum comes first: a run killed in between leaves no file without one.
+    """
+    part = path.with_name(f"{path.name}.xxh3.part")
+    with open(part, "w", encoding="ascii") as file:
+        file.write(_digest_of(draft))
+        _flush(file)
+    os.replace(part, _seal_of(path))
+    os.replace(draft, path)
+
+
+def is_sealed(path: Path) -> bool:
+    """Tell whether `put_sealed` wrote the file, after reading all of it.
+
+    Raises DamagedWorkError where the file is not as it was written.
+    """
+    seal = _seal_of(path)
+    if not (path.exists() and seal.exists()):
+        return False
+    if seal.read_bytes() != _digest_of(path).encode():
+        raise _damaged(path, path.parent)
+    return True
+
+
+def _damaged(path: Path, root: Path) -> DamagedWorkError:
+    return DamagedWorkError(
+        f"{path} is damaged: it is not as it was written. Remove {root}, and run the same command "
+        "again: it begins anew"
+    )
+
+
+def _seal_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.xxh3")
+
+
+def _digest_of(path: Path) -> str:
+    digest = xxhash.xxh3_64()
+    with open(path, "rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _sealed(value: Any) -> bytes:
+    """A JSON object of the value and of the checksum of its text."""
+    return _seal(json_text(value).encode())
+
+
+def _seal(text: bytes) -> bytes:
+    return b'{"xxh3": "%s", "content": %s}' % (xxhash.xxh3_64_hexdigest(text).encode(), text)
+
+
+def _flush(file: Any) -> None:
+    file.flush()
+    os.fsync(file.fileno())

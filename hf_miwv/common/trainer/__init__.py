@@ -1,0 +1,1 @@
+"""Work beside a `transformers.Trainer`: live models, checkpoints, finite steps."""

@@ -1,0 +1,58 @@
+"""Load a model so that it can be trained, and describe the training after it."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hf_miwv.common.models.conversion import safetensors_folder
+from hf_miwv.common.models.models import load_model
+
+# What a run depends on most, recorded as the trainer has it, given in the recipe or not.
+EFFECTIVE = (
+    "learning_rate",
+    "lr_scheduler_type",
+    "warmup_steps",
+    "weight_decay",
+    "optim",
+    "num_train_epochs",
+    "max_steps",
+    "per_device_train_batch_size",
+    "gradient_accumulation_steps",
+    "max_length",
+    "max_grad_norm",
+    "bf16",
+    "fp16",
+    "gradient_checkpointing",
+    "loss_type",
+)
+
+
+def trainable_source(name: str) -> str:
+    """The name itself; for a GGUF file, which transformers can read but not save, a conversion."""
+    path = Path(name).expanduser()
+    files = [path] if path.suffix == ".gguf" else sorted(path.glob("*.gguf"))
+    if len(files) != 1 or not path.exists() or any(path.glob("*.safetensors")):
+        return name
+    return str(safetensors_folder(files[0], lambda: load_model(name, device="cpu")[:2]))
+
+
+def _curve(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of each logged step: loss (nats per token), learning rate, gradient norm, epoch."""
+    names = ("step", "epoch", "loss", "learning_rate", "grad_norm")
+    return [{name: entry.get(name) for name in names} for entry in history if "loss" in entry]
+
+
+def _plain(value: Any) -> Any:
+    """An enumeration's member as its word."""
+    return getattr(value, "value", value)
+
+
+def release_memory() -> None:
+    """Give back what a model that is not used any more has held."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,0 +1,124 @@
+"""The tables on the terminal after `compare`, from its report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hf_miwv.common.cards.numbers import write_number
+from hf_miwv.common.cards.terminal import new_table, plain, stderr_console
+from hf_miwv.comparing.comparison_pictures import percent
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+MOST_SOURCES = 5  # columns of sources that fit side by side
+
+
+def show_comparison(report: dict[str, Any], console: Console | None = None) -> None:
+    """Print a report of `comparison.compare`, on stderr unless a console is given.
+
+    What each MIWV ranking (or the first ranking, if there is none) has in common with the others,
+    then every choice by itself, then the methods that were left out.
+    """
+    console = console or stderr_console()
+    for name in references(report):
+        console.print(overlap_table(report, name))
+    for share in report["fractions"]:
+        console.print(choice_table(report, share))
+        if report["sources"]:
+            console.print(source_table(report, share))
+    for line in left_out(report):
+        console.print(plain(line))
+
+
+def references(report: dict[str, Any]) -> list[str]:
+    """The rankings that the others are held against: those by miwv, or else the first."""
+    rankings = report["rankings"]
+    return [name for name in rankings if rankings[name]["method"] == "miwv"] or [*rankings][:1]
+
+
+def choice_notes(report: dict[str, Any], share: str) -> list[str]:
+    """Why choices at this fraction are not of the size that was asked for, each reason once."""
+    names: dict[str, list[str]] = {}
+    for name, choice in report["fractions"][share]["choices"].items():
+        if choice["note"]:
+            names.setdefault(choice["note"], []).append(name)
+    return [
+        note if len(found) == len(report["rankings"]) else f"{note} ({', '.join(found)})"
+        for note, found in names.items()
+    ]
+
+
+def left_out(report: dict[str, Any]) -> list[str]:
+    """Which methods were left out of which folders and why, each method and reason once."""
+    folders: dict[tuple[str, str], list[str]] = {}
+    for left in report["left_out"]:
+        folders.setdefault((left["method"], left["reason"]), []).append(left["folder"])
+    return [f"left out: {method} of {', '.join(found)}: {reason}" for (method, reason), found in folders.items()]
+
+
+def overlap_table(report: dict[str, Any], reference: str) -> Table:
+    """One line per other ranking: rank correlation, and per fraction what both choices keep."""
+    table = new_table("", "", "rank corr.", *(f"top {percent(share)}" for share in report["fractions"]))
+    table.title = plain(f"{reference}: % of its choice that others make too (by chance)")
+    for name in report["rankings"]:
+        if name != reference:
+            correlation = report["spearman"]["correlation"][reference][name]
+            shared = [
+                f"{100 * part['overlap'][reference][name]:.0f} % ({100 * part['expected'][reference][name]:.0f} %)"
+                for part in report["fractions"].values()
+            ]
+            table.add_row(plain(name), write_number(correlation), *shared)
+    return table
+
+
+def choice_table(report: dict[str, Any], share: str) -> Table:
+    """One line per choice at this fraction: rows, rows of it alone, response tokens."""
+    table = new_table(
+        f"choices of {percent(share)}: response tokens",
+        "",
+        "rows",
+        "only here",
+        "10 %",
+        "median",
+        "mean",
+        "90 %",
+    )
+    choices = report["fractions"][share]["choices"]
+    several = len(report["folders"]) > 1
+    for folder in report["folders"]:
+        label = f"{folder['name']}: all scored" if several else "all scored"
+        table.add_row(plain(label), write_number(folder["scored"]), "", *_lengths(folder["lengths"]))
+    for name, choice in choices.items():
+        numbers = write_number(choice["kept"]), write_number(choice["only"])
+        table.add_row(plain(name), *numbers, *_lengths(choice["lengths"]["chosen"]))
+    notes = choice_notes(report, share)
+    if notes:
+        table.caption = plain("; ".join(notes))
+        table.caption_justify = "left"
+    return table
+
+
+def source_table(report: dict[str, Any], share: str) -> Table:
+    """One line per choice at this fraction: % of its rows of each of the largest sources."""
+    sources = list(report["sources"]["rows"])[:MOST_SOURCES]
+    named = sum(report["sources"]["rows"][source] for source in sources)
+    others = named < report["rows"]  # are there rows of further sources?
+    table = new_table(f"choices of {percent(share)}: % of rows by source", "")
+    for source in [*sources, *["others"] * others]:
+        table.add_column(plain(source), justify="right", no_wrap=True, max_width=16)
+    choices = report["fractions"][share]["choices"]
+    parts = {"all rows": report["sources"], **{name: choices[name]["sources"] for name in choices}}
+    for name, part in parts.items():
+        whole = sum(part["rows"].values()) + part["others"]
+        counts = [part["rows"][source] for source in sources]
+        counts += [whole - sum(counts)] * others
+        table.add_row(plain(name), *(f"{100 * count / whole:.0f} %" for count in counts))
+    table.show_header = True
+    return table
+
+
+def _lengths(lengths: dict[str, Any]) -> list[str]:
+    names = ("quantile_10", "median", "mean", "quantile_90")
+    return [write_number(lengths[name], 0) for name in names]

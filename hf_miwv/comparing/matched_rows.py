@@ -1,0 +1,201 @@
+"""Scored folders -> the same rows in the same order, and what a comparison shows of them."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from datasets import Dataset
+
+from hf_miwv.common.errors import InputError, did_you_mean
+from hf_miwv.common.hub.fetching import fetch_folder
+from hf_miwv.common.hub.hub_names import path_name
+from hf_miwv.common.reading.reading import read_dataset
+from hf_miwv.common.runs.folder import read_record
+from hf_miwv.results.methods import row_keys
+from hf_miwv.results.statistics import ScoreColumns
+from hf_miwv.rows.examples import read_example
+from hf_miwv.rows.schema import REQUESTED_COLUMNS, SCORE_COLUMNS, Shape
+
+SOURCE_NAMES = (  # in the order of preference
+    "source",
+    "dataset",
+    "origin",
+    "data_source",
+    "source_dataset",
+    "dataset_name",
+)
+MOST_SOURCES = 30  # a column with more values is not taken for sources unless it is asked for
+MOST_CHARACTERS = 1000  # of a text that is shown
+NO_VALUE = "(no value)"
+
+logger = logging.getLogger(__name__)
+
+
+class Scored(NamedTuple):
+    """A scored folder: the name it is shown under, its N rows, their score columns, its run.json.
+
+    Row i is the same row in all folders of a comparison: the rows are in the first one's order.
+    """
+
+    name: str
+    dataset: Dataset
+    columns: ScoreColumns
+    run: dict[str, Any]
+
+
+def read_scored(folders: Sequence[str | Path]) -> list[Scored]:
+    """The folders, each with its rows in the order of the first.
+
+    A folder may be on the Hub: OWNER/NAME or OWNER/NAME@REVISION. Raises InputError for one that
+    `hf-miwv score` did not write or that is given twice, and where they do not hold the same rows.
+    """
+    names = folder_names([Path(folder).expanduser() for folder in folders])
+    found: list[Scored] = []
+    for name, folder in zip(names, folders, strict=True):
+        path = fetch_folder(folder)
+        run = _read_run(path)
+        dataset = read_dataset(path)
+        if found:
+            dataset = dataset.select(match_rows(found[0].dataset, dataset, (found[0].name, name)))
+        found.append(Scored(name, dataset, ScoreColumns.from_dataset(dataset), run))
+    return found
+
+
+def _read_run(path: Path) -> dict[str, Any]:
+    run = read_record(path)
+    if run is None:
+        raise InputError(f"{path} has no run.json; give a folder that `hf-miwv score` wrote")
+    if run["command"] != "score":
+        raise InputError(
+            f"{path} was written by `hf-miwv {run['command']}`; give the folder with all the "
+            "rows, which `hf-miwv score` wrote"
+        )
+    return run
+
+
+def folder_names(folders: Sequence[Path]) -> list[str]:
+    """The last part of each path, or as many of its last parts as tell all of them apart.
+
+    A folder in the Hub's cache is called by repository and commit.
+
+    Raises InputError where one folder is given twice.
+
+    >>> folder_names([Path("/a/scored"), Path("/b/scored")])
+    ['a/scored', 'b/scored']
+    """
+    for folder, times in Counter(folder.resolve() for folder in folders).items():
+        if times > 1:
+            raise InputError(f"{folder} is given {times} times; give each scored folder once")
+    shown = [path_name(str(folder.absolute())) for folder in folders]
+    if len(set(shown)) == len(shown):
+        return shown
+    parts = [folder.absolute().parts[1:] for folder in folders]
+    lengths = range(1, max(len(part) for part in parts) + 1)
+    tails = (["/".join(part[-length:]) for part in parts] for length in lengths)
+    return next(names for names in tails if len(set(names)) == len(names))
+
+
+def match_rows(first: Dataset, other: Dataset, names: tuple[str, str]) -> np.ndarray:
+    """For each of the (N,) rows of `first` the place of the same row in `other`, (N,) int64.
+
+    The same row: of the same `row_keys`, which means equal in every column but those that scoring
+    adds; copies are matched in their order. Raises InputError, with the number of rows that match,
+    unless all do.
+    """
+    keys, other_keys = row_keys(first), row_keys(other)
+    places = {key: place for place, key in enumerate(other_keys)}
+    matched = sum(key in places for key in keys)
+    if matched == len(keys) == len(other_keys):
+        return np.array([places[key] for key in keys], dtype=np.int64)
+    one, two = names
+    differing = sorted({*own_columns(first)} ^ {*own_columns(other)})
+    columns = f" (columns that only one of them has: {', '.join(differing)})" if differing else ""
+    raise InputError(
+        f"{one} and {two} do not hold the same rows: {matched} of the {len(keys)} rows of {one} "
+        f"are among the {len(other_keys)} of {two}, by the content of their own columns{columns}; "
+        "give folders that were scored from the same data"
+    )
+
+
+def own_columns(dataset: Dataset) -> list[str]:
+    """The names of the columns that scoring did not add, sorted."""
+    added = {*SCORE_COLUMNS, *REQUESTED_COLUMNS}
+    return sorted(name for name in dataset.column_names if name not in added)
+
+
+def source_values(scored: Scored, wanted: str | None) -> tuple[str, list[str]] | None:
+    """The column that says where a row comes from, and its value as text in each of the N rows.
+
+    Without `wanted`: the first of `SOURCE_NAMES` that is not a column of the prompt or response
+    and has at most `MOST_SOURCES` values, each for two rows or more on average (the bound is
+    ours); None where there is none. Raises InputError where `wanted` is no column of text,
+    numbers or truth values.
+    """
+    if wanted is not None:
+        if wanted not in scored.dataset.column_names:
+            hint = did_you_mean(wanted, own_columns(scored.dataset))
+            raise InputError(f"--source-column {wanted}: there is no such column; {hint}")
+        return wanted, _texts(scored.dataset, wanted, "--source-column")
+    spelled = {name.lower(): name for name in reversed(scored.dataset.column_names)}
+    taken = set(scored.run["data"]["columns"].values())
+    for name in (spelled[known] for known in SOURCE_NAMES if known in spelled):
+        if name in taken or not _is_plain(scored.dataset, name):
+            continue
+        values = _texts(scored.dataset, name, "--source-column")
+        if len(set(values)) <= min(MOST_SOURCES, len(values) // 2):
+            return name, values
+        logger.info("column %r has too many values to show rows by it, unless asked for", name)
+    return None
+
+
+def _texts(dataset: Dataset, column: str, option: str) -> list[str]:
+    if not _is_plain(dataset, column):
+        raise InputError(
+            f"{option} {column}: it holds {dataset.features[column]}; give a column of text, numbers or truth values"
+        )
+    values = dataset[column]
+    return [NO_VALUE if value is None else " ".join(str(value).split()) for value in values]
+
+
+def _is_plain(dataset: Dataset, column: str) -> bool:
+    kind = getattr(dataset.features[column], "dtype", "")
+    return any(kind.startswith(start) for start in ("string", "large_string", "int", "uint", "float", "bool"))
+
+
+def check_text_columns(dataset: Dataset, columns: Sequence[str]) -> None:
+    """Raise InputError for a column that the data set does not have."""
+    for column in columns:
+        if column not in dataset.column_names:
+            hint = did_you_mean(column, own_columns(dataset))
+            raise InputError(f"--text-column {column}: there is no such column; {hint}")
+
+
+def example_texts(scored: Scored, place: int, columns: Sequence[str]) -> dict[str, str]:
+    """What is shown of the row at `place`: these columns, or prompt and response if none is named.
+
+    A text of more than `MOST_CHARACTERS` is cut there, and says how much is missing.
+    """
+    row: Mapping[str, Any] = scored.dataset[place]
+    if columns:
+        return {name: shorten(_as_text(row[name])) for name in columns}
+    shape = Shape(scored.run["data"]["shape"], scored.run["data"]["columns"])
+    example = read_example(row, shape, place)
+    return {"prompt": shorten(example.bare_prompt), "response": shorten(example.shown_response)}
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return NO_VALUE if value is None else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def shorten(text: str) -> str:
+    """The text, or its first `MOST_CHARACTERS` with the number of those that are left out."""
+    missing = len(text) - MOST_CHARACTERS
+    return text if missing <= 0 else f"{text[:MOST_CHARACTERS]} … ({missing:,} characters more)"

@@ -1,0 +1,1 @@
+"""Mean negative log-likelihoods of responses, in nats per token, by any causal model."""

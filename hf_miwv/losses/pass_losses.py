@@ -1,0 +1,124 @@
+"""The losses of all passes, batch by batch after the plan on disk; killed, it goes on."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+from accelerate.utils.memory import clear_device_cache
+from tqdm.auto import tqdm
+
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.models.memory import is_out_of_memory
+from hf_miwv.common.runs.processes import Processes, gather_dict
+from hf_miwv.common.runs.workspace import Workspace
+from hf_miwv.losses.batch_plan import BatchPlan
+from hf_miwv.losses.forest import Forest
+from hf_miwv.losses.losses import ResponseLosses
+
+JOURNAL = "losses.jsonl"
+
+
+def score_forest(
+    model: Any,
+    forest: Forest,
+    workspace: Workspace,
+    batch_tokens: int,
+    processes: Processes,
+    progress: bool = True,
+) -> tuple[np.ndarray, dict[str, float]]:
+    """Mean nats per response token of each pass: (2N,) float64, nan where it cannot be run.
+
+    Each process runs its share of the units. Each batch is written to the journal before the next
+    begins. An out-of-memory error halves the token budget from that batch on, which is recorded
+    in the plan first.
+
+    Returns:
+        The losses, and the sums over all batches and processes, earlier runs' too: "tokens",
+        "forwarded_tokens" (padding included) and "seconds" (of the slowest process).
+
+    Raises:
+        InputError: one unit alone does not fit into memory.
+    """
+    own = processes.deal(forest.lengths)
+    plan = _open_plan(workspace, forest.lengths[own], batch_tokens, forest.packed)
+    done = workspace.read_journal(JOURNAL)
+    losses = ResponseLosses(model, forest.packed)
+    with (
+        losses.ready(),
+        tqdm(
+            total=int(forest.lengths[own].sum()), desc="scoring", unit="token", unit_scale=True, disable=not progress
+        ) as bar,
+    ):
+        bar.update(sum(entry["tokens"] for entry in done))
+        start = done[-1]["end"] if done else 0
+        while start < len(own):
+            entry = _run_batch(losses, forest, own, plan, start)
+            if entry is None:
+                workspace.write_json("budgets.json", plan.budgets)
+                continue
+            workspace.append_journal(JOURNAL, entry)
+            done.append(entry)
+            bar.update(entry["tokens"])
+            start = entry["end"]
+    found = _losses_by_pass(done, forest, own[plan.order])
+    return _gather(found, done, len(forest.passes.lengths), processes)
+
+
+def _open_plan(workspace: Workspace, lengths: np.ndarray, budget: int, packed: bool) -> BatchPlan:
+    order, budgets = workspace.read_array("order.npy"), workspace.read_json("budgets.json")
+    if order is not None and budgets is not None:
+        return BatchPlan(lengths, order, [(start, tokens) for start, tokens in budgets], packed)
+    plan = BatchPlan.new(lengths, budget, packed)
+    workspace.write_array("order.npy", plan.order)
+    workspace.write_json("budgets.json", plan.budgets)
+    return plan
+
+
+def _run_batch(
+    losses: ResponseLosses, forest: Forest, own: np.ndarray, plan: BatchPlan, start: int
+) -> dict[str, Any] | None:
+    """The journal entry of the batch at `start`; None after halving the budget for it."""
+    began = time.perf_counter()
+    end = plan.batch_end(start)
+    trees = [forest.tree(int(unit)) for unit in own[plan.order[start:end]]]
+    try:
+        values = losses(trees)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        clear_device_cache()
+        if not plan.halve(start):
+            unit = forest.units[int(own[plan.order[start]])]
+            raise InputError(
+                f"row {unit.trunk % len(forest.passes.responses)}: {trees[0].tokens} tokens do "
+                "not fit into memory at once; give a smaller --batch-tokens (batch_tokens=) or "
+                "--max-length, --dtype bfloat16, or another --device"
+            ) from error
+        return None
+    return {
+        "end": end,
+        "losses": values.tolist(),
+        "tokens": sum(tree.tokens for tree in trees),
+        "forwarded_tokens": losses.forwarded_tokens,
+        "seconds": time.perf_counter() - began,
+    }
+
+
+def _losses_by_pass(done: list[dict[str, Any]], forest: Forest, units: np.ndarray) -> dict[int, float]:
+    values = [value for entry in done for value in entry["losses"]]
+    numbers = [number for unit in units for number in forest.outputs(int(unit))]
+    return dict(zip(numbers, values, strict=True))
+
+
+def _gather(
+    found: dict[int, float], done: list[dict[str, Any]], passes: int, processes: Processes
+) -> tuple[np.ndarray, dict[str, float]]:
+    losses = np.full(passes, np.nan)
+    for number, value in gather_dict(processes, found).items():
+        losses[number] = value
+    names = ("tokens", "forwarded_tokens", "seconds")
+    totals = processes.gather({name: sum(entry[name] for entry in done) for name in names})
+    together = {name: sum(part[name] for part in totals) for name in names}
+    return losses, {**together, "seconds": max(part["seconds"] for part in totals)}

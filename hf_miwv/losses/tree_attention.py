@@ -1,0 +1,144 @@
+"""Attention within packed trees: each token sees its own path through its tree, and no other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from transformers import AttentionInterface
+
+from hf_miwv.common.models.attention import UNKNOWN, one_call_kernel, takes_one_call
+from hf_miwv.losses.tree_layout import Layout, Segment, current_layout
+
+NAME = "hf_miwv_tree"
+
+
+@torch.compiler.disable  # which segments there are differs from batch to batch
+def tree_attention(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None = None,
+    scaling: float | None = None,
+    sliding_window: int | None = None,
+    **others: Any,
+) -> tuple[torch.Tensor, None]:
+    """softmax(q k^T x scaling) v over the path of each token.
+
+    Query (1, H, L, D), key (1, K, L, D), value (1, K, L, V) with H a multiple of K, of a packed
+    sequence whose `Layout` is `attending`; gives (1, L, H, V). No padding and no masked pair is
+    computed outside a segment's own path: the work is that of each path by itself. Where torch
+    has a kernel for sequences of different lengths (CUDA, half precision), all segments go through
+    it in one call; elsewhere one after another.
+
+    Raises:
+        ValueError: the model asks for more than this formula (soft-capping, attention sinks, a
+            bias by distance, a mask of its own).
+    """
+    asked = [name for name in UNKNOWN if others.get(name) is not None]
+    if attention_mask is not None or asked:
+        raise ValueError(f"attention with {', '.join(asked) or 'a mask'}")
+    layout = current_layout()
+    layout.windows.add(sliding_window)
+    kernel = one_call_kernel() if takes_one_call(query, value) else None
+    if kernel is not None:
+        return _at_once(kernel, layout, query, key, value, scaling, sliding_window), None
+    parts = [_one_segment(layout, segment, query, key, value, scaling, sliding_window) for segment in layout.segments]
+    return torch.cat(parts, dim=1), None
+
+
+def _at_once(
+    kernel: Callable[..., Any],
+    layout: Layout,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    scaling: float | None,
+    window: int | None,
+) -> torch.Tensor:
+    """All segments in one call. Token i of S in a segment sees the keys up to fork + i of its
+    path: the kernel lays the last query beside the last key."""
+    paths = layout.paths(query.device)
+    keys, values = (t[0].transpose(0, 1).index_select(0, paths.keys) for t in (key, value))
+    return kernel(
+        query[0].transpose(0, 1),
+        keys,
+        values,
+        paths.query_ends,
+        paths.key_ends,
+        paths.most_queries,
+        paths.most_keys,
+        scale=scaling,
+        window_size=(-1 if window is None else window - 1, 0),
+    )[None]
+
+
+def _one_segment(
+    layout: Layout,
+    segment: Segment,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    scaling: float | None,
+    window: int | None,
+) -> torch.Tensor:
+    """(1, S, H, V): what the tokens of one segment see of their path."""
+    mask = layout.mask(segment, window, query.device)
+    keys, values = (_path(tensor, segment) for tensor in (key, value))
+    shared = query.shape[1] > key.shape[1]
+    if shared and mask is not None and query.device.type != "cpu":
+        # with a mask, the fast kernels of accelerators want as many keys as queries
+        groups, shared = query.shape[1] // key.shape[1], False
+        keys, values = (t.repeat_interleave(groups, dim=1) for t in (keys, values))
+    attended = torch.nn.functional.scaled_dot_product_attention(
+        query[:, :, segment.start : segment.end],
+        keys,
+        values,
+        attn_mask=mask,
+        is_causal=mask is None,
+        scale=scaling,
+        enable_gqa=shared,
+    )
+    return attended.transpose(1, 2)
+
+
+def _path(tensor: torch.Tensor, segment: Segment) -> torch.Tensor:
+    """The keys or values that the segment sees, (1, K, fork + S, D)."""
+    own = tensor[:, :, segment.start : segment.end]
+    if segment.fork == 0:
+        return own
+    before = tensor[:, :, segment.trunk : segment.trunk + segment.fork]
+    return torch.cat([before, own], dim=2)
+
+
+@contextmanager
+def attending_trees(model: Any) -> Iterator[None]:
+    """The model with our attention in place of its own.
+
+    Of a model with several parts (text, vision) only the text part's is replaced: it alone runs.
+    """
+    ours, own = _attention_settings(model)
+    model.set_attn_implementation(ours)
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(own)
+
+
+def _attention_settings(model: Any) -> tuple[Any, Any]:
+    """What `set_attn_implementation` takes to put our attention in, and to put it back."""
+    config, text = model.config, model.config.get_text_config()
+    own = config._attn_implementation
+    parts = [name for name in config.sub_configs if getattr(config, name, None) is text]
+    if not parts:
+        return NAME, own
+    return (
+        {"": NAME, parts[0]: NAME},
+        {"": own, parts[0]: text._attn_implementation},
+    )
+
+
+AttentionInterface.register(NAME, tree_attention)

@@ -1,0 +1,1 @@
+"""Embed prompts, and find the nearest other row of each."""

@@ -1,0 +1,92 @@
+"""The embeddings of all rows, chunk by chunk; killed, it goes on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from hf_miwv.common.runs.processes import Processes
+from hf_miwv.common.runs.workspace import Workspace
+from hf_miwv.neighbors.embed import Embedder
+from hf_miwv.rows.examples import Example
+from hf_miwv.rows.rows import Rows
+
+CHUNK = 512  # rows embedded between two writes to disk
+BATCH = 32  # texts in one pass of the embedder
+JOURNAL = "embeddings.jsonl"
+
+
+def embed_rows(
+    rows: Rows,
+    embedder: Embedder,
+    text: Callable[[Example], str],
+    workspace: Workspace,
+    processes: Processes,
+    progress: bool = True,
+) -> tuple[np.ndarray, dict[str, float]]:
+    """Unit vectors (N, D) float32 of `text(example)` of each row.
+
+    Chunk c is embedded by process c mod world, and all processes get all vectors.
+
+    Returns:
+        The vectors, and the sums over all chunks and processes, earlier runs' too: "tokens",
+        "prompts_cut" (texts longer than the embedder reads) and "seconds" (the slowest process).
+    """
+    done = workspace.read_journal(JOURNAL)
+    own = range(processes.rank, -(-len(rows) // CHUNK), processes.world)
+    todo = list(own)[len(done) :]
+    sizes = {chunk: min(CHUNK, len(rows) - chunk * CHUNK) for chunk in own}
+    total, left = sum(sizes.values()), sum(sizes[chunk] for chunk in todo)
+    with tqdm(total=total, desc="embedding", unit="row", disable=not progress) as bar:
+        bar.update(total - left)
+        for chunk in todo:
+            examples = rows.slice(chunk * CHUNK, CHUNK)
+            entry, vectors = _embed_chunk([text(example) for example in examples], embedder)
+            workspace.write_array(_chunk_name(chunk), vectors)
+            workspace.append_journal(JOURNAL, entry)
+            done.append(entry)
+            bar.update(len(examples))
+    names = ("tokens", "prompts_cut", "seconds")
+    parts = processes.gather({name: sum(entry[name] for entry in done) for name in names})
+    totals = {name: sum(part[name] for part in parts) for name in names}
+    totals["seconds"] = max(part["seconds"] for part in parts)
+    return _collect(len(rows), own, workspace, processes), totals
+
+
+def _collect(rows: int, own: range, workspace: Workspace, processes: Processes) -> np.ndarray:
+    """All processes' chunks in row order, a round of one chunk each at a time."""
+    chunks = -(-rows // CHUNK)
+    vectors: np.ndarray | None = None
+    for first in range(0, chunks, processes.world):
+        chunk = first + processes.rank
+        mine = workspace.read_array(_chunk_name(chunk)) if chunk in own else None
+        for offset, part in enumerate(processes.gather(mine)):
+            if part is None:
+                continue
+            if vectors is None:
+                vectors = np.empty((rows, part.shape[1]), dtype=np.float32)
+            start = (first + offset) * CHUNK
+            vectors[start : start + len(part)] = part
+    if vectors is None:
+        raise ValueError("no rows to embed")
+    return vectors
+
+
+def _embed_chunk(texts: list[str], embedder: Embedder) -> tuple[dict[str, Any], np.ndarray]:
+    began = time.perf_counter()
+    counts = embedder.token_counts(texts)
+    limit = embedder.max_tokens or max(counts)
+    vectors = embedder(texts, BATCH)
+    return {
+        "tokens": sum(min(count, limit) for count in counts),
+        "prompts_cut": sum(count > limit for count in counts),
+        "seconds": time.perf_counter() - began,
+    }, vectors
+
+
+def _chunk_name(index: int) -> str:
+    return f"embeddings-{index:05d}.npy"

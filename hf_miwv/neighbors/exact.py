@@ -1,0 +1,128 @@
+"""Unit vectors -> each row's nearest other row, exactly."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from hf_miwv.common.errors import InputError
+
+Queries = range | np.ndarray | None  # row indices; None: every row
+
+
+def nearest_neighbors(
+    vectors: np.ndarray,
+    *,
+    device: torch.device | str = "cpu",
+    query_block: int = 1024,
+    key_block: int = 16384,
+    progress: Callable[[int], object] | None = None,
+    queries: Queries = None,
+    groups: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """For each row i of `queries`: argmax over j != i of <v_i, v_j>, and that cosine (2511.07074).
+
+    With `groups`, over the j of another group than i's (ours: the paper allows every other row);
+    where all rows are of one group, as without.
+
+    Exact, in float32, in blocks. Beside the vectors, which may be a memory map, the CPU holds one
+    query_block x key_block matrix (64 MiB) and little else; an accelerator also holds the vectors,
+    or, where they do not fit, one block of them at a time. A row is excluded by its index, so a
+    repeated prompt may be a neighbour. Equal cosines go to the lower index; cosines that differ by
+    less than 1e-6 may change places with another blocking.
+
+    Args:
+        vectors: (N, D) float32, each of length 1.
+        progress: called with the number of rows done, block by block.
+        queries: the rows to search for, all by default; several processes can each take a part.
+        groups: (N,) integers, equal where rows may not be each other's neighbour.
+
+    Returns:
+        Of the Q queries: (Q,) int64 indices and (Q,) float32 cosines.
+
+    Raises:
+        InputError: fewer than two rows, a vector that is not finite, or a query that is no row.
+    """
+    check_vectors(vectors)
+    wanted = query_rows(queries, len(vectors))
+    keys = _as_tensor(vectors, torch.device(device))
+    kinds = None if one_group(groups) else torch.as_tensor(groups, device=device)
+    scratch = torch.empty((min(query_block, len(wanted)), min(key_block, len(keys))), device=device)
+    index = np.empty(len(wanted), dtype=np.int64)
+    cosines = np.empty(len(wanted), dtype=np.float32)
+    for start in range(0, len(wanted), query_block):
+        block = slice(start, min(start + query_block, len(wanted)))
+        index[block], cosines[block] = _search(keys, wanted[block], scratch, kinds)
+        if progress:
+            progress(block.stop - block.start)
+    return index, cosines
+
+
+def check_vectors(vectors: np.ndarray, block: int = 16384) -> None:
+    """Raises InputError for fewer than two rows or a vector that is not finite; block by block."""
+    rows = len(vectors)
+    if rows < 2:
+        raise InputError(f"{rows} row: a nearest neighbour needs at least two rows")
+    for first in range(0, rows, block):
+        finite = np.isfinite(vectors[first : first + block]).all(axis=1)
+        if not finite.all():
+            bad = first + int(np.flatnonzero(~finite)[0])
+            raise InputError(f"row {bad}: the embedder gave a vector that is not finite")
+
+
+def query_rows(queries: Queries, rows: int) -> np.ndarray:
+    """`queries` as (Q,) int64 indices of `rows` rows; InputError where one is no row."""
+    if queries is None:
+        return np.arange(rows)
+    wanted = np.asarray(queries, dtype=np.int64)
+    outside = wanted[(wanted < 0) | (wanted >= rows)]
+    if len(outside):
+        raise InputError(f"query {outside[0]}: no such row; give rows from 0 to {rows - 1}")
+    return wanted
+
+
+def one_group(groups: np.ndarray | None) -> bool:
+    """Whether these groups forbid no row in particular: there are none, or all rows are of one."""
+    return groups is None or bool((groups == groups[0]).all())
+
+
+def _as_tensor(vectors: np.ndarray, device: torch.device) -> torch.Tensor:
+    """The vectors on `device`, uncopied on the CPU; left there if they would fill a CUDA device."""
+    with warnings.catch_warnings():  # of a read-only memory map; nothing here writes to it
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        tensor = torch.from_numpy(vectors)
+    if device.type == "cuda" and vectors.nbytes > 0.8 * torch.cuda.mem_get_info(device)[0]:
+        return tensor
+    return tensor.to(device)
+
+
+def _search(
+    keys: torch.Tensor, wanted: np.ndarray, scratch: torch.Tensor, groups: torch.Tensor | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest other rows of one block of rows, on the device of `scratch` (queries x keys).
+
+    A block of keys that lies elsewhere is moved there for its product.
+    """
+    device, width = scratch.device, scratch.shape[1]
+    own = torch.from_numpy(wanted)
+    queries = keys[own.to(keys.device)].to(device)
+    own = own.to(device)
+    best = torch.full((len(own),), -torch.inf, device=device)
+    index = torch.zeros(len(own), dtype=torch.int64, device=device)
+    for first in range(0, len(keys), width):
+        block = keys[first : first + width].to(device)
+        cosines = torch.mm(queries, block.T, out=scratch[: len(own), : len(block)])
+        if groups is None:
+            itself = torch.nonzero((own >= first) & (own < first + len(block))).squeeze(1)
+            cosines[itself, own[itself] - first] = -torch.inf
+        else:
+            forbidden = groups[own][:, None] == groups[first : first + len(block)]
+            cosines.masked_fill_(forbidden, -torch.inf)
+        values, columns = cosines.max(dim=1)  # the first of several equal maxima
+        better = values > best
+        index = torch.where(better, columns + first, index)
+        best = torch.where(better, values, best)
+    return index.cpu().numpy(), best.cpu().numpy()

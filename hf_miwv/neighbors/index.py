@@ -1,0 +1,188 @@
+"""Unit vectors -> each row's nearest other row, approximately, by the library `usearch`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import xxhash
+
+from hf_miwv.common.errors import InputError, did_you_mean
+from hf_miwv.neighbors.exact import Queries, check_vectors, nearest_neighbors, one_group, query_rows
+
+logger = logging.getLogger(__name__)
+
+SEARCHES = ("auto", "exact", "index")
+
+# Ours: the exact search is 2 N^2 D operations. With the default embedder's D = 1024 that is
+# 2 * 400,000^2 * 1024 = 3.3e14, an hour on two CPU cores at 9e10 a second (23 minutes at D = 384).
+EXACT_ROWS = 400_000
+
+# Ours: a graph (HNSW) over bfloat16 copies; of CANDIDATES per row the best is taken in float32.
+GRAPH: dict[str, Any] = {
+    "dtype": "bf16",
+    "connectivity": 16,
+    "expansion_add": 64,
+}
+# Ours: how widely a search looks around (expansion_search), the first at which ENOUGH of a sample
+# are found, else the last. The time of a search grows with it.
+EFFORTS = (128, 256, 512)
+ENOUGH = 0.95
+CANDIDATES = 8
+BLOCK = 4096  # rows added or searched for at a time
+
+TOLERANCE = 1e-6  # of float32 cosines, as in the exact search
+
+
+def choose_search(rows: int, search: str = "auto") -> str:
+    """ "exact" or "index"; "auto" is exact up to EXACT_ROWS, and beyond if usearch is not there.
+
+    Raises:
+        InputError: an unknown word, or "index" without the library.
+    """
+    if search not in SEARCHES:
+        raise InputError(f"search {search!r}: no such search; {did_you_mean(search, SEARCHES)}")
+    if search == "index":
+        _check_library()
+    if search != "auto":
+        return search
+    if rows > EXACT_ROWS and find_spec("usearch") is None:
+        logger.warning(
+            "%s rows are many for an exact search of neighbours; for an index: pip install 'hf-miwv-lmt[index]'",
+            f"{rows:,}",
+        )
+        return "exact"
+    return "index" if rows > EXACT_ROWS else "exact"
+
+
+def indexed_neighbors(
+    vectors: np.ndarray,
+    *,
+    seed: int = 0,
+    sample: int = 1000,
+    progress: Callable[[int], object] | None = None,
+    queries: Queries = None,
+    groups: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+    """For each row i of `queries`: nearly argmax over j != i of <v_i, v_j>, and that cosine.
+
+    With `groups`, over the j of another group than i's, as in `nearest_neighbors`; of each group
+    only the first row is then proposed.
+
+    The index proposes CANDIDATES rows; the cosines are computed from the vectors in float32 and
+    the largest one wins, the lower index of equals among the candidates. Rows are excluded by
+    index. One thread builds the index, which makes the result the same every time. A hashed sample
+    of the queries is searched exactly, too: the first of EFFORTS at which ENOUGH of its neighbours
+    are found serves for all.
+
+    Args:
+        vectors: (N, D) float32 in C order, each of length 1; a memory map is read block by block.
+        seed: chooses the sample.
+        sample: how many of the queries are also searched exactly, at most.
+        progress: called with the number of rows done, block by block.
+        queries: the rows to search for, all by default.
+        groups: (N,) integers, equal where rows may not be each other's neighbour.
+
+    Returns:
+        Of the Q queries: (Q,) int64 indices, (Q,) float32 cosines, and {"library", "version",
+        "parameters", "recall", "recall_sample"}. The recall is the share of the sampled rows
+        whose cosine is within 1e-6 of the exact search's; None where none was sampled.
+
+    Raises:
+        InputError: the library is missing, or as in `nearest_neighbors`.
+    """
+    _check_library()
+    import usearch
+
+    check_vectors(vectors)
+    wanted = query_rows(queries, len(vectors))
+    kinds = np.arange(len(vectors)) if groups is None or one_group(groups) else groups
+    index = _build(vectors, kinds)
+    report = _try_out(index, vectors, wanted[hashed_sample(wanted, sample, seed)], kinds)
+    neighbors = np.empty(len(wanted), dtype=np.int64)
+    cosines = np.empty(len(wanted), dtype=np.float32)
+    for start in range(0, len(wanted), BLOCK):
+        block = slice(start, min(start + BLOCK, len(wanted)))
+        neighbors[block], cosines[block] = _search(index, vectors, wanted[block], kinds)
+        if progress:
+            progress(block.stop - block.start)
+    return neighbors, cosines, {"library": "usearch", "version": usearch.__version__, **report}
+
+
+def _check_library() -> None:
+    if find_spec("usearch") is None:
+        raise InputError(
+            "search 'index': usearch is not installed; pip install 'hf-miwv-lmt[index]', or search 'exact'"
+        )
+
+
+def _build(vectors: np.ndarray, groups: np.ndarray) -> Any:
+    from usearch.index import Index
+
+    firsts = np.sort(np.unique(groups, return_index=True)[1])
+    rows = firsts[_first_two_of_equals(vectors, firsts)]
+    logger.info("building an index of %s rows", f"{len(rows):,}")
+    index = Index(ndim=vectors.shape[1], metric="ip", **GRAPH)
+    for first in range(0, len(rows), BLOCK):
+        block = rows[first : first + BLOCK]
+        index.add(block, vectors[block], threads=1)
+    return index
+
+
+def _first_two_of_equals(vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The places in `rows` to index, ascending: of those with the same bytes the first two.
+
+    No row needs a third, and a graph in which thousands are equal is cut into parts.
+    """
+    digests = (xxhash.xxh3_64_intdigest(vectors[row]) for row in rows)
+    hashes = np.fromiter(digests, np.uint64, len(rows))
+    order = hashes.argsort(kind="stable")
+    hashes = hashes[order]
+    return np.sort(np.delete(order, 2 + np.flatnonzero(hashes[2:] == hashes[:-2])))
+
+
+def _search(index: Any, vectors: np.ndarray, rows: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Neighbours and cosines of some rows; a row to which the index names no other, exactly."""
+    padded = np.resize(rows, max(2, len(rows)))  # one query alone gets an answer of another shape
+    found = index.search(vectors[padded], CANDIDATES)
+    keys, counts = found.keys[: len(rows)].astype(np.int64), found.counts[: len(rows)]
+    given = np.arange(keys.shape[1]) < counts[:, None]
+    candidates = np.sort(np.where(given, keys, rows[:, None]), axis=1)
+    cosines = np.einsum("qd,qkd->qk", vectors[rows], vectors[candidates])
+    cosines[groups[candidates] == groups[rows][:, None]] = -np.inf
+    best = cosines.argmax(axis=1)[:, None]  # the first of several equal maxima
+    neighbors = np.take_along_axis(candidates, best, axis=1)[:, 0]
+    nearest = np.take_along_axis(cosines, best, axis=1)[:, 0]
+    alone = np.flatnonzero(np.isneginf(nearest))
+    if len(alone):
+        neighbors[alone], nearest[alone] = nearest_neighbors(vectors, queries=rows[alone], groups=groups)
+    return neighbors, nearest
+
+
+def hashed_sample(wanted: np.ndarray, sample: int, seed: int) -> np.ndarray:
+    """The places in `wanted` of the rows with the smallest hashes of (seed, row), in order."""
+    hashes = (xxhash.xxh3_64_intdigest(row.tobytes(), seed) for row in wanted)
+    return np.sort(np.fromiter(hashes, np.uint64, len(wanted)).argsort(kind="stable")[:sample])
+
+
+def _try_out(index: Any, vectors: np.ndarray, sample: np.ndarray, groups: np.ndarray) -> dict[str, Any]:
+    """Set the effort that is enough for the (S,) rows `sample`; what is recorded of it."""
+    _, exact = nearest_neighbors(vectors, queries=sample, groups=groups)
+    recall = None
+    for effort in EFFORTS:
+        index.expansion_search = effort
+        if not len(sample):
+            break
+        _, found = _search(index, vectors, sample, groups)
+        recall = float((found >= exact - TOLERANCE).mean())
+        logger.info("search effort %d: recall %.3f on %d rows", effort, recall, len(sample))
+        if recall >= ENOUGH:
+            break
+    return {
+        "parameters": {**GRAPH, "expansion_search": effort, "candidates": CANDIDATES},
+        "recall": recall,
+        "recall_sample": len(sample),
+    }

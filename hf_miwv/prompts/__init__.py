@@ -1,0 +1,1 @@
+"""Render rows as prompts, and turn them into token ids."""

@@ -1,0 +1,155 @@
+"""Prompts rendered by a text template: the Alpaca template, the plain prompt, or a Jinja file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.models.row_tokens import RowTokens, encode, stand_in_token, start_tokens
+from hf_miwv.common.models.template_errors import template_fault, template_line
+from hf_miwv.common.reading.kinds import RowError
+from hf_miwv.rows.examples import Example
+from hf_miwv.rows.rows import Row
+from hf_miwv.rows.turns import Turn
+
+SHIPPED = ("alpaca", "plain")
+SEPARATOR = "\n\n"  # between the demonstration and the row's own prompt; the paper is silent
+
+
+class TextPrompts:
+    r"""Zero-shot [start] + x + y; one-shot [start] + x_k + y_k + "\n\n" + x + y.
+
+    `start` is what the tokenizer puts before a text (its BOS, or nothing). Every part is tokenized
+    apart, without special tokens, and joined, so both losses are over the same response tokens.
+    The template sees `instruction`, `input`, `prompt` (all of the prompt's text, with blank lines
+    between its parts), `messages` (the turns before the response; none for plain rows), `system`,
+    `history` (pairs of question and answer) and `tools`.
+
+    Raises:
+        InputError: the template cannot be read, or fails on a row.
+    """
+
+    def __init__(self, name: str, tokenizer: Any) -> None:
+        source = _read_template(name)
+        self.name = name if name in SHIPPED else Path(name).name
+        self.sha256 = hashlib.sha256(source.encode()).hexdigest()
+        environment = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined)
+        try:
+            self._template = environment.from_string(source)
+        except Exception as error:  # also what Python says of the code that Jinja makes of it
+            line = template_line(error)
+            location = name if line is None else f"{name}:{line}"
+            words = str(error) or type(error).__name__
+            raise InputError(f"{location}: not a Jinja template: {words}") from error
+        self._tokenizer = tokenizer
+        self._start = start_tokens(tokenizer)
+        self.date: date | None = None  # of chat templates alone
+        self._separator = encode(tokenizer, [SEPARATOR])[0]
+        # trl puts it behind the completions of rows that are text
+        self._ending = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
+
+    def prompt_text(self, example: Example) -> str:
+        """Return x as text: what is embedded, and what duplicates are found by.
+
+        Raises:
+            RowError: the template fails on the row.
+        """
+        try:
+            return self._template.render(
+                instruction=example.instruction,
+                input=example.input,
+                prompt=example.bare_prompt,
+                messages=list(example.turns or ()),
+                system=example.system,
+                history=list(example.history),
+                tools=example.tools,
+            )
+        except Exception as error:  # whatever a template can do wrong, it is the template's fault
+            fault = template_fault(error) or f"{type(error).__name__}: {error}"
+            raise RowError(
+                f"the template {self.name} failed: {fault}; it may use instruction, input, "
+                "prompt, messages, system, history and tools"
+            ) from error
+
+    def unrendered(self, example: Example) -> list[str]:
+        """Name what the row has and leaves no trace in x and y: y is the content of the answer."""
+        text = self.prompt_text(example)
+        names = [*example.unread, *_more_keys([example.answer_turn])]
+        fewer = {
+            "system": replace(example, system=""),
+            "history": replace(example, history=()),
+            "tools": replace(example, tools=None),
+        }
+        names += [name for name, less in fewer.items() if getattr(example, name) and self.prompt_text(less) == text]
+        names += [f"chat_template_kwargs.{key}" for key in example.template_kwargs]
+        for key in _more_keys(example.turns or ()):
+            turns = tuple({name: value for name, value in turn.items() if name != key} for turn in example.turns or ())
+            if self.prompt_text(replace(example, turns=turns)) == text:
+                names.append(key)
+        return list(dict.fromkeys(names))
+
+    def encode(self, examples: Sequence[Example]) -> list[RowTokens]:
+        """Tokenize x and y of each row, `start` included in x; a row that the template fails on
+        has the fault instead."""
+        texts: list[str | RowError] = []
+        for example in examples:
+            try:
+                texts.append(self.prompt_text(example))
+            except RowError as fault:
+                texts.append(fault)
+        good = [text for text in texts if not isinstance(text, RowError)]
+        prompts = iter(encode(self._tokenizer, good))
+        responses = encode(self._tokenizer, [example.response for example in examples])
+        empty = [stand_in_token(self._tokenizer)]
+        return [
+            RowTokens([], [], fault=text)
+            if isinstance(text, RowError)
+            else RowTokens(self._start + next(prompts) or empty, response, self._ending, text)
+            for text, response in zip(texts, responses, strict=True)
+        ]
+
+    def one_shot(self, row: Row, demonstration: Row, room: int) -> tuple[list[int] | None, bool]:
+        """The ids before y in the one-shot pass, at most `room` of them, and whether C was cut.
+
+        C = x_k + y_k is cut from its left to make room; the row itself never is. (None, True)
+        where nothing of C would be left.
+        """
+        start = row.tokens.prompt[: len(row.tokens.prompt) - len(self._bare(row))]
+        own = self._separator + self._bare(row)
+        example = self._bare(demonstration) + demonstration.tokens.response
+        space = room - len(start) - len(own)
+        if space <= 0:
+            return None, True
+        return start + example[-space:] + own, len(example) > space
+
+    def _bare(self, row: Row) -> list[int]:
+        """x without `start`, which a trainer may have left out."""
+        prompt = row.tokens.prompt
+        length = len(self._start)
+        return prompt[length:] if prompt[:length] == self._start else prompt
+
+
+def _more_keys(turns: Sequence[Turn]) -> list[str]:
+    """The keys with a value that turns have beside role and content."""
+    keys = (key for turn in turns for key, value in turn.items() if value not in (None, "", [], {}))
+    return [key for key in dict.fromkeys(keys) if key not in ("role", "content")]
+
+
+def _read_template(name: str) -> str:
+    if name in SHIPPED:
+        return (resources.files("hf_miwv") / "templates" / f"{name}.jinja").read_text("utf-8")
+    try:
+        return Path(name).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"template {name!r} cannot be read ({error}); give alpaca, chat, plain or the path of a Jinja file"
+        ) from error

@@ -1,0 +1,1 @@
+"""Describe scored rows: statistics, cards, pictures, tables."""

@@ -1,0 +1,70 @@
+"""The words of the data set card for statuses, flags, columns, correlations and lengths."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hf_miwv.common.cards.numbers import write_number
+from hf_miwv.common.cards.parts import NOT_RECORDED
+
+STATUS_WORDS = {
+    "ok": "scored",
+    "empty_response": "not scored: the response is empty",
+    "not_finite": "not scored: a loss is not finite",
+    "demonstration_dropped": "not scored: no room for a worked example",
+    "unreadable": "not scored: the row cannot be read",
+}
+FLAG_WORDS = {
+    "demonstration_trimmed": "flagged: the worked example was cut on its left to fit",
+    "response_truncated": "flagged: the response was cut on its right to fit",
+    "duplicate_prompt": "flagged: another row has the same prompt",
+    "duplicate_neighbor": "flagged: no row has another prompt than its own",
+    "undesired_response": "flagged: the row says that its response is a bad one",
+}
+# Shown where rows have them: of runs that avoid such neighbours, of rows that say so.
+RARE_FLAGS = ("duplicate_neighbor", "undesired_response")
+COLUMN_WORDS = {
+    "row": "index of the row in the input of the scoring",
+    "miwv": "loss_one_shot − loss_zero_shot, nats per response token; null where not scored",
+    "loss_zero_shot": "mean loss on the response, given the prompt alone",
+    "loss_one_shot": "the same with the nearest neighbour as a worked example before it",
+    "neighbor": "the row number of that neighbour",
+    "neighbor_similarity": "cosine of the two prompts' embeddings",
+    "response_tokens": "length of the scored response in tokens",
+    "miwv_status": "ok, empty_response, not_finite, demonstration_dropped or unreadable",
+    "miwv_flags": f"any of {', '.join(FLAG_WORDS)}",
+}
+REQUESTED_COLUMN_WORDS = {
+    "loss_response_alone": "mean loss on the response behind '### Response:' alone, for IFD",
+    "loss_response_bare": "mean loss on the response behind nothing, for Superfiltering",
+    "prompt_embedding": "the prompt's embedding, of length 1",
+}
+
+
+def correlation_words(correlation: float | None, what: str) -> str:
+    """A rank correlation with MIWV in words; `what` is the other measure's higher end.
+
+    >>> correlation_words(-0.31, "longer responses")
+    '−0.310: longer responses tend to score lower'
+    """
+    if correlation is None:
+        return "not defined for these rows"
+    number = write_number(correlation).replace("-", "−")
+    if abs(correlation) < 0.1:
+        return f"{number}: {what} score neither clearly higher nor clearly lower"
+    return f"{number}: {what} tend to score {'higher' if correlation > 0 else 'lower'}"
+
+
+def length_words(lengths: dict[str, Any] | None, subject: str) -> str:
+    """What `compare_lengths` found, as a sentence about `subject` ("The chosen part")."""
+    if lengths is None or lengths["ratio_of_medians"] is None:
+        return f"How the response lengths compare is {NOT_RECORDED}."
+    ratio = lengths["ratio_of_medians"]
+    kind = "shorter than" if ratio < 0.9 else "longer than" if ratio > 1.1 else "about as long as"
+    return (
+        f"{subject} has responses {kind} the whole: a median of "
+        f"{write_number(lengths['chosen']['median'], 1)} tokens against "
+        f"{write_number(lengths['scored']['median'], 1)} ({ratio:.2f} times). "
+        f"{100 * lengths['share_shorter_than_chosen_median']:.1f} % of all scored rows are "
+        "shorter than that first median."
+    )

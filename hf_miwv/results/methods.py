@@ -1,0 +1,196 @@
+"""What rows can be chosen by: MIWV, and beside it what people know, from the same columns."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import xxhash
+from datasets import Dataset
+
+from hf_miwv.common.errors import InputError, did_you_mean
+from hf_miwv.results.statistics import ScoreColumns
+from hf_miwv.rows.schema import ALSO_COLUMNS, REQUESTED_COLUMNS, SCORE_COLUMNS
+
+LOW = "_low"  # behind a method's name: its score times -1, so that its lowest come first
+BLOCK = 1000  # rows read at a time
+
+
+class Method(NamedTuple):
+    """A method's name in titles, its score in words, and that score from the columns."""
+
+    label: str
+    words: str
+    score: Callable[[ScoreColumns], np.ndarray]
+
+
+def _ifd(columns: ScoreColumns) -> np.ndarray:
+    ratio = _divide(columns.loss_zero_shot, _also(columns, "ifd"))
+    return np.where(ratio <= 1, ratio, np.nan)
+
+
+def _superfiltering(columns: ScoreColumns) -> np.ndarray:
+    ratio = np.exp(columns.loss_zero_shot - _also(columns, "superfiltering"))
+    return np.where(ratio < 1, ratio, np.nan)
+
+
+KNOWN = {
+    "miwv": Method(
+        "MIWV",
+        "L(y|x,C) − L(y|x), the one-shot less the zero-shot loss, in nats per response token (arXiv 2511.07074)",
+        lambda columns: columns.miwv,
+    ),
+    "prompt_loss": Method(
+        "one-shot loss",
+        "L(y|x,C), the loss on the response with the worked example before the prompt, in nats "
+        "per response token (the prompt loss of arXiv 2511.07074's ablation)",
+        lambda columns: columns.loss_one_shot,
+    ),
+    "perplexity": Method(
+        "perplexity",
+        "L(y|x), the loss on the response given the prompt, in nats per response token: the "
+        "natural logarithm of the perplexity",
+        lambda columns: columns.loss_zero_shot,
+    ),
+    "ifd": Method(
+        "IFD",
+        "L(y|x) / L(y), the loss on the response given the prompt over that behind "
+        "'### Response:' alone; rows above 1 have no score (arXiv 2308.12032)",
+        _ifd,
+    ),
+    "superfiltering": Method(
+        "Superfiltering",
+        "exp(L(y|x) − L(y)), the perplexity of the response given the prompt over that of the "
+        "response alone, meant to be measured with a small proxy model; rows of 1 and above have "
+        "no score (arXiv 2402.00530)",
+        _superfiltering,
+    ),
+    "length": Method(
+        "response length",
+        "the tokens of the response",
+        lambda columns: columns.response_tokens.astype(np.float64),
+    ),
+}
+RANDOM = "random"
+METHODS: tuple[str, ...] = (*KNOWN, RANDOM, *(f"{name}{LOW}" for name in KNOWN))
+
+
+def method_scores(dataset: Dataset, method: str, seed: int = 0) -> np.ndarray:
+    """The score of each row by a method: (N,) float64, nan where it has none; higher is kept.
+
+    With x the prompt, y the response, C the neighbour as a worked example and L a mean over the
+    response tokens, in nats, of the model that the rows were scored with:
+
+    - `miwv`: L(y|x,C) - L(y|x) (arXiv 2511.07074).
+    - `prompt_loss`: L(y|x,C), the ablation of that paper.
+    - `perplexity`: L(y|x), which is log(perplexity) and gives the same order.
+    - `ifd`: L(y|x) / L(y behind "### Response:"); no score above 1 (Cherry_LLM, arXiv 2308.12032,
+      and its data_by_IFD.py). Needs `hf-miwv score --also ifd`.
+    - `superfiltering`: exp(L(y|x) - L(y behind nothing)); no score from 1 on (arXiv 2402.00530 and
+      its select_data.py). For rows that were scored with a small proxy model, such as GPT-2 in
+      that paper, instead of the model to be tuned. Needs `hf-miwv score --also superfiltering`.
+    - `length`: response tokens.
+    - `random`: uniform in [0, 1), from a hash of the seed and the row's key (see `row_keys`), so
+      that neither the order of the rows nor our columns matter.
+    - any of these but `random` with `_low` behind it: its score times -1.
+
+    A row whose miwv_status is not "ok" has no score by any method, so that all choose from the
+    same rows.
+
+    Raises:
+        InputError: an unknown method, columns that are missing, a seed below 0.
+    """
+    check_method(method, seed)
+    columns = ScoreColumns.from_dataset(dataset)
+    if method == RANDOM:
+        scores = _uniform(row_keys(dataset), seed)
+    else:
+        scores = KNOWN[method.removesuffix(LOW)].score(columns)
+        scores = -scores if method.endswith(LOW) else scores
+    usable = (np.array(columns.status) == "ok") & np.isfinite(scores)
+    return np.where(usable, scores, np.nan)
+
+
+def check_method(method: str, seed: int = 0) -> None:
+    """Raise InputError for an unknown method or a seed below 0."""
+    if method not in METHODS:
+        raise InputError(f"method {method!r} is not one of ours: {did_you_mean(method, METHODS)}")
+    if seed < 0:
+        raise InputError(f"seed {seed}: give 0 or more")
+
+
+def needed_columns(method: str) -> tuple[str, ...]:
+    """What `hf-miwv score --also` has to be given for this method, if anything."""
+    name = method.removesuffix(LOW)
+    return (name,) if name in ALSO_COLUMNS else ()
+
+
+def method_label(method: str) -> str:
+    """The method's name in titles.
+
+    >>> method_label("ifd"), method_label("miwv_low"), method_label("random")
+    ('IFD', 'lowest MIWV', 'random draw')
+    """
+    if method == RANDOM:
+        return "random draw"
+    label = KNOWN[method.removesuffix(LOW)].label
+    return f"lowest {label}" if method.endswith(LOW) else label
+
+
+def method_words(method: str, seed: int = 0) -> str:
+    """The method's score in words, and which end of it comes first."""
+    if method == RANDOM:
+        return f"a number in [0, 1) from a hash of the seed {seed} and the row's content"
+    words = KNOWN[method.removesuffix(LOW)].words
+    if method.endswith(LOW):
+        return f"the negative of {words}; so the lowest come first"
+    return f"{words}; the highest come first"
+
+
+def row_keys(dataset: Dataset) -> list[bytes]:
+    """A digest of each row's own columns: xxh3 of (occurrence, content), (N,) of 16 bytes.
+
+    The content is the row as JSON with sorted names, without the columns that scoring adds;
+    occurrence counts the rows of the same content before it, so that copies have keys of their
+    own. The same rows in another order have the same keys.
+    """
+    seen: Counter[bytes] = Counter()
+    keys = []
+    for row in _own_rows(dataset):
+        text = json.dumps(row, sort_keys=True, default=repr).encode()
+        content = xxhash.xxh3_128_digest(text)
+        keys.append(xxhash.xxh3_128_digest(f"{seen[content]} ".encode() + text))
+        seen[content] += 1
+    return keys
+
+
+def _own_rows(dataset: Dataset) -> Iterator[dict[str, Any]]:
+    ours = {*SCORE_COLUMNS, *REQUESTED_COLUMNS}
+    own = dataset.select_columns([name for name in dataset.column_names if name not in ours])
+    arrow = own.with_format("arrow")
+    for first in range(0, len(own), BLOCK):
+        yield from arrow[first : first + BLOCK].to_pylist()
+
+
+def _uniform(keys: list[bytes], seed: int) -> np.ndarray:
+    """(N,) numbers in [0, 1): the upper 53 bits of a hash, all that a float64 holds."""
+    hashes = (xxhash.xxh3_64_intdigest(f"{seed} ".encode() + key) >> 11 for key in keys)
+    return np.fromiter(hashes, np.float64, len(keys)) * 2.0**-53
+
+
+def _also(columns: ScoreColumns, method: str) -> np.ndarray:
+    losses = getattr(columns, ALSO_COLUMNS[method])
+    if losses is None:
+        raise InputError(
+            f"method {method!r} needs the column {ALSO_COLUMNS[method]}, which these rows lack; "
+            f"score them with `hf-miwv score --also {method}`"
+        )
+    return losses
+
+
+def _divide(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """one / other; nan where the other is not above 0."""
+    return np.divide(one, other, out=np.full_like(one, np.nan), where=other > 0)

@@ -1,0 +1,161 @@
+"""The tables on the terminal after `score` and `select`, from run.json and a few rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hf_miwv.common.cards.numbers import PERCENTS, write_number, write_share
+from hf_miwv.common.cards.terminal import new_table, plain, stderr_console
+from hf_miwv.results.card_words import RARE_FLAGS
+from hf_miwv.results.methods import method_label, method_words
+from hf_miwv.results.row_report import rows_told
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+HIGHEST = "highest: the model needs these most (high = weak = keep)"
+LOWEST = "lowest: the worked example is enough for these"
+
+
+def show_summary(
+    run: dict[str, Any],
+    highest: list[dict[str, Any]],
+    lowest: list[dict[str, Any]],
+    console: Console | None = None,
+) -> None:
+    """Print what a scoring run found, on stderr unless a console is given.
+
+    Rows by status and flag, quantiles, work per stage, then the rows at both ends of the ranking,
+    each a mapping with row, miwv, loss_zero_shot, loss_one_shot, response_tokens, prompt, response.
+    """
+    console = console or stderr_console()
+    console.print(count_table(run))
+    console.print(quantile_table(run["statistics"]))
+    console.print(stage_table(run))
+    console.print(engine_table(run["stages"]["score"], run["timing"].get("peak_memory_bytes")))
+    console.print(example_table(HIGHEST, highest))
+    console.print(example_table(LOWEST, lowest))
+
+
+def show_selection(run: dict[str, Any], console: Console | None = None) -> None:
+    """Print what a selection kept, on stderr unless a console is given."""
+    console = console or stderr_console()
+    console.print(plain(choice_words(run["selection"])))
+    console.print(kept_table(run["selection"]))
+    if run["lengths"] is not None:
+        console.print(length_table(run["lengths"]))
+
+
+def count_table(run: dict[str, Any]) -> Table:
+    """Rows in all, by status and by flag, and what else is to be said of them."""
+    statistics = run["statistics"]
+    table = new_table("rows", "", "")
+    table.add_row("all", write_number(statistics["rows"]))
+    for prefix, counts in (("", statistics["status"]), ("flag: ", statistics["flags"])):
+        for name, count in counts.items():
+            if name in RARE_FLAGS and not count:
+                continue
+            words = "scored" if name == "ok" else prefix + name.replace("_", " ")
+            table.add_row(words, write_share(count, statistics["rows"]))
+    for words, count in rows_told(run):
+        table.add_row(plain(words), write_number(count))
+    return table
+
+
+def quantile_table(statistics: dict[str, Any]) -> Table:
+    """Mean and quantiles of MIWV, and its rows above and below zero."""
+    miwv = statistics["miwv"]
+    table = new_table(
+        f"MIWV (nats per response token): {write_number(statistics['above_zero'])} above zero, "
+        f"{write_number(statistics['below_zero'])} below",
+        "mean",
+        *(f"{percent} %" for percent in PERCENTS),
+        words=0,
+    )
+    table.add_row(write_number(miwv["mean"]), *(write_number(value) for value in miwv["quantiles"].values()))
+    return table
+
+
+def stage_table(run: dict[str, Any]) -> Table:
+    """Seconds, rows, tokens and tokens per second of each stage; a dash where not recorded."""
+    table = new_table("stages", "", "seconds", "share", "rows", "tokens", "tokens/s")
+    whole = sum(run["timing"]["seconds"].values())
+    for stage, counts in run["stages"].items():
+        seconds, tokens = run["timing"]["seconds"].get(stage), counts.get("tokens")
+        speed = tokens / seconds if tokens and seconds else None
+        table.add_row(
+            stage,
+            write_number(seconds, 1),
+            f"{seconds / whole:.0%}" if seconds is not None and whole else write_number(None),
+            write_number(counts.get("rows")),
+            write_number(tokens),
+            write_number(speed, 0),
+        )
+    return table
+
+
+def engine_table(score: dict[str, Any], peak_memory: int | None) -> Table:
+    """What the scoring stage forwarded, against T0, the tokens of all rows alone."""
+    table = new_table("engine", "", "")
+    own, tokens, forwarded = (score.get(name) for name in ("row_tokens", "tokens", "forwarded_tokens"))
+    if own and tokens and forwarded:
+        table.add_row("T0, tokens of the rows alone", write_number(own))
+        table.add_row("tokens run", f"{write_number(tokens)} ({tokens / own:.2f} x T0)")
+        table.add_row("with padding", f"{write_number(forwarded)} ({forwarded / own:.2f} x T0)")
+        table.add_row("padding", f"{1 - tokens / forwarded:.1%}")
+    for shared, count in score.get("reuse", {}).items():
+        table.add_row(f"rows that share {shared}", write_number(count))
+    if peak_memory:
+        table.add_row("peak memory", f"{peak_memory / 2**30:.2f} GiB")
+    return table
+
+
+def example_table(title: str, rows: list[dict[str, Any]]) -> Table:
+    """One line per row; prompt and response share what the other columns leave of the width."""
+    table = new_table(title, "row", "miwv", "zero-shot", "one-shot", "tokens", words=0)
+    for name in ("prompt", "response"):
+        table.add_column(name, no_wrap=True, overflow="ellipsis", ratio=1)
+    table.expand = True
+    for row in rows:
+        numbers = (row["miwv"], row["loss_zero_shot"], row["loss_one_shot"])
+        table.add_row(
+            str(row["row"]),
+            *(write_number(value) for value in numbers),
+            write_number(row["response_tokens"]),
+            plain(row["prompt"]),
+            plain(row["response"]),
+        )
+    return table
+
+
+def choice_words(selection: dict[str, Any]) -> str:
+    """The method that the rows were chosen by, and which end of its score they are from."""
+    method = selection["method"]
+    words = "high = weak = keep" if method == "miwv" else method_words(method, selection["seed"])
+    return f"chosen by {method_label(method)} ({words})"
+
+
+def kept_table(selection: dict[str, Any]) -> Table:
+    """Rows kept, of how many, down to which score, and the note where it is not as asked."""
+    table = new_table("kept", "", "")
+    table.add_row("kept", write_share(selection["kept"], selection["all_rows"]))
+    table.add_row("of rows", write_number(selection["all_rows"]))
+    table.add_row("of them scored", write_number(selection["scored_rows"]))
+    table.add_row("lowest kept score", write_number(selection["lowest_kept_score"]))
+    if selection["diversity"] is not None:
+        words = f"passed over: cosine above {selection['diversity']} with one kept"
+        table.add_row(words, write_number(selection["passed_over"]))
+    if selection["note"]:
+        table.caption = plain(selection["note"])
+    return table
+
+
+def length_table(lengths: dict[str, Any]) -> Table:
+    """Response tokens of the chosen and of all scored rows."""
+    table = new_table("response tokens", "", "rows", "10 %", "median", "mean", "90 %")
+    for words, part in (("chosen", lengths["chosen"]), ("all scored", lengths["scored"])):
+        names = ("quantile_10", "median", "mean", "quantile_90")
+        numbers = [write_number(part[name], 1) for name in names]
+        table.add_row(words, write_number(part["rows"]), *numbers)
+    return table

@@ -1,0 +1,238 @@
+"""The data set card (README.md) of an output folder, filled from its run.json and nothing else.
+
+Text that comes from data sets, paths or file names is escaped wherever it enters the Markdown,
+and the front matter is written by a YAML library, so that no name can break either. Local paths
+are shown by their last part only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hf_miwv.common.cards.markdown import escape, table
+from hf_miwv.common.cards.numbers import PERCENTS, write_number, write_share
+from hf_miwv.common.cards.parts import (
+    NOT_RECORDED,
+    command_block,
+    data_name,
+    markdown_environment,
+    run_digest,
+    shown_name,
+    size_category,
+)
+from hf_miwv.common.hub.license import licence_words
+from hf_miwv.results.card_words import (
+    COLUMN_WORDS,
+    FLAG_WORDS,
+    RARE_FLAGS,
+    REQUESTED_COLUMN_WORDS,
+    STATUS_WORDS,
+    correlation_words,
+    length_words,
+)
+from hf_miwv.results.methods import LOW, method_label, method_words
+from hf_miwv.results.row_report import rows_told
+from hf_miwv.rows.schema import ALSO_COLUMNS, EMBEDDING_COLUMN
+
+
+def write_card(run: dict[str, Any], pictures: list[str], folder: Path) -> None:
+    """Write README.md to `folder` from the run.json `run` and the PNGs that lie beside it.
+
+    A score's run is described by `scored_card.md.jinja`, a selection's by `chosen_card.md.jinja`.
+    """
+    text = render_card(run, pictures)
+    (folder / "README.md").write_text(text, encoding="utf-8", newline="\n")
+
+
+def render_card(run: dict[str, Any], pictures: list[str]) -> str:
+    """The card as text; run["timing"] is not used, so equal runs have equal cards."""
+    environment = markdown_environment()
+    environment.filters.update(number=write_number, escape=escape)
+    environment.globals.update(
+        correlation_words=correlation_words,
+        length_words=length_words,
+        share=write_share,
+        length_table=length_table,
+        quantile_table=quantile_table,
+        score_table=score_table,
+        command_block=command_block,
+        method_words=method_words,
+    )
+    template = "scored_card.md.jinja" if run["command"] == "score" else "chosen_card.md.jinja"
+    return environment.get_template(template).render(_values(run, pictures))
+
+
+def _values(run: dict[str, Any], pictures: list[str]) -> dict[str, Any]:
+    """What the templates use. `made` is the run that scored, None where it was not recorded."""
+    made = run if run["command"] == "score" else run["scored_run"]
+    if made and not made["model"]:
+        made = None
+    return {
+        "run": run,
+        "made": made,
+        "statistics": run["statistics"],
+        "pictures": pictures,
+        "front_matter": front_matter(run),
+        "name": escape(data_name(run)),
+        "model": escape(shown_name(made["model"]["source"])) if made else "whose name is not recorded",
+        "licence": licence_sentence(run),
+        "counts": table(("", "rows"), count_rows(run)),
+        "fifths": table(("cosine from", "to", "median MIWV"), fifth_rows(run["statistics"])),
+        "columns": table(("column", "what it holds"), column_rows(run)),
+        "chosen_by": method_label(chosen_by(run)),
+        "how_made": table(("", ""), made_rows(made)) if made else NOT_RECORDED,
+    }
+
+
+def front_matter(run: dict[str, Any]) -> str:
+    """The YAML block at the head of the card, which tells the Hub where the data lies."""
+    import yaml
+
+    kind = "scored" if run["command"] == "score" else "chosen"
+    method = chosen_by(run)
+    content = {
+        "pretty_name": f"{data_name(run)}, {kind} by {method_label(method)}",
+        "task_categories": ["text-generation"],
+        "tags": ["instruction-tuning", "data-selection", method.removesuffix(LOW)],
+        "size_categories": [size_category(run["statistics"]["rows"])],
+        "configs": [
+            {
+                "config_name": kind,
+                "description": f"run {run_digest(run)}",
+                "data_files": [{"split": "train", "path": "data/train-*.parquet"}],
+            }
+        ],
+    }
+    if run["data"] and run["data"].get("license"):
+        content["license"] = run["data"]["license"]
+    return f"---\n{yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=10**6)}---"
+
+
+def chosen_by(run: dict[str, Any]) -> str:
+    """The method that the rows are ranked by: MIWV, or what a selection asked for."""
+    return "miwv" if run["command"] == "score" else run["selection"]["method"]
+
+
+def licence_sentence(run: dict[str, Any]) -> str:
+    """Under which licence the rows came, which are passed on here."""
+    licence = licence_words((run["data"] or {}).get("license"))
+    if licence is None:
+        return "Licence of the data: not recorded. Look it up before you pass these rows on."
+    return f"Licence of the data: {escape(licence)}."
+
+
+def count_rows(run: dict[str, Any]) -> list[tuple[str, str]]:
+    """Rows in all, by status and by flag; a reason that no row has is left out."""
+    statistics = run["statistics"]
+    rows = [("all", write_number(statistics["rows"]))]
+    for name, words in STATUS_WORDS.items():
+        if statistics["status"].get(name) or name == "ok":
+            rows.append((words, write_share(statistics["status"][name], statistics["rows"])))
+    for name, words in FLAG_WORDS.items():
+        if name in RARE_FLAGS and not statistics["flags"].get(name):
+            continue
+        rows.append((words, write_share(statistics["flags"][name], statistics["rows"])))
+    if run.get("demonstrations_with_empty_response"):
+        words = "scored behind a worked example whose response is empty"
+        rows.append((words, write_number(run["demonstrations_with_empty_response"])))
+    return rows + [(words, write_number(count)) for words, count in rows_told(run)]
+
+
+def quantile_table(statistics: dict[str, Any]) -> str:
+    """Mean, standard deviation and quantiles of score, losses (nats) and length (tokens)."""
+    measures = (
+        ("MIWV", "miwv", 3),
+        ("zero-shot loss", "loss_zero_shot", 3),
+        ("one-shot loss", "loss_one_shot", 3),
+        ("loss without prompt (IFD)", "loss_response_alone", 3),
+        ("loss without prompt (Superfiltering)", "loss_response_bare", 3),
+        ("response tokens", "response_tokens", 1),
+    )
+    found = [measure for measure in measures if measure[1] in statistics]
+    return measure_table([(words, statistics[name], digits) for words, name, digits in found])
+
+
+def score_table(selection: dict[str, Any]) -> str:
+    """The quantiles of the score that the rows were chosen by, of the chosen and of all."""
+    scores = selection["scores"]
+    return measure_table([("chosen", scores["chosen"], 3), ("all with a score", scores["all"], 3)])
+
+
+def measure_table(measures: Sequence[tuple[str, dict[str, Any], int]]) -> str:
+    """Mean, standard deviation and quantiles of each measure, with so many decimals."""
+    header = ["", "mean", "st. dev.", *(f"{percent} %" for percent in PERCENTS)]
+    rows = []
+    for words, part, digits in measures:
+        values = [part["mean"], part["standard_deviation"], *part["quantiles"].values()]
+        rows.append([words, *(write_number(value, digits) for value in values)])
+    return table(header, rows)
+
+
+def column_rows(run: dict[str, Any]) -> list[tuple[str, str]]:
+    """The columns that the folder holds beside the data set's own, and what they hold."""
+    held = {name for name in ALSO_COLUMNS.values() if name in run["statistics"]}
+    if run["command"] == "score" and run["settings"].get("keep_embeddings"):
+        held.add(EMBEDDING_COLUMN)
+    asked = [(name, words) for name, words in REQUESTED_COLUMN_WORDS.items() if name in held]
+    return [*COLUMN_WORDS.items(), *asked]
+
+
+def fifth_rows(statistics: dict[str, Any]) -> list[list[str]]:
+    """Cosine from, cosine to and median MIWV of each fifth of neighbour similarity."""
+    fifths = statistics["similarity_fifths"]
+    columns = (fifths["similarity_from"], fifths["similarity_to"], fifths["median_miwv"])
+    return [[write_number(value) for value in row] for row in zip(*columns, strict=True)]
+
+
+def length_table(lengths: dict[str, Any] | None) -> str:
+    """Response tokens of the chosen and of all scored rows, side by side."""
+    if lengths is None:
+        return NOT_RECORDED
+    names = ("median", "mean", "quantile_10", "quantile_90")
+    rows = []
+    for words, part in (("chosen", lengths["chosen"]), ("all scored", lengths["scored"])):
+        numbers = [write_number(part[name], 1) for name in names]
+        rows.append([words, write_number(part["rows"]), *numbers])
+    return table(("response tokens", "rows", "median", "mean", "10 %", "90 %"), rows)
+
+
+def made_rows(made: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Data (with configuration and split), model, embedder, template and versions of a score."""
+    data, model, embedder = made["data"], made["model"], made["embedder"]
+    parts = (shown_name(data["source"]), data["config"], data["split"])
+    recorded = {
+        "data": ", ".join(part for part in parts if part),
+        "data revision": data["revision"],
+        "data rows": f"{write_number(data['rows'])}, of the shape {data['shape']}",
+        "columns that are no part of prompt or response": ", ".join(data["columns_not_read"]) or "none"
+        if "columns_not_read" in data
+        else None,
+        "data fingerprint": data["fingerprint"],
+        "data licence": licence_words(data.get("license")),
+        "model": shown_name(model["source"]),
+        "model revision": model["revision"],
+        "model weights": f"{write_number(model['parameters'])} parameters in {model['dtype']}, on {model['device']}",
+        "model fingerprint": model["fingerprint"],
+        "embedder": shown_name(embedder["source"]),
+        "embedder revision": embedder["revision"],
+        "embedder pooling": embedder["pooling"],
+        "embedder fingerprint": embedder["fingerprint"],
+        "embedded text": f"{embedder['text']} prompt, up to {embedder['max_tokens']} tokens "
+        f"(prompts cut: {write_number(embedder['prompts_cut'])})",
+        "worked example": "nearest row with another prompt"
+        if made["settings"].get("avoid_duplicate_neighbors")
+        else "nearest other row",
+        "template": shown_name(made["template"]["name"]),
+        "template SHA-256": made["template"]["sha256"],
+        **({"date given to the template": made["template"]["date"]} if made["template"].get("date") else {}),
+        "max length": f"{write_number(made['settings']['max_length'])} tokens",
+        "versions": ", ".join(
+            [
+                f"{made['package']['name']} {made['package']['version']}",
+                *(f"{name} {version}" for name, version in made["versions"].items()),
+            ]
+        ),
+    }
+    return [(words, NOT_RECORDED if value is None else value) for words, value in recorded.items()]

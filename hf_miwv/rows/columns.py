@@ -1,0 +1,80 @@
+"""The columns that scoring adds to a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow
+from datasets import Dataset, Features, List, Value, concatenate_datasets
+
+from hf_miwv.common.errors import InputError
+from hf_miwv.rows.schema import ALSO_COLUMNS, EMBEDDING_COLUMN, REQUESTED_COLUMNS, SCORE_COLUMNS
+
+FEATURES = Features(
+    {
+        "row": Value("int64"),
+        "miwv": Value("float64"),
+        "loss_zero_shot": Value("float64"),
+        "loss_one_shot": Value("float64"),
+        "neighbor": Value("int64"),
+        "neighbor_similarity": Value("float32"),
+        "response_tokens": Value("int64"),
+        "miwv_status": Value("string"),
+        "miwv_flags": List(Value("string")),
+    }
+)
+
+
+def check_columns(dataset: Dataset, overwrite: bool) -> Dataset:
+    """The data set without columns of our names; InputError where they may not be overwritten."""
+    ours = (*SCORE_COLUMNS, *REQUESTED_COLUMNS)
+    taken = [name for name in ours if name in dataset.column_names]
+    if taken and not overwrite:
+        raise InputError(
+            f"the data set already has the column{'s' * (len(taken) > 1)} {', '.join(taken)}; "
+            "rename them, or give --overwrite-columns to replace them with the new scores"
+        )
+    return dataset.remove_columns(taken)
+
+
+def add_score_columns(dataset: Dataset, scores: Mapping[str, Any]) -> Dataset:
+    """The data set with the columns of FEATURES behind its own; nan becomes null.
+
+    The losses of ALSO_COLUMNS, (N,) float64, and the vectors of EMBEDDING_COLUMN, (N, D) float32,
+    follow where `scores` has them.
+    """
+    losses = {name: Value("float64") for name in ALSO_COLUMNS.values() if name in scores}
+    features = Features({**FEATURES, **losses})
+    columns = {name: _nullable(scores[name]) for name in features}
+    parts = [dataset, Dataset.from_dict(columns, features=features)]
+    if EMBEDDING_COLUMN in scores:
+        parts.append(_vector_column(scores[EMBEDDING_COLUMN]))
+    return concatenate_datasets(parts, axis=1)
+
+
+def read_embeddings(dataset: Dataset) -> np.ndarray:
+    """EMBEDDING_COLUMN of these N rows as (N, D) float32; InputError where there is none."""
+    if EMBEDDING_COLUMN not in dataset.column_names:
+        raise InputError(
+            f"the scored rows have no column {EMBEDDING_COLUMN}, by which --diversity tells how "
+            "close two prompts are; score them with --keep-embeddings"
+        )
+    table = dataset.select_columns([EMBEDDING_COLUMN]).with_format("arrow")[:]
+    vectors = table[EMBEDDING_COLUMN].combine_chunks()
+    return vectors.flatten().to_numpy().astype(np.float32, copy=False).reshape(len(dataset), -1)
+
+
+def _vector_column(vectors: np.ndarray) -> Dataset:
+    width = vectors.shape[1]
+    column = pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(vectors.reshape(-1)), width)
+    features = Features({EMBEDDING_COLUMN: List(Value("float32"), length=width)})
+    table = pyarrow.table({EMBEDDING_COLUMN: column}).cast(features.arrow_schema)
+    return Dataset(table)
+
+
+def _nullable(values: Sequence[Any]) -> Sequence[Any]:
+    if isinstance(values, np.ndarray) and values.dtype.kind == "f":
+        return [None if np.isnan(value) else value for value in values.tolist()]
+    return values

@@ -1,0 +1,134 @@
+"""DATA, as it is given on the command line, to a `datasets.IterableDataset`: rows as they come."""
+
+from __future__ import annotations
+
+import glob
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hf_miwv.common.errors import InputError, did_you_mean
+from hf_miwv.common.reading.csv_files import csv_options
+from hf_miwv.common.reading.diagnosis import check_repository, diagnose_file, diagnose_hub, reason
+from hf_miwv.common.reading.reading import (
+    ARROW_FOLDER_FILES,
+    check_file,
+    check_hub_name,
+    check_local,
+    default_split,
+    is_local,
+    pinned,
+    quiet_library,
+)
+
+if TYPE_CHECKING:
+    from datasets import IterableDataset
+
+logger = logging.getLogger(__name__)
+
+
+def open_stream(
+    source: str | os.PathLike[str],
+    *,
+    split: str | None = None,
+    config: str | None = None,
+    revision: str | None = None,
+    field: str | None = None,
+    limit: int | None = None,
+) -> tuple[IterableDataset, str]:
+    """The rows of a file, a folder or a Hub data set as a stream, and the name of their split.
+
+    Takes what `hf_miwv.common.reading.reading.read_dataset` takes, with the same meaning, but for folders that
+    `save_to_disk` wrote and for slices of a split; `limit` takes the first so many rows, and the
+    name then says so, as the slice "train[:100]" would. Nothing but the beginning is read here. A
+    JSON file that is one document, not lines, is in memory as a whole while its rows are taken.
+
+    Raises:
+        InputError: no such data, or data that cannot be read as a stream.
+    """
+    source, revision = pinned(os.fspath(source), revision)
+    if limit is not None and limit < 1:
+        raise InputError(f"--limit {limit}: give the number of rows to take, 1 or more")
+    if is_local(source):
+        splits = _open_local(Path(source).expanduser(), config, revision, field)
+    else:
+        splits = _open_hub(source, config, revision, field)
+    name = default_split(splits, source) if split is None else _named(splits, source, split)
+    if limit is None:
+        return splits[name], name
+    logger.info("the first %s rows of %s are taken, and none after them", f"{limit:,}", source)
+    return splits[name].take(limit), f"{name}[:{limit}]"
+
+
+def _open_local(path: Path, config: str | None, revision: str | None, field: str | None) -> dict[str, Any]:
+    check_local(path, config, revision)
+    return _open_folder(path, config, field) if path.is_dir() else _open_file(path, field)
+
+
+def _open_file(path: Path, field: str | None) -> dict[str, Any]:
+    from datasets import load_dataset
+
+    from hf_miwv.common.reading.json_builder import row_stream
+
+    file_format = check_file(path, field)
+    if file_format == "json":
+        return {"train": row_stream([(str(path), str(path))], field)}
+    try:
+        with quiet_library():
+            options = csv_options(path) if file_format == "csv" else {}
+            files = glob.escape(str(path))
+            return dict(load_dataset(file_format, data_files=files, streaming=True, **options))
+    except InputError:
+        raise
+    except Exception as error:  # the library raises many kinds
+        diagnose_file(path, file_format, error)
+
+
+def _open_folder(path: Path, config: str | None, field: str | None) -> dict[str, Any]:
+    if any((path / name).is_file() for name in ARROW_FOLDER_FILES):
+        raise InputError(
+            f"{path}: was written by save_to_disk and lies on this disk in Arrow already; leave --streaming out"
+        )
+    try:
+        with quiet_library():
+            return _open(str(path.resolve()), name=config, field=field)
+    except InputError:
+        raise
+    except Exception as error:  # the library raises many kinds
+        check_repository(str(path), config, error)
+        raise InputError(
+            f"{path}: the folder cannot be read as a stream ({reason(error)}); give one of its "
+            "files, or leave --streaming out"
+        ) from error
+
+
+def _open_hub(source: str, config: str | None, revision: str | None, field: str | None) -> dict[str, Any]:
+    check_hub_name(source)
+    try:
+        return _open(source, name=config, revision=revision, field=field)
+    except InputError:
+        raise
+    except Exception as error:  # the library raises many kinds
+        diagnose_hub(source, config, revision, error)
+
+
+def _open(path: str, **options: Any) -> dict[str, Any]:
+    from hf_miwv.common.reading.builders import open_builder
+    from hf_miwv.common.reading.json_builder import ExactJson, stream_json
+
+    builder = open_builder(path, **options)
+    if isinstance(builder, ExactJson):
+        return stream_json(builder)
+    return {str(name): split for name, split in builder.as_streaming_dataset().items()}
+
+
+def _named(splits: dict[str, Any], source: str, split: str) -> str:
+    if split in splits:
+        return split
+    if "[" in split or "+" in split:
+        raise InputError(
+            f"{source}: --split {split!r}: a stream has no slices; give one of "
+            f"{', '.join(splits)}, and --limit ROWS for its first rows"
+        )
+    raise InputError(f"{source}: has no split {split!r}; {did_you_mean(split, splits)}")

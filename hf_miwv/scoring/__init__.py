@@ -1,0 +1,1 @@
+"""Score every row: `score()` and its steps."""

@@ -1,0 +1,218 @@
+"""The journey in order: rows -> tokens -> vectors -> neighbours -> losses -> MIWV."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+from tqdm.auto import tqdm
+
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.models.rope import length_rule
+from hf_miwv.common.reading.kinds import RowError
+from hf_miwv.common.runs.processes import Processes
+from hf_miwv.common.runs.workspace import Workspace
+from hf_miwv.losses.branching import branching_obstacle
+from hf_miwv.losses.demonstrations import Passes, build_passes, flag_duplicate_neighbors, response_passes
+from hf_miwv.losses.forest import TREE_TOKENS, grow_forest
+from hf_miwv.losses.pass_losses import score_forest
+from hf_miwv.neighbors.embed import Embedder
+from hf_miwv.neighbors.embedding import embed_rows
+from hf_miwv.neighbors.exact import nearest_neighbors
+from hf_miwv.neighbors.index import indexed_neighbors
+from hf_miwv.prompts.choose_prompts import Prompts
+from hf_miwv.prompts.tokenization import TokenizedRows
+from hf_miwv.rows.columns import add_score_columns
+from hf_miwv.rows.examples import Example
+from hf_miwv.rows.schema import ALSO_COLUMNS, EMBEDDING_COLUMN, Shape
+
+TRAINER_MAX_LENGTH = 1024  # max_length of trl.SFTConfig (1.16) where nobody says otherwise
+
+
+@dataclass
+class Journey:
+    """One scoring run: what it works on, and what it has counted so far."""
+
+    dataset: Dataset
+    shape: Shape
+    table: TokenizedRows
+    model: Any
+    prompts: Prompts
+    embedder: Embedder
+    embed_text: str  # "rendered": x as the template writes it; "bare": instruction and input
+    search: str  # for the neighbours: "exact" or "index"
+    max_length: int
+    batch_tokens: int
+    avoid_duplicates: bool = False  # the neighbour is to have another prompt than the row
+    also: dict[str, list[int]] = field(default_factory=dict)  # method -> ids before y without x
+    keep_embeddings: bool = False
+    unreadable_rows: str = "refuse"  # or "flag": what became of rows that cannot be read
+    trainer_max_length: int = TRAINER_MAX_LENGTH  # where the trainer will cut a row
+    processes: Processes = field(default_factory=Processes)
+    progress: bool = True
+    stages: dict[str, dict[str, Any]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    empty_demonstrations: int = 0  # scored rows whose neighbour has an empty response
+
+    def run(self, workspace: Workspace) -> Dataset:
+        """MIWV = L(y|x,C) - L(y|x) of every row (arXiv 2511.07074), as columns of the data set.
+
+        Both losses are mean nats per response token, C is the row's nearest neighbour. Rows that
+        cannot be scored keep their place, with a status that says why and no number.
+
+        Raises:
+            InputError: no row can be scored.
+        """
+        vectors, neighbors, cosines = self._neighbors(workspace)
+        passes = build_passes(self.table, neighbors, self.prompts, self.max_length, self.progress)
+        if self.avoid_duplicates:
+            flag_duplicate_neighbors(passes, neighbors, self.table.groups)
+        losses, totals = self._losses(passes, neighbors, workspace)
+        self._count("score", totals)
+        zero_shot, one_shot = np.where(np.isfinite(losses), losses, np.nan).reshape(2, -1)
+        status = _final_status(passes, losses.reshape(2, -1))
+        if "ok" not in status:
+            counts = {name: status.count(name) for name in sorted(set(status))}
+            raise InputError(f"none of the {len(status)} rows could be scored: {counts}")
+        columns = {
+            "row": np.arange(len(status)),
+            "miwv": one_shot - zero_shot,
+            "loss_zero_shot": zero_shot,
+            "loss_one_shot": one_shot,
+            "neighbor": [None if neighbor < 0 else neighbor for neighbor in neighbors.tolist()],
+            "neighbor_similarity": cosines,
+            "response_tokens": passes.responses.lengths,
+            "miwv_status": status,
+            "miwv_flags": passes.flags,
+            **{ALSO_COLUMNS[name]: self._also(name, passes, workspace) for name in self.also},
+            **({} if vectors is None else {EMBEDDING_COLUMN: vectors}),
+        }
+        self.empty_demonstrations = sum(
+            state == "ok" and self.table.empty[neighbor]
+            for neighbor, state in zip(neighbors.tolist(), status, strict=True)
+        )
+        return add_score_columns(self.dataset, columns)
+
+    def _neighbors(self, workspace: Workspace) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
+        """(N, D) vectors where they are to be kept, (N,) nearest neighbours and (N,) cosines, the
+        latter from the workspace where they are there."""
+        vectors, totals = embed_rows(
+            self.table.rows, self.embedder, self._text, workspace, self.processes, self.progress
+        )
+        self._count("embed", totals)
+        saved = _saved_search(workspace)
+        ready = all(self.processes.gather(saved is not None))
+        if saved is None or not ready:  # all search, or none: they do it together
+            began = time.perf_counter()
+            neighbors, cosines, counts = self._search_readable(vectors)
+            saved = neighbors, cosines, {**counts, "seconds": time.perf_counter() - began}
+            workspace.write_array("neighbors.npy", neighbors)
+            workspace.write_array("cosines.npy", cosines)
+            workspace.write_json("search.json", saved[2])
+        self._count("neighbors", saved[2])
+        return (vectors if self.keep_embeddings else None), *saved[:2]
+
+    def _search_readable(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+        """`_search` among the rows that can be read; of the others no neighbour (-1, nan)."""
+        groups = np.array(self.table.groups)
+        if not self.table.faults:
+            return self._search(vectors, groups)
+        readable = np.setdiff1d(np.arange(len(vectors)), list(self.table.faults))
+        if len(readable) < 2:
+            raise InputError(
+                f"only {len(readable)} of {len(vectors)} rows can be read, and a row is scored "
+                "behind its nearest neighbour: mend the rows, so that two can"
+            )
+        nearest, similarity, counts = self._search(vectors[readable], groups[readable])
+        neighbors, cosines = np.full(len(vectors), -1), np.full(len(vectors), np.nan, np.float32)
+        neighbors[readable], cosines[readable] = readable[nearest], similarity
+        return neighbors, cosines, counts
+
+    def _search(self, vectors: np.ndarray, prompts: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+        """Neighbours, cosines and what is to be said of the search; `prompts` by their groups.
+
+        The exact search is shared by the processes; the index is built by each for itself, so
+        that all have the same.
+        """
+        rows = len(vectors)
+        own = range(rows)
+        groups = prompts if self.avoid_duplicates else None
+        if self.search == "exact":
+            share = -(-rows // self.processes.world)
+            own = range(rows)[self.processes.rank * share : (self.processes.rank + 1) * share]
+        with tqdm(total=len(own), desc="neighbours", unit="row", disable=not self.progress) as bar:
+            if self.search == "index":
+                neighbors, cosines, report = indexed_neighbors(vectors, progress=bar.update, groups=groups)
+                return neighbors, cosines, {"search": "index", **report}
+            device = self.embedder.model.device
+            found = nearest_neighbors(vectors, device=device, progress=bar.update, queries=own, groups=groups)
+        parts = self.processes.gather(found)
+        neighbors, cosines = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return neighbors, cosines, {"search": "exact"}
+
+    def _losses(
+        self, passes: Passes, neighbors: np.ndarray, workspace: Workspace
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """(2N,) losses of all passes, and the counts of the stage."""
+        forest = grow_forest(
+            passes,
+            neighbors,
+            tree_tokens=min(TREE_TOKENS, self.batch_tokens),
+            obstacle=branching_obstacle(self.model),
+            rule=length_rule(self.model),
+        )
+        losses, totals = score_forest(self.model, forest, workspace, self.batch_tokens, self.processes, self.progress)
+        row_tokens = int(passes.lengths[: len(self.table)].sum())
+        reuse = dict(sorted(forest.reuse.items()))
+        return losses, {"row_tokens": row_tokens, **totals, "reuse": reuse}
+
+    def _also(self, method: str, passes: Passes, workspace: Workspace) -> np.ndarray:
+        """(N,) losses of y without x, as `method` wants them; nan where unknown.
+
+        A stage of its own, with a journal of its own inside the workspace.
+        """
+        losses = workspace.read_array(f"{method}.npy")
+        totals = workspace.read_json(f"{method}.json")
+        ready = all(self.processes.gather(losses is not None and totals is not None))
+        if losses is None or totals is None or not ready:  # all score, or none: as the search
+            alone = response_passes(passes, self.also[method], self.max_length)
+            with Workspace(workspace.folder / method) as own:
+                losses, totals = self._losses(alone, np.arange(len(self.table)), own)
+                workspace.write_array(f"{method}.npy", losses)
+                workspace.write_json(f"{method}.json", totals)
+        counts = ("tokens", "forwarded_tokens", "seconds")
+        self._count(method, {name: totals[name] for name in counts})
+        losses = losses[: len(self.table)]
+        return np.where(np.isfinite(losses), losses, np.nan)
+
+    def _text(self, example: Example) -> str:
+        if example.fault is not None:
+            return ""
+        if self.embed_text == "bare":
+            return example.prompt_with_tools
+        try:
+            return self.prompts.prompt_text(example)
+        except RowError:  # the template refuses it, which the tokenized rows know
+            return ""
+
+    def _count(self, stage: str, totals: dict[str, Any]) -> None:
+        self.seconds[stage] = totals["seconds"]
+        counts = {name: value for name, value in totals.items() if name != "seconds"}
+        self.stages[stage] = {"rows": len(self.table), **counts}
+
+
+def _saved_search(workspace: Workspace) -> tuple[np.ndarray, np.ndarray, dict[str, Any]] | None:
+    neighbors, cosines = workspace.read_array("neighbors.npy"), workspace.read_array("cosines.npy")
+    counts = workspace.read_json("search.json")
+    if neighbors is None or cosines is None or counts is None:
+        return None
+    return neighbors, cosines, counts
+
+
+def _final_status(passes: Passes, losses: np.ndarray) -> list[str]:
+    """(N,) statuses, `not_finite` where a pass that ran has a loss that is not finite."""
+    finite = np.isfinite(losses).all(axis=0)
+    return ["not_finite" if state == "ok" and not finite[row] else state for row, state in enumerate(passes.status)]

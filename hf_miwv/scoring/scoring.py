@@ -1,0 +1,299 @@
+"""`score`: names and objects in, a scored data set out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from datasets import Dataset, IterableDataset
+from sentence_transformers import SentenceTransformer
+
+from hf_miwv.common.errors import InputError, did_you_mean
+from hf_miwv.common.models.batch_tokens import _default_batch_tokens
+from hf_miwv.common.models.causality import check_causal
+from hf_miwv.common.models.model_tokenizer import text_tokenizer
+from hf_miwv.common.models.models import LoadedModel, length_limit, load_embedder, load_model
+from hf_miwv.common.models.vocabulary import check_ids, check_tables
+from hf_miwv.common.reading.reading import is_local, read_dataset
+from hf_miwv.common.runs.folder import check_output, is_finished, remove_left_over, write_errors, write_folder
+from hf_miwv.common.runs.processes import Processes
+from hf_miwv.common.runs.workspace import Workspace, workspace_of
+from hf_miwv.losses.demonstrations import response_context
+from hf_miwv.neighbors.embed import POOLINGS, Embedder
+from hf_miwv.neighbors.index import choose_search
+from hf_miwv.prompts.choose_prompts import choose_prompts
+from hf_miwv.prompts.run_date import parse_date, run_date
+from hf_miwv.prompts.tokenization import UNREADABLE_ROWS, tokenize_rows
+from hf_miwv.results.row_report import tell_of_rows
+from hf_miwv.results.score_pictures import draw_scored
+from hf_miwv.results.scored_card import write_card
+from hf_miwv.results.statistics import ScoreColumns, describe
+from hf_miwv.rows.columns import check_columns
+from hf_miwv.rows.input_rows import take_rows
+from hf_miwv.rows.rows import Rows
+from hf_miwv.rows.schema import ALSO_COLUMNS, recognize, unread_columns
+from hf_miwv.rows.spooling import release, spool
+from hf_miwv.scoring.score_steps import TRAINER_MAX_LENGTH, Journey
+from hf_miwv.scoring.scoring_record import complete_record, start_record
+
+DEFAULT_EMBEDDER = "BAAI/bge-large-en-v1.5"  # "Bge-en-large" in arXiv 2511.07074
+EMBED_TEXTS = ("rendered", "bare")
+
+logger = logging.getLogger(__name__)
+
+
+def score(
+    dataset: Any,
+    model: Any,
+    *,
+    split: str | None = None,
+    config: str | None = None,
+    data_revision: str | None = None,
+    field: str | None = None,
+    tokenizer: Any = None,
+    embedder: str | SentenceTransformer = DEFAULT_EMBEDDER,
+    output: str | Path | None = None,
+    columns: Mapping[str, str] | None = None,
+    template: str | None = None,
+    pooling: str = "mean",
+    embed_text: str = "rendered",
+    max_length: int | None = None,
+    batch_tokens: int | None = None,
+    dtype: str = "auto",
+    attention: str = "auto",
+    quantization: str | None = None,
+    search: str = "auto",
+    avoid_duplicate_neighbors: bool = False,
+    also: Sequence[str] = (),
+    keep_embeddings: bool = False,
+    device: str | None = None,
+    model_revision: str | None = None,
+    embedder_revision: str | None = None,
+    trust_remote_code: bool = False,
+    unreadable_rows: str = "refuse",
+    trainer_max_length: int = TRAINER_MAX_LENGTH,
+    date: str | None = None,
+    overwrite: bool = False,
+    overwrite_columns: bool = False,
+    origin: Mapping[str, Any] | None = None,
+    progress: bool = True,
+) -> Dataset:
+    """Every row with its MIWV = L(y|x,C) - L(y|x) in mean nats per response token.
+
+    High = weak = keep: even with its nearest neighbour C as a worked example the model does badly
+    on the row, so the row teaches (arXiv 2511.07074).
+
+    Args:
+        dataset: rows of a known shape (see `hf_miwv.rows.schema`), at least two: a Hub id or a path (str
+            or Path), a list of dicts, a pandas or polars DataFrame, a `Dataset`, a `DatasetDict` or
+            a stream. A stream is written to disk first (see `hf_miwv.rows.spooling`): one without end
+            needs `.take(ROWS)`.
+        split: which split, or a slice such as "train[:1000]", of a Hub id, a path or a
+            `DatasetDict`; by default the only one or, of a Hub id or path, "train".
+        config: the configuration of a Hub data set, or of a folder with several.
+        data_revision: of a Hub data set: a branch, tag or commit; also as OWNER/NAME@REVISION.
+        field: the key of a JSON file under which its rows lie.
+        model: the causal LM that will be tuned: a Hub id, a folder, a GGUF file, or a loaded
+            model together with its `tokenizer`.
+        embedder: finds the neighbours: a Hub id, a folder, or a loaded SentenceTransformer.
+        output: a folder to write: parquet, card, pictures, run.json. With it, a killed run goes
+            on where it stopped when it is called again.
+        columns: standard column name -> column of this data set, for rows of another shape.
+        template: "alpaca", "chat", "plain" or a Jinja file; the default follows the shape.
+        pooling: "mean" of the token embeddings as in the paper, or the "model"'s own.
+        embed_text: embed x as "rendered" by the template, or the "bare" instruction and input.
+        max_length: tokens of a sequence; default 2,048 or the model's own limit if smaller.
+        batch_tokens: tokens of a forward pass, padding included; 1,024 on the CPU, else 16,384.
+        dtype, attention: of a model given by name; dtype "auto" is the checkpoint's own,
+            attention "auto" the library's choice, or "sdpa", "eager", "flash_attention_2", ...
+        quantization: "4bit" or "8bit" weights by bitsandbytes, for a model given by name.
+        search: for the neighbours "exact", by "index", or "auto" (see `hf_miwv.neighbors.index`).
+        avoid_duplicate_neighbors: take the nearest row with another prompt as the neighbour (ours;
+            in the paper it may have the same). Where no row has another, rows are flagged
+            `duplicate_neighbor` and scored behind the nearest one.
+        also: "ifd" and "superfiltering": measure what those methods of `hf_miwv.results.methods` need, by
+            one more pass over each response.
+        keep_embeddings: add the prompts' unit vectors as a column, 4 bytes x D a row; `select`
+            needs them for its `diversity`.
+        unreadable_rows: "refuse" (default) rows that cannot be read or that the template refuses,
+            after all were looked at, or "flag" them: they keep their place, with no score.
+        trainer_max_length: tokens at which the trainer will cut a row; default 1,024, that of
+            trl.SFTConfig. Rows that it would cut are counted.
+        date: "2026-11-29": what a chat template that prints the date is given; default: the day
+            on which the run began.
+        origin: what run.json says of where the rows come from ("source", "split", "config",
+            "revision", "license", "command_line"), where the data's own name does not.
+
+    Returns:
+        The data set with its own columns and those of `hf_miwv.rows.schema.SCORE_COLUMNS`, then what
+        `also` and `keep_embeddings` ask for, every row in its place; rows that cannot be scored
+        have a status that says why, and null.
+
+    Raises:
+        InputError: anything given that cannot be used, with what to give instead.
+    """
+    _check_settings(pooling, embed_text, batch_tokens, also, unreadable_rows)
+    if trainer_max_length < 2:
+        raise InputError(f"trainer max length {trainer_max_length}: give 2 or more")
+    today = parse_date(date)
+    processes = Processes.launched()
+    progress = progress and processes.first
+    if output is not None:
+        source = dataset if isinstance(dataset, (str, Path)) and is_local(str(dataset)) else None
+        check_output(Path(output), overwrite, Path(source).expanduser() if source else None)
+    dataset, named = take_rows(dataset, split=split, config=config, revision=data_revision, field=field)
+    origin = {**named, **(origin or {})}
+    streamed = isinstance(dataset, IterableDataset)
+    if isinstance(dataset, IterableDataset):
+        place = Path(output) if output is not None else None
+        dataset = spool(dataset, place, origin=origin, processes=processes, progress=progress)
+    _check_rows(dataset)
+    dataset = check_columns(dataset, overwrite_columns)
+    shape = recognize(dataset.column_names, columns, dataset[0])
+    loaded = _load_model(
+        model,
+        tokenizer,
+        revision=model_revision,
+        dtype=dtype,
+        attention=attention,
+        quantization=quantization,
+        device=device,
+        trust_remote_code=trust_remote_code,
+    )
+    if isinstance(embedder, (str, Path)):
+        embedder = load_embedder(
+            str(embedder),
+            revision=embedder_revision,
+            device=device,
+            trust_remote_code=trust_remote_code,
+        )
+    rows = Rows(dataset, shape, origin.get("source") or "")
+    if today is None:
+        today = run_date(loaded.tokenizer, output, overwrite, processes)
+    prompts = choose_prompts(template, loaded.tokenizer, shape.name, rows.conversational(), today)
+    table = tokenize_rows(rows, prompts, progress, unreadable_rows)
+    if processes.first:
+        tell_of_rows(table, trainer_max_length, unread_columns(shape, dataset.column_names))
+    contexts = {name: response_context(name, loaded.tokenizer) for name in ALSO_COLUMNS if name in also}
+    check_tables(loaded.model, loaded.tokenizer, [table.prompts, table.responses])
+    for name, context in contexts.items():
+        check_ids(loaded.model, loaded.tokenizer, context, f"what {name} puts before a response")
+    journey = Journey(
+        dataset=dataset,
+        shape=shape,
+        table=table,
+        model=loaded.model,
+        prompts=prompts,
+        embedder=Embedder(embedder, pooling),
+        embed_text=embed_text,
+        search=choose_search(len(dataset), search),
+        max_length=length_limit(loaded.model, max_length),
+        batch_tokens=batch_tokens or _default_batch_tokens(loaded.model),
+        avoid_duplicates=avoid_duplicate_neighbors,
+        also=contexts,
+        keep_embeddings=keep_embeddings,
+        unreadable_rows=unreadable_rows,
+        trainer_max_length=trainer_max_length,
+        processes=processes,
+        progress=progress,
+    )
+    run = start_record(journey, loaded.revision, origin)
+    if output is None:
+        with TemporaryDirectory() as folder, Workspace(Path(folder) / "work") as workspace:
+            workspace.claim(run["identity"])
+            return journey.run(workspace)
+    scored = _score_to_folder(journey, run, Path(output), overwrite)
+    return _leave_spool(Path(output), processes) if streamed else scored
+
+
+def _score_to_folder(journey: Journey, run: dict[str, Any], output: Path, overwrite: bool) -> Dataset:
+    processes = journey.processes
+    if processes.agree(is_finished(output, run["identity"], overwrite)):
+        logger.info("%s already holds this result, whole: nothing to do", output)
+        if processes.first:
+            remove_left_over(output)
+        return read_dataset(str(output))
+    root = workspace_of(output)
+    with write_errors(output), Workspace(root / processes.name(), root) as workspace:
+        _tell_of_earlier_work(workspace.claim(run["identity"]), workspace)
+        scored = journey.run(workspace)
+        columns = ScoreColumns.from_dataset(scored)
+        run = complete_record(run, journey, describe(columns))
+
+        def decorate(folder: Path) -> None:
+            write_card(run, draw_scored(columns, folder), folder)
+
+        if processes.first:
+            write_folder(output, workspace, scored, run, decorate)
+        processes.agree(None)  # nobody leaves before the output is there
+    return scored
+
+
+def _leave_spool(output: Path, processes: Processes) -> Dataset:
+    """The result read from `output`: what lay in the spool, the rows of `score`, is removed."""
+    processes.agree(None)
+    if processes.first:
+        release(output)
+    return read_dataset(str(output))
+
+
+def _tell_of_earlier_work(changed: list[str] | None, workspace: Workspace) -> None:
+    if changed:
+        logger.warning(
+            "%s held the unfinished work of another run (not the same: %s): it is not reused",
+            workspace.folder,
+            ", ".join(changed),
+        )
+    elif changed is not None:
+        logger.info("going on with the unfinished work in %s", workspace.folder)
+    elif others := [
+        p.name
+        for p in workspace.folder.parent.glob("process-*-of-*")
+        if p.name.rpartition("-")[2] != workspace.folder.name.rpartition("-")[2]
+    ]:
+        logger.warning("unfinished work of another number of processes is not reused: %s", ", ".join(sorted(others)))
+
+
+def _check_settings(
+    pooling: str,
+    embed_text: str,
+    batch_tokens: int | None,
+    also: Sequence[str],
+    unreadable_rows: str,
+) -> None:
+    if isinstance(also, str):
+        raise InputError(f"also {also!r}: give a list of names, such as [{also!r}]")
+    for name, value, known in (
+        ("pooling", pooling, POOLINGS),
+        ("embed text", embed_text, EMBED_TEXTS),
+        ("unreadable rows", unreadable_rows, UNREADABLE_ROWS),
+        *(("also", value, tuple(ALSO_COLUMNS)) for value in also),
+    ):
+        if value not in known:
+            raise InputError(f"{name} {value!r} is not one of ours: {did_you_mean(value, known)}")
+    if batch_tokens is not None and batch_tokens < 1:
+        raise InputError(f"batch tokens {batch_tokens}: give 1 or more")
+
+
+def _check_rows(dataset: Dataset) -> None:
+    if len(dataset) < 2:
+        raise InputError(
+            f"the data set has {len(dataset)} row{'s' * (len(dataset) != 1)}; a row is scored "
+            "behind its nearest neighbour, so give at least two"
+        )
+
+
+def _load_model(model: Any, tokenizer: Any, **settings: Any) -> LoadedModel:
+    """The model by name, with these settings for `load_model`; or as given, with its tokenizer."""
+    if isinstance(model, (str, Path)):
+        loaded = load_model(str(model), **settings)
+        if tokenizer is None:
+            return loaded
+        return loaded._replace(tokenizer=text_tokenizer(tokenizer))
+    if tokenizer is None:
+        raise InputError("a loaded model needs its tokenizer: score(dataset, model, tokenizer=...)")
+    check_causal(model, model.name_or_path or type(model).__name__)
+    return LoadedModel(model, text_tokenizer(tokenizer), None)

@@ -1,0 +1,139 @@
+"""run.json: what was done, with what, in which versions; everything a card says comes from here.
+
+All of it but "timing" is the same for the same run, also after a kill.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+from hf_miwv.common.models.quantization import quantization_of
+from hf_miwv.common.runs.fingerprints import content_fingerprint, model_fingerprint, token_fingerprint
+from hf_miwv.common.runs.record import _peak_memory, new_record
+from hf_miwv.neighbors.embed import Embedder
+from hf_miwv.rows.schema import unread_columns
+from hf_miwv.scoring.score_steps import Journey
+
+
+def start_record(
+    journey: Journey,
+    model_revision: str | None,
+    origin: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What is known before the first forward pass, with the run's "identity"."""
+    run = new_record("score", origin)
+    run["data"] = _describe_data(journey, origin)
+    run["model"] = _describe_model(journey, model_revision)
+    if run["model"]["quantization"]:
+        run["versions"]["bitsandbytes"] = version("bitsandbytes")
+    run["embedder"] = _describe_embedder(journey.embedder, journey.embed_text)
+    run["template"] = {"name": journey.prompts.name, "sha256": journey.prompts.sha256}
+    if journey.prompts.date is not None:
+        run["template"]["date"] = journey.prompts.date.isoformat()
+    run["settings"] = {
+        "max_length": journey.max_length,
+        "batch_tokens": journey.batch_tokens,
+        "avoid_duplicate_neighbors": journey.avoid_duplicates,
+        "also": list(journey.also),
+        "keep_embeddings": journey.keep_embeddings,
+        "unreadable_rows": journey.unreadable_rows,
+    }
+    table = journey.table
+    run["trainer"] = {
+        "max_length": journey.trainer_max_length,
+        **table.trainer_counts(journey.trainer_max_length),
+        "earlier_answers_not_scored": table.earlier_answers,
+        "prompt_ends_lost": table.lost_prompt_ends,
+    }
+    run["unused"] = dict(table.unused.most_common())
+    run["unreadable"] = table.fault_counts()
+    run["identity"] = _identity(run, journey)
+    return run
+
+
+def complete_record(run: dict[str, Any], journey: Journey, statistics: dict[str, Any]) -> dict[str, Any]:
+    """The record with what the run counted; "timing" is the one part that differs between runs."""
+    stages = journey.stages
+    prompts_cut = stages["embed"].pop("prompts_cut")
+    return {
+        **run,
+        "embedder": {**run["embedder"], "prompts_cut": prompts_cut},
+        "statistics": statistics,
+        "demonstrations_with_empty_response": journey.empty_demonstrations,
+        "stages": stages,
+        "timing": {
+            "peak_memory_bytes": _peak_memory(journey.model.device),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": {name: round(value, 3) for name, value in journey.seconds.items()},
+        },
+    }
+
+
+def _describe_data(journey: Journey, origin: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "source": origin.get("source"),
+        **{name: origin.get(name) for name in ("split", "config", "revision", "license")},
+        **({"field": origin["field"]} if origin.get("field") else {}),
+        "rows": len(journey.dataset),
+        "shape": journey.shape.name,
+        "columns": dict(journey.shape.columns),
+        "columns_not_read": unread_columns(journey.shape, journey.dataset.column_names),
+        "fingerprint": content_fingerprint(journey.dataset),
+    }
+
+
+def _describe_model(journey: Journey, revision: str | None) -> dict[str, Any]:
+    model = journey.model
+    return {
+        "source": model.name_or_path or None,
+        "revision": revision,
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "quantization": quantization_of(model),
+        "attention": getattr(model.config, "_attn_implementation", None),
+        "parameters": model.num_parameters(),
+        "device": str(model.device),
+        "fingerprint": model_fingerprint(model),
+    }
+
+
+def _describe_embedder(embedder: Embedder, text: str) -> dict[str, Any]:
+    return {
+        "source": embedder.name,
+        "revision": embedder.revision,
+        "pooling": embedder.pooling,
+        "text": text,
+        "max_tokens": embedder.max_tokens,
+        "fingerprint": model_fingerprint(embedder.model),
+    }
+
+
+def _identity(run: dict[str, Any], journey: Journey) -> dict[str, Any]:
+    """What the result depends on, under the names that a user is told when one differs."""
+    return {
+        "data set": run["data"]["fingerprint"],
+        "columns": run["data"]["columns"],
+        "tokens": token_fingerprint(journey.table.prompts, journey.table.responses),
+        "model": run["model"]["fingerprint"],
+        "embedder": run["embedder"]["fingerprint"],
+        "pooling": run["embedder"]["pooling"],
+        "embedded text": run["embedder"]["text"],
+        "template": run["template"],
+        "max length": journey.max_length,
+        "batch tokens": journey.batch_tokens,
+        "neighbour search": journey.search,
+        "duplicate neighbours": "avoided" if journey.avoid_duplicates else "allowed",
+        "also": journey.also,
+        "unreadable rows": journey.unreadable_rows,
+        "embeddings": "kept" if journey.keep_embeddings else "not kept",
+        "attention": run["model"]["attention"],
+        "processes": journey.processes.world,
+        "device": journey.model.device.type,
+        "processor threads": torch.get_num_threads() if journey.model.device.type == "cpu" else None,
+        "hf_miwv": run["package"]["version"],
+        **run["versions"],
+    }

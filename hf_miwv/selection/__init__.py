@@ -1,0 +1,1 @@
+"""Choose rows by their scores: `select()`."""

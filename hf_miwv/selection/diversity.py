@@ -1,0 +1,76 @@
+"""Ranked rows -> the best of them that are not too close to one another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from hf_miwv.common.errors import InputError
+
+BLOCK = 1024  # candidates looked at together, and chosen rows that they are compared with at a time
+
+
+def check_diversity(cosine: float | None) -> None:
+    """Raise InputError for a number that cannot set two rows apart."""
+    if cosine is not None and not -1 <= cosine < 1:
+        raise InputError(
+            f"diversity {cosine} is no cosine from -1 to below 1; 0.9 passes over a row whose "
+            "prompt has a cosine above 0.9 with one chosen before it"
+        )
+
+
+def choose_diverse(
+    ranked: np.ndarray,
+    read_vectors: Callable[[np.ndarray], np.ndarray],
+    wanted: int,
+    cosine: float,
+    block: int = BLOCK,
+) -> tuple[np.ndarray, int]:
+    """Walk down the ranking; take row i where <v_i, v_j> <= cosine for every j taken before.
+
+    Greedy, best first, until `wanted` rows are taken or the ranking ends (ours: the paper has no
+    such step). Exact, in float32, in blocks: in memory are the vectors of the rows taken, those
+    of one block of candidates, and their cosines. Cosines within 1e-6 of the limit may fall to
+    either side of it with another blocking.
+
+    Args:
+        ranked: (R,) positions, best first.
+        read_vectors: (B,) positions -> (B, D) float32, each of length 1.
+        wanted: how many rows to take at most.
+        cosine: the highest cosine that two rows taken may have.
+
+    Returns:
+        (K,) positions in their order, K <= wanted, and how many rows were passed over for them.
+    """
+    taken: list[np.ndarray] = []  # positions, a block at a time
+    vectors: list[np.ndarray] = []  # of the same rows
+    count, passed_over = 0, 0
+    for start in range(0, len(ranked), block):
+        candidates = ranked[start : start + block]
+        found = read_vectors(candidates)
+        free = np.ones(len(candidates), dtype=bool)
+        for earlier in vectors:
+            free &= (found @ earlier.T <= cosine).all(axis=1)
+        places, looked_at = _take(found, free, wanted - count, cosine)
+        taken.append(candidates[places])
+        vectors.append(found[places])
+        count += len(places)
+        passed_over += looked_at - len(places)
+        if count == wanted:
+            break
+    return np.concatenate(taken) if taken else ranked[:0], passed_over
+
+
+def _take(vectors: np.ndarray, free: np.ndarray, wanted: int, cosine: float) -> tuple[list[int], int]:
+    """The places of a block that are taken, and how many of the block were looked at for them."""
+    close = vectors @ vectors.T > cosine
+    free = free.copy()
+    places: list[int] = []
+    for place in range(len(vectors)):
+        if len(places) == wanted:
+            return places, place
+        if free[place]:
+            places.append(place)
+            free[place + 1 :] &= ~close[place, place + 1 :]
+    return places, len(vectors)

@@ -1,0 +1,258 @@
+"""Scored rows -> the rows to keep: the highest score first; by MIWV, high = weak = keep."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.hub.fetching import fetch_written
+from hf_miwv.common.reading.reading import read_dataset
+from hf_miwv.common.runs.fingerprints import content_fingerprint
+from hf_miwv.common.runs.folder import check_output, is_finished, read_record, remove_left_over, write_folder
+from hf_miwv.common.runs.record import new_record
+from hf_miwv.common.runs.workspace import Workspace, workspace_of
+from hf_miwv.results.methods import check_method, method_scores
+from hf_miwv.results.score_pictures import draw_chosen, draw_length_comparison
+from hf_miwv.results.scored_card import write_card
+from hf_miwv.results.statistics import ScoreColumns, compare_lengths, describe, summarize
+from hf_miwv.rows.columns import read_embeddings
+from hf_miwv.rows.schema import EMBEDDING_COLUMN
+from hf_miwv.selection.diversity import check_diversity, choose_diverse
+
+logger = logging.getLogger(__name__)
+
+
+def select(
+    scored: Dataset | str | Path,
+    *,
+    method: str = "miwv",
+    fraction: float | str | Decimal | None = None,
+    count: int | None = None,
+    threshold: float | None = None,
+    diversity: float | None = None,
+    seed: int = 0,
+    include_undesired: bool = False,
+    output: str | Path | None = None,
+    overwrite: bool = False,
+    origin: Mapping[str, Any] | None = None,
+) -> Dataset:
+    """The rows with the highest score, sorted by falling score, ties by row order.
+
+    Args:
+        scored: what `score` returned, or the folder that it wrote, here or on the Hub (OWNER/NAME,
+            OWNER/NAME@REVISION).
+        method: what the score is, one of `hf_miwv.results.methods.METHODS`; MIWV by default.
+        fraction: keep floor(all rows x fraction), in decimal arithmetic, at least 1 and at most
+            the rows that have a score (arXiv 2511.07074: 52,002 rows at 1 % -> 520).
+        count: keep this many rows.
+        threshold: keep every row with a score >= threshold, in the method's unit (MIWV: nats per
+            response token; of a method with `_low`: -1 times that).
+        diversity: going down the ranking, pass over a row whose prompt's embedding has a cosine
+            above this with one chosen before it, until as many are chosen as without (ours). The
+            embeddings are those that the neighbours were found with, so the rows must have been
+            scored with `keep_embeddings`: embedding them again could give others (another
+            template, another version of the embedder). Prompts embedded with their template lie
+            close together; `neighbor_similarity` shows how close.
+        seed: of the method "random"; no other depends on it.
+        include_undesired: choose also from rows flagged `undesired_response` (KTO's `label:
+            false`), by default from none of them.
+        output: a folder to write: parquet, card, pictures, run.json.
+        overwrite: replace `output` where it holds something.
+        origin: what run.json says of the command ("command_line").
+
+    Returns:
+        The chosen rows with all their columns but the embeddings.
+
+    Raises:
+        InputError: not exactly one of fraction, count and threshold; a value out of range; an
+            unknown method, or one whose column the rows lack; no scored rows; a count above the
+            rows that have a score or are far enough apart; an output folder that holds something.
+    """
+    check_choice(fraction, count, threshold)
+    check_method(method, seed)
+    check_diversity(diversity)
+    folder = None if isinstance(scored, Dataset) else fetch_written(scored) or Path(scored)
+    if output is not None:
+        check_output(Path(output), overwrite, folder)
+    dataset = scored if isinstance(scored, Dataset) else read_dataset(folder or scored)
+    whole = ScoreColumns.from_dataset(dataset)
+    scores = method_scores(dataset, method, seed)
+    undesired = np.array(["undesired_response" in flags for flags in whole.flags], dtype=bool)
+    passed = undesired & np.isfinite(scores) & (not include_undesired)
+    if passed.any():
+        logger.info(
+            "%d rows say that their response is a bad one, and are not chosen from (--include-undesired)",
+            int(passed.sum()),
+        )
+        scores = np.where(passed, np.nan, scores)
+    choice = {"fraction": fraction, "count": count, "threshold": threshold}
+    kept, told = _keep(dataset, scores, choice, diversity)
+    ours = [name for name in (EMBEDDING_COLUMN,) if name in dataset.column_names]
+    chosen = dataset.select(kept).remove_columns(ours)
+    if output is not None:
+        asked = {"method": method, "seed": seed, **choice, "diversity": diversity}
+        if undesired.any():
+            asked["include_undesired"] = include_undesired
+        asked["fraction"] = None if fraction is None else str(fraction)
+        run = _record(origin or {}, read_record(folder) if folder else None, whole, chosen)
+        run["selection"] = {**asked, **_outcome(scores, kept), **told}
+        run["identity"] = {
+            "scored rows": content_fingerprint(dataset),
+            **asked,
+            "hf_miwv": run["package"]["version"],
+        }
+        _write(Path(output), chosen, run, overwrite)
+    return chosen
+
+
+def check_choice(fraction: float | str | Decimal | None, count: int | None, threshold: float | None) -> None:
+    """Raise InputError unless exactly one is given, and in range."""
+    given = {"fraction": fraction, "count": count, "threshold": threshold}
+    named = [f"--{name}" for name, value in given.items() if value is not None]
+    if len(named) != 1:
+        found = " and ".join(named) or "none of them"
+        raise InputError(f"give one of --fraction, --count and --threshold; got {found}")
+    if fraction is not None and not 0 < _decimal(fraction) <= 1:
+        raise InputError(f"fraction {fraction} is outside (0, 1]; 0.01 keeps 1 %")
+    if count is not None and count < 1:
+        raise InputError(f"count {count} keeps nothing; give 1 or more")
+    if threshold is not None and not np.isfinite(threshold):
+        raise InputError(f"threshold {threshold} is no finite number of nats")
+
+
+def choose(
+    columns: ScoreColumns,
+    *,
+    fraction: float | str | Decimal | None = None,
+    count: int | None = None,
+    threshold: float | None = None,
+) -> tuple[np.ndarray, str | None]:
+    """`choose_rows` by MIWV."""
+    return choose_rows(columns.miwv, fraction=fraction, count=count, threshold=threshold)
+
+
+def choose_rows(
+    scores: np.ndarray,
+    *,
+    fraction: float | str | Decimal | None = None,
+    count: int | None = None,
+    threshold: float | None = None,
+) -> tuple[np.ndarray, str | None]:
+    """Positions of the rows to keep, (K,) int64, best first, and a note where K is not as asked.
+
+    Of (N,) scores the highest are kept; rows without a score (nan) never are.
+    """
+    ranked = rank_rows(scores)
+    if len(ranked) == 0:
+        raise InputError("no row has a score, so there is nothing to choose from")
+    if threshold is not None:
+        kept = ranked[scores[ranked] >= threshold]
+        if len(kept) == 0:
+            best = scores[ranked[0]]
+            raise InputError(f"no row reaches threshold {threshold}: the highest score is {best:.4f}")
+        return kept, None
+    if count is not None:
+        if count > len(ranked):
+            raise InputError(f"count {count} is above the {len(ranked)} rows that have a score")
+        return ranked[:count], None
+    return _top_share(ranked, len(scores), _decimal(fraction))
+
+
+def rank_rows(scores: np.ndarray) -> np.ndarray:
+    """Positions of the rows that have a score, (R,) int64: falling scores, ties by row order."""
+    order = np.argsort(-scores, kind="stable")  # nan sorts last
+    return order[: int(np.isfinite(scores).sum())]
+
+
+def _keep(
+    dataset: Dataset, scores: np.ndarray, choice: dict[str, Any], diversity: float | None
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """`choose_rows`, and with `diversity` the `choose_diverse` of as many; what to tell of it."""
+    kept, note = choose_rows(scores, **choice)
+    if diversity is None:
+        return kept, {"passed_over": 0, "note": note}
+    wanted, all_that_reach = len(kept), choice["threshold"] is not None
+    ranked = kept if all_that_reach else rank_rows(scores)
+    kept, passed_over = choose_diverse(ranked, lambda rows: read_embeddings(dataset.select(rows)), wanted, diversity)
+    if len(kept) < wanted and not all_that_reach:
+        found = f"only {len(kept)} rows with a score have cosines of at most {diversity}"
+        if choice["count"] is not None:
+            raise InputError(f"count {wanted}: {found} to one another; give a lower count or a higher --diversity")
+        note = f"{wanted} rows were asked for, but {found} to one another: all of those kept"
+    return kept, {"passed_over": passed_over, "note": note}
+
+
+def _top_share(ranked: np.ndarray, rows: int, fraction: Decimal) -> tuple[np.ndarray, str | None]:
+    wanted = int(rows * fraction)
+    if wanted < 1:
+        return ranked[:1], f"{fraction} of {rows} rows is less than one row: one row kept"
+    if wanted > len(ranked):
+        note = f"{fraction} of {rows} rows is {wanted}, but only {len(ranked)} rows have a score"
+        return ranked, f"{note}: all of those kept"
+    return ranked[:wanted], None
+
+
+def _decimal(fraction: float | str | Decimal | None) -> Decimal:
+    try:
+        value = Decimal(str(fraction))
+    except InvalidOperation:
+        value = Decimal("nan")
+    if not value.is_finite():
+        raise InputError(f"fraction {fraction!r} is not a number; 0.01 keeps 1 %")
+    return value
+
+
+def _record(
+    origin: Mapping[str, Any], earlier: dict[str, Any] | None, whole: ScoreColumns, chosen: Dataset
+) -> dict[str, Any]:
+    run = new_record("select", origin)
+    for name in ("data", "model", "embedder", "template", "settings"):
+        run[name] = (earlier or {}).get(name)
+    columns = ScoreColumns.from_dataset(chosen)
+    run["statistics"] = describe(columns)
+    scored_tokens = whole.response_tokens[whole.scored]
+    run["lengths"] = compare_lengths(columns.response_tokens, scored_tokens)
+    run["scored_run"] = earlier
+    return run
+
+
+def _outcome(scores: np.ndarray, kept: np.ndarray) -> dict[str, Any]:
+    """What was chosen from, and with which scores."""
+    known = scores[np.isfinite(scores)]
+    return {
+        "all_rows": len(scores),
+        "scored_rows": len(known),
+        "kept": len(kept),
+        "lowest_kept_score": float(scores[kept[-1]]),
+        "scores": {"chosen": summarize(scores[kept]), "all": summarize(known)},
+    }
+
+
+def _write(output: Path, chosen: Dataset, run: dict[str, Any], overwrite: bool) -> None:
+    if is_finished(output, run["identity"], overwrite):
+        logger.info("%s already holds this choice, whole", output)
+        remove_left_over(output)
+        return
+    columns = ScoreColumns.from_dataset(chosen)
+
+    def decorate(folder: Path) -> None:
+        write_card(run, _draw(columns, run, folder), folder)
+
+    with Workspace(workspace_of(output)) as workspace:
+        write_folder(output, workspace, chosen, run, decorate)
+
+
+def _draw(columns: ScoreColumns, run: dict[str, Any], folder: Path) -> list[str]:
+    """The pictures: those of MIWV only where the rows were chosen by it."""
+    if run["selection"]["method"] == "miwv":
+        return draw_chosen(columns, run, folder)
+    if run["scored_run"] is None:
+        return []
+    return [draw_length_comparison(columns.response_tokens, run["scored_run"]["statistics"], folder)]

@@ -1,0 +1,214 @@
+"""One model tuned on the chosen rows by TRL's SFTTrainer: all its weights, or a LoRA adapter.
+
+Imports trl and peft only when it is called: they are optional.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from datasets import Dataset
+
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.models.devices import pick_device
+from hf_miwv.common.models.model_kinds import check_trainable
+from hf_miwv.common.models.models import LoadedModel, length_limit, load_model
+from hf_miwv.common.models.quantization import quantization_of
+from hf_miwv.common.models.row_tokens import TokenTable
+from hf_miwv.common.models.vocabulary import check_ids, check_tables
+from hf_miwv.common.runs.fingerprints import model_fingerprint
+from hf_miwv.common.runs.processes import Processes
+from hf_miwv.common.trainer.checkpoints import EndsAtItsLastStep, MarkWhole, newest_whole_checkpoint
+from hf_miwv.common.trainer.finite_steps import FiniteSteps, NotFiniteError, explain_not_finite, name_of_newest
+from hf_miwv.common.trainer.trainable import EFFECTIVE, _curve, _plain, release_memory
+from hf_miwv.prompts.choose_prompts import Prompts, choose_prompts
+from hf_miwv.prompts.run_date import parse_date
+from hf_miwv.rows.rows import Rows
+from hf_miwv.rows.schema import Shape, recognize
+from hf_miwv.training.chosen_rows import TrainingRows, check_trainer, compare_with_inference, prepare_rows
+
+logger = logging.getLogger(__name__)
+
+
+class Tuning(NamedTuple):
+    """What is tuned and how, before anything is loaded."""
+
+    source: str  # what from_pretrained reads: a Hub id or a safetensors folder
+    loading: Mapping[str, Any]  # arguments of load_model
+    settings: Mapping[str, Any]  # arguments of trl.SFTConfig
+    lora: Mapping[str, Any] | None  # arguments of peft.LoraConfig; None: all weights are tuned
+    template: str | None
+    columns: Mapping[str, str] | None
+
+
+def try_out(tuning: Tuning) -> dict[str, Any]:
+    """What run.json says of the model, loaded once as it will be tuned.
+
+    Raises:
+        InputError: model, adapter or training settings that cannot be: hours before the training.
+    """
+    from peft import get_peft_model
+
+    loaded = load_model(tuning.source, **tuning.loading)
+    model = loaded.model
+    check_trainable(model.config, tuning.source)
+    described = {
+        "revision": loaded.revision,
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "quantization": quantization_of(model),
+        "attention": getattr(model.config, "_attn_implementation", None),
+        "parameters": model.num_parameters(),
+        "device": model.device.type,
+        "fingerprint": model_fingerprint(model),
+    }
+    if described["dtype"] == "float16" and tuning.lora is None:
+        raise InputError(
+            "these weights are float16, in which full tuning loses the small steps; in model give "
+            "dtype: float32 and, in training, bf16: true or fp16: true"
+        )
+    ends = [loaded.tokenizer.eos_token_id, loaded.tokenizer.pad_token_id]
+    known = [token for token in ends if token is not None]
+    check_ids(model, loaded.tokenizer, known, "what ends and fills up rows in training")
+    _check_arguments(_arguments(tuning, Path("unused"), model), model)
+    if tuning.lora is not None:
+        try:
+            model = get_peft_model(model, _adapter(tuning.lora))
+        except (ValueError, TypeError) as error:
+            raise InputError(f"lora: {error}") from error
+    trained = sum(part.numel() for part in model.parameters() if part.requires_grad)
+    del model, loaded
+    release_memory()
+    return {**described, "trained_parameters": trained}
+
+
+def _arguments(tuning: Tuning, folder: Path, model: Any) -> Any:
+    """trl.SFTConfig with our own defaults: every step is logged, max_length is the scoring's."""
+    from trl import SFTConfig
+
+    on_cpu = pick_device(tuning.loading.get("device")).type == "cpu"
+    limit = length_limit(model, tuning.settings.get("max_length"))
+    settings = {"logging_steps": 1, **tuning.settings, "max_length": limit}
+    try:
+        return SFTConfig(output_dir=str(folder), use_cpu=on_cpu, **settings)
+    except (ValueError, ImportError) as error:
+        raise InputError(f"training: {error}") from error
+
+
+def _check_arguments(arguments: Any, model: Any) -> None:
+    """What the trainer would refuse when it is made, or at its first step."""
+    from trl import SFTTrainer
+
+    if arguments.n_gpu > 1:
+        raise InputError(
+            "several GPUs are visible to one process; start one process for each with `accelerate "
+            "launch` (recipes/accelerate), or set CUDA_VISIBLE_DEVICES to one of them"
+        )
+    try:
+        SFTTrainer.get_optimizer_cls_and_kwargs(arguments, model)
+    except (ValueError, ImportError) as error:
+        raise InputError(f"training: {error}") from error
+
+
+def _adapter(lora: Mapping[str, Any]) -> Any:
+    from peft import LoraConfig
+
+    return LoraConfig(task_type="CAUSAL_LM", **lora)
+
+
+def tune(
+    tuning: Tuning,
+    chosen: Dataset,
+    checkpoints: Path,
+    processes: Processes,
+    callbacks: Sequence[Any] = (),
+    date: str | None = None,
+) -> tuple[Any, dict[str, Any]]:
+    """The trainer after its last step, and what run.json says of the training.
+
+    Goes on from the newest whole checkpoint in the folder `checkpoints`, where there is one. The
+    `callbacks` see each checkpoint when it is whole. `date` is what the chat template was given
+    when the rows were scored, where it prints the date.
+
+    Raises:
+        InputError: none of the rows can be trained on, or not as they were scored; a loss,
+            gradient or weights are no numbers.
+    """
+    began = time.perf_counter()
+    loaded = load_model(tuning.source, **tuning.loading)
+    use_cache = loaded.model.config.use_cache
+    arguments = _arguments(tuning, checkpoints, loaded.model)
+    shape = recognize(chosen.column_names, tuning.columns)
+    conversational = Rows(chosen, shape).conversational()
+    prompts = choose_prompts(tuning.template, loaded.tokenizer, shape.name, conversational, parse_date(date))
+    rows = prepare_rows(chosen, shape, prompts, loaded.tokenizer, arguments.max_length)
+    ids = TokenTable(rows.dataset["input_ids"])
+    check_tables(loaded.model, loaded.tokenizer, [ids], "training row {}".format)
+    difference = compare_with_inference(chosen, shape, prompts, loaded.tokenizer)
+    logger.info("training on %d rows, %d tokens", rows.counts["used"], rows.counts["tokens"])
+    trainer = _trainer(tuning, loaded, arguments, rows, [MarkWhole(processes), *callbacks])
+    try:
+        trainer.train(resume_from_checkpoint=newest_whole_checkpoint(checkpoints, processes))
+        trainer.check_weights()
+    except NotFiniteError as error:
+        names = _name_sequences(error.sequences, chosen, shape, prompts)
+        raise explain_not_finite(error, names, name_of_newest(checkpoints)) from error
+    trainer.model.config.use_cache = use_cache  # the trainer turns it off
+    return trainer, {
+        "template": {"name": prompts.name, "sha256": prompts.sha256},
+        "settings": {name: _plain(getattr(arguments, name)) for name in EFFECTIVE},
+        "seeds": {"training": arguments.seed, "data": arguments.data_seed},
+        "rows": rows.counts,
+        "prompts_unlike_inference": difference,
+        "steps": trainer.state.global_step,
+        "epochs": trainer.state.epoch,
+        "loss_curve": _curve(trainer.state.log_history),
+        "timing": {
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": {"training": round(time.perf_counter() - began, 3)},
+        },
+    }
+
+
+def _trainer(
+    tuning: Tuning,
+    loaded: LoadedModel,
+    arguments: Any,
+    rows: TrainingRows,
+    callbacks: Sequence[Any],
+) -> Any:
+    from trl import SFTTrainer
+
+    class Trainer(EndsAtItsLastStep, FiniteSteps, SFTTrainer):
+        """TRL's, for runs that go on after a kill, and end before a step spoils the model."""
+
+    trainer = Trainer(
+        model=loaded.model,
+        args=arguments,
+        train_dataset=rows.dataset,
+        processing_class=loaded.tokenizer,
+        peft_config=None if tuning.lora is None else _adapter(tuning.lora),
+        callbacks=list(callbacks),
+    )
+    check_trainer(trainer, rows)
+    return trainer
+
+
+def _name_sequences(sequences: Sequence[np.ndarray], chosen: Dataset, shape: Shape, prompts: Prompts) -> list[str]:
+    """How messages call the chosen row behind each sequence: its number and how it begins."""
+    names = [""] * len(sequences)
+    rows = Rows(chosen, shape)
+    examples = (example for block in rows.blocks() for example in block)
+    encoded = (tokens for block in rows.blocks() for tokens in prompts.encode(block))
+    for row, example, tokens in zip(chosen["row"], examples, encoded, strict=True):
+        ids = [*tokens.prompt, *tokens.response]
+        for number, sequence in enumerate(sequences):
+            # behind x + y stands the end of the turn, or y was cut
+            if sequence[: len(ids)].tolist() == ids[: len(sequence)]:
+                names[number] = f"row {row} ({example.bare_prompt[:60]!r})"
+    return names

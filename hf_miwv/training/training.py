@@ -1,0 +1,276 @@
+"""`train`: score, select, tune, save; the folder of a tuned model, whole or not there at all."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Mapping
+from contextlib import nullcontext
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+
+from hf_miwv.common.hub.hub_section import (
+    finish_saves,
+    open_hub,
+    push_result,
+    wait_for_saves,
+    watch_saves,
+    write_checkpoint_card,
+)
+from hf_miwv.common.reading.reading import read_dataset
+from hf_miwv.common.runs.fingerprints import content_fingerprint
+from hf_miwv.common.runs.folder import (
+    RECORD,
+    check_output,
+    flush_all,
+    is_finished,
+    read_record,
+    remove_left_over,
+    write_errors,
+)
+from hf_miwv.common.runs.json_text import json_text
+from hf_miwv.common.runs.processes import Processes
+from hf_miwv.common.runs.record import new_record
+from hf_miwv.common.runs.workspace import Workspace, workspace_of
+from hf_miwv.common.trainer.checkpoints import MARK
+from hf_miwv.common.trainer.trainable import release_memory, trainable_source
+from hf_miwv.scoring.scoring import score
+from hf_miwv.selection.selection import select
+from hf_miwv.training.sft_tuning import Tuning, try_out, tune
+from hf_miwv.training.tuned_card import card_metadata, draw_curve, write_model_card
+
+LIBRARIES = ("trl", "peft", "accelerate")  # beside those of `new_record`
+
+logger = logging.getLogger(__name__)
+
+
+def train(
+    dataset: Dataset,
+    model: str,
+    *,
+    output: str | Path,
+    selection: Mapping[str, Any],
+    training: Mapping[str, Any] | None = None,
+    lora: Mapping[str, Any] | None = None,
+    loading: Mapping[str, Any] | None = None,
+    scoring: Mapping[str, Any] | None = None,
+    columns: Mapping[str, str] | None = None,
+    scored: str | Path | None = None,
+    license: str | None = None,
+    hub: Mapping[str, Any] | None = None,
+    recipe: str | None = None,
+    overwrite: bool = False,
+    origin: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Score the rows with the model, choose, tune the model on the chosen ones; its run.json.
+
+    The loss is -log p(token | all before it), in nats, over the tokens of the response and the
+    end of turn, the mean over all such tokens of a step (trl.SFTTrainer). Prompts and responses
+    are the very tokens that were scored. Killed at any moment, the same call goes on: from the
+    scored rows so far, then from the newest whole checkpoint.
+
+    Args:
+        dataset, columns: as in `score`.
+        model: name of the causal LM: a Hub id, a folder or a GGUF file (converted once).
+        output: a folder to write: the model (or adapter) as safetensors, tokenizer and chat
+            template, model card, training curve, run.json.
+        selection: arguments of `select`, scoring: of `score`, loading: of `load_model`,
+            training: of trl.SFTConfig, lora: of peft.LoraConfig; None tunes all weights.
+            `score` takes attention, dtype and quantization of `loading` unless told otherwise.
+        scored: where the scored rows are kept, for other runs to choose from; by default they
+            go when the model is there.
+        license: of the tuned model, for its card, where it is known.
+        hub: where on the Hub the model goes, as in `publishing.hub_section.HUB_KEYS`; nowhere
+            without.
+        recipe: text that is kept beside the model, as recipe.yaml.
+
+    Raises:
+        InputError: anything given that cannot be used; what can be seen from the model and the
+            settings alone, before anything is scored. Or the finished model cannot be pushed.
+    """
+    hub = hub or {}
+    output, loading, scoring = Path(output), dict(loading or {}), dict(scoring or {})
+    origin, processes = origin or {}, Processes.launched()
+    check_output(output, overwrite)
+    tuning = Tuning(
+        source=trainable_source(model),
+        loading=loading,
+        settings=dict(training or {}),
+        lora=lora,
+        template=scoring.get("template"),
+        columns=columns,
+    )
+    run = _start_record(dataset, model, tuning, scoring, selection, origin, license)
+    root = workspace_of(output)
+    if processes.agree(is_finished(output, run["identity"], overwrite, holds="*.safetensors")):
+        logger.info("%s already holds this result, whole: nothing to do", output)
+        run = read_record(output) or {}
+        if processes.first:
+            finish_saves(hub, root, root / "training" / "checkpoints")
+            remove_left_over(output)
+    else:
+        if processes.first and hub.get("repo_id"):
+            open_hub(hub)
+        with Workspace(root) if processes.first else nullcontext():
+            _score(dataset, model, tuning, scoring, root, scored, origin)
+            if processes.first:
+                _select(Path(scored or root / "scored"), selection, root / "chosen", origin)
+            processes.agree(None)
+            _tune_to_folder(tuning, run, root, output, processes, hub, recipe)
+    if processes.first:
+        push_result(output, hub)
+    return run
+
+
+def _start_record(
+    dataset: Dataset,
+    model: str,
+    tuning: Tuning,
+    scoring: Mapping[str, Any],
+    selection: Mapping[str, Any],
+    origin: Mapping[str, Any],
+    license_name: str | None,
+) -> dict[str, Any]:
+    """What is known before anything is scored, with the run's "identity"."""
+    run = new_record("train", origin)
+    run["versions"] |= {name: version(name) for name in LIBRARIES}
+    run["license"] = license_name
+    run["data"] = {
+        **{name: origin.get(name) for name in ("source", "split", "config", "revision")},
+        "rows": len(dataset),
+        "fingerprint": content_fingerprint(dataset),
+    }
+    run["model"] = {"source": model, **try_out(tuning)}
+    if run["model"]["quantization"]:
+        run["versions"]["bitsandbytes"] = version("bitsandbytes")
+    run["recipe"] = {
+        "loading": dict(tuning.loading),
+        "scoring": dict(scoring),
+        "selection": dict(selection),
+        "training": dict(tuning.settings),
+        "lora": None if tuning.lora is None else {**tuning.lora},
+        "columns": None if tuning.columns is None else {**tuning.columns},
+    }
+    processor = torch.get_num_threads() if run["model"]["device"] == "cpu" else None
+    identity = {
+        "data set": run["data"]["fingerprint"],
+        "model": run["model"]["fingerprint"],
+        **run["recipe"],
+        "license": license_name,
+        "processes": Processes.launched().world,
+        "device": run["model"]["device"],
+        "processor threads": processor,
+        "hf_miwv": run["package"]["version"],
+        **run["versions"],
+    }
+    run["identity"] = json.loads(json.dumps(identity))  # as it will be read again
+    return run
+
+
+def _score(
+    dataset: Dataset,
+    model: str,
+    tuning: Tuning,
+    scoring: dict[str, Any],
+    root: Path,
+    scored: str | Path | None,
+    origin: Mapping[str, Any],
+) -> None:
+    shared = dict(tuning.loading)
+    # what the trainer will cut is counted by its own limit, where the recipe gives one
+    length = tuning.settings.get("max_length") or scoring.get("max_length") or 2048
+    scoring = {"trainer_max_length": length, **scoring}
+    score(
+        dataset,
+        model,
+        output=scored or root / "scored",
+        columns=tuning.columns,
+        model_revision=shared.pop("revision", None),
+        overwrite=scored is None,  # only ever ours
+        origin=origin,
+        **{**shared, **scoring},
+    )
+    release_memory()
+
+
+def _select(scored: Path, selection: Mapping[str, Any], chosen: Path, origin: Mapping[str, Any]) -> None:
+    logger.info("choosing from %s", scored)
+    kept = select(scored, output=chosen, overwrite=True, origin=origin, **selection)
+    logger.info("%d rows chosen", len(kept))
+
+
+def _tune_to_folder(
+    tuning: Tuning,
+    run: dict[str, Any],
+    root: Path,
+    output: Path,
+    processes: Processes,
+    hub: Mapping[str, Any],
+    recipe: str | None,
+) -> None:
+    chosen = read_dataset(root / "chosen")
+    run["chosen_run"] = read_record(root / "chosen")
+    identity = {**run["identity"], "chosen rows": content_fingerprint(chosen)}
+    with (
+        write_errors(output),
+        Workspace(root / "training", root) if processes.first else nullcontext() as workspace,
+    ):
+        if workspace is not None and (changed := workspace.claim(identity)):
+            logger.warning(
+                "%s held the unfinished training of another run (not the same: %s): it is not reused",
+                workspace.folder,
+                ", ".join(changed),
+            )
+        processes.agree(None)
+        pushing = watch_saves(hub, MARK, partial(_complete_checkpoint, run, hub))
+        trainer, report = tune(
+            tuning,
+            chosen,
+            root / "training" / "checkpoints",
+            processes,
+            callbacks=[pushing] if pushing else [],
+            date=((run["chosen_run"] or {}).get("template") or {}).get("date"),
+        )
+        run |= report
+        _write(trainer, run, root, output, processes, recipe)
+        wait_for_saves(pushing)  # what waits lies in the workspace
+
+
+def _complete_checkpoint(run: dict[str, Any], hub: Mapping[str, Any], folder: Path, step: int) -> None:
+    write_checkpoint_card(folder, card_metadata(run), hub["repo_id"], step)
+
+
+def _write(
+    trainer: Any,
+    run: dict[str, Any],
+    root: Path,
+    output: Path,
+    processes: Processes,
+    recipe: str | None,
+) -> None:
+    """The model is saved by all processes together, all else by the first."""
+    draft, replaced = root / "output", root / "replaced"
+    if processes.first:
+        for folder in (draft, replaced):
+            shutil.rmtree(folder, ignore_errors=True)
+    processes.agree(None)
+    trainer.save_model(str(draft))
+    if processes.first:
+        (draft / "training_args.bin").unlink(missing_ok=True)  # pickled, and with local paths
+        text = json_text(run, indent=2)
+        (draft / RECORD).write_text(text + "\n", "utf-8")
+        if recipe is not None:
+            (draft / "recipe.yaml").write_text(recipe, "utf-8")
+        write_model_card(run, draw_curve(run["loss_curve"], draft), draft)
+        flush_all(draft)
+        if output.exists():
+            os.rename(output, replaced)
+        os.rename(draft, output)
+    processes.agree(None)  # nobody leaves before the output is there
