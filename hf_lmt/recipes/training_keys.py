@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-import typing
 from collections.abc import Mapping
-from types import NoneType
-from typing import Any, Literal
 
 from hf_lmt.data.prepare.data_recipe import SECTIONS
 from hf_miwv.common.hub.hub_section import HUB_KEYS
-
-Hints = Mapping[str, Any]
+from hf_miwv.common.recipes.fields import Hints, field_hints
 
 BATCH = "global_batch_size"
 OWN_KEYS: Hints = {BATCH: int, "merge": bool}
@@ -68,14 +63,14 @@ def training_keys() -> Hints:
     """The keys of trl.SFTConfig that a recipe may have, with their annotations."""
     from trl import SFTConfig
 
-    return _usable(_hints(SFTConfig))
+    return _usable(field_hints(SFTConfig))
 
 
 def model_keys() -> Hints:
     """Those of trl.ModelConfig."""
     from trl import ModelConfig
 
-    return _usable({**_hints(ModelConfig), "lora_target_modules": str | list[str] | None})
+    return _usable({**field_hints(ModelConfig), "lora_target_modules": str | list[str] | None})
 
 
 def known_keys() -> list[str]:
@@ -85,14 +80,3 @@ def known_keys() -> list[str]:
 
 def _usable(hints: Hints) -> Hints:
     return {name: hint for name, hint in hints.items() if name not in SET_BY_US}
-
-
-def _hints(settings: Any) -> dict[str, Any]:
-    """Annotations of a dataclass's fields; where the metadata names choices, they are the type."""
-    hints = typing.get_type_hints(settings)
-    for field in dataclasses.fields(settings):
-        if "choices" in field.metadata:
-            words: Any = Literal.__getitem__(tuple(field.metadata["choices"]))
-            optional = NoneType in typing.get_args(hints[field.name])
-            hints[field.name] = words | None if optional else words
-    return {field.name: hints[field.name] for field in dataclasses.fields(settings) if field.init}

@@ -7,7 +7,7 @@ sdpa is a mask over the whole batch, (L, L), of which the sequences' own squares
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import pairwise
 from typing import Any
 
@@ -15,7 +15,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
-from hf_miwv.common.models.attention import UNKNOWN, one_call_kernel, takes_one_call
+from hf_miwv.common.models.attention import UNKNOWN, one_call_kernel, replaced_attention, takes_one_call
 
 NAME = "hf_lmt_segments"
 INSTEAD_OF = "sdpa"  # what a model loads with where nothing else is asked for
@@ -26,15 +26,9 @@ STARTS = "cu_seq_lens_q"
 @contextmanager
 def within_sequences(model: Any, inputs: Mapping[str, Any]) -> Iterator[None]:
     """`segment_attention` in the passes within, for a flattened batch and a model with sdpa."""
-    own = model.config._attn_implementation
-    if STARTS not in inputs or own != INSTEAD_OF:
+    replaced = STARTS in inputs and model.config._attn_implementation == INSTEAD_OF
+    with replaced_attention(model, NAME) if replaced else nullcontext():
         yield
-        return
-    model.set_attn_implementation(NAME)
-    try:
-        yield
-    finally:
-        model.set_attn_implementation(own)
 
 
 def segment_attention(

@@ -198,7 +198,7 @@ def _check(trainer: Any, run: Run) -> dict[str, Any]:
 
 
 def _report(trainer: Any) -> dict[str, Any]:
-    from hf_miwv.common.trainer.trainable import EFFECTIVE
+    from hf_miwv.common.trainer.trainable import EFFECTIVE, effective_settings, loss_curve
 
     arguments = trainer.args
     names = [
@@ -208,21 +208,13 @@ def _report(trainer: Any) -> dict[str, Any]:
         "adam_beta1",
         "adam_beta2",
     ]
-    curve = ("step", "epoch", "loss", "learning_rate", "grad_norm")
     return {
-        "settings": {name: _plain(getattr(arguments, name)) for name in names},
+        "settings": effective_settings(arguments, names),
         "seeds": {"training": arguments.seed, "data": arguments.data_seed},
         "steps": trainer.state.global_step,
         "epochs": trainer.state.epoch,
-        "loss_curve": [
-            {name: entry.get(name) for name in curve} for entry in trainer.state.log_history if "loss" in entry
-        ],
+        "loss_curve": loss_curve(trainer.state.log_history),
         "evaluations": [
             entry for entry in trainer.state.log_history if any(name.startswith("eval_") for name in entry)
         ],
     }
-
-
-def _plain(value: Any) -> Any:
-    """An enumeration's member as its word."""
-    return getattr(value, "value", value)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -11,7 +10,7 @@ import torch
 
 from hf_lmt.translation.beam_attention import NAME, SlotCache
 from hf_lmt.translation.search import BeamSearch, GreedySearch
-from hf_miwv.common.models.attention import sliding_window
+from hf_miwv.common.models.attention import replaced_attention, sliding_window
 from hf_miwv.common.models.memory import PROBE_ERRORS, probe_fault
 
 TIDY = 8  # steps after which ended rows and abandoned beams leave the cache, at the latest
@@ -51,7 +50,7 @@ def decode(
     logits = reader.read_prompts()
     numbers, waited = list(range(len(prompts))), 0  # of the rows that are still in the batch
     written: dict[int, list[int]] = {}
-    with _beam_attention(model):
+    with replaced_attention(model, NAME):
         while True:
             tokens, parents = search.advance(logits)
             for row in search.done.nonzero()[:, 0].tolist():
@@ -146,16 +145,6 @@ def _padded(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple[tor
     ids = torch.tensor([[0] * (width - len(prompt)) + list(prompt) for prompt in prompts])
     seen = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])
     return ids.to(device), seen.to(device)
-
-
-@contextmanager
-def _beam_attention(model: Any) -> Iterator[None]:
-    own = model.config._attn_implementation
-    model.set_attn_implementation(NAME)
-    try:
-        yield
-    finally:
-        model.set_attn_implementation(own)
 
 
 def sharing_obstacle(model: Any) -> str | None:

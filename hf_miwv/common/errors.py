@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from difflib import SequenceMatcher, get_close_matches
 
 LISTED = 24  # names that a message lists whole
@@ -38,3 +38,10 @@ def did_you_mean(word: str, known: Iterable[str], listed: int = LISTED) -> str:
         nearest = sorted(known, key=lambda name: -nearness[name])[:NEAREST]
         return f"the nearest of {len(known)} known ones: " + ", ".join(nearest)
     return "known: " + ", ".join(known)
+
+
+def error_chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield the error and those it came from; `raise ... from None` hides them, but keeps them."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

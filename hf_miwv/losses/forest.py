@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hf_miwv.common.models.rope import CHANGES, LengthRule
+from hf_miwv.common.models.row_tokens import common_prefix_length
 from hf_miwv.losses.demonstrations import Passes
 from hf_miwv.losses.losses import Branch, Tree
 
@@ -114,7 +115,7 @@ def _fork(passes: Passes, row: int, neighbor: int, obstacle: str | None) -> tupl
     one_shot = passes[row + len(passes.responses)]
     trunk = passes[neighbor].ids
     own = len(one_shot.ids) - one_shot.response  # the response itself is never shared
-    shared = _common_prefix(trunk, one_shot.ids[:own])
+    shared = common_prefix_length(trunk, one_shot.ids[:own])
     if shared == len(trunk):
         return shared, "all of the neighbour's pass"
     if shared < LEAST_SHARED:
@@ -122,12 +123,6 @@ def _fork(passes: Passes, row: int, neighbor: int, obstacle: str | None) -> tupl
         reason = "the demonstration is trimmed" if trimmed else "the template rewrites it"
         return 0, f"nothing: {reason}"
     return shared, "the beginning: the template rewrites the rest"
-
-
-def _common_prefix(one: list[int], other: list[int]) -> int:
-    length = min(len(one), len(other))
-    differs = np.flatnonzero(np.array(one[:length]) != np.array(other[:length]))
-    return int(differs[0]) if len(differs) else length
 
 
 def _units(passes: Passes, row: int, scored: bool, children: list[tuple[int, int]], tree_tokens: int) -> list[Unit]:

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from hf_miwv.common.models.attention import replaced_attention
 from hf_miwv.common.models.evaluating import evaluating
 from hf_miwv.common.models.rope import Frequencies, length_rule
-from hf_miwv.losses.tree_attention import attending_trees
+from hf_miwv.losses.tree_attention import NAME as TREE_ATTENTION
 from hf_miwv.losses.tree_layout import Layout, Segment, attending
 
 # float32 logits that the log-softmax holds at a time: 32 MiB stay in a CPU cache, a GPU wants more
@@ -87,7 +88,7 @@ class ResponseLosses:
             with (
                 evaluating(self._model),
                 self._frequencies.kept() if self._frequencies else nullcontext(),
-                attending_trees(self._model) if self._packed else nullcontext(),
+                replaced_attention(self._model, TREE_ATTENTION) if self._packed else nullcontext(),
             ):
                 yield
         finally:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -112,33 +111,6 @@ def _path(tensor: torch.Tensor, segment: Segment) -> torch.Tensor:
         return own
     before = tensor[:, :, segment.trunk : segment.trunk + segment.fork]
     return torch.cat([before, own], dim=2)
-
-
-@contextmanager
-def attending_trees(model: Any) -> Iterator[None]:
-    """The model with our attention in place of its own.
-
-    Of a model with several parts (text, vision) only the text part's is replaced: it alone runs.
-    """
-    ours, own = _attention_settings(model)
-    model.set_attn_implementation(ours)
-    try:
-        yield
-    finally:
-        model.set_attn_implementation(own)
-
-
-def _attention_settings(model: Any) -> tuple[Any, Any]:
-    """What `set_attn_implementation` takes to put our attention in, and to put it back."""
-    config, text = model.config, model.config.get_text_config()
-    own = config._attn_implementation
-    parts = [name for name in config.sub_configs if getattr(config, name, None) is text]
-    if not parts:
-        return NAME, own
-    return (
-        {"": NAME, parts[0]: NAME},
-        {"": own, parts[0]: text._attn_implementation},
-    )
 
 
 AttentionInterface.register(NAME, tree_attention)

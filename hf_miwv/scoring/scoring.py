@@ -12,7 +12,7 @@ from datasets import Dataset, IterableDataset
 from sentence_transformers import SentenceTransformer
 
 from hf_miwv.common.errors import InputError, did_you_mean
-from hf_miwv.common.models.batch_tokens import _default_batch_tokens
+from hf_miwv.common.models.batch_tokens import default_batch_tokens
 from hf_miwv.common.models.causality import check_causal
 from hf_miwv.common.models.model_tokenizer import text_tokenizer
 from hf_miwv.common.models.models import LoadedModel, length_limit, load_embedder, load_model
@@ -191,7 +191,7 @@ def score(
         embed_text=embed_text,
         search=choose_search(len(dataset), search),
         max_length=length_limit(loaded.model, max_length),
-        batch_tokens=batch_tokens or _default_batch_tokens(loaded.model),
+        batch_tokens=batch_tokens or default_batch_tokens(loaded.model.get_input_embeddings().weight.device),
         avoid_duplicates=avoid_duplicate_neighbors,
         also=contexts,
         keep_embeddings=keep_embeddings,

@@ -14,7 +14,7 @@ import torch
 
 from hf_miwv.common.models.quantization import quantization_of
 from hf_miwv.common.runs.fingerprints import content_fingerprint, model_fingerprint, token_fingerprint
-from hf_miwv.common.runs.record import _peak_memory, new_record
+from hf_miwv.common.runs.record import new_record, peak_memory
 from hf_miwv.neighbors.embed import Embedder
 from hf_miwv.rows.schema import unread_columns
 from hf_miwv.scoring.score_steps import Journey
@@ -67,7 +67,7 @@ def complete_record(run: dict[str, Any], journey: Journey, statistics: dict[str,
         "demonstrations_with_empty_response": journey.empty_demonstrations,
         "stages": stages,
         "timing": {
-            "peak_memory_bytes": _peak_memory(journey.model.device),
+            "peak_memory_bytes": peak_memory(journey.model.device),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": {name: round(value, 3) for name, value in journey.seconds.items()},
         },

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from hf_miwv.common.hub.hub_section import HUB_KEYS
 from hf_miwv.common.models.models import DTYPES
-from hf_miwv.common.recipes.fields import Hints, _arguments, _fields, _one_of
+from hf_miwv.common.recipes.fields import Hints, argument_hints, field_hints, one_of
 from hf_miwv.neighbors.embed import POOLINGS
 from hf_miwv.neighbors.index import SEARCHES
 from hf_miwv.prompts.tokenization import UNREADABLE_ROWS
@@ -16,7 +16,7 @@ from hf_miwv.selection.selection import select
 MODEL_KEYS: Hints = {
     "name": str,
     "revision": str | None,
-    "dtype": _one_of(DTYPES),
+    "dtype": one_of(DTYPES),
     "attention": str,
     "device": str | None,
     "trust_remote_code": bool,
@@ -136,14 +136,14 @@ def known_keys() -> dict[str, Hints]:
         "search": SEARCHES,
         "unreadable_rows": UNREADABLE_ROWS,
     }
-    scoring = _arguments(score, ("dataset", "model", "tokenizer", "origin", "progress"))
+    scoring = argument_hints(score, ("dataset", "model", "tokenizer", "origin", "progress"))
     return {
         "model": MODEL_KEYS,
         "data": DATA_KEYS,
-        "scoring": {**scoring, **{name: _one_of(known) for name, known in words.items()}},
-        "selection": _arguments(select, ("scored", "origin")),
-        "training": _fields(SFTConfig),
-        "lora": _fields(LoraConfig),
+        "scoring": {**scoring, **{name: one_of(known) for name, known in words.items()}},
+        "selection": argument_hints(select, ("scored", "origin")),
+        "training": field_hints(SFTConfig),
+        "lora": field_hints(LoraConfig),
         "output": OUTPUT_KEYS,
         "hub": HUB_KEYS,
     }

@@ -26,7 +26,7 @@ from hf_miwv.common.runs.fingerprints import model_fingerprint
 from hf_miwv.common.runs.processes import Processes
 from hf_miwv.common.trainer.checkpoints import EndsAtItsLastStep, MarkWhole, newest_whole_checkpoint
 from hf_miwv.common.trainer.finite_steps import FiniteSteps, NotFiniteError, explain_not_finite, name_of_newest
-from hf_miwv.common.trainer.trainable import EFFECTIVE, _curve, _plain, release_memory
+from hf_miwv.common.trainer.trainable import effective_settings, loss_curve, release_memory
 from hf_miwv.prompts.choose_prompts import Prompts, choose_prompts
 from hf_miwv.prompts.run_date import parse_date
 from hf_miwv.rows.rows import Rows
@@ -161,13 +161,13 @@ def tune(
     trainer.model.config.use_cache = use_cache  # the trainer turns it off
     return trainer, {
         "template": {"name": prompts.name, "sha256": prompts.sha256},
-        "settings": {name: _plain(getattr(arguments, name)) for name in EFFECTIVE},
+        "settings": effective_settings(arguments),
         "seeds": {"training": arguments.seed, "data": arguments.data_seed},
         "rows": rows.counts,
         "prompts_unlike_inference": difference,
         "steps": trainer.state.global_step,
         "epochs": trainer.state.epoch,
-        "loss_curve": _curve(trainer.state.log_history),
+        "loss_curve": loss_curve(trainer.state.log_history),
         "timing": {
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": {"training": round(time.perf_counter() - began, 3)},

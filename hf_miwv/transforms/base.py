@@ -15,7 +15,7 @@ from datasets.arrow_writer import TypedSequence
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.models.hub_errors import hub_error
 from hf_miwv.common.models.model_tokenizer import read_tokenizer
-from hf_miwv.common.models.models import _locate
+from hf_miwv.common.models.models import locate_weights
 from hf_miwv.common.runs.record import package_version
 from hf_miwv.prompts.choose_prompts import Prompts, choose_prompts
 from hf_miwv.prompts.run_date import parse_date
@@ -140,7 +140,7 @@ def load_tokenizer(source: str, *, revision: str | None, trust_remote_code: bool
     Raises:
         InputError: no such model, or one without a tokenizer.
     """
-    name, gguf = _locate(source)
+    name, gguf = locate_weights(source)
     options = {"revision": revision, "trust_remote_code": trust_remote_code, **gguf}
     try:
         return read_tokenizer(name, **options)

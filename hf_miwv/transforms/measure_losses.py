@@ -11,7 +11,7 @@ import numpy as np
 from accelerate.utils.memory import clear_device_cache
 
 from hf_miwv.common.errors import InputError
-from hf_miwv.common.models.batch_tokens import ACCELERATOR_BATCH_TOKENS, CPU_BATCH_TOKENS
+from hf_miwv.common.models.batch_tokens import default_batch_tokens
 from hf_miwv.common.models.memory import is_out_of_memory
 from hf_miwv.common.models.models import LoadedModel, length_limit, load_model
 from hf_miwv.common.models.vocabulary import check_tables
@@ -99,7 +99,7 @@ class MeasureLosses(PromptTransform):
         model, rows = self._loaded.model, len(attached)
         tables = [passes.zero_shot, passes.responses, passes.one_shot]
         check_tables(model, self._loaded.tokenizer, tables, partial(_row_words, rows))
-        tokens = self.batch_tokens or _default_batch_tokens(model)
+        tokens = self.batch_tokens or default_batch_tokens(model.device)
         losses = run_passes(model, passes, tokens).reshape(2, -1)[:, :rows]
         zero_shot, one_shot = np.where(np.isfinite(losses), losses, np.nan)
         miwv = one_shot - zero_shot
@@ -191,7 +191,3 @@ def _check_rendered(rendered: Sequence[str], texts: Sequence[str]) -> None:
                 f"{PLACE}: row {index}: {RENDERED!r} is not what this MeasureLosses renders; give "
                 "it the model, template and columns that RenderPrompts had"
             )
-
-
-def _default_batch_tokens(model: Any) -> int:
-    return CPU_BATCH_TOKENS if model.device.type == "cpu" else ACCELERATOR_BATCH_TOKENS

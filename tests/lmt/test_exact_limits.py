@@ -26,6 +26,7 @@ from hf_lmt.training.watching import sample
 from hf_lmt.training.watching.sample import choose_sample
 from hf_lmt.translation import decoding
 from hf_lmt.translation.beam_attention import SlotCache
+from hf_miwv.common.models.attention import replaced_attention
 from hf_miwv.common.runs.processes import Processes
 from hf_miwv.losses.losses import token_losses
 
@@ -182,6 +183,6 @@ def test_a_search_reads_logits_in_float32() -> None:
     reader = decoding._Reader(model, cache, [[5, 6, 7], [8, 9]], torch.device("cpu"))
     with torch.inference_mode():
         assert reader.read_prompts().dtype == torch.float32
-    with torch.inference_mode(), decoding._beam_attention(model):
+    with torch.inference_mode(), replaced_attention(model, decoding.NAME):
         reader.follow(torch.zeros(2, 2, dtype=torch.long))
         assert reader.read(torch.tensor([[3, 4], [5, 6]])).dtype == torch.float32

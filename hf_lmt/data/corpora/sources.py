@@ -12,6 +12,7 @@ from hf_lmt.directions import check_globs, match_directions, most_specific, pars
 from hf_lmt.language_codes import plain, resolve
 from hf_lmt.languages import language
 from hf_miwv.common.errors import InputError, did_you_mean
+from hf_miwv.common.recipes.values import is_number
 
 KINDS = {
     "rows": "columns source_lang, target_lang, source, target, as this program writes them",
@@ -86,11 +87,11 @@ class Source:
         for code in self.languages:
             _check_code(code, f"{self.name}: languages")
         self._check_names()
-        if not _is_number(self.weight) or not math.isfinite(self.weight) or self.weight < 0:
+        if not is_number(self.weight) or not math.isfinite(self.weight) or self.weight < 0:
             raise InputError(f"{self.name}: weight {self.weight!r}: give a number that is not below 0")
         for glob, rows in self.caps.items():
             match_directions([glob])
-            if not _is_number(rows) or not math.isfinite(rows) or rows != int(rows) or rows < 0:
+            if not is_number(rows) or not math.isfinite(rows) or rows != int(rows) or rows < 0:
                 raise InputError(
                     f"{self.name}: caps: {glob}: {rows!r} is not a number of rows; give a whole "
                     "number that is not below 0"
@@ -204,7 +205,3 @@ def _check_code(code: object, where: str) -> None:
 
 def _is_list(value: object) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, str)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

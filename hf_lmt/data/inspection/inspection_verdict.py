@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 from hf_lmt.data.inspection.measures import SHARED
 from hf_lmt.directions import DIRECTIONS, Direction, auxiliary_of, is_reverse, parse_direction
 from hf_lmt.registry import LANGUAGES
+from hf_miwv.common.cards.numbers import write_some
 
 Severity = Literal["severe", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("severe", "warning", "note")
@@ -220,7 +221,7 @@ def _missing(directions: Measures, asked: Iterable[Direction] | None) -> Iterato
             "missing",
             "note" if asked is None else "warning",
             tuple(missing),
-            f"{len(missing)} directions {words}: {_list(missing)}",
+            f"{len(missing)} directions {words}: {write_some(missing, NAMED)}",
             "add a source that has both languages, or do not ask for them",
         )
 
@@ -233,7 +234,7 @@ def _tiny(directions: Measures) -> Iterator[Finding]:
     small = {name: rows for rows, name in fullest.values() if rows < LIMITS["tiny"].warning}
     if small:
         worst = sorted(small, key=lambda name: (small[name], name))
-        named = _list([f"{name} {small[name]:,}" for name in worst])
+        named = write_some([f"{name} {small[name]:,}" for name in worst], NAMED)
         yield Finding(
             "tiny",
             "note",
@@ -257,7 +258,7 @@ def _no_auxiliary(directions: Measures) -> Iterator[Finding]:
             "note",
             tuple(without),
             f"{len(without)} directions ({reverse} of them into English or Chinese) have an "
-            f"auxiliary language and no sentences in it: {_list(without)}",
+            f"auxiliary language and no sentences in it: {write_some(without, NAMED)}",
             "add a multi-way source, or join by text with AuxiliarySentences; without, Parallel "
             "Multilingual Prompting leaves them plain",
         )
@@ -275,14 +276,9 @@ def _finding(
     worst = sorted(over, key=lambda name: (-over[name], name))
     if worst:
         severity: Severity = "severe" if over[worst[0]] >= limit.severe else "warning"
-        named = _list([f"{name} {write(over[name])}" for name in worst])
+        named = write_some([f"{name} {write(over[name])}" for name in worst], NAMED)
         count = f"{len(worst)} direction" + "s" * (len(worst) > 1)
         yield Finding(kind, severity, tuple(worst), f"{words}, in {count} ({named})", mend)
-
-
-def _list(names: list[str]) -> str:
-    more = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _percent(share: float) -> str:

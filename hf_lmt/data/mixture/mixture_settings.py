@@ -13,6 +13,7 @@ from hf_lmt.data.hashing import check_seed
 from hf_lmt.data.method.mapping import rows_as_dataset
 from hf_lmt.data.mixture.mixture_lines import PARTS
 from hf_miwv.common.errors import InputError, did_you_mean
+from hf_miwv.common.recipes.values import is_number
 
 EQUAL = dict.fromkeys(PARTS, 1.0)
 """1 : 1 : 1 by tokens (arXiv 2511.07003, continued pre-training)."""
@@ -36,7 +37,7 @@ class Settings:
 def checked_settings(shares: Any, temperature: Any, tokens: Any, seed: Any, num_proc: Any, repeat: Any) -> Settings:
     """The settings; InputError with all that is wrong with them."""
     faults = _share_faults(shares)
-    if not _is_number(temperature) or not temperature > 0:
+    if not is_number(temperature) or not temperature > 0:
         faults.append(
             f"temperature {temperature!r}: give a number above 0; 1 samples as the data lie, 3 is the default"
         )
@@ -44,7 +45,7 @@ def checked_settings(shares: Any, temperature: Any, tokens: Any, seed: Any, num_
         faults.append(f"tokens {tokens!r}: give a whole number above 0, or leave it out for the most that there is")
     if not _is_whole(num_proc) or num_proc < 1:
         faults.append(f"num_proc {num_proc!r}: give a number of processes, 1 or more")
-    if not _is_number(repeat) or not 1 <= repeat < math.inf:
+    if not is_number(repeat) or not 1 <= repeat < math.inf:
         faults.append(f"repeat {repeat!r}: give how often a row may be used, 1 or more")
     try:
         check_seed(seed)
@@ -99,15 +100,11 @@ def _share_faults(shares: Any) -> list[str]:
     faults = [f"shares: no part {name!r}: {did_you_mean(str(name), PARTS)}" for name in shares if name not in PARTS]
     for part in PARTS:
         share = shares.get(part, 1)
-        if not _is_number(share) or not 0 <= share < math.inf:
+        if not is_number(share) or not 0 <= share < math.inf:
             faults.append(f"shares: {part}: {share!r}: give a number that is not below 0")
     if not faults and not any(shares.get(part, 1) for part in PARTS):
         faults.append("shares: all are 0, so nothing is asked for; give one above 0")
     return faults
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _is_whole(value: Any) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 from hf_lmt.directions import Direction
 from hf_lmt.evaluation.evaluation_folder import Evaluation, SentenceCounts
 from hf_lmt.evaluation.metrics.corpus_scores import Statistics
+from hf_miwv.common.cards.numbers import write_some
 from hf_miwv.common.errors import InputError
 
 AGAIN = "evaluate one of them again; with --hypotheses EVAL no model is needed"
@@ -42,8 +43,8 @@ def common_directions(before: Evaluation, after: Evaluation) -> list[Direction]:
     common = [one for one in before.directions if one in set(after.directions)]
     if not common:
         raise InputError(
-            f"no direction in common: {before.name} has {_list(before.directions)}, "
-            f"{after.name} {_list(after.directions)}; evaluate both in the same directions"
+            f"no direction in common: {before.name} has {write_some(before.directions, 5)}, "
+            f"{after.name} {write_some(after.directions, 5)}; evaluate both in the same directions"
         )
     return common
 
@@ -114,8 +115,3 @@ def _described(data: dict) -> str:
 
 def _id(one: str | None) -> str:
     return "missing" if one is None else f"id {one!r}"
-
-
-def _list(directions: Sequence[Direction]) -> str:
-    more = len(directions) - 5
-    return ", ".join(map(str, directions[:5])) + (f" and {more} more" if more > 0 else "")

@@ -18,6 +18,7 @@ from hf_lmt.evaluation.report.report_figures import (
     silent_words,
     title_of,
 )
+from hf_miwv.common.cards.numbers import write_some
 from hf_miwv.common.cards.terminal import LEAST_WIDTH, new_table, plain
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def notes_of(evaluations: Sequence[Evaluation]) -> list[str]:
     for name, one in zip(names_of(evaluations), evaluations, strict=True):
         lines += [f"{name} is marked: {mark}" for mark in one.scores["marks"]]
         lines += [
-            f"{name}: {_count(where)} missing ({_list(where)}): {reason}"
+            f"{name}: {_count(where)} missing ({write_some(where, NAMED)}): {reason}"
             for reason, where in missing_reasons(one).items()
         ]
         lines += [f"{name}: {line}" for line in not_nfc_lines(one.scores)]
@@ -126,7 +127,7 @@ def _apart(name: str, evaluation: Evaluation) -> list[str]:
     overall = evaluation.scores["groups"].get("overall", {"scores": {}})
     return [
         f"{name}: ~ {title_of(metric)} is unreliable in {_count(own['apart'])}, left out "
-        f"of means: {_list(own['apart'])}"
+        f"of means: {write_some(own['apart'], NAMED)}"
         for metric, own in overall["scores"].items()
         if own["apart"]
     ]
@@ -185,8 +186,3 @@ def _percent(value: float) -> str:
 
 def _count(names: Sequence[str]) -> str:
     return f"{len(names)} direction{'' if len(names) == 1 else 's'}"
-
-
-def _list(names: Sequence[str]) -> str:
-    more = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -16,7 +16,7 @@ from hf_lmt.translation.prompt_registry import PromptStyle, find_style
 from hf_lmt.translation.requests import Request, Translation, check_hints, check_request
 from hf_lmt.translation.translator import Translator
 from hf_miwv.common.errors import InputError
-from hf_miwv.common.models.batch_tokens import ACCELERATOR_BATCH_TOKENS, CPU_BATCH_TOKENS
+from hf_miwv.common.models.batch_tokens import default_batch_tokens
 from hf_miwv.common.models.row_tokens import encode
 from hf_miwv.common.runs.processes import gather_dict
 from hf_miwv.common.trainer.live_trainer import processes_of, tokenizer_of, undisturbed
@@ -117,8 +117,7 @@ class LiveLosses:
         context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
         self._trees = {number: tree for number, tree in trees.items() if context is None or len(tree.ids) <= context}
         self.too_long = len(trees) - len(self._trees)
-        on_cpu = trainer.args.device.type == "cpu"
-        self._batch_tokens = batch_tokens or (CPU_BATCH_TOKENS if on_cpu else ACCELERATOR_BATCH_TOKENS)
+        self._batch_tokens = batch_tokens or default_batch_tokens(trainer.args.device)
         if not self._trees:
             raise InputError(f"all {len(rows)} evaluation rows are longer than the model's {context} tokens")
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
-
+from collections.abc import Iterable
 
 PERCENTS = (0, 1, 5, 25, 50, 75, 95, 99, 100)
 
@@ -29,3 +25,14 @@ def write_share(part: int, whole: int) -> str:
     '366 (37.0 %)'
     """
     return f"{part:,} ({100 * part / whole:.1f} %)" if whole else f"{part:,}"
+
+
+def write_some(names: Iterable[object], limit: int) -> str:
+    """The first names of many, and how many more there are.
+
+    >>> write_some(["en-de", "en-fr", "en-zh"], 2)
+    'en-de, en-fr and 1 more'
+    """
+    words = list(map(str, names))
+    more = len(words) - limit
+    return ", ".join(words[:limit]) + (f" and {more} more" if more > 0 else "")

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from huggingface_hub.errors import HfHubHTTPError, HTTPError, OfflineModeIsEnabled
 
-from hf_miwv.common.errors import InputError
+from hf_miwv.common.errors import InputError, error_chain
 
 Result = TypeVar("Result")
 PASSING = (408, 429, 500, 502, 503, 504)  # the statuses that the client's own backoff retries
@@ -70,7 +70,7 @@ def told_plainly(repository: str, left: str = UNTOUCHED) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:  # the client wraps them in many kinds
-        chain = list(_chain(error))
+        chain = list(error_chain(error))
         if not any(isinstance(link, HTTPError | OfflineModeIsEnabled) for link in chain) and not (
             isinstance(error, ValueError) and str(error).startswith(("LFS batch", "Invalid meta"))
         ):
@@ -150,9 +150,3 @@ def _asked_wait(error: Exception) -> int | None:
         return limit.reset_in_seconds
     after = headers.get("Retry-After", "")
     return int(after) if after.isdigit() else None
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__

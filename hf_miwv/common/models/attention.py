@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache, partial
 from typing import Any
 
@@ -50,3 +51,27 @@ def takes_one_call(query: torch.Tensor, value: torch.Tensor) -> bool:
 @cache
 def _flash_device(device: torch.device) -> bool:
     return device.type == "cuda" and torch.cuda.get_device_capability(device)[0] >= 8
+
+
+@contextmanager
+def replaced_attention(model: Any, name: str) -> Iterator[None]:
+    """Run a model with a registered attention in place of its own, which it gets back at the end.
+
+    Of a model with several parts (text, vision) only the text part's is replaced: it alone runs.
+
+    Args:
+        model: a transformers model.
+        name: as registered with `AttentionInterface`.
+    """
+    config, text = model.config, model.config.get_text_config()
+    replacement: Any = name
+    earlier: Any = config._attn_implementation
+    parts = [part for part in config.sub_configs if getattr(config, part, None) is text]
+    if parts:
+        replacement = {"": name, parts[0]: name}
+        earlier = {"": earlier, parts[0]: text._attn_implementation}
+    model.set_attn_implementation(replacement)
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(earlier)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from hf_miwv.common.errors import InputError
+from hf_miwv.common.errors import InputError, error_chain
 
 
 def hub_error(what: str, source: str, error: BaseException) -> InputError:
@@ -13,7 +11,7 @@ def hub_error(what: str, source: str, error: BaseException) -> InputError:
     The reason is read off the chain of exceptions that the client libraries raise; their own
     text is kept (first line) where no known reason is in the chain.
     """
-    names = {type(link).__name__ for link in _chain(error)}
+    names = {type(link).__name__ for link in error_chain(error)}
     offline = "it is not in the local cache and the Hub cannot be reached"
     reasons = {
         "GatedRepoError": "it is gated: accept its terms on its Hub page and log in with `hf auth login`",
@@ -30,9 +28,3 @@ def hub_error(what: str, source: str, error: BaseException) -> InputError:
             return InputError(f"{what} {source!r} cannot be loaded: {reason}")
     first_line = str(error).strip().splitlines()[:1] or [type(error).__name__]
     return InputError(f"{what} {source!r} cannot be loaded: {first_line[0]}")
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__

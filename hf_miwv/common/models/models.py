@@ -63,7 +63,7 @@ def load_model(
     source, revision = pinned(source, revision)
     placement = device_map(device)
     loading = {} if quantization is None else {"quantization_config": quantized_loading(quantization)}
-    name, gguf = _locate(source)
+    name, gguf = locate_weights(source)
     folder = name
     if gguf and quantization is None:
         loading = _dequantized_loading()
@@ -144,7 +144,7 @@ def _dequantized_loading() -> dict[str, Any]:
     return {"quantization_config": config(dequantize=True)} if config else {}
 
 
-def _locate(source: str) -> tuple[str, dict[str, str]]:
+def locate_weights(source: str) -> tuple[str, dict[str, str]]:
     """(name for from_pretrained, the gguf_file argument if the weights are GGUF)."""
     path = Path(source).expanduser()
     if path.is_file():

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
-from hf_miwv.common.errors import InputError, did_you_mean
+from hf_miwv.common.errors import InputError, did_you_mean, error_chain
 from hf_miwv.common.reading.json_files import check_utf8
 
 LOG_IN = "log in with `hf auth login` or set HF_TOKEN"
@@ -66,7 +65,7 @@ def diagnose_hub(source: str, config: str | None, revision: str | None, error: E
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     check_repository(source, config, error)
-    status = next((e for e in _chain(error) if isinstance(e, HfHubHTTPError)), None)
+    status = next((e for e in error_chain(error) if isinstance(e, HfHubHTTPError)), None)
     if isinstance(error, HFValidationError):
         raise InputError(
             f"{source!r} is no file or folder here, and cannot be the id of a Hub data set; write NAME or OWNER/NAME"
@@ -78,13 +77,6 @@ def diagnose_hub(source: str, config: str | None, revision: str | None, error: E
     if status is not None:
         raise InputError(_status_message(source, status.response.status_code))
     raise InputError(f"{source}: the Hub data set cannot be read ({reason(error)})")
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and those it came from; `raise ... from None` hides them, but keeps them."""
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _not_found_message(source: str, revision: str | None, error: Exception) -> str:

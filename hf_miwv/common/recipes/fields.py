@@ -12,21 +12,23 @@ from typing import Any, Literal
 Hints = Mapping[str, Any]
 
 
-def _one_of(words: Iterable[str]) -> Any:
+def one_of(words: Iterable[str]) -> Any:
+    """Make the type of a value that is one of these words."""
     return Literal.__getitem__(tuple(words))
 
 
-def _arguments(function: Callable[..., Any], inner: tuple[str, ...]) -> Hints:
+def argument_hints(function: Callable[..., Any], inner: tuple[str, ...]) -> Hints:
+    """Type hints of a function's arguments but for those that a recipe does not give."""
     hints = typing.get_type_hints(function)
     return {name: hints[name] for name in signature(function).parameters if name not in inner}
 
 
-def _fields(settings: Any) -> Hints:
-    """Where a field's metadata names its choices, they are its type."""
+def field_hints(settings: Any) -> Hints:
+    """Type hints of a data class's fields; where the metadata names choices, they are the type."""
     hints = typing.get_type_hints(settings)
     for field in dataclasses.fields(settings):
         if "choices" in field.metadata:
-            words = _one_of(field.metadata["choices"])
+            words = one_of(field.metadata["choices"])
             optional = NoneType in typing.get_args(hints[field.name])
             hints[field.name] = words | None if optional else words
     return {field.name: hints[field.name] for field in dataclasses.fields(settings) if field.init}

@@ -28,11 +28,11 @@ def package_folder(name: str) -> Path:
     except (ImportError, ValueError):  # names that cannot be a package's, such as __main__
         spec = None
     if spec is None or spec.origin is None or spec.submodule_search_locations is None:
-        raise _not_installed(name)
+        raise not_installed(name)
     return Path(spec.origin).parent
 
 
-def _not_installed(name: str) -> InputError:
+def not_installed(name: str) -> InputError:
     return InputError(
         f"this needs the package {name.replace('_', '-')}, which is not installed; run\n"
         "  pip install 'hf-miwv-lmt[demo]'\n"

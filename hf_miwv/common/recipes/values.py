@@ -133,3 +133,8 @@ def _word(kind: Any) -> str | None:
 
 def _is_enumeration(hint: Any) -> bool:
     return isclass(hint) and issubclass(hint, Enum)
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)

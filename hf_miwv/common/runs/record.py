@@ -83,7 +83,7 @@ def _git(folder: Path, *words: str) -> str | None:
     return done.stdout.strip() or None
 
 
-def _peak_memory(device: torch.device) -> int:
+def peak_memory(device: torch.device) -> int:
     """The most bytes held: on a CUDA device what tensors took there, else by this process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -40,15 +41,16 @@ def trainable_source(name: str) -> str:
     return str(safetensors_folder(files[0], lambda: load_model(name, device="cpu")[:2]))
 
 
-def _curve(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of each logged step: loss (nats per token), learning rate, gradient norm, epoch."""
+def loss_curve(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """List of each logged step: loss (nats per token), learning rate, gradient norm, epoch."""
     names = ("step", "epoch", "loss", "learning_rate", "grad_norm")
     return [{name: entry.get(name) for name in names} for entry in history if "loss" in entry]
 
 
-def _plain(value: Any) -> Any:
-    """An enumeration's member as its word."""
-    return getattr(value, "value", value)
+def effective_settings(arguments: Any, names: Iterable[str] = EFFECTIVE) -> dict[str, Any]:
+    """Read settings as the trainer has them; members of enumerations by their words."""
+    values = {name: getattr(arguments, name) for name in names}
+    return {name: getattr(value, "value", value) for name, value in values.items()}
 
 
 def release_memory() -> None:
