@@ -32,8 +32,8 @@ from hf_lmt.translation.requests import check_hints
 from hf_lmt.translation.translator import Translator
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.reading.reading import pinned
-from hf_miwv.common.runs.folder import check_output, is_finished, write_errors
-from hf_miwv.common.runs.workspace import Workspace, workspace_of
+from hf_miwv.common.runs.folder_run import FolderRun
+from hf_miwv.common.runs.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ def evaluate(
         model, translating["revision"] = pinned(model, translating.get("revision"))
     check_hints(hints)
     split_metrics(metrics)  # refuses what cannot be measured before a set or model is loaded
-    check_output(output, overwrite)
+    folder_run = FolderRun(output, overwrite, holds=f"{HYPOTHESES}/*.jsonl")
     opened = open_set(data, split, limit, seed)
     given = None if hypotheses is None else read_hypotheses(hypotheses)
     name = model if isinstance(model, str) else None
@@ -118,7 +118,7 @@ def evaluate(
         install_comet=install_comet,
         contamination=check_training(opened, name, translating.get("revision"), allow_contaminated),
     )
-    with write_errors(output), Workspace(workspace_of(output)) as workspace:
+    with folder_run.work() as workspace:
         store = work or workspace.folder / "translations"
         translator = None if model is None else _loaded(model, store, translating)
         rows = {one: align(given[one], opened, one) for one in plan.lines} if given else {}
@@ -130,8 +130,7 @@ def evaluate(
             )
         run = start_record(plan, translator, rows, hints, name, origin or {})
         run["matched_by_id"] = by_id
-        if is_finished(output, run["identity"], overwrite, holds=f"{HYPOTHESES}/*.jsonl"):
-            logger.info("%s already holds this result, whole", output)
+        if folder_run.is_finished(run["identity"]):
             return read_evaluation(output)
         if translator is not None:
             rows = translate_lines(translator, plan.lines, hints, progress)

@@ -16,8 +16,9 @@ from hf_lmt.synthesis.synthesize import Synthesized, synthesize
 from hf_lmt.synthesis.synthetic_pairs import DEFAULT_WAY, check_way
 from hf_lmt.synthesis.texts import read_rows, survey_texts
 from hf_lmt.translation.translator import Translator
-from hf_miwv.common.runs.folder import check_output, is_finished, read_record, write_errors
-from hf_miwv.common.runs.workspace import Workspace, workspace_of
+from hf_miwv.common.runs.folder import read_record
+from hf_miwv.common.runs.folder_run import FolderRun
+from hf_miwv.common.runs.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ def synthesize_source(
             another run's result.
     """
     check_way(way)
-    check_output(output, overwrite, Path(path) if Path(path).exists() else None)
+    folder_run = FolderRun(output, overwrite, inputs=[Path(path) if Path(path).exists() else None])
     began = time.monotonic()
     loaded = read_rows(
         path,
@@ -78,7 +79,7 @@ def synthesize_source(
     survey_texts(loaded.rows, into, pivot)  # what cannot be used shows before a model is loaded
     for step in steps:
         step.load()
-    with write_errors(output), Workspace(workspace_of(output)) as workspace:
+    with folder_run.work() as workspace:
         logger.info("loading %s", model)
         translator = Translator(model, work=work or workspace.folder, **translating)
         described = describe_model(model, translating.get("revision"), model_licence, translator)
@@ -96,8 +97,7 @@ def synthesize_source(
             steps,
             command_line,
         )
-        if is_finished(output, run["identity"], overwrite):
-            logger.info("%s is this run's result already: nothing to do", output)
+        if folder_run.is_finished(run["identity"]):
             return read_record(output) or {}
         found = synthesize(
             loaded.rows,

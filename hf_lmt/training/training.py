@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,8 @@ from hf_lmt.training.watching.recipe_callbacks import callbacks_from
 from hf_lmt.training.write_model import describe_run, write_model
 from hf_miwv.common.hub.hub_section import finish_saves, open_hub, push_result, wait_for_saves, watch_saves
 from hf_miwv.common.models.vocabulary import vocabulary_size
-from hf_miwv.common.runs.folder import check_output, is_finished, read_record, remove_left_over, write_errors
+from hf_miwv.common.runs.folder import read_record, write_errors
+from hf_miwv.common.runs.folder_run import FolderRun
 from hf_miwv.common.runs.processes import Processes
 from hf_miwv.common.runs.workspace import Workspace, workspace_of
 from hf_miwv.common.trainer.checkpoints import MARK
@@ -72,22 +72,18 @@ def train(
     launch = Launch.from_environment()
     use_cpu = bool(recipe.training.get("use_cpu"))
     check_devices(launch, use_cpu, torch.accelerator.device_count())
-    _check_place(recipe, overwrite)
     processes = _processes(launch, use_cpu)
+    folder_run = _folder_run(recipe, overwrite, processes)
     # Refused now or never; and ZeRO-3 wants it there while a model loads.
     settings = training_arguments(recipe, workspace_of(recipe.output), None)
     run = start_record(recipe, launch, origin or {})
-    if processes.agree(is_finished(recipe.output, run["identity"], overwrite, holds=WEIGHTS)):
-        logger.info("%s already holds this result, whole: nothing to do", recipe.output)
+    root = workspace_of(recipe.output)
+    if folder_run.is_finished(run["identity"], partial(finish_saves, recipe.hub, root, root / "checkpoints")):
         run = read_record(recipe.output) or run
-        if processes.first:
-            root = workspace_of(recipe.output)
-            finish_saves(recipe.hub, root, root / "checkpoints")
-            remove_left_over(recipe.output)
     else:
         if processes.first and recipe.hub.get("repo_id"):
             open_hub(recipe.hub)
-        _train_to_folder(recipe, launch, processes, run, overwrite, watchers)
+        _train_to_folder(recipe, launch, processes, run, folder_run, overwrite, watchers)
     del settings
     if processes.first:
         push_result(recipe.output, recipe.hub)
@@ -99,15 +95,13 @@ def _train_to_folder(
     launch: Launch,
     processes: Processes,
     run: dict[str, Any],
+    folder_run: FolderRun,
     overwrite: bool,
     watchers: Sequence[Watcher],
 ) -> None:
     """The work, in a folder beside the output; adds to the record `run` what is known by then."""
     root = workspace_of(recipe.output)
-    with (
-        write_errors(recipe.output),
-        Workspace(root) if processes.first else nullcontext() as workspace,
-    ):
+    with folder_run.work() if processes.first else write_errors(recipe.output) as workspace:
         if workspace is not None:
             claim_recipe(workspace, run["identity"], overwrite)
         processes.agree(None)
@@ -127,13 +121,11 @@ def _train_to_folder(
         wait_for_saves(pushing)  # what waits lies in the workspace
 
 
-def _check_place(recipe: TrainingRecipe, overwrite: bool) -> None:
+def _folder_run(recipe: TrainingRecipe, overwrite: bool, processes: Processes) -> FolderRun:
     """The output cannot be where the model or the rows are read from."""
-    read = [recipe.rows, Path(str(recipe.model[MODEL]))]
-    check_output(recipe.output, overwrite)
-    for path in read:
-        if path is not None and path.exists():
-            check_output(recipe.output, overwrite, path)
+    read = (recipe.rows, Path(str(recipe.model[MODEL])))
+    inputs = [None, *(path for path in read if path is not None and path.exists())]
+    return FolderRun(recipe.output, overwrite, inputs=inputs, holds=WEIGHTS, processes=processes)
 
 
 def _processes(launch: Launch, use_cpu: bool) -> Processes:

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hf_miwv.common.runs.folder import RECORD, check_output, is_finished, put_in_place, remove_left_over
+from hf_miwv.common.runs.folder import RECORD, put_in_place
+from hf_miwv.common.runs.folder_run import FolderRun
 from hf_miwv.common.runs.json_text import json_text
 from hf_miwv.common.runs.record import new_record
-from hf_miwv.common.runs.workspace import Workspace, workspace_of
 from hf_miwv.comparing.comparison_page import write_page
 from hf_miwv.comparing.comparison_pictures import draw_comparison
 
@@ -34,16 +34,14 @@ def write_comparison(
     Raises:
         InputError: `output` holds something else, or cannot be written.
     """
-    check_output(output, overwrite)
+    folder_run = FolderRun(output, overwrite, holds="comparison.json")
     run = new_record("compare", origin or {})
     run["identity"] = {
         **identity_of(report),
         "hf_miwv": run["package"]["version"],
         **run["versions"],
     }
-    if is_finished(output, run["identity"], overwrite, holds="comparison.json"):
-        logger.info("%s already holds this comparison, whole", output)
-        remove_left_over(output)
+    if folder_run.is_finished(run["identity"]):
         return
 
     def fill(draft: Path) -> None:
@@ -52,7 +50,7 @@ def write_comparison(
             (draft / name).write_text(text + "\n", "utf-8")
         write_page(report, draw_comparison(report, draft), draft)
 
-    with Workspace(workspace_of(output)) as workspace:
+    with folder_run.work() as workspace:
         put_in_place(output, workspace, fill)
 
 

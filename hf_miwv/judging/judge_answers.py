@@ -14,14 +14,11 @@ from datasets import Dataset, Features, List, Value
 
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.runs.folder import (
-    check_output,
-    is_finished,
     read_record,
-    remove_left_over,
-    write_errors,
     write_folder,
 )
-from hf_miwv.common.runs.workspace import Workspace, workspace_of
+from hf_miwv.common.runs.folder_run import FolderRun
+from hf_miwv.common.runs.workspace import Workspace
 from hf_miwv.judging.answer_pairs import Pair, Pairs, pair_answers, read_answers
 from hf_miwv.judging.judged_card import write_judged_card
 from hf_miwv.judging.outcome_picture import draw_outcomes
@@ -71,8 +68,7 @@ def judge_answers(
         InputError: files that cannot be read or matched, an output that holds something else, a
             judge that cannot be asked, or that refuses every pair.
     """
-    for source in (a, b):
-        check_output(output, overwrite, source)
+    folder_run = FolderRun(output, overwrite, inputs=[a, b])
     answers = [read_answers(path) for path in (a, b)]
     matched = pair_answers(*answers)
     files = {
@@ -86,11 +82,9 @@ def judge_answers(
         "judge's question": prompt_sha256(),
         "seed": seed,
     }
-    if is_finished(output, identity, overwrite):
-        logger.info("%s already holds these verdicts, whole: nothing to do", output)
-        remove_left_over(output)
+    if folder_run.is_finished(identity):
         return read_record(output) or {}
-    with write_errors(output), Workspace(workspace_of(output)) as workspace:
+    with folder_run.work() as workspace:
         began = time.perf_counter()
         verdicts = _ask(judge, matched.pairs, workspace, progress)
         outcomes = [_judged(pair.test_set, *both) for pair, both in zip(matched.pairs, verdicts, strict=True)]

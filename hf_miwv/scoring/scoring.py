@@ -18,9 +18,10 @@ from hf_miwv.common.models.model_tokenizer import text_tokenizer
 from hf_miwv.common.models.models import LoadedModel, length_limit, load_embedder, load_model
 from hf_miwv.common.models.vocabulary import check_ids, check_tables
 from hf_miwv.common.reading.reading import is_local, read_dataset
-from hf_miwv.common.runs.folder import check_output, is_finished, remove_left_over, write_errors, write_folder
+from hf_miwv.common.runs.folder import write_folder
+from hf_miwv.common.runs.folder_run import FolderRun
 from hf_miwv.common.runs.processes import Processes
-from hf_miwv.common.runs.workspace import Workspace, workspace_of
+from hf_miwv.common.runs.workspace import Workspace
 from hf_miwv.losses.demonstrations import response_context
 from hf_miwv.neighbors.embed import POOLINGS, Embedder
 from hf_miwv.neighbors.index import choose_search
@@ -141,9 +142,11 @@ def score(
     today = parse_date(date)
     processes = Processes.launched()
     progress = progress and processes.first
+    folder_run = None
     if output is not None:
-        source = dataset if isinstance(dataset, (str, Path)) and is_local(str(dataset)) else None
-        check_output(Path(output), overwrite, Path(source).expanduser() if source else None)
+        local = isinstance(dataset, (str, Path)) and is_local(str(dataset))
+        inputs = [Path(str(dataset)).expanduser() if local else None]
+        folder_run = FolderRun(Path(output), overwrite, inputs=inputs, processes=processes)
     dataset, named = take_rows(dataset, split=split, config=config, revision=data_revision, field=field)
     origin = {**named, **(origin or {})}
     streamed = isinstance(dataset, IterableDataset)
@@ -201,24 +204,19 @@ def score(
         progress=progress,
     )
     run = start_record(journey, loaded.revision, origin)
-    if output is None:
+    if folder_run is None:
         with TemporaryDirectory() as folder, Workspace(Path(folder) / "work") as workspace:
             workspace.claim(run["identity"])
             return journey.run(workspace)
-    scored = _score_to_folder(journey, run, Path(output), overwrite)
-    return _leave_spool(Path(output), processes) if streamed else scored
+    scored = _score_to_folder(journey, run, folder_run)
+    return _leave_spool(folder_run.output, processes) if streamed else scored
 
 
-def _score_to_folder(journey: Journey, run: dict[str, Any], output: Path, overwrite: bool) -> Dataset:
-    processes = journey.processes
-    if processes.agree(is_finished(output, run["identity"], overwrite)):
-        logger.info("%s already holds this result, whole: nothing to do", output)
-        if processes.first:
-            remove_left_over(output)
+def _score_to_folder(journey: Journey, run: dict[str, Any], folder_run: FolderRun) -> Dataset:
+    processes, output = journey.processes, folder_run.output
+    if folder_run.is_finished(run["identity"]):
         return read_dataset(str(output))
-    root = workspace_of(output)
-    with write_errors(output), Workspace(root / processes.name(), root) as workspace:
-        _tell_of_earlier_work(workspace.claim(run["identity"]), workspace)
+    with folder_run.work(run["identity"], part=processes.name()) as workspace:
         scored = journey.run(workspace)
         columns = ScoreColumns.from_dataset(scored)
         run = complete_record(run, journey, describe(columns))
@@ -238,23 +236,6 @@ def _leave_spool(output: Path, processes: Processes) -> Dataset:
     if processes.first:
         release(output)
     return read_dataset(str(output))
-
-
-def _tell_of_earlier_work(changed: list[str] | None, workspace: Workspace) -> None:
-    if changed:
-        logger.warning(
-            "%s held the unfinished work of another run (not the same: %s): it is not reused",
-            workspace.folder,
-            ", ".join(changed),
-        )
-    elif changed is not None:
-        logger.info("going on with the unfinished work in %s", workspace.folder)
-    elif others := [
-        p.name
-        for p in workspace.folder.parent.glob("process-*-of-*")
-        if p.name.rpartition("-")[2] != workspace.folder.name.rpartition("-")[2]
-    ]:
-        logger.warning("unfinished work of another number of processes is not reused: %s", ", ".join(sorted(others)))
 
 
 def _check_settings(

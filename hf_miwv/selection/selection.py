@@ -15,9 +15,9 @@ from hf_miwv.common.errors import InputError
 from hf_miwv.common.hub.fetching import fetch_written
 from hf_miwv.common.reading.reading import read_dataset
 from hf_miwv.common.runs.fingerprints import content_fingerprint
-from hf_miwv.common.runs.folder import check_output, is_finished, read_record, remove_left_over, write_folder
+from hf_miwv.common.runs.folder import read_record, write_folder
+from hf_miwv.common.runs.folder_run import FolderRun
 from hf_miwv.common.runs.record import new_record
-from hf_miwv.common.runs.workspace import Workspace, workspace_of
 from hf_miwv.results.methods import check_method, method_scores
 from hf_miwv.results.score_pictures import draw_chosen, draw_length_comparison
 from hf_miwv.results.scored_card import write_card
@@ -79,8 +79,7 @@ def select(
     check_method(method, seed)
     check_diversity(diversity)
     folder = None if isinstance(scored, Dataset) else fetch_written(scored) or Path(scored)
-    if output is not None:
-        check_output(Path(output), overwrite, folder)
+    folder_run = None if output is None else FolderRun(Path(output), overwrite, inputs=[folder])
     dataset = scored if isinstance(scored, Dataset) else read_dataset(folder or scored)
     whole = ScoreColumns.from_dataset(dataset)
     scores = method_scores(dataset, method, seed)
@@ -96,7 +95,7 @@ def select(
     kept, told = _keep(dataset, scores, choice, diversity)
     ours = [name for name in (EMBEDDING_COLUMN,) if name in dataset.column_names]
     chosen = dataset.select(kept).remove_columns(ours)
-    if output is not None:
+    if folder_run is not None:
         asked = {"method": method, "seed": seed, **choice, "diversity": diversity}
         if undesired.any():
             asked["include_undesired"] = include_undesired
@@ -108,7 +107,7 @@ def select(
             **asked,
             "hf_miwv": run["package"]["version"],
         }
-        _write(Path(output), chosen, run, overwrite)
+        _write(folder_run, chosen, run)
     return chosen
 
 
@@ -235,18 +234,16 @@ def _outcome(scores: np.ndarray, kept: np.ndarray) -> dict[str, Any]:
     }
 
 
-def _write(output: Path, chosen: Dataset, run: dict[str, Any], overwrite: bool) -> None:
-    if is_finished(output, run["identity"], overwrite):
-        logger.info("%s already holds this choice, whole", output)
-        remove_left_over(output)
+def _write(folder_run: FolderRun, chosen: Dataset, run: dict[str, Any]) -> None:
+    if folder_run.is_finished(run["identity"]):
         return
     columns = ScoreColumns.from_dataset(chosen)
 
     def decorate(folder: Path) -> None:
         write_card(run, _draw(columns, run, folder), folder)
 
-    with Workspace(workspace_of(output)) as workspace:
-        write_folder(output, workspace, chosen, run, decorate)
+    with folder_run.work() as workspace:
+        write_folder(folder_run.output, workspace, chosen, run, decorate)
 
 
 def _draw(columns: ScoreColumns, run: dict[str, Any], folder: Path) -> list[str]:

@@ -28,13 +28,11 @@ from hf_miwv.common.reading.reading import read_dataset
 from hf_miwv.common.runs.fingerprints import content_fingerprint
 from hf_miwv.common.runs.folder import (
     RECORD,
-    check_output,
     flush_all,
-    is_finished,
     read_record,
-    remove_left_over,
     write_errors,
 )
+from hf_miwv.common.runs.folder_run import FolderRun
 from hf_miwv.common.runs.json_text import json_text
 from hf_miwv.common.runs.processes import Processes
 from hf_miwv.common.runs.record import new_record
@@ -98,7 +96,7 @@ def train(
     hub = hub or {}
     output, loading, scoring = Path(output), dict(loading or {}), dict(scoring or {})
     origin, processes = origin or {}, Processes.launched()
-    check_output(output, overwrite)
+    folder_run = FolderRun(output, overwrite, holds="*.safetensors", processes=processes)
     tuning = Tuning(
         source=trainable_source(model),
         loading=loading,
@@ -109,12 +107,8 @@ def train(
     )
     run = _start_record(dataset, model, tuning, scoring, selection, origin, license)
     root = workspace_of(output)
-    if processes.agree(is_finished(output, run["identity"], overwrite, holds="*.safetensors")):
-        logger.info("%s already holds this result, whole: nothing to do", output)
+    if folder_run.is_finished(run["identity"], partial(finish_saves, hub, root, root / "training" / "checkpoints")):
         run = read_record(output) or {}
-        if processes.first:
-            finish_saves(hub, root, root / "training" / "checkpoints")
-            remove_left_over(output)
     else:
         if processes.first and hub.get("repo_id"):
             open_hub(hub)
@@ -123,7 +117,7 @@ def train(
             if processes.first:
                 _select(Path(scored or root / "scored"), selection, root / "chosen", origin)
             processes.agree(None)
-            _tune_to_folder(tuning, run, root, output, processes, hub, recipe)
+            _tune_to_folder(tuning, run, folder_run, processes, hub, recipe)
     if processes.first:
         push_result(output, hub)
     return run
@@ -209,25 +203,17 @@ def _select(scored: Path, selection: Mapping[str, Any], chosen: Path, origin: Ma
 def _tune_to_folder(
     tuning: Tuning,
     run: dict[str, Any],
-    root: Path,
-    output: Path,
+    folder_run: FolderRun,
     processes: Processes,
     hub: Mapping[str, Any],
     recipe: str | None,
 ) -> None:
+    output = folder_run.output
+    root = workspace_of(output)
     chosen = read_dataset(root / "chosen")
     run["chosen_run"] = read_record(root / "chosen")
     identity = {**run["identity"], "chosen rows": content_fingerprint(chosen)}
-    with (
-        write_errors(output),
-        Workspace(root / "training", root) if processes.first else nullcontext() as workspace,
-    ):
-        if workspace is not None and (changed := workspace.claim(identity)):
-            logger.warning(
-                "%s held the unfinished training of another run (not the same: %s): it is not reused",
-                workspace.folder,
-                ", ".join(changed),
-            )
+    with folder_run.work(identity, part="training") if processes.first else write_errors(output):
         processes.agree(None)
         pushing = watch_saves(hub, MARK, partial(_complete_checkpoint, run, hub))
         trainer, report = tune(

@@ -222,7 +222,7 @@ def test_other_settings_do_not_go_on_from_old_checkpoints_but_keep_the_scores(
     (work / "identity.json").write_bytes(_sealed({"training": "another"}))
     change(recipe, "fraction: 0.5", "count: 3")
     assert invoke(recipe).exit_code == 0
-    assert "held the unfinished training of another run" in caplog.text
+    assert "held the unfinished work of another run" in caplog.text
     assert "going on from" not in caplog.text
     assert "scored already holds this result, whole: nothing to do" in caplog.text
     assert record(tmp_path / "tuned")["rows"]["chosen"] == 3

@@ -23,9 +23,10 @@ from hf_lmt.data.curation.curation_settings import settings_of
 from hf_lmt.data.curation.step import Step
 from hf_lmt.directions import DIRECTIONS, Direction
 from hf_miwv.common.runs.fingerprints import content_fingerprint
-from hf_miwv.common.runs.folder import check_output, is_finished, read_record, remove_left_over
+from hf_miwv.common.runs.folder import read_record
+from hf_miwv.common.runs.folder_run import FolderRun
 from hf_miwv.common.runs.record import new_record
-from hf_miwv.common.runs.workspace import Workspace, workspace_of
+from hf_miwv.common.runs.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 
@@ -50,17 +51,15 @@ def curate_source(
         InputError: as `check_output`, `load` and `curate`; or `output` holds another run's result.
     """
     local = Path(source.path) if isinstance(source.path, str) else None
-    check_output(output, overwrite, local if local and local.exists() else None)
+    folder_run = FolderRun(output, overwrite, inputs=[local if local and local.exists() else None])
     for step in steps:
         step.load()
     loaded = load(source, directions)
     run = _record(source, loaded.rows, loaded.counts, steps, keep_rejects, command_line)
-    if is_finished(output, run["identity"], overwrite):
-        logger.info("%s is this run's result already: nothing to do", output)
-        remove_left_over(output)
+    if folder_run.is_finished(run["identity"]):
         return read_record(output) or {}
     started = time.perf_counter()
-    with Workspace(workspace_of(output)) as workspace:
+    with folder_run.work() as workspace:
         curated = curate(loaded.rows, steps, keep_rejects=keep_rejects)
         run = _complete(run, curated, time.perf_counter() - started)
         _write(output, workspace, curated, run)

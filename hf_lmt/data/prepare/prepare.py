@@ -20,14 +20,10 @@ from hf_lmt.data.prepare.stage_counts import Counts, by_group, count_stages
 from hf_lmt.data.prepare.stages import Kept, Running, choose, gather, load_sources, prompt
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.runs.folder import (
-    check_output,
-    is_finished,
     read_record,
-    remove_left_over,
-    write_errors,
     write_folder,
 )
-from hf_miwv.common.runs.workspace import Workspace, workspace_of
+from hf_miwv.common.runs.folder_run import FolderRun
 
 logger = logging.getLogger(__name__)
 
@@ -69,18 +65,15 @@ def prepare(
     """
     if isinstance(num_proc, bool) or not isinstance(num_proc, int) or num_proc < 1:
         raise InputError(f"num_proc {num_proc!r}: give a number of processes, 1 or more")
-    check_output(output, overwrite)
+    folder_run = FolderRun(output, overwrite)
     began = time.monotonic()
     for step in recipe.steps:
         step.load()  # what cannot be had shows before the corpora are read
     loaded = load_sources(recipe)
     run = start_record(recipe, loaded, keep_rejects, origin or {})
-    if is_finished(output, run["identity"], overwrite):
-        logger.info("%s already holds this result, whole", output)
-        remove_left_over(output)
+    if folder_run.is_finished(run["identity"]):
         return read_record(output) or run
-    with write_errors(output), Workspace(workspace_of(output)) as workspace:
-        _tell(workspace.claim(run["identity"]), output)
+    with folder_run.work(run["identity"]) as workspace:
         running = Running(workspace, num_proc, progress)
         gather(loaded, running)
         del loaded  # what is not mapped into memory any more, counts no more
@@ -113,13 +106,6 @@ def _decorate(folder: Path, run: dict[str, Any], kept: Kept) -> None:
         (folder / "rejects").mkdir()
         kept.rejects.to_parquet(str(folder / "rejects" / "rejects.parquet"))
     write_prepared_card(run, draw_directions(run["counts"]["directions"], folder), folder)
-
-
-def _tell(changed: list[str] | None, output: Path) -> None:
-    if changed:
-        logger.warning("%s.work is of another run (not the same: %s); starting anew", output, ", ".join(changed))
-    elif changed is not None:
-        logger.info("going on with %s.work", output)
 
 
 def _warn(run: dict[str, Any]) -> None:
