@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from hf_lmt.data.prepare.data_recipe import SECTIONS, DataRecipe, read_data_recipe
 from hf_lmt.recipes.combinations import (
@@ -47,7 +43,6 @@ from hf_miwv.common.runs.folder import read_record
 MODEL = "model_name_or_path"
 FOR_ROWS = (MODEL, "model_revision", "chat_template_path")  # the tokenizer that checks them
 MAKING_ROWS = ("directions", "curation", "downsampling", "pmp", "mixture")
-FAULT_ENDS = re.compile(r"\n  (?! )")
 
 
 @dataclass(frozen=True)
@@ -115,8 +110,7 @@ def read_training_recipe(path: Path, words: Sequence[str] = (), launch: Launch |
     faults += sequence_faults(model, training, mixture) + saving_faults(training, evaluation)
     set_accumulation(training, own.get(BATCH), launch, faults)
     if faults or data is None:
-        told = list(dict.fromkeys(faults))
-        raise InputError(f"{path}: " + "\n  ".join(["", *told] if len(told) > 1 else told))
+        raise InputError.of_faults(path, faults)
     return TrainingRecipe(
         data,
         rows,
@@ -250,19 +244,15 @@ def _is_mixture(content: Mapping[Any, Any], rows: Path | None) -> bool:
 def _data_recipe(
     content: Mapping[Any, Any], model: Mapping[str, Any], rows: Path | None, faults: list[str]
 ) -> DataRecipe | None:
-    """The part that makes rows, by its own reader, which reads files; its faults among ours."""
+    """The part that makes rows, by its own reader; its faults among ours."""
     sections = {name: content[name] for name in SECTIONS if name in content}
     if rows is not None:
         sections = {name: sections[name] for name in sections if name not in MAKING_ROWS}
     part = {**sections, **{name: model[name] for name in FOR_ROWS if model.get(name)}}
     if content.get("chat_template_path"):
         part["chat_template_path"] = content["chat_template_path"]
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "rows.yaml"
-        file.write_text(yaml.safe_dump(part, allow_unicode=True, sort_keys=False), "utf-8")
-        try:
-            return read_data_recipe(file)
-        except InputError as error:
-            told = str(error).removeprefix(f"{file}: ").strip()
-            faults += [line for line in FAULT_ENDS.split(told) if line]
-            return None
+    try:
+        return read_data_recipe(part)
+    except InputError as error:
+        faults += error.faults
+        return None

@@ -31,7 +31,7 @@ def read_settings(path: Path, command: click.Command) -> dict[str, Any]:
         else:
             settings[str(parameter.name)] = _given(value, parameter)
     if faults:
-        raise InputError(f"{path}: " + "\n  ".join(["", *faults] if len(faults) > 1 else faults))
+        raise InputError.of_faults(path, faults)
     return settings
 
 

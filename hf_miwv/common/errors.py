@@ -15,7 +15,20 @@ class InputError(ValueError):
     The message says what was given, why it cannot be, and what to give instead,
     with file, row or option. The command line prints it without a traceback and
     leaves with exit code 2.
+
+    Attributes:
+        faults (`list[str]`): All that is wrong, a sentence each; the message alone where there is one.
     """
+
+    def __init__(self, message: str, faults: Iterable[str] | None = None) -> None:
+        super().__init__(message)
+        self.faults = [message] if faults is None else list(faults)
+
+    @classmethod
+    def of_faults(cls, subject: object, faults: Iterable[str]) -> InputError:
+        """Make the error of all that is wrong with a subject, such as a file: each fault once."""
+        faults = list(dict.fromkeys(faults))
+        return cls(f"{subject}: " + "\n  ".join(["", *faults] if len(faults) > 1 else faults), faults)
 
 
 def did_you_mean(word: str, known: Iterable[str], listed: int = LISTED) -> str:

@@ -71,7 +71,7 @@ def read_recipe(path: Path, overrides: Sequence[str] = (), output: Path | None =
         sections["output"]["folder"] = str(output)
     faults += _check(sections, content)
     if faults:
-        raise InputError(f"{path}: " + "\n  ".join(["", *faults] if len(faults) > 1 else faults))
+        raise InputError.of_faults(path, faults)
     for section, key in (("model", "name"), ("data", "source"), ("scoring", "embedder")):
         if key in sections[section]:
             try:

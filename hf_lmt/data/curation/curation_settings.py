@@ -77,7 +77,7 @@ def steps_from(settings: Mapping[str, Any] | None) -> list[Step]:
             except InputError as error:
                 faults.append(str(error))
     if faults:
-        raise InputError("curation: " + "\n  ".join(["", *faults] if len(faults) > 1 else faults))
+        raise InputError.of_faults("curation", faults)
     return steps
 
 

@@ -57,8 +57,8 @@ class DataRecipe:
     content: Mapping[str, Any]
 
 
-def read_data_recipe(path: Path) -> DataRecipe:
-    """The recipe in the YAML file `path`, for `prepare`.
+def read_data_recipe(recipe: Path | Mapping[Any, Any]) -> DataRecipe:
+    """Read the part of a recipe that makes rows, for `prepare`, from a YAML file or a mapping.
 
     Sections: `data`, a list of sources with the fields of `sources.Source`, and the only one that
     must be there; `directions`, a list of directions and globs (all 234); `curation`, the settings
@@ -71,21 +71,21 @@ def read_data_recipe(path: Path) -> DataRecipe:
         InputError: unknown keys, values of the wrong type, combinations that cannot be; all told
             together.
     """
-    content = load_mapping(path)
+    content = load_mapping(recipe) if isinstance(recipe, Path) else dict(recipe)
     faults = Faults()
     own = {key: value for key, value in content.items() if key in SECTIONS}
     training = {key: value for key, value in content.items() if key not in SECTIONS}
     faults += _unknown(training)
     faults += _combinations(own, training)
-    recipe = _read(own, training, faults)
+    data_recipe = _read(own, training, faults)
     sources = []
-    for number, source in enumerate(recipe.sources, 1):
+    for number, source in enumerate(data_recipe.sources, 1):
         located = _located(source.path, f"data, source {number}", faults)
         sources.append(replace(source, path=located))
     _located(training.get(KEY), KEY, faults)  # its tokenizer is needed last, and looked for first
     if faults:
-        raise InputError(f"{path}: " + "\n  ".join(["", *faults] if len(faults) > 1 else faults))
-    return replace(recipe, sources=tuple(sources))
+        raise InputError.of_faults(recipe if isinstance(recipe, Path) else "the recipe", faults)
+    return replace(data_recipe, sources=tuple(sources))
 
 
 def _read(own: Mapping[str, Any], training: Mapping[str, Any], faults: Faults) -> DataRecipe:
