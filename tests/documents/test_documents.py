@@ -166,6 +166,7 @@ def test_the_map_names_every_room() -> None:
         for package in ("hf_miwv", "hf_lmt", "tests")
         for path in (ROOT / package).rglob("*")
         if path.is_dir()
+        and any(inner.name != "__pycache__" for inner in path.iterdir())
         and path.name != "__pycache__"
         and f"{path.name}/" not in text
         and not path.name.startswith("hf_lmt_")

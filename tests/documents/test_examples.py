@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 from datasets import load_from_disk
-from test_documents import ROOT, blocks
 from tiny import CHATML, make_model, make_tokenizer
+
+from tests.documents.test_documents import ROOT, blocks
 
 pytest.importorskip("trl")
 

