@@ -173,11 +173,8 @@ def _judge(plan: Plan, rows: Rows, num_proc: int, workspace: Workspace, progress
         if plan.comet is not None and metric not in plan.unavailable:
             found = comet_statistics(metric, tasks, plan.comet, workspace.folder)
         for one in judged:
-            _add(one, metric, found.get(one.direction), plan.unavailable.get(metric))
+            statistics, reason = found.get(one.direction), plan.unavailable.get(metric)
+            one.figures["scores"][metric] = score_figures(statistics, metric, one.direction, reason)
+            if statistics is not None:
+                one.counts.statistics[metric] = statistics
     return judged
-
-
-def _add(one: Judged, metric: str, statistics: Statistics | None, reason: str | None) -> None:
-    one.figures["scores"][metric] = score_figures(statistics, metric, one.direction, reason)
-    if statistics is not None:
-        one.counts.statistics[metric] = statistics

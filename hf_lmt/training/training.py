@@ -22,9 +22,9 @@ from hf_lmt.training.evaluation_rows import (
     tokenize_evaluation,
 )
 from hf_lmt.training.placement import check_kind, load_tokenizer, load_trainable
-from hf_lmt.training.prepared_rows import PreparedRows, prepare_rows
+from hf_lmt.training.prepared_rows import prepare_rows
 from hf_lmt.training.training_record import start_record
-from hf_lmt.training.training_tokens import Tokenized, check_embeddings, open_tokens, tokenize_rows
+from hf_lmt.training.training_tokens import check_embeddings, open_tokens, tokenize_rows
 from hf_lmt.training.tuning import Run, Watcher, max_length_of, training_arguments, tune
 from hf_lmt.training.watching.recipe_callbacks import callbacks_from
 from hf_lmt.training.write_model import describe_run, write_model
@@ -154,9 +154,11 @@ def _prepare(
     if workspace is not None:
         claim_contents(workspace, rows.dataset, tokenizer, model, overwrite)
     limit = max_length_of(recipe, model)
-    tokens = _tokenize(
-        rows, tokenizer, None if recipe.training.get("packing") else limit, root / "tokens.arrow", processes
-    )
+    if processes.first:
+        cut_at = None if recipe.training.get("packing") else limit  # packing cuts where it packs
+        tokenize_rows(rows.dataset, tokenizer, cut_at, root / "tokens.arrow", progress=True)
+    processes.agree(None)
+    tokens = open_tokens(root / "tokens.arrow", rows.dataset)
     check_embeddings(tokens.dataset, rows.dataset, tokenizer, vocabulary_size(model))
     counts = tokens.counts
     logger.info(
@@ -174,13 +176,6 @@ def _prepare(
             counts["cut"],
         )
     return Run(recipe, launch, processes, model, tokenizer, rows, tokens)
-
-
-def _tokenize(rows: PreparedRows, tokenizer: Any, limit: int | None, path: Path, processes: Processes) -> Tokenized:
-    if processes.first:
-        tokenize_rows(rows.dataset, tokenizer, limit, path, progress=True)
-    processes.agree(None)
-    return open_tokens(path, rows.dataset)
 
 
 def _watching(run: Run, root: Path) -> tuple[Dataset | None, list[Watcher]]:

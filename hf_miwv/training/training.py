@@ -115,7 +115,15 @@ def train(
         with Workspace(root) if processes.first else nullcontext():
             _score(dataset, model, tuning, scoring, root, scored, origin)
             if processes.first:
-                _select(Path(scored or root / "scored"), selection, root / "chosen", origin)
+                logger.info("choosing from %s", scored or root / "scored")
+                chosen = select(
+                    Path(scored or root / "scored"),
+                    output=root / "chosen",
+                    overwrite=True,
+                    origin=origin,
+                    **selection,
+                )
+                logger.info("%d rows chosen", len(chosen))
             processes.agree(None)
             _tune_to_folder(tuning, run, folder_run, processes, hub, recipe)
     if processes.first:
@@ -192,12 +200,6 @@ def _score(
         **{**shared, **scoring},
     )
     release_memory()
-
-
-def _select(scored: Path, selection: Mapping[str, Any], chosen: Path, origin: Mapping[str, Any]) -> None:
-    logger.info("choosing from %s", scored)
-    kept = select(scored, output=chosen, overwrite=True, origin=origin, **selection)
-    logger.info("%d rows chosen", len(kept))
 
 
 def _tune_to_folder(
