@@ -31,6 +31,7 @@ from hf_miwv.common.models.memory import is_out_of_memory
 from hf_miwv.common.models.models import length_limit
 from hf_miwv.common.runs.processes import Processes
 from hf_miwv.common.trainer.checkpoints import MarkWhole, newest_whole_checkpoint
+from hf_miwv.common.trainer.dead_workers import explained_dead_workers
 from hf_miwv.common.trainer.finite_steps import NotFiniteError, explain_not_finite, name_of_newest
 
 DEFAULTS = {"logging_steps": 1, "save_total_limit": 2}  # ours, where the recipe says nothing
@@ -74,7 +75,8 @@ def tune(
         pushing: a callback that sees each checkpoint when it is whole, or None.
 
     Raises:
-        InputError: a check fails; the loss or the gradient is no number; memory or disk is full.
+        InputError: a check fails; the loss or the gradient is no number; memory or disk is full; a
+            process that loads batches was killed.
     """
     from hf_lmt.training.stopping import WatchedTrainer, explain_out_of_memory, name_sequences
 
@@ -100,7 +102,7 @@ def tune(
     checks = _check(trainer, run)
     newest = newest_whole_checkpoint(checkpoints, run.processes)
     try:
-        with full_disk():
+        with full_disk(), explained_dead_workers(checkpoints):
             trainer.train(resume_from_checkpoint=newest)
         trainer.check_weights()
     except NotFiniteError as error:

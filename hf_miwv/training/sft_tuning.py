@@ -17,6 +17,7 @@ from datasets import Dataset
 
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.models.devices import pick_device
+from hf_miwv.common.models.memory import is_out_of_memory
 from hf_miwv.common.models.model_kinds import check_trainable
 from hf_miwv.common.models.models import LoadedModel, length_limit, load_model
 from hf_miwv.common.models.quantization import quantization_of
@@ -25,6 +26,7 @@ from hf_miwv.common.models.vocabulary import check_ids, check_tables
 from hf_miwv.common.runs.fingerprints import model_fingerprint
 from hf_miwv.common.runs.processes import Processes
 from hf_miwv.common.trainer.checkpoints import EndsAtItsLastStep, MarkWhole, newest_whole_checkpoint
+from hf_miwv.common.trainer.dead_workers import explained_dead_workers
 from hf_miwv.common.trainer.finite_steps import FiniteSteps, NotFiniteError, explain_not_finite, name_of_newest
 from hf_miwv.common.trainer.trainable import effective_settings, loss_curve, release_memory
 from hf_miwv.prompts.choose_prompts import Prompts, choose_prompts
@@ -137,7 +139,7 @@ def tune(
 
     Raises:
         InputError: none of the rows can be trained on, or not as they were scored; a loss,
-            gradient or weights are no numbers.
+            gradient or weights are no numbers; memory is used up; a process that loads batches was killed.
     """
     began = time.perf_counter()
     loaded = load_model(tuning.source, **tuning.loading)
@@ -153,11 +155,21 @@ def tune(
     logger.info("training on %d rows, %d tokens", rows.counts["used"], rows.counts["tokens"])
     trainer = _trainer(tuning, loaded, arguments, rows, [MarkWhole(processes), *callbacks])
     try:
-        trainer.train(resume_from_checkpoint=newest_whole_checkpoint(checkpoints, processes))
+        with explained_dead_workers(checkpoints):
+            trainer.train(resume_from_checkpoint=newest_whole_checkpoint(checkpoints, processes))
         trainer.check_weights()
     except NotFiniteError as error:
         names = _name_sequences(error.sequences, chosen, shape, prompts)
         raise explain_not_finite(error, names, name_of_newest(checkpoints)) from error
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        size = arguments.per_device_train_batch_size
+        raise InputError(
+            f"out of memory in training on {size} rows of up to {int(ids.lengths.max())} tokens at once: give "
+            f"training: per_device_train_batch_size: {max(1, size // 2)} with more gradient_accumulation_steps, or "
+            "gradient_checkpointing: true; or a section lora, model: load_in_4bit: true, or a smaller max_length"
+        ) from error
     trainer.model.config.use_cache = use_cache  # the trainer turns it off
     return trainer, {
         "template": {"name": prompts.name, "sha256": prompts.sha256},

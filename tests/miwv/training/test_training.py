@@ -16,11 +16,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import transformers
 from click.testing import CliRunner, Result
 from datasets import Dataset, load_dataset
 from plain import plain_alpaca, plain_loss
 from safetensors.torch import load_file
 from tiny import CHATML, make_model, make_rows, make_tokenizer
+from torch.utils.data import get_worker_info
+from torch.utils.data._utils.fetch import _MapDatasetFetcher
 
 from hf_miwv import score
 from hf_miwv.__main__ import main
@@ -335,3 +338,26 @@ def test_weights_that_are_no_numbers_are_not_saved(recipe: Path, tmp_path: Path,
     refused(result, "stopped before they were saved, and there was no checkpoint yet")
     assert not (tmp_path / "tuned").exists()
     assert not any(workspace_of(tmp_path / "tuned").glob("training/checkpoints/*/whole"))
+
+
+def test_a_killed_loader_of_batches_is_told(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetch = _MapDatasetFetcher.fetch
+
+    def die(self: Any, indices: Any) -> Any:
+        if get_worker_info() is not None:  # as the system does where memory is used up
+            os.kill(os.getpid(), signal.SIGKILL)
+        return fetch(self, indices)
+
+    monkeypatch.setattr(_MapDatasetFetcher, "fetch", die)
+    change(recipe, "max_steps: 2,", "max_steps: 2, dataloader_num_workers: 1,")
+    refused(invoke(recipe), "a process that loads batches was killed from outside")
+
+
+def test_memory_that_runs_out_in_training_is_told(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(transformers.Trainer, "training_step", fail)
+    result = invoke(recipe)
+    refused(result, "out of memory in training on 3 rows of up to")
+    assert "per_device_train_batch_size: 1 " in result.output
