@@ -273,6 +273,29 @@ def test_a_pair_that_the_judge_refuses_is_counted(server: JudgeServer, tmp_path:
     assert "far too long" in rows["refusal"][1]
 
 
+def test_a_refusal_is_asked_for_again_and_a_verdict_is_not(
+    server: JudgeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before its folder was written, it goes on: a refusal may be no refusal the next time."""
+    files = answers(tmp_path, [(8, 5), (6, 5)])
+
+    def fail(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt  # as a kill behind the last verdict
+
+    server.refused = ("question 1", 413)
+    with monkeypatch.context() as patched:
+        patched.setattr("hf_miwv.judging.judge_answers.write_folder", fail)
+        with pytest.raises(KeyboardInterrupt):
+            judged(server, *files, tmp_path / "judged")
+    before = len(server.asked)
+    server.refused = None
+    run = judged(server, *files, tmp_path / "judged")
+    again = [question["messages"][-1]["content"] for question in server.asked[before:]]
+    assert len(again) == 2  # both orders of the pair that was refused
+    assert all("question 1" in text for text in again)
+    assert (run["scores"]["all"]["refused"], run["scores"]["all"]["wins"]) == (0, 2)
+
+
 def command(server: JudgeServer, a: Path, b: Path, output: Path) -> list[str]:
     code = (
         "from hf_miwv.__main__ import main\n"

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 import pytest
+import yaml
 
 from hf_miwv import InputError
 from hf_miwv.__main__ import main
@@ -67,9 +68,33 @@ def test_the_readme_has_a_line_for_every_recipe() -> None:
     assert {path.name for path in RECIPES} == set(re.findall(r"^\| `(\w+\.yaml)`", text, re.M))
 
 
-@pytest.mark.parametrize(("percent", "length"), [(1, 512), (15, 512)])
-def test_the_paper_recipes_hold_the_paper_settings(percent: int, length: int) -> None:
-    recipe = read_recipe(ROOT / "recipes" / "miwv" / f"alpaca_{percent}pct.yaml")
+# Rows that each keeps, and the length at which the paper cuts them (arXiv 2511.07074, training details).
+PAPER_RECIPES = {
+    "alpaca_1pct": ({"fraction": "0.01"}, 512),
+    "alpaca_5pct": ({"fraction": "0.05"}, 512),
+    "alpaca_10pct": ({"fraction": "0.10"}, 512),
+    "alpaca_15pct": ({"fraction": "0.15"}, 512),
+    "wizardlm_1pct": ({"count": 636}, 1024),
+    "wizardlm_5pct": ({"count": 3182}, 1024),
+    "wizardlm_10pct": ({"count": 6365}, 1024),
+    "wizardlm_15pct": ({"count": 9548}, 1024),
+}
+SOURCES = {
+    "alpaca": ("tatsu-lab/alpaca", "miwv-scored/alpaca-llama2-7b"),
+    "wizardlm": ("WizardLMTeam/WizardLM_evol_instruct_70k", "miwv-scored/wizardlm-llama2-7b"),
+}
+
+
+def test_every_paper_recipe_is_in_the_table() -> None:
+    assert {path.stem for path in RECIPES} == {*PAPER_RECIPES, "smoke"}
+
+
+@pytest.mark.parametrize("name", PAPER_RECIPES)
+def test_the_paper_recipes_hold_the_paper_settings(name: str) -> None:
+    kept, length = PAPER_RECIPES[name]
+    source, scored = SOURCES[name.partition("_")[0]]
+    content = yaml.safe_load((ROOT / "recipes" / "miwv" / f"{name}.yaml").read_text())
+    recipe = read_recipe(ROOT / "recipes" / "miwv" / f"{name}.yaml")
     expected = {
         "num_train_epochs": 3,
         "learning_rate": 2e-5,
@@ -78,9 +103,19 @@ def test_the_paper_recipes_hold_the_paper_settings(percent: int, length: int) ->
         "lr_scheduler_type": "cosine",
         "bf16": True,
         "max_length": length,
+        "seed": 42,
     }
-    assert {name: recipe.training[name] for name in expected} == expected
+    assert {key: recipe.training[key] for key in expected} == expected
     assert recipe.lora is None
+    assert content["global_batch_size"] == 128
+    assert content["model"] == {"name": "meta-llama/Llama-2-7b-hf", "dtype": "float32"}
+    assert content["data"] == {"source": source}
+    assert content["scoring"] == {"embedder": "BAAI/bge-large-en-v1.5", "template": "alpaca", "dtype": "bfloat16"}
+    assert {key: float(value) for key, value in content["selection"].items() if key != "method"} == {
+        key: float(value) for key, value in kept.items()
+    }
+    assert content["selection"]["method"] == "miwv"
+    assert content["output"] == {"folder": f"miwv-trained/{name}", "scored": scored}
 
 
 @pytest.mark.parametrize(
