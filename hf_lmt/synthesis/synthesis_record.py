@@ -38,8 +38,7 @@ def start_record(
     """
     curation = json.loads(json.dumps(settings_of(steps), default=str))  # as run.json gives it back
     sets = curation.get("contamination", {}).get("sets", ())
-    run = new_record("synthesize", {"command_line": list(command_line) if command_line else None})
-    run["package"]["name"] = "hf_lmt"
+    run = new_record("synthesize", {"command_line": list(command_line) if command_line else None}, "hf_lmt")
     fingerprint = content_fingerprint(loaded.rows)
     run["data"] = {**data, "fingerprint": fingerprint, "counts": loaded.counts}
     run["model"] = dict(model)

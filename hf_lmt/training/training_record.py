@@ -14,7 +14,7 @@ import yaml
 
 from hf_lmt.recipes.launch import Launch
 from hf_lmt.recipes.training_recipe import TrainingRecipe
-from hf_miwv.common.runs.record import new_record, package_commit, package_version
+from hf_miwv.common.runs.record import new_record
 
 LIBRARIES = ("trl", "peft", "accelerate")  # beside those of `new_record`
 RECIPE = "recipe.yaml"
@@ -27,8 +27,7 @@ def start_record(recipe: TrainingRecipe, launch: Launch, origin: Mapping[str, An
     versions; the contents of files and models that the recipe names are compared later, by
     `claims.claim_contents`.
     """
-    run = new_record("train", origin)
-    run["package"] = {"name": "hf_lmt", "version": package_version(), "commit": package_commit()}
+    run = new_record("train", origin, "hf_lmt")
     run["versions"] |= {name: version(name) for name in LIBRARIES}
     if recipe.model.get("load_in_4bit") or recipe.model.get("load_in_8bit"):
         run["versions"]["bitsandbytes"] = version("bitsandbytes")

@@ -77,8 +77,7 @@ def _record(
 ) -> dict[str, Any]:
     """What is known before the first step, with the run's "identity"."""
     settings = json.loads(json.dumps(settings_of(steps), default=str))  # as run.json gives it back
-    run = new_record("curate", {"command_line": list(command_line) if command_line else None})
-    run["package"]["name"] = "hf_lmt"
+    run = new_record("curate", {"command_line": list(command_line) if command_line else None}, "hf_lmt")
     run["data"] = {
         "source": source.name,
         **{name: getattr(source, name) for name in ("kind", "split", "config", "revision")},

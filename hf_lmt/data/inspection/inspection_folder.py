@@ -32,7 +32,7 @@ def write_inspection(
         InputError: `output` holds something, or cannot be written.
     """
     check_inspection_output(output, overwrite, (origin or {}).get("command_line"))
-    run = {**new_record("inspect", origin or {}), "rows": found.rows}
+    run = {**new_record("inspect", origin or {}, "hf_lmt"), "rows": found.rows}
 
     def fill(draft: Path) -> None:
         for name, content in ((REPORT, as_json(found)), (RECORD, json_text(run, indent=2))):

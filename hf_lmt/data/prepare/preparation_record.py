@@ -11,15 +11,14 @@ from hf_lmt.data.curation.curation_settings import settings_of as settings_of_st
 from hf_lmt.data.prepare.data_recipe import DataRecipe
 from hf_lmt.data.prepare.prompt_check import KEY
 from hf_lmt.data.prepare.stages import Kept, Loaded
-from hf_miwv.common.runs.record import new_record, package_version
+from hf_miwv.common.runs.record import new_record
 
 CONTAMINATION = "contamination"  # the step that compares with evaluation sets
 
 
 def start_record(recipe: DataRecipe, loaded: Loaded, keep_rejects: bool, origin: Mapping[str, Any]) -> dict[str, Any]:
     """What is known once the sources are read, with the run's "identity"."""
-    run = new_record("prepare", origin)
-    run["package"] = {"name": "hf_lmt", "version": package_version()}
+    run = new_record("prepare", origin, "hf_lmt")
     run["data"] = [
         {
             "path": source.path,

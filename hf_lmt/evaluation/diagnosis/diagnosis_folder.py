@@ -45,4 +45,4 @@ def write_diagnosis(
         page = render_page(evaluations, pictures, texts, why, findings)
         (draft / PAGE).write_text(page, "utf-8", newline="\n")
 
-    write_whole(output, overwrite, new_record("diagnose", origin or {}), fill)
+    write_whole(output, overwrite, new_record("diagnose", origin or {}, "hf_lmt"), fill)

@@ -74,7 +74,7 @@ def write_reports(
 
     evaluations = read_evaluations(folders)
     texts, why = _all_texts(evaluations)
-    run = new_record("report", origin or {})
+    run = new_record("report", origin or {}, "hf_lmt")
 
     def fill(draft: Path) -> None:
         _write_into(draft, evaluations, texts, why)

@@ -15,7 +15,7 @@ from hf_lmt.directions import Direction
 from hf_lmt.evaluation.evaluation_plan import Plan
 from hf_lmt.evaluation.sets.set_lines import EvaluationSet, fingerprint
 from hf_lmt.translation.translator import Translator
-from hf_miwv.common.runs.record import new_record, package_version
+from hf_miwv.common.runs.record import new_record
 
 
 def start_record(
@@ -32,8 +32,7 @@ def start_record(
         rows: hypotheses from elsewhere; none where the model will write them.
         model: its name, where it has one.
     """
-    run = new_record("evaluate", origin)
-    run["package"] = {"name": "hf_lmt", "version": package_version()}
+    run = new_record("evaluate", origin, "hf_lmt")
     if find_spec("sacrebleu") is not None:  # COMET alone does without it
         run["versions"]["sacrebleu"] = version("sacrebleu")
     run["data"] = _describe_set(plan.opened, list(plan.lines))

@@ -60,6 +60,8 @@ def _lasting(run: dict[str, Any]) -> dict[str, Any]:
     """The record, and the record of the scoring inside it, without what the rows do not hang on."""
     passing = ("timing", "command_line")
     kept = {name: value for name, value in run.items() if name not in passing}
+    if kept.get("package"):
+        kept["package"] = {name: value for name, value in kept["package"].items() if name != "commit"}
     if kept.get("scored_run"):
         kept["scored_run"] = _lasting(kept["scored_run"])
     return kept

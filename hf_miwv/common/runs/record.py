@@ -26,13 +26,19 @@ LIBRARIES = (
 DISTRIBUTION = "hf-miwv-lmt"
 
 
-def new_record(command: str, origin: Mapping[str, Any]) -> dict[str, Any]:
-    """The head of a run.json: the command and the versions it ran with."""
+def new_record(command: str, origin: Mapping[str, Any], package: str = "hf_miwv") -> dict[str, Any]:
+    """Begin a run.json: the command, the package and commit it belongs to, and the versions it ran with.
+
+    Args:
+        command (`str`): Name of the command, such as `"score"`.
+        origin (`Mapping`): Where the run comes from; its `"command_line"` is recorded.
+        package (`str`, *optional*, defaults to `"hf_miwv"`): The package of the command.
+    """
     return {
         "format": 1,
         "command": command,
         "command_line": origin.get("command_line"),
-        "package": {"name": "hf_miwv", "version": package_version()},
+        "package": {"name": package, "version": package_version(), "commit": package_commit()},
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in LIBRARIES},
