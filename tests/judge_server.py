@@ -33,6 +33,7 @@ class JudgeServer(ThreadingHTTPServer):
         self.asked: list[dict[str, Any]] = []
         self.times: list[float] = []
         self.keys: set[str | None] = set()
+        self.headers: dict[str, str] = {}  # of all requests, by names in lower case
         self.lock = threading.Lock()
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -59,6 +60,7 @@ class Handler(BaseHTTPRequestHandler):
             self.server.asked.append(body)
             self.server.times.append(time.monotonic())
             self.server.keys.add(self.headers["Authorization"])
+            self.server.headers |= {name.lower(): value for name, value in self.headers.items()}
             number = len(self.server.asked)
             order = self.server.script.pop(0) if self.server.script else None
         if self.path != "/v1/chat/completions":

@@ -6,23 +6,24 @@ import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import requests
 from huggingface_hub import get_token
-from requests.adapters import HTTPAdapter
-from urllib3.response import BaseHTTPResponse
-from urllib3.util import Retry
 
 from hf_miwv.common.errors import InputError
+from hf_miwv.common.extras import need
 from hf_miwv.judging.verdicts import Judge, Refused
 from hf_miwv.rows.turns import Turn
 
-RETRIES = 5  # after 0, 2, 4, 8 and 16 seconds, or when Retry-After says
-CONNECT_RETRIES = 3
-AGAIN = (429, 500, 502, 503, 504)
+if TYPE_CHECKING:
+    from httpx2 import Request, Response
+    from openai import OpenAI
+
+RETRIES = 6  # the client's pauses of 0.5, 1, 2, 4, 8 and 8 seconds make up for a moment's trouble
+PATH = "/chat/completions"
 TOO_MUCH = (400, 413, 422)  # the endpoint does not take this one question
+SENT = ("host", "accept", "accept-encoding", "connection", "content-length", "content-type", "user-agent")
 HUGGING_FACE = ("huggingface.co", "hf.co", "huggingface.cloud", "hf.space")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -42,11 +43,12 @@ def endpoint_judge(
     """A model behind POST .../chat/completions, at temperature 0.
 
     The key comes from the environment and goes nowhere else: OPENAI_API_KEY, but for hosts of
-    Hugging Face HF_TOKEN, or what `hf auth login` left. Without one, none is sent.
+    Hugging Face HF_TOKEN, or what `hf auth login` left. Without one, none is sent. Nothing else that
+    the client of openai reads there (organization, project, address, headers) is used.
 
-    Status 429 and 5xx, time-outs and broken connections are tried again, `retries` times, with
-    doubling pauses or as long as Retry-After says. Not huggingface_hub's own client, because
-    HF_HUB_OFFLINE closes that one for every address.
+    Status 408, 409, 429 and 5xx, time-outs and broken connections are tried again by that client,
+    `retries` times, with doubling pauses or as long as Retry-After says, up to its two minutes.
+    Not huggingface_hub's own client, because HF_HUB_OFFLINE closes that one for every address.
 
     Args:
         address: with /chat/completions at its end or without; a bare host gets /v1 before that.
@@ -54,17 +56,17 @@ def endpoint_judge(
         timeout: seconds to wait for a reply.
 
     Raises:
-        InputError: the address or the key cannot be used. Asking raises it where the key is
-            refused or the endpoint cannot be had.
+        InputError: openai is not installed, or the address or the key cannot be used. Asking
+            raises it where the key is refused or the endpoint cannot be had.
     """
     url = completions_url(address)
     name, key = key_for(url)
     body = {"model": model, "temperature": 0, "max_tokens": max_new_tokens, **(fields or {})}
     body = {field: value for field, value in body.items() if value is not None}
-    session = _session(key, concurrency, retries)
+    client = _client(url, key, timeout, concurrency, retries)
 
     def ask(conversations: Sequence[list[Turn]]) -> list[str | Refused]:
-        return [_ask(session, url, {**body, "messages": turns}, timeout, name, key) for turns in conversations]
+        return [_ask(client, url, {**body, "messages": turns}, name, key) for turns in conversations]
 
     return Judge(
         description={"kind": "endpoint", "url": url, "request": body},
@@ -83,16 +85,20 @@ def completions_url(address: str) -> str:
     Raises:
         InputError: no http(s) address, or one with a key, a query or a fragment in it.
     """
-    parts = urlsplit(address)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InputError(f"judge {address!r} is no address; write https://HOST/v1")
+    try:
+        parts = urlsplit(address)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # half a bracket, or a port that is no number
+        usable = False
+    if not usable:
+        raise InputError(f"judge {address.rpartition('@')[2]!r} is no address; write https://HOST/v1")
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         raise InputError(
             f"the judge's address on {parts.hostname} holds more than host and path; keys belong "
             "into the environment (OPENAI_API_KEY or HF_TOKEN), because addresses are recorded"
         )
     path = parts.path.rstrip("/") or "/v1"
-    ending = "" if path.endswith("/chat/completions") else "/chat/completions"
+    ending = "" if path.endswith(PATH) else PATH
     return f"{parts.scheme}://{parts.netloc}{path}{ending}"
 
 
@@ -119,53 +125,54 @@ def key_for(url: str) -> tuple[str, str | None]:
     return name, key
 
 
-class _ToldRetry(Retry):
-    """Retry that says so where the endpoint asks to wait."""
+def _client(url: str, key: str | None, timeout: float, concurrency: int, retries: int) -> OpenAI:
+    need("judge", "an endpoint as judge", "openai", "httpx2")
+    from httpx2 import InvalidURL, Limits
+    from openai import DefaultHttpxClient, OpenAI
 
-    def sleep_for_retry(self, response: BaseHTTPResponse) -> bool:
-        seconds = self.get_retry_after(response)
-        if seconds:
-            logger.info("status %d: the judge asks to wait %.0f seconds", response.status, seconds)
-        return super().sleep_for_retry(response)
-
-
-def _session(key: str | None, concurrency: int, retries: int) -> requests.Session:
-    def authorize(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    def authorize(request: Request) -> None:
+        # The last word on every request: the client adds headers of its own and from OPENAI_* variables.
+        for header in set(request.headers) - set(SENT):
+            del request.headers[header]
         if key is not None:
             request.headers["Authorization"] = f"Bearer {key}"
-        return request
 
-    patience = _ToldRetry(
-        total=retries,
-        connect=min(retries, CONNECT_RETRIES),
-        status_forcelist=AGAIN,
-        allowed_methods=None,
-        backoff_factor=1,
-        raise_on_status=False,
-    )
-    adapter = HTTPAdapter(pool_maxsize=concurrency, max_retries=patience)
-    session = requests.Session()
-    session.auth = authorize  # as a function it also keeps ~/.netrc out
-    session.mount("http://", adapter)
-    session.mount("https://", adapter)
-    return session
-
-
-def _ask(
-    session: requests.Session,
-    url: str,
-    body: dict[str, Any],
-    timeout: float,
-    name: str,
-    key: str | None,
-) -> str | Refused:
     try:
-        response = session.post(url, json=body, timeout=timeout, allow_redirects=False)
-    except requests.RequestException as error:
-        raise InputError(f"judge {url}: {_no_answer(error, timeout)}; {GO_ON}") from error
-    response.encoding = "utf-8"
-    text = response.text.replace(key, "***") if key else response.text
-    if response.status_code == 200:
+        transport = DefaultHttpxClient(
+            follow_redirects=False,  # they could carry the key to another host
+            limits=Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
+            event_hooks={"request": [authorize], "response": [_tell_pause]},
+        )
+        base_url, api_key = url.removesuffix(PATH), key or "none"  # without one, openai would look for it
+        return OpenAI(base_url=base_url, api_key=api_key, timeout=timeout, max_retries=retries, http_client=transport)
+    except (InvalidURL, ImportError, ValueError) as error:  # of proxies; SOCKS needs one more package
+        raise InputError(f"judge {url}: it, or a proxy in the environment, cannot be used: {error}") from error
+
+
+def _tell_pause(response: Response) -> None:
+    pause = response.headers.get("Retry-After", "0")
+    if response.is_error and pause != "0":
+        length = f"{pause} seconds" if pause.isdigit() else f"until {pause[:40]}"
+        logger.info("status %d: the judge asks to wait %s", response.status_code, length)
+
+
+def _ask(client: OpenAI, url: str, body: dict[str, Any], name: str, key: str | None) -> str | Refused:
+    from httpx2 import Response
+    from openai import APIConnectionError, APIStatusError, APITimeoutError
+
+    content = json.dumps(body).encode()  # the client itself cannot write half a surrogate pair
+    try:
+        response = client.post(PATH, content=content, cast_to=Response)
+    except APIStatusError as error:
+        response = error.response
+    except APITimeoutError as error:
+        patience = f"no answer within {client.timeout:g} seconds (--timeout), several times over"
+        raise InputError(f"judge {url}: {patience}; {GO_ON}") from error
+    except APIConnectionError as error:
+        raise InputError(f"judge {url}: cannot be reached ({str(error.__cause__)[:200]}); {GO_ON}") from error
+    text = response.content.decode(errors="replace")
+    text = text.replace(key, "***") if key else text
+    if response.is_success:
         return _content(url, text)
     if response.status_code in (401, 403):
         fault = f"the key in {name} is not the right one for it" if key else f"{name} is not set"
@@ -192,13 +199,6 @@ def _content(url: str, text: str) -> str:
             f"({_first_words(text)}); give the address of an OpenAI-compatible endpoint"
         ) from error
     return content if isinstance(content, str) else ""
-
-
-def _no_answer(error: requests.RequestException, timeout: float) -> str:
-    reason = getattr(error.args[0] if error.args else None, "reason", None) or error
-    if isinstance(error, requests.Timeout) or "timed out" in str(reason):
-        return f"no answer within {timeout:g} seconds (--timeout), several times over"
-    return f"cannot be reached ({str(reason).rpartition('>: ')[2][:200]})"
 
 
 def _first_words(text: str) -> str:

@@ -207,6 +207,66 @@ def test_retry_after_is_honoured(server: JudgeServer, tmp_path: Path, caplog: py
     assert "status 429: the judge asks to wait 1 seconds" in caplog.text
 
 
+@pytest.mark.parametrize("has_key", [True, False])
+def test_of_the_environment_the_key_is_all_that_is_sent(
+    server: JudgeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_key: bool
+) -> None:
+    secrets = {
+        "OPENAI_ADMIN_KEY": "admin-secret",
+        "OPENAI_BASE_URL": "http://127.0.0.1:9/v1",
+        "OPENAI_CUSTOM_HEADERS": "X-Team: team-secret\nAuthorization: Bearer another-secret\nCookie: cookie-secret",
+        "OPENAI_ORG_ID": "org-secret",
+        "OPENAI_PROJECT_ID": "project-secret",
+        "OPENAI_WEBHOOK_SECRET": "webhook-secret",
+        "NETRC": str(tmp_path / "netrc"),
+    }
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password netrc-secret\n")
+    for name, value in secrets.items():
+        monkeypatch.setenv(name, value)
+    if not has_key:
+        monkeypatch.delenv("OPENAI_API_KEY")
+    judged(server, *answers(tmp_path, [(8, 5)]), tmp_path / "judged")
+    assert server.keys == {f"Bearer {KEY}" if has_key else None}
+    names = {"host", "accept", "accept-encoding", "connection", "content-length", "content-type", "user-agent"}
+    assert server.headers.keys() == (names | {"authorization"} if has_key else names)
+    assert "secret" not in " ".join(server.headers.values())
+
+
+def test_the_key_does_not_follow_a_redirect(server: JudgeServer, tmp_path: Path) -> None:
+    elsewhere = JudgeServer()
+    server.script = [(307, {"Location": f"{elsewhere.address}/chat/completions"})]
+    with pytest.raises(InputError, match="status 307"):
+        judged(server, *answers(tmp_path, [(8, 5)]), tmp_path / "judged")
+    assert not elsewhere.asked
+    elsewhere.shutdown()
+    elsewhere.server_close()
+
+
+def test_a_pause_that_is_too_long_ends_the_run_and_is_said(
+    server: JudgeServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "hf_miwv")
+    server.script = [(429, {"Retry-After": "3600"})]
+    with pytest.raises(InputError, match=r"status 429: .* or wait; verdicts that were given are kept"):
+        judged(server, *answers(tmp_path, [(8, 5)]), tmp_path / "judged")
+    assert len(server.asked) == 1
+    assert "the judge asks to wait 3600 seconds" in caplog.text
+
+
+def test_half_a_surrogate_pair_can_be_asked_about(server: JudgeServer) -> None:
+    judge = endpoint_judge(server.address, "tiny")
+    question = "".join(f"[Answer {i}]\nworth {i} \ud83d\n[End of answer {i}]\n" for i in (1, 2))
+    assert judge.ask([[{"role": "user", "content": question}]]) == ["Answer 1: 1; Answer 2: 2\nBecause."]
+    assert server.asked[0]["messages"][0]["content"] == question
+
+
+def test_a_proxy_that_cannot_be_used_is_said_when_the_judge_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "nonsense://me:secret@127.0.0.1:1")
+    with pytest.raises(InputError, match="a proxy in the environment, cannot be used") as refusal:
+        endpoint_judge("https://host/v1", "tiny")
+    assert "secret" not in str(refusal.value)
+
+
 @pytest.mark.parametrize(
     ("script", "requests", "words"),
     [
@@ -531,6 +591,8 @@ NO_OPTIONS = dict.fromkeys(
         ("https://host/v1", {"judge_model": "x", "device": "cpu"}, "--device: not for an endpoint"),
         ("owner/model", {"judge_model": "x"}, "--judge-model: not for a model"),
         ("https://", {}, "is no address"),
+        ("http://[::1/v1", {}, "is no address"),
+        ("http://host:port/v1", {}, "is no address"),
         ("https://host/v1", {"judge_model": "x", "request_fields": "{"}, "is not JSON"),
         ("https://host/v1", {"judge_model": "x", "request_fields": "[]"}, "give an object"),
     ],
