@@ -158,7 +158,7 @@ def _judge(plan: Plan, rows: Rows, num_proc: int, workspace: Workspace, progress
 
     identify = can_identify()
     if not identify:
-        logger.warning("no off_target_language: pip install py3langid for the identifier")
+        logger.warning("no off_target_language: its identifier comes with pip install 'hf-miwv-lmt[curate]'")
     tasks = [
         Task(one, lines.sources, [row["hypothesis"] for row in rows[one]], lines.references, plan.counted, identify)
         for one, lines in plan.lines.items()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +33,7 @@ from hf_lmt.recipes.training_keys import (
 from hf_miwv.common.errors import InputError, did_you_mean
 from hf_miwv.common.hub.fetching import fetch_folder, read_record_of
 from hf_miwv.common.reading.reading import is_local
+from hf_miwv.common.recipes.installed import check_installed
 from hf_miwv.common.recipes.overrides import read_overrides
 from hf_miwv.common.recipes.packages import locate
 from hf_miwv.common.recipes.values import fault_of, fit
@@ -126,15 +126,6 @@ def read_training_recipe(path: Path, words: Sequence[str] = (), launch: Launch |
         overrides,
         path,
     )
-
-
-def check_installed() -> None:
-    """Raise InputError where trl or peft is missing."""
-    missing = [name for name in ("trl", "peft") if find_spec(name) is None]
-    if missing:
-        raise InputError(
-            f"training needs {' and '.join(missing)}, not installed here; run pip install 'hf-miwv-lmt[train]'"
-        )
 
 
 def _typed(content: Mapping[Any, Any], hints: Hints, faults: list[str]) -> dict[str, Any]:

@@ -12,11 +12,10 @@ from __future__ import annotations
 import logging
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from datasets import Dataset
-from sentence_transformers import SentenceTransformer
 from transformers import TrainerCallback, TrainerState
 
 from hf_miwv.callbacks.choice_file import (
@@ -37,6 +36,9 @@ from hf_miwv.common.errors import InputError
 from hf_miwv.common.runs.workspace import differing_names
 from hf_miwv.common.trainer.live_trainer import checkpoint_of, log_numbers, processes_of, tokenizer_of
 from hf_miwv.scoring.scoring import DEFAULT_EMBEDDER
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
 
 logger = logging.getLogger(__name__)
 

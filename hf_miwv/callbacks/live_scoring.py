@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
-from sentence_transformers import SentenceTransformer
 from torch.distributed.tensor import DTensor
 from transformers.integrations import is_deepspeed_zero3_enabled
 
@@ -33,6 +32,9 @@ from hf_miwv.neighbors.embed import Embedder
 from hf_miwv.neighbors.embedding import embed_rows
 from hf_miwv.neighbors.exact import nearest_neighbors
 from hf_miwv.neighbors.index import choose_search, indexed_neighbors
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
 
 
 class LiveScores(NamedTuple):
@@ -159,7 +161,7 @@ class LiveScorer:
         return np.concatenate(processes.gather(found))
 
     def _load_embedder(self) -> SentenceTransformer:
-        if isinstance(self._embedder, SentenceTransformer):
+        if not isinstance(self._embedder, str):
             return self._embedder
         return load_embedder(self._embedder, device=str(self._trainer.args.device))
 

@@ -18,7 +18,6 @@ import numpy as np
 import torch
 import xxhash
 from datasets import Dataset
-from sentence_transformers import SentenceTransformer
 
 from hf_miwv.common.cards.numbers import write_number
 from hf_miwv.common.cards.terminal import new_table, plain, stderr_console
@@ -36,6 +35,7 @@ from hf_miwv.selection.selection import check_choice, choose
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+    from sentence_transformers import SentenceTransformer
 
 REFERENCE = "float32"
 LOADED_WITH: dict[str, dict[str, Any]] = {

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sentence_transformers import SentenceTransformer
-from sentence_transformers.models import Pooling
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
 
 POOLINGS = ("mean", "model")
 
@@ -46,6 +47,9 @@ class Embedder:
 
 
 def _with_mean_pooling(model: SentenceTransformer) -> SentenceTransformer:
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.models import Pooling
+
     transformer: Any = model[0]
     prompts: Any = model.prompts
     return SentenceTransformer(

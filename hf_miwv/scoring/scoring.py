@@ -6,10 +6,9 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from datasets import Dataset, IterableDataset
-from sentence_transformers import SentenceTransformer
 
 from hf_miwv.common.errors import InputError, did_you_mean
 from hf_miwv.common.models.batch_tokens import default_batch_tokens
@@ -39,6 +38,9 @@ from hf_miwv.rows.schema import ALSO_COLUMNS, recognize, unread_columns
 from hf_miwv.rows.spooling import release, spool
 from hf_miwv.scoring.score_steps import TRAINER_MAX_LENGTH, Journey
 from hf_miwv.scoring.scoring_record import complete_record, start_record
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
 
 DEFAULT_EMBEDDER = "BAAI/bge-large-en-v1.5"  # "Bge-en-large" in arXiv 2511.07074
 EMBED_TEXTS = ("rendered", "bare")

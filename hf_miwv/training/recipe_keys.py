@@ -136,11 +136,11 @@ def known_keys() -> dict[str, Hints]:
         "search": SEARCHES,
         "unreadable_rows": UNREADABLE_ROWS,
     }
-    scoring = argument_hints(score, ("dataset", "model", "tokenizer", "origin", "progress"))
+    scoring = argument_hints(score, ("dataset", "model", "tokenizer", "embedder", "origin", "progress"))
     return {
         "model": MODEL_KEYS,
         "data": DATA_KEYS,
-        "scoring": {**scoring, **{name: one_of(known) for name, known in words.items()}},
+        "scoring": {"embedder": str, **scoring, **{name: one_of(known) for name, known in words.items()}},
         "selection": argument_hints(select, ("scored", "origin")),
         "training": field_hints(SFTConfig),
         "lora": field_hints(LoraConfig),

@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree.ElementTree import ParseError, TreeBuilder  # classes only; defusedxml parses
 
-from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import DefusedXMLParser, fromstring, iterparse
-
 from hf_lmt.data.corpora.text_files import open_bytes
 from hf_lmt.data.corpora.tmx_encoding import Utf8Reader
 from hf_miwv.common.errors import InputError
+from hf_miwv.common.extras import need
 
 LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 SPACE = "{http://www.w3.org/XML/1998/namespace}space"
@@ -49,8 +47,9 @@ def read_tmx(path: Path, notes: Counter[str] | None = None, *, skip_broken: bool
 
     Raises:
         InputError: the file is not TMX, is broken (line named), declares entities, or is in an
-            unknown encoding.
+            unknown encoding; or defusedxml is not installed.
     """
+    need("curate", f"{path}: TMX", "defusedxml")
     notes = Counter() if notes is None else notes
     with open_bytes(path) as file:
         reader = Utf8Reader(path, file)
@@ -61,6 +60,9 @@ def read_tmx(path: Path, notes: Counter[str] | None = None, *, skip_broken: bool
 
 def _elements(path: Path, reader: Utf8Reader) -> Iterator[Any]:
     """The elements `tu` of a file, as it is parsed."""
+    from defusedxml.common import DefusedXmlException
+    from defusedxml.ElementTree import DefusedXMLParser, iterparse
+
     parser = DefusedXMLParser(target=TreeBuilder(), encoding="utf-8")
     body = None
     try:
@@ -87,6 +89,9 @@ def _valid_elements(path: Path, reader: Utf8Reader, notes: Counter[str]) -> Iter
 
     A parser cannot go on behind a fault, so each unit is cut out of the text and parsed alone.
     """
+    from defusedxml.common import DefusedXmlException
+    from defusedxml.ElementTree import fromstring
+
     root = None
     for is_unit, part in _cut_units(reader):
         if root is None:  # the first part is what comes before the first unit

@@ -23,6 +23,7 @@ from hf_lmt.data.curation.step import Step, reasons
 from hf_lmt.data.hashing import text_column
 from hf_lmt.languages import language
 from hf_miwv.common.errors import InputError
+from hf_miwv.common.extras import need
 
 REMEMBERED = 200_000  # answers kept, about 100 MB
 GUESSES = 10  # of a fastText model: what comes after has no weight
@@ -146,13 +147,9 @@ class _Py3langid(NamedTuple):
 
     @classmethod
     def load(cls) -> Identifier:
-        try:
-            from py3langid.langid import MODEL_FILE, LanguageIdentifier
-        except ImportError as error:
-            raise InputError(
-                "identification: needs the library py3langid: install it with `pip install "
-                "py3langid`, or give model, a fastText file, or leave the step out"
-            ) from error
+        need("curate", "identification", "py3langid", instead="or give model, a fastText file, or leave the step out")
+        from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
         identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
         return cls(identifier, frozenset(identifier.labels))
 
@@ -166,13 +163,9 @@ class _FastText(NamedTuple):
 
     @classmethod
     def load(cls, path: str) -> Identifier:
-        try:
-            import fasttext
-        except ImportError as error:
-            raise InputError(
-                "identification: model needs the library fasttext-predict: install it with `pip "
-                "install fasttext-predict`"
-            ) from error
+        need("curate", "identification: model", "fasttext")
+        import fasttext
+
         file = Path(path).expanduser()
         if not file.is_file():
             raise InputError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import ClassVar
 
 import numpy as np
@@ -18,7 +17,7 @@ from hf_lmt.data.curation.ngrams import Grams, character_grams, fold, is_unspace
 from hf_lmt.data.curation.surveys import BATCH, Reasons, SurveyStep, preferences
 from hf_lmt.data.hashing import direction_codes, direction_column, mix, text_column
 from hf_lmt.data.method.scattered import ScatteredRows
-from hf_miwv.common.errors import InputError
+from hf_miwv.common.extras import need
 
 PERMUTATIONS = 128  # of a signature: the error of a similarity of 0.8 is 0.035
 FOUND = 0.99  # the least share of pairs at the threshold that become candidates
@@ -55,10 +54,7 @@ class NearDuplicates(SurveyStep):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_number("near_duplicates: threshold", self.threshold, 0.5, 1)
-        if find_spec("rensa") is None:
-            raise InputError(
-                "near_duplicates: needs the library rensa: install it with `pip install rensa`, or leave the step out"
-            )
+        need("curate", "near_duplicates", "rensa", instead="or leave the step out")
 
     def survey(self, rows: Dataset) -> None:
         codes, scattered = np.zeros(len(rows), np.int8), ScatteredRows(rows)

@@ -7,11 +7,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from hf_lmt.languages import language
-from hf_miwv.common.errors import InputError
+from hf_miwv.common.extras import need
 
 COMET_METRICS = ("comet-22", "cometkiwi", "xcomet")
 SPBLEU_MODEL = "flores200sacrebleuspm"
-MODULES = {"ja-mecab": ("MeCab", "ja"), "ko-mecab": ("mecab_ko", "ko")}
+MODULES = {"ja-mecab": "MeCab", "ko-mecab": "mecab_ko"}
 
 
 def check_scorer_installed(metrics: Sequence[str]) -> None:
@@ -22,11 +22,8 @@ def check_scorer_installed(metrics: Sequence[str]) -> None:
     Args:
         metrics: those that sacreBLEU counts, such as "chrf++"; with none, nothing is lacking.
     """
-    if metrics and find_spec("sacrebleu") is None:
-        raise InputError(
-            f"{', '.join(metrics)}: sacreBLEU counts these scores, and it is not installed here; "
-            "run pip install 'hf-miwv-lmt[evaluate]'"
-        )
+    if metrics:
+        need("evaluate", " and ".join(metrics), "sacrebleu")
 
 
 def why_not_judgeable(metric: str, target: str) -> str | None:
@@ -46,10 +43,9 @@ def why_not_judgeable(metric: str, target: str) -> str | None:
         return _spbleu_obstacle(one.name, one.flores200 is None)
     if metric == "ter" and one.sacrebleu_tokenizer == "char":
         return f"TER counts words, and {one.name} has no blanks between them; chrf++ can judge it"
-    if metric == "bleu" and one.sacrebleu_tokenizer in MODULES:
-        module, extra = MODULES[one.sacrebleu_tokenizer]
-        if find_spec(module) is None:
-            return f"BLEU into {one.name} needs a segmenter that is not installed: pip install 'sacrebleu[{extra}]'"
+    segmenter = MODULES.get(one.sacrebleu_tokenizer) if metric == "bleu" else None
+    if segmenter is not None and find_spec(segmenter) is None:
+        return f"BLEU into {one.name} needs a segmenter that is not installed: pip install 'hf-miwv-lmt[evaluate]'"
     return None
 
 
@@ -72,7 +68,7 @@ def _spbleu_obstacle(name: str, unknown: bool) -> str | None:
     if unknown:
         return f"spBLEU's pieces were learned on FLORES-200, which has no {name}; take chrf++"
     if find_spec("sentencepiece") is None:
-        return "spBLEU needs sentencepiece: pip install sentencepiece"
+        return "spBLEU needs sentencepiece: pip install 'hf-miwv-lmt[evaluate]'"
     if not model.exists():
         return (
             f"spBLEU needs its SentencePiece model, once: mkdir -p {model.parent} && "

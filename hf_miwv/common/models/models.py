@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 import transformers
-from sentence_transformers import SentenceTransformer
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from hf_miwv.common.errors import InputError, did_you_mean
+from hf_miwv.common.extras import need
 from hf_miwv.common.models.causality import check_causal
 from hf_miwv.common.models.conversion import safetensors_folder
 from hf_miwv.common.models.devices import check_split, device_map, pick_device
@@ -21,6 +21,9 @@ from hf_miwv.common.models.model_tokenizer import read_tokenizer
 from hf_miwv.common.models.quantization import quantized_loading, settle_quantization
 from hf_miwv.common.models.rope import length_rule
 from hf_miwv.common.reading.reading import pinned
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 
@@ -64,6 +67,8 @@ def load_model(
     placement = device_map(device)
     loading = {} if quantization is None else {"quantization_config": quantized_loading(quantization)}
     name, gguf = locate_weights(source)
+    if gguf:
+        need("gguf", f"model {source!r}", "gguf")
     folder = name
     if gguf and quantization is None:
         loading = _dequantized_loading()
@@ -206,8 +211,15 @@ def load_embedder(
     """An embedder in float32 from a Hub id or folder, with its own pooling.
 
     Raises:
-        InputError: no such model, gated, offline, not an embedder, or memory is used up.
+        InputError: no such model, gated, offline, not an embedder, or memory is used up; or
+            sentence-transformers, which hf_lmt can do without, is not installed.
     """
+    try:
+        from sentence_transformers import SentenceTransformer
+    except ImportError as error:
+        raise InputError(
+            f"embedder {source!r} needs sentence-transformers ({error}); run pip install sentence-transformers"
+        ) from error
     source, revision = pinned(source, revision)
     path = Path(source).expanduser()
     if not path.exists() and (path.is_absolute() or source.startswith((".", "~"))):

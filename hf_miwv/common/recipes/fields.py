@@ -6,7 +6,7 @@ import dataclasses
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from inspect import signature
-from types import NoneType
+from types import NoneType, SimpleNamespace
 from typing import Any, Literal
 
 Hints = Mapping[str, Any]
@@ -19,8 +19,10 @@ def one_of(words: Iterable[str]) -> Any:
 
 def argument_hints(function: Callable[..., Any], inner: tuple[str, ...]) -> Hints:
     """Type hints of a function's arguments but for those that a recipe does not give."""
-    hints = typing.get_type_hints(function)
-    return {name: hints[name] for name in signature(function).parameters if name not in inner}
+    names = [name for name in signature(function).parameters if name not in inner]
+    # Of these alone, because the types of the others may be of libraries that are loaded later.
+    kept = SimpleNamespace(__annotations__={name: function.__annotations__[name] for name in names})
+    return typing.get_type_hints(kept, function.__globals__)
 
 
 def field_hints(settings: Any) -> Hints:
