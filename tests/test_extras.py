@@ -42,6 +42,7 @@ ROOT = Path(__file__).parents[1]
 # What is imported, and the listed library that cannot be without it.
 COMES_WITH = {
     "fastapi": "gradio",
+    "starlette": "gradio",
     "fsspec": "datasets",
     "pandas": "datasets",
     "safetensors": "transformers",
