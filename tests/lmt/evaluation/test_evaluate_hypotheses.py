@@ -186,7 +186,7 @@ def test_processes_and_a_second_call(
     given: dict[str, Any] = {"hypotheses": texts_folder, "metrics": ["bleu", "chrf++", "comet"], "progress": False}
     again = evaluate(SAMPLE, tmp_path / "EVAL", num_proc=2, **given)
     assert content(again.folder) == content(found.folder)
-    with caplog.at_level("INFO", "hf_lmt"):
+    with caplog.at_level("INFO", "hf_miwv"):
         evaluate(SAMPLE, again.folder, **given)
     assert "already holds this result" in caplog.text
     given["metrics"] = ["chrf++"]
