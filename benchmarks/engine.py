@@ -87,7 +87,7 @@ def engine(model: Any, forest: Forest, batch_tokens: int) -> tuple[np.ndarray, d
 
 
 def prepare(data: str, count: int, tokenizer: Any) -> tuple[Passes, np.ndarray]:
-    """The passes of `count` evenly spaced rows, with real neighbours."""
+    """The passes of `count` evenly spaced rows, with real neighbors."""
     dataset = read_dataset(data)
     step = max(1, len(dataset) // count)
     dataset = dataset.select(range(0, min(len(dataset), step * count), step))

@@ -6,7 +6,7 @@
 Prints Markdown. The models have the shapes of Qwen3-0.6B and LLaMA-7B and random bf16 weights, made
 on the GPU: nothing is fetched. The passes have the lengths of real rows (without --data, of the
 sample in the package) under --tokenizer, with each token id renamed to a random one. Each row's
-neighbour is another row at random, which leaves 37 % of the rows nobody's neighbour (of 999 Alpaca
+neighbor is another row at random, which leaves 37 % of the rows nobody's neighbor (of 999 Alpaca
 rows it is 42 %), or with --embedder the real one.
 
 Counted are the floating-point operations that the formula needs, whatever the kernels do:
@@ -80,7 +80,7 @@ class Measured(NamedTuple):
 
 
 def prepare(given: argparse.Namespace) -> tuple[Passes, np.ndarray]:
-    """The passes of --rows rows, chosen by hash, and (N,) their neighbours."""
+    """The passes of --rows rows, chosen by hash, and (N,) their neighbors."""
     dataset = read_dataset(given.data)
     chosen = hashed_sample(np.arange(len(dataset)), min(given.rows, len(dataset)), seed=0)
     rows = Rows(dataset.select(sorted(chosen.tolist())), recognize(dataset.column_names))
@@ -181,7 +181,7 @@ def parse() -> argparse.Namespace:
     sample = resources.files("hf_miwv") / "sample" / "instructions.jsonl"
     parser.add_argument("--data", default=str(sample))
     parser.add_argument("--rows", type=int, default=2000)
-    parser.add_argument("--embedder", help="folder or Hub id: real neighbours, not random ones")
+    parser.add_argument("--embedder", help="folder or Hub id: real neighbors, not random ones")
     parser.add_argument("--max-length", type=int, default=2048)
     parser.add_argument("--shapes", default=",".join(SHAPES))
     parser.add_argument("--batch-tokens", default="16384,32768,65536")
@@ -190,7 +190,7 @@ def parse() -> argparse.Namespace:
     if unknown:
         parser.error(f"--shapes {unknown[0]}: known are {', '.join(SHAPES)}")
     if given.rows < 2:
-        parser.error(f"--rows {given.rows}: a row needs a neighbour; give 2 or more")
+        parser.error(f"--rows {given.rows}: a row needs a neighbor; give 2 or more")
     return given
 
 

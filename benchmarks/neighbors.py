@@ -1,9 +1,9 @@
-"""The neighbour searches: blocked and exact, one dense matrix, the index.
+"""The neighbor searches: blocked and exact, one dense matrix, the index.
 
     python benchmarks/neighbors.py [--small] [--index-rows 1000000]
 
-Prints Markdown. The vectors are a mixture of Gaussians around 4,000 centres in 384 dimensions,
-normalised (cosines of about 0.67 within a centre), the same every time. Each case runs in a process
+Prints Markdown. The vectors are a mixture of Gaussians around 4,000 centers in 384 dimensions,
+normalized (cosines of about 0.67 within a center), the same every time. Each case runs in a process
 of its own; its memory is what the peak of the process grew by after the vectors were there. The
 extrapolated time is that of the part in proportion to queries times rows.
 `--small` runs everything at 1/50 of the size, to see that it works. Needs Linux or macOS.
@@ -27,7 +27,7 @@ import numpy as np
 from hf_miwv.neighbors.exact import nearest_neighbors
 from hf_miwv.neighbors.index import hashed_sample, indexed_neighbors
 
-DIMENSIONS, CENTRES, SPREAD, BLOCK = 384, 4000, 0.7, 50_000
+DIMENSIONS, CENTERS, SPREAD, BLOCK = 384, 4000, 0.7, 50_000
 
 
 @dataclass
@@ -42,14 +42,14 @@ class Run:
     report: dict[str, Any] = field(default_factory=dict)
 
 
-def write_vectors(path: Path, rows: int, centres: int) -> None:
+def write_vectors(path: Path, rows: int, centers: int) -> None:
     """(rows, DIMENSIONS) unit vectors in an .npy file; a shorter file is the start of a longer."""
     generator = np.random.default_rng(0)
-    centre = generator.standard_normal((centres, DIMENSIONS), dtype=np.float32)
+    center = generator.standard_normal((centers, DIMENSIONS), dtype=np.float32)
     vectors = np.lib.format.open_memmap(path, "w+", np.float32, (rows, DIMENSIONS))
     for first in range(0, rows, BLOCK):
         noise = generator.standard_normal((BLOCK, DIMENSIONS), dtype=np.float32)
-        block = centre[generator.integers(centres, size=BLOCK)] + np.float32(SPREAD) * noise
+        block = center[generator.integers(centers, size=BLOCK)] + np.float32(SPREAD) * noise
         block /= np.linalg.norm(block, axis=1, keepdims=True)
         vectors[first : first + BLOCK] = block[: rows - first]
     vectors.flush()
@@ -153,7 +153,7 @@ def main() -> None:
     spawn = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder, spawn.Pool(1, maxtasksperchild=1) as pool:
         path = Path(folder) / "vectors.npy"
-        pool.apply(write_vectors, (path, rows, CENTRES // scale))
+        pool.apply(write_vectors, (path, rows, CENTERS // scale))
         compare_dense(pool.apply, path, few, many)
         compare_index(pool.apply, path, rows, queries, index_rows)
 

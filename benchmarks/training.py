@@ -19,7 +19,7 @@ Counted are the floating-point operations that the formula needs, three times th
 pass, and none for what is computed again (activation checkpointing, TRL's default):
 
     3 x (2 x P x tokens + 4 x layers x heads x head dimension x attended pairs
-         + 2 x hidden size x vocabulary x labelled tokens)
+         + 2 x hidden size x vocabulary x labeled tokens)
 
 P: parameters but for the embedding and the output layer; a row of t tokens attends t (t + 1) / 2
 pairs. Their rate is compared with that of a product of two 8192 x 8192 bf16 matrices.
@@ -82,7 +82,7 @@ class Counted(NamedTuple):
     tokens: int
     positions: int
     pairs: float
-    labelled: int
+    labeled: int
     peak_bytes: int
 
 
@@ -122,10 +122,10 @@ class Meter(TrainerCallback):
 
     @property
     def counted(self) -> Counted:
-        tokens, positions, pairs, labelled = self._counts.tolist()
+        tokens, positions, pairs, labeled = self._counts.tolist()
         on_gpu = self._device.type == "cuda"
         peak = torch.cuda.max_memory_allocated(self._device) if on_gpu else 0
-        return Counted(self.seconds, int(tokens), int(positions), pairs, int(labelled), peak)
+        return Counted(self.seconds, int(tokens), int(positions), pairs, int(labeled), peak)
 
 
 def write_lines(given: argparse.Namespace, path: Path) -> str:
@@ -251,7 +251,7 @@ def operations(counted: Counted, config: Any) -> float:
     forward = (
         2.0 * config.body * counted.tokens
         + 4.0 * width * counted.pairs
-        + 2.0 * config.hidden_size * config.vocab_size * counted.labelled
+        + 2.0 * config.hidden_size * config.vocab_size * counted.labeled
     )
     return 3 * forward
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from hf_lmt.evaluation.evaluate import evaluate
     from hf_lmt.evaluation.evaluation_folder import read_evaluation
     from hf_lmt.evaluation.metrics.aggregation import aggregate
-    from hf_lmt.evaluation.metrics.behaviour import behaviour_rates
+    from hf_lmt.evaluation.metrics.behavior import behavior_rates
     from hf_lmt.evaluation.metrics.compute_metrics import make_compute_metrics
     from hf_lmt.evaluation.metrics.confidence import confidence_interval, paired_bootstrap
     from hf_lmt.evaluation.metrics.corpus_scores import corpus_scores
@@ -72,7 +72,7 @@ _HOMES = {
     "TranslationEvaluationCallback": "hf_lmt.training.watching.evaluation_callback",
     "Translator": "hf_lmt.translation.translator",
     "aggregate": "hf_lmt.evaluation.metrics.aggregation",
-    "behaviour_rates": "hf_lmt.evaluation.metrics.behaviour",
+    "behavior_rates": "hf_lmt.evaluation.metrics.behavior",
     "confidence_interval": "hf_lmt.evaluation.metrics.confidence",
     "corpus_scores": "hf_lmt.evaluation.metrics.corpus_scores",
     "curate": "hf_lmt.data.curation.curate",
@@ -116,7 +116,7 @@ __all__ = [
     "TranslationEvaluationCallback",
     "Translator",
     "aggregate",
-    "behaviour_rates",
+    "behavior_rates",
     "confidence_interval",
     "corpus_scores",
     "curate",

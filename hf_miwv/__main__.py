@@ -78,7 +78,7 @@ scoring_options = options(
         help="With --streaming: score the first ROWS rows, and no more. A stream without end needs it.",
     ),
     click.option(
-        "--embedder", help="Hub id or folder; finds the neighbours. [default: BAAI/bge-large-en-v1.5, as in the paper]"
+        "--embedder", help="Hub id or folder; finds the neighbors. [default: BAAI/bge-large-en-v1.5, as in the paper]"
     ),
     click.option(
         "--template",
@@ -121,12 +121,12 @@ scoring_options = options(
         type=click.Choice(["auto", "exact", "index"]),
         default="auto",
         show_default=True,
-        help="For neighbours; auto: exact up to 400,000 rows.",
+        help="For neighbors; auto: exact up to 400,000 rows.",
     ),
     click.option(
         "--avoid-duplicate-neighbors",
         is_flag=True,
-        help="Neighbour: the nearest row with another prompt. By default, as in the paper, it may have the same.",
+        help="Neighbor: the nearest row with another prompt. By default, as in the paper, it may have the same.",
     ),
     click.option(
         "--also",
@@ -156,7 +156,7 @@ scoring_options = options(
     click.option(
         "--license",
         "--licence",
-        "licence",
+        "license",
         metavar="NAME",
         help="Of DATA, by the Hub's name: cc-by-4.0. [default: what its card says]",
     ),

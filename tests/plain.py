@@ -42,7 +42,7 @@ def plain_alpaca(row: dict[str, str]) -> str:
 def plain_miwv(
     model: Any, tokenizer: Any, rows: list[dict[str, str]], neighbors: list[int], bos: list[int]
 ) -> list[tuple[float, float, float]]:
-    """(loss_zero_shot, loss_one_shot, miwv) of Alpaca rows, with given neighbours."""
+    """(loss_zero_shot, loss_one_shot, miwv) of Alpaca rows, with given neighbors."""
 
     def ids(text: str) -> list[int]:
         return tokenizer(text, add_special_tokens=False)["input_ids"]

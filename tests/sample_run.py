@@ -110,7 +110,7 @@ def make_scored_run(columns: ScoreColumns, source: str = "tatsu-lab/alpaca") -> 
                 "tokens": 5000,
                 "forwarded_tokens": 6000,
                 "row_tokens": 2500,
-                "reuse": {"all of the neighbour's pass": 3},
+                "reuse": {"all of the neighbor's pass": 3},
             },
         },
         "timing": {

@@ -61,7 +61,7 @@ def test_every_tracked_file_of_the_packages_is_packed_and_no_other(
     assert packed == tracked(*PACKAGES)
 
 
-def test_the_licence_is_packed_and_the_tests_are_not(archives: dict[str, set[str]]) -> None:
+def test_the_license_is_packed_and_the_tests_are_not(archives: dict[str, set[str]]) -> None:
     assert any(name.endswith("licenses/LICENSE") for name in archives["wheel"])
     assert "LICENSE" in archives["sdist"]
     assert not any(name.startswith("tests") for name in archives["wheel"])

@@ -38,7 +38,7 @@ import click
 @click.option(
     "--license",
     "--licence",
-    "licence",
+    "license",
     metavar="NAME",
     help="Of the model, by the Hub's name: apache-2.0. [default: the recipe's hub: {license: ...}]",
 )
@@ -48,7 +48,7 @@ def card_command(
     evaluations: tuple[str, ...],
     repository: str | None,
     base_model: str | None,
-    licence: str | None,
+    license: str | None,
     output: Path | None,
 ) -> None:
     from hf_lmt.model_card.metadata import Given
@@ -57,7 +57,7 @@ def card_command(
 
     if not model.exists():
         raise InputError(f"{model}: no such folder or file; give a folder that hf-lmt train wrote, or a recipe (YAML)")
-    given = Given(repository, base_model, licence)
+    given = Given(repository, base_model, license)
     if model.is_dir():
         if output is not None:
             raise InputError(f"--output {output}: the card of a model lies in its folder; leave --output out")

@@ -36,7 +36,7 @@ from hf_lmt.commands.source_options import listed, source_fields, source_options
     help="Directions to make rows of, with commas between: en-*,*-zh. [default: all that are there]",
 )
 @click.option("--corpus", help="What the corpus is called. [default: by its path]")
-@click.option("--licence", help="Licence of DATA, for the card; by the Hub's name: cc-by-4.0.")
+@click.option("--license", "--licence", "license", help="License of DATA, for the card; by the Hub's name: cc-by-4.0.")
 @click.option("--split", help="Split of a Hub data set, FLORES folder or other folder.")
 @click.option(
     "--settings",
@@ -65,7 +65,7 @@ def curate_command(
     kind: str | None,
     directions: str | None,
     corpus: str | None,
-    licence: str | None,
+    license: str | None,
     split: str | None,
     settings: Path | None,
     changes: tuple[str, ...],
@@ -92,7 +92,7 @@ def curate_command(
             data,
             kind=kind,
             corpus=corpus,
-            licence=licence,
+            license=license,
             split=split,
             **source_fields(**reading),
         ),

@@ -56,8 +56,8 @@ CURATING = ("corpus", "split", "settings", "changes", "contamination_sets", "kee
     help="What MONO is, where its look does not tell: text, documents or table; with --pivot as in `hf-lmt curate`.",
 )
 @language_names_option
-@click.option("--licence", help="Licence of MONO, for the card.")
-@click.option("--model-licence", help="Licence of MODEL, for the card.")
+@click.option("--license", "--licence", "license", help="License of MONO, for the card.")
+@click.option("--model-license", "--model-licence", "model_license", help="License of MODEL, for the card.")
 def synthesize_command(
     mono: str,
     into: str,

@@ -62,11 +62,11 @@ def key_column(batch: Batch) -> pyarrow.LargeStringArray:
     return pyarrow.compute.replace_with_mask(given, missing, found)
 
 
-def content_keys(batch: Batch, *, normalised: bool = False) -> pyarrow.LargeStringArray:
+def content_keys(batch: Batch, *, normalized: bool = False) -> pyarrow.LargeStringArray:
     """(B,) `content_key` of each row, as Arrow; no text becomes a Python string on the way.
 
     Args:
-        normalised: the texts and `corpus` are in form NFC already, and need no look.
+        normalized: the texts and `corpus` are in form NFC already, and need no look.
 
     Raises:
         InputError: a column is missing or does not hold text, or a text is null.
@@ -76,7 +76,7 @@ def content_keys(batch: Batch, *, normalised: bool = False) -> pyarrow.LargeStri
     if "corpus" in column_names(batch):
         corpora = text_column(batch, "corpus", required=False).fill_null("")
     texts = [corpora, *(text_column(batch, name) for name in ("source", "target"))]
-    corpora, source, target = texts if normalised else map(normal_form, texts)
+    corpora, source, target = texts if normalized else map(normal_form, texts)
     directions = direction_column(batch).dictionary_decode()
     contents = as_bytes(joined_fields([corpora, directions, source, target]))
     digests = b"".join(map(xxhash.xxh3_128_digest, contents)).hex()
@@ -95,14 +95,14 @@ def as_bytes(texts: pyarrow.Array) -> np.ndarray:
     return texts.cast(pyarrow.large_binary()).to_numpy(zero_copy_only=False)
 
 
-def text_hashes(texts: pyarrow.Array, *, normalised: bool = True) -> np.ndarray:
-    """(B,) uint64: xxh3_64 of each text in UTF-8, in form NFC unless it is `normalised` already."""
-    contents = as_bytes(texts if normalised else normal_form(texts))
+def text_hashes(texts: pyarrow.Array, *, normalized: bool = True) -> np.ndarray:
+    """(B,) uint64: xxh3_64 of each text in UTF-8, in form NFC unless it is `normalized` already."""
+    contents = as_bytes(texts if normalized else normal_form(texts))
     return np.fromiter(map(xxhash.xxh3_64_intdigest, contents), np.uint64, len(texts))
 
 
 def direction_column(batch: Batch) -> pyarrow.DictionaryArray:
-    """(B,) directions as "de-en", each distinct one spelt once in `.dictionary`.
+    """(B,) directions as "de-en", each distinct one spelled once in `.dictionary`.
 
     Raises:
         InputError: source_lang or target_lang is missing, is not text, or is null in a row.

@@ -1,1 +1,1 @@
-"""Judging translations: scores with their signatures, rates of misbehaviour, intervals, means."""
+"""Judging translations: scores with their signatures, rates of misbehavior, intervals, means."""

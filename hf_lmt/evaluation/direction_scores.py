@@ -1,4 +1,4 @@
-"""The figures of each direction: scores with intervals, and rates of behaviour."""
+"""The figures of each direction: scores with intervals, and rates of behavior."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pyarrow
 from hf_lmt.data.curation.identification import LanguageIdentification
 from hf_lmt.directions import Direction
 from hf_lmt.evaluation.evaluation_folder import SentenceCounts
-from hf_lmt.evaluation.metrics.behaviour import Identifier, Rate, behaviour_rates
+from hf_lmt.evaluation.metrics.behavior import Identifier, Rate, behavior_rates
 from hf_lmt.evaluation.metrics.confidence import confidence_interval
 from hf_lmt.evaluation.metrics.corpus_scores import METRICS, Statistics, score_of
 from hf_lmt.evaluation.metrics.fan_in import fan_in
@@ -88,13 +88,13 @@ def judge(task: Task) -> Judged:
     direction, sources, hypotheses, references, metrics, _ = task
     one = Translations(direction, hypotheses, references)
     ((_, statistics),) = statistics_of_directions([one], metrics)
-    rates = behaviour_rates(sources, hypotheses, direction, references, _identifier(task))
+    rates = behavior_rates(sources, hypotheses, direction, references, _identifier(task))
     shared = fan_in(sources, hypotheses, references)
     reasons = {name: why_not_judgeable(name, direction.target) for name in metrics}
     figures = {
         "lines": len(sources),
         "scores": {name: score_figures(statistics.get(name), name, direction, reasons[name]) for name in metrics},
-        "behaviour": {name: _rate_figures(rate) for name, rate in rates.items()},
+        "behavior": {name: _rate_figures(rate) for name, rate in rates.items()},
         "fan_in_largest": shared.largest,
         "fan_in_examples": [list(example) for example in shared.examples],
         "paper": None,

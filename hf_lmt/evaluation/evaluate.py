@@ -23,7 +23,7 @@ from hf_lmt.evaluation.evaluation_folder import HYPOTHESES, Evaluation, read_eva
 from hf_lmt.evaluation.evaluation_plan import Plan, check_training, make_plan, shown
 from hf_lmt.evaluation.metrics.corpus_scores import DEFAULT_METRICS, Statistics
 from hf_lmt.evaluation.results.evaluation_record import complete_record, start_record
-from hf_lmt.evaluation.results.score_files import summarise
+from hf_lmt.evaluation.results.score_files import summarize
 from hf_lmt.evaluation.sets.hypotheses import Given, align, matched_by_id, read_hypotheses
 from hf_lmt.evaluation.sets.sets import open_set
 from hf_lmt.evaluation.translating import count_rows, translate_lines
@@ -139,7 +139,7 @@ def evaluate(
         figures = {one.direction: one.figures for one in judged}
         seconds = {"translating": translated - began, "judging": time.monotonic() - translated}
         run = complete_record(run, count_rows(rows), plan.marks, seconds)
-        write_evaluation(output, workspace, run, summarise(figures, plan), rows, judged, plan)
+        write_evaluation(output, workspace, run, summarize(figures, plan), rows, judged, plan)
     return read_evaluation(output)
 
 

@@ -13,7 +13,7 @@ at hand, `sets.set_of(evaluation).lines(direction)` has them, line by line as in
 
 A line of hypotheses has: id (of the sentence in the set), source_lang, target_lang, hypothesis,
 status (as `translation.requests.Translation.status`; "given" for hypotheses from elsewhere), tokens
-(0 where not known), flags (names of `behaviour` rates that count the row, with blanks between), and
+(0 where not known), flags (names of `behavior` rates that count the row, with blanks between), and
 where hints were asked for hint_lang, hint (of the model's own; empty for a given one) and
 hint_dropped. What there is not is an empty text.
 
@@ -24,20 +24,20 @@ scores.json, all shares from 0 to 1 and all scores in the metric's own unit:
      "directions": {"en-de": {
         "lines": 1012,
         "scores": {"bleu": {"value", "low", "high", "signature", "unavailable", "unreliable"}},
-        "behaviour": {"copy": {"value", "count", "rows", "unjudged", "signature"}},
+        "behavior": {"copy": {"value", "count", "rows", "unjudged", "signature"}},
         "not_nfc": as below, where any reference of the direction is not in NFC,
         "fan_in_largest": 3, "fan_in_examples": [[output, different sources behind it], ...],
         "paper": {"0.6B": {"comet": .., "bleu": ..}, ...}}},
      "groups": {"en2x/low": {
         "scores": {"bleu": {"mean", "count", "missing", "apart", "mean_with_apart"}},
-        "behaviour": {"copy": {"value", "count", "rows"}},
+        "behavior": {"copy": {"value", "count", "rows"}},
         "paper": {"0.6B": {"bleu": .., "comet": ..}}}},
      "not_nfc": {"bn": {"count": references that are not in Unicode's form NFC, "rows": of these,
         "scores": {"bleu": what the references themselves in NFC would get}}},
      "missing": {"en-mvf": why this direction has no figures}}
 
 low and high bound the 95 % interval of the bootstrap. Groups, and "missing" and "apart" directions
-in them, are those of `aggregation.aggregate` over the directions asked for; behaviour of a group is
+in them, are those of `aggregation.aggregate` over the directions asked for; behavior of a group is
 that of all its rows together. "paper" is null unless the set is FLORES-200's whole devtest, and
 of a group also where the paper lacks one of its directions; its COMET is times 100, ours is not.
 """
@@ -55,6 +55,7 @@ from hf_lmt.directions import Direction, parse_direction
 from hf_lmt.evaluation.metrics.corpus_scores import Statistics
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.hub.fetching import fetch_folder
+from hf_miwv.common.runs.folder import respelled
 from hf_miwv.common.runs.json_text import json_text
 
 RUN = "run.json"
@@ -70,7 +71,7 @@ NO_TEXT = " has no text in "
 class SentenceCounts(NamedTuple):
     """What the figures of one direction are sums of, a row per sentence as in the hypotheses.
 
-    statistics: by metric; none for a metric that cannot judge. flags: by behaviour, (S,) bool.
+    statistics: by metric; none for a metric that cannot judge. flags: by behavior, (S,) bool.
     asked: (S,) bool, which rows have a source text; the rates are over these.
     """
 
@@ -140,7 +141,7 @@ def read_evaluation(folder: str | Path) -> Evaluation:
     for file in (RUN, SCORES):
         path = folder / file
         try:
-            found[file] = json.loads(path.read_text("utf-8"))
+            found[file] = respelled(json.loads(path.read_text("utf-8")))
         except (OSError, ValueError) as error:
             raise _damaged(path, error) from error
     if found[RUN].get("command") != "evaluate" or found[SCORES].get("format") != FORMAT:

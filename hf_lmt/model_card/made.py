@@ -35,12 +35,12 @@ ASKED = {
 
 
 def source_rows(subject: Subject) -> list[tuple[str, ...]]:
-    """Corpus, place, licence and rows of each source."""
+    """Corpus, place, license and rows of each source."""
     return [
         (
             source["corpus"],
             shown_name(_one(source["path"])),
-            source["licence"] or NOT_RECORDED,
+            source["license"] or NOT_RECORDED,
             "not counted" if source["rows"] is None else write_number(source["rows"]),
         )
         for source in subject.sources

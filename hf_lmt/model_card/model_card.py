@@ -81,7 +81,7 @@ def render_model_card(
         doubtful=[LANGUAGES[code].name for code in subject.codes if why_unreliable("comet-22", code)],
         evaluations=sections(evaluations, size),
         paper=_paper(size) if size and not evaluations else None,
-        sources=table(("corpus", "from", "licence", "rows read"), source_rows(subject)),
+        sources=table(("corpus", "from", "license", "rows read"), source_rows(subject)),
         settings=table(("", ""), setting_rows(subject)),
         movement=table(("group", "measure", "first evaluation", "last"), movement_rows(subject)),
         thinned=subject.settings["downsampling"],

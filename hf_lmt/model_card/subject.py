@@ -25,7 +25,7 @@ class Subject:
     run: run.json; None before training.
     directions: those of its rows, or to come, in the order of DIRECTIONS.
     settings: how its rows are made, as run.json of `prepare` has them.
-    sources: corpus, path, licence and rows of each source; rows are None where not counted.
+    sources: corpus, path, license and rows of each source; rows are None where not counted.
     """
 
     recipe: Mapping[str, Any]
@@ -82,7 +82,7 @@ def planned(recipe: TrainingRecipe) -> Subject:
         directions=recipe.data.directions,
         settings=settings,
         sources=[
-            {"corpus": one.corpus_name, "path": one.path, "licence": one.licence, "rows": None}
+            {"corpus": one.corpus_name, "path": one.path, "license": one.license, "rows": None}
             for one in recipe.data.sources
         ]
         + _monolingual(settings),
@@ -99,7 +99,7 @@ def _monolingual(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The sources of texts of a mixture, which count tokens and no rows."""
     sources = (settings["mixture"] or {}).get("monolingual") or []
     return [
-        {"corpus": "monolingual", "path": one["path"], "licence": one.get("licence"), "rows": None} for one in sources
+        {"corpus": "monolingual", "path": one["path"], "license": one.get("license"), "rows": None} for one in sources
     ]
 
 

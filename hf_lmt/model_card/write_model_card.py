@@ -28,7 +28,7 @@ def write_model_card(folder: str | Path, evaluations: Sequence[str | Path] = (),
     """Write README.md into the folder of a trained model, and its evaluations into eval/.
 
     Evaluations of an earlier call stay; one of the same folder name is replaced. The words between
-    the markers of an earlier card are kept, and its licence and base model where none is given.
+    the markers of an earlier card are kept, and its license and base model where none is given.
 
     Raises:
         InputError: the folder is no result of `hf-lmt train`; an evaluation of another model; a

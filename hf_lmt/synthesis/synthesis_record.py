@@ -46,7 +46,7 @@ def start_record(
     run["contamination"] = "checked" if sets else "not checked"
     run["identity"] = {
         "data": fingerprint,
-        **{f"model {name}": value for name, value in model.items() if name != "licence"},
+        **{f"model {name}": value for name, value in model.items() if name != "license"},
         **settings,
         **{f"step {name}": values for name, values in curation.items()},
         "evaluation sets": contents_of_sets(steps),
@@ -56,7 +56,7 @@ def start_record(
     return run
 
 
-def describe_model(name: str, revision: str | None, licence: str | None, translator: Translator) -> dict[str, Any]:
+def describe_model(name: str, revision: str | None, license: str | None, translator: Translator) -> dict[str, Any]:
     """The model, its prompt and how it writes, as run.json, card and rows name them.
 
     The revision is the commit that the Hub gave, else what was asked for; of a folder or file, and
@@ -67,7 +67,7 @@ def describe_model(name: str, revision: str | None, licence: str | None, transla
     return {
         "source": shown_name(name),
         "revision": commit or revision or str(described["made_by"]["model"]),
-        "licence": licence,
+        "license": license,
         "hints": translator.hints,
         **described,
         "prompt": {**described["prompt"], "wording": asdict(translator.style.wording)},

@@ -37,8 +37,8 @@ def synthesize_source(
     corpus: str | None = None,
     split: str | None = None,
     language_names: Mapping[str, str] | None = None,
-    licence: str | None = None,
-    model_licence: str | None = None,
+    license: str | None = None,
+    model_license: str | None = None,
     keep_rejects: bool = False,
     overwrite: bool = False,
     work: Path | None = None,
@@ -55,7 +55,7 @@ def synthesize_source(
 
     Args:
         path, language, pivot, kind, corpus, split, language_names: as in `texts.read_rows`.
-        licence, model_licence: of the data and of the model, for the card.
+        license, model_license: of the data and of the model, for the card.
         work: a folder to keep translations in for other runs, too.
         translating: what `Translator` takes beside model and work.
 
@@ -82,14 +82,14 @@ def synthesize_source(
     with folder_run.work() as workspace:
         logger.info("loading %s", model)
         translator = Translator(model, work=work or workspace.folder, **translating)
-        described = describe_model(model, translating.get("revision"), model_licence, translator)
+        described = describe_model(model, translating.get("revision"), model_license, translator)
         run = start_record(
             loaded,
             {
                 "source": path,
                 "kind": kind,
                 "split": split,
-                "licence": licence,
+                "license": license,
                 "language_names": dict(language_names or {}),
             },
             described,

@@ -35,6 +35,6 @@ def _metadata(run: Run) -> dict[str, Any]:
     }
     if on_hub(base):
         metadata["base_model"] = base
-    if licence := run.recipe.hub.get("license"):
-        metadata["license"] = licence
+    if license := run.recipe.hub.get("license"):
+        metadata["license"] = license
     return metadata

@@ -101,7 +101,7 @@ def check_first_batch(trainer: Any, rows: Dataset, mixture: bool) -> dict[str, i
     tokenizer itself gives them back. Of a mixture every token has its label, but the first.
 
     Returns:
-        rows, tokens and labelled tokens of the batch.
+        rows, tokens and labeled tokens of the batch.
 
     Raises:
         InputError: a row has no label, others than its target, or no end that generation heeds.
@@ -115,13 +115,13 @@ def check_first_batch(trainer: Any, rows: Dataset, mixture: bool) -> dict[str, i
     counted = {
         "rows": size,
         "tokens": sum(len(one["input_ids"]) for one in examples),
-        "labelled": int((labels != MASKED).sum()),
+        "labeled": int((labels != MASKED).sum()),
     }
     if mixture:
         texts = sum(len(one.get("seq_lengths") or [0]) for one in examples)
-        if counted["labelled"] < counted["tokens"] - texts:
+        if counted["labeled"] < counted["tokens"] - texts:
             raise InputError(
-                f"of {counted['tokens']} tokens of the first batch only {counted['labelled']} have "
+                f"of {counted['tokens']} tokens of the first batch only {counted['labeled']} have "
                 "a label, and the loss is to be over all"
             )
         return counted

@@ -11,7 +11,7 @@ CURVE = "training_curve.png"
 
 
 def draw_loss(run: dict[str, Any], folder: Path) -> str:
-    """Write training_curve.png: the loss of each logged step, mean nats per labelled token."""
+    """Write training_curve.png: the loss of each logged step, mean nats per labeled token."""
     from matplotlib.ticker import MaxNLocator
 
     note = "mean over the tokens of targets and their ends" if run["prompts"] else "mean over all tokens of the texts"

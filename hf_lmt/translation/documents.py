@@ -1,6 +1,6 @@
 """Long texts: split at sentence ends, translated sentence by sentence, and put together again.
 
-Sentences are told apart by `sentencex` (Wikimedia; MIT licence), whose rules cover most of the
+Sentences are told apart by `sentencex` (Wikimedia; MIT license), whose rules cover most of the
 languages and fall back for others. Line breaks, blank lines, indentation and blanks at line ends
 stay as they are. Thai and Lao write no sentence ends: their lines stay whole.
 """

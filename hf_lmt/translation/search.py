@@ -53,7 +53,7 @@ class BeamSearch:
     At each step the B most probable continuations of a row's B beams are looked at: those that end
     become candidates, the B best that do not end are the beams of the next step. A row is done
     once it has B candidates and its best beam, divided by its present length, is not above the
-    worst of them; or at its cap, where beams count as they stand. In a batch, its neighbours do
+    worst of them; or at its cap, where beams count as they stand. In a batch, its neighbors do
     not keep it running. Of each beam B + ends tokens are drawn, or with many end tokens B twice,
     with and without them, where `transformers` draws B x (1 + ends) of each row: the same choice.
     """

@@ -1,4 +1,4 @@
-"""The page of `hf-miwv app`: a table of rows by score, and one of them beside its neighbour."""
+"""The page of `hf-miwv app`: a table of rows by score, and one of them beside its neighbor."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def _connect_table(page: gradio.Blocks, rows: ScoredRows, filters: Filters, tabl
 
 
 class Views(NamedTuple):
-    """The number of a row, the buttons that show it and its neighbour, and what shows a RowView."""
+    """The number of a row, the buttons that show it and its neighbor, and what shows a RowView."""
 
     row: gradio.Number
     show: gradio.Button
@@ -152,7 +152,7 @@ def _add_views() -> Views:
     with gradio.Row(equal_height=True):
         row = gradio.Number(show_label=False, container=False, precision=0, minimum=0)
         show = gradio.Button("Show this row", variant="primary")
-        follow = gradio.Button("Go to its neighbour")
+        follow = gradio.Button("Go to its neighbor")
     with gradio.Row():
         with gradio.Column():
             texts = [gradio.HTML(), _text("Prompt"), _text("Response")]
@@ -171,7 +171,7 @@ def _text(label: str) -> gradio.Textbox:
 
 
 def _connect_views(page: gradio.Blocks, rows: ScoredRows, table: Table, views: Views) -> None:
-    """A click on the table shows the row; so do its number, and the one before as neighbour."""
+    """A click on the table shows the row; so do its number, and the one before as neighbor."""
 
     def shown(number: int | None) -> tuple[Any, ...]:
         return (number, *view_row(rows, int(number or 0)))

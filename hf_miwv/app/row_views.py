@@ -18,7 +18,7 @@ HEADERS = (
     "MIWV",
     "zero-shot",
     "one-shot",
-    "neighbour",
+    "neighbor",
     "cosine",
     "tokens",
     "status",
@@ -95,13 +95,13 @@ def view_row(rows: ScoredRows, row: int) -> RowView:
 
 
 def neighbor_of(rows: ScoredRows, row: int) -> int:
-    """The number of a row's neighbour.
+    """The number of a row's neighbor.
 
     Raises InputError where there is no such row, or it has none.
     """
     neighbor = int(rows.columns.neighbor[_place(rows, row)])
     if neighbor < 0:
-        raise InputError(f"row {row} has no neighbour")
+        raise InputError(f"row {row} has no neighbor")
     return neighbor
 
 
@@ -115,12 +115,12 @@ def _place(rows: ScoredRows, row: int) -> int:
 
 
 def _neighbor(rows: ScoredRows, place: int) -> tuple[str, str, str]:
-    """Title, prompt and response of a row's neighbour."""
+    """Title, prompt and response of a row's neighbor."""
     number = int(rows.columns.neighbor[place])
     if number < 0:
-        return "<h3>No neighbour</h3>", "", ""
+        return "<h3>No neighbor</h3>", "", ""
     similarity = _number(rows.columns.neighbor_similarity[place])
-    title = f"Its neighbour, the worked example: row {number:,} (cosine {similarity})"
+    title = f"Its neighbor, the worked example: row {number:,} (cosine {similarity})"
     there = rows.place_of(number)
     if there is None:
         return f"<h3>{title}</h3><p>It is not among the rows of this folder.</p>", "", ""

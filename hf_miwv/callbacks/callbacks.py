@@ -62,7 +62,7 @@ class MIWVSelectionCallback(TrainerCallback):
         refresh: "never"; "epoch": score again before each further epoch; N: after every N steps.
             New rows after N steps are trained on from the next batch but one (one is fetched
             ahead), and with `dataloader_num_workers` above 0 from the next epoch on.
-        embedder: finds the neighbours: a Hub id, a folder, or a loaded SentenceTransformer.
+        embedder: finds the neighbors: a Hub id, a folder, or a loaded SentenceTransformer.
         max_length: tokens of a sequence; default 2,048 or the model's own limit if smaller.
         batch_tokens: tokens of a forward pass; 1,024 on the CPU, else 16,384.
 
@@ -221,7 +221,7 @@ class MIWVDriftCallback(TrainerCallback):
 
     Args:
         trainer: a Trainer with its training set; where rows are chosen, all rows are sampled from.
-        sample: rows, chosen by a hash of seed and row content; their neighbours are among them.
+        sample: rows, chosen by a hash of seed and row content; their neighbors are among them.
         seed: another seed, other rows.
         embedder, max_length, batch_tokens: as in MIWVSelectionCallback.
 
@@ -241,7 +241,7 @@ class MIWVDriftCallback(TrainerCallback):
     ) -> None:
         check_training_set(trainer)
         if sample < 2:
-            raise InputError(f"sample {sample}: give 2 or more rows, for one needs a neighbour")
+            raise InputError(f"sample {sample}: give 2 or more rows, for one needs a neighbor")
         self._trainer = trainer
         dataset = trainer.train_dataset
         dataset = dataset.dataset if isinstance(dataset, ChosenRows) else dataset

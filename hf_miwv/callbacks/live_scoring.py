@@ -54,7 +54,7 @@ class LiveScorer:
     """Scores the rows of a trainer whenever it is called.
 
     The model runs in evaluation mode under the trainer's own mixed precision, with adapters and
-    quantized weights as they are; modes, hooks and random states are put back. The neighbours do
+    quantized weights as they are; modes, hooks and random states are put back. The neighbors do
     not depend on the model: they are found once, and kept in `output_dir`/NAME_neighbors.npz. What
     a killed run has scored lies in `output_dir`/NAME.work.
 

@@ -12,7 +12,7 @@ from hf_miwv.common.errors import InputError
 from hf_miwv.common.models.row_tokens import RowTokens, encode
 from hf_miwv.prompts.chat_text import EMPTY_BLOCK
 
-LABELLED = ("input_ids", "labels")
+LABELED = ("input_ids", "labels")
 MASKS = ("completion_mask", "assistant_masks")  # what TRL kept before it wrote labels
 PREFERENCE = ("prompt_ids", "chosen_ids")  # y = chosen
 LONGEST_BLOCK = 24  # ids in which an empty think block ends
@@ -20,9 +20,9 @@ LONGEST_BLOCK = 24  # ids in which an empty think block ends
 
 def token_columns(row: Mapping[str, Any]) -> tuple[str, ...] | None:
     """The columns that x and y are read from, or None where a row has no ids."""
-    for wanted in (PREFERENCE, LABELLED[:1]):
+    for wanted in (PREFERENCE, LABELED[:1]):
         if set(wanted) <= set(row):
-            known = (*PREFERENCE, *LABELLED, *MASKS, "attention_mask")
+            known = (*PREFERENCE, *LABELED, *MASKS, "attention_mask")
             return tuple(name for name in known if name in row)
     return None
 
@@ -30,7 +30,7 @@ def token_columns(row: Mapping[str, Any]) -> tuple[str, ...] | None:
 class TokenReader:
     """Tokenized rows -> x, y and ending, by the marks that this chat template writes.
 
-    y is the last labelled span, less what ends the turn (the template's ending, EOS tokens). An
+    y is the last labeled span, less what ends the turn (the template's ending, EOS tokens). An
     empty think block in front of it belongs to x, as in the text path.
     """
 
@@ -46,12 +46,12 @@ class TokenReader:
         self._tokenizer = tokenizer
 
     def split(self, row: Mapping[str, Any]) -> RowTokens:
-        """Divide a row; y is empty where nothing is labelled, x where nothing is before y."""
-        prompt, labelled = _spans(row)
-        block = self._empty_block(labelled) if prompt else 0
-        prompt, labelled = prompt + labelled[:block], labelled[block:]
-        response = self.without_ending(labelled)
-        return RowTokens(prompt, response, labelled[len(response) :])
+        """Divide a row; y is empty where nothing is labeled, x where nothing is before y."""
+        prompt, labeled = _spans(row)
+        block = self._empty_block(labeled) if prompt else 0
+        prompt, labeled = prompt + labeled[:block], labeled[block:]
+        response = self.without_ending(labeled)
+        return RowTokens(prompt, response, labeled[len(response) :])
 
     def _empty_block(self, ids: list[int]) -> int:
         """The number of ids at the beginning that are a think block with nothing in it."""
@@ -80,23 +80,23 @@ class TokenReader:
 
 
 def _spans(row: Mapping[str, Any]) -> tuple[list[int], list[int]]:
-    """All before the last labelled span, and that span."""
+    """All before the last labeled span, and that span."""
     if "chosen_ids" in row:
         return _list(row["prompt_ids"]), _list(row["chosen_ids"])
     ids = np.asarray(row["input_ids"])
     labels = np.asarray(row["labels"]) if "labels" in row else ids
-    labelled = labels != -100
+    labeled = labels != -100
     for mask in MASKS:
         if mask in row:
-            labelled = labelled & (np.asarray(row[mask]) == 1)
+            labeled = labeled & (np.asarray(row[mask]) == 1)
     if "attention_mask" in row:
         real = np.asarray(row["attention_mask"]) == 1
-        ids, labelled = ids[real], labelled[real]
-    places = np.flatnonzero(labelled)
+        ids, labeled = ids[real], labeled[real]
+    places = np.flatnonzero(labeled)
     if len(places) == 0:
         return ids.tolist(), []
     end = int(places[-1]) + 1
-    before = np.flatnonzero(~labelled[:end])
+    before = np.flatnonzero(~labeled[:end])
     start = int(before[-1]) + 1 if len(before) else 0
     return ids[:start].tolist(), ids[start:end].tolist()
 

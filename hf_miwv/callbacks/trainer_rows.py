@@ -71,7 +71,7 @@ def read_trainer_rows(dataset: Any, tokenizer: Any, progress: bool = True) -> Tr
     rows = DecodedRows(parts, tokenizer)
     with_prompt = np.flatnonzero(rows.prompts.lengths).tolist()
     if not with_prompt:
-        return _from_text(dataset, tokenizer, progress, "every token is labelled")
+        return _from_text(dataset, tokenizer, progress, "every token is labeled")
     chats = rows.read_by(reader.chat) if reader.chat else rows
     unread = sum(chats[row].turns is None for row in with_prompt)
     if 0 < unread < len(with_prompt):
@@ -155,7 +155,7 @@ def _from_kept(rows: Rows, parts: Iterable[RowTokens], tokenizer: Any) -> Traine
         tokens = _cut_like(made, ids)
         if tokens is None:
             other += 1
-            # where every token is labelled, only the text says where y begins
+            # where every token is labeled, only the text says where y begins
             tokens = ids if ids.prompt else made
         table.append(example, tokens)
         texts.append(made.text)

@@ -31,7 +31,7 @@ def check_training_set(trainer: Any) -> None:
     if len(dataset) < 2:
         raise InputError(
             f"the training set has {len(dataset)} row{'s' * (len(dataset) != 1)}; a row is scored "
-            "behind its nearest neighbour, so give at least two"
+            "behind its nearest neighbor, so give at least two"
         )
     if getattr(trainer.args, "packing", False) or "seq_lengths" in dataset[0]:
         raise InputError(

@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
     "app",
     help="""
     Look at the scored rows of SCORED in the browser: by MIWV or another number, by status, flag or
-    words; each beside its neighbour, with both losses and its place among all.
+    words; each beside its neighbor, with both losses and its place among all.
 
     SCORED: what `hf-miwv score` or `hf-miwv select` wrote, as a folder or a Hub id
     (USER/NAME@REVISION). The address to open is printed; Ctrl-C ends it. Rows are read from the

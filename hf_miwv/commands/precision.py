@@ -27,7 +27,7 @@ from hf_miwv.common.reading.options import field_option
 @click.option("--columns", help="For other column names: prompt=question,completion=answer.")
 @click.option("--model", required=True, help="The causal language model that will be tuned.")
 @click.option(
-    "--embedder", help="Hub id or folder; finds the neighbours. [default: BAAI/bge-large-en-v1.5, as in the paper]"
+    "--embedder", help="Hub id or folder; finds the neighbors. [default: BAAI/bge-large-en-v1.5, as in the paper]"
 )
 @click.option("--template", help="alpaca, chat, plain or a Jinja file. [default: by the rows]")
 @click.option(
@@ -35,7 +35,7 @@ from hf_miwv.common.reading.options import field_option
     type=int,
     default=200,
     show_default=True,
-    help="Rows to score, chosen by their content, not their place; neighbours come from among them.",
+    help="Rows to score, chosen by their content, not their place; neighbors come from among them.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed, other rows.")
 @click.option("--fraction", metavar="P", default="0.1", show_default=True, help="Top share whose overlap is measured.")

@@ -14,7 +14,7 @@ from datasets import Dataset, IterableDataset
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.hub.fetching import fetch_written
 from hf_miwv.common.hub.hub_names import path_name
-from hf_miwv.common.hub.license import licence_of
+from hf_miwv.common.hub.license import license_of
 from hf_miwv.common.reading.reading import is_local, read_dataset, split_revision, state_of
 from hf_miwv.common.runs.folder import check_output, read_record
 from hf_miwv.common.runs.processes import Processes
@@ -50,7 +50,7 @@ def score_data(
     overwrite: bool = False,
     streaming: bool = False,
     limit: int | None = None,
-    licence: str | None = None,
+    license: str | None = None,
     **settings: Any,
 ) -> None:
     """`hf-miwv score`: read, score, write, show."""
@@ -82,7 +82,7 @@ def score_data(
             "config": data_config,
             "revision": data_revision,
             "field": field,
-            "license": licence or licence_of(data, data_revision),
+            "license": license or license_of(data, data_revision),
             "state": state_of(Path(data).expanduser()) if streaming and is_local(data) else None,
             "command_line": ["hf-miwv", *sys.argv[1:]],
         },

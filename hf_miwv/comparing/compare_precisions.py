@@ -73,7 +73,7 @@ def compare_precisions(
 ) -> dict[str, Any]:
     """Score a sample of the rows in each precision and compare with float32.
 
-    The neighbours come from within the sample and are the same throughout; only the weights of
+    The neighbors come from within the sample and are the same throughout; only the weights of
     the model change. One model is in memory at a time. The defaults are ours.
 
     Args:

@@ -52,7 +52,7 @@ def percent(share: str) -> str:
 
 
 def draw_overlap(report: dict[str, Any], share: str, folder: Path) -> str:
-    """What the choices at this fraction have in common, as a matrix of colours and per cents."""
+    """What the choices at this fraction have in common, as a matrix of colors and per cents."""
     part = report["fractions"][share]
     names = list(report["rankings"])
     overlap, expected = (_matrix(part[name], names) for name in ("overlap", "expected"))
@@ -72,7 +72,7 @@ def draw_overlap(report: dict[str, Any], share: str, folder: Path) -> str:
 
 
 def draw_correlations(report: dict[str, Any], folder: Path) -> str:
-    """Spearman's rank correlations as a matrix; a cell without one is left grey."""
+    """Spearman's rank correlations as a matrix; a cell without one is left gray."""
     from matplotlib.colors import LinearSegmentedColormap
 
     names = list(report["rankings"])
@@ -185,9 +185,9 @@ def _draw_cells(
     limits: tuple[float, float],
     lift: float = 0,
 ) -> np.ndarray:
-    """(R, R) values as coloured squares with their text, nan as an empty grey one.
+    """(R, R) values as colored squares with their text, nan as an empty gray one.
 
-    The text stands `lift` cells above the middle. Returns the colours of the texts, (R, R).
+    The text stands `lift` cells above the middle. Returns the colors of the texts, (R, R).
     """
     axes.set_facecolor("#E3E6E8")
     image = axes.imshow(np.ma.masked_invalid(values), cmap=colors, vmin=limits[0], vmax=limits[1])

@@ -1,4 +1,4 @@
-"""Each row alone and behind its nearest neighbour: the passes, and what was cut for them."""
+"""Each row alone and behind its nearest neighbor: the passes, and what was cut for them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Pass(NamedTuple):
 
 @dataclass
 class Passes:
-    """The 2N forward passes: pass i is row i alone, pass N + i is row i behind its neighbour.
+    """The 2N forward passes: pass i is row i alone, pass N + i is row i behind its neighbor.
 
     Both are over the same response. A pass that cannot be run has length 0.
     """
@@ -87,7 +87,7 @@ def build_passes(
 
 
 def flag_duplicate_neighbors(passes: Passes, neighbors: np.ndarray, groups: list[int]) -> None:
-    """Flag the rows whose neighbour has their own prompt, though another one was asked for."""
+    """Flag the rows whose neighbor has their own prompt, though another one was asked for."""
     for row, neighbor in enumerate(neighbors.tolist()):
         if neighbor >= 0 and groups[row] == groups[neighbor]:
             passes.flags[row].append("duplicate_neighbor")

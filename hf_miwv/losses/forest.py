@@ -1,7 +1,7 @@
 """The passes of all rows as trees that share what two passes have in common.
 
-The one-shot pass of row i begins, token for token, with the zero-shot pass of its neighbour k. So
-row k is run once, as the trunk of a tree, and every row whose neighbour it is goes on from it:
+The one-shot pass of row i begins, token for token, with the zero-shot pass of its neighbor k. So
+row k is run once, as the trunk of a tree, and every row whose neighbor it is goes on from it:
 2 x T0 tokens in all (T0: tokens of all rows alone), against 3 x T0 for each pass by itself.
 """
 
@@ -108,7 +108,7 @@ def _whole_lengths(passes: Passes) -> np.ndarray:
 
 
 def _fork(passes: Passes, row: int, neighbor: int, obstacle: str | None) -> tuple[int, str]:
-    """How many tokens the row's one-shot pass shares with its neighbour's zero-shot pass (0: it
+    """How many tokens the row's one-shot pass shares with its neighbor's zero-shot pass (0: it
     runs by itself), and that in words."""
     if obstacle:
         return 0, f"nothing: {obstacle}"
@@ -117,7 +117,7 @@ def _fork(passes: Passes, row: int, neighbor: int, obstacle: str | None) -> tupl
     own = len(one_shot.ids) - one_shot.response  # the response itself is never shared
     shared = common_prefix_length(trunk, one_shot.ids[:own])
     if shared == len(trunk):
-        return shared, "all of the neighbour's pass"
+        return shared, "all of the neighbor's pass"
     if shared < LEAST_SHARED:
         trimmed = "demonstration_trimmed" in passes.flags[row]
         reason = "the demonstration is trimmed" if trimmed else "the template rewrites it"

@@ -31,14 +31,14 @@ def nearest_neighbors(
     Exact, in float32, in blocks. Beside the vectors, which may be a memory map, the CPU holds one
     query_block x key_block matrix (64 MiB) and little else; an accelerator also holds the vectors,
     or, where they do not fit, one block of them at a time. A row is excluded by its index, so a
-    repeated prompt may be a neighbour. Equal cosines go to the lower index; cosines that differ by
+    repeated prompt may be a neighbor. Equal cosines go to the lower index; cosines that differ by
     less than 1e-6 may change places with another blocking.
 
     Args:
         vectors: (N, D) float32, each of length 1.
         progress: called with the number of rows done, block by block.
         queries: the rows to search for, all by default; several processes can each take a part.
-        groups: (N,) integers, equal where rows may not be each other's neighbour.
+        groups: (N,) integers, equal where rows may not be each other's neighbor.
 
     Returns:
         Of the Q queries: (Q,) int64 indices and (Q,) float32 cosines.
@@ -65,7 +65,7 @@ def check_vectors(vectors: np.ndarray, block: int = 16384) -> None:
     """Raises InputError for fewer than two rows or a vector that is not finite; block by block."""
     rows = len(vectors)
     if rows < 2:
-        raise InputError(f"{rows} row: a nearest neighbour needs at least two rows")
+        raise InputError(f"{rows} row: a nearest neighbor needs at least two rows")
     for first in range(0, rows, block):
         finite = np.isfinite(vectors[first : first + block]).all(axis=1)
         if not finite.all():

@@ -51,7 +51,7 @@ def choose_search(rows: int, search: str = "auto") -> str:
         return search
     if rows > EXACT_ROWS and find_spec("usearch") is None:
         logger.warning(
-            "%s rows are many for an exact search of neighbours; for an index: pip install 'hf-miwv-lmt[index]'",
+            "%s rows are many for an exact search of neighbors; for an index: pip install 'hf-miwv-lmt[index]'",
             f"{rows:,}",
         )
         return "exact"
@@ -75,7 +75,7 @@ def indexed_neighbors(
     The index proposes CANDIDATES rows; the cosines are computed from the vectors in float32 and
     the largest one wins, the lower index of equals among the candidates. Rows are excluded by
     index. One thread builds the index, which makes the result the same every time. A hashed sample
-    of the queries is searched exactly, too: the first of EFFORTS at which ENOUGH of its neighbours
+    of the queries is searched exactly, too: the first of EFFORTS at which ENOUGH of its neighbors
     are found serves for all.
 
     Args:
@@ -84,7 +84,7 @@ def indexed_neighbors(
         sample: how many of the queries are also searched exactly, at most.
         progress: called with the number of rows done, block by block.
         queries: the rows to search for, all by default.
-        groups: (N,) integers, equal where rows may not be each other's neighbour.
+        groups: (N,) integers, equal where rows may not be each other's neighbor.
 
     Returns:
         Of the Q queries: (Q,) int64 indices, (Q,) float32 cosines, and {"library", "version",
@@ -145,7 +145,7 @@ def _first_two_of_equals(vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 def _search(index: Any, vectors: np.ndarray, rows: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Neighbours and cosines of some rows; a row to which the index names no other, exactly."""
+    """Neighbors and cosines of some rows; a row to which the index names no other, exactly."""
     padded = np.resize(rows, max(2, len(rows)))  # one query alone gets an answer of another shape
     found = index.search(vectors[padded], CANDIDATES)
     keys, counts = found.keys[: len(rows)].astype(np.int64), found.counts[: len(rows)]

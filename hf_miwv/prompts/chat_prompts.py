@@ -24,8 +24,8 @@ class ChatPrompts:
     one belongs to x. The template is given turns, tools and `chat_template_kwargs` as the row has
     them.
 
-    One-shot: the neighbour's turns and answer stand before the row's, behind the row's own system
-    turn; the neighbour's tools and system turn are left out, because most templates allow one only
+    One-shot: the neighbor's turns and answer stand before the row's, behind the row's own system
+    turn; the neighbor's tools and system turn are left out, because most templates allow one only
     (the paper is silent). What the template makes of an earlier exchange is taken as it is.
 
     Args:

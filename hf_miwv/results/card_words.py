@@ -21,14 +21,14 @@ FLAG_WORDS = {
     "duplicate_neighbor": "flagged: no row has another prompt than its own",
     "undesired_response": "flagged: the row says that its response is a bad one",
 }
-# Shown where rows have them: of runs that avoid such neighbours, of rows that say so.
+# Shown where rows have them: of runs that avoid such neighbors, of rows that say so.
 RARE_FLAGS = ("duplicate_neighbor", "undesired_response")
 COLUMN_WORDS = {
     "row": "index of the row in the input of the scoring",
     "miwv": "loss_one_shot − loss_zero_shot, nats per response token; null where not scored",
     "loss_zero_shot": "mean loss on the response, given the prompt alone",
-    "loss_one_shot": "the same with the nearest neighbour as a worked example before it",
-    "neighbor": "the row number of that neighbour",
+    "loss_one_shot": "the same with the nearest neighbor as a worked example before it",
+    "neighbor": "the row number of that neighbor",
     "neighbor_similarity": "cosine of the two prompts' embeddings",
     "response_tokens": "length of the scored response in tokens",
     "miwv_status": "ok, empty_response, not_finite, demonstration_dropped or unreadable",

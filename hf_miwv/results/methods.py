@@ -81,7 +81,7 @@ METHODS: tuple[str, ...] = (*KNOWN, RANDOM, *(f"{name}{LOW}" for name in KNOWN))
 def method_scores(dataset: Dataset, method: str, seed: int = 0) -> np.ndarray:
     """The score of each row by a method: (N,) float64, nan where it has none; higher is kept.
 
-    With x the prompt, y the response, C the neighbour as a worked example and L a mean over the
+    With x the prompt, y the response, C the neighbor as a worked example and L a mean over the
     response tokens, in nats, of the model that the rows were scored with:
 
     - `miwv`: L(y|x,C) - L(y|x) (arXiv 2511.07074).

@@ -24,7 +24,7 @@ FENCE = 4  # distances between the quartiles that an axis reaches beyond them, a
 def draw_scored(columns: ScoreColumns, folder: Path) -> list[str]:
     """Draw every scored row; return the names of the PNGs written to `folder`, none without one.
 
-    `miwv_histogram.png`, `length_against_score.png` and, where neighbour similarities are known,
+    `miwv_histogram.png`, `length_against_score.png` and, where neighbor similarities are known,
     `similarity_against_score.png`. Rows without a MIWV are left out.
     """
     scored = columns.scored
@@ -67,9 +67,9 @@ def draw_histogram(miwv: np.ndarray, title: str, cut: float | None, folder: Path
 
 
 def plot_histogram(miwv: np.ndarray, title: str, cut: float | None) -> tuple[Figure, Axes]:
-    """Histogram of (n,) scores, coloured by sign; `cut` is the lowest kept score, if any.
+    """Histogram of (n,) scores, colored by sign; `cut` is the lowest kept score, if any.
 
-    Scores beyond the axis are grey, on top of its outermost bars.
+    Scores beyond the axis are gray, on top of its outermost bars.
     """
     edges = edges_through_zero(*robust_range(miwv, LEAST_WIDTH["miwv"]), len(miwv))
     counts, _ = np.histogram(miwv, edges)
@@ -139,13 +139,13 @@ def draw_lengths_against_scores(tokens: np.ndarray, miwv: np.ndarray, folder: Pa
 
 
 def draw_similarities_against_scores(similarity: np.ndarray, miwv: np.ndarray, folder: Path) -> str:
-    """(n,) cosines of row and neighbour against (n,) scores."""
+    """(n,) cosines of row and neighbor against (n,) scores."""
     figure, axes = new_figure(
         "Similarity of the worked example against score",
         "Does a closer worked example lower the loss? Then the lines fall to the right.",
     )
     draw_cloud(axes, similarity, miwv, padded_range(similarity, LEAST_WIDTH["similarity"]))
-    axes.set_xlabel("cosine similarity of the row's prompt and its neighbour's")
+    axes.set_xlabel("cosine similarity of the row's prompt and its neighbor's")
     return save(figure, folder, "similarity_against_score.png")
 
 

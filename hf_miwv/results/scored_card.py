@@ -22,7 +22,7 @@ from hf_miwv.common.cards.parts import (
     shown_name,
     size_category,
 )
-from hf_miwv.common.hub.license import licence_words
+from hf_miwv.common.hub.license import license_words
 from hf_miwv.results.card_words import (
     COLUMN_WORDS,
     FLAG_WORDS,
@@ -77,7 +77,7 @@ def _values(run: dict[str, Any], pictures: list[str]) -> dict[str, Any]:
         "front_matter": front_matter(run),
         "name": escape(data_name(run)),
         "model": escape(shown_name(made["model"]["source"])) if made else "whose name is not recorded",
-        "licence": licence_sentence(run),
+        "license": license_sentence(run),
         "counts": table(("", "rows"), count_rows(run)),
         "fifths": table(("cosine from", "to", "median MIWV"), fifth_rows(run["statistics"])),
         "columns": table(("column", "what it holds"), column_rows(run)),
@@ -115,12 +115,12 @@ def chosen_by(run: dict[str, Any]) -> str:
     return "miwv" if run["command"] == "score" else run["selection"]["method"]
 
 
-def licence_sentence(run: dict[str, Any]) -> str:
-    """Under which licence the rows came, which are passed on here."""
-    licence = licence_words((run["data"] or {}).get("license"))
-    if licence is None:
-        return "Licence of the data: not recorded. Look it up before you pass these rows on."
-    return f"Licence of the data: {escape(licence)}."
+def license_sentence(run: dict[str, Any]) -> str:
+    """Under which license the rows came, which are passed on here."""
+    license = license_words((run["data"] or {}).get("license"))
+    if license is None:
+        return "License of the data: not recorded. Look it up before you pass these rows on."
+    return f"License of the data: {escape(license)}."
 
 
 def count_rows(run: dict[str, Any]) -> list[tuple[str, str]]:
@@ -180,7 +180,7 @@ def column_rows(run: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def fifth_rows(statistics: dict[str, Any]) -> list[list[str]]:
-    """Cosine from, cosine to and median MIWV of each fifth of neighbour similarity."""
+    """Cosine from, cosine to and median MIWV of each fifth of neighbor similarity."""
     fifths = statistics["similarity_fifths"]
     columns = (fifths["similarity_from"], fifths["similarity_to"], fifths["median_miwv"])
     return [[write_number(value) for value in row] for row in zip(*columns, strict=True)]
@@ -210,7 +210,7 @@ def made_rows(made: dict[str, Any]) -> list[tuple[str, Any]]:
         if "columns_not_read" in data
         else None,
         "data fingerprint": data["fingerprint"],
-        "data licence": licence_words(data.get("license")),
+        "data license": license_words(data.get("license")),
         "model": shown_name(model["source"]),
         "model revision": model["revision"],
         "model weights": f"{write_number(model['parameters'])} parameters in {model['dtype']}, on {model['device']}",

@@ -27,7 +27,7 @@ class ScoreColumns:
     row: (N,) int64, the row's index in the input of `score`.
     miwv, loss_zero_shot, loss_one_shot: (N,) float64, nats per response token; nan where unknown.
     neighbor: (N,) int64, the `row` of the demonstration; -1 where there is none.
-    neighbor_similarity: (N,) float64, cosine; nan where there is no neighbour.
+    neighbor_similarity: (N,) float64, cosine; nan where there is no neighbor.
     response_tokens: (N,) int64.
     status: N words, each a `Status`. flags: N lists of words, each a `Flag`.
     loss_response_alone, loss_response_bare: (N,) float64, nats per response token, nan where
@@ -172,7 +172,7 @@ def rank_correlation(first: np.ndarray, second: np.ndarray) -> float | None:
 
 
 def similarity_fifths(similarity: np.ndarray, miwv: np.ndarray) -> dict[str, list[float | None]]:
-    """Median MIWV in five equal groups of rows, from the least to the most similar neighbour.
+    """Median MIWV in five equal groups of rows, from the least to the most similar neighbor.
 
     Takes the (n,) cosines and MIWVs of the scored rows; equal cosines go by row order. Returns
     `similarity_from`, `similarity_to` and `median_miwv`, five values each, None for an empty group.
@@ -209,9 +209,9 @@ def length_histogram(tokens: np.ndarray) -> dict[str, list[int]]:
 
 
 def describe_hubness(row: np.ndarray, neighbor: np.ndarray) -> dict[str, Any]:
-    """How unevenly (N,) neighbours, each a `row` or -1 for none, fall on the (N,) rows.
+    """How unevenly (N,) neighbors, each a `row` or -1 for none, fall on the (N,) rows.
 
-    `most_popular_row` is the neighbour of `serves` rows (of equals, the first row);
+    `most_popular_row` is the neighbor of `serves` rows (of equals, the first row);
     `rows_never_a_neighbor` counts the given rows that serve none of them, `share_never` is that
     count divided by N.
     """

@@ -18,7 +18,7 @@ from pyarrow import ArrowException, Table, concat_tables
 
 from hf_miwv.common.errors import InputError, did_you_mean
 from hf_miwv.common.hub.hub_names import path_name
-from hf_miwv.common.hub.license import licence_of
+from hf_miwv.common.hub.license import license_of
 from hf_miwv.common.reading.json_types import RowTypes, rows_table
 from hf_miwv.common.reading.reading import is_local, pinned, read_dataset, take_slice
 
@@ -61,7 +61,7 @@ def take_rows(
         return read_dataset(name, **wanted), {
             "source": source,
             **wanted,
-            "license": licence_of(name, revision),
+            "license": license_of(name, revision),
         }
     for option, value in (("config", config), ("data_revision", revision), ("field", field)):
         if value is not None:

@@ -97,7 +97,7 @@ def _key(stream: IterableDataset, origin: Mapping[str, Any]) -> str:
     try:
         return Hasher.hash([made_of, str(stream.features), described]) if made_of else uuid4().hex
     except Exception:  # pickling raises many kinds
-        logger.info("this stream cannot be recognised again: a killed run will read it anew")
+        logger.info("this stream cannot be recognized again: a killed run will read it anew")
         return uuid4().hex
 
 

@@ -1,4 +1,4 @@
-"""The journey in order: rows -> tokens -> vectors -> neighbours -> losses -> MIWV."""
+"""The journey in order: rows -> tokens -> vectors -> neighbors -> losses -> MIWV."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ class Journey:
     prompts: Prompts
     embedder: Embedder
     embed_text: str  # "rendered": x as the template writes it; "bare": instruction and input
-    search: str  # for the neighbours: "exact" or "index"
+    search: str  # for the neighbors: "exact" or "index"
     max_length: int
     batch_tokens: int
-    avoid_duplicates: bool = False  # the neighbour is to have another prompt than the row
+    avoid_duplicates: bool = False  # the neighbor is to have another prompt than the row
     also: dict[str, list[int]] = field(default_factory=dict)  # method -> ids before y without x
     keep_embeddings: bool = False
     unreadable_rows: str = "refuse"  # or "flag": what became of rows that cannot be read
@@ -55,12 +55,12 @@ class Journey:
     progress: bool = True
     stages: dict[str, dict[str, Any]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
-    empty_demonstrations: int = 0  # scored rows whose neighbour has an empty response
+    empty_demonstrations: int = 0  # scored rows whose neighbor has an empty response
 
     def run(self, workspace: Workspace) -> Dataset:
         """MIWV = L(y|x,C) - L(y|x) of every row (arXiv 2511.07074), as columns of the data set.
 
-        Both losses are mean nats per response token, C is the row's nearest neighbour. Rows that
+        Both losses are mean nats per response token, C is the row's nearest neighbor. Rows that
         cannot be scored keep their place, with a status that says why and no number.
 
         Raises:
@@ -97,7 +97,7 @@ class Journey:
         return add_score_columns(self.dataset, columns)
 
     def _neighbors(self, workspace: Workspace) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
-        """(N, D) vectors where they are to be kept, (N,) nearest neighbours and (N,) cosines, the
+        """(N, D) vectors where they are to be kept, (N,) nearest neighbors and (N,) cosines, the
         latter from the workspace where they are there."""
         vectors, totals = embed_rows(
             self.table.rows, self.embedder, self._text, workspace, self.processes, self.progress
@@ -116,7 +116,7 @@ class Journey:
         return (vectors if self.keep_embeddings else None), *saved[:2]
 
     def _search_readable(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
-        """`_search` among the rows that can be read; of the others no neighbour (-1, nan)."""
+        """`_search` among the rows that can be read; of the others no neighbor (-1, nan)."""
         groups = np.array(self.table.groups)
         if not self.table.faults:
             return self._search(vectors, groups)
@@ -124,7 +124,7 @@ class Journey:
         if len(readable) < 2:
             raise InputError(
                 f"only {len(readable)} of {len(vectors)} rows can be read, and a row is scored "
-                "behind its nearest neighbour: mend the rows, so that two can"
+                "behind its nearest neighbor: mend the rows, so that two can"
             )
         nearest, similarity, counts = self._search(vectors[readable], groups[readable])
         neighbors, cosines = np.full(len(vectors), -1), np.full(len(vectors), np.nan, np.float32)
@@ -132,7 +132,7 @@ class Journey:
         return neighbors, cosines, counts
 
     def _search(self, vectors: np.ndarray, prompts: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
-        """Neighbours, cosines and what is to be said of the search; `prompts` by their groups.
+        """Neighbors, cosines and what is to be said of the search; `prompts` by their groups.
 
         The exact search is shared by the processes; the index is built by each for itself, so
         that all have the same.
@@ -143,7 +143,7 @@ class Journey:
         if self.search == "exact":
             share = -(-rows // self.processes.world)
             own = range(rows)[self.processes.rank * share : (self.processes.rank + 1) * share]
-        with tqdm(total=len(own), desc="neighbours", unit="row", disable=not self.progress) as bar:
+        with tqdm(total=len(own), desc="neighbors", unit="row", disable=not self.progress) as bar:
             if self.search == "index":
                 neighbors, cosines, report = indexed_neighbors(vectors, progress=bar.update, groups=groups)
                 return neighbors, cosines, {"search": "index", **report}

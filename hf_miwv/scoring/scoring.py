@@ -86,7 +86,7 @@ def score(
 ) -> Dataset:
     """Every row with its MIWV = L(y|x,C) - L(y|x) in mean nats per response token.
 
-    High = weak = keep: even with its nearest neighbour C as a worked example the model does badly
+    High = weak = keep: even with its nearest neighbor C as a worked example the model does badly
     on the row, so the row teaches (arXiv 2511.07074).
 
     Args:
@@ -101,7 +101,7 @@ def score(
         field: the key of a JSON file under which its rows lie.
         model: the causal LM that will be tuned: a Hub id, a folder, a GGUF file, or a loaded
             model together with its `tokenizer`.
-        embedder: finds the neighbours: a Hub id, a folder, or a loaded SentenceTransformer.
+        embedder: finds the neighbors: a Hub id, a folder, or a loaded SentenceTransformer.
         output: a folder to write: parquet, card, pictures, run.json. With it, a killed run goes
             on where it stopped when it is called again.
         columns: standard column name -> column of this data set, for rows of another shape.
@@ -113,8 +113,8 @@ def score(
         dtype, attention: of a model given by name; dtype "auto" is the checkpoint's own,
             attention "auto" the library's choice, or "sdpa", "eager", "flash_attention_2", ...
         quantization: "4bit" or "8bit" weights by bitsandbytes, for a model given by name.
-        search: for the neighbours "exact", by "index", or "auto" (see `hf_miwv.neighbors.index`).
-        avoid_duplicate_neighbors: take the nearest row with another prompt as the neighbour (ours;
+        search: for the neighbors "exact", by "index", or "auto" (see `hf_miwv.neighbors.index`).
+        avoid_duplicate_neighbors: take the nearest row with another prompt as the neighbor (ours;
             in the paper it may have the same). Where no row has another, rows are flagged
             `duplicate_neighbor` and scored behind the nearest one.
         also: "ifd" and "superfiltering": measure what those methods of `hf_miwv.results.methods` need, by
@@ -265,7 +265,7 @@ def _check_rows(dataset: Dataset) -> None:
     if len(dataset) < 2:
         raise InputError(
             f"the data set has {len(dataset)} row{'s' * (len(dataset) != 1)}; a row is scored "
-            "behind its nearest neighbour, so give at least two"
+            "behind its nearest neighbor, so give at least two"
         )
 
 

@@ -56,7 +56,7 @@ def select(
             response token; of a method with `_low`: -1 times that).
         diversity: going down the ranking, pass over a row whose prompt's embedding has a cosine
             above this with one chosen before it, until as many are chosen as without (ours). The
-            embeddings are those that the neighbours were found with, so the rows must have been
+            embeddings are those that the neighbors were found with, so the rows must have been
             scored with `keep_embeddings`: embedding them again could give others (another
             template, another version of the embedder). Prompts embedded with their template lie
             close together; `neighbor_similarity` shows how close.

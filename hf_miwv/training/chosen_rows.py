@@ -126,7 +126,7 @@ def check_trainer(trainer: Any, rows: TrainingRows) -> None:
     for row, found in zip(first, labels, strict=True):
         wanted = [label for label in row["labels"] if label != MASKED]
         if not wanted or [label for label in found if label != MASKED] != wanted:
-            raise RuntimeError("a batch of the trainer is not labelled with the response alone")
+            raise RuntimeError("a batch of the trainer is not labeled with the response alone")
 
 
 def _encoded(rows: Rows, prompts: Prompts) -> Iterator[tuple[Example, RowTokens]]:

@@ -20,7 +20,7 @@ CURVE = "training_curve.png"
 
 
 def draw_curve(curve: list[dict[str, Any]], folder: Path) -> str:
-    """Write training_curve.png: the loss of each logged step, mean nats per labelled token."""
+    """Write training_curve.png: the loss of each logged step, mean nats per labeled token."""
     from matplotlib.ticker import MaxNLocator
 
     figure, axes = new_figure("Training loss", "mean over the tokens of responses and their ends")
@@ -62,7 +62,7 @@ def card_metadata(run: dict[str, Any]) -> dict[str, Any]:
     """What the Hub reads at the head of the card.
 
     base_model and datasets are named only where they are ids on the Hub, which refuses others;
-    the licence only where the recipe gives it.
+    the license only where the recipe gives it.
     """
     content: dict[str, Any] = {
         "library_name": "transformers" if run["recipe"]["lora"] is None else "peft",

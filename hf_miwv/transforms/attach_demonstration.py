@@ -48,7 +48,7 @@ class AttachDemonstration(Transform):
     """Adds each row's nearest other row: argmax over j != i of the cosine (arXiv 2511.07074).
 
     The new columns are `row`, `neighbor` (a `row`), `neighbor_similarity`, `miwv_flags` (of what
-    the prompts alone say) and the neighbour's prompt and response as `demonstration_...`:
+    the prompts alone say) and the neighbor's prompt and response as `demonstration_...`:
 
     >>> AttachDemonstration.from_dataset(embedded)(embedded[:1])           # doctest: +SKIP
     {'row': [0], 'neighbor': [7], 'neighbor_similarity': [0.83], 'miwv_flags': [[]],
@@ -94,7 +94,7 @@ class AttachDemonstration(Transform):
         """
         if not isinstance(embedded, Dataset):
             raise InputError(
-                f"the rows came as {type(embedded).__name__}; neighbours need the whole set: give "
+                f"the rows came as {type(embedded).__name__}; neighbors need the whole set: give "
                 'one datasets.Dataset (of a DatasetDict, choose the split: embedded["train"])'
             )
         names = embedded.column_names
@@ -111,7 +111,7 @@ class AttachDemonstration(Transform):
         )
 
     def __call__(self, batch: Batch, indices: Sequence[int] | None = None) -> dict[str, Any]:
-        """(B,) rows, neighbours, cosines, flags and columns of the neighbours."""
+        """(B,) rows, neighbors, cosines, flags and columns of the neighbors."""
         names = list(self._shape.columns.values())
         refuse_taken(batch, [*ATTACHED, *(DEMONSTRATION + name for name in names)])
         rows = self._find(batch, indices)
@@ -182,7 +182,7 @@ class AttachDemonstration(Transform):
                 )
             if not rows:
                 raise InputError(
-                    f"this batch: row {offset} is not in the data set that the neighbours are "
+                    f"this batch: row {offset} is not in the data set that the neighbors are "
                     "from; call AttachDemonstration.from_dataset on the one that is mapped"
                 )
             found.append(rows[0] if len(rows) == 1 or index is None else index)

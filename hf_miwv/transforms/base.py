@@ -27,7 +27,7 @@ from hf_miwv.rows.schema import Shape
 Batch = Mapping[str, Any]  # column -> list of values, as `map(..., batched=True)` hands it over
 
 RENDERED = "rendered_prompt"
-DEMONSTRATION = "demonstration_"  # before the names of the neighbour's columns
+DEMONSTRATION = "demonstration_"  # before the names of the neighbor's columns
 MACHINE = ("device", "batch_tokens")  # where and how fast; it moves a result by rounding only
 LARGE = 1 << 24  # bytes; larger files are not read for a digest
 HOW_TO_MAP = (

@@ -6,7 +6,7 @@ Each adds columns and changes none (but for the flags, which MeasureLosses compl
 AttachDemonstration know one row at a time, and so work on a `Dataset`, on every split of a
 `DatasetDict` and on an `IterableDataset`. The columns equal those of `hf_miwv.score` with the same
 settings, up to rounding. `score` runs fewer tokens (2 x T0 against 3 x T0, T0: the tokens of all
-rows alone), because a neighbour is rarely in the same batch, and `score` goes on after a kill; a
+rows alone), because a neighbor is rarely in the same batch, and `score` goes on after a kill; a
 `map` that was killed begins again.
 
 A name on the Hub without a revision stands for what is there when the step first runs: give the
@@ -55,8 +55,8 @@ class RenderPrompts(PromptTransform):
     r"""Adds `rendered_prompt`: x as the template writes it.
 
     >>> RenderPrompts("Qwen/Qwen3-0.6B-Base")({                            # doctest: +SKIP
-    ...     "instruction": ["Name a colour."], "input": [""], "output": ["Blue"]})
-    {'rendered_prompt': ['Below is an instruction ... Name a colour.\n\n### Response:']}
+    ...     "instruction": ["Name a color."], "input": [""], "output": ["Blue"]})
+    {'rendered_prompt': ['Below is an instruction ... Name a color.\n\n### Response:']}
 
     Args:
         model: the causal LM that will be tuned: a Hub id, a folder or a GGUF file. Only its
@@ -87,7 +87,7 @@ class RenderPrompts(PromptTransform):
 
 @dataclass
 class EmbedPrompts(Transform):
-    """Adds `prompt_embedding`: the unit vector of x, (D,) float32, that neighbours are found by.
+    """Adds `prompt_embedding`: the unit vector of x, (D,) float32, that neighbors are found by.
 
     >>> EmbedPrompts()({"rendered_prompt": ["Below is ..."]})              # doctest: +SKIP
     {'prompt_embedding': array([[0.021, -0.034, ...]], dtype=float32)}

@@ -53,7 +53,7 @@ def test_dry_run_prints_a_table(model_folder: Path) -> None:
     ("words", "message"),
     [
         (["--dry-run", "--shapes", "Qwen3-0.6B,GPT"], "--shapes GPT: known are Qwen3-0.6B, Llama-7B"),
-        (["--dry-run", "--rows", "1"], "--rows 1: a row needs a neighbour; give 2 or more"),
+        (["--dry-run", "--rows", "1"], "--rows 1: a row needs a neighbor; give 2 or more"),
         (["--dry-run", "--data", "nowhere.jsonl"], "nowhere.jsonl: no such file or folder"),
         pytest.param(
             [],
@@ -131,7 +131,7 @@ def test_the_shapes_are_those_of_the_models(name: str, billions: float) -> None:
     assert model.num_parameters() / 1e9 == pytest.approx(billions, abs=0.001)
 
 
-def test_neighbours_and_ids_are_random_but_the_same_every_time(gpu: Any) -> None:
+def test_neighbors_and_ids_are_random_but_the_same_every_time(gpu: Any) -> None:
     neighbors = gpu.random_neighbors(1000)
     assert (neighbors != range(1000)).all()
     assert neighbors.tolist() == gpu.random_neighbors(1000).tolist()

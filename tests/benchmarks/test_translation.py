@@ -18,7 +18,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 def data(tmp_path: Path) -> Path:
     """Lines in English and German."""
     path = tmp_path / "lines.jsonl"
-    words = ["name", "the", "capital", "of", "france", "and", "add", "two", "colours", "flag"]
+    words = ["name", "the", "capital", "of", "france", "and", "add", "two", "colors", "flag"]
     with path.open("w") as file:
         for count in range(1, 11):
             pair = {"en": " ".join(words[:count]), "de": " ".join(words[-count:])}

@@ -72,7 +72,7 @@ def desk(tmp_path: Path) -> Path:
                 "model_name_or_path": "ada/base",
                 "model_revision": "v1",
                 "eos_token": "<|im_end|>",
-                "data": [{"path": "corpus.jsonl", "corpus": "mine", "licence": "cc0-1.0"}],
+                "data": [{"path": "corpus.jsonl", "corpus": "mine", "license": "cc0-1.0"}],
                 "directions": ["en-de"],
                 "curation": {"contamination": {"sets": "none"}},
                 "seed": 0,

@@ -63,7 +63,7 @@ def load(
     and beside it the text of the auxiliary language where there is one (`directions.auxiliary_of`);
     rows of this program's own form keep their direction and auxiliary. Of a unit with two texts of
     a language, `variants` says which pairs are rows; where they have two names, `source_variant`
-    and `target_variant` record them. Cells that the source keeps are columns. Texts are normalised
+    and `target_variant` record them. Cells that the source keeps are columns. Texts are normalized
     to NFC; nothing else about them changes, and empty ones stay. `row_key` is the source's own id
     of the sentence where it has one, else `hashing.content_key`. The same source gives the same
     rows in the same order. The shape of the rows is ours.

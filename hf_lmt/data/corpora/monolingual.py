@@ -65,7 +65,7 @@ def load_monolingual(
 ) -> Loaded:
     """The texts of a source, with the columns of TEXT_SCHEMA.
 
-    Texts are normalised to NFC; nothing else about them changes. Empty ones, and those of nothing
+    Texts are normalized to NFC; nothing else about them changes. Empty ones, and those of nothing
     but white space, are left out and counted. The same source gives the same rows in the same
     order; they lie in the cache of `datasets` until the source changes.
 

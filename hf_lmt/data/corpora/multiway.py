@@ -47,7 +47,7 @@ def expand(
 
     Columns named by LMT's codes are texts; `corpus`, `row_key` and `line` are kept where they are
     there. Rows without a `row_key` get `hashing.content_key`; `line` is otherwise the place in the
-    table. All other columns go. Texts are normalised
+    table. All other columns go. Texts are normalized
     to NFC. A null text gives no row, an empty one does. A line is multi-way where it has texts in
     more than two languages, unless `multiway` says so for all. Rows go to disk block by block;
     directions vary faster than blocks of lines, and slower than lines.
@@ -110,10 +110,10 @@ def expand_block(
 
     Columns of text named in `kept`, such as scores, go along with each row of their line.
     """
-    texts = {name: _normalised(block, name) for name in block.column_names if name in LANGUAGES}
+    texts = {name: _normalized(block, name) for name in block.column_names if name in LANGUAGES}
     block = _with_column(block, "line", _multiway_lines(block, texts, multiway))
     if "corpus" in block.column_names:
-        block = _with_column(block, "corpus", _normalised(block, "corpus"))
+        block = _with_column(block, "corpus", _normalized(block, "corpus"))
     there = {name: column.is_valid().to_numpy(zero_copy_only=False) for name, column in texts.items()}
     hints = {name: _unless_blank(column) for name, column in texts.items()} if auxiliaries else {}
     others = {name: _column(block, name) for name in ("corpus", "row_key", "line", *kept)}
@@ -175,12 +175,12 @@ def with_keys(rows: pa.Table) -> pa.Table:
     place, keys = rows.column_names.index("row_key"), rows["row_key"].combine_chunks()
     if keys.null_count:
         missing = keys.is_null()
-        found = content_keys(rows.filter(missing), normalised=True).cast(pa.string())
+        found = content_keys(rows.filter(missing), normalized=True).cast(pa.string())
         keys = pc.replace_with_mask(keys, missing, found)
     return rows.set_column(place, "row_key", keys)
 
 
-def _normalised(block: pa.Table, name: str) -> pa.Array:
+def _normalized(block: pa.Table, name: str) -> pa.Array:
     column = block[name].combine_chunks()
     if pa.types.is_null(column.type):
         return pa.nulls(len(column), pa.string())

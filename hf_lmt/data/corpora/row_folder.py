@@ -13,7 +13,7 @@ from hf_miwv.common.cards.parts import run_digest, size_category
 from hf_miwv.common.runs.folder import write_folder
 from hf_miwv.common.runs.workspace import Workspace
 
-LICENCE = re.compile(r"[a-z0-9][a-z0-9.-]*")  # as the Hub names them
+LICENSE = re.compile(r"[a-z0-9][a-z0-9.-]*")  # as the Hub names them
 UNKNOWN = "unknown"  # its name for one that nobody has recorded
 
 
@@ -47,7 +47,7 @@ def front_matter(
     tags: Sequence[str],
     parts: Mapping[str, int],
     directions: Iterable[str],
-    licences: Iterable[str | None],
+    licenses: Iterable[str | None],
 ) -> str:
     """The YAML block at the head of a card, which says where the parts lie; the first is default.
 
@@ -58,7 +58,7 @@ def front_matter(
         tags: for the Hub.
         parts: name -> rows, as for `write_parts`.
         directions: those of the rows, for the languages.
-        licences: of each source, None where it is not recorded.
+        licenses: of each source, None where it is not recorded.
     """
     import yaml
 
@@ -80,20 +80,20 @@ def front_matter(
             for name, folder in folders.items()
         ],
     }
-    if named := licence_names(licences):
+    if named := license_names(licenses):
         content["license"] = named
     return f"---\n{yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=10**6)}---"
 
 
-def licence_names(licences: Iterable[str | None]) -> list[str]:
-    """The licences of all sources for the metadata, each once, by the Hub's names.
+def license_names(licenses: Iterable[str | None]) -> list[str]:
+    """The licenses of all sources for the metadata, each once, by the Hub's names.
 
     What is recorded in other words stands in the card's text alone, and counts here, like what is
-    not recorded, as "unknown": else the rest would be taken for the licence of the whole. Empty
+    not recorded, as "unknown": else the rest would be taken for the license of the whole. Empty
     where nothing is known of any.
 
-    >>> licence_names(["cc-by-4.0", None, "cc-by-4.0"]), licence_names([None])
+    >>> license_names(["cc-by-4.0", None, "cc-by-4.0"]), license_names([None])
     (['cc-by-4.0', 'unknown'], [])
     """
-    named = {one if one and LICENCE.fullmatch(one) else UNKNOWN for one in licences}
+    named = {one if one and LICENSE.fullmatch(one) else UNKNOWN for one in licenses}
     return sorted(named) if named != {UNKNOWN} else []

@@ -59,7 +59,7 @@ class Source:
     path: str | Mapping[str, str]
     kind: str | None = None
     corpus: str | None = None
-    licence: str | None = None
+    license: str | None = None
     languages: Sequence[str] | Mapping[str, str] = ()
     weight: float = 1.0
     caps: Mapping[str, int] = field(default_factory=dict)
@@ -159,6 +159,11 @@ class Source:
         return Path(first.removesuffix(".gz")).stem
 
 
+def american(given: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Take `licence`, as recipes may have it, for `license`."""
+    return {"license" if key == "licence" else key: value for key, value in given.items()}
+
+
 def source_from(given: Mapping[Any, Any], place: str) -> Source:
     """A source of its fields, as YAML has them.
 
@@ -168,6 +173,7 @@ def source_from(given: Mapping[Any, Any], place: str) -> Source:
     Raises:
         InputError: an unknown field, none called path, or a value that cannot be.
     """
+    given = american(given)
     known = [one.name for one in fields(Source)]
     for name in given:
         if name not in known:

@@ -81,7 +81,7 @@ def _record(
     run["data"] = {
         "source": source.name,
         **{name: getattr(source, name) for name in ("kind", "split", "config", "revision")},
-        "licence": source.licence,
+        "license": source.license,
         "fingerprint": content_fingerprint(rows),
         "counts": dict(counts),
     }

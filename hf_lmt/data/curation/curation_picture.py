@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 PICTURE = "directions.png"
 OTHER = "other"
 GROUPS = ("en-*", "zh-*", "*-en", "*-zh", OTHER)
-LABELLED = 0.005  # share taken from which on it stands over the bar
+LABELED = 0.005  # share taken from which on it stands over the bar
 
 
 def grouped(directions: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -68,7 +68,7 @@ def _draw_group(axes: Axes, group: str, directions: Mapping[str, Mapping[str, in
     axes.bar(places, before, 0.8, color=WHOLE, alpha=0.55, label="before")
     axes.bar(places, after, 0.5, color=BELOW, label="after")
     for place, (first, left) in enumerate(zip(before, after, strict=True)):
-        if first and (taken := (first - left) / first) >= LABELLED:
+        if first and (taken := (first - left) / first) >= LABELED:
             axes.annotate(
                 f"−{taken:.0%}" if taken >= 0.095 else f"−{taken:.1%}",
                 (place, first),

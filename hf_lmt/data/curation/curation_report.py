@@ -115,7 +115,7 @@ def card_text(run: Mapping[str, Any], parts: Mapping[str, int]) -> str:
                 ["translation", "curated"],
                 parts,
                 counts["directions"],
-                [run["data"]["licence"]],
+                [run["data"]["license"]],
             ),
             f"# {escape(name)}, curated",
             f"Rows of translations that no filter had a reason against: {counts['rows_out']:,} of "
@@ -149,7 +149,7 @@ def _made_rows(run: Mapping[str, Any]) -> list[tuple[str, Any]]:
     rows = {
         "data": ", ".join(part for part in parts if part),
         "data revision": data["revision"],
-        "licence of the data": data["licence"],
+        "license of the data": data["license"],
         "fingerprint of the data": data["fingerprint"],
         "versions": ", ".join([f"hf_lmt {run['package']['version']}", *versions]),
     }

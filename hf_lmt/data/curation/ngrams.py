@@ -126,7 +126,7 @@ def _running_sums(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return sums, inverses[: size + 1]
 
 
-@lru_cache(maxsize=2)  # a batch needs one, its neighbour seldom another
+@lru_cache(maxsize=2)  # a batch needs one, its neighbor seldom another
 def _powers(bits: int) -> tuple[np.ndarray, np.ndarray]:
     """(2^bits + 1,) powers of BASE, and of its inverse."""
     steps = np.ones((2, 2**bits + 1), np.uint64)

@@ -32,7 +32,7 @@ TITLES = {
 
 
 class Measure(NamedTuple):
-    """A column: what it is called, a direction's value, and where its colour is full.
+    """A column: what it is called, a direction's value, and where its color is full.
 
     A fault is orange, the darker the worse; an amount is blue.
     """
@@ -156,7 +156,7 @@ def _value(one: Mapping[str, Any], measure: Measure) -> float | None:
 
 
 def _part(value: float | None, measure: Measure, most: Mapping[str, int]) -> float:
-    """How much of its full colour a cell has; what a sound direction has by right is white."""
+    """How much of its full color a cell has; what a sound direction has by right is white."""
     if value is None:
         return 0.0
     if measure.full is None:

@@ -57,7 +57,7 @@ def show_inspection(found: Inspection, every: bool = False, console: Console | N
 
 
 def as_text(found: Inspection, every: bool = False) -> str:
-    """What `show_inspection` prints, without colours."""
+    """What `show_inspection` prints, without colors."""
     from rich.console import Console
 
     text = io.StringIO()

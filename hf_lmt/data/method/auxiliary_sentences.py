@@ -174,7 +174,7 @@ def _has_text(texts: pyarrow.Array) -> np.ndarray:
 
 
 def _hashes(texts: pyarrow.Array) -> np.ndarray:
-    return text_hashes(texts, normalised=False)
+    return text_hashes(texts, normalized=False)
 
 
 def given_hints(batch: Batch) -> list[Hint | None]:

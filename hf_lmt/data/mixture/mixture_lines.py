@@ -75,7 +75,7 @@ def bilingual_lines(batch: pa.Table, seed: int) -> Lines:
     It counts for the part of its pivot, en or zh, under its other language. Rows between the two
     pivots go to one of the parts by hash, half and half; there the other pivot is the language. The
     paper is silent on this, and on line breaks: the format is one line, so each, with the white
-    space around it, becomes a blank. Texts are normalised to NFC and trimmed. The tags are plain
+    space around it, becomes a blank. Texts are normalized to NFC and trimmed. The tags are plain
     text and no tokens of their own.
 
     Raises:

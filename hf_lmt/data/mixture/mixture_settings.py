@@ -55,8 +55,8 @@ def checked_settings(shares: Any, temperature: Any, tokens: Any, seed: Any, num_
         raise InputError("\n  ".join(["the mixture's settings:", *faults]) if len(faults) > 1 else faults[0])
     given = {part: float(share) for part, share in {**EQUAL, **shares}.items()}
     total = sum(given.values())
-    normalised = {part: share / total for part, share in given.items()}
-    return Settings(normalised, float(temperature), tokens, seed, float(repeat))
+    normalized = {part: share / total for part, share in given.items()}
+    return Settings(normalized, float(temperature), tokens, seed, float(repeat))
 
 
 def checked_rows(name: str, rows: Any, share: float) -> Dataset | None:

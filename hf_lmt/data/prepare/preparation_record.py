@@ -23,7 +23,7 @@ def start_record(recipe: DataRecipe, loaded: Loaded, keep_rejects: bool, origin:
         {
             "path": source.path,
             "corpus": source.corpus_name,
-            "licence": source.licence,
+            "license": source.license,
             "split": source.split,
             "config": source.config,
             "revision": source.revision,

@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from hf_lmt.data.corpora.row_folder import licence_names
+from hf_lmt.data.corpora.row_folder import license_names
 from hf_lmt.data.prepare.stage_counts import GROUPS, Counts, group_of
 from hf_lmt.directions import parse_direction
 from hf_miwv.common.cards.markdown import escape, table
@@ -98,7 +98,7 @@ def write_prepared_card(run: dict[str, Any], picture: str, folder: Path) -> None
         mixture=mixture,
         missing=_missing(run["counts"]["directions_without_rows"]),
         front_matter=_front_matter(run, (folder / "rejects").exists()),
-        sources=table(("corpus", "from", "licence", "rows read"), _source_rows(run)),
+        sources=table(("corpus", "from", "license", "rows read"), _source_rows(run)),
         groups=_group_table(run["counts"]["groups"]),
         columns=table(("column", "what it holds"), (MIXTURE_WORDS if mixture else COLUMN_WORDS).items()),
         reasons=_reason_table(run["counts"]["curation"]),
@@ -126,7 +126,7 @@ def _front_matter(run: dict[str, Any], rejects: bool) -> str:
     content = DatasetCardData(
         pretty_name="Translation rows prepared for LMT",
         language=sorted(names),
-        license=licence_names(source["licence"] for source in run["data"]) or None,
+        license=license_names(source["license"] for source in run["data"]) or None,
         task_categories=["translation"],
         tags=["machine-translation", "lmt"],
         size_categories=[size_category(run["rows"])],
@@ -140,7 +140,7 @@ def _source_rows(run: dict[str, Any]) -> list[tuple[str, ...]]:
         (
             source["corpus"],
             shown_name(source["path"] if isinstance(source["path"], str) else next(iter(source["path"].values()))),
-            source["licence"] or NOT_RECORDED,
+            source["license"] or NOT_RECORDED,
             write_number(source["rows"]),
         )
         for source in run["data"]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from inspect import signature
 from typing import Any
 
-from hf_lmt.data.corpora.sources import Source
+from hf_lmt.data.corpora.sources import Source, american
 from hf_lmt.data.method.downsampling import StrategicDownsampling
 from hf_lmt.data.method.multilingual_prompting import ParallelMultilingualPrompting
 from hf_lmt.data.method.prompts import Wording
@@ -53,6 +53,7 @@ def read_sources(section: Any, faults: Faults) -> tuple[Source, ...]:
         if not isinstance(given, dict) or "path" not in given:
             faults.append(f"{place}: give a mapping with a path, not {given!r}")
             continue
+        given = american(given)
         wrong = _key_faults(place, given, {name: hints[name] for name in _fields(Source)})
         faults += wrong
         source = None if wrong else faults.check(place, Source, **given)

@@ -27,7 +27,7 @@ PICTURE = "diagnosis"
 LINE = 0.17  # inches
 SMALL = 6.6  # points: shown at 1,200 pixels, the 12 inches of the picture leave 9 to such letters
 RATES = 10  # that are shown
-LEAST = 5.0  # points at which a direction's colour is full, at least
+LEAST = 5.0  # points at which a direction's color is full, at least
 
 
 def draw_diagnosis(found: Diagnosis, folder: Path) -> list[str]:
@@ -123,7 +123,7 @@ def _draw_rates(axes: Axes, found: Diagnosis) -> None:
         axes.set_axis_off()
         axes.set_title("outputs show nothing of note", loc="left", fontsize=9, color=INK)
         return
-    legend = "grey before, orange after" if found.before is not None else "of lines"
+    legend = "gray before, orange after" if found.before is not None else "of lines"
     _style(axes, f"what outputs show, % of lines ({legend})", list(shown))
     axes.set_xlim(-3, 103)
 

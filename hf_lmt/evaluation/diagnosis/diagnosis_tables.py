@@ -1,4 +1,4 @@
-"""A diagnosis on the terminal: the changes by group, the outputs' behaviour, and the verdict."""
+"""A diagnosis on the terminal: the changes by group, the outputs' behavior, and the verdict."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def metric_table(found: Diagnosis) -> Table:
 
 
 def rate_table(found: Diagnosis) -> Table:
-    """Each rate of behaviour, before -> after, where anything shows it."""
+    """Each rate of behavior, before -> after, where anything shows it."""
     groups = found.measured.groups
     rates = [
         name

@@ -13,7 +13,7 @@ from hf_lmt.evaluation.metrics.aggregation import COLUMNS
 from hf_lmt.evaluation.metrics.confidence import Comparison
 from hf_lmt.registry import TIERS
 
-BEHAVIOUR = {
+BEHAVIOR = {
     "degeneration": ("fan_in", "unrelated"),
     "off_target": ("off_target_script", "off_target_language"),
     "copying": ("copy",),
@@ -21,7 +21,7 @@ BEHAVIOUR = {
     "over_generation": ("over_length", "repetition"),
 }
 """Kind of failure -> the measures that show it, any of them."""
-ALARMS = ("directional_degeneration", *BEHAVIOUR, "loss")
+ALARMS = ("directional_degeneration", *BEHAVIOR, "loss")
 KINDS = (*ALARMS, "improvement", "no_change")
 
 
@@ -110,7 +110,7 @@ def kinds_of(changes: Changes, is_direction: bool, compared: bool, margin: float
             return counts_alone(measure, change)
         return change.difference > 0 and counts_as_change(measure, change, is_direction, margin)
 
-    kinds = [kind for kind, measures in BEHAVIOUR.items() if any(map(rose, measures))]
+    kinds = [kind for kind, measures in BEHAVIOR.items() if any(map(rose, measures))]
     if {"copying", "off_target"} <= {*kinds} and _explained_by_copies(changes):
         kinds.remove("off_target")
     quality = changes.get("quality")
@@ -125,7 +125,7 @@ def kinds_of(changes: Changes, is_direction: bool, compared: bool, margin: float
 
 def _explained_by_copies(changes: Changes) -> bool:
     copied = changes["copy"].difference
-    others = [changes[name].difference for name in BEHAVIOUR["off_target"] if name in changes]
+    others = [changes[name].difference for name in BEHAVIOR["off_target"] if name in changes]
     return max(others) <= 1.25 * copied
 
 
@@ -156,7 +156,7 @@ def _directional(kind: str, scope: str, measured: Measured, is_direction: bool, 
 
 
 def _worst_first(kind: str, names: list[str], measured: Measured) -> list[str]:
-    measures = BEHAVIOUR.get(kind.removeprefix("directional_"), ())
+    measures = BEHAVIOR.get(kind.removeprefix("directional_"), ())
 
     def size(name: str) -> float:
         changes = measured.directions[name]

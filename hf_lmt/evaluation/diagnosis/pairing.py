@@ -91,8 +91,8 @@ def check_counts(before: SentenceCounts, after: SentenceCounts, direction: Direc
 
 
 def check_rates(before: Evaluation, after: Evaluation, direction: Direction) -> None:
-    """Raise InputError where a rate of behaviour was measured in two ways."""
-    own, other = (one.scores["directions"][str(direction)]["behaviour"] for one in (before, after))
+    """Raise InputError where a rate of behavior was measured in two ways."""
+    own, other = (one.scores["directions"][str(direction)]["behavior"] for one in (before, after))
     for name in own.keys() & other.keys():
         first, second = own[name]["signature"], other[name]["signature"]
         if first != second:

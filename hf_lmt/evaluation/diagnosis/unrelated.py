@@ -13,7 +13,7 @@ import numpy as np
 import xxhash
 
 from hf_lmt.evaluation.metrics.corpus_scores import Statistics, sentence_statistics, values_of
-from hf_lmt.evaluation.metrics.text_measures import normalised
+from hf_lmt.evaluation.metrics.text_measures import normalized
 
 PAIRS = 400
 PERCENT = 95
@@ -25,7 +25,7 @@ def chance_level(texts: Sequence[str], target: str) -> float | None:
 
     Pairs of distinct texts that follow each other in the order of their hashes, up to 400.
     """
-    distinct = {normalised(text): text for text in sorted(texts)}
+    distinct = {normalized(text): text for text in sorted(texts)}
     order = sorted(filter(None, distinct), key=lambda key: xxhash.xxh3_64_intdigest(key.encode()))
     chosen = [distinct[key] for key in order[: PAIRS + 1]]
     if len(chosen) < 3:
@@ -39,7 +39,7 @@ def unrelated(statistics: Statistics, flags: dict[str, np.ndarray], level: float
 
     Args:
         statistics: of "chrf++".
-        flags: of behaviour; blank, copied and off-target outputs are left to those.
+        flags: of behavior; blank, copied and off-target outputs are left to those.
     """
     low = values_of(statistics, statistics.counts) <= level
     for name in EXCUSES:

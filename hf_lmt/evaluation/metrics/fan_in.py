@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hf_lmt.evaluation.metrics.corpus_scores import check_texts
-from hf_lmt.evaluation.metrics.text_measures import normalised
+from hf_lmt.evaluation.metrics.text_measures import normalized
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class FanIn:
 def fan_in(sources: Sequence[str], hypotheses: Sequence[str], references: Sequence[str] | None = None) -> FanIn:
     """Rows of one direction whose output answers another, different source as well.
 
-    Outputs and sources count as the same by `text_measures.normalised`. Sources with the same
+    Outputs and sources count as the same by `text_measures.normalized`. Sources with the same
     reference count as the same, too, where references are given: "Hi!" and "Hello!" may both be
     "Hallo!". Blank outputs are the blank rate's, and share nothing here.
 
@@ -44,12 +44,12 @@ def fan_in(sources: Sequence[str], hypotheses: Sequence[str], references: Sequen
     """
     given = {"sources": sources, "hypotheses": hypotheses}
     check_texts(**given, **({} if references is None else {"references": references}))
-    same = [normalised(text) for text in sources]
-    right = [normalised(text) for text in references] if references is not None else None
+    same = [normalized(text) for text in sources]
+    right = [normalized(text) for text in references] if references is not None else None
     asked = _meanings(same, right)
     rows: dict[str, list[int]] = defaultdict(list)
     for row, text in enumerate(hypotheses):
-        if key := normalised(text):
+        if key := normalized(text):
             rows[key].append(row)
     behind = {key: len({asked[row] for row in places}) for key, places in rows.items()}
     shared = np.zeros(len(sources), bool)

@@ -29,7 +29,7 @@ def check_scorer_installed(metrics: Sequence[str]) -> None:
 def why_not_judgeable(metric: str, target: str) -> str | None:
     """Why a metric cannot give a score for translations into a language; None where it can.
 
-    spBLEU cuts text into the pieces of FLORES-200's SentencePiece model, and is without a judgement
+    spBLEU cuts text into the pieces of FLORES-200's SentencePiece model, and is without a judgment
     where FLORES-200 lacks the language or the model is not on this machine: nothing is downloaded.
     TER counts edits of words, which text without blanks between words does not show; sacreBLEU can
     take Chinese characters and kana one by one, but not Thai, Lao, Khmer, Burmese and Tibetan. BLEU

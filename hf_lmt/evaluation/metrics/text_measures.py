@@ -1,4 +1,4 @@
-"""What the rates of behaviour look at in texts: scripts, loops, lengths, and what "the same" is."""
+"""What the rates of behavior look at in texts: scripts, loops, lengths, and what "the same" is."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def is_repetitive(text: str) -> bool:
     return often and _LOOP.search(text) is not None
 
 
-def normalised(text: str) -> str:
+def normalized(text: str) -> str:
     """NFKC, case folded, each run of white space one blank, none around: what "the same" means."""
     return _SPACE.sub(" ", unicodedata.normalize("NFKC", text)).strip().casefold()
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from hf_miwv.common.errors import InputError, did_you_mean
 
-MODULES = {"scores": "hf_lmt_scores", "behaviour": "hf_lmt_behaviour"}
+MODULES = {"scores": "hf_lmt_scores", "behavior": "hf_lmt_behaviour"}
 
 
 def metric_path(name: str) -> str:
-    """The folder to give to `evaluate.load`: of "scores" or "behaviour".
+    """The folder to give to `evaluate.load`: of "scores" or "behavior".
 
     >>> metric_path("scores").endswith("hf_lmt_scores")
     True
@@ -18,6 +18,7 @@ def metric_path(name: str) -> str:
     Raises:
         InputError: there is no module of that name.
     """
+    name = "behavior" if name == "behaviour" else name
     if name not in MODULES:
         raise InputError(f"no metric module {name!r}: {did_you_mean(name, MODULES)}")
     return str(Path(__file__).parent / MODULES[name])

@@ -36,15 +36,15 @@ MARGIN = 1.1  # inches: the names of the languages
 WIDEST = 10.0  # inches of a picture: shown at 1,200 pixels, its smallest letters have 9 of them
 SMALL = 5.5  # points: the smallest letters
 GAP, LETTER = 0.25, 0.08  # inches: between blocks, and a letter of their titles
-FULL_RATE = 20.0  # per cent at which a rate's colour is full
-DEEPEST = 0.65  # of the way from white to the colour, so that the ink on it stays readable
+FULL_RATE = 20.0  # per cent at which a rate's color is full
+DEEPEST = 0.65  # of the way from white to the color, so that the ink on it stays readable
 ABSENT = (0.93, 0.94, 0.94, 1.0)
 
 
 class Block(NamedTuple):
-    """One measure: its title, its cells by (line, column), and how they are coloured.
+    """One measure: its title, its cells by (line, column), and how they are colored.
 
-    low, high: values of no and of full colour; diverging: around 0, loss orange and gain blue.
+    low, high: values of no and of full color; diverging: around 0, loss orange and gain blue.
     color: of one that is not diverging.
     """
 
@@ -69,7 +69,7 @@ def draw_heat_map(
 
     A line for each language, by tier; for each measure the columns en->X, X->en, zh->X, X->zh, and
     one more for directions without English and Chinese, which have lines of their own. Scores are
-    blue from the lowest to the highest reliable one, rates orange up to 20 %. Grey: no figure.
+    blue from the lowest to the highest reliable one, rates orange up to 20 %. Gray: no figure.
     "~": COMET is unreliable there. Rates that are 0 everywhere are named instead of drawn.
     """
     directions = directions_of([evaluation])

@@ -58,7 +58,7 @@ class Figure(NamedTuple):
 def measures_of(evaluations: Sequence[Evaluation]) -> list[str]:
     """The metrics and rates that any of the evaluations has, metrics first."""
     metrics = dict.fromkeys(name for one in evaluations for name in one.metrics)
-    there = {name for one in evaluations for own in one.scores["directions"].values() for name in own["behaviour"]}
+    there = {name for one in evaluations for own in one.scores["directions"].values() for name in own["behavior"]}
     return [*metrics, *(name for name in RATE_TITLES if name in there)]
 
 
@@ -70,7 +70,7 @@ def silent_measures(evaluations: Sequence[Evaluation]) -> list[str]:
     values: dict[str, list[float | None]] = {}
     for one in evaluations:
         for own in one.scores["directions"].values():
-            for name, rate in own["behaviour"].items():
+            for name, rate in own["behavior"].items():
                 values.setdefault(name, []).append(rate["value"])
     return [
         name
@@ -99,7 +99,7 @@ def figure_of(evaluation: Evaluation, direction: Direction | str, measure: str) 
     if own is None:
         return Figure(None, why=evaluation.scores["missing"].get(str(direction), "not evaluated"))
     if is_rate(measure):
-        rate = own["behaviour"].get(measure)
+        rate = own["behavior"].get(measure)
         value = None if rate is None else rate["value"]
         return Figure(None if value is None else 100 * value, why="" if rate else "not measured")
     score = own["scores"].get(measure)
@@ -181,7 +181,7 @@ def signatures_of(evaluation: Evaluation) -> dict[str, list[str]]:
     """Measure -> its signatures, each once; BLEU has one for each tokenizer."""
     found: dict[str, dict[str, None]] = {}
     for own in evaluation.scores["directions"].values():
-        for name, content in {**own["scores"], **own["behaviour"]}.items():
+        for name, content in {**own["scores"], **own["behavior"]}.items():
             if content["signature"]:
                 found.setdefault(name, {})[content["signature"]] = None
     return {name: list(signatures) for name, signatures in found.items()}

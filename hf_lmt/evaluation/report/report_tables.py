@@ -117,7 +117,7 @@ def notes_of(evaluations: Sequence[Evaluation]) -> list[str]:
 def _shows(evaluations: Sequence[Evaluation], rate: str) -> bool:
     """Whether any output of any of them shows it."""
     return any(
-        own["behaviour"].get(rate, {"count": 0})["count"]
+        own["behavior"].get(rate, {"count": 0})["count"]
         for one in evaluations
         for own in one.scores["directions"].values()
     )
@@ -157,9 +157,9 @@ def _table(title: str, evaluations: Sequence[Evaluation], names: Sequence[str], 
 
 
 def _cell(evaluation: Evaluation, group: str, measure: str) -> Cell:
-    own: dict[str, Any] = evaluation.scores["groups"].get(group, {"scores": {}, "behaviour": {}})
+    own: dict[str, Any] = evaluation.scores["groups"].get(group, {"scores": {}, "behavior": {}})
     if is_rate(measure):
-        rate = own["behaviour"].get(measure)
+        rate = own["behavior"].get(measure)
         if rate is None or rate["value"] is None:
             return Cell("–", "not measured")
         return Cell(_percent(100 * rate["value"]), f"{rate['count']:,} of {rate['rows']:,} lines")

@@ -17,7 +17,7 @@ from hf_miwv.common.cards.numbers import write_number
 from hf_miwv.common.cards.parts import command_block, markdown_environment, run_digest, shown_name, size_category
 
 TEMPLATE = "evaluation_card.md.jinja"
-BEHAVIOUR = {
+BEHAVIOR = {
     "off_target_script": "other script",
     "off_target_language": "other language",
     "copy": "copied",
@@ -58,42 +58,42 @@ def write_evaluation_card(run: dict[str, Any], scores: dict[str, Any], folder: P
 
 
 def group_table(scores: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """Header and cells: a row for each group with a direction, scores and shares of behaviour.
+    """Header and cells: a row for each group with a direction, scores and shares of behavior.
 
     A mean has the number of its directions in brackets where some of the group's are not in it.
     Rates that are 0 in every group have no column; `silent_rates` has them.
     """
     found = scores["groups"]
     rates = [name for name in _rates(scores) if name not in silent_rates(scores)]
-    header = ["", *scores["metrics"], *(BEHAVIOUR[name] for name in rates)]
+    header = ["", *scores["metrics"], *(BEHAVIOR[name] for name in rates)]
     rows = []
     for group in GROUPS:
         if own := found.get(group):
             means = [_mean(own["scores"].get(name), name) for name in scores["metrics"]]
-            shares = [_share(own["behaviour"].get(name)) for name in rates]
+            shares = [_share(own["behavior"].get(name)) for name in rates]
             rows.append([group, *means, *shares])
     return header, rows
 
 
 def silent_rates(scores: dict[str, Any]) -> list[str]:
-    """The rates of behaviour that no row of any group shows."""
+    """The rates of behavior that no row of any group shows."""
     groups = scores["groups"].values()
     return [
         name
         for name in _rates(scores)
-        if not any(own["behaviour"][name]["count"] for own in groups if name in own["behaviour"])
+        if not any(own["behavior"][name]["count"] for own in groups if name in own["behavior"])
     ]
 
 
 def silent_words(scores: dict[str, Any]) -> str:
     """They in words, empty where there is none."""
-    names = ", ".join(BEHAVIOUR[name] for name in silent_rates(scores))
+    names = ", ".join(BEHAVIOR[name] for name in silent_rates(scores))
     return f"0 in every group: {names}" if names else ""
 
 
 def _rates(scores: dict[str, Any]) -> list[str]:
     groups = scores["groups"].values()
-    return [name for name in BEHAVIOUR if any(name in own["behaviour"] for own in groups)]
+    return [name for name in BEHAVIOR if any(name in own["behavior"] for own in groups)]
 
 
 def _not_nfc_table(scores: dict[str, Any]) -> str | None:

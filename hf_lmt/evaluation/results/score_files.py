@@ -23,7 +23,7 @@ SIZES = ("0.6B", "1.7B", "4B", "8B")
 COLUMNS = ("direction", "kind", "name", "value", "low", "high", "count", "rows", "note", "signature")
 
 
-def summarise(figures: Mapping[Direction, dict[str, Any]], plan: Plan) -> dict[str, Any]:
+def summarize(figures: Mapping[Direction, dict[str, Any]], plan: Plan) -> dict[str, Any]:
     """What scores.json holds, as `folder` describes it, of each direction's figures."""
     for direction, own in figures.items():
         own["paper"] = _paper(direction) if _is_paper_set(plan.opened, own["lines"]) else None
@@ -47,14 +47,14 @@ def _groups(figures: Mapping[Direction, dict[str, Any]], missing: Mapping[Direct
     groups = {}
     for group, means in aggregate(values, [*figures, *missing]).items():
         members = [one for one in figures if group in groups_of(one)]
-        names = dict.fromkeys(name for one in members for name in figures[one]["behaviour"])
+        names = dict.fromkeys(name for one in members for name in figures[one]["behavior"])
         groups[group] = {
             "scores": {
                 name: {**asdict(mean), "missing": [*map(str, mean.missing)], "apart": [*map(str, mean.apart)]}
                 for name, mean in means.items()
             },
-            "behaviour": {
-                name: pooled(figures[one]["behaviour"][name] for one in members if name in figures[one]["behaviour"])
+            "behavior": {
+                name: pooled(figures[one]["behavior"][name] for one in members if name in figures[one]["behavior"])
                 for name in names
             },
             "paper": _paper_means([figures[one]["paper"] for one in members]),
@@ -90,7 +90,7 @@ def as_csv(scores: Mapping[str, Any]) -> str:
     table = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
     table.writeheader()
     for name, own in scores["directions"].items():
-        for kind, figures in (("score", own["scores"]), ("behaviour", own["behaviour"])):
+        for kind, figures in (("score", own["scores"]), ("behavior", own["behavior"])):
             for figure, content in figures.items():
                 table.writerow(
                     {

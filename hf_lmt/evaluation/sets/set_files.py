@@ -37,7 +37,7 @@ class Copy(NamedTuple):
     split: str | None = None
 
 
-def recognised(folder: Path, split: str | None) -> Copy | None:
+def recognized(folder: Path, split: str | None) -> Copy | None:
     """Which published set lies in a folder, by the names of its files; None for any other."""
     english = LANGUAGES["en"].flores200
     for name in [split] if split else ["devtest", "dev"]:

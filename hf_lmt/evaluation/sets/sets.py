@@ -15,7 +15,7 @@ from hf_lmt.data.corpora.text_files import count_lines
 from hf_lmt.data.corpora.tmx import BROKEN
 from hf_lmt.data.curation.evaluation_sets import EVALUATION_SETS
 from hf_lmt.directions import Direction
-from hf_lmt.evaluation.sets.set_files import Copy, Texts, mongolian_file, read_copy, recognised
+from hf_lmt.evaluation.sets.set_files import Copy, Texts, mongolian_file, read_copy, recognized
 from hf_lmt.evaluation.sets.set_lines import EvaluationSet, Row, fingerprint
 from hf_lmt.language_codes import how_to_name, names_and_counts
 from hf_lmt.languages import language
@@ -125,7 +125,7 @@ def _open(source: Source) -> EvaluationSet:
         texts = _fetched(name)
         return EvaluationSet(name, one.title, name, one.split, texts, notes=texts.notes)
     path = Path(name).expanduser()
-    copy = recognised(path, source.split) if path.is_dir() and source.kind is None else None
+    copy = recognized(path, source.split) if path.is_dir() and source.kind is None else None
     if copy:
         _check_no_reading(source)
         texts = read_copy(copy)

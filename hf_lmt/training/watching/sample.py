@@ -124,9 +124,9 @@ def _hash_rows(
         texts = [text_column(batch, name) for name in ("source", "target")]
         blank = np.logical_or(*(_blanks(column) for column in texts))
         directions = direction_column(batch)
-        spelt = directions.dictionary.to_pylist()
-        asked = np.array([wanted is None or name in wanted for name in spelt], bool)
-        numbers = np.array([names.setdefault(name, len(names)) for name in spelt], np.int64)
+        spelled = directions.dictionary.to_pylist()
+        asked = np.array([wanted is None or name in wanted for name in spelled], bool)
+        numbers = np.array([names.setdefault(name, len(names)) for name in spelled], np.int64)
         local = direction_codes(directions)
         own = slice(first, first + len(local))
         hashes[own] = decision_hashes(DECISION, seed, directions, key_column(batch))

@@ -8,7 +8,7 @@ from typing import Any
 
 from hf_lmt.directions import Direction
 from hf_lmt.evaluation.metrics.aggregation import GroupMean, aggregate
-from hf_lmt.evaluation.metrics.behaviour import behaviour_rates
+from hf_lmt.evaluation.metrics.behavior import behavior_rates
 from hf_lmt.evaluation.metrics.corpus_scores import LOWER_IS_BETTER, corpus_scores
 from hf_lmt.evaluation.metrics.judgeable import why_not_judgeable
 from hf_lmt.training.watching.sample import WatchedRow
@@ -52,7 +52,7 @@ def judge(rows: Sequence[WatchedRow], found: Sequence[Translation], metrics: Seq
         sources, targets = [rows[i].source for i in own], [rows[i].target for i in own]
         texts = [found[i].text for i in own]
         scores = corpus_scores(texts, targets, direction.target, metrics)
-        rates = behaviour_rates(sources, texts, direction, targets)
+        rates = behavior_rates(sources, texts, direction, targets)
         figures[direction] = {
             "rows": len(own),
             "statuses": dict(sorted(Counter(found[i].status for i in own).items())),

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-# Okabe and Ito's palette, told apart with any colour vision.
+# Okabe and Ito's palette, told apart with any color vision.
 ABOVE = "#D55E00"
 BELOW = "#0072B2"
 WHOLE = "#9AA5AE"

@@ -207,7 +207,7 @@ def _within(entry: dict[str, Any], config: str) -> bool:
 
 
 def _united(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
-    """Both mappings; lists are united, and of two licences both are named."""
+    """Both mappings; lists are united, and of two licenses both are named."""
     merged = {**second, **first}
     for name in first.keys() & second.keys():
         one, other = first[name], second[name]

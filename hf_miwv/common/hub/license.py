@@ -1,4 +1,4 @@
-"""Under which licence rows came: what the card of their data set says."""
+"""Under which license rows came: what the card of their data set says."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from hf_miwv.common.reading.reading import is_local
 logger = logging.getLogger(__name__)
 
 
-def licence_of(data: str, revision: str | None = None) -> str | list[str] | None:
-    """The licence, or licences, by the Hub's names; None where no card says any.
+def license_of(data: str, revision: str | None = None) -> str | list[str] | None:
+    """The license, or licenses, by the Hub's names; None where no card says any.
 
     Args:
         data: DATA as it is read: a file has no card, a folder may have one, and a data set on the
@@ -27,7 +27,7 @@ def licence_of(data: str, revision: str | None = None) -> str | list[str] | None
     try:
         metadata, _ = split_card(card.read_text("utf-8"), str(card))
     except (InputError, OSError, UnicodeDecodeError) as error:
-        logger.warning("the licence of %s is not recorded: its card cannot be read (%s)", data, error)
+        logger.warning("the license of %s is not recorded: its card cannot be read (%s)", data, error)
         return None
     named = metadata.get("license")
     if isinstance(named, list):
@@ -35,9 +35,9 @@ def licence_of(data: str, revision: str | None = None) -> str | list[str] | None
     return str(named) if named else None
 
 
-def licence_words(licence: str | list[str] | None) -> str | None:
+def license_words(license: str | list[str] | None) -> str | None:
     """On one line."""
-    return ", ".join(licence) if isinstance(licence, list) else licence
+    return ", ".join(license) if isinstance(license, list) else license
 
 
 def _card_on_hub(data: str, revision: str | None) -> Path | None:

@@ -124,7 +124,7 @@ def test_below_is_exact(number: int, share: float, expected: bool) -> None:
     assert below(hashes, np.array([share])).tolist() == [expected]
 
 
-def test_directions_are_spelt_once() -> None:
+def test_directions_are_spelled_once() -> None:
     found = direction_column(batch(source_lang=["kk", "kk"], target_lang=["en", "en"]))
     assert found.to_pylist() == ["kk-en", "kk-en"]
     assert found.dictionary.to_pylist() == ["kk-en"]

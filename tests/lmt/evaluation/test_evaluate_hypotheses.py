@@ -20,7 +20,7 @@ from hf_lmt.commands.evaluate import evaluate_command
 from hf_lmt.directions import Direction
 from hf_lmt.evaluation.evaluate import evaluate
 from hf_lmt.evaluation.evaluation_folder import Evaluation, read_evaluation
-from hf_lmt.evaluation.metrics.behaviour import behaviour_rates
+from hf_lmt.evaluation.metrics.behavior import behavior_rates
 from hf_lmt.evaluation.metrics.confidence import confidence_interval
 from hf_lmt.evaluation.metrics.corpus_scores import corpus_scores, score_of
 from hf_lmt.evaluation.sets.sets import set_of
@@ -93,11 +93,11 @@ def test_figures_are_those_of_the_metrics(found: Evaluation) -> None:
         assert own["lines"] == 120
 
 
-def test_rates_are_those_of_behaviour(found: Evaluation) -> None:
+def test_rates_are_those_of_behavior(found: Evaluation) -> None:
     own = found.scores["directions"]
-    assert own["en-kk"]["behaviour"]["copy"]["count"] == COPIED
-    assert own["en-kk"]["behaviour"]["off_target_language"]["count"] >= COPIED // 2
-    assert own["kk-en"]["behaviour"]["fan_in"]["count"] == SHARED
+    assert own["en-kk"]["behavior"]["copy"]["count"] == COPIED
+    assert own["en-kk"]["behavior"]["off_target_language"]["count"] >= COPIED // 2
+    assert own["kk-en"]["behavior"]["fan_in"]["count"] == SHARED
     assert own["kk-en"]["fan_in_largest"] == SHARED
     assert own["kk-en"]["fan_in_examples"] == [[damaged("kk-en")[0], SHARED]]
     flags = [row["flags"].split() for row in found.hypotheses("en-kk")]
@@ -112,7 +112,7 @@ def test_counts_give_the_figures_again(found: Evaluation) -> None:
         interval = confidence_interval(counts.statistics[metric])
         assert (interval.low, interval.high) == (own[metric]["low"], own[metric]["high"])
     direction = Direction("kk", "en")
-    rates = behaviour_rates(COLUMNS["kk"], damaged("kk-en"), direction, COLUMNS["en"])
+    rates = behavior_rates(COLUMNS["kk"], damaged("kk-en"), direction, COLUMNS["en"])
     for name, rate in rates.items():
         np.testing.assert_array_equal(counts.flags[name], rate.flags)
     assert counts.asked.all()
@@ -127,7 +127,7 @@ def test_groups(found: Evaluation) -> None:
     assert groups["en2x/low"]["scores"]["chrf++"]["mean"] == own["en-kk"]
     assert groups["zero_shot"]["scores"]["chrf++"]["mean"] == own["nl-de"]
     assert groups["overall"]["scores"]["chrf++"]["count"] == 5
-    assert groups["en2x"]["behaviour"]["copy"] == {
+    assert groups["en2x"]["behavior"]["copy"] == {
         "value": COPIED / 360,
         "count": COPIED,
         "rows": 360,

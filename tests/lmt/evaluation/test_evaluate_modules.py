@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hf_lmt.directions import Direction
-from hf_lmt.evaluation.metrics.behaviour import behaviour_rates
+from hf_lmt.evaluation.metrics.behavior import behavior_rates
 from hf_lmt.evaluation.metrics.corpus_scores import corpus_scores
 from hf_lmt.evaluation.modules import metric_path
 from hf_miwv.common.errors import InputError
@@ -37,12 +37,12 @@ def test_scores(tmp_path: Path) -> None:
             assert found[name][metric]["signature"] == score.signature
 
 
-def test_behaviour(tmp_path: Path) -> None:
-    metric = loaded("behaviour", tmp_path)
+def test_behavior(tmp_path: Path) -> None:
+    metric = loaded("behavior", tmp_path)
     metric.add_batch(**{name: texts[:2] for name, texts in ROWS.items()})
     metric.add_batch(**{name: texts[2:] for name, texts in ROWS.items()})
     found = metric.compute()
-    expected = behaviour_rates(
+    expected = behavior_rates(
         [ROWS["sources"][row] for row in (0, 2)],
         [ROWS["predictions"][row] for row in (0, 2)],
         Direction("en", "de"),
@@ -56,5 +56,5 @@ def test_behaviour(tmp_path: Path) -> None:
 
 
 def test_a_mistyped_module() -> None:
-    with pytest.raises(InputError, match="did you mean 'behaviour'"):
+    with pytest.raises(InputError, match="did you mean 'behavior'"):
         metric_path("behavior")

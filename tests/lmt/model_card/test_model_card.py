@@ -61,7 +61,7 @@ def trained(kind: str, folder: Path) -> Path:
     make_tokenizer(bos=kind == "text", chat_template=template).save_pretrained(folder / "base")
     rows = table(folder / "t.jsonl", lines(12, ("en", "zh", "de", "nl")))
     recipe = {
-        "data": [{"path": rows, "corpus": "mi|ne", "licence": "cc-by-4.0"}],
+        "data": [{"path": rows, "corpus": "mi|ne", "license": "cc-by-4.0"}],
         "directions": ["en-de", "de-en", "en-zh"],
         "curation": {"contamination": {"sets": "none"}},
         "model_name_or_path": str(folder / "base"),

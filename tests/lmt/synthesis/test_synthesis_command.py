@@ -97,7 +97,7 @@ def record_of(output: Path) -> dict[str, Any]:
 def test_folder_of_pairs(mono: Path, model: Path, tmp_path: Path) -> None:
     output = tmp_path / "pairs"
     result = run(
-        mono, model, "--output", output, "--as", "both", "--keep-rejects", "--licence", "CC0", "--model-licence", "MIT"
+        mono, model, "--output", output, "--as", "both", "--keep-rejects", "--license", "CC0", "--model-license", "MIT"
     )
     assert result.exit_code == 0, result.exception
     rows = load_dataset(str(output), split="train")
@@ -122,7 +122,7 @@ def test_folder_of_pairs(mono: Path, model: Path, tmp_path: Path) -> None:
 
 def test_the_card_says_that_it_is_synthetic(mono: Path, model: Path, tmp_path: Path) -> None:
     output = tmp_path / "pairs"
-    assert run(mono, model, "--output", output, "--model-licence", "MIT").exit_code == 0
+    assert run(mono, model, "--output", output, "--model-license", "MIT").exit_code == 0
     card, record = (output / "README.md").read_text("utf-8"), record_of(output)
     front = yaml.safe_load(card.split("---")[1])
     assert {"synthetic", "machine-generated"} <= set(front["tags"])
@@ -131,7 +131,7 @@ def test_the_card_says_that_it_is_synthetic(mono: Path, model: Path, tmp_path: P
         "the Kazakh side was written by the model tiny",
         "back-translation",
         "not checked",
-        "| licence of the model | MIT |",
+        "| license of the model | MIT |",
         "| decoding | greedy, at most 512 new tokens",
         f"SHA-256 {record['model']['prompt']['sha256']}",
         "| flagged: too_long, the text does not fit into the model's context | 1 |",

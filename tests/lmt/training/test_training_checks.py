@@ -125,8 +125,8 @@ def test_long_rows_are_cut_or_left_out_and_counted(tmp_path: Path) -> None:
     found = tokenize_rows(rows, tokenizer, limit, tmp_path / "a.arrow", progress=False)
     assert found.counts["cut"] == found.counts["used"] == 4
     assert found.counts["longest"] == limit
-    labelled = sum(label != MASKED for one in found.dataset for label in one["labels"])
-    assert found.counts["target_tokens"] == labelled == sum(limit - one for one in lengths)
+    labeled = sum(label != MASKED for one in found.dataset for label in one["labels"])
+    assert found.counts["target_tokens"] == labeled == sum(limit - one for one in lengths)
     with pytest.raises(InputError, match="none of the 4 rows has room for a target"):
         tokenize_rows(rows, tokenizer, 10, tmp_path / "b.arrow", progress=False)
 
@@ -173,11 +173,11 @@ def trainer_on(dataset: Dataset, tokenizer: Any, folder: Path, end: str | None) 
     return SFTTrainer(make_model("qwen3"), args=settings, train_dataset=dataset, processing_class=tokenizer)
 
 
-def all_labelled(one: dict[str, Any]) -> dict[str, Any]:
+def all_labeled(one: dict[str, Any]) -> dict[str, Any]:
     return {"labels": one["input_ids"]}
 
 
-def none_labelled(one: dict[str, Any]) -> dict[str, Any]:
+def none_labeled(one: dict[str, Any]) -> dict[str, Any]:
     return {"labels": [MASKED] * len(one["labels"])}
 
 
@@ -189,8 +189,8 @@ def of_another(one: dict[str, Any]) -> dict[str, Any]:
     ("change", "end", "message"),
     [
         (None, "<|im_end|>", None),
-        (all_labelled, "<|im_end|>", "the loss is over"),
-        (none_labelled, "<|im_end|>", "no token of its target has a label"),
+        (all_labeled, "<|im_end|>", "the loss is over"),
+        (none_labeled, "<|im_end|>", "no token of its target has a label"),
         (of_another, "<|im_end|>", "and the target is 'guten Morgen lieber Freund 1001'"),
         (None, None, "generation stops at </s> only, so the model would not stop; give eos_token"),
     ],
@@ -204,7 +204,7 @@ def test_the_first_batch(change: Any, end: str | None, message: str | None, tmp_
     if message is None:
         counted = check_first_batch(trainer, rows, mixture=False)
         assert counted["rows"] == 3
-        assert 0 < counted["labelled"] < counted["tokens"]
+        assert 0 < counted["labeled"] < counted["tokens"]
     else:
         with pytest.raises(InputError) as told:
             check_first_batch(trainer, rows, mixture=False)

@@ -118,7 +118,7 @@ def test_a_row_of_the_table(rows: ScoredRows) -> None:
         "MIWV": "1.900",
         "zero-shot": "2.000",
         "one-shot": "3.900",
-        "neighbour": "0",
+        "neighbor": "0",
         "cosine": "0.500",
         "tokens": 10,
         "status": "ok",
@@ -129,7 +129,7 @@ def test_a_row_of_the_table(rows: ScoredRows) -> None:
     assert table_row(rows, 0)[1] == "−2.000"
 
 
-def test_a_row_beside_its_neighbour(rows: ScoredRows) -> None:
+def test_a_row_beside_its_neighbor(rows: ScoredRows) -> None:
     view = view_row(rows, 39)
     assert view.prompt.startswith("Find the <b>needle</b>")  # texts go where they are not HTML
     assert view.response == "<script>alert(1)</script>"
@@ -155,7 +155,7 @@ def test_a_row_that_is_not_there_is_refused(rows: ScoredRows, row: int) -> None:
         view_row(rows, row)
 
 
-def test_neighbours_outside_and_none_at_all(rows: ScoredRows) -> None:
+def test_neighbors_outside_and_none_at_all(rows: ScoredRows) -> None:
     two = rows.dataset.select([39, 38])
     columns = ScoreColumns.from_dataset(two)
     chosen = replace(rows, dataset=two, columns=columns)
@@ -163,8 +163,8 @@ def test_neighbours_outside_and_none_at_all(rows: ScoredRows) -> None:
     with pytest.raises(InputError, match=r"no row 0 here; they are numbered 38 to 39, with gaps"):
         view_row(chosen, neighbor_of(chosen, 39))
     alone = replace(chosen, columns=replace(columns, neighbor=np.array([-1, -1])))
-    assert view_row(alone, 39).neighbor_title == "<h3>No neighbour</h3>"
-    with pytest.raises(InputError, match="row 39 has no neighbour"):
+    assert view_row(alone, 39).neighbor_title == "<h3>No neighbor</h3>"
+    with pytest.raises(InputError, match="row 39 has no neighbor"):
         neighbor_of(alone, 39)
 
 
@@ -179,7 +179,7 @@ def test_a_score_beyond_the_picture_is_marked_at_its_edge() -> None:
     assert "beyond" not in histogram_image(scores, 0.5, 3)
 
 
-def test_without_run_json_the_shape_is_recognised(folder: Path, tmp_path: Path) -> None:
+def test_without_run_json_the_shape_is_recognized(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     for file in folder.glob("data/*.parquet"):
         (tmp_path / "data" / file.name).write_bytes(file.read_bytes())

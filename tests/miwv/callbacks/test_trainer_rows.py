@@ -44,7 +44,7 @@ def from_text(dataset: Dataset, tokenizer: Any) -> tuple[Any, Any]:
 def conversations(kind: str) -> list[list[dict[str, str]]]:
     turns = []
     for index, row in enumerate(make_rows(12)):
-        before = [{"role": "user", "content": "name the\ncolours"}]
+        before = [{"role": "user", "content": "name the\ncolors"}]
         before.append({"role": "assistant", "content": f"two {index}"})
         system = [{"role": "system", "content": f"write {row['output']}"}]
         own = [{"role": "user", "content": row["instruction"]}, {"role": "assistant", "content": row["output"]}]
@@ -54,7 +54,7 @@ def conversations(kind: str) -> list[list[dict[str, str]]]:
 
 
 def tokenize_chats(chats: list[Any], tokenizer: Any, generation: bool) -> Dataset:
-    """As TRL tokenizes prompt and completion: what the generation prompt lacks is labelled."""
+    """As TRL tokenizes prompt and completion: what the generation prompt lacks is labeled."""
     rows = []
     for turns in chats:
         text = tokenizer.apply_chat_template(turns, tokenize=False)

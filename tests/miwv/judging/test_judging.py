@@ -199,7 +199,7 @@ def test_what_passes_is_asked_again(server: JudgeServer, tmp_path: Path, script:
     assert len(server.asked) == requests
 
 
-def test_retry_after_is_honoured(server: JudgeServer, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_retry_after_is_honored(server: JudgeServer, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "hf_miwv")
     server.script = [(429, {"Retry-After": "1"})]
     judged(server, *answers(tmp_path, [(8, 5)]), tmp_path / "judged")

@@ -23,7 +23,7 @@ from hf_miwv.prompts.tokenization import tokenize_rows
 from hf_miwv.rows.rows import Rows
 from hf_miwv.rows.schema import recognize
 
-ALL = "all of the neighbour's pass"
+ALL = "all of the neighbor's pass"
 PART = "the beginning: the template rewrites the rest"
 
 

@@ -102,8 +102,8 @@ def test_front_matter() -> None:
     run["data"]["license"] = "cc-by-4.0"
     card = render_card(run, [])
     assert head(card)["license"] == "cc-by-4.0"
-    assert "Licence of the data: cc-by-4.0." in card
-    assert "| data licence | cc-by-4.0 |" in card
+    assert "License of the data: cc-by-4.0." in card
+    assert "| data license | cc-by-4.0 |" in card
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_run_json_says_what_was_read(tmp_path: Path, embedder_folder: Path) -> N
     assert (data["source"], data["split"], "field" in data) == (None, None, False)
 
 
-def test_the_licence_of_a_folder_given_by_name_is_recorded(tmp_path: Path, embedder_folder: Path) -> None:
+def test_the_license_of_a_folder_given_by_name_is_recorded(tmp_path: Path, embedder_folder: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "README.md").write_text("---\nlicense: cc-by-4.0\n---\n")
     write_lines(tmp_path / "data" / "train.jsonl", ROWS)

@@ -199,7 +199,7 @@ def test_avoiding_duplicates_is_part_of_the_run(tmp_path: Path, embedder_folder:
     run = json.loads((output / "run.json").read_text())
     assert run["settings"]["avoid_duplicate_neighbors"] is True
     assert "nearest row with another prompt" in (output / "README.md").read_text()
-    with pytest.raises(InputError, match="not the same: duplicate neighbours"):
+    with pytest.raises(InputError, match="not the same: duplicate neighbors"):
         score_tiny(rows, embedder_folder, output=output)
 
 
@@ -223,7 +223,7 @@ def test_bad_settings(settings: dict[str, Any], message: str, rows: Dataset, emb
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (make_rows(1), "has 1 row; a row is scored behind its nearest neighbour"),
+        (make_rows(1), "has 1 row; a row is scored behind its nearest neighbor"),
         ([{"instruction": "a", "output": " "}] * 3, "none of the 3 rows has a response"),
         (
             [{"instruction": "a", "output": "b"}, {"instruction": "c", "output": None}],

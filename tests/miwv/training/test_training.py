@@ -100,10 +100,10 @@ def plain_first_loss(rows: list[dict[str, Any]]) -> float:
         prompt, response = (
             tokenizer(text, add_special_tokens=False)["input_ids"] for text in (plain_alpaca(row), row["output"])
         )
-        labelled = [*response, tokenizer.eos_token_id]
+        labeled = [*response, tokenizer.eos_token_id]
         context = [tokenizer.bos_token_id, *prompt]
-        total += plain_loss(model, context, labelled) * len(labelled)
-        tokens += len(labelled)
+        total += plain_loss(model, context, labeled) * len(labeled)
+        tokens += len(labeled)
     return total / tokens
 
 

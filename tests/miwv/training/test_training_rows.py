@@ -60,10 +60,10 @@ def test_conversations_are_trained_as_they_are_scored(chat_template: str, before
     prompts = choose_prompts("chat", tokenizer, shape.name, True)
     rows = prepare_rows(chosen, shape, prompts, tokenizer, 512)
     for row, chat in zip(rows.dataset, CHATS, strict=True):
-        labelled = [label for label in row["labels"] if label != MASKED]
+        labeled = [label for label in row["labels"] if label != MASKED]
         gap = " " if chat_template == BRACKETS else ""
-        assert tokenizer.decode(labelled) == gap + chat["messages"][-1]["content"] + end
-        prompt = row["input_ids"][: -len(labelled)]
+        assert tokenizer.decode(labeled) == gap + chat["messages"][-1]["content"] + end
+        prompt = row["input_ids"][: -len(labeled)]
         assert tokenizer.decode(prompt).endswith(before)
         assert tokenizer.decode(row["input_ids"]) == tokenizer.apply_chat_template(chat["messages"], tokenize=False)
     report = compare_with_inference(chosen, shape, prompts, tokenizer)
@@ -119,7 +119,7 @@ def test_a_trainer_that_labels_otherwise_is_noticed() -> None:
         def data_collator(batch: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
             return {"labels": torch.tensor([row["input_ids"] for row in batch])}
 
-    with pytest.raises(RuntimeError, match="not labelled with the response alone"):
+    with pytest.raises(RuntimeError, match="not labeled with the response alone"):
         check_trainer(Trainer, rows)
     Trainer.train_dataset = rows.dataset.select([])
     with pytest.raises(RuntimeError, match="has changed the input_ids"):

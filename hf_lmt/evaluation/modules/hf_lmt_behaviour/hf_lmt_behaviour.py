@@ -1,4 +1,4 @@
-"""Rates of misbehaviour by direction, for `evaluate.load(metric_path("behaviour"))`."""
+"""Rates of misbehavior by direction, for `evaluate.load(metric_path("behavior"))`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import datasets
 import evaluate
 
 from hf_lmt.directions import parse_direction
-from hf_lmt.evaluation.metrics.behaviour import behaviour_rates
+from hf_lmt.evaluation.metrics.behavior import behavior_rates
 
 DESCRIPTION = """
 How often translations in mixed directions are off target, copies, blank, too long, repetitive, or
@@ -23,7 +23,7 @@ Returns direction -> rate -> value, count, rows, unjudged and signature.
 
 
 class HfLmtBehaviour(evaluate.Metric):
-    """`behaviour_rates` of each direction among the rows."""
+    """`behavior_rates` of each direction among the rows."""
 
     def _info(self) -> evaluate.MetricInfo:
         text = datasets.Value("string")
@@ -53,7 +53,7 @@ class HfLmtBehaviour(evaluate.Metric):
                     "unjudged": rate.unjudged,
                     "signature": rate.signature,
                 }
-                for kind, rate in behaviour_rates(
+                for kind, rate in behavior_rates(
                     [sources[row] for row in places],
                     [predictions[row] for row in places],
                     parse_direction(name),

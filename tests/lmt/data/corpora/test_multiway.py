@@ -107,7 +107,7 @@ def test_a_line_number_marks_the_rows_of_multi_way_lines(multiway, lines):
     assert set(rows["corpus"]) == {"mine"}
 
 
-def test_texts_are_normalised_and_nothing_else_happens_to_them():
+def test_texts_are_normalized_and_nothing_else_happens_to_them():
     odd = " e\u0301\u00a0\u2028\ufb01 \r"
     block = pa.table({"en": [odd], "fr": ["\u00e9"], "row_key": ["x"]})
     (row,) = expand_block(block, directions("en-fr")).to_pylist()

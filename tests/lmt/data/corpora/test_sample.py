@@ -77,7 +77,7 @@ def test_it_loads_in_every_direction_between_its_languages() -> None:
 
 @pytest.mark.parametrize("code", CODES)
 class TestColumn:
-    def test_texts_are_different_whole_and_normalised(self, code: str) -> None:
+    def test_texts_are_different_whole_and_normalized(self, code: str) -> None:
         texts = COLUMNS[code]
         assert len(set(map(str.casefold, texts))) == LINES
         for text in texts:
@@ -120,13 +120,13 @@ class TestColumn:
             assert not ONLY_ENGLISH & set(regex.findall(r"\p{L}+", text.casefold())), text
 
 
-def test_the_card_names_every_language_its_origin_and_its_licence() -> None:
+def test_the_card_names_every_language_its_origin_and_its_license() -> None:
     card = CARD.read_text("utf-8")
     for code in CODES:
         name, tier = LANGUAGES[code].name, LANGUAGES[code].tier
         assert regex.search(rf"^\| {code} \| {name}[^|]*\| {tier} \|", card, regex.M), code
     words = " ".join(card.split())
-    for phrase in ("Licence: Apache-2.0", "language model", "No native speaker", "never report"):
+    for phrase in ("License: Apache-2.0", "language model", "No native speaker", "never report"):
         assert phrase in words
     with_digits = sum(any(map(str.isdigit, text)) for text in COLUMNS["en"])
     assert f"- {with_digits} sentences with a number" in words

@@ -41,7 +41,7 @@ def pairs(path: str, glob: str, **fields: Any) -> list[tuple[str, str]]:
 
 
 REGIONS = [
-    [("en-US", "color"), ("en-GB", "colour"), ("de-DE", "Farbe")],
+    [("en-US", "color"), ("en-GB", "color"), ("de-DE", "Farbe")],
     [("en", "morning"), ("de-AT", "Morgen"), ("de-CH", "Morge")],
 ]
 
@@ -54,8 +54,8 @@ def test_each_variant_goes_with_the_other_language_and_never_with_another(tmp_pa
     assert found == {
         ("en", "color", "Farbe", "en-US", None),
         ("de", "Farbe", "color", None, "en-US"),
-        ("en", "colour", "Farbe", "en-GB", None),
-        ("de", "Farbe", "colour", None, "en-GB"),
+        ("en", "color", "Farbe", "en-GB", None),
+        ("de", "Farbe", "color", None, "en-GB"),
         ("en", "morning", "Morgen", None, "de-AT"),
         ("de", "Morgen", "morning", "de-AT", None),
         ("en", "morning", "Morge", None, "de-CH"),
@@ -129,7 +129,7 @@ def test_languages_says_which_variant_is_read(tmp_path):
     path = tmx(tmp_path / "a.tmx", *REGIONS)
     with pytest.raises(InputError, match="none of its 2 sentences"):
         load(Source(path, languages={"en": "en-GB", "de": "de-CH"}))
-    assert pairs(path, "en-de", languages={"en": "en-GB"}) == [("colour", "Farbe")]
+    assert pairs(path, "en-de", languages={"en": "en-GB"}) == [("color", "Farbe")]
     assert pairs(path, "en-de", languages=["en", "de"], variants={"de": "de_ch"}) == [("morning", "Morge")]
     with pytest.raises(InputError, match=r"'en-AU'; its names there: en, en-GB, en-US"):
         load(Source(path, variants={"en": "en-AU"}))

@@ -105,17 +105,17 @@ def test_folder_holds_what_stays_what_goes_and_why(corpus, tmp_path):
     assert not output.with_name("clean.work").exists()
 
 
-def test_the_card_names_languages_licence_and_source(corpus, tmp_path):
-    assert run(corpus, "--output", tmp_path / "a", "--licence", "cc-by-4.0").exit_code == 0
+def test_the_card_names_languages_license_and_source(corpus, tmp_path):
+    assert run(corpus, "--output", tmp_path / "a", "--license", "cc-by-4.0").exit_code == 0
     assert run(corpus, "--output", tmp_path / "b").exit_code == 0
     named, silent = ((tmp_path / name / "README.md").read_text("utf-8") for name in "ab")
     assert check_card(named, "dataset") == ([], [])
     assert DatasetCard(named).data.license == ["cc-by-4.0"]
     assert DatasetCard(named).data.language == ["de", "en", "zh"]
-    assert "| licence of the data | cc-by-4.0 |" in named
+    assert "| license of the data | cc-by-4.0 |" in named
     assert "| data | corpus.jsonl |" in named
     assert DatasetCard(silent).data.license is None
-    assert "| licence of the data | not recorded |" in silent
+    assert "| license of the data | not recorded |" in silent
 
 
 def test_finished_run_is_left_alone_and_another_one_refused(corpus, tmp_path):

@@ -200,7 +200,7 @@ def test_caps_and_weights_are_nested_and_by_source(tmp_path: Path) -> None:
 
 def test_the_folder_opens_and_its_card_says_what_was_done(tmp_path: Path) -> None:
     path = table(tmp_path / "t.jsonl", lines(20))
-    sources = [{"path": path, "corpus": "mine", "licence": "cc-by-4.0"}]
+    sources = [{"path": path, "corpus": "mine", "license": "cc-by-4.0"}]
     run = make(tmp_path, {**PLAIN, "data": sources}, origin={"command_line": ["hf-lmt", "prepare"]})
     folder = tmp_path / "rows"
     assert not (tmp_path / "rows.work").exists()

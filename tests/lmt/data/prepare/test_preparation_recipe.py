@@ -41,7 +41,7 @@ def test_a_whole_recipe(tmp_path: Path) -> None:
         tmp_path,
         """
 data:
-  - {path: {en: a.en, "nb": a.nb}, licence: cc0-1.0, caps: {"en-*": 5}, weight: 2, languages: [en]}
+  - {path: {en: a.en, "nb": a.nb}, license: cc0-1.0, caps: {"en-*": 5}, weight: 2, languages: [en]}
 directions: [en-*, kk-zh]
 downsampling: {rates: {"*-en": 0.1}, seed: 4}
 pmp: {share: 0.25, form: text, wording: {plain: "{text} {target}",

@@ -210,7 +210,7 @@ def test_other_sets_lines_and_signatures_are_refused(folders: Callable[[str], Pa
         perfect,
         tmp_path / "rate",
         "scores.json",
-        lambda scores: scores["directions"]["en-kk"]["behaviour"]["copy"].update(signature="y"),
+        lambda scores: scores["directions"]["en-kk"]["behavior"]["copy"].update(signature="y"),
     )
     with pytest.raises(InputError, match="the rate copy has different signatures: y and"):
         diagnose(rate, perfect)

@@ -1,4 +1,4 @@
-"""Rates of misbehaviour and means over groups, by hand-made cases in several scripts."""
+"""Rates of misbehavior and means over groups, by hand-made cases in several scripts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from hf_lmt.directions import DIRECTIONS, Direction, parse_direction
 from hf_lmt.evaluation.metrics.aggregation import aggregate, groups_of
-from hf_lmt.evaluation.metrics.behaviour import behaviour_rates
+from hf_lmt.evaluation.metrics.behavior import behavior_rates
 from hf_lmt.evaluation.metrics.fan_in import fan_in
 from hf_lmt.evaluation.metrics.text_measures import is_repetitive
 from hf_miwv.common.errors import InputError
@@ -45,7 +45,7 @@ RIVER = {
     ],
 )
 def test_rates_of_one_row(direction: str, source: str, hypothesis: str, reference: str, expected: list[str]) -> None:
-    rates = behaviour_rates([source], [hypothesis], parse_direction(direction), [reference])
+    rates = behavior_rates([source], [hypothesis], parse_direction(direction), [reference])
     found = [name for name, rate in rates.items() if rate.count]
     assert sorted(found) == sorted(expected)
 
@@ -76,13 +76,13 @@ def test_loops(text: str, repetitive: bool) -> None:
 def test_counts_are_kept() -> None:
     sources = [RIVER["en"], "Two.", "", "2019", "Four of them"]
     hypotheses = [RIVER["zh"], "", "", "2019", "Vier von ihnen"]
-    rates = behaviour_rates(sources, hypotheses, Direction("en", "de"), [*hypotheses[:4], "Vier"])
+    rates = behavior_rates(sources, hypotheses, Direction("en", "de"), [*hypotheses[:4], "Vier"])
     script, blank = rates["off_target_script"], rates["blank"]
     assert (script.value, script.count, script.rows, script.unjudged) == (0.25, 1, 4, 2)
     assert script.flags.tolist() == [True, False, False, False, False]
     assert script.signature.startswith("script_share:0.2|letters:10|version:hf_lmt.")
     assert (blank.value, blank.count, blank.rows) == (0.25, 1, 4)
-    assert behaviour_rates([""], [""], Direction("en", "de"))["blank"].value is None
+    assert behavior_rates([""], [""], Direction("en", "de"))["blank"].value is None
 
 
 def test_a_language_identifier_sees_what_scripts_cannot() -> None:
@@ -90,13 +90,13 @@ def test_a_language_identifier_sees_what_scripts_cannot() -> None:
         return ["__label__eng_Latn" if "the" in text.lower() else "dan_Latn" for text in texts]
 
     given = [RIVER["en"]] * 3, [RIVER["en"], "Floden steg efter tre dages regn.", ""]
-    rates = behaviour_rates(*given, Direction("en", "nb"), identify=identify)
+    rates = behavior_rates(*given, Direction("en", "nb"), identify=identify)
     rate = rates["off_target_language"]
     assert (rate.count, rate.rows, rate.unjudged) == (1, 3, 1)  # Danish counts as Bokmål
     assert "identifier:identify" in rate.signature
     assert rates["off_target_script"].count == 0
     with pytest.raises(InputError, match="1 labels for 3 texts"):
-        behaviour_rates(*given, Direction("en", "nb"), identify=lambda texts: ["en"])
+        behavior_rates(*given, Direction("en", "nb"), identify=lambda texts: ["en"])
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ from hf_lmt.evaluation.report.report_figures import (
 from hf_lmt.evaluation.report.report_page import as_script_data
 from hf_lmt.evaluation.report.report_tables import show_report, words_for
 from hf_lmt.evaluation.report.write_report import write_report, write_reports
-from hf_lmt.evaluation.results.evaluation_card import BEHAVIOUR, group_table, silent_rates
+from hf_lmt.evaluation.results.evaluation_card import BEHAVIOR, group_table, silent_rates
 from hf_miwv.common.cards.figures import ABOVE
 from hf_miwv.common.errors import InputError
 
@@ -286,10 +286,10 @@ def test_tables_fold_rates_that_nothing_shows(folders: list[Path]) -> None:
     header, rows = group_table(scores)
     silent = silent_rates(scores)
     assert silent
-    assert all(BEHAVIOUR[name] not in header for name in silent)
+    assert all(BEHAVIOR[name] not in header for name in silent)
     assert all(len(row) == len(header) for row in rows)
     card = (folders[0] / "README.md").read_text("utf-8")
-    assert f"; 0 in every group: {BEHAVIOUR[silent[0]]}" in card
+    assert f"; 0 in every group: {BEHAVIOR[silent[0]]}" in card
 
 
 def test_the_page_and_the_terminal_fold_columns_of_zeros(folders: list[Path], page: Path) -> None:
@@ -315,7 +315,7 @@ def test_a_rate_without_a_value_is_not_called_zero(folders: list[Path]) -> None:
     evaluation = read_evaluation(folders[0])
     name = silent_measures([evaluation])[0]
     for own in evaluation.scores["directions"].values():
-        own["behaviour"][name]["value"] = None
+        own["behavior"][name]["value"] = None
     assert name not in silent_measures([evaluation])
 
 

@@ -1,4 +1,4 @@
-"""The licence of the rows: from the card of their data set, here or on the Hub, to our cards."""
+"""The license of the rows: from the card of their data set, here or on the Hub, to our cards."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from hub.clients import speak_to
 from hub.server import HubServer
 from tiny import make_rows
 
-from hf_lmt.data.corpora.row_folder import licence_names
+from hf_lmt.data.corpora.row_folder import license_names
 from hf_miwv.__main__ import main
 from hf_miwv.common.hub.hub_card import split_card
-from hf_miwv.common.hub.license import licence_of
+from hf_miwv.common.hub.license import license_of
 from hf_miwv.common.hub.push import push
 
 
@@ -35,7 +35,7 @@ CC = f"---\nlicense: cc-by-4.0\n{CONFIGS}\n---"
 
 
 @pytest.mark.parametrize(
-    ("head", "licence"),
+    ("head", "license"),
     [
         (CC, "cc-by-4.0"),
         ("---\nlicense: [mit, cc0-1.0]\n---", ["mit", "cc0-1.0"]),
@@ -45,9 +45,9 @@ CC = f"---\nlicense: cc-by-4.0\n{CONFIGS}\n---"
         ("---\n- broken\n---", None),
     ],
 )
-def test_of_a_folder(head: str, licence: Any, tmp_path: Path) -> None:
-    assert licence_of(str(data_set(tmp_path / "rows", head))) == licence
-    assert licence_of(str(tmp_path / "rows" / "data" / "train.jsonl")) is None
+def test_of_a_folder(head: str, license: Any, tmp_path: Path) -> None:
+    assert license_of(str(data_set(tmp_path / "rows", head))) == license
+    assert license_of(str(tmp_path / "rows" / "data" / "train.jsonl")) is None
 
 
 def test_of_a_data_set_on_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,8 +55,8 @@ def test_of_a_data_set_on_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     speak_to(hub, tmp_path / "home", monkeypatch)
     try:
         push(data_set(tmp_path / "rows", CC), "ada/rows")
-        assert licence_of("ada/rows") == "cc-by-4.0"
-        assert licence_of("ada/nothing") is None
+        assert license_of("ada/rows") == "cc-by-4.0"
+        assert license_of("ada/nothing") is None
     finally:
         hub.shutdown()
 
@@ -66,8 +66,8 @@ def test_it_goes_through_score_and_select_to_the_cards(
 ) -> None:
     rows = data_set(tmp_path / "rows", CC)
     words = ["score", rows, "--model", model_folder, "--embedder", embedder_folder]
-    for more, licence in (([], "cc-by-4.0"), (["--license", "mit"], "mit")):
-        folders = [tmp_path / f"{name}-{licence}" for name in ("scored", "chosen")]
+    for more, license in (([], "cc-by-4.0"), (["--license", "mit"], "mit")):
+        folders = [tmp_path / f"{name}-{license}" for name in ("scored", "chosen")]
         for command in (
             [*words, *more, "--output", folders[0]],
             ["select", folders[0], "--count", 2, "--output", folders[1]],
@@ -76,12 +76,12 @@ def test_it_goes_through_score_and_select_to_the_cards(
             assert done.exit_code == 0, (done.output, done.exception)
         for folder in folders:
             metadata, text = split_card((folder / "README.md").read_text("utf-8"))
-            assert metadata["license"] == licence
-            assert f"Licence of the data: {licence}." in text
+            assert metadata["license"] == license
+            assert f"License of the data: {license}." in text
 
 
 @pytest.mark.parametrize(
-    ("licences", "named"),
+    ("licenses", "named"),
     [
         (["cc-by-4.0", "mit", "mit"], ["cc-by-4.0", "mit"]),
         (["cc-by-4.0", None], ["cc-by-4.0", "unknown"]),
@@ -90,5 +90,5 @@ def test_it_goes_through_score_and_select_to_the_cards(
         ([None, None], []),
     ],
 )
-def test_of_several_sources(licences: list[str | None], named: list[str]) -> None:
-    assert licence_names(licences) == named
+def test_of_several_sources(licenses: list[str | None], named: list[str]) -> None:
+    assert license_names(licenses) == named

@@ -40,7 +40,7 @@ def test_the_first_configuration_is_the_default_and_stays_so() -> None:
     assert add_config(two, card("scored", tags=["a"], license="mit"), "rows", "ada/data") == two
 
 
-def test_two_licences_are_both_named() -> None:
+def test_two_licenses_are_both_named() -> None:
     one = add_config(None, card("x", license="mit"), "a", "ada/data")
     two = add_config(one, card("x", license="cc-by-4.0"), "b", "ada/data")
     assert split_card(two)[0]["license"] == ["mit", "cc-by-4.0"]

@@ -161,7 +161,7 @@ def test_a_tree_has_one_side_of_the_border_only(make: Any) -> None:
 
 
 def test_a_trunk_without_a_response_counts_as_long_as_it_is() -> None:
-    """A neighbour with an empty response is on the long side by its prompt alone."""
+    """A neighbor with an empty response is on the long side by its prompt alone."""
     passes = Passes(
         TokenTable([IDS[:40], IDS[50:60]]),
         TokenTable([[], IDS[:40] + IDS[50:60]]),
@@ -171,7 +171,7 @@ def test_a_trunk_without_a_response_counts_as_long_as_it_is() -> None:
     forest = grow_forest(passes, np.array([1, 0]), rule=LengthRule(steps=(45,)))
     assert forest.reuse == {f"nothing: {CHANGES}": 1}
     forest = grow_forest(passes, np.array([1, 0]), rule=LengthRule(steps=(32,)))
-    assert forest.reuse == {"all of the neighbour's pass": 1}
+    assert forest.reuse == {"all of the neighbor's pass": 1}
 
 
 def test_a_tree_over_the_border_is_refused_by_the_engine() -> None:

@@ -22,7 +22,7 @@ from hf_lmt.evaluation.metrics.text_measures import (
     is_repetitive,
     lengths,
     letters,
-    normalised,
+    normalized,
 )
 from hf_lmt.languages import language
 from hf_miwv.common.errors import InputError
@@ -43,7 +43,7 @@ class Rate:
 
     Attributes:
         value: count / rows; None where there are no rows.
-        count: rows that show the behaviour.
+        count: rows that show the behavior.
         rows: rows with a source text.
         unjudged: among them, rows that the measure could not look at; not in `count`.
         flags: (S,) bool, which rows they are, in the order given.
@@ -58,7 +58,7 @@ class Rate:
     signature: str
 
 
-def behaviour_rates(
+def behavior_rates(
     sources: Sequence[str],
     hypotheses: Sequence[str],
     direction: Direction,
@@ -73,7 +73,7 @@ def behaviour_rates(
         `off_target_language` sees it.
     off_target_language: the identifier gives a label that does not count as the target
         (`Language.identification_labels`). Only with an identifier; blank outputs are unjudged.
-    copy: the output is the source (`normalised`). Where the reference is the source, too, as with
+    copy: the output is the source (`normalized`). Where the reference is the source, too, as with
         names and numbers, that is right, and not counted.
     blank: nothing of the output shows.
     over_length: longer than 2 x the reference plus 20 characters; without references, than 3 x the
@@ -96,11 +96,11 @@ def behaviour_rates(
     shared = fan_in(sources, hypotheses, references).shared
     rates = {
         "off_target_script": _off_target_script(hypotheses, direction.target, asked),
-        "copy": _rate(_copies(sources, hypotheses, references), asked, compared="normalised"),
+        "copy": _rate(_copies(sources, hypotheses, references), asked, compared="normalized"),
         "blank": _rate(blank, asked),
         "over_length": _over_length(sources, hypotheses, references, asked),
         "repetition": _repetition(sources, hypotheses, references, asked),
-        "fan_in": _rate(shared, asked, compared="normalised", references=references is not None),
+        "fan_in": _rate(shared, asked, compared="normalized", references=references is not None),
     }
     if identify is not None:
         labels = identify(hypotheses)
@@ -126,11 +126,11 @@ def _off_target_script(hypotheses: Sequence[str], target: str, asked: np.ndarray
 
 def _copies(sources: Sequence[str], hypotheses: Sequence[str], references: Sequence[str] | None) -> np.ndarray:
     copied = np.array(
-        [normalised(source) == normalised(text) for source, text in zip(sources, hypotheses, strict=True)]
+        [normalized(source) == normalized(text) for source, text in zip(sources, hypotheses, strict=True)]
     )
     if references is not None:
         for row in np.flatnonzero(copied).tolist():
-            copied[row] = normalised(sources[row]) != normalised(references[row])
+            copied[row] = normalized(sources[row]) != normalized(references[row])
     return copied
 
 
