@@ -38,10 +38,12 @@ def earlier_identity(folder: Path) -> dict[str, Any] | None:
         return None  # damage is for `Workspace` to tell
 
 
-def differing_names(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
-    """The keys whose values differ between two identities."""
-    names = sorted(one.keys() | other.keys())
-    return [name for name in names if one.get(name) != other.get(name)]
+def differing_names(earlier: dict[str, Any], identity: dict[str, Any]) -> list[str]:
+    """List the keys whose values differ between two identities, however they are spelled."""
+    first, second = (
+        {name.replace("neighbour", "neighbor"): value for name, value in one.items()} for one in (earlier, identity)
+    )
+    return [name for name in sorted(first.keys() | second.keys()) if first.get(name) != second.get(name)]
 
 
 class DamagedWorkError(InputError):
