@@ -17,7 +17,7 @@ class _Codes(NamedTuple):
 
 
 class Direction(_Codes):
-    """From one language into another, by their codes.
+    """Name a direction of translation, by the codes of its two languages.
 
     Any two languages of the registry: directions without English and Chinese are not trained on,
     but evaluated (zero-shot).
@@ -25,13 +25,18 @@ class Direction(_Codes):
     >>> str(Direction("en", "kk")), Direction("en", "kk").target
     ('en-kk', 'kk')
 
+    Args:
+        source (`str`): Code of the language to translate from.
+        target (`str`): Code of the language to translate into.
+
     Raises:
-        InputError: a language is unknown, or both are the same.
+        InputError: A language is unknown, or both are the same.
     """
 
     __slots__ = ()
 
     def __new__(cls, source: str, target: str) -> Self:
+        """Check both languages, and make the direction."""
         if language(source) is language(target):
             raise InputError(f"{source}-{target}: source and target are the same; give two")
         return super().__new__(cls, source, target)
@@ -41,6 +46,7 @@ class Direction(_Codes):
 
     @property
     def opposite(self) -> Direction:
+        """Return the direction with source and target exchanged."""
         return Direction(self.target, self.source)
 
 
@@ -58,10 +64,16 @@ DIRECTIONS: tuple[Direction, ...] = tuple(direction for pair in PAIRS for direct
 
 
 def parse_direction(text: str) -> Direction:
-    """The direction that is written like `en-kk`.
+    """Read a direction that is written like `en-kk`.
+
+    Args:
+        text (`str`): Two codes with a hyphen between.
+
+    Returns:
+        `Direction`: The direction, which need not be one of the 234.
 
     Raises:
-        InputError: it is written otherwise, has a `*`, a language is unknown, or both are the same.
+        InputError: It is written otherwise, has a `*`, a language is unknown, or both are the same.
     """
     source, target = _sides(text)
     if "*" in (source, target):
@@ -72,19 +84,31 @@ def parse_direction(text: str) -> Direction:
 
 
 def is_reverse(direction: Direction) -> bool:
-    """Whether it leads from another language into English or Chinese.
+    """Tell whether a direction leads from another language into English or Chinese.
 
     These are the directions that Strategic Downsampling thins out. English <-> Chinese counts as
     forward both ways; the paper is silent on it, the choice is ours.
+
+    Args:
+        direction (`Direction`): Any direction.
+
+    Returns:
+        `bool`: True for X->En and X->Zh, X neither English nor Chinese.
     """
     return direction.target in PIVOTS and direction.source not in PIVOTS
 
 
 def auxiliary_of(direction: Direction) -> str | None:
-    """The language whose sentence is the hint for a direction; None where there is none.
+    """Return the language whose sentence is the hint for a direction.
 
     Between English and X the auxiliary language of X, between Chinese and X English (arXiv
     2511.07003, Parallel Multilingual Prompting). It is never one of the two.
+
+    Args:
+        direction (`Direction`): Any direction.
+
+    Returns:
+        `str | None`: A language code; None where the paper has none.
     """
     pivots = [code for code in direction if code in PIVOTS]
     if len(pivots) != 1:
@@ -95,7 +119,7 @@ def auxiliary_of(direction: Direction) -> str | None:
 
 
 def match_directions(globs: Iterable[str]) -> list[Direction]:
-    """The directions that any of the patterns stands for, each once, in the order of DIRECTIONS.
+    """List the directions that any of the patterns stands for, each once, in the order of DIRECTIONS.
 
     A pattern is a direction, or has `*` for one language or both: `en-*`, `*-zh`, `*-*`. `*` ranges
     over the 234; a direction outside of them must be named, and stands after them.
@@ -103,8 +127,14 @@ def match_directions(globs: Iterable[str]) -> list[Direction]:
     >>> len(match_directions(["en-*"])), len(match_directions(["en-*", "*-zh"]))
     (59, 117)
 
+    Args:
+        globs (`Iterable[str]`): Directions and patterns.
+
+    Returns:
+        `list[Direction]`: The directions.
+
     Raises:
-        InputError: as `fits`, and where a direction named has one language twice.
+        InputError: As `fits`, and where a direction named has one language twice.
     """
     found: dict[Direction, None] = {}
     for glob in globs:
@@ -115,23 +145,34 @@ def match_directions(globs: Iterable[str]) -> list[Direction]:
 
 
 def fits(glob: str, direction: Direction) -> bool:
-    """Whether the pattern stands for the direction.
+    """Tell whether a pattern stands for a direction.
+
+    Args:
+        glob (`str`): A direction or pattern.
+        direction (`Direction`): The direction.
+
+    Returns:
+        `bool`: True where each side is `*` or the same language.
 
     Raises:
-        InputError: it is no pattern, or names an unknown language.
+        InputError: It is no pattern, or names an unknown language.
     """
     pairs = zip(_sides(glob), direction, strict=True)
     return all(side in ("*", code) for side, code in pairs)
 
 
 def most_specific(globs: Iterable[str], direction: Direction) -> str | None:
-    """The pattern that applies to the direction: with the fewest `*` of those that fit.
+    """Return the pattern that applies to a direction: with the fewest `*` of those that fit.
+
+    Args:
+        globs (`Iterable[str]`): Directions and patterns.
+        direction (`Direction`): The direction.
 
     Returns:
-        The pattern as it was given; None where none fits.
+        `str | None`: The pattern as it was written; None where none fits.
 
     Raises:
-        InputError: two fit equally well, as `zh-*` and `*-en` do with zh-en; `check_globs` finds
+        InputError: Two fit equally well, as `zh-*` and `*-en` do with zh-en; `check_globs` detects
             that beforehand.
     """
     fitting = sorted({(glob.count("*"), glob) for glob in globs if fits(glob, direction)})
@@ -145,15 +186,18 @@ def most_specific(globs: Iterable[str], direction: Direction) -> str | None:
 def check_globs(globs: Collection[str]) -> None:
     """Make sure that at most one of the patterns applies to each of the 234 directions.
 
+    Args:
+        globs (`Collection[str]`): Directions and patterns.
+
     Raises:
-        InputError: as `fits` and `most_specific`.
+        InputError: As `fits` and `most_specific`.
     """
     for direction in DIRECTIONS:
         most_specific(globs, direction)
 
 
 def _sides(text: str) -> list[str]:
-    """Source and target of a direction or pattern, each a known code or `*`."""
+    """Split a direction or pattern into source and target, each a known code or `*`."""
     sides = text.split("-") if isinstance(text, str) else []
     if len(sides) != 2:
         raise InputError(

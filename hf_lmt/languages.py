@@ -44,10 +44,16 @@ NEAR: Mapping[str, tuple[str, str]] = MappingProxyType(
 
 
 def language(code: str) -> Language:
-    """The language with this code.
+    """Return the language with this code.
+
+    Args:
+        code (`str`): A code of LMT, such as "nb".
+
+    Returns:
+        `Language`: The row of languages.csv.
 
     Raises:
-        InputError: no language has it. If it is the name of one, or its code in FLORES-200,
+        InputError: No language has it. If it is the name of one, or its code in FLORES-200,
             FLORES+, NTREX-128 or ISO 639-3, the message says which; else it names the nearest.
     """
     if not isinstance(code, str):

@@ -31,26 +31,42 @@ SPAN = 2.0**64
 
 
 def content_key(corpus: str | None, source_lang: str, target_lang: str, source: str, target: str) -> str:
-    """xxh3_128 of corpus, direction, source and target, in 32 hexadecimal digits.
+    """Compute xxh3_128 of corpus, direction, source and target, in 32 hexadecimal digits.
 
     The texts count in Unicode's form NFC. Copies of a row have the same key, and so one fate.
 
     >>> content_key("ntrex", "en", "de", "Hello.", "Hallo.")
     '25e48ac82da5621bb86e0208c0e6e6e0'
+
+    Args:
+        corpus (`str`, *optional*): Name of the corpus.
+        source_lang (`str`): Code of the source language.
+        target_lang (`str`): Code of the target language.
+        source (`str`): The source text.
+        target (`str`): The target text.
+
+    Returns:
+        `str`: The key.
     """
     return _digest(FIELD.join((corpus or "", f"{source_lang}-{target_lang}", source, target)))
 
 
 def row_keys(batch: Batch) -> list[str]:
-    """(B,) keys, as `key_column` gives them."""
+    """Return (B,) keys, as `key_column` does."""
     return key_column(batch).to_pylist()
 
 
 def key_column(batch: Batch) -> pyarrow.LargeStringArray:
-    """(B,) keys: `row_key` where the row has one, else its `content_key`.
+    """Return the key of each row: `row_key` where the row has one, else its `content_key`.
+
+    Args:
+        batch (`Batch`): B rows.
+
+    Returns:
+        `pyarrow.LargeStringArray`: (B,) keys.
 
     Raises:
-        InputError: a column is missing or does not hold text, or a text is null.
+        InputError: A column is missing or does not hold text, or a text is null.
     """
     if "row_key" not in column_names(batch):
         return content_keys(batch)
@@ -63,13 +79,18 @@ def key_column(batch: Batch) -> pyarrow.LargeStringArray:
 
 
 def content_keys(batch: Batch, *, normalized: bool = False) -> pyarrow.LargeStringArray:
-    """(B,) `content_key` of each row, as Arrow; no text becomes a Python string on the way.
+    """Return the `content_key` of each row, as Arrow; no text becomes a Python string on the way.
 
     Args:
-        normalized: the texts and `corpus` are in form NFC already, and need no look.
+        batch (`Batch`): B rows.
+        normalized (`bool`, *optional*, defaults to `False`): The texts and `corpus` are in form NFC
+            already, and need no look.
+
+    Returns:
+        `pyarrow.LargeStringArray`: (B,) keys.
 
     Raises:
-        InputError: a column is missing or does not hold text, or a text is null.
+        InputError: A column is missing or does not hold text, or a text is null.
     """
     size = len(batch["source_lang"])
     corpora = pyarrow.repeat(pyarrow.scalar("", pyarrow.large_string()), size)
@@ -85,24 +106,39 @@ def content_keys(batch: Batch, *, normalized: bool = False) -> pyarrow.LargeStri
 
 
 def joined_fields(fields: Sequence[pyarrow.Array]) -> pyarrow.LargeStringArray:
-    """(B,) the texts of several (B,) large_string columns, one after another, FIELD between."""
+    """Join the texts of several (B,) large_string columns, one after another, FIELD between: (B,)."""
     separator = pyarrow.scalar(FIELD, pyarrow.large_string())
     return pyarrow.compute.binary_join_element_wise(*fields, separator)
 
 
 def as_bytes(texts: pyarrow.Array) -> np.ndarray:
-    """(B,) objects: each text in UTF-8."""
+    """Encode each text in UTF-8: (B,) objects."""
     return texts.cast(pyarrow.large_binary()).to_numpy(zero_copy_only=False)
 
 
 def text_hashes(texts: pyarrow.Array, *, normalized: bool = True) -> np.ndarray:
-    """(B,) uint64: xxh3_64 of each text in UTF-8, in form NFC unless it is `normalized` already."""
+    """Hash each text with xxh3_64.
+
+    Args:
+        texts (`pyarrow.Array`): (B,) texts.
+        normalized (`bool`, *optional*, defaults to `True`): The texts are in form NFC already; else they
+            are brought to it.
+
+    Returns:
+        `np.ndarray`: (B,) uint64.
+    """
     contents = as_bytes(texts if normalized else normal_form(texts))
     return np.fromiter(map(xxhash.xxh3_64_intdigest, contents), np.uint64, len(texts))
 
 
 def direction_column(batch: Batch) -> pyarrow.DictionaryArray:
-    """(B,) directions as "de-en", each distinct one spelled once in `.dictionary`.
+    """Return the direction of each row, as "de-en", each distinct one spelled once in `.dictionary`.
+
+    Args:
+        batch (`Batch`): B rows.
+
+    Returns:
+        `pyarrow.DictionaryArray`: (B,) directions.
 
     Raises:
         InputError: source_lang or target_lang is missing, is not text, or is null in a row.
@@ -119,7 +155,7 @@ def direction_column(batch: Batch) -> pyarrow.DictionaryArray:
 
 
 def direction_codes(directions: pyarrow.DictionaryArray) -> np.ndarray:
-    """(B,) places in `directions.dictionary`."""
+    """Return (B,) positions in `directions.dictionary`."""
     return directions.indices.to_numpy(zero_copy_only=False)
 
 
@@ -129,14 +165,17 @@ def decision_hashes(
     directions: pyarrow.DictionaryArray,
     keys: Sequence[str] | pyarrow.LargeStringArray,
 ) -> np.ndarray:
-    """(B,) uint64, even over 0 .. 2^64 - 1: h of the module's formula.
+    """Hash each row for a decision: h of the module's formula, even over 0 .. 2^64 - 1.
 
     Args:
-        decision: what is decided, such as "downsampling"; decisions of different names are
+        decision (`str`): The decision, such as "downsampling"; decisions of different names are
             independent of each other, with the same seed.
-        seed: 0 or more.
-        directions: (B,) from `direction_column`.
-        keys: (B,) from `row_keys` or `key_column`.
+        seed (`int`): 0 or more.
+        directions (`pyarrow.DictionaryArray`): (B,) from `direction_column`.
+        keys (`Sequence[str] | pyarrow.LargeStringArray`): (B,) from `row_keys` or `key_column`.
+
+    Returns:
+        `np.ndarray`: (B,) uint64.
     """
     if not isinstance(keys, pyarrow.Array):
         keys = pyarrow.array(keys, pyarrow.large_string())
@@ -146,9 +185,15 @@ def decision_hashes(
 
 
 def mix(hashes: np.ndarray) -> np.ndarray:
-    """(B,) uint64, each spread evenly over 0 .. 2^64 - 1: the last step of SplitMix64.
+    """Spread each hash evenly over 0 .. 2^64 - 1: the last step of SplitMix64.
 
     Steele, Lea and Flood 2014; the constants are Stafford's.
+
+    Args:
+        hashes (`np.ndarray`): (B,) uint64.
+
+    Returns:
+        `np.ndarray`: (B,) uint64.
     """
     hashes = (hashes ^ (hashes >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     hashes = (hashes ^ (hashes >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -156,11 +201,14 @@ def mix(hashes: np.ndarray) -> np.ndarray:
 
 
 def below(hashes: np.ndarray, shares: float | np.ndarray) -> np.ndarray:
-    """(B,) bool: hash / 2^64 < share, exactly; a share of 1 takes every hash, 0 none.
+    """Test hash / 2^64 < share, exactly; a share of 1 takes every hash, 0 none.
 
     Args:
-        hashes: (B,) uint64.
-        shares: one number in [0, 1], or (B,) of them.
+        hashes (`np.ndarray`): (B,) uint64.
+        shares (`float | np.ndarray`): A number in [0, 1], or (B,) of them.
+
+    Returns:
+        `np.ndarray`: (B,) bool.
     """
     shares = np.broadcast_to(np.asarray(shares, np.float64), hashes.shape)
     whole = shares >= 1
@@ -169,10 +217,18 @@ def below(hashes: np.ndarray, shares: float | np.ndarray) -> np.ndarray:
 
 
 def text_column(batch: Batch, name: str, required: bool = True) -> pyarrow.Array:
-    """(B,) large_string: a column of a batch, as Arrow.
+    """Return a text column of a batch, as Arrow.
+
+    Args:
+        batch (`Batch`): B rows.
+        name (`str`): The column.
+        required (`bool`, *optional*, defaults to `True`): Refuse nulls.
+
+    Returns:
+        `pyarrow.Array`: (B,) large_string.
 
     Raises:
-        InputError: the column is missing or does not hold text; if `required`, a text is null.
+        InputError: The column is missing or does not hold text; if `required`, a text is null.
     """
     names = column_names(batch)
     if name not in names:
@@ -188,13 +244,14 @@ def text_column(batch: Batch, name: str, required: bool = True) -> pyarrow.Array
 
 
 def optional_texts(batch: Batch, name: str) -> list[str | None]:
-    """(B,) texts of a column, None where there is none; all None without the column."""
+    """Return (B,) texts of a column, None where there is none; all None without the column."""
     if name in column_names(batch):
         return text_column(batch, name, required=False).to_pylist()
     return [None] * len(batch["source_lang"])
 
 
 def column_names(batch: Batch) -> list[str]:
+    """List the columns of a batch."""
     return batch.column_names if isinstance(batch, pyarrow.Table) else list(batch)
 
 
@@ -205,7 +262,7 @@ def check_seed(seed: Any) -> None:
 
 
 def check_share(name: str, share: Any) -> None:
-    """Raise InputError unless the share is a number in [0, 1]; `name` is what the message says."""
+    """Raise InputError unless the share is a number in [0, 1]; messages begin with `name`."""
     number = isinstance(share, (int, float)) and not isinstance(share, bool)
     if not number or not 0 <= share <= 1:
         raise InputError(f"{name} {share!r}: give a share of the rows from 0 to 1, such as 0.05")

@@ -71,26 +71,38 @@ def evaluate(
     with other metrics or more directions.
 
     Args:
-        data, split, limit, seed: as in `sets.open_set`.
-        output: folder to write, whole or not at all.
-        model: name or folder, or a Translator; or else
-        hypotheses: as in `hypotheses.read_hypotheses`.
-        directions: directions and globs; all that the set has, or that there are hypotheses for,
-            where not given. One that is named must be there; one that a glob stands for and that
-            is not is recorded as missing.
-        metrics: of `corpus_scores.METRICS` and `judgeable.COMET_METRICS`.
-        hints: "none", "self" (PMP-S), "given" (PMP-O: the set's own text in the auxiliary
-            language).
-        num_proc: processes that score.
-        allow_contaminated: judge also where the model was trained on the set, and mark it.
-        comet_python, install_comet: as in `comet_scores.find_comet`. Without COMET the rest goes
-            on, and its figures say why they are not there.
-        work: a folder to keep translations in for other runs, too.
-        origin: `command_line`, for the record.
-        translating: what `Translator` takes beside model, hints and work, for a model by its name.
+        data (`str | Source`): The evaluation set, as in `sets.open_set`.
+        output (`str | Path`): Folder to write, whole or not at all.
+        model (`str | Translator`, *optional*): Name or folder, or a Translator; or else `hypotheses`.
+        hypotheses (`Given`, *optional*): Translations, as in `hypotheses.read_hypotheses`.
+        directions (`Sequence[str]`, *optional*): Directions and globs; by default all that the set has,
+            or that there are hypotheses for. One that is named must be in the set; one that a glob
+            stands for and that is not is recorded as missing.
+        split (`str`, *optional*): Split of the set, as in `sets.open_set`.
+        metrics (`Sequence[str]`, *optional*, defaults to `DEFAULT_METRICS`): Of `corpus_scores.METRICS`
+            and `judgeable.COMET_METRICS`.
+        hints (`str`, *optional*, defaults to `"none"`): "none", "self" (PMP-S), "given" (PMP-O: the
+            set's text in the auxiliary language).
+        limit (`int`, *optional*): Limit on the lines, as in `sets.open_set`.
+        seed (`int`, *optional*, defaults to `0`): Seed, as in `sets.open_set`.
+        num_proc (`int`, *optional*, defaults to `1`): Processes that score.
+        allow_contaminated (`bool`, *optional*, defaults to `False`): Judge also where the model was
+            trained on the set, and mark it.
+        comet_python (`Path`, *optional*): As in `comet_scores.find_comet`. Without COMET the rest goes
+            on, and its figures say why they are missing.
+        install_comet (`bool`, *optional*, defaults to `False`): As in `comet_scores.find_comet`.
+        overwrite (`bool`, *optional*, defaults to `False`): Replace `output` where it holds something.
+        work (`Path`, *optional*): A folder to keep translations in for other runs, too.
+        origin (`Mapping[str, Any]`, *optional*): `command_line`, for the record.
+        progress (`bool`, *optional*, defaults to `True`): Show bars.
+        **translating (`Any`): Arguments of `Translator` beside model, hints and work, for a model by
+            its name.
+
+    Returns:
+        `Evaluation`: The folder, read.
 
     Raises:
-        InputError: the set, hypotheses, model or output cannot be used; a direction that is named
+        InputError: The set, hypotheses, model or output cannot be used; a direction that is named
             has no lines; the model was trained on the set.
     """
     if (model is None) == (hypotheses is None):
@@ -153,7 +165,7 @@ def _loaded(model: str | Translator, work: Path, translating: Mapping[str, Any])
 
 
 def _judge(plan: Plan, rows: Rows, num_proc: int, workspace: Workspace, progress: bool) -> list[Judged]:
-    """The figures of every direction: what is counted, then COMET's."""
+    """Compute the figures of every direction: those that are counted, then COMET's."""
     from tqdm.auto import tqdm
 
     identify = can_identify()

@@ -97,18 +97,25 @@ class Evaluation:
 
     @property
     def directions(self) -> list[Direction]:
-        """Those with hypotheses, in the order of scores.json."""
+        """List the directions with hypotheses, in the order of scores.json."""
         return [parse_direction(name) for name in self.scores["directions"]]
 
     @property
     def metrics(self) -> list[str]:
+        """List the metrics, in the order of scores.json."""
         return list(self.scores["metrics"])
 
     def hypotheses(self, direction: Direction | str) -> list[dict[str, Any]]:
-        """The lines of EVAL/hypotheses of one direction.
+        """Read the lines of EVAL/hypotheses of one direction.
+
+        Args:
+            direction (`Direction | str`): The direction.
+
+        Returns:
+            `list[dict[str, Any]]`: A dict for each line.
 
         Raises:
-            InputError: it is not there, or cannot be read.
+            InputError: It is missing, or cannot be read.
         """
         path = self.folder / HYPOTHESES / f"{direction}.jsonl"
         try:
@@ -118,10 +125,16 @@ class Evaluation:
             raise _damaged(path, error) from error
 
     def counts(self, direction: Direction | str) -> SentenceCounts:
-        """EVAL/stats of one direction.
+        """Read EVAL/stats of one direction.
+
+        Args:
+            direction (`Direction | str`): The direction.
+
+        Returns:
+            `SentenceCounts`: The counts, a row per sentence.
 
         Raises:
-            InputError: it is not there, or cannot be read.
+            InputError: It is missing, or cannot be read.
         """
         path = self.folder / STATISTICS / f"{direction}.npz"
         try:
@@ -131,10 +144,16 @@ class Evaluation:
 
 
 def read_evaluation(folder: str | Path) -> Evaluation:
-    """The evaluation in a folder, here or on the Hub (OWNER/NAME, OWNER/NAME@REVISION).
+    """Read the evaluation in a folder, here or on the Hub (OWNER/NAME, OWNER/NAME@REVISION).
+
+    Args:
+        folder (`str | Path`): The folder, or the id of a data set on the Hub.
+
+    Returns:
+        `Evaluation`: Record and scores; what is per sentence is read when it is asked for.
 
     Raises:
-        InputError: there is none, it is damaged, or of another format than this version writes.
+        InputError: There is none, it is damaged, or of another format than this version writes.
     """
     name, folder = str(folder), fetch_folder(folder)
     found = {}
@@ -168,7 +187,7 @@ def write_counts(path: Path, counts: SentenceCounts) -> None:
 
 
 def read_counts(path: Path) -> SentenceCounts:
-    """What `write_counts` wrote."""
+    """Read counts that `write_counts` wrote."""
     with np.load(path, allow_pickle=False) as arrays:
         described = json.loads(str(arrays["metrics"]))
         statistics = {

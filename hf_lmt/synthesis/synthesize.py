@@ -79,25 +79,36 @@ def synthesize(
 
     Direct pairs come of texts in one language. With a pivot, the rows are pairs with a side in the
     pivot: that side is translated, and the result paired with the other one, so that en-de and
-    `into="zh"` give zh-de. Both are the paper's ways (arXiv 2511.07003); see `make_pairs` for what
-    rows look like. Which rows there are depends on no order of rows. A translation that did not
+    `into="zh"` become zh-de. Both are the paper's methods (arXiv 2511.07003); see `make_pairs` for
+    what rows look like. Which rows there are depends on no order of rows. A translation that did not
     end, is blank, or could not be asked for is flagged, counted and not used.
 
     Give the Translator a `work` folder: then a run that was killed goes on, and a text that comes
     again (a sentence of a multi-way corpus) is translated once.
 
     Args:
-        rows: `lang` and `text`, as `load_monolingual` gives them, or, with a pivot, `source_lang`,
-            `target_lang`, `source` and `target`; `corpus` and `row_key` where there are any.
-        model, revision: what the rows call the model; without a revision, a hash of its weights.
-        way: "back", the synthetic text is the source; "forward", it is the target; "both", a row
-            each.
-        steps: of curation; `steps_from(None)` where not given, which needs the evaluation sets.
-        keep_rejects: hand out what is not used, too.
-        folder: where to keep the pairs while they grow; in memory where not given.
+        rows (`Dataset`): `lang` and `text`, as `load_monolingual` returns them, or, with a pivot,
+            `source_lang`, `target_lang`, `source` and `target`; `corpus` and `row_key` where there are
+            any.
+        translator (`Translator`): The model that translates.
+        into (`str`): Code of the language to translate into.
+        model (`str`): The name of the model in the rows.
+        revision (`str`, *optional*): The revision of the model in the rows; by default a hash of its
+            weights.
+        pivot (`str`, *optional*): Code of the language that is translated, for rows that are pairs.
+        way (`str`, *optional*, defaults to `DEFAULT_WAY`): "back", the synthetic text is the source;
+            "forward", it is the target; "both", a row each.
+        steps (`Sequence[Step]`, *optional*): Steps of curation; by default `steps_from(None)`, which
+            needs the evaluation sets.
+        keep_rejects (`bool`, *optional*, defaults to `False`): Return the rows that are not used, too.
+        folder (`Path`, *optional*): Where to keep the pairs while they grow; by default in memory.
+        progress (`bool`, *optional*, defaults to `True`): Show bars.
+
+    Returns:
+        `Synthesized`: The pairs after curation, the rejected ones, and the counts.
 
     Raises:
-        InputError: a column is missing, a language is unknown or the same as `into`, there is
+        InputError: A column is missing, a language is unknown or the same as `into`, there is
             nothing to translate, no translation can be used, or curation leaves no row.
     """
     check_way(way)

@@ -1,4 +1,4 @@
-"""Prompts to what the model writes after them, in one batch that shrinks as its rows end."""
+"""Prompts to continuations, in one batch that shrinks as its rows end."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from hf_lmt.translation.search import BeamSearch, GreedySearch
 from hf_miwv.common.models.attention import replaced_attention, sliding_window
 from hf_miwv.common.models.memory import PROBE_ERRORS, probe_fault
 
+# Beams that were abandoned and rows that have ended still hold cache slots. Compact every TIDY steps,
+# or when a quarter of the rows (1 / LEAVING) has ended: copying the cache costs more than carrying a
+# few dead slots.
 TIDY = 8  # steps after which ended rows and abandoned beams leave the cache, at the latest
 LEAVING = 4  # they leave at once where a quarter of the rows has ended
 
@@ -28,19 +31,21 @@ def decode(
     ends: Sequence[int],
     beams: int,
 ) -> list[list[int]]:
-    """The best continuation of each prompt, as `transformers`' own search finds it row by row.
+    """Return the best continuation of each prompt, as the search of `transformers` does row by row.
 
     Each prompt is read once, not once per beam; then each step reads one token of each beam. The
     cache is never reordered (`beam_attention`), and rows that have ended leave it.
 
     Args:
-        prompts: token ids, at least one each.
-        caps: tokens that each continuation may have, 1 or more.
-        ends: token ids that end a text.
-        beams: 1 for greedy search.
+        model (`PreTrainedModel`): The causal LM.
+        prompts (`Sequence[Sequence[int]]`): (R,) prompts as token ids, at least one each.
+        caps (`Sequence[int]`): (R,) tokens that each continuation may have, 1 or more.
+        ends (`Sequence[int]`): Token ids that end a text.
+        beams (`int`): Beams of the search; 1 for greedy search.
 
     Returns:
-        Token ids, the end token included; a text of `caps` tokens without one ran into its cap.
+        `list[list[int]]`: (R,) token ids, the end token included; a text of `caps` tokens without one
+        ran into its cap.
     """
     device = model.get_input_embeddings().weight.device
     limits, stops = torch.tensor(caps, device=device), torch.tensor(ends, device=device)
@@ -58,6 +63,7 @@ def decode(
                     written[numbers[row]] = search.best(row)
             if len(written) == len(prompts):
                 return [written[number] for number in range(len(prompts))]
+            # The cache is not reordered when beams change their parents: only the masks move.
             reader.follow(parents)
             waited += 1
             if waited >= TIDY or int(search.done.sum()) * LEAVING >= len(numbers):
@@ -69,7 +75,7 @@ def decode(
 
 
 class _Reader:
-    """What the rows of a batch have read, and what each beam of them sees of it."""
+    """Hold the tokens that the rows of a batch have read, and which of them each beam sees."""
 
     def __init__(self, model: Any, cache: SlotCache, prompts: Sequence[Sequence[int]], device: torch.device) -> None:
         self._model, self._cache = model, cache
@@ -81,9 +87,9 @@ class _Reader:
         self._paths = self._seen[:, None].bool()  # (R, beams, slots): what each beam sees
 
     def read_prompts(self) -> torch.Tensor:
-        """(R, 1, V) float32 logits of what follows each prompt, under the model's own attention.
+        """Return (R, 1, V) float32 logits of the next token, under the model's plain attention.
 
-        What all prompts begin with is read once, if it is COMMON tokens or more.
+        The prefix that all prompts share is read once, if it is COMMON tokens or more.
         """
         size = self._head.shape[1]
         if size:
@@ -100,7 +106,7 @@ class _Reader:
         return output.logits.float()
 
     def follow(self, parents: torch.Tensor) -> None:
-        """Beam b of a row now sees what its beam parents[b] saw; (R, beams)."""
+        """Let beam b of a row see what its beam parents[b] saw; (R, beams)."""
         self._paths = self._paths.take_along_dim(parents[:, :, None], dim=1)
 
     def keep(self, rows: torch.Tensor) -> None:
@@ -111,13 +117,15 @@ class _Reader:
         paths = self._paths[rows]
         alive = paths.any(dim=1)
         count = int(alive.sum(1).max())
+        # Stable, so that the slots of a row stay in the order in which their tokens were read.
         slots = alive.to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, :count]
         self._cache.keep(rows, slots)
         self._paths = paths.take_along_dim(slots[:, None], dim=2)
         self._positions = self._positions[rows]
 
     def read(self, tokens: torch.Tensor) -> torch.Tensor:
-        """(R, beams, V) float32 logits after the (R, beams) tokens, each in a slot of its own."""
+        """Return (R, beams, V) float32 logits after the (R, beams) tokens, each in a separate slot."""
+        # A beam sees its own new token, and not those of the other beams, which lie in the slots beside it.
         own = torch.eye(tokens.shape[1], dtype=torch.bool, device=tokens.device)
         self._paths = torch.cat([self._paths, own.expand(len(tokens), -1, -1)], dim=2)
         output = self._model(
@@ -132,7 +140,11 @@ class _Reader:
 
 
 def _common_length(prompts: Sequence[Sequence[int]]) -> int:
-    """Tokens that all prompts begin with, each having one more; 0 if that are under COMMON."""
+    """Return the length of the prefix shared by all prompts.
+
+    It is at most one token shorter than the shortest prompt, and 0 if it is under COMMON tokens.
+    """
+    # A prefix that the smallest and the largest prompt share is shared by all that sort between them.
     first, last = min(map(list, prompts)), max(map(list, prompts))  # the others lie between
     most = min(map(len, prompts)) - 1
     size = next((at for at in range(most) if first[at] != last[at]), most)
@@ -140,7 +152,7 @@ def _common_length(prompts: Sequence[Sequence[int]]) -> int:
 
 
 def _padded(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """(R, P) token ids, padded on the left with id 0, and (R, P) 1 where there is a token."""
+    """Return (R, P) token ids, padded on the left with id 0, and (R, P) 1 where there is a token."""
     width = max(map(len, prompts))
     ids = torch.tensor([[0] * (width - len(prompt)) + list(prompt) for prompt in prompts])
     seen = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])
@@ -148,11 +160,20 @@ def _padded(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple[tor
 
 
 def sharing_obstacle(model: Any) -> str | None:
-    """Why the beams of a row cannot share a cache with this model; None where they can.
+    """Say why the beams of a row cannot share a cache with this model; None where they can.
 
     Attention that was asked for by name stays as it is, which means `generate`. For the rest the
-    model itself is asked: a continuation found in a batch with shared slots, against the logits
+    model itself is asked: a continuation decoded in a batch with shared slots, against the logits
     of its whole text in one pass.
+
+    Args:
+        model (`PreTrainedModel`): The causal LM.
+
+    Returns:
+        `str | None`: The reason, for a message.
+
+    Raises:
+        InputError: Two short prompts do not fit into memory.
     """
     config = model.config.get_text_config()
     if str(model.config._attn_implementation) != "sdpa":
@@ -174,7 +195,7 @@ def sharing_obstacle(model: Any) -> str | None:
 
 @torch.inference_mode()
 def _regret(model: Any, prompt: list[int], written: list[int]) -> float:
-    """By how much, in nats, another token was more probable than one written, in a plain pass."""
+    """Return by how much, in nats, another token was more probable than one written, in a plain pass."""
     device = model.get_input_embeddings().weight.device
     ids = torch.tensor([prompt + written], device=device)
     logits = model(input_ids=ids).logits[0, len(prompt) - 1 : -1].float()

@@ -14,7 +14,7 @@ DENSITY = {"zh": 3, "yue": 3, "ja": 2, "ko": 2}  # letters of an alphabet that a
 
 
 def length_cap(source: str, source_lang: str, target_lang: str, most: int) -> int:
-    """The tokens that a translation may have.
+    """Compute the tokens that a translation may have.
 
         min(most, MARGIN + ceil(FACTOR x characters x density(source) x bytes(target)))
 
@@ -24,6 +24,15 @@ def length_cap(source: str, source_lang: str, target_lang: str, most: int) -> in
     and Japanese, 3 for the rest. The formula is ours. Of the 342,164 translations of NTREX-128
     from and into English and Chinese it cuts none under Qwen3's tokenizer that 512 tokens leave
     whole; under one that spells most scripts byte by byte (SmolLM2), 48.
+
+    Args:
+        source (`str`): The text to translate.
+        source_lang (`str`): Code of its language.
+        target_lang (`str`): Code of the language to translate into.
+        most (`int`): The limit, in tokens, that applies whatever the source.
+
+    Returns:
+        `int`: Tokens.
     """
     letters = len(source.strip()) * DENSITY.get(source_lang, 1)
     return min(most, MARGIN + math.ceil(FACTOR * letters * _bytes(target_lang)))

@@ -11,42 +11,47 @@ FEW_ENDS = 16  # end tokens up to which they are drawn along with the B most pro
 
 
 class Step(NamedTuple):
-    """What is read next: (R, B) tokens, and the (R, B) beam of the last step that each follows."""
+    """Hold the tokens to read next, (R, B), and the (R, B) beam of the last step that each follows."""
 
     tokens: torch.Tensor
     parents: torch.Tensor
 
 
 class GreedySearch:
-    """The most probable token at every step.
+    """Choose the most probable token at every step.
+
+    Args:
+        caps (`torch.Tensor`): (R,) tokens that each row may have.
+        ends (`torch.Tensor`): Ids that end a text.
 
     Attributes:
-        done: (R,) rows that have ended: by an end token, or at their cap of tokens.
+        done (`torch.Tensor`): (R,) bool, rows that have ended: by an end token, or at their cap.
     """
 
     def __init__(self, caps: torch.Tensor, ends: torch.Tensor) -> None:
-        """`caps`: (R,) tokens that each row may have; `ends`: ids that end a text."""
+        """Begin with no token written."""
         self._caps, self._ends = caps, ends
         self._written = caps.new_zeros(len(caps), 0)
         self.done = torch.zeros_like(caps, dtype=torch.bool)
 
     def advance(self, logits: torch.Tensor) -> Step:
-        """(R, 1, V) logits of what comes next."""
+        """Choose the next token of each row, from the (R, 1, V) logits of it."""
         tokens = logits.argmax(-1)
         self._written = written = torch.cat([self._written, tokens], dim=1)
         self.done |= torch.isin(tokens[:, 0], self._ends) | (self._caps <= written.shape[1])
         return Step(tokens, torch.zeros_like(tokens))
 
     def keep(self, rows: torch.Tensor) -> None:
+        """Drop all rows but these."""
         self._caps, self._written, self.done = (part[rows] for part in (self._caps, self._written, self.done))
 
     def best(self, row: int) -> list[int]:
-        """The token ids of a row, its end token included."""
+        """Return the token ids of a row, its end token included."""
         return self._written[row].tolist()
 
 
 class BeamSearch:
-    """The beam search of `transformers` (5.23: length_penalty 1, early_stopping False), by rows.
+    """Search with beams as `transformers` does (5.23: length_penalty 1, early_stopping False), by rows.
 
         score(y) = log p(y | prompt) / |y|        |y| in tokens, the end token counted
 
@@ -56,6 +61,14 @@ class BeamSearch:
     worst of them; or at its cap, where beams count as they stand. In a batch, its neighbors do
     not keep it running. Of each beam B + ends tokens are drawn, or with many end tokens B twice,
     with and without them, where `transformers` draws B x (1 + ends) of each row: the same choice.
+
+    Args:
+        caps (`torch.Tensor`): (R,) tokens that each row may have.
+        ends (`torch.Tensor`): Ids that end a text.
+        beams (`int`): B, 2 or more.
+
+    Attributes:
+        done (`torch.Tensor`): (R,) bool, rows that have ended.
     """
 
     def __init__(self, caps: torch.Tensor, ends: torch.Tensor, beams: int) -> None:
@@ -69,7 +82,7 @@ class BeamSearch:
         self.done = torch.zeros_like(caps, dtype=torch.bool)
 
     def advance(self, logits: torch.Tensor) -> Step:
-        """(R, b, V) float32 logits of the b beams that there are: 1 at the first step, then B."""
+        """Choose the next beams, from (R, b, V) float32 logits of b beams: 1 at the first step, then B."""
         totals = self._scores[:, :, None] - logits.logsumexp(-1, keepdim=True)
         drawn = logits.topk(self._to_draw(logits.shape[-1]), dim=-1)
         best = self._continuations(*drawn, totals)
@@ -85,23 +98,24 @@ class BeamSearch:
         return Step(tokens, parents)
 
     def keep(self, rows: torch.Tensor) -> None:
+        """Drop all rows but these."""
         for name in ("_caps", "_scores", "_running", "_found", "_lengths", "_found_scores", "done"):
             setattr(self, name, getattr(self, name)[rows])
 
     def best(self, row: int) -> list[int]:
-        """The token ids of a row's best candidate, its end token included."""
+        """Return the token ids of a row's best candidate, its end token included."""
         place = int(self._found_scores[row].argmax())
         return self._found[row, place, : int(self._lengths[row, place])].tolist()
 
     def _to_draw(self, vocabulary: int) -> int:
-        """Tokens of each beam among which are the B best, and with few end tokens B others."""
+        """Count the tokens of each beam among which are the B best, and with few end tokens B others."""
         ends = len(self._ends) if len(self._ends) <= FEW_ENDS else 0
         return min(self._beams + ends, vocabulary)
 
     def _without_ends(
         self, values: torch.Tensor, ids: torch.Tensor, logits: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """(R, b, k) logits and ids of tokens among which are the B best that do not end a text."""
+        """Return (R, b, k) logits and ids of tokens among which are the B best that do not end a text."""
         if len(self._ends) <= FEW_ENDS:
             return values.masked_fill(torch.isin(ids, self._ends), float("-inf")), ids
         open_logits = logits.index_fill(-1, self._ends, float("-inf"))
@@ -111,7 +125,7 @@ class BeamSearch:
     def _continuations(
         self, values: torch.Tensor, ids: torch.Tensor, totals: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """(R, B) scores, tokens and parents of the best of (R, b, k) continuations, falling."""
+        """Return (R, B) scores, tokens and parents of the best of (R, b, k) continuations, falling."""
         scores, places = (values + totals).flatten(1).topk(self._beams, dim=-1)
         return scores, ids.flatten(1).gather(1, places), places // ids.shape[2]
 
@@ -132,7 +146,7 @@ class BeamSearch:
 
 
 def _gather(texts: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-    """(R, B, T) of (R, b, T), by (R, B) places."""
+    """Gather (R, B, T) of (R, b, T), by (R, B) positions."""
     return texts.take_along_dim(places[:, :, None], dim=1)
 
 

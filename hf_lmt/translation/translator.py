@@ -38,7 +38,7 @@ Auxiliary = tuple[str, str] | None  # language, sentence
 
 
 class Translator:
-    """Translates texts with a causal language model, deterministically.
+    """Translate texts with a causal language model, deterministically.
 
     >>> translator = Translator("NiuTrans/LMT-60-0.6B")                       # doctest: +SKIP
     >>> translator("Hello", source="en", target="kk")                         # doctest: +SKIP
@@ -49,26 +49,40 @@ class Translator:
     difference but where two continuations are equally probable to the last digits.
 
     Args:
-        model: Hub id (also with a revision, OWNER/NAME@REVISION), folder, GGUF file, or a loaded
-            model with `tokenizer`. Id and folder may be those of a PEFT adapter.
-        beams: 5, as in arXiv 2511.07003; 1 for greedy search.
-        max_new_tokens: 512, as there.
-        length_caps: whether short sources get fewer (`lengths.length_cap`).
-        hints: "none"; "self", the model's own translation into a third language (PMP-S); or
-            "given" (PMP-O). A call may say otherwise.
-        prompt, form: a name in `prompt_registry.STYLES`, "conversation" or "text"; what the model
-            was trained with where it says so, else "lmt".
-        backend: "transformers" or "vllm" (from a name only).
-        batch_tokens: as in `batches.plan_batches`.
-        work: a folder to keep finished texts in, and to take them from.
+        model (`str | Path | PreTrainedModel`): Hub id (also with a revision, OWNER/NAME@REVISION),
+            folder, GGUF file, or a loaded model with `tokenizer`. Id and folder may be those of a PEFT
+            adapter.
+        tokenizer (`PreTrainedTokenizerBase`, *optional*): The tokenizer of a loaded model.
+        revision (`str`, *optional*): Branch, tag or commit of a model on the Hub.
+        dtype (`str`, *optional*, defaults to `"auto"`): Data type of the weights, for a model by name.
+        device (`str`, *optional*): Where to run a model loaded by name.
+        quantization (`str`, *optional*): Quantization of the weights, as in `load_model`, for a model by
+            name.
+        backend (`str`, *optional*, defaults to `"transformers"`): "transformers" or "vllm" (from a name
+            only).
+        beams (`int`, *optional*, defaults to `5`): Beams of the search; 5 as in arXiv 2511.07003, 1 for
+            greedy search.
+        max_new_tokens (`int`, *optional*, defaults to `512`): Tokens of a translation, at most; the
+            default is the paper's.
+        length_caps (`bool`, *optional*, defaults to `True`): Whether short sources get fewer tokens
+            (`lengths.length_cap`).
+        hints (`str`, *optional*, defaults to `"none"`): "none"; "self", a translation into a third
+            language by the same model (PMP-S); or "given" (PMP-O). A call may say otherwise.
+        prompt (`str`, *optional*): A name in `prompt_registry.STYLES`; by default the prompt that the
+            model was trained with where it says so, else "lmt".
+        form (`str`, *optional*): "conversation" or "text"; by default the form that the model was
+            trained with where it says so.
+        batch_tokens (`int`, *optional*): Tokens of a batch, as in `batches.plan_batches`.
+        work (`str | Path`, *optional*): A folder to keep finished texts in, and to take them from.
 
     Attributes:
-        counts: of requests by status, `hinted`, `hint_...` dropped ones, and of `tokens` written.
-        seconds: spent in writing them.
-        commit: of the model on the Hub, where that is known.
+        counts (`Counter[str]`): Requests by status, `hinted`, `hint_...` dropped ones, and `tokens`
+            written.
+        seconds (`float`): Time spent in writing them.
+        commit (`str`, *optional*): Commit of the model on the Hub, where that is known.
 
     Raises:
-        InputError: a model, name or number that cannot be used.
+        InputError: A model, name or number that cannot be used.
     """
 
     def __init__(
@@ -161,14 +175,21 @@ class Translator:
         hints: str | None = None,
         auxiliaries: Sequence[Auxiliary] | None = None,
     ) -> str | list[str]:
-        """The translation of a text, or of each of a list; `stream` gives more than the texts.
+        """Translate a text, or each of a list; `stream` returns more than the texts.
 
         Args:
-            source, target: codes, such as "kk": one for all texts, or one each.
-            auxiliaries: for hints="given", a language and a sentence for each text, or None.
+            texts (`str | list[str] | tuple[str, ...]`): A text, or N texts.
+            source (`str | Sequence[str]`): Code of the language of all texts, such as "kk", or (N,) codes.
+            target (`str | Sequence[str]`): Code of the language to translate into, or (N,) codes.
+            hints (`str`, *optional*): "none", "self" or "given"; by default that of the Translator.
+            auxiliaries (`Sequence[tuple[str, str] | None]`, *optional*): For hints="given", a language and
+                a sentence for each text, or None.
+
+        Returns:
+            `str | list[str]`: The translation; of a list, (N,) translations.
 
         Raises:
-            InputError: an unknown language, source and target the same, lists of other lengths.
+            InputError: An unknown language, source and target the same, lists of other lengths.
         """
         several = [texts] if isinstance(texts, str) else texts
         requests = list(requests_of(several, source, target, auxiliaries))
@@ -182,13 +203,21 @@ class Translator:
         hints: str | None = None,
         notify: Notify | None = None,
     ) -> Iterator[Translation]:
-        """The translation of each request, in their order, BLOCK by BLOCK as they are done.
+        """Translate each request, in their order, BLOCK by BLOCK as they are done.
 
-        Only a block is held in memory. `notify` is told the number of requests of each part that
-        was finished.
+        Only a block is held in memory.
+
+        Args:
+            requests (`Iterable[Request]`): The requests.
+            hints (`str`, *optional*): "none", "self" or "given"; by default that of the Translator.
+            notify (`Callable[[int], Any]`, *optional*): Called with the number of requests of each part that
+                was finished.
+
+        Yields:
+            `Translation`: The translation of the next request.
 
         Raises:
-            InputError: as `__call__`, when the block with the request is reached.
+            InputError: As `__call__`, when the block with the request is reached.
         """
         way = self._check_way(hints)
         remaining = iter(requests)
@@ -203,7 +232,7 @@ class Translator:
                 yield translation
 
     def describe(self) -> dict[str, Any]:
-        """What the texts hang on beside their sources: for the record of a run."""
+        """Return the settings that the texts depend on beside their sources, for the record of a run."""
         style = self.style
         return {
             "made_by": dict(self._writer.backend.made_by()),
@@ -250,7 +279,7 @@ class Translator:
         return found
 
     def _write(self, requests: Sequence[Request], hints: Sequence[Hint], notify: Notify) -> list[Translation]:
-        """The model's text for each request, with its hint."""
+        """Return the model's text for each request, with its hint."""
         prompts, caps = [], []
         context = self._writer.backend.context
         for one, hint in zip(requests, hints, strict=True):
@@ -280,11 +309,11 @@ class Translator:
 
 
 def _quiet(count: int) -> None:
-    """Nobody is told."""
+    """Notify nobody."""
 
 
 def _joined(request: Request, pieces: Sequence[Piece], done: Sequence[Translation]) -> Translation:
-    """The translation of a request from those of its sentences."""
+    """Join the translation of a request from those of its sentences."""
     if not done:
         return Translation(request.source if request.document else "", "empty")
     if not request.document:

@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 
 
 class MIWVSelectionCallback(TrainerCallback):
-    """Puts the rows with the highest MIWV in place of `trainer.train_dataset`, when it is made.
+    """Put the rows with the highest MIWV in place of `trainer.train_dataset`, when it is made.
 
     MIWV = L(y|x,C) - L(y|x) in mean nats per response token, with the trainer's model as it
     stands (arXiv 2511.07074); high = weak = keep. Length, steps and schedule of the training are
@@ -57,17 +57,24 @@ class MIWVSelectionCallback(TrainerCallback):
     choice, seconds.
 
     Args:
-        trainer: a Trainer with its training set: tokenized rows or text (see `callbacks.rows`).
-        fraction: keep floor(all rows x fraction), in decimal arithmetic; at least one batch.
-        refresh: "never"; "epoch": score again before each further epoch; N: after every N steps.
-            New rows after N steps are trained on from the next batch but one (one is fetched
-            ahead), and with `dataloader_num_workers` above 0 from the next epoch on.
-        embedder: finds the neighbors: a Hub id, a folder, or a loaded SentenceTransformer.
-        max_length: tokens of a sequence; default 2,048 or the model's own limit if smaller.
-        batch_tokens: tokens of a forward pass; 1,024 on the CPU, else 16,384.
+        trainer (`transformers.Trainer`): A Trainer with its training set: tokenized rows or text (see
+            `callbacks.rows`).
+        fraction (`float | str | Decimal`): Keep floor(all rows x fraction), in decimal arithmetic; at
+            least one batch.
+        refresh (`str | int`, *optional*, defaults to `"never"`): "never"; "epoch": score again before
+            each further epoch; N: after every N steps. New rows after N steps are trained on from the
+            next batch but one (one is fetched ahead), and with `dataloader_num_workers` above 0 from
+            the next epoch on.
+        embedder (`str | SentenceTransformer`, *optional*, defaults to `"BAAI/bge-large-en-v1.5"`): The
+            model that the neighbors are searched with: a Hub id, a folder, or a loaded
+            SentenceTransformer.
+        max_length (`int`, *optional*): Tokens of a sequence; by default 2,048, or the model's limit if
+            that is smaller.
+        batch_tokens (`int`, *optional*): Tokens of a forward pass; by default 1,024 on the CPU, else
+            16,384.
 
     Raises:
-        InputError: a trainer, setting or training set with which this cannot be done; fewer rows
+        InputError: A trainer, setting or training set with which this cannot be done; fewer rows
             with a score than are to be kept.
     """
 
@@ -91,6 +98,7 @@ class MIWVSelectionCallback(TrainerCallback):
         self._keys = rows.keys
         scorer = LiveScorer(trainer, rows, embedder, max_length=max_length, batch_tokens=batch_tokens)
         self._choices = self._first_choice(scorer, str(fraction))
+        # With refresh "never" the scorer is not needed again: let it go, and the tokens with it.
         self._scorer: Any = None if refresh == "never" else scorer  # it holds every row's tokens
         self._view = ChosenRows(trainer.train_dataset, self._places(self._choices.current))
         self._between_epochs = True
@@ -98,6 +106,7 @@ class MIWVSelectionCallback(TrainerCallback):
         self._tell_when()
 
     def on_train_begin(self, args: Any, state: TrainerState, control: Any, **_: Any) -> None:
+        """Put the choice back when a training is resumed; else begin with the first choice and log it."""
         self._between_epochs = float(state.epoch or 0).is_integer()
         if state.global_step > 0:
             self._put_back(state)
@@ -108,6 +117,7 @@ class MIWVSelectionCallback(TrainerCallback):
         log_numbers(self._trainer, self._choices.first.numbers)
 
     def on_epoch_begin(self, args: Any, state: TrainerState, control: Any, **_: Any) -> None:
+        """Score again where `refresh` is "epoch", and put the next choice in place between two epochs."""
         if not self._between_epochs:  # resumed within an epoch
             return
         self._between_epochs = False
@@ -118,10 +128,12 @@ class MIWVSelectionCallback(TrainerCallback):
             self._promote()
 
     def on_step_begin(self, args: Any, state: TrainerState, control: Any, **_: Any) -> None:
+        """Record the next choice as the current one: the batch fetched ahead of it is used up by now."""
         if self._choices.next and not self._workers:
             self._promote()
 
     def on_step_end(self, args: Any, state: TrainerState, control: Any, **_: Any) -> None:
+        """Score again after every N steps where `refresh` is N, but not after the last step."""
         step, every = state.global_step, self._refresh
         if isinstance(every, str) or step % every or step >= state.max_steps:
             return
@@ -131,9 +143,11 @@ class MIWVSelectionCallback(TrainerCallback):
         self._write(self._folder)
 
     def on_epoch_end(self, args: Any, state: TrainerState, control: Any, **_: Any) -> None:
+        """Note that the training stands between two epochs, where the whole choice may change."""
         self._between_epochs = True
 
     def on_save(self, args: Any, state: TrainerState, control: Any, **_: Any) -> None:
+        """Write the choice into the checkpoint, so that a resumed training sees the same batches."""
         self._write(checkpoint_of(self._folder, state))
 
     @property
@@ -174,7 +188,7 @@ class MIWVSelectionCallback(TrainerCallback):
             self._write(self._folder)
 
     def _put_back(self, state: TrainerState) -> None:
-        """The choice of the checkpoint that is resumed, with what was fetched ahead of it."""
+        """Restore the choice of the checkpoint that is resumed, with the batch fetched ahead of it."""
         found = self._processes.agree(saved_choices(self._folder, state) if self._processes.first else None)
         checkpoint = checkpoint_of(self._folder, state)
         if found is None and self._refresh == "never":
@@ -192,6 +206,8 @@ class MIWVSelectionCallback(TrainerCallback):
             )
         self._choices.current, self._choices.next = found.current, found.next
         current = self._places(found.current)
+        # The checkpoint was saved after the next choice was made, but one batch of the current choice had
+        # already been fetched ahead. Serve that batch first, as in the run that was interrupted.
         if found.next and not self._workers:
             self._view.change(self._places(found.next), first_batch=current)
         else:
@@ -213,20 +229,28 @@ class MIWVSelectionCallback(TrainerCallback):
 
 
 class MIWVDriftCallback(TrainerCallback):
-    """Scores a fixed sample of the training set at each evaluation; the training is unchanged.
+    """Score a fixed sample of the training set at each evaluation; the training is unchanged.
 
     Logged, as the model learns: mean and quantiles of the sample's MIWV, both mean losses (nats
     per response token), and by how much the mean has fallen since the first measurement, which is
     made before the first step.
 
     Args:
-        trainer: a Trainer with its training set; where rows are chosen, all rows are sampled from.
-        sample: rows, chosen by a hash of seed and row content; their neighbors are among them.
-        seed: another seed, other rows.
-        embedder, max_length, batch_tokens: as in MIWVSelectionCallback.
+        trainer (`transformers.Trainer`): A Trainer with its training set; where rows are chosen, all
+            rows are sampled from.
+        sample (`int`, *optional*, defaults to `200`): Rows to score, chosen by a hash of seed and row
+            content; their neighbors are among them.
+        seed (`int`, *optional*, defaults to `0`): Seed of the sample: another seed, other rows.
+        embedder (`str | SentenceTransformer`, *optional*, defaults to `"BAAI/bge-large-en-v1.5"`): The
+            model that the neighbors are searched with: a Hub id, a folder, or a loaded
+            SentenceTransformer.
+        max_length (`int`, *optional*): Tokens of a sequence; by default 2,048, or the model's limit if
+            that is smaller.
+        batch_tokens (`int`, *optional*): Tokens of a forward pass; by default 1,024 on the CPU, else
+            16,384.
 
     Raises:
-        InputError: a trainer or training set with which this cannot be done; a sample below 2.
+        InputError: A trainer or training set with which this cannot be done; a sample below 2.
     """
 
     def __init__(
@@ -261,10 +285,12 @@ class MIWVDriftCallback(TrainerCallback):
             logger.warning("eval_strategy is 'no': weakness is measured before the first step only")
 
     def on_train_begin(self, args: Any, state: TrainerState, control: Any, **_: Any) -> None:
+        """Measure before the first step, so that the fall is counted from the untrained model."""
         if state.global_step == 0:
             self._measure(state)
 
     def on_evaluate(self, args: Any, state: TrainerState, control: Any, **_: Any) -> None:
+        """Measure once at each evaluation, however many evaluation sets it has."""
         if state.global_step != self._measured:  # several evaluation sets are one evaluation
             self._measure(state)
 

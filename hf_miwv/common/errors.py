@@ -10,11 +10,16 @@ NEAREST = 12  # names that it lists of more
 
 
 class InputError(ValueError):
-    """What the caller gave cannot be used.
+    """Report input that cannot be used.
 
     The message says what was given, why it cannot be, and what to give instead,
     with file, row or option. The command line prints it without a traceback and
     leaves with exit code 2.
+
+    Args:
+        message (`str`): The whole message.
+        faults (`Iterable[str]`, *optional*): All that is wrong, a sentence each; by default the message
+            alone.
 
     Attributes:
         faults (`list[str]`): All that is wrong, a sentence each; the message alone where there is one.
@@ -26,21 +31,33 @@ class InputError(ValueError):
 
     @classmethod
     def of_faults(cls, subject: object, faults: Iterable[str]) -> InputError:
-        """Make the error of all that is wrong with a subject, such as a file: each fault once."""
+        """Make the error of all that is wrong with a subject, such as a file: each fault once.
+
+        Args:
+            subject (`object`): The subject, as the message begins.
+            faults (`Iterable[str]`): The faults, a sentence each; repeated ones are dropped.
+
+        Returns:
+            `InputError`: The error, to be raised.
+        """
         faults = list(dict.fromkeys(faults))
         return cls(f"{subject}: " + "\n  ".join(["", *faults] if len(faults) > 1 else faults), faults)
 
 
 def did_you_mean(word: str, known: Iterable[str], listed: int = LISTED) -> str:
-    """Write the tail of a message about a mistyped `word`: the nearest `known` words, or all.
-
-    Args:
-        word: what was given.
-        known: what could be given.
-        listed: how many words may be listed whole; of more, the NEAREST nearest are.
+    """Complete a message about a mistyped word: the nearest known words, or all of them.
 
     >>> did_you_mean("promt", ["prompt", "completion"])
     "did you mean 'prompt'?"
+
+    Args:
+        word (`str`): The mistyped word.
+        known (`Iterable[str]`): The words that would be accepted.
+        listed (`int`, *optional*, defaults to `24`): How many words may be listed whole; of more, the
+            nearest twelve are.
+
+    Returns:
+        `str`: The tail of the message.
     """
     known = sorted(known)
     near = get_close_matches(word, known, n=3, cutoff=0.6)
@@ -54,7 +71,14 @@ def did_you_mean(word: str, known: Iterable[str], listed: int = LISTED) -> str:
 
 
 def error_chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield the error and those it came from; `raise ... from None` hides them, but keeps them."""
+    """Yield the error and those it came from; `raise ... from None` hides them, but keeps them.
+
+    Args:
+        error (`BaseException`, *optional*): The error that was caught; nothing is yielded for None.
+
+    Yields:
+        `BaseException`: The error, then its cause or context, and so on.
+    """
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__

@@ -31,32 +31,36 @@ def compare(
     source_column: str | None = None,
     text_columns: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """How the rows that each method keeps differ, at each share of the rows, in numbers.
+    """Compare which rows each method keeps, at each share of the rows, in numbers.
 
     A ranking is a method on a folder's scores. Rows are kept as `select` keeps them: the highest
     floor(all rows x fraction) scores, ties by row order (of the first folder).
 
     Args:
-        folders: what `hf-miwv score` wrote; several hold the same rows, scored otherwise.
-        fractions: shares of all rows, each in (0, 1].
-        methods: names of `methods.METHODS`; default: all whose columns are there, each with its
-            highest scores first, and miwv_low. A random choice knows nothing of the folder, so
-            that it is taken once, among the rows that the first folder scores.
-        seed: of the random choice.
-        source_column: says where a row comes from; see `source_values` for the default.
-        text_columns: shown of example rows; default: their prompt and response.
+        folders (`Sequence[str | Path]`): Folders that `hf-miwv score` wrote; several hold the same
+            rows, scored otherwise.
+        fractions (`Sequence[float | str | Decimal]`, *optional*, defaults to `("0.01", "0.05", "0.1", "0.15")`):
+            Shares of all rows, each in (0, 1]; the default is that of arXiv 2511.07074, main results.
+        methods (`Sequence[str]`, *optional*): Names of `methods.METHODS`; by default all whose columns
+            are present, each with its highest scores first, and miwv_low. A random choice knows nothing
+            of the folder, so that it is taken once, among the rows that the first folder scores.
+        seed (`int`, *optional*, defaults to `0`): Seed of the random choice.
+        source_column (`str`, *optional*): The column that says where a row comes from; see
+            `source_values` for the default.
+        text_columns (`Sequence[str]`, *optional*, defaults to `()`): Columns shown of example rows; by
+            default their prompt and response.
 
     Returns:
-        A report, ready for JSON: "folders", "rankings", "left_out" (methods that the folders do
-        not allow, with the reason), "shown" (texts of example rows), "sources" (rows by source, or
-        None), "spearman" (`correlations`), and under "fractions" for each what `compare_choices`
-        returns and "choices", by ranking: "kept" rows, the "note" of `choose_rows`, the
-        "lowest_kept_score", response "lengths" in tokens against all scored rows of the folder
+        `dict[str, Any]`: A report, ready for JSON: "folders", "rankings", "left_out" (methods that the
+        folders do not allow, with the reason), "shown" (texts of example rows), "sources" (rows by
+        source, or None), "spearman" (`correlations`), and under "fractions" for each what
+        `compare_choices` returns and "choices", by ranking: "kept" rows, the "note" of `choose_rows`,
+        the "lowest_kept_score", response "lengths" in tokens against all scored rows of the folder
         (`compare_lengths`), "sources", "only" (rows that no other ranking keeps) and "examples" of
         those, best first. These figures are our choice.
 
     Raises:
-        InputError: anything given that cannot be used; folders that do not hold the same rows.
+        InputError: An argument that cannot be used; folders that do not hold the same rows.
     """
     shares = check_fractions(fractions)
     check_methods(methods, seed)
@@ -87,7 +91,14 @@ def compare(
 
 
 class RowDetails(NamedTuple):
-    """What is said of single rows: the columns to show, and the sources of all N rows."""
+    """Hold the details of single rows: the columns to show, and the sources of all N rows.
+
+    Attributes:
+        folder (`Scored`): The scored rows.
+        columns (`Sequence[str]`): Columns to show of example rows.
+        sources (`list[str]`, *optional*): (N,) the source of each row.
+        named (`list[str]`): The sources that are counted by name.
+    """
 
     folder: Scored
     columns: Sequence[str]
@@ -96,12 +107,19 @@ class RowDetails(NamedTuple):
 
 
 def check_fractions(fractions: Sequence[float | str | Decimal]) -> list[str]:
-    """The fractions in decimal notation, in the order given.
-
-    Raises InputError for none, for one out of range and for one that is given twice.
+    """Return the fractions in decimal notation, in the same order.
 
     >>> check_fractions(["0.10", 0.05])
     ['0.1', '0.05']
+
+    Args:
+        fractions (`Sequence[float | str | Decimal]`): Shares of all rows, each in (0, 1].
+
+    Returns:
+        `list[str]`: The shares, in decimal notation without trailing zeros.
+
+    Raises:
+        InputError: No fraction, a fraction out of range, or the same fraction twice.
     """
     if not fractions:
         raise InputError("no fraction is given; 0.01,0.05 compares the top 1 % and 5 %")
@@ -117,12 +135,16 @@ def check_fractions(fractions: Sequence[float | str | Decimal]) -> list[str]:
 def compare_choices(
     scores: Mapping[str, np.ndarray], kept: Mapping[str, np.ndarray]
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """What choices A and B have in common, as shares of A, by name and name.
+    """Measure the rows that choices A and B have in common, as shares of A, by name and name.
 
-    scores: (N,) float64 each, nan for none. kept: (K,) positions each. Returns "overlap",
-    |A & B| / |A|, and "expected", the same on average where B is |B| rows drawn at random from
-    those that B's method scores: |A & scored by B| / |A| x |B| / |scored by B|, which is |B| / N
-    where that is all of them.
+    Args:
+        scores (`Mapping[str, np.ndarray]`): By ranking (N,) float64 scores, nan for none.
+        kept (`Mapping[str, np.ndarray]`): By ranking (K,) positions of the rows that it keeps.
+
+    Returns:
+        `dict[str, dict[str, dict[str, float]]]`: "overlap", |A & B| / |A|, and "expected", the same on
+        average where B is |B| rows drawn at random from those that B's method scores:
+        |A & scored by B| / |A| x |B| / |scored by B|, which is |B| / N where that is all of them.
     """
     finite = {name: np.isfinite(values) for name, values in scores.items()}
     return {
@@ -178,16 +200,30 @@ def _example(ranking: Ranking, place: int, rows: RowDetails) -> dict[str, Any]:
 
 
 def largest_sources(values: Sequence[str]) -> list[str]:
-    """The `SOURCES_NAMED` sources with the most rows, most first, equals by name."""
+    """Return the `SOURCES_NAMED` sources with the most rows, most first, equals by name.
+
+    Args:
+        values (`Sequence[str]`): (N,) the source of each row.
+
+    Returns:
+        `list[str]`: The sources.
+    """
     ranked = sorted(Counter(values).items(), key=lambda item: (-item[1], item[0]))
     return [source for source, _ in ranked[:SOURCES_NAMED]]
 
 
 def count_sources(values: Sequence[str], named: Sequence[str]) -> dict[str, Any]:
-    """Rows of each `named` source, and of all others together.
+    """Count the rows of each `named` source, and of all others together.
 
     >>> count_sources(["b", "a", "a", "c"], ["a", "b"])
     {'rows': {'a': 2, 'b': 1}, 'others': 1}
+
+    Args:
+        values (`Sequence[str]`): The source of each row.
+        named (`Sequence[str]`): The sources to count by name.
+
+    Returns:
+        `dict[str, Any]`: "rows", {source: rows}, and "others", rows.
     """
     counts = Counter(values)
     rows = {source: counts[source] for source in named}

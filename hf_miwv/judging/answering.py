@@ -61,15 +61,22 @@ def answer(
     and settings; after a kill the same call goes on from there and ends with the same bytes.
 
     Args:
-        source: the data set's name in messages.
-        template: alpaca (default), chat, plain or a Jinja file, as in `score`.
-        batch_tokens: (longest prompt + max_new_tokens) x rows of a batch, at most.
+        dataset (`Dataset`): The rows with prompts.
+        loaded (`LoadedModel`): The model with its tokenizer.
+        output (`Path`): The JSON Lines file to write.
+        source (`str`, *optional*, defaults to `"data"`): The data set's name in messages.
+        template (`str`, *optional*): "alpaca" (default), "chat", "plain" or a Jinja file, as in `score`.
+        max_new_tokens (`int`, *optional*, defaults to `1024`): Tokens of an answer, at most.
+        batch_tokens (`int`, *optional*): (longest prompt + max_new_tokens) x rows of a batch, at most,
+            in tokens; the default follows the model's device.
+        overwrite (`bool`, *optional*, defaults to `False`): Replace `output` where it exists.
+        progress (`bool`, *optional*, defaults to `True`): Show a bar.
 
     Returns:
-        How many rows have each status.
+        `Counter[str]`: How many rows have each status.
 
     Raises:
-        InputError: a row without a prompt, a template that does not fit, an output that is there.
+        InputError: A row without a prompt, a template that does not fit, an output that exists.
     """
     check_file(output, overwrite)
     examples = _questions(dataset, source)
@@ -114,7 +121,7 @@ def _generate_all(
     workspace: Workspace,
     progress: bool,
 ) -> dict[str, tuple[str, str]]:
-    """(text, status) of each prompt by its key; batches that the journal holds are not run."""
+    """Return (text, status) of each prompt by its key; batches that the journal holds are not run."""
     found: dict[str, tuple[str, str]] = {
         key: (text, status)
         for batch in workspace.read_journal(JOURNAL)

@@ -60,12 +60,20 @@ def judge_answers(
     and order; a later call, also with more answers, asks only for the others.
 
     Args:
-        a, b: JSON Lines files, see `read_answers`; matched by `pair_answers`.
-        seed: of the bootstrap interval.
-        origin: what run.json says of the command ("command_line").
+        a (`Path`): JSON Lines file of A's answers, see `read_answers`.
+        b (`Path`): JSON Lines file of B's answers; matched with A's by `pair_answers`.
+        judge (`Judge`): The judge to ask.
+        output (`Path`): The folder to write.
+        seed (`int`, *optional*, defaults to `0`): Seed of the bootstrap interval.
+        overwrite (`bool`, *optional*, defaults to `False`): Replace `output` where it holds something.
+        origin (`Mapping[str, Any]`, *optional*): Facts of the command for run.json ("command_line").
+        progress (`bool`, *optional*, defaults to `True`): Show a bar.
+
+    Returns:
+        `dict[str, Any]`: The record of the run, as run.json has it.
 
     Raises:
-        InputError: files that cannot be read or matched, an output that holds something else, a
+        InputError: Files that cannot be read or matched, an output that holds something else, a
             judge that cannot be asked, or that refuses every pair.
     """
     folder_run = FolderRun(output, overwrite, inputs=[a, b])
@@ -108,7 +116,7 @@ def judge_answers(
 
 
 def _ask(judge: Judge, pairs: Sequence[Pair], workspace: Workspace, progress: bool) -> list[tuple[Verdict, Verdict]]:
-    """The verdicts on each pair, A first and B first; equal questions are asked once."""
+    """Return the verdicts on each pair, A first and B first; equal questions are asked once."""
     questions = {}
     keys = []
     for pair in pairs:
@@ -122,7 +130,7 @@ def _ask(judge: Judge, pairs: Sequence[Pair], workspace: Workspace, progress: bo
 
 
 def _row(pair: Pair, judged: Judged, a_first: Verdict, b_first: Verdict) -> dict[str, Any]:
-    """One pair as a row of the output."""
+    """Write a pair as a row of the output."""
     scores = (*(judged.a_first or (None, None)), *(judged.b_first or (None, None)))
     return {
         "id": pair.id,
@@ -140,7 +148,7 @@ def _row(pair: Pair, judged: Judged, a_first: Verdict, b_first: Verdict) -> dict
 
 
 def _judged(test_set: str | None, a_first: Verdict, b_first: Verdict) -> Judged:
-    """The scores of both orders turned to (A's, B's), and whether they are there."""
+    """Turn the scores of both orders to (A's, B's), and say whether both can be read."""
     turned = None if b_first.scores is None else (b_first.scores[1], b_first.scores[0])
     both = (a_first, b_first)
     if any(verdict.refusal for verdict in both):

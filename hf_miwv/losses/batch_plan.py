@@ -31,11 +31,20 @@ class BatchPlan:
 
     @classmethod
     def new(cls, lengths: np.ndarray, budget: int, packed: bool = False) -> BatchPlan:
-        """The plan for sequences of these lengths (N,), ties in their given order."""
+        """Make the plan for N sequences, ties in their order.
+
+        Args:
+            lengths (`np.ndarray`): (N,) tokens of each sequence.
+            budget (`int`): Tokens of a batch, at most.
+            packed (`bool`, *optional*, defaults to `False`): Whether batches are packed, or padded.
+
+        Returns:
+            `BatchPlan`: The plan.
+        """
         return cls(lengths, np.argsort(-lengths, kind="stable"), [(0, budget)], packed)
 
     def batch_end(self, start: int) -> int:
-        """The position after the batch that begins at `start`."""
+        """Return the position after the batch that begins at `start`."""
         budget = self._budget(start)
         if self.packed:
             end = int(np.searchsorted(self._sums, self._sums[start] + budget, side="right")) - 1
@@ -45,13 +54,13 @@ class BatchPlan:
         return min(max(end, start + 1), len(self.order), *later)
 
     def tokens(self, start: int, end: int) -> int:
-        """Tokens that the model is run on for the batch start..end, padding included."""
+        """Count the tokens that the model is run on for the batch start..end, padding included."""
         if self.packed:
             return int(self._sums[end] - self._sums[start])
         return (end - start) * int(self._lengths[start])
 
     def halve(self, start: int) -> bool:
-        """Half the budget from `start` on; False where the batch there is one sequence already."""
+        """Halve the budget from `start` on; return False where the batch is one sequence already."""
         size = self.batch_end(start) - start
         if size <= 1:
             return False

@@ -23,11 +23,17 @@ HALF_TOLERANCE = 0.1
 
 
 def branching_obstacle(model: Any) -> str | None:
-    """Why trees cannot be used with this model, in a few words; None where they can.
+    """Say why trees cannot be used with this model, in a few words; None where they can.
 
     Kernels that were asked for by name (flash, eager) are used as they are, which means pass by
     pass. For the rest the model itself is asked: a small packed tree, against its paths one by
-    one under the model's own attention.
+    one under the model's plain attention.
+
+    Args:
+        model (`PreTrainedModel`): The causal LM.
+
+    Returns:
+        `str | None`: The reason.
     """
     attention = str(model.config.get_text_config()._attn_implementation)
     if attention != "sdpa":

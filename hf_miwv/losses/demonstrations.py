@@ -17,7 +17,7 @@ RESPONSE_HEADING = "### Response:"  # before y in Cherry_LLM's direct answer sco
 
 
 class Pass(NamedTuple):
-    """A sequence of token ids, of which the last `response` are scored."""
+    """Hold a sequence of token ids, of which the last `response` are scored."""
 
     ids: list[int]
     response: int
@@ -25,7 +25,7 @@ class Pass(NamedTuple):
 
 @dataclass
 class Passes:
-    """The 2N forward passes: pass i is row i alone, pass N + i is row i behind its neighbor.
+    """Hold the 2N forward passes: pass i is row i alone, pass N + i is row i behind its neighbor.
 
     Both are over the same response. A pass that cannot be run has length 0.
     """
@@ -44,7 +44,7 @@ class Passes:
 
     @property
     def lengths(self) -> np.ndarray:
-        """(2N,) tokens of each pass, 0 where it cannot be run."""
+        """Return (2N,) tokens of each pass, 0 where it cannot be run."""
         contexts = np.concatenate([self.zero_shot.lengths, self.one_shot.lengths])
         responses = np.tile(self.responses.lengths, 2)
         return np.where((contexts > 0) & (responses > 0), contexts + responses, 0)
@@ -57,11 +57,21 @@ def build_passes(
     max_length: int,
     progress: bool = True,
 ) -> Passes:
-    """Both passes of each row within `max_length` tokens (the rules are ours: the paper is silent).
+    """Build both passes of each row within `max_length` tokens (the rules are ours: the paper is silent).
 
     The demonstration is cut from its left to make room; the row itself never is. Only a row that
-    exceeds the limit by itself has its response cut on the right, in both passes alike, and is
+    alone exceeds the limit has its response cut on the right, in both passes alike, and is
     flagged; it then has no room for a demonstration.
+
+    Args:
+        table (`TokenizedRows`): N rows.
+        neighbors (`np.ndarray`): (N,) the row that is each row's demonstration.
+        prompts (`Prompts`): The template with its tokenizer.
+        max_length (`int`): Tokens of a pass, at most.
+        progress (`bool`, *optional*, defaults to `True`): Show a bar.
+
+    Returns:
+        `Passes`: 2N passes.
     """
     passes = Passes(table.prompts)
     bar = tqdm(range(len(table)), desc="demonstrations", unit="row", disable=not progress)
@@ -87,19 +97,32 @@ def build_passes(
 
 
 def flag_duplicate_neighbors(passes: Passes, neighbors: np.ndarray, groups: list[int]) -> None:
-    """Flag the rows whose neighbor has their own prompt, though another one was asked for."""
+    """Flag the rows whose neighbor has their prompt, though another prompt was asked for.
+
+    Args:
+        passes (`Passes`): 2N passes, whose flags are added to.
+        neighbors (`np.ndarray`): (N,) the neighbor of each row.
+        groups (`list[int]`): (N,) rows of the same prompt have the same number.
+    """
     for row, neighbor in enumerate(neighbors.tolist()):
         if neighbor >= 0 and groups[row] == groups[neighbor]:
             passes.flags[row].append("duplicate_neighbor")
 
 
 def response_context(method: str, tokenizer: Any) -> list[int]:
-    """The ids that stand before y where x is left out, by the method that asks for it.
+    """Return the ids that stand before y where x is left out, by the method that asks for it.
 
     "ifd": what the tokenizer puts before a text, and `### Response:`, whatever the template of
     the rows (Cherry_LLM, arXiv 2308.12032). "superfiltering": what the tokenizer puts before a
     text alone, or, where that is nothing, the token that stands in for an empty prompt, so that
     the first token of y has a context (ours: arXiv 2402.00530's code leaves that token out).
+
+    Args:
+        method (`str`): "ifd" or "superfiltering".
+        tokenizer (`PreTrainedTokenizerBase`): The tokenizer of the model.
+
+    Returns:
+        `list[int]`: Token ids.
     """
     start = start_tokens(tokenizer)
     if method == "ifd":
@@ -108,9 +131,17 @@ def response_context(method: str, tokenizer: Any) -> list[int]:
 
 
 def response_passes(passes: Passes, context: list[int], max_length: int) -> Passes:
-    """The same N responses, each behind `context` alone: passes 0 to N - 1, the others empty.
+    """Put the same N responses each behind `context` alone: passes 0 to N - 1, the others empty.
 
     A row with an empty response, and one that would exceed `max_length` tokens, has no pass.
+
+    Args:
+        passes (`Passes`): The 2N passes of the rows.
+        context (`list[int]`): The ids that stand before each response.
+        max_length (`int`): Tokens of a pass, at most.
+
+    Returns:
+        `Passes`: N passes with N empty ones behind.
     """
     room = max_length - len(context)
     lengths = passes.responses.lengths.tolist()

@@ -1,8 +1,8 @@
-"""The passes of all rows as trees that share what two passes have in common.
+"""The passes of all rows as trees, so that tokens which two passes share are run once.
 
 The one-shot pass of row i begins, token for token, with the zero-shot pass of its neighbor k. So
 row k is run once, as the trunk of a tree, and every row whose neighbor it is goes on from it:
-2 x T0 tokens in all (T0: tokens of all rows alone), against 3 x T0 for each pass by itself.
+2 x T0 tokens in all (T0: tokens of all rows alone), against 3 x T0 for each pass alone.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LEAST_SHARED = 16  # tokens; to share less is not worth a branch
 
 
 class Unit(NamedTuple):
-    """What is run as one tree, by pass numbers (see Passes)."""
+    """Hold the passes that are run as one tree, by pass numbers (see Passes)."""
 
     trunk: int
     scored: bool  # whether the trunk's own loss is wanted
@@ -35,7 +35,7 @@ class Unit(NamedTuple):
 
 @dataclass
 class Forest:
-    """All passes as units, each pass scored once."""
+    """Hold all passes as units, each pass scored once."""
 
     passes: Passes
     packed: bool = True  # False: the model's own attention, and no unit has branches
@@ -44,16 +44,16 @@ class Forest:
 
     @property
     def lengths(self) -> np.ndarray:
-        """(U,) tokens of each unit."""
+        """Return (U,) tokens of each unit."""
         return np.array([unit.tokens for unit in self.units], dtype=np.int64)
 
     def outputs(self, index: int) -> list[int]:
-        """The passes whose losses a unit gives, in the order in which it gives them."""
+        """List the passes whose losses a unit computes, in the order in which it returns them."""
         unit = self.units[index]
         return [unit.trunk, *unit.branches] if unit.scored else list(unit.branches)
 
     def tree(self, index: int) -> Tree:
-        """The token ids of a unit."""
+        """Return the token ids of a unit."""
         unit = self.units[index]
         trunk = self.passes[unit.trunk]
         branches = []
@@ -71,15 +71,20 @@ def grow_forest(
     obstacle: str | None = None,
     rule: LengthRule | None = None,
 ) -> Forest:
-    """Every pass that can be run, as units.
+    """Put every pass that can be run into units.
 
     Args:
-        neighbors: (N,) the row whose zero-shot pass each one-shot pass may go on from.
-        tree_tokens: a tree takes no further branch beyond this many tokens (or beyond TRUNKS
-            times its trunk); the trunk is then run again in another tree.
-        obstacle: why no pass may share with another (the model or its attention does not allow).
-        rule: for models whose rotary frequencies hang on the length of a pass: two passes share
-            only where theirs are the same, as in the pass that each would be alone.
+        passes (`Passes`): The 2N passes of N rows.
+        neighbors (`np.ndarray`): (N,) the row whose zero-shot pass each one-shot pass may go on from.
+        tree_tokens (`int`, *optional*, defaults to `2048`): A tree takes no further branch beyond this
+            many tokens (or beyond TRUNKS times its trunk); the trunk is then run again in another tree.
+        obstacle (`str`, *optional*): Why no pass may share with another (the model or its attention does
+            not allow).
+        rule (`LengthRule`, *optional*): For models whose rotary frequencies hang on the length of a pass:
+            two passes share only where theirs are the same, as in the pass that each would be alone.
+
+    Returns:
+        `Forest`: The units, and how many one-shot passes share what.
     """
     forest = Forest(passes, packed=obstacle is None)
     classes = None if rule is None else rule.classes(_whole_lengths(passes))
@@ -102,14 +107,16 @@ def grow_forest(
 
 
 def _whole_lengths(passes: Passes) -> np.ndarray:
-    """(2N,) tokens of each pass as a trunk or path, also where it has no response of its own."""
+    """Return (2N,) tokens of each pass as a trunk or path, also where it has no response to score."""
     contexts = np.concatenate([passes.zero_shot.lengths, passes.one_shot.lengths])
     return contexts + np.tile(passes.responses.lengths, 2)
 
 
 def _fork(passes: Passes, row: int, neighbor: int, obstacle: str | None) -> tuple[int, str]:
-    """How many tokens the row's one-shot pass shares with its neighbor's zero-shot pass (0: it
-    runs by itself), and that in words."""
+    """Count the tokens that the row's one-shot pass shares with its neighbor's zero-shot pass.
+
+    0 where it runs alone. Also says so in words.
+    """
     if obstacle:
         return 0, f"nothing: {obstacle}"
     one_shot = passes[row + len(passes.responses)]
@@ -126,7 +133,7 @@ def _fork(passes: Passes, row: int, neighbor: int, obstacle: str | None) -> tupl
 
 
 def _units(passes: Passes, row: int, scored: bool, children: list[tuple[int, int]], tree_tokens: int) -> list[Unit]:
-    """The trees of one trunk: as few as the limit on their size allows."""
+    """Make the trees of one trunk: as few as the limit on their size allows."""
     trunk = len(passes[row].ids)
     limit = max(tree_tokens, TRUNKS * trunk)
     groups: list[list[tuple[int, int]]] = [[]]

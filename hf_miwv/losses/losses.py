@@ -1,4 +1,4 @@
-"""Token ids -> mean negative log-likelihood of the response: the one place that knows the model."""
+"""Token ids -> mean negative log-likelihood of the response: the only module that runs the model."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Branch(NamedTuple):
 
 
 class Tree(NamedTuple):
-    """A sequence, of which the last `response` tokens are scored, and what goes on from it.
+    """Hold a sequence, of which the last `response` tokens are scored, and the branches that go on from it.
 
     The trunk is run once, and each branch as if it stood behind its part of the trunk alone.
     """
@@ -39,12 +39,12 @@ class Tree(NamedTuple):
 
     @property
     def tokens(self) -> int:
-        """Tokens that are run: those of the trunk and of every branch."""
+        """Count the tokens that are run: those of the trunk and of every branch."""
         return len(self.ids) + sum(len(branch.ids) for branch in self.branches)
 
 
 class ResponseLosses:
-    """Mean NLL of responses, from batched forward passes over trees of sequences.
+    """Compute the mean NLL of responses, from batched forward passes over trees of sequences.
 
     L = -(1/T) sum over t of log p(y_t | context, y_<t): natural logarithms (nats), T response
     tokens, over token ids that the caller has joined. The weights keep their dtype; log-softmax
@@ -52,7 +52,7 @@ class ResponseLosses:
 
     Packed, a batch is one sequence without padding: trunk, branch, branch, trunk ... Each token
     sees its own path only (see `tree_attention`) and has the position that it would have there.
-    Otherwise the model's own attention runs, on trees without branches, padded on the right
+    Otherwise the model's plain attention runs, on trees without branches, padded on the right
     whatever side the tokenizer pads: under a causal mask no token sees what stands after it.
 
     Logits are computed at response positions only: a hook in front of the output layer keeps
@@ -63,9 +63,14 @@ class ResponseLosses:
     with the same frequencies are run together: a batch becomes as many forward passes as it has
     length classes.
 
+    Args:
+        model (`PreTrainedModel`): The causal LM.
+        packed (`bool`, *optional*, defaults to `False`): Run a batch as one sequence without padding,
+            which branches need.
+
     Attributes:
-        windows: sliding windows that packed layers asked for.
-        forwarded_tokens: tokens that the model was run on in the last call, padding included.
+        windows (`set[int | None]`): Sliding windows that packed layers asked for.
+        forwarded_tokens (`int`): Tokens that the model was run on in the last call, padding included.
     """
 
     def __init__(self, model: Any, packed: bool = False) -> None:
@@ -82,7 +87,7 @@ class ResponseLosses:
 
     @contextmanager
     def ready(self) -> Iterator[None]:
-        """Evaluation mode, the hook and the attention, all put back afterwards."""
+        """Set evaluation mode, the hook and the attention, and put all of them back afterwards."""
         hook = self._head.register_forward_pre_hook(self._keep_wanted) if self._head else None
         try:
             with (
@@ -97,11 +102,19 @@ class ResponseLosses:
 
     @torch.inference_mode()
     def __call__(self, trees: Sequence[Tree]) -> np.ndarray:
-        """Mean nats per response token: of each tree, the trunk where it has a response, then
-        the branches; (S,) float64. A response needs a token before it.
+        """Compute the mean nats per response token of S responses.
+
+        Of each tree, the trunk where it has a response, then the branches. A response needs a token
+        before it.
+
+        Args:
+            trees (`Sequence[Tree]`): The trees of a batch.
+
+        Returns:
+            `np.ndarray`: (S,) float64.
 
         Raises:
-            ValueError: branches in a batch that is not packed, or a tree whose paths do not have
+            ValueError: Branches in a batch that is not packed, or a tree whose paths do not have
                 the same rotary frequencies (`grow_forest` makes none).
         """
         self.forwarded_tokens = 0
@@ -118,7 +131,7 @@ class ResponseLosses:
         return np.concatenate([found[number] for number in range(len(trees))])
 
     def _of_one_class(self, trees: Sequence[Tree]) -> list[list[int]]:
-        """The trees by number, in groups that have the same rotary frequencies throughout."""
+        """Group the trees, by number, so that a group has the same rotary frequencies throughout."""
         assert self._rule is not None  # noqa: S101  the caller has asked
         groups: dict[int, list[int]] = {}
         for number, tree in enumerate(trees):
@@ -130,7 +143,7 @@ class ResponseLosses:
         return list(groups.values())
 
     def _run(self, trees: Sequence[Tree]) -> np.ndarray:
-        """The losses of one forward pass over all of the trees."""
+        """Compute the losses of one forward pass over all of the trees."""
         rows, positions, targets, lengths = _scored_tokens(trees, self._packed)
         self._wanted, self._reached = (rows, positions), False
         logits = self._run_packed(trees) if self._packed else self._run_padded(trees)
@@ -158,6 +171,7 @@ class ResponseLosses:
         if any(tree.branches for tree in trees):
             raise ValueError("branches can only be run packed")
         longest = max(len(tree.ids) for tree in trees)
+        # Any id will do as padding: under a causal mask no scored token sees it.
         ids = torch.tensor([tree.ids + tree.ids[-1:] * (longest - len(tree.ids)) for tree in trees])
         self.forwarded_tokens += ids.numel()
         return self._model(input_ids=ids.to(self._device), use_cache=False).logits
@@ -171,7 +185,15 @@ class ResponseLosses:
 
 
 def token_losses(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """-log softmax(logits)[target] in float32, in chunks: (R, V), (R,) -> (R,) nats."""
+    """Compute -log softmax(logits)[target] in float32, in chunks.
+
+    Args:
+        logits (`torch.Tensor`): (R, V).
+        targets (`torch.Tensor`): (R,) token ids.
+
+    Returns:
+        `torch.Tensor`: (R,) nats.
+    """
     chunk = LOGIT_CHUNK.get(logits.device.type, LOGIT_CHUNK["cpu"])
     rows = max(1, chunk // logits.shape[-1])
     return torch.cat(
@@ -183,18 +205,18 @@ def token_losses(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
 
 def _scored_responses(tree: Tree) -> int:
-    """The losses that a tree gives."""
+    """Count the losses of a tree."""
     return (tree.response > 0) + sum(branch.response > 0 for branch in tree.branches)
 
 
 def _path_positions(segments: Sequence[Segment]) -> np.ndarray:
-    """(L,) of each packed token its position in its own path."""
+    """Return (L,) of each packed token its position in its path."""
     start, end, _, fork = np.array(segments).T
     return np.arange(end[-1]) + np.repeat(fork - start, end - start)
 
 
 def _segments(trees: Sequence[Tree]) -> list[Segment]:
-    """Trunks and branches as they lie one behind the other."""
+    """Lay trunks and branches out, one behind the other."""
     segments: list[Segment] = []
     end = 0
     for tree in trees:
@@ -206,8 +228,10 @@ def _segments(trees: Sequence[Tree]) -> list[Segment]:
 
 
 def _scored_tokens(trees: Sequence[Tree], packed: bool) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[int]]:
-    """Of the R scored tokens: row (R,), position of the token before it (R,), id (R,); and the
-    number of them in each scored response, (S,). Packed, all lie in row 0."""
+    """Return of the R scored tokens: row (R,), position of the token before it (R,), id (R,).
+
+    And the number of them in each scored response, (S,). Packed, all lie in row 0.
+    """
     rows: list[np.ndarray] = []
     before: list[np.ndarray] = []
     targets: list[int] = []

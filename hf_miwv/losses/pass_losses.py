@@ -28,18 +28,27 @@ def score_forest(
     processes: Processes,
     progress: bool = True,
 ) -> tuple[np.ndarray, dict[str, float]]:
-    """Mean nats per response token of each pass: (2N,) float64, nan where it cannot be run.
+    """Compute the mean nats per response token of each pass, resumable after a kill.
 
     Each process runs its share of the units. Each batch is written to the journal before the next
     begins. An out-of-memory error halves the token budget from that batch on, which is recorded
     in the plan first.
 
+    Args:
+        model (`PreTrainedModel`): The causal LM.
+        forest (`Forest`): The units of 2N passes.
+        workspace (`Workspace`): The folder of the journal.
+        batch_tokens (`int`): Tokens of a forward pass, at most.
+        processes (`Processes`): The processes at this job.
+        progress (`bool`, *optional*, defaults to `True`): Show a bar.
+
     Returns:
-        The losses, and the sums over all batches and processes, earlier runs' too: "tokens",
+        `tuple[np.ndarray, dict[str, float]]`: The losses, (2N,) float64, nan for a pass that cannot be
+        run, and the sums over all batches and processes, earlier runs' too: "tokens",
         "forwarded_tokens" (padding included) and "seconds" (of the slowest process).
 
     Raises:
-        InputError: one unit alone does not fit into memory.
+        InputError: One unit alone does not fit into memory.
     """
     own = processes.deal(forest.lengths)
     plan = _open_plan(workspace, forest.lengths[own], batch_tokens, forest.packed)
@@ -79,7 +88,7 @@ def _open_plan(workspace: Workspace, lengths: np.ndarray, budget: int, packed: b
 def _run_batch(
     losses: ResponseLosses, forest: Forest, own: np.ndarray, plan: BatchPlan, start: int
 ) -> dict[str, Any] | None:
-    """The journal entry of the batch at `start`; None after halving the budget for it."""
+    """Return the journal entry of the batch at `start`; None after halving the budget for it."""
     began = time.perf_counter()
     end = plan.batch_end(start)
     trees = [forest.tree(int(unit)) for unit in own[plan.order[start:end]]]

@@ -25,17 +25,28 @@ def tree_attention(
     sliding_window: int | None = None,
     **others: Any,
 ) -> tuple[torch.Tensor, None]:
-    """softmax(q k^T x scaling) v over the path of each token.
+    """Compute softmax(q k^T x scaling) v over the path of each token.
 
-    Query (1, H, L, D), key (1, K, L, D), value (1, K, L, V) with H a multiple of K, of a packed
-    sequence whose `Layout` is `attending`; gives (1, L, H, V). No padding and no masked pair is
-    computed outside a segment's own path: the work is that of each path by itself. Where torch
-    has a kernel for sequences of different lengths (CUDA, half precision), all segments go through
-    it in one call; elsewhere one after another.
+    No padding and no masked pair is computed outside a segment's path: the work is that of each path
+    alone. Where torch has a kernel for sequences of different lengths (CUDA, half precision), all
+    segments go through it in one call; elsewhere one after another.
+
+    Args:
+        module (`torch.nn.Module`): The attention layer; not used.
+        query (`torch.Tensor`): (1, H, L, D), of a packed sequence whose `Layout` is `attending`.
+        key (`torch.Tensor`): (1, K, L, D), H a multiple of K.
+        value (`torch.Tensor`): (1, K, L, V).
+        attention_mask (`torch.Tensor`, *optional*): Must be None.
+        scaling (`float`, *optional*): Factor of the products; by default torch's.
+        sliding_window (`int`, *optional*): Tokens that a token sees, itself included.
+        **others (`Any`): Arguments that a layer may pass; those in UNKNOWN must be None.
+
+    Returns:
+        `tuple[torch.Tensor, None]`: (1, L, H, V), and no attention weights.
 
     Raises:
-        ValueError: the model asks for more than this formula (soft-capping, attention sinks, a
-            bias by distance, a mask of its own).
+        ValueError: The model asks for more than this formula (soft-capping, attention sinks, a
+            bias by distance, a custom mask).
     """
     asked = [name for name in UNKNOWN if others.get(name) is not None]
     if attention_mask is not None or asked:
@@ -58,8 +69,11 @@ def _at_once(
     scaling: float | None,
     window: int | None,
 ) -> torch.Tensor:
-    """All segments in one call. Token i of S in a segment sees the keys up to fork + i of its
-    path: the kernel lays the last query beside the last key."""
+    """Attend in all segments by one call.
+
+    Token i of S in a segment sees the keys up to fork + i of its path: the kernel lays the last query
+    beside the last key.
+    """
     paths = layout.paths(query.device)
     keys, values = (t[0].transpose(0, 1).index_select(0, paths.keys) for t in (key, value))
     return kernel(
@@ -84,7 +98,7 @@ def _one_segment(
     scaling: float | None,
     window: int | None,
 ) -> torch.Tensor:
-    """(1, S, H, V): what the tokens of one segment see of their path."""
+    """Attend from the tokens of one segment to their path: (1, S, H, V)."""
     mask = layout.mask(segment, window, query.device)
     keys, values = (_path(tensor, segment) for tensor in (key, value))
     shared = query.shape[1] > key.shape[1]
@@ -105,7 +119,7 @@ def _one_segment(
 
 
 def _path(tensor: torch.Tensor, segment: Segment) -> torch.Tensor:
-    """The keys or values that the segment sees, (1, K, fork + S, D)."""
+    """Return the keys or values that the segment sees, (1, K, fork + S, D)."""
     own = tensor[:, :, segment.start : segment.end]
     if segment.fork == 0:
         return own

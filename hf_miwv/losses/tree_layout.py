@@ -22,7 +22,7 @@ class Segment(NamedTuple):
 
 
 class Paths(NamedTuple):
-    """The S segments as sequences of different lengths, for a kernel that takes all at once."""
+    """Hold the S segments as sequences of different lengths, for a kernel that takes all at once."""
 
     keys: torch.Tensor  # (P,) places of what each segment sees, one path behind the other
     query_ends: torch.Tensor  # (S + 1,) int32: 0, then the end of each segment's own tokens
@@ -33,7 +33,7 @@ class Paths(NamedTuple):
 
 @dataclass
 class Layout:
-    """The segments of a packed sequence, in order and without gaps."""
+    """Hold the segments of a packed sequence, in order and without gaps."""
 
     segments: list[Segment]
     windows: set[int | None]  # the sliding windows that the model's layers ask for are added here
@@ -41,8 +41,19 @@ class Layout:
     _paths: dict[Any, Paths] = field(default_factory=dict)
 
     def mask(self, segment: Segment, window: int | None, device: Any) -> torch.Tensor | None:
-        """(S, fork + S) bool: token i of the segment sees token j of its path if
-        fork + i - window < j <= fork + i; None where plain causal attention says the same."""
+        """Return the mask of a segment, (S, fork + S) bool.
+
+        Token i of the segment sees token j of its path if fork + i - window < j <= fork + i; None where
+        plain causal attention says the same.
+
+        Args:
+            segment (`Segment`): A segment of S tokens.
+            window (`int`, *optional*): Tokens that a token sees, itself included; None for all.
+            device (`torch.device`): Where the mask is made.
+
+        Returns:
+            `torch.Tensor | None`: The mask, made once for all segments of the same shape.
+        """
         size = segment.end - segment.start
         narrow = window if window is not None and window < segment.fork + size else None
         if segment.fork == 0 and narrow is None:
@@ -55,7 +66,7 @@ class Layout:
         return self._masks[key]
 
     def paths(self, device: Any) -> Paths:
-        """The segments as `Paths`, made once for each device."""
+        """Return the segments as `Paths`, made once for each device."""
         if device not in self._paths:
             self._paths[device] = _paths(self.segments, device)
         return self._paths[device]
@@ -66,7 +77,7 @@ _layout: ContextVar[Layout] = ContextVar("layout")
 
 @contextmanager
 def attending(layout: Layout) -> Iterator[None]:
-    """The layout of the packed sequence that the model is run on within."""
+    """Set the layout of the packed sequence that the model is run on within."""
     token = _layout.set(layout)
     try:
         yield
@@ -75,7 +86,7 @@ def attending(layout: Layout) -> Iterator[None]:
 
 
 def current_layout() -> Layout:
-    """The layout that the model is being run on."""
+    """Return the layout that the model is being run on."""
     return _layout.get()
 
 

@@ -84,59 +84,85 @@ def score(
     origin: Mapping[str, Any] | None = None,
     progress: bool = True,
 ) -> Dataset:
-    """Every row with its MIWV = L(y|x,C) - L(y|x) in mean nats per response token.
+    """Score every row: MIWV = L(y|x,C) - L(y|x) in mean nats per response token.
 
     High = weak = keep: even with its nearest neighbor C as a worked example the model does badly
     on the row, so the row teaches (arXiv 2511.07074).
 
     Args:
-        dataset: rows of a known shape (see `hf_miwv.rows.schema`), at least two: a Hub id or a path (str
-            or Path), a list of dicts, a pandas or polars DataFrame, a `Dataset`, a `DatasetDict` or
-            a stream. A stream is written to disk first (see `hf_miwv.rows.spooling`): one without end
-            needs `.take(ROWS)`.
-        split: which split, or a slice such as "train[:1000]", of a Hub id, a path or a
-            `DatasetDict`; by default the only one or, of a Hub id or path, "train".
-        config: the configuration of a Hub data set, or of a folder with several.
-        data_revision: of a Hub data set: a branch, tag or commit; also as OWNER/NAME@REVISION.
-        field: the key of a JSON file under which its rows lie.
-        model: the causal LM that will be tuned: a Hub id, a folder, a GGUF file, or a loaded
-            model together with its `tokenizer`.
-        embedder: finds the neighbors: a Hub id, a folder, or a loaded SentenceTransformer.
-        output: a folder to write: parquet, card, pictures, run.json. With it, a killed run goes
-            on where it stopped when it is called again.
-        columns: standard column name -> column of this data set, for rows of another shape.
-        template: "alpaca", "chat", "plain" or a Jinja file; the default follows the shape.
-        pooling: "mean" of the token embeddings as in the paper, or the "model"'s own.
-        embed_text: embed x as "rendered" by the template, or the "bare" instruction and input.
-        max_length: tokens of a sequence; default 2,048 or the model's own limit if smaller.
-        batch_tokens: tokens of a forward pass, padding included; 1,024 on the CPU, else 16,384.
-        dtype, attention: of a model given by name; dtype "auto" is the checkpoint's own,
-            attention "auto" the library's choice, or "sdpa", "eager", "flash_attention_2", ...
-        quantization: "4bit" or "8bit" weights by bitsandbytes, for a model given by name.
-        search: for the neighbors "exact", by "index", or "auto" (see `hf_miwv.neighbors.index`).
-        avoid_duplicate_neighbors: take the nearest row with another prompt as the neighbor (ours;
-            in the paper it may have the same). Where no row has another, rows are flagged
-            `duplicate_neighbor` and scored behind the nearest one.
-        also: "ifd" and "superfiltering": measure what those methods of `hf_miwv.results.methods` need, by
-            one more pass over each response.
-        keep_embeddings: add the prompts' unit vectors as a column, 4 bytes x D a row; `select`
-            needs them for its `diversity`.
-        unreadable_rows: "refuse" (default) rows that cannot be read or that the template refuses,
-            after all were looked at, or "flag" them: they keep their place, with no score.
-        trainer_max_length: tokens at which the trainer will cut a row; default 1,024, that of
-            trl.SFTConfig. Rows that it would cut are counted.
-        date: "2026-11-29": what a chat template that prints the date is given; default: the day
-            on which the run began.
-        origin: what run.json says of where the rows come from ("source", "split", "config",
-            "revision", "license", "command_line"), where the data's own name does not.
+        dataset (`str | Path | list | DataFrame | Dataset | DatasetDict | IterableDataset`): Rows of a
+            known shape (see `hf_miwv.rows.schema`), at least two: a Hub id or a path, a list of dicts, a
+            pandas or polars DataFrame, a `Dataset`, a `DatasetDict` or a stream. A stream is written to
+            disk first (see `hf_miwv.rows.spooling`): one without end needs `.take(ROWS)`.
+        model (`str | Path | PreTrainedModel`): The causal LM that will be tuned: a Hub id, a folder, a
+            GGUF file, or a loaded model together with its `tokenizer`.
+        split (`str`, *optional*): Which split, or a slice such as "train[:1000]", of a Hub id, a path or
+            a `DatasetDict`; by default the only one or, of a Hub id or path, "train".
+        config (`str`, *optional*): The configuration of a Hub data set, or of a folder with several.
+        data_revision (`str`, *optional*): Branch, tag or commit of a Hub data set; also as
+            OWNER/NAME@REVISION.
+        field (`str`, *optional*): The key of a JSON file under which its rows lie.
+        tokenizer (`PreTrainedTokenizerBase`, *optional*): The tokenizer of a loaded model; of a model
+            by name, in place of the model's.
+        embedder (`str | SentenceTransformer`, *optional*, defaults to `"BAAI/bge-large-en-v1.5"`): The
+            model that the neighbors are searched with: a Hub id, a folder, or a loaded
+            SentenceTransformer.
+        output (`str | Path`, *optional*): A folder to write: parquet, card, pictures, run.json. With it,
+            a killed run goes on where it stopped when it is called again.
+        columns (`Mapping[str, str]`, *optional*): Standard column name -> column of this data set, for
+            rows of another shape.
+        template (`str`, *optional*): "alpaca", "chat", "plain" or a Jinja file; the default follows the
+            shape.
+        pooling (`str`, *optional*, defaults to `"mean"`): "mean" of the token embeddings as in the
+            paper, or "model" for the embedder's built-in pooling.
+        embed_text (`str`, *optional*, defaults to `"rendered"`): Embed x as "rendered" by the template,
+            or the "bare" instruction and input.
+        max_length (`int`, *optional*): Tokens of a sequence; by default 2,048, or the model's limit if
+            that is smaller.
+        batch_tokens (`int`, *optional*): Tokens of a forward pass, padding included; by default 1,024 on
+            the CPU, else 16,384.
+        dtype (`str`, *optional*, defaults to `"auto"`): Data type of the weights, for a model by name;
+            "auto" is the checkpoint's.
+        attention (`str`, *optional*, defaults to `"auto"`): Attention implementation, for a model by
+            name: "sdpa", "eager", "flash_attention_2", ...; "auto" is the library's choice.
+        quantization (`str`, *optional*): "4bit" or "8bit" weights by bitsandbytes, for a model by name.
+        search (`str`, *optional*, defaults to `"auto"`): How to search for the neighbors: "exact", by
+            "index", or "auto" (see `hf_miwv.neighbors.index`).
+        avoid_duplicate_neighbors (`bool`, *optional*, defaults to `False`): Take the nearest row with
+            another prompt as the neighbor (ours; in the paper it may have the same). Where no row has
+            another, rows are flagged `duplicate_neighbor` and scored behind the nearest one.
+        also (`Sequence[str]`, *optional*, defaults to `()`): "ifd" and "superfiltering": measure what
+            those methods of `hf_miwv.results.methods` need, by one more pass over each response.
+        keep_embeddings (`bool`, *optional*, defaults to `False`): Add the prompts' unit vectors as a
+            column, 4 bytes x D a row; `select` needs them for its `diversity`.
+        device (`str`, *optional*): Where to run models loaded by name; by default the accelerator at
+            hand, else the CPU.
+        model_revision (`str`, *optional*): Branch, tag or commit of the model on the Hub.
+        embedder_revision (`str`, *optional*): Branch, tag or commit of the embedder on the Hub.
+        trust_remote_code (`bool`, *optional*, defaults to `False`): Run code that comes with models
+            loaded by name.
+        unreadable_rows (`str`, *optional*, defaults to `"refuse"`): "refuse" rows that cannot be read or
+            that the template refuses, after all were looked at, or "flag" them: they keep their
+            position, with no score.
+        trainer_max_length (`int`, *optional*, defaults to `1024`): Tokens at which the trainer will cut
+            a row; the default is that of trl.SFTConfig. Rows that it would cut are counted.
+        date (`str`, *optional*): The date, as in "2026-11-29", for a chat template that prints it; by
+            default the day on which the run began.
+        overwrite (`bool`, *optional*, defaults to `False`): Replace `output` where it holds something.
+        overwrite_columns (`bool`, *optional*, defaults to `False`): Replace columns of the data set that
+            have the names of the new ones.
+        origin (`Mapping[str, Any]`, *optional*): Facts for run.json of where the rows come from
+            ("source", "split", "config", "revision", "license", "command_line"), where the data set's
+            name does not say them.
+        progress (`bool`, *optional*, defaults to `True`): Show bars.
 
     Returns:
-        The data set with its own columns and those of `hf_miwv.rows.schema.SCORE_COLUMNS`, then what
-        `also` and `keep_embeddings` ask for, every row in its place; rows that cannot be scored
-        have a status that says why, and null.
+        `Dataset`: The rows in their order with the columns that they had and those of
+        `hf_miwv.rows.schema.SCORE_COLUMNS`, then what `also` and `keep_embeddings` ask for; rows that
+        cannot be scored have a status that says why, and null.
 
     Raises:
-        InputError: anything given that cannot be used, with what to give instead.
+        InputError: An argument that cannot be used, with what to give instead.
     """
     _check_settings(pooling, embed_text, batch_tokens, also, unreadable_rows)
     if trainer_max_length < 2:
@@ -183,6 +209,7 @@ def score(
     if processes.first:
         tell_of_rows(table, trainer_max_length, unread_columns(shape, dataset.column_names))
     contexts = {name: response_context(name, loaded.tokenizer) for name in ALSO_COLUMNS if name in also}
+    # Ids beyond the embedding matrix would fail deep in a forward pass: refuse them before any work.
     check_tables(loaded.model, loaded.tokenizer, [table.prompts, table.responses])
     for name, context in contexts.items():
         check_ids(loaded.model, loaded.tokenizer, context, f"what {name} puts before a response")
@@ -233,7 +260,7 @@ def _score_to_folder(journey: Journey, run: dict[str, Any], folder_run: FolderRu
 
 
 def _leave_spool(output: Path, processes: Processes) -> Dataset:
-    """The result read from `output`: what lay in the spool, the rows of `score`, is removed."""
+    """Read the result from `output`, and remove the spool that the rows of `score` lay in."""
     processes.agree(None)
     if processes.first:
         release(output)
@@ -270,7 +297,7 @@ def _check_rows(dataset: Dataset) -> None:
 
 
 def _load_model(model: Any, tokenizer: Any, **settings: Any) -> LoadedModel:
-    """The model by name, with these settings for `load_model`; or as given, with its tokenizer."""
+    """Load the model by name, with these settings for `load_model`; or take it with its tokenizer."""
     if isinstance(model, (str, Path)):
         loaded = load_model(str(model), **settings)
         if tokenizer is None:

@@ -43,35 +43,37 @@ def select(
     overwrite: bool = False,
     origin: Mapping[str, Any] | None = None,
 ) -> Dataset:
-    """The rows with the highest score, sorted by falling score, ties by row order.
+    """Choose the rows with the highest score, sorted by falling score, ties by row order.
 
     Args:
-        scored: what `score` returned, or the folder that it wrote, here or on the Hub (OWNER/NAME,
-            OWNER/NAME@REVISION).
-        method: what the score is, one of `hf_miwv.results.methods.METHODS`; MIWV by default.
-        fraction: keep floor(all rows x fraction), in decimal arithmetic, at least 1 and at most
-            the rows that have a score (arXiv 2511.07074: 52,002 rows at 1 % -> 520).
-        count: keep this many rows.
-        threshold: keep every row with a score >= threshold, in the method's unit (MIWV: nats per
-            response token; of a method with `_low`: -1 times that).
-        diversity: going down the ranking, pass over a row whose prompt's embedding has a cosine
-            above this with one chosen before it, until as many are chosen as without (ours). The
-            embeddings are those that the neighbors were found with, so the rows must have been
-            scored with `keep_embeddings`: embedding them again could give others (another
-            template, another version of the embedder). Prompts embedded with their template lie
-            close together; `neighbor_similarity` shows how close.
-        seed: of the method "random"; no other depends on it.
-        include_undesired: choose also from rows flagged `undesired_response` (KTO's `label:
-            false`), by default from none of them.
-        output: a folder to write: parquet, card, pictures, run.json.
-        overwrite: replace `output` where it holds something.
-        origin: what run.json says of the command ("command_line").
+        scored (`Dataset | str | Path`): The result of `score`, or the folder that it wrote, here or on
+            the Hub (OWNER/NAME, OWNER/NAME@REVISION).
+        method (`str`, *optional*, defaults to `"miwv"`): What the score is, one of
+            `hf_miwv.results.methods.METHODS`.
+        fraction (`float | str | Decimal`, *optional*): Keep floor(all rows x fraction), in decimal
+            arithmetic, at least 1 and at most the rows that have a score (arXiv 2511.07074: 52,002 rows
+            at 1 % -> 520).
+        count (`int`, *optional*): Keep this many rows.
+        threshold (`float`, *optional*): Keep every row with a score >= threshold, in the method's unit
+            (MIWV: nats per response token; of a method with `_low`: -1 times that).
+        diversity (`float`, *optional*): Going down the ranking, pass over a row whose prompt's embedding
+            has a cosine above this with one chosen before it, until as many are chosen as without
+            (ours). The embeddings are those that the neighbors were searched with, so the rows must have
+            been scored with `keep_embeddings`: embedding them again could give others (another template,
+            another version of the embedder). Prompts embedded with their template lie close together;
+            `neighbor_similarity` shows how close.
+        seed (`int`, *optional*, defaults to `0`): Seed of the method "random"; no other depends on it.
+        include_undesired (`bool`, *optional*, defaults to `False`): Choose also from rows flagged
+            `undesired_response` (KTO's `label: false`), by default from none of them.
+        output (`str | Path`, *optional*): A folder to write: parquet, card, pictures, run.json.
+        overwrite (`bool`, *optional*, defaults to `False`): Replace `output` where it holds something.
+        origin (`Mapping[str, Any]`, *optional*): Facts of the command for run.json ("command_line").
 
     Returns:
-        The chosen rows with all their columns but the embeddings.
+        `Dataset`: The chosen rows with all their columns but the embeddings.
 
     Raises:
-        InputError: not exactly one of fraction, count and threshold; a value out of range; an
+        InputError: Not exactly one of fraction, count and threshold; a value out of range; an
             unknown method, or one whose column the rows lack; no scored rows; a count above the
             rows that have a score or are far enough apart; an output folder that holds something.
     """
@@ -112,7 +114,16 @@ def select(
 
 
 def check_choice(fraction: float | str | Decimal | None, count: int | None, threshold: float | None) -> None:
-    """Raise InputError unless exactly one is given, and in range."""
+    """Check that exactly one of fraction, count and threshold is set, and in range.
+
+    Args:
+        fraction (`float | str | Decimal`, *optional*): Share of all rows, in (0, 1].
+        count (`int`, *optional*): Rows to keep, 1 or more.
+        threshold (`float`, *optional*): The lowest score to keep, a finite number.
+
+    Raises:
+        InputError: None of them is set, or several, or the value is out of range.
+    """
     given = {"fraction": fraction, "count": count, "threshold": threshold}
     named = [f"--{name}" for name, value in given.items() if value is not None]
     if len(named) != 1:
@@ -133,7 +144,18 @@ def choose(
     count: int | None = None,
     threshold: float | None = None,
 ) -> tuple[np.ndarray, str | None]:
-    """`choose_rows` by MIWV."""
+    """Choose rows as `choose_rows` does, by MIWV.
+
+    Args:
+        columns (`ScoreColumns`): The columns that `score` adds.
+        fraction (`float | str | Decimal`, *optional*): Share of all rows, in (0, 1].
+        count (`int`, *optional*): Rows to keep.
+        threshold (`float`, *optional*): The lowest MIWV to keep, in nats per response token.
+
+    Returns:
+        `tuple[np.ndarray, str | None]`: Positions of the rows to keep, (K,) int64, best first, and a
+        note where K is not as asked.
+    """
     return choose_rows(columns.miwv, fraction=fraction, count=count, threshold=threshold)
 
 
@@ -144,9 +166,20 @@ def choose_rows(
     count: int | None = None,
     threshold: float | None = None,
 ) -> tuple[np.ndarray, str | None]:
-    """Positions of the rows to keep, (K,) int64, best first, and a note where K is not as asked.
+    """Choose the rows with the highest of (N,) scores; rows without a score (nan) never are.
 
-    Of (N,) scores the highest are kept; rows without a score (nan) never are.
+    Args:
+        scores (`np.ndarray`): (N,) float64, nan for none.
+        fraction (`float | str | Decimal`, *optional*): Share of all N rows, in (0, 1].
+        count (`int`, *optional*): Rows to keep.
+        threshold (`float`, *optional*): The lowest score to keep, in the method's unit.
+
+    Returns:
+        `tuple[np.ndarray, str | None]`: Positions of the rows to keep, (K,) int64, best first, and a
+        note where K is not as asked.
+
+    Raises:
+        InputError: No row has a score, none reaches the threshold, or fewer than `count` have a score.
     """
     ranked = rank_rows(scores)
     if len(ranked) == 0:
@@ -165,7 +198,14 @@ def choose_rows(
 
 
 def rank_rows(scores: np.ndarray) -> np.ndarray:
-    """Positions of the rows that have a score, (R,) int64: falling scores, ties by row order."""
+    """Rank the rows that have a score: falling scores, ties by row order.
+
+    Args:
+        scores (`np.ndarray`): (N,) float64, nan for none.
+
+    Returns:
+        `np.ndarray`: (R,) int64, positions of the R rows that have a score.
+    """
     order = np.argsort(-scores, kind="stable")  # nan sorts last
     return order[: int(np.isfinite(scores).sum())]
 
@@ -173,7 +213,7 @@ def rank_rows(scores: np.ndarray) -> np.ndarray:
 def _keep(
     dataset: Dataset, scores: np.ndarray, choice: dict[str, Any], diversity: float | None
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    """`choose_rows`, and with `diversity` the `choose_diverse` of as many; what to tell of it."""
+    """Apply `choose_rows`, and with `diversity` the `choose_diverse` of as many; say what to report."""
     kept, note = choose_rows(scores, **choice)
     if diversity is None:
         return kept, {"passed_over": 0, "note": note}
@@ -223,7 +263,7 @@ def _record(
 
 
 def _outcome(scores: np.ndarray, kept: np.ndarray) -> dict[str, Any]:
-    """What was chosen from, and with which scores."""
+    """Describe the rows that were chosen from, and the scores of the chosen ones."""
     known = scores[np.isfinite(scores)]
     return {
         "all_rows": len(scores),
@@ -247,7 +287,7 @@ def _write(folder_run: FolderRun, chosen: Dataset, run: dict[str, Any]) -> None:
 
 
 def _draw(columns: ScoreColumns, run: dict[str, Any], folder: Path) -> list[str]:
-    """The pictures: those of MIWV only where the rows were chosen by it."""
+    """Draw the pictures: those of MIWV only where the rows were chosen by it."""
     if run["selection"]["method"] == "miwv":
         return draw_chosen(columns, run, folder)
     if run["scored_run"] is None:

@@ -67,7 +67,7 @@ def train(
     overwrite: bool = False,
     origin: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Score the rows with the model, choose, tune the model on the chosen ones; its run.json.
+    """Score the rows with the model, choose, tune the model on the chosen ones, and save it.
 
     The loss is -log p(token | all before it), in nats, over the tokens of the response and the
     end of turn, the mean over all such tokens of a step (trl.SFTTrainer). Prompts and responses
@@ -75,22 +75,33 @@ def train(
     scored rows so far, then from the newest whole checkpoint.
 
     Args:
-        dataset, columns: as in `score`.
-        model: name of the causal LM: a Hub id, a folder or a GGUF file (converted once).
-        output: a folder to write: the model (or adapter) as safetensors, tokenizer and chat
-            template, model card, training curve, run.json.
-        selection: arguments of `select`, scoring: of `score`, loading: of `load_model`,
-            training: of trl.SFTConfig, lora: of peft.LoraConfig; None tunes all weights.
-            `score` takes attention, dtype and quantization of `loading` unless told otherwise.
-        scored: where the scored rows are kept, for other runs to choose from; by default they
-            go when the model is there.
-        license: of the tuned model, for its card, where it is known.
-        hub: where on the Hub the model goes, as in `publishing.hub_section.HUB_KEYS`; nowhere
-            without.
-        recipe: text that is kept beside the model, as recipe.yaml.
+        dataset (`Dataset`): Rows of a known shape, as in `score`.
+        model (`str`): Name of the causal LM: a Hub id, a folder or a GGUF file (converted once).
+        output (`str | Path`): A folder to write: the model (or adapter) as safetensors, tokenizer and
+            chat template, model card, training curve, run.json.
+        selection (`Mapping[str, Any]`): Arguments of `select`.
+        training (`Mapping[str, Any]`, *optional*): Arguments of trl.SFTConfig.
+        lora (`Mapping[str, Any]`, *optional*): Arguments of peft.LoraConfig; None tunes all weights.
+        loading (`Mapping[str, Any]`, *optional*): Arguments of `load_model`. `score` takes attention,
+            dtype and quantization of these unless `scoring` says otherwise.
+        scoring (`Mapping[str, Any]`, *optional*): Arguments of `score`.
+        columns (`Mapping[str, str]`, *optional*): Standard column name -> column of this data set, for
+            rows of another shape.
+        scored (`str | Path`, *optional*): Where the scored rows are kept, for other runs to choose from;
+            by default they are removed when the model is saved.
+        license (`str`, *optional*): License of the tuned model, for its card, where it is known.
+        hub (`Mapping[str, Any]`, *optional*): Where on the Hub the model goes, as in
+            `publishing.hub_section.HUB_KEYS`; nowhere without.
+        recipe (`str`, *optional*): Text that is kept beside the model, as recipe.yaml.
+        overwrite (`bool`, *optional*, defaults to `False`): Replace `output` where it holds something.
+        origin (`Mapping[str, Any]`, *optional*): Facts of the data and the command for run.json, as in
+            `score`.
+
+    Returns:
+        `dict[str, Any]`: The record of the run, as run.json has it.
 
     Raises:
-        InputError: anything given that cannot be used; what can be seen from the model and the
+        InputError: An argument that cannot be used; what can be seen from the model and the
             settings alone, before anything is scored. Or the finished model cannot be pushed.
     """
     hub = hub or {}
@@ -140,7 +151,7 @@ def _start_record(
     origin: Mapping[str, Any],
     license_name: str | None,
 ) -> dict[str, Any]:
-    """What is known before anything is scored, with the run's "identity"."""
+    """Record the facts known before anything is scored, with the run's "identity"."""
     run = new_record("train", origin)
     run["versions"] |= {name: version(name) for name in LIBRARIES}
     run["license"] = license_name
@@ -243,7 +254,7 @@ def _write(
     processes: Processes,
     recipe: str | None,
 ) -> None:
-    """The model is saved by all processes together, all else by the first."""
+    """Save the model by all processes together, all else by the first."""
     draft, replaced = root / "output", root / "replaced"
     if processes.first:
         for folder in (draft, replaced):

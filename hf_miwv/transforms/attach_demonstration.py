@@ -1,4 +1,4 @@
-"""The one map transform that knows the whole data set: each row's nearest other row beside it."""
+"""The only map transform that knows the whole data set: each row's nearest other row beside it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,14 @@ ATTACHED = ("row", "neighbor", "neighbor_similarity", "miwv_flags")
 
 
 class Neighborhood(NamedTuple):
-    """What is known of N rows together."""
+    """Hold the facts that only all N rows together determine.
+
+    Attributes:
+        places (`Mapping[bytes, Sequence[int]]`): Digest of prompt and response -> the rows that have both.
+        neighbors (`np.ndarray`): (N,) the nearest other row of each row.
+        cosines (`np.ndarray`): (N,) float32, the cosine with that row.
+        flags (`list[list[Flag]]`): (N,) the flags that prompts alone decide.
+    """
 
     places: Mapping[bytes, Sequence[int]]  # rows by prompt and response
     neighbors: np.ndarray  # (N,) the nearest other row
@@ -45,7 +52,7 @@ class Neighborhood(NamedTuple):
 
 @dataclass
 class AttachDemonstration(Transform):
-    """Adds each row's nearest other row: argmax over j != i of the cosine (arXiv 2511.07074).
+    """Add each row's nearest other row: argmax over j != i of the cosine (arXiv 2511.07074).
 
     The new columns are `row`, `neighbor` (a `row`), `neighbor_similarity`, `miwv_flags` (of what
     the prompts alone say) and the neighbor's prompt and response as `demonstration_...`:
@@ -55,15 +62,26 @@ class AttachDemonstration(Transform):
      'demonstration_instruction': ['Name a river.'], 'demonstration_input': [''],
      'demonstration_output': ['The Seine']}
 
-    A row is found by its rendered prompt and response, wherever it stands. Copies of a row are
+    A row is recognized by its rendered prompt and response, wherever it stands. Copies of a row are
     told apart by their index, so a data set that has some needs `with_indices=True`.
 
     The search runs at the first batch, so a `map` that is a cache hit does not search. `num_proc`
     is refused: every process would search.
 
+    Args:
+        dataset (`Dataset`): All rows, with the columns of RenderPrompts and EmbedPrompts. Use
+            `from_dataset`, which checks them.
+        columns (`Mapping[str, str]`, *optional*): Standard column name -> column of this data set, for
+            rows of another shape.
+        search (`str`, *optional*, defaults to `"exact"`): "exact", or "index" (see
+            `hf_miwv.neighbors.index`).
+        avoid_duplicate_neighbors (`bool`, *optional*, defaults to `False`): Take the nearest row with
+            another prompt as the neighbor (ours; in the paper it may have the same).
+        device (`str`, *optional*): Where to search; by default the accelerator at hand, else the CPU.
+
     Raises:
-        InputError: a row that is not in the data set, a copy without its index, columns that are
-            there already, or what `hf_miwv.neighbors.exact.nearest_neighbors` refuses.
+        InputError: A row that is not in the data set, a copy without its index, columns that are
+            already present, or what `hf_miwv.neighbors.exact.nearest_neighbors` refuses.
     """
 
     dataset: Dataset
@@ -83,14 +101,23 @@ class AttachDemonstration(Transform):
         avoid_duplicate_neighbors: bool = False,
         device: str | None = None,
     ) -> AttachDemonstration:
-        """The step for the rows of `embedded`, which RenderPrompts and EmbedPrompts went over.
+        """Make the step for rows that RenderPrompts and EmbedPrompts went over.
 
         Args:
-            columns, search, avoid_duplicate_neighbors: as in `score`.
-            device: where to search; the accelerator at hand, else the CPU.
+            embedded (`Dataset`): All rows, with `rendered_prompt` and `prompt_embedding`.
+            columns (`Mapping[str, str]`, *optional*): Standard column name -> column of this data set, for
+                rows of another shape.
+            search (`str`, *optional*, defaults to `"auto"`): "exact", "index", or "auto", which decides by
+                the number of rows (see `hf_miwv.neighbors.index`).
+            avoid_duplicate_neighbors (`bool`, *optional*, defaults to `False`): Take the nearest row with
+                another prompt as the neighbor (ours; in the paper it may have the same).
+            device (`str`, *optional*): Where to search; by default the accelerator at hand, else the CPU.
+
+        Returns:
+            `AttachDemonstration`: The step, to be mapped over the same rows.
 
         Raises:
-            InputError: no single `Dataset`, a missing column, or an unknown search.
+            InputError: No single `Dataset`, a missing column, or an unknown search.
         """
         if not isinstance(embedded, Dataset):
             raise InputError(
@@ -111,7 +138,7 @@ class AttachDemonstration(Transform):
         )
 
     def __call__(self, batch: Batch, indices: Sequence[int] | None = None) -> dict[str, Any]:
-        """(B,) rows, neighbors, cosines, flags and columns of the neighbors."""
+        """Return the new columns of B rows: row, neighbor, cosine, flags and the neighbor's columns."""
         names = list(self._shape.columns.values())
         refuse_taken(batch, [*ATTACHED, *(DEMONSTRATION + name for name in names)])
         rows = self._find(batch, indices)
@@ -167,7 +194,7 @@ class AttachDemonstration(Transform):
         return nearest_neighbors(vectors, device=pick_device(self.device), groups=groups)
 
     def _find(self, batch: Batch, indices: Sequence[int] | None) -> list[int]:
-        """(B,) the rows of the data set that stand in this batch."""
+        """Return the (B,) rows of the data set that stand in this batch."""
         found = []
         prompts = take(batch, RENDERED, "RenderPrompts")
         examples = read_examples(batch, self._shape)

@@ -41,7 +41,7 @@ MEASURED = ("loss_zero_shot", "loss_one_shot", "response_tokens", "miwv_status")
 
 @dataclass
 class MeasureLosses(PromptTransform):
-    """Adds both losses of each row, in mean nats per response token, and what became of it.
+    """Add both losses of each row, in mean nats per response token, and what became of it.
 
     Zero-shot is L(y|x), one-shot L(y|x,C) with the attached demonstration C, over the same
     response tokens (arXiv 2511.07074); null where there is none, and `miwv_status` says why.
@@ -52,15 +52,28 @@ class MeasureLosses(PromptTransform):
      'miwv_status': ['ok'], 'miwv_flags': [[]]}
 
     Args:
-        model: the causal LM that will be tuned: a Hub id, a folder or a GGUF file, loaded at the
-            first batch.
-        template, columns, date: as they were given to RenderPrompts.
-        dtype, attention, quantization, max_length: as in `score`.
-        batch_tokens, device: as in `score`; not part of the fingerprint. The rows of a map batch
-            are run in falling length, and in smaller parts where memory does not suffice.
+        model (`str`): The causal LM that will be tuned: a Hub id, a folder or a GGUF file, loaded at
+            the first batch.
+        template (`str`, *optional*): As it was set for RenderPrompts.
+        columns (`Mapping[str, str]`, *optional*): As they were set for RenderPrompts.
+        revision (`str`, *optional*): Branch, tag or commit of the model on the Hub.
+        trust_remote_code (`bool`, *optional*, defaults to `False`): Run code that comes with the model.
+        date (`str`, *optional*): As it was set for RenderPrompts.
+        dtype (`str`, *optional*, defaults to `"auto"`): Data type of the weights, such as "bfloat16";
+            "auto" is the checkpoint's.
+        attention (`str`, *optional*, defaults to `"auto"`): Attention implementation: "sdpa", "eager",
+            "flash_attention_2", ...; "auto" is the library's choice.
+        quantization (`str`, *optional*): "4bit" or "8bit" weights by bitsandbytes.
+        max_length (`int`, *optional*): Tokens of a sequence; by default 2,048, or the model's limit if
+            that is smaller.
+        batch_tokens (`int`, *optional*): Tokens of a forward pass, padding included; by default 1,024
+            on the CPU, else 16,384. Not part of the fingerprint. The rows of a map batch are run in
+            falling length, and in smaller parts where memory does not suffice.
+        device (`str`, *optional*): Where to run the model; by default the accelerator at hand, else the
+            CPU. Not part of the fingerprint.
 
     Raises:
-        InputError: no demonstrations, prompts rendered by another template, no such model, or
+        InputError: No demonstrations, prompts rendered by another template, no such model, or
             `num_proc`, which would load the model in every process.
     """
 
@@ -92,7 +105,7 @@ class MeasureLosses(PromptTransform):
         )
 
     def __call__(self, batch: Batch) -> dict[str, Any]:
-        """(B,) losses, token counts, statuses and flags."""
+        """Return the new columns of B rows: losses, token counts, statuses and flags, (B,) each."""
         refuse_taken(batch, MEASURED)
         attached = take(batch, "miwv_flags", "AttachDemonstration")
         passes = self._passes(batch)
@@ -134,7 +147,20 @@ def batch_passes(
     prompts: Prompts,
     max_length: int,
 ) -> Passes:
-    """The passes of B rows, and behind them B demonstrations, which have none of their own."""
+    """Build the passes of B rows, and behind them B demonstrations, which get no passes.
+
+    Args:
+        examples (`Sequence[Example]`): (B,) the rows.
+        demonstrations (`Sequence[Example]`): (B,) the demonstration of each row.
+        prompts (`Prompts`): The template with its tokenizer.
+        max_length (`int`): Tokens of a sequence, at most.
+
+    Returns:
+        `Passes`: Zero-shot and one-shot passes of 2 B rows, those of the demonstrations empty.
+
+    Raises:
+        InputError: A row or demonstration that the template refuses.
+    """
     rows = [*examples, *demonstrations]
     table = TokenizedRows(cast(Rows, rows))  # a list does what is asked of Rows there
     for index, (example, tokens) in enumerate(zip(rows, prompts.encode(rows), strict=True)):
@@ -145,12 +171,25 @@ def batch_passes(
     table.empty[len(examples) :] = [True] * len(demonstrations)
     # AttachDemonstration knows the duplicates, and has flagged them
     table.duplicate = [False] * len(rows)
+    # Row i's neighbor is its demonstration, which stands B rows behind it in the same table.
     neighbors = np.roll(np.arange(len(rows)), len(examples))
     return build_passes(table, neighbors, prompts, max_length, progress=False)
 
 
 def run_passes(model: Any, passes: Passes, batch_tokens: int) -> np.ndarray:
-    """Mean nats per response token of each pass by itself; nan for those that cannot be run."""
+    """Compute the mean nats per response token of each pass alone; nan for those that cannot be run.
+
+    Args:
+        model (`PreTrainedModel`): The causal LM.
+        passes (`Passes`): P passes.
+        batch_tokens (`int`): Tokens of a forward pass, padding included.
+
+    Returns:
+        `np.ndarray`: (P,) float64, nats per response token.
+
+    Raises:
+        InputError: A single pass does not fit into memory.
+    """
     lengths = passes.lengths
     found = np.full(len(lengths), np.nan)
     own = np.flatnonzero(lengths)
@@ -166,6 +205,7 @@ def run_passes(model: Any, passes: Passes, batch_tokens: int) -> np.ndarray:
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
+                # Out of memory: halve the rest of the plan and try the same pass again in a smaller batch.
                 clear_device_cache()
                 if not plan.halve(start):
                     raise InputError(
@@ -178,7 +218,7 @@ def run_passes(model: Any, passes: Passes, batch_tokens: int) -> np.ndarray:
 
 
 def _row_words(rows: int, index: int) -> str:
-    """How a message calls one of the passes: behind those of the rows are the demonstrations'."""
+    """Name a pass in messages: behind the passes of the rows come those of the demonstrations."""
     if index < rows:
         return f"{PLACE}: row {index}"
     return f"{PLACE}: the demonstration of row {index - rows}"

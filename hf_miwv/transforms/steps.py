@@ -52,22 +52,27 @@ __all__ = [
 
 @dataclass
 class RenderPrompts(PromptTransform):
-    r"""Adds `rendered_prompt`: x as the template writes it.
+    r"""Add `rendered_prompt`: x as the template writes it.
 
     >>> RenderPrompts("Qwen/Qwen3-0.6B-Base")({                            # doctest: +SKIP
     ...     "instruction": ["Name a color."], "input": [""], "output": ["Blue"]})
     {'rendered_prompt': ['Below is an instruction ... Name a color.\n\n### Response:']}
 
     Args:
-        model: the causal LM that will be tuned: a Hub id, a folder or a GGUF file. Only its
+        model (`str`): The causal LM that will be tuned: a Hub id, a folder or a GGUF file. Only its
             tokenizer is loaded, at the first batch, so `num_proc` is allowed.
-        template, columns: as in `score`.
-        revision, trust_remote_code: for the tokenizer.
-        date: "2026-11-29": what a chat template that prints the date is given; default: today's.
-            Give it where the steps may run on different days.
+        template (`str`, *optional*): "alpaca", "chat", "plain" or a Jinja file; the default follows
+            the shape of the rows.
+        columns (`Mapping[str, str]`, *optional*): Standard column name -> column of this data set, for
+            rows of another shape.
+        revision (`str`, *optional*): Branch, tag or commit of the tokenizer on the Hub.
+        trust_remote_code (`bool`, *optional*, defaults to `False`): Run code that comes with the
+            tokenizer.
+        date (`str`, *optional*): The date, as in "2026-11-29", for a chat template that prints it; by
+            default today's. Set it where the steps may run on different days.
 
     Raises:
-        InputError: rows of no known shape, a value that is not text, a template that cannot be
+        InputError: Rows of no known shape, a value that is not text, a template that cannot be
             read or fails on a row, or no such model.
     """
 
@@ -77,7 +82,7 @@ class RenderPrompts(PromptTransform):
         return load_tokenizer(self.model, revision=self.revision, trust_remote_code=self.trust_remote_code)
 
     def __call__(self, batch: Batch) -> dict[str, Any]:
-        """(B,) texts."""
+        """Return the new column of B rows: the rendered prompts, (B,) texts."""
         refuse_taken(batch, [RENDERED])
         shape = recognize(list(batch), self.columns)
         examples = read_examples(batch, shape)
@@ -87,22 +92,29 @@ class RenderPrompts(PromptTransform):
 
 @dataclass
 class EmbedPrompts(Transform):
-    """Adds `prompt_embedding`: the unit vector of x, (D,) float32, that neighbors are found by.
+    """Add `prompt_embedding`: the unit vector of x, (D,) float32, by which neighbors are searched.
 
     >>> EmbedPrompts()({"rendered_prompt": ["Below is ..."]})              # doctest: +SKIP
     {'prompt_embedding': array([[0.021, -0.034, ...]], dtype=float32)}
 
     Args:
-        embedder: any sentence-transformers model: a Hub id or a folder, loaded at the first
-            batch. Texts longer than it reads are cut on the right.
-        pooling: "mean" of the token embeddings (equation 2 of arXiv 2511.07074), or the
-            "model"'s own.
-        embed_text: embed x as "rendered" by RenderPrompts, or the "bare" instruction and input,
-            which are read from the columns of a known shape, or from `columns`.
-        device: not part of the fingerprint.
+        embedder (`str`, *optional*, defaults to `"BAAI/bge-large-en-v1.5"`): Any sentence-transformers
+            model: a Hub id or a folder, loaded at the first batch. Texts longer than it reads are cut
+            on the right.
+        pooling (`str`, *optional*, defaults to `"mean"`): "mean" of the token embeddings (equation 2 of
+            arXiv 2511.07074), or "model" for the model's built-in pooling.
+        embed_text (`str`, *optional*, defaults to `"rendered"`): Embed x as "rendered" by
+            RenderPrompts, or the "bare" instruction and input, which are read from the columns of a
+            known shape, or from `columns`.
+        columns (`Mapping[str, str]`, *optional*): Standard column name -> column of this data set, for
+            rows of another shape; read with `embed_text="bare"` only.
+        revision (`str`, *optional*): Branch, tag or commit of the embedder on the Hub.
+        trust_remote_code (`bool`, *optional*, defaults to `False`): Run code that comes with the
+            embedder.
+        device (`str`, *optional*): Where to embed; not part of the fingerprint.
 
     Raises:
-        InputError: an unknown pooling or text, no such model, no rendered prompts, or `num_proc`,
+        InputError: An unknown pooling or text, no such model, no rendered prompts, or `num_proc`,
             which would load the model in every process.
     """
 
@@ -126,6 +138,7 @@ class EmbedPrompts(Transform):
                 raise InputError(f"{name} {value!r} is not one of ours: {hint}")
 
     def sources(self) -> dict[str, Any]:
+        """Return the models that the result depends on, by the name of their argument."""
         return {"embedder": self.embedder}
 
     @cached_property
@@ -141,7 +154,7 @@ class EmbedPrompts(Transform):
         return Embedder(loaded, self.pooling)
 
     def __call__(self, batch: Batch) -> dict[str, Any]:
-        """(B, D) float32 unit vectors."""
+        """Return the new column of B rows: (B, D) float32 unit vectors."""
         refuse_taken(batch, [EMBEDDING_COLUMN])
         if self.embed_text == "bare":
             shape = recognize(list(batch), self.columns)
@@ -153,7 +166,7 @@ class EmbedPrompts(Transform):
 
 @dataclass
 class ComputeMIWV(Transform):
-    """Adds `miwv` = `loss_one_shot` - `loss_zero_shot` (arXiv 2511.07074); null without both.
+    """Add `miwv` = `loss_one_shot` - `loss_zero_shot` (arXiv 2511.07074); null without both.
 
     High = weak = keep: even behind a worked example the model does badly on the row.
 
@@ -162,7 +175,7 @@ class ComputeMIWV(Transform):
     """
 
     def __call__(self, batch: Batch) -> dict[str, Any]:
-        """(B,) nats per response token."""
+        """Return the new column of B rows: MIWV, (B,) nats per response token."""
         refuse_taken(batch, ["miwv"])
         zero_shot = take(batch, "loss_zero_shot", "MeasureLosses")
         one_shot = take(batch, "loss_one_shot", "MeasureLosses")

@@ -57,19 +57,29 @@ def load(
     *,
     auxiliaries: bool = True,
 ) -> Loaded:
-    """The rows of a source in the asked directions, with the columns of ROW_SCHEMA.
+    """Load the rows of a source in the asked directions, with the columns of ROW_SCHEMA.
 
-    A sentence in several languages gives a row for each asked direction between them, both ways,
+    A sentence in several languages becomes a row for each asked direction between them, both ways,
     and beside it the text of the auxiliary language where there is one (`directions.auxiliary_of`);
-    rows of this program's own form keep their direction and auxiliary. Of a unit with two texts of
+    rows of this program's form keep their direction and auxiliary. Of a unit with two texts of
     a language, `variants` says which pairs are rows; where they have two names, `source_variant`
     and `target_variant` record them. Cells that the source keeps are columns. Texts are normalized
-    to NFC; nothing else about them changes, and empty ones stay. `row_key` is the source's own id
+    to NFC; nothing else about them changes, and empty ones stay. `row_key` is the source's id
     of the sentence where it has one, else `hashing.content_key`. The same source gives the same
     rows in the same order. The shape of the rows is ours.
 
+    Args:
+        source (`Source | str`): The source, or its path.
+        directions (`Iterable[Direction]`, *optional*, defaults to `DIRECTIONS`): The directions asked
+            for.
+        auxiliaries (`bool`, *optional*, defaults to `True`): Put the text of the auxiliary language
+            beside each row where the source has it.
+
+    Returns:
+        `Loaded`: The rows, mapped into memory, and the counts of their making.
+
     Raises:
-        InputError: the source cannot be read, is misaligned, is not UTF-8, is of another kind than
+        InputError: The source cannot be read, is misaligned, is not UTF-8, is of another kind than
             it says, lacks a language that it asks for, or holds no row in these directions.
     """
     source = Source(source) if isinstance(source, str) else source
@@ -107,7 +117,7 @@ def load_translations(rows: Dataset, name: str) -> Dataset:
 
 
 def _folder(source: Source, contents: Contents, directions: list[Direction], auxiliaries: bool) -> Path:
-    """Where the rows lie: named after all that they are made of."""
+    """Name the folder of the rows after all that they are made of."""
     made_of = [
         *(LAYOUT, contents.kind, contents.state, source.corpus_name, source.languages),
         *(source.multiway, directions, auxiliaries, dict(source.variants)),
@@ -118,7 +128,7 @@ def _folder(source: Source, contents: Contents, directions: list[Direction], aux
 
 
 def _write(folder: Path, source: Source, contents: Contents, asked: list[Direction], auxiliaries: bool) -> None:
-    """The rows and counts in `folder`, which is there as a whole or not at all."""
+    """Write rows and counts to `folder`, which appears as a whole or not at all."""
     draft = folder.with_name(f"{folder.name}.{uuid4().hex}")
     draft.mkdir(parents=True)
     logger.info("reading %s (%s)", source.name, contents.kind)
@@ -185,7 +195,7 @@ def _report(source: Source, counts: dict[str, Any]) -> None:
 
 
 def _seldom(counts: dict[str, Any]) -> Iterator[str]:
-    """What should be known of a source, a line each."""
+    """Yield the facts that should be known of a source, a line each."""
     if others := counts["other_languages"]:
         yield (
             f"texts in languages that LMT does not have are left out: {names_and_counts(others)}{how_to_name(others)}"

@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Tally:
-    """What became of the texts, as `load_monolingual` counts them."""
+    """Count what became of the texts, as `load_monolingual` reports it."""
 
     texts: int = 0
     rows: int = 0
@@ -43,6 +43,7 @@ class Tally:
     other_languages: Counter[str] = field(default_factory=Counter)
 
     def counts(self) -> dict[str, Any]:
+        """Return the counts, ready for JSON."""
         return {
             "texts": self.texts,
             "rows": self.rows,
@@ -63,28 +64,31 @@ def load_monolingual(
     revision: str | None = None,
     language_names: Mapping[str, str] | None = None,
 ) -> Loaded:
-    """The texts of a source, with the columns of TEXT_SCHEMA.
+    """Load the texts of a source, with the columns of TEXT_SCHEMA.
 
     Texts are normalized to NFC; nothing else about them changes. Empty ones, and those of nothing
     but white space, are left out and counted. The same source gives the same rows in the same
     order; they lie in the cache of `datasets` until the source changes.
 
     Args:
-        path: a file, a folder, what the names of files have in common (`data/train` for train.en
+        path (`str`): A file, a folder, what the names of files have in common (`data/train` for train.en
             and train.ky.gz), or the id of a data set on the Hub.
-        language: the code of the only language to read; where the source does not name languages,
-            the language of all texts.
-        kind: one of `monolingual_contents.KINDS`; found out where it is not given.
-        corpus: what rows carry that have no corpus of their own; by default from the path.
-        split, config, revision: which part, for Hub data sets and folders.
-        language_names: {name: code}, what names mean that LMT does not know: {"no": "nb"}.
+        language (`str`, *optional*): The code of the only language to read; where the source does not
+            name languages, the language of all texts.
+        kind (`str`, *optional*): One of `monolingual_contents.KINDS`; detected by default.
+        corpus (`str`, *optional*): The corpus of rows that name none; by default from the path.
+        split (`str`, *optional*): Split of a Hub data set or a folder.
+        config (`str`, *optional*): Configuration of a Hub data set or a folder.
+        revision (`str`, *optional*): Branch, tag or commit of a Hub data set.
+        language_names (`Mapping[str, str]`, *optional*): {name: code} for names that LMT does not know,
+            such as {"no": "nb"}.
 
     Returns:
-        rows, and counts: `texts` read, `rows` made of them, `empty` ones; `languages`,
+        `Loaded`: rows, and counts: `texts` read, `rows` made of them, `empty` ones; `languages`,
         {code: rows}, and `other_languages`, {name: texts} of those that LMT does not have.
 
     Raises:
-        InputError: the source cannot be read, is not UTF-8, lacks a column, does not say which
+        InputError: The source cannot be read, is not UTF-8, lacks a column, does not say which
             languages its texts are in, or has no text in a language of LMT.
     """
     if language is not None:
@@ -130,7 +134,7 @@ def _blocks(texts: Iterator[Text], source: Source, language: str | None, tally: 
 
 
 def _language_of(text: Text, source: Source, language: str | None, tally: Tally) -> str | None:
-    """The code of a text that becomes a row; else None, and counted why."""
+    """Return the code of a text that becomes a row; else None, and count why."""
     code = source.code_of(text.language)
     if code is None or code != (language or code):
         tally.other_languages[text.language] += 1
@@ -152,7 +156,7 @@ def _table(texts: list[tuple[str, Text]], corpus: str) -> pa.Table:
 
 
 def _checked(source: Source, language: str | None, tally: Tally) -> dict[str, Any]:
-    """The counts; InputError where there are no rows."""
+    """Return the counts; raise InputError where there are no rows."""
     if tally.rows:
         return tally.counts()
     there = ", ".join(f"{name} ({texts:,})" for name, texts in tally.other_languages.items())

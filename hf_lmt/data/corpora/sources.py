@@ -28,32 +28,44 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Source:
-    """Where translations come from, and what may be done with them.
+    """Describe a source of translations, and what may be done with them.
 
-    path: a file; a folder; the id of a data set on the Hub; for plain text what its files' names
-        have in common (`data/train` for train.en and train.de.gz), or {language: file}.
-    kind: one of KINDS; found out where it is not given.
-    corpus: the name that rows carry where they have none of their own; by default from the path.
-    languages: the languages that the source must have, and the only ones that are read. For TSV
-        without a first line of language codes: those of its columns, in their order. A mapping
-        {code: name} restricts nothing; it is `variants`.
-    variants: {code: name as the source writes it}, where a language has two names in the source
-        (de and de-AT): which of them is read. Without it a corpus gives rows of both, and an
-        evaluation set with both in a unit is refused.
-    language_names: {name as the source writes it: code}, for names that LMT does not know, such as
-        {"no": "nb"}; a name without region stands for those with one.
-    cells: for TSV and CSV, what each cell of a line holds: a language; `-` for a cell that is not
-        read; any other name for one that is kept as a column of this name (score, url).
-    skip_broken_units: for TMX, whether to leave out and count units that are not valid XML
-        (control characters, undefined entities) rather than to refuse the file.
-    weight: how often to draw from it beside others in a mixture; nothing is drawn at 0.
-    caps: direction or glob (`en-*`) -> rows to use at most.
-    multiway: whether its texts are translations of the same sentences into many languages. Where
-        it is not given, a row is multi-way if its sentence is there in more than two languages.
-    split, config, revision: which part, for Hub data sets and folders; for FLORES the split.
+    Args:
+        path (`str | Mapping[str, str]`): A file; a folder; the id of a data set on the Hub; for plain
+            text what its files' names have in common (`data/train` for train.en and train.de.gz), or
+            {language: file}.
+        kind (`str`, *optional*): One of KINDS; detected by default.
+        corpus (`str`, *optional*): The corpus of rows that name none; by default from the path.
+        license (`str`, *optional*): The license of the texts.
+        languages (`Sequence[str] | Mapping[str, str]`, *optional*, defaults to `()`): The languages that
+            the source must have, and the only ones that are read. For TSV without a first line of
+            language codes: those of its columns, in their order. A mapping {code: name} restricts
+            nothing; it is `variants`.
+        weight (`float`, *optional*, defaults to `1.0`): How often to draw from it beside others in a
+            mixture; nothing is drawn at 0.
+        caps (`Mapping[str, int]`, *optional*, defaults to `{}`): Direction or glob (`en-*`) -> rows to
+            use at most.
+        multiway (`bool`, *optional*): Whether its texts are translations of the same sentences into many
+            languages. By default a row is multi-way if the source has its sentence in more than two
+            languages.
+        split (`str`, *optional*): Split of a Hub data set, a folder, or FLORES.
+        config (`str`, *optional*): Configuration of a Hub data set or a folder.
+        revision (`str`, *optional*): Branch, tag or commit of a Hub data set.
+        variants (`Mapping[str, str]`, *optional*, defaults to `{}`): {code: name as the source writes
+            it}, where a language has two names in the source (de and de-AT): which of them is read.
+            Without it a corpus has rows of both, and an evaluation set with both in a unit is refused.
+        language_names (`Mapping[str, str]`, *optional*, defaults to `{}`): {name as the source writes
+            it: code}, for names that LMT does not know, such as {"no": "nb"}; a name without region
+            stands for those with one.
+        cells (`Sequence[str]`, *optional*, defaults to `()`): For TSV and CSV, what each cell of a line
+            holds: a language; `-` for a cell that is not read; any other name for one that is kept as a
+            column of this name (score, url).
+        skip_broken_units (`bool`, *optional*, defaults to `False`): For TMX, whether to leave out and
+            count units that are not valid XML (control characters, undefined entities) rather than to
+            refuse the file.
 
     Raises:
-        InputError: a value that cannot be, named, with what can.
+        InputError: A value that cannot be, named, with what can.
     """
 
     path: str | Mapping[str, str]
@@ -125,34 +137,62 @@ class Source:
             raise InputError(f"{self.name}: cells are of TSV and CSV files; leave them out for kind {self.kind}")
 
     def code_of(self, name: str) -> str | None:
-        """LMT's code for a language as the source writes it; None where LMT does not have it."""
+        """Return LMT's code for a language as the source writes it.
+
+        Args:
+            name (`str`): The name in the source.
+
+        Returns:
+            `str | None`: The code; None where LMT does not have the language.
+        """
         return resolve(name, self.language_names)
 
     def reads(self, name: str) -> bool:
-        """Whether texts under a name that LMT knows are read: asked for, and the chosen variant."""
+        """Tell whether texts under a name that LMT knows are read: asked for, and the chosen variant.
+
+        Args:
+            name (`str`): The name in the source.
+
+        Returns:
+            `bool`: Whether they are read.
+        """
         code = self.code_of(name)
         if code is None or (self.languages and code not in self.languages):
             return False
         return self.is_chosen(name)
 
     def is_chosen(self, name: str) -> bool:
-        """Whether a name is the one that `variants` has for its language, if that has any."""
+        """Tell whether a name is the one that `variants` has for its language, if that has any.
+
+        Args:
+            name (`str`): The name in the source.
+
+        Returns:
+            `bool`: Whether it is the chosen name.
+        """
         chosen = self.variants.get(self.code_of(name) or "")
         return chosen is None or plain(chosen) == plain(name)
 
     def cap_of(self, direction: str) -> int | None:
-        """The most rows of a direction, such as "en-kk"; None where there is no limit."""
+        """Return the most rows of a direction.
+
+        Args:
+            direction (`str`): The direction, such as "en-kk".
+
+        Returns:
+            `int | None`: Rows; None where there is no limit.
+        """
         glob = most_specific(self.caps, parse_direction(direction))
         return None if glob is None else int(self.caps[glob])
 
     @property
     def name(self) -> str:
-        """What messages call the source."""
+        """Return the name of the source in messages."""
         return self.path if isinstance(self.path, str) else ", ".join(self.path.values())
 
     @property
     def corpus_name(self) -> str:
-        """`corpus`, or the name of the file or folder without its ending."""
+        """Return `corpus`, or the name of the file or folder without its ending."""
         if self.corpus is not None:
             return self.corpus
         first = self.path if isinstance(self.path, str) else next(iter(self.path.values()))
@@ -165,13 +205,17 @@ def american(given: Mapping[Any, Any]) -> dict[Any, Any]:
 
 
 def source_from(given: Mapping[Any, Any], place: str) -> Source:
-    """A source of its fields, as YAML has them.
+    """Make a source of its fields, as YAML has them.
 
     Args:
-        place: what messages begin with.
+        given (`Mapping[Any, Any]`): Field -> value.
+        place (`str`): The beginning of messages.
+
+    Returns:
+        `Source`: The source.
 
     Raises:
-        InputError: an unknown field, none called path, or a value that cannot be.
+        InputError: An unknown field, none called path, or a value that cannot be.
     """
     given = american(given)
     known = [one.name for one in fields(Source)]

@@ -19,14 +19,16 @@ REJECT_COLUMNS = ("rejected_by", "reason")
 
 
 class Curated(NamedTuple):
-    """What stays and, where asked for, what goes.
+    """Hold the rows that stay and, where asked for, those that go.
 
-    rows: those that every step kept, in their order.
-    rejects: the others, in their order, with `rejected_by` (the step's name) and `reason`; None
-        where they were not asked for.
-    counts: `rows_in` and `rows_out`; `directions`, {direction: {"in": rows, "out": rows}}; `steps`,
-        a list in order with `name`, `rows_in`, `rejected`, `reasons` ({reason: rows}),
-        `directions` ({direction: {"in": rows, "rejected": rows}}) and the step's own `notes`.
+    Attributes:
+        rows (`Dataset`): Those that every step kept, in their order.
+        rejects (`Dataset`, *optional*): The others, in their order, with `rejected_by` (the step's name)
+            and `reason`; None where they were not asked for.
+        counts (`dict[str, Any]`): `rows_in` and `rows_out`; `directions`, {direction: {"in": rows,
+            "out": rows}}; `steps`, a list in order with `name`, `rows_in`, `rejected`, `reasons`
+            ({reason: rows}), `directions` ({direction: {"in": rows, "rejected": rows}}) and the
+            `notes` of the step.
     """
 
     rows: Dataset
@@ -35,19 +37,22 @@ class Curated(NamedTuple):
 
 
 def curate(rows: Dataset, steps: Sequence[Step], *, keep_rejects: bool = False, progress: bool = True) -> Curated:
-    """The rows that no step has a reason against.
+    """Keep the rows that no step has a reason against.
 
     Steps come in their order; each sees only rows that those before it left. Which rows stay
     depends on no order of rows. Rows are read batch by batch, and held are a few bytes for each.
 
     Args:
-        rows: with source_lang, target_lang, source and target.
-        steps: such as `steps_from(None)` gives; a step may come once.
-        keep_rejects: hand out the rejected rows, too.
-        progress: show a bar for each step.
+        rows (`Dataset`): With source_lang, target_lang, source and target.
+        steps (`Sequence[Step]`): Such as `steps_from(None)` returns; a step may come once.
+        keep_rejects (`bool`, *optional*, defaults to `False`): Return the rejected rows, too.
+        progress (`bool`, *optional*, defaults to `True`): Show a bar for each step.
+
+    Returns:
+        `Curated`: The rows that stay, the rejected ones, and the counts.
 
     Raises:
-        InputError: a column is missing, two steps have one name, there is no row, or none stays
+        InputError: A column is missing, two steps have one name, there is no row, or none stays
             (the message says which step took how many); and what the steps raise.
     """
     _check(rows, steps)
@@ -129,7 +134,7 @@ def _apply(step: Step, rows: Dataset, found: _Outcome, progress: bool) -> None:
 
 
 def _transformed(step: Step, rows: Dataset) -> Dataset:
-    """The rows as the step changes them. Not from the cache: the step counts as it changes."""
+    """Return the rows as the step changes them. Not from the cache: the step counts as it changes."""
     arrow = rows.with_format("arrow")
     changed = arrow.map(
         step.transform,
@@ -143,7 +148,7 @@ def _transformed(step: Step, rows: Dataset) -> Dataset:
 
 
 def _left(rows: Dataset, found: _Outcome) -> Dataset:
-    """The rows that stay, written out: `select` would read them one by one, thirty times slower."""
+    """Write out the rows that stay: `select` would read them one by one, thirty times slower."""
     if found.staying.all():
         return rows
 
@@ -201,7 +206,7 @@ def _by_direction(
 
 
 def _rejects(rows: Dataset, found: _Outcome) -> Dataset:
-    """The rejected rows with `rejected_by` and `reason`, in place of columns of these names."""
+    """Return the rejected rows with `rejected_by` and `reason`, in place of columns of these names."""
     labels = [pa.array(part, pa.string()) for part in zip(*found.labels, strict=True)]
     kept = [name for name in rows.column_names if name not in REJECT_COLUMNS]
 

@@ -48,15 +48,21 @@ a model or another library, or have no sensible default."""
 
 
 def steps_from(settings: Mapping[str, Any] | None) -> list[Step]:
-    """The steps that settings ask for, in the order of STEPS.
+    """Make the steps that settings ask for, in the order of STEPS.
 
         {"length_ratio": {"most": 4}, "script": False, "digits": True}
 
     A step gets its settings, or true for its defaults, or false (or null) to leave it out; a step
     that is not named is applied if it is one of DEFAULT. All of this is ours.
 
+    Args:
+        settings (`Mapping[str, Any]`, *optional*): Step -> settings; None for the defaults.
+
+    Returns:
+        `list[Step]`: The steps.
+
     Raises:
-        InputError: unknown steps or settings, or values that cannot be; all of them.
+        InputError: Unknown steps or settings, or values that cannot be; all of them.
     """
     if settings is not None and not isinstance(settings, Mapping):
         raise InputError(
@@ -82,12 +88,19 @@ def steps_from(settings: Mapping[str, Any] | None) -> list[Step]:
 
 
 def settings_of(steps: Sequence[Step]) -> dict[str, dict[str, Any]]:
-    """{step: {setting: value}} of all steps, defaults among them: what `steps_from` takes."""
+    """Return the settings of all steps, defaults among them: the form that `steps_from` takes.
+
+    Args:
+        steps (`Sequence[Step]`): The steps.
+
+    Returns:
+        `dict[str, dict[str, Any]]`: {step: {setting: value}}.
+    """
     return {step.name: {one.name: getattr(step, one.name) for one in _options(type(step))} for step in steps}
 
 
 def _faults(name: str, given: Any) -> list[str]:
-    """What is wrong with a step's settings, as far as names and types tell."""
+    """List the faults of a step's settings, as far as names and types tell."""
     if given is True:
         return []
     if not isinstance(given, Mapping):
@@ -138,7 +151,7 @@ def _fits(value: Any, hint: Any) -> bool:
 
 
 def _in_words(hint: Any) -> str:
-    """What to give for a type, in words."""
+    """Say in words which value a type asks for."""
     words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", type(None): "null"}
     if hint in words:
         return words[hint]

@@ -1,4 +1,4 @@
-"""What a curation step is: one filter, that says for each row why it should go."""
+"""The interface of a curation step: a filter that says for each row why it should go."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from hf_miwv.common.errors import InputError
 
 
 class Step(Protocol):
-    """One filter: a dataclass of plain settings that derives from this class.
+    """Judge rows: a dataclass of plain settings that derives from this class.
 
     `name` is what a recipe calls it and what its rejects are counted under, such as
     "length_ratio". Rows have source_lang, target_lang, source and target; what else a step reads
-    it must do without where it is not there. What a step decides about a row must depend neither
+    it must do without where it is missing. What a step decides about a row must depend neither
     on the order of the rows nor on where batches begin. What else is to be recorded of a run, a
     step says in an attribute `notes`, a dict that JSON can hold.
     """
@@ -28,7 +28,7 @@ class Step(Protocol):
 
     @property
     def idle(self) -> bool:
-        """Whether its settings leave nothing to look for; then it is passed over without a bar."""
+        """Tell whether its settings leave nothing to look for; then it is passed over without a bar."""
         return False
 
     def load(self) -> None:
@@ -39,10 +39,16 @@ class Step(Protocol):
         return
 
     def transform(self, rows: pyarrow.Table) -> pyarrow.Table:
-        """The rows with changed texts, before any of them is judged.
+        """Return the rows with changed texts, before any of them is judged.
 
         For steps that mend rather than take; they keep the number and the order of rows. The
         default changes nothing.
+
+        Args:
+            rows (`pyarrow.Table`): B rows.
+
+        Returns:
+            `pyarrow.Table`: B rows.
         """
         return rows
 
@@ -52,36 +58,49 @@ class Step(Protocol):
         For steps that judge a row by others (duplicates, caps). `curate` calls it once, and then
         the step with these rows batch by batch: each row once, in their order. The default does
         nothing, and such a step judges each row alone.
+
+        Args:
+            rows (`Dataset`): All N rows.
         """
         return
 
     def __call__(self, rows: pyarrow.Table) -> list[str | None]:
-        """(B,) a short reason for each row that should go, None for each that stays.
+        """Judge B rows.
 
         Reasons are counted by their text: keep them few (no text or number of the row in them).
+
+        Args:
+            rows (`pyarrow.Table`): B rows.
+
+        Returns:
+            `list[str | None]`: (B,) a short reason for each row that should go, None for each that stays.
         """
         ...
 
 
 def surveys(step: Step) -> bool:
-    """Whether the step judges rows by other rows, and so must see all of them first."""
+    """Tell whether the step judges rows by other rows, and so must see all of them first."""
     return type(step).survey is not Step.survey
 
 
 def changes(step: Step) -> bool:
-    """Whether the step changes rows."""
+    """Tell whether the step changes rows."""
     return type(step).transform is not Step.transform
 
 
 def keeps(step: Step) -> Callable[[Batch], list[bool]]:
-    """A step that judges each row alone, as a predicate for `datasets`' filter.
+    """Make a predicate for `datasets`' filter of a step that judges each row alone.
 
     >>> dataset.filter(keeps(LengthRatio()), batched=True)                      # doctest: +SKIP
 
-    The predicate takes a batch of columns and gives (B,) bool, whether each row stays.
+    Args:
+        step (`Step`): The step.
+
+    Returns:
+        `Callable[[Batch], list[bool]]`: A batch of columns -> (B,) bool, whether each row stays.
 
     Raises:
-        InputError: the step must see all rows first; `curate` shows it them.
+        InputError: The step changes rows, or must see all of them first; `curate` does both.
     """
     if changes(step):
         raise InputError(
@@ -101,12 +120,12 @@ def _mask(step: Step, batch: Batch) -> list[bool]:
 
 
 def with_reason(rejected: np.ndarray, reason: str) -> list[str | None]:
-    """(B,) the reason where `rejected`, (B,) bool, holds, else None."""
+    """Return (B,) the reason where `rejected`, (B,) bool, holds, else None."""
     return [reason if gone else None for gone in rejected.tolist()]
 
 
 def reasons(cases: Mapping[str, np.ndarray]) -> list[str | None]:
-    """(B,) the first reason of which (B,) bool holds, else None."""
+    """Return (B,) the first reason of which (B,) bool holds, else None."""
     found = np.full(len(next(iter(cases.values()))), None, object)
     for reason, rejected in reversed(list(cases.items())):
         found[rejected] = reason

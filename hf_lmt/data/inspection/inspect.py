@@ -64,7 +64,7 @@ def inspect_rows(
     identification: LanguageIdentification | None = None,
     progress: bool = True,
 ) -> Inspection:
-    """What is in the rows, direction by direction, and what will go wrong.
+    """Inspect rows, direction by direction: the contents, and what will go wrong with them.
 
     Everything is counted on all rows, downsampling too: it is asked about each of them. The rows
     are read once, batch by batch, and 48 bytes are held for each; their order does not matter.
@@ -72,17 +72,24 @@ def inspect_rows(
     >>> inspect_rows(load("corpus.tmx").rows).findings                          # doctest: +SKIP
 
     Args:
-        rows: with source_lang, target_lang, source and target; auxiliary, corpus, row_key and line
-            where there are any.
-        downsampling: the rule to try, by default the paper's; None for none.
-        directions: those that there should be; by default both directions of each pair.
-        evaluation_sets: names or places of sets that no training row may repeat, as in
-            `EvaluationOverlap`; without, overlap is not checked.
-        identification: the curation step that tells languages apart; without, that is not checked.
-        progress: show a bar.
+        rows (`Dataset`): With source_lang, target_lang, source and target; auxiliary, corpus, row_key
+            and line where there are any.
+        downsampling (`StrategicDownsampling`, *optional*, defaults to `PAPER_RULE`): The rule to try, by
+            default the paper's; None for none.
+        directions (`Iterable[Direction]`, *optional*): The directions that are expected; by default both
+            directions of each pair.
+        evaluation_sets (`Sequence[str | Source | Mapping[str, Any]]`, *optional*): Names or paths of
+            sets that no training row may repeat, as in `EvaluationOverlap`; without, overlap is not
+            checked.
+        identification (`LanguageIdentification`, *optional*): The curation step that tells languages
+            apart; without, that is not checked.
+        progress (`bool`, *optional*, defaults to `True`): Show a bar.
+
+    Returns:
+        `Inspection`: Counts by direction, group and target, and the findings.
 
     Raises:
-        InputError: there is no row, a column is missing or not text, a language is unknown, an
+        InputError: There is no row, a column is missing or not text, a language is unknown, an
             evaluation set cannot be read, or the rule has counts, which need all rows at once.
     """
     if not len(rows):
@@ -114,7 +121,7 @@ def inspect_rows(
 
 
 def _rule(downsampling: StrategicDownsampling | None) -> str | None:
-    """The rule as a recipe has it."""
+    """Write the rule as a recipe has it."""
     if downsampling is None:
         return None
     rates = [f"{json.dumps(glob)}: {rate:g}" for glob, rate in downsampling.rates.items()]

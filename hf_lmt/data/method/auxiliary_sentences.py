@@ -37,7 +37,7 @@ Offered = tuple[np.ndarray, np.ndarray, np.ndarray]  # hashes of pivots and of h
 
 
 class AuxiliarySentences:
-    """Finds the auxiliary sentence of a row by the English or Chinese text that it shares.
+    """Look up the auxiliary sentence of a row by the English or Chinese text that it shares.
 
     For En<->X the sentence of X's auxiliary language A, from a row of En<->A with the same English
     text; for Zh<->X the English one, from a row of En<->Zh with the same Chinese text (equal in
@@ -52,10 +52,10 @@ class AuxiliarySentences:
     join, one wrong match is to be expected in 200,000 runs.
 
     Args:
-        rows: source_lang, target_lang, source, target; all rows from which hints may come.
+        rows (`Dataset`): source_lang, target_lang, source, target; all rows from which hints may come.
 
     Raises:
-        InputError: a stream or dict of splits, a missing column, a null, an unknown language.
+        InputError: A stream or dict of splits, a missing column, a null, an unknown language.
     """
 
     def __init__(self, rows: Dataset) -> None:
@@ -72,9 +72,18 @@ class AuxiliarySentences:
         return {**vars(self), "_scattered": None}  # part of the cache's name
 
     def __call__(self, rows: Any, num_proc: int | None = None) -> Any:
-        """The rows with auxiliary_lang and auxiliary, empty texts where none is found.
+        """Return the rows with auxiliary_lang and auxiliary, empty texts where there is no such sentence.
 
-        What a row has of these already stays. For a batch of columns, the two columns.
+        An auxiliary that a row has already stays.
+
+        Args:
+            rows (`Dataset | IterableDataset | DatasetDict | Batch`): Rows, splits of rows, or a batch of
+                columns.
+            num_proc (`int`, *optional*): Processes, for a `Dataset`.
+
+        Returns:
+            `Dataset | IterableDataset | DatasetDict | dict[str, list[str]]`: The same kind of rows with the
+            two columns; for a batch of columns, the two columns alone.
         """
         if is_data(rows):
             return mapped(self, rows, num_proc)
@@ -92,7 +101,7 @@ class AuxiliarySentences:
         }
 
     def _matches(self, batch: Batch, hints: list[Hint | None]) -> Iterator[tuple[Join, np.ndarray, np.ndarray]]:
-        """For each join: rows of the batch without a hint, and the places of their sentences."""
+        """Yield for each join the rows of the batch without a hint, and the positions of their sentences."""
         lacking = np.array([hint is None for hint in hints], bool)
         directions, sides = direction_column(batch), _sides(batch)
         for code, name in enumerate(directions.dictionary.to_pylist()):
@@ -118,7 +127,7 @@ class AuxiliarySentences:
 
 @lru_cache(maxsize=4096)
 def _join_of(name: str) -> Join | None:
-    """(pivot, auxiliary language) of a direction: whose texts are joined, and what they find."""
+    """Return (pivot, auxiliary language) of a direction: whose texts are joined, and what for."""
     direction = parse_direction(name)
     auxiliary_lang = auxiliary_of(direction)
     pivot = next((code for code in direction if code in PIVOTS), None)
@@ -127,16 +136,16 @@ def _join_of(name: str) -> Join | None:
 
 @lru_cache(maxsize=4096)
 def _offers(name: str) -> list[tuple[Join, int]]:
-    """What a row of a direction can be the hint for, and the side that its pivot is on."""
+    """Return the joins that a row of a direction can be the hint for, and the side of its pivot."""
     joins = {_join_of(str(direction)) for direction in DIRECTIONS}
     direction = tuple(parse_direction(name))
     return [(join, side) for side, join in enumerate((direction, direction[::-1])) if join in joins]
 
 
 def _gather(rows: Dataset) -> dict[Join, Found]:
-    """For each join, (S,) sorted uint64 hashes of pivot texts, and (S,) places of their hints.
+    """Gather for each join (S,) sorted uint64 hashes of pivot texts, and (S,) positions of their hints.
 
-    A place is 2 x row + side, side 1 where the hint is the row's target.
+    A position is 2 x row + side, side 1 where the hint is the row's target.
     """
     gathered: dict[Join, list[Offered]] = defaultdict(list)
     arrow, first = rows.select_columns(list(COLUMNS)).with_format("arrow"), 0
@@ -158,7 +167,7 @@ def _gather(rows: Dataset) -> dict[Join, Found]:
 
 
 def _lowest(pivots: np.ndarray, hints: np.ndarray, places: np.ndarray) -> Found:
-    """Each pivot hash once, sorted, with the place of its hint of the lowest hash."""
+    """Keep each pivot hash once, sorted, with the position of its hint of the lowest hash."""
     order = np.lexsort((hints, pivots))
     unique, first = np.unique(pivots[order], return_index=True)
     return unique, places[order[first]]
@@ -178,9 +187,16 @@ def _hashes(texts: pyarrow.Array) -> np.ndarray:
 
 
 def given_hints(batch: Batch) -> list[Hint | None]:
-    """(B,) what the rows have as auxiliary: its language and text, or None.
+    """Return the auxiliary sentences that the rows have already.
 
-    Raises InputError for one without a language, or in a language of its own direction.
+    Args:
+        batch (`Batch`): B rows; auxiliary_lang and auxiliary where there are any.
+
+    Returns:
+        `list[Hint | None]`: (B,) language and text, or None.
+
+    Raises:
+        InputError: An auxiliary without a language, or in a language of the row's direction.
     """
     directions = direction_column(batch).to_pylist()
     languages, texts = (optional_texts(batch, name) for name in ("auxiliary_lang", "auxiliary"))

@@ -57,7 +57,7 @@ RULES = 2  # part of the pickle, so of the cache's name: raise it when other row
 
 @dataclass
 class StrategicDownsampling:
-    """Keeps each row of a direction with that direction's rate, by hash.
+    """Keep each row of a direction with that direction's rate, by hash.
 
         keep  iff  hash(seed, direction, key) / 2^64 < rate(direction)
 
@@ -71,19 +71,21 @@ class StrategicDownsampling:
     >>> thinned = dataset.filter(StrategicDownsampling(seed=7), batched=True)   # doctest: +SKIP
 
     Args:
-        rate: the share of rows kept of X->En and X->Zh.
-        rates: shares by direction or glob, such as {"*-en": 0.1, "kk-en": 1}; the most specific
-            one counts. A glob does not reach En<->Zh: name them.
-        counts: how many rows to keep, by direction or glob, in place of a rate: of each direction
-            the `count` rows of the lowest hashes, or all with a warning where there are fewer.
-            This needs the whole data set, so not `filter` and not a stream; of a DatasetDict each
-            split counts apart.
-        seed: 0 or more.
-        multiway_only: thin only multi-way rows, those with a number in the column `line` (their
-            place in a multi-way corpus, null elsewhere), and keep every other row.
+        rate (`float`, *optional*, defaults to `0.05`): The share of rows kept of X->En and X->Zh.
+        rates (`Mapping[str, float]`, *optional*, defaults to `{}`): Shares by direction or glob, such as
+            {"*-en": 0.1, "kk-en": 1}; the most specific one counts. A glob does not reach En<->Zh: name
+            them.
+        counts (`Mapping[str, int]`, *optional*, defaults to `{}`): How many rows to keep, by direction
+            or glob, in place of a rate: of each direction the `count` rows of the lowest hashes, or all
+            with a warning where there are fewer. This needs the whole data set, so not `filter` and not
+            a stream; of a DatasetDict each split counts apart.
+        seed (`int`, *optional*, defaults to `0`): Seed of the hash, 0 or more.
+        multiway_only (`bool`, *optional*, defaults to `False`): Thin only multi-way rows, those with a
+            number in the column `line` (their position in a multi-way corpus, null elsewhere), and keep
+            every other row.
 
     Raises:
-        InputError: a share outside [0, 1], a count below 0, a seed below 0, a direction or glob
+        InputError: A share outside [0, 1], a count below 0, a seed below 0, a direction or glob
             that matches none of ours; on rows, an unknown language or a missing column.
     """
 
@@ -112,13 +114,17 @@ class StrategicDownsampling:
         vars(self).update({name: value for name, value in state.items() if name != "rules"})
 
     def __call__(self, rows: Any, num_proc: int | None = None) -> Any:
-        """The rows that stay, in their order; for a batch, (B,) bool whether each stays.
+        """Return the rows that stay, in their order; for a batch, whether each stays.
 
         Args:
-            rows: a Dataset, an IterableDataset, a dict of splits of either, or a batch of
-                columns, as `filter(..., batched=True)` gives it, a DataFrame too. Columns:
-                source_lang, target_lang; row_key, or source, target and, if there is one, corpus.
-            num_proc: processes, for a Dataset.
+            rows (`Dataset | IterableDataset | DatasetDict | Batch`): Rows, a dict of splits, or a batch of
+                columns, as `filter(..., batched=True)` passes it, a DataFrame too. Columns: source_lang, target_lang;
+                row_key, or source, target and, if there is one, corpus.
+            num_proc (`int`, *optional*): Processes, for a `Dataset`.
+
+        Returns:
+            `Dataset | IterableDataset | DatasetDict | list[bool]`: The rows that stay; for a batch, (B,)
+            bool.
         """
         if isinstance(rows, (DatasetDict, IterableDatasetDict)):
             return type(rows)({name: self(split, num_proc) for name, split in rows.items()})
@@ -136,14 +142,28 @@ class StrategicDownsampling:
         return self._mask(rows).tolist()
 
     def rate_of(self, direction: Direction) -> float:
-        """The share of the direction's rows that is kept where no count is given for it."""
+        """Return the share of a direction's rows that is kept where no count is set for it.
+
+        Args:
+            direction (`Direction`): The direction.
+
+        Returns:
+            `float`: The share, in [0, 1].
+        """
         glob = _rule(str(direction), tuple(self.rates))
         if glob is not None:
             return float(self.rates[glob])
         return float(self.rate) if is_reverse(direction) else 1.0
 
     def count_of(self, direction: Direction) -> int | None:
-        """How many of the direction's rows are kept; None where its rate decides."""
+        """Return how many of a direction's rows are kept; None where its rate decides.
+
+        Args:
+            direction (`Direction`): The direction.
+
+        Returns:
+            `int | None`: Rows.
+        """
         glob = _rule(str(direction), tuple(self.counts))
         return None if glob is None else self.counts[glob]
 
@@ -188,9 +208,15 @@ class StrategicDownsampling:
         return rows & _there(batch["line"])
 
     def kept(self, dataset: Dataset) -> np.ndarray:
-        """(N,) bool, which rows stay: by rate, and of each counted direction the lowest hashes.
+        """Decide which rows stay: by rate, and of each counted direction the lowest hashes.
 
         Holds 16 bytes for each row of a counted direction, and one for every row.
+
+        Args:
+            dataset (`Dataset`): N rows.
+
+        Returns:
+            `np.ndarray`: (N,) bool.
         """
         masks: list[np.ndarray] = []
         counted: dict[str, list[tuple[np.ndarray, np.ndarray]]] = defaultdict(list)
@@ -219,7 +245,7 @@ class StrategicDownsampling:
                 yield name, self._reaches(batch, rows)
 
     def _first(self, name: str, hashes: np.ndarray) -> np.ndarray:
-        """The places of the direction's lowest hashes, as many as its count; ties in row order."""
+        """Return the positions of the direction's lowest hashes, as many as its count; ties in row order."""
         count = self.count_of(_direction(name)) or 0
         if len(hashes) < count:
             logger.warning("counts: %s: %s asked for, only %s rows", name, count, len(hashes))
@@ -227,7 +253,7 @@ class StrategicDownsampling:
 
 
 def _batches(arrow: Dataset) -> Iterator[tuple[int, pyarrow.Table]]:
-    """The place of each batch's first row, and what decides about its rows.
+    """Yield the position of each batch's first row, and the columns that decide about its rows.
 
     Texts are read only where a row has no key.
     """
@@ -279,7 +305,7 @@ _direction = lru_cache(maxsize=4096)(parse_direction)
 
 @lru_cache(maxsize=4096)
 def _rule(name: str, globs: tuple[str, ...]) -> str | None:
-    """The glob that decides about a direction; En<->Zh only by name."""
+    """Return the glob that decides about a direction; En<->Zh only by name."""
     glob = most_specific({*globs, *BETWEEN_PIVOTS}, parse_direction(name))
     return glob if glob in globs else None
 

@@ -40,7 +40,7 @@ RULES = 1  # part of the pickle, so of the cache's name: raise it when other row
 
 @dataclass
 class ParallelMultilingualPrompting:
-    """Adds prompt and completion, with a hint in half of the rows that have an auxiliary sentence.
+    """Add prompt and completion, with a hint in half of the rows that have an auxiliary sentence.
 
         hinted  iff  the row has an auxiliary  and  hash(seed, direction, key) / 2^64 < share
 
@@ -55,14 +55,17 @@ class ParallelMultilingualPrompting:
     `chat_template_kwargs` where the thinking policy tells the chat template something.
 
     Args:
-        share: of the rows with an auxiliary, the share that gets it as a hint.
-        seed: 0 or more.
-        wording: "released", "figure", or a Wording of your own; see `prompts`.
-        form: "conversation", or "text" for base models.
-        thinking: "disabled" or "template", for conversations; see `prompts.THINKING`.
+        share (`float`, *optional*, defaults to `0.5`): Of the rows with an auxiliary, the share that
+            gets it as a hint.
+        seed (`int`, *optional*, defaults to `0`): Seed of the draw, 0 or more.
+        wording (`str | Wording`, *optional*, defaults to `"released"`): "released", "figure", or a
+            custom Wording; see `prompts`.
+        form (`str`, *optional*, defaults to `"conversation"`): "conversation", or "text" for base models.
+        thinking (`str`, *optional*, defaults to `"disabled"`): "disabled" or "template", for
+            conversations; see `prompts.THINKING`.
 
     Raises:
-        InputError: a share outside [0, 1], a seed below 0, an unknown name; on rows, a missing
+        InputError: A share outside [0, 1], a seed below 0, an unknown name; on rows, a missing
             column or text, an unknown language, an auxiliary in a language of the direction, or
             columns that would be written over.
     """
@@ -89,12 +92,16 @@ class ParallelMultilingualPrompting:
         vars(self).update({name: value for name, value in state.items() if name != "rules"})
 
     def __call__(self, rows: Any, num_proc: int | None = None) -> Any:
-        """The rows with their prompts; for a batch of columns, the new columns.
+        """Return the rows with their prompts; for a batch of columns, the new columns.
 
         Args:
-            rows: a Dataset, an IterableDataset, a dict of splits of either, or a batch. Columns:
-                COLUMNS; auxiliary_lang, auxiliary, row_key and corpus where there are any.
-            num_proc: processes, for a Dataset.
+            rows (`Dataset | IterableDataset | DatasetDict | Batch`): Rows, a dict of splits, or a batch.
+                Columns: COLUMNS; auxiliary_lang, auxiliary, row_key and corpus where there are any.
+            num_proc (`int`, *optional*): Processes, for a `Dataset`.
+
+        Returns:
+            `Dataset | IterableDataset | DatasetDict | dict[str, list]`: The same kind of rows with the new
+            columns; for a batch, the new columns alone.
         """
         if is_data(rows):
             return mapped(self, rows, num_proc)

@@ -8,7 +8,7 @@ import numpy as np
 
 
 def temperature_weights(masses: np.ndarray, temperature: float) -> np.ndarray:
-    """(L,) the shares of temperature sampling.
+    """Compute the shares of temperature sampling.
 
         p_l = (m_l / sum m)^(1/T) / sum_k (m_k / sum m)^(1/T)
 
@@ -16,27 +16,35 @@ def temperature_weights(masses: np.ndarray, temperature: float) -> np.ndarray:
     2019 (arXiv 1907.05019, section 5) and, as alpha = 1/T, of mT5 (arXiv 2010.11934).
 
     Args:
-        masses: (L,) tokens by language, all above 0.
-        temperature: T, above 0.
+        masses (`np.ndarray`): (L,) tokens by language, all above 0.
+        temperature (`float`): T, above 0.
+
+    Returns:
+        `np.ndarray`: (L,) shares, with a sum of 1.
     """
     powers = (masses / masses.sum()) ** (1 / temperature)
     return powers / powers.sum()
 
 
 def fill(weights: np.ndarray, capacities: np.ndarray, budget: float) -> np.ndarray:
-    """(L,) tokens by language: the budget by weight, each language up to what it has.
+    """Spread a budget over languages by weight, each up to what it has.
 
         b_l = min(c_l, level x p_l),   with the level at which sum b_l = budget
 
     What the full languages cannot take goes to the others, by their weights (water-filling). A
     larger budget gives no language less. Equal to handing the surplus on again and again until
-    there is none; here the level is found at once, by the order in which languages run full.
+    there is none; here the level is computed at once, by the order in which languages run full.
 
     Args:
-        weights: (L,) p_l, all above 0.
-        capacities: (L,) c_l in tokens, above 0.
-        budget: in tokens, 0 or more; all is given where it is above the sum of capacities.
+        weights (`np.ndarray`): (L,) p_l, all above 0.
+        capacities (`np.ndarray`): (L,) c_l in tokens, above 0.
+        budget (`float`): Tokens, 0 or more; all is used where it is above the sum of capacities.
+
+    Returns:
+        `np.ndarray`: (L,) tokens by language, b_l.
     """
+    # Raise the level from 0: languages run full in the order of c / p. The level that uses the budget lies
+    # before the first language at which the full ones and the open ones together would use as much.
     full_at = capacities / weights  # the level at which each language runs full
     order = np.argsort(full_at, kind="stable")
     given = np.concatenate([[0.0], np.cumsum(capacities[order])])[:-1]  # to those full before
@@ -52,10 +60,14 @@ def fill(weights: np.ndarray, capacities: np.ndarray, budget: float) -> np.ndarr
 
 
 def largest_total(capacities: Mapping[str, float], shares: Mapping[str, float]) -> float:
-    """The most tokens of a mixture with exactly these shares: min over parts of c / share.
+    """Compute the most tokens of a mixture with exactly these shares: min over parts of c / share.
 
     Args:
-        capacities: part -> tokens that it can give.
-        shares: part -> share of the mixture, with a sum of 1; those at 0 set no limit.
+        capacities (`Mapping[str, float]`): Part -> tokens that it has.
+        shares (`Mapping[str, float]`): Part -> share of the mixture, with a sum of 1; those at 0 set no
+            limit.
+
+    Returns:
+        `float`: Tokens.
     """
     return min(capacities[part] / share for part, share in shares.items() if share > 0)

@@ -36,14 +36,18 @@ class Plan:
 
 
 def plan_budgets(groups: Mapping[int, np.ndarray], tokens: np.ndarray, settings: Settings) -> Plan:
-    """The budget of each group of the parts that are asked for.
+    """Plan the budget of each group of the parts that are asked for.
 
     Args:
-        groups: group -> places of its rows.
-        tokens: (N,) of each row.
+        groups (`Mapping[int, np.ndarray]`): Group -> positions of its rows.
+        tokens (`np.ndarray`): (N,) tokens of each row.
+        settings (`Settings`): The checked settings of `mix`.
+
+    Returns:
+        `Plan`: Tokens by group.
 
     Raises:
-        InputError: a part that is asked for has no rows, or there are fewer tokens than asked for.
+        InputError: A part that is asked for has no rows, or there are fewer tokens than asked for.
     """
     masses = {group: int(tokens[places].sum(dtype=np.int64)) for group, places in groups.items()}
     of_part = {

@@ -61,7 +61,7 @@ def mix(
     num_proc: int = 1,
     repeat: float = 1.0,
 ) -> Mixed:
-    """The rows of a mixture for continued pre-training, with the columns of MIXTURE_SCHEMA.
+    """Mix the rows for continued pre-training, with the columns of MIXTURE_SCHEMA.
 
     By tokens, monolingual : Chinese with others : English with others = 1 : 1 : 1, and in each
     pair of languages both directions half (arXiv 2511.07003, section on continued pre-training).
@@ -83,19 +83,28 @@ def mix(
     bytes for each row, and some 120 while they are sorted; texts stay on disk.
 
     Args:
-        bilingual: source_lang, target_lang, source, target, and corpus and row_key where they are
-            there; in one direction or both.
-        monolingual: lang, text, and corpus and row_key where they are there (`load_monolingual`).
-        tokenizer: of transformers, that of the model to train.
-        shares: part -> number, relative to each other; parts not named have 1. At 0 for
-            "monolingual", or for "zh" and "en", those rows may be None.
-        temperature: T, above 0; 1 takes languages as the data lie, infinity evenly.
-        tokens: of the whole mixture.
-        repeat: how often a row may be used, 1 or more. 1.5 allows for a language's tokens one and
-            a half times.
+        bilingual (`Dataset`, *optional*): source_lang, target_lang, source, target, and corpus and
+            row_key where there are any; in one direction or both.
+        monolingual (`Dataset`, *optional*): lang, text, and corpus and row_key where there are any
+            (`load_monolingual`).
+        tokenizer (`PreTrainedTokenizerBase`): The tokenizer of the model to train.
+        shares (`Mapping[str, float]`, *optional*, defaults to `EQUAL`): Part -> number, relative to each
+            other; parts not named have 1. At 0 for "monolingual", or for "zh" and "en", those rows may
+            be None.
+        temperature (`float`, *optional*, defaults to `3.0`): T, above 0; 1 takes languages as the data
+            lie, infinity evenly.
+        tokens (`int`, *optional*): Tokens of the whole mixture; by default the most that has these
+            shares.
+        seed (`int`, *optional*, defaults to `0`): Seed of the hashes.
+        num_proc (`int`, *optional*, defaults to `1`): Processes.
+        repeat (`float`, *optional*, defaults to `1.0`): How often a row may be used, 1 or more. 1.5
+            allows for a language's tokens one and a half times.
+
+    Returns:
+        `Mixed`: The rows, and the counts of tokens and rows by part and language.
 
     Raises:
-        InputError: a setting that cannot be (all of them are named), no rows for a part, a missing
+        InputError: A setting that cannot be (all of them are named), no rows for a part, a missing
             column, an unknown language, or more tokens than there are.
     """
     settings = checked_settings(shares, temperature, tokens, seed, num_proc, repeat)
@@ -121,7 +130,7 @@ def mix(
 
 
 def _sources(bilingual: Any, monolingual: Any, settings: Settings) -> list[tuple[Dataset, MakeLines]]:
-    """What is needed of the two, each with what makes lines of it."""
+    """List the sources that are needed of the two, each with the function that makes lines of it."""
     shares = settings.shares
     given = [
         (checked_rows("monolingual", monolingual, shares["monolingual"]), monolingual_lines),
@@ -137,7 +146,7 @@ def _key(rows: Dataset) -> str:
 
 
 def _give_pivot_pairs(entries: np.ndarray, shares: Mapping[str, float]) -> None:
-    """Rows between English and Chinese all go to the one part where the other is not asked for."""
+    """Move rows between English and Chinese to one part where the other is not asked for."""
     between = {"zh": group_of("zh", "en"), "en": group_of("en", "zh")}
     for part, other in (("zh", "en"), ("en", "zh")):
         if shares[part] == 0 and shares[other] > 0:
@@ -153,7 +162,7 @@ def _written(
     made_of: list[Any],
     seed: int,
 ) -> Dataset:
-    """The lines that are taken, each once, in the order of the sources; on disk."""
+    """Write the lines that are taken, each once, in the order of the sources; on disk."""
     folder = cache_folder("mixture", [LAYOUT, *made_of])
     mask = _mask(entries, taken)
     return cached_rows(folder, MIXTURE_SCHEMA, _blocks(sources, entries, mask, seed), dict).rows
@@ -169,7 +178,7 @@ def _mask(entries: np.ndarray, taken: list[Taken]) -> np.ndarray:
 def _blocks(
     sources: list[tuple[Dataset, MakeLines]], entries: np.ndarray, mask: np.ndarray, seed: int
 ) -> Iterator[pa.Table]:
-    """The rows of `mask` as tables of MIXTURE_SCHEMA."""
+    """Yield the rows of `mask` as tables of MIXTURE_SCHEMA."""
     first = 0
     for rows, make_lines in sources:
         arrow = rows.with_format("arrow")
@@ -199,7 +208,7 @@ def _block(batch: pa.Table, entries: np.ndarray, make_lines: MakeLines, seed: in
 
 
 def _in_final_order(rows: Dataset, entries: np.ndarray, taken: list[Taken], seed: int) -> Dataset:
-    """Every row as often as it is taken, in the order of a hash."""
+    """Repeat every row as often as it is taken, in the order of a hash."""
     places = np.concatenate([one.places for one in taken])
     passes = np.concatenate([one.passes for one in taken])
     order = final_order(entries["order"][places], passes, seed)

@@ -14,7 +14,7 @@ BLOCK = 100_000  # rows whose keys are in memory at a time
 
 
 class Taken(NamedTuple):
-    """The rows of a language that are taken: places (K,) int64, each row's pass (K,), tokens."""
+    """Hold the rows of a language that are taken: positions (K,) int64, each row's pass (K,), tokens."""
 
     places: np.ndarray
     passes: np.ndarray
@@ -22,12 +22,15 @@ class Taken(NamedTuple):
 
 
 def rows_by_group(entries: np.ndarray) -> tuple[dict[int, np.ndarray], int]:
-    """Group -> places of its rows in the order of their hashes, and the number of copies.
+    """Order the rows of each group by their hashes, and count the copies.
 
-    Of copies (rows of the same hash) one has a place. Which one, does not hang on their order.
+    Of copies (rows of the same hash) one is kept. Which of them, does not depend on their order.
 
     Args:
-        entries: (N,) `counting.ENTRY`; those without a group are left out.
+        entries (`np.ndarray`): (N,) `counting.ENTRY`; those without a group are left out.
+
+    Returns:
+        `tuple[dict[int, np.ndarray], int]`: Group -> positions of its rows, and the number of copies.
     """
     places = np.flatnonzero(entries["group"] >= 0)
     fields = entries[places]
@@ -42,15 +45,18 @@ def rows_by_group(entries: np.ndarray) -> tuple[dict[int, np.ndarray], int]:
 
 
 def take(places: np.ndarray, tokens: np.ndarray, budget: float) -> Taken:
-    """The first rows that have the budget together: at least it, and by less than a row more.
+    """Take the first rows that have the budget together: at least it, and by less than a row more.
 
     The rows of a smaller budget are among those of a larger one. Where the budget is above what
-    there is, the rows are gone through again from the first on.
+    the rows have, they are gone through again from the first on.
 
     Args:
-        places: (K,) rows in their order.
-        tokens: (K,) of each, above 0.
-        budget: in tokens, 0 or more.
+        places (`np.ndarray`): (K,) rows in their order.
+        tokens (`np.ndarray`): (K,) tokens of each, above 0.
+        budget (`float`): Tokens, 0 or more.
+
+    Returns:
+        `Taken`: The rows that are taken, with the pass of each.
     """
     sums = np.cumsum(tokens, dtype=np.int64)
     whole, rest = divmod(budget, int(sums[-1]))
@@ -62,11 +68,15 @@ def take(places: np.ndarray, tokens: np.ndarray, budget: float) -> Taken:
 
 
 def final_order(orders: np.ndarray, passes: np.ndarray, seed: int) -> np.ndarray:
-    """(K,) a permutation by hash, independent of what the rows were chosen by.
+    """Permute rows by hash, independent of the hash that they were chosen by.
 
     Args:
-        orders: (K,) uint64, the hashes that rows were chosen by.
-        passes: (K,) which time the row is taken.
+        orders (`np.ndarray`): (K,) uint64, the hashes that rows were chosen by.
+        passes (`np.ndarray`): (K,) which time the row is taken.
+        seed (`int`): Seed of the hash.
+
+    Returns:
+        `np.ndarray`: (K,) a permutation.
     """
     hashes = np.empty(len(orders), np.uint64)
     for start in range(0, len(orders), BLOCK):

@@ -61,14 +61,20 @@ def read_data_recipe(recipe: Path | Mapping[Any, Any]) -> DataRecipe:
     """Read the part of a recipe that makes rows, for `prepare`, from a YAML file or a mapping.
 
     Sections: `data`, a list of sources with the fields of `sources.Source`, and the only one that
-    must be there; `directions`, a list of directions and globs (all 234); `curation`, the settings
+    is required; `directions`, a list of directions and globs (all 234); `curation`, the settings
     of `curation.settings.steps_from`; `downsampling` and `pmp`, the arguments of
     StrategicDownsampling and ParallelMultilingualPrompting, or false; `seed` (0), which these two
-    take where they have none of their own; `mixture`, for continued pre-training. `evaluation` and
+    take where they set none; `mixture`, for continued pre-training. `evaluation` and
     `hub` are for other commands. Any other key has to be one of trl.SFTConfig or trl.ModelConfig.
 
+    Args:
+        recipe (`Path | Mapping[Any, Any]`): A YAML file, or the mapping that it would hold.
+
+    Returns:
+        `DataRecipe`: The recipe, checked as a whole.
+
     Raises:
-        InputError: unknown keys, values of the wrong type, combinations that cannot be; all told
+        InputError: Unknown keys, values of the wrong type, combinations that cannot be; all told
             together.
     """
     content = load_mapping(recipe) if isinstance(recipe, Path) else dict(recipe)
@@ -89,7 +95,7 @@ def read_data_recipe(recipe: Path | Mapping[Any, Any]) -> DataRecipe:
 
 
 def _read(own: Mapping[str, Any], training: Mapping[str, Any], faults: Faults) -> DataRecipe:
-    """The recipe as far as it can be read; what cannot is among the faults."""
+    """Read the recipe as far as it can be read; the rest is among the faults."""
     seed = own.get("seed", 0)
     if fault := fault_of("seed", seed, int):
         faults.append(fault)
@@ -114,7 +120,7 @@ def _read(own: Mapping[str, Any], training: Mapping[str, Any], faults: Faults) -
 
 
 def _combinations(own: Mapping[str, Any], training: Mapping[str, Any]) -> list[str]:
-    """What cannot be together, though each by itself may."""
+    """List the settings that cannot be together, though each may be alone."""
     given = {
         name for name in ("downsampling", "pmp", "mixture") if own.get(name) is not None and own[name] is not False
     }
@@ -145,9 +151,13 @@ def _unknown(training: Mapping[Any, Any]) -> list[str]:
 
 
 def trl_keys() -> set[str]:
-    """The names of the training keys that a recipe may have: fields of TRL's own classes.
+    """Return the names of the training keys that a recipe may have: the fields of TRL's classes.
 
-    Raises InputError where TRL is not installed.
+    Returns:
+        `set[str]`: The names.
+
+    Raises:
+        InputError: TRL is not installed.
     """
     from dataclasses import fields
     from importlib.util import find_spec

@@ -38,7 +38,7 @@ def prepare(
     origin: Mapping[str, Any] | None = None,
     progress: bool = True,
 ) -> dict[str, Any]:
-    """Write the rows that the recipe asks for to the folder `output`; its run.json is returned.
+    """Write the rows that the recipe asks for to the folder `output`, and return its run.json.
 
     Sources are read in the asked directions and joined with the sentences that may be hints; used
     by their weights; curated; capped; thinned by StrategicDownsampling; and prompted by
@@ -53,13 +53,20 @@ def prepare(
     row are held in memory.
 
     Args:
-        recipe: from `read_data_recipe`.
-        num_proc: processes for joins and prompts; the rest is one process's work.
-        origin: `command_line`, for the record.
-        progress: show bars for long stages.
+        recipe (`DataRecipe`): The recipe, from `read_data_recipe`.
+        output (`Path`): The folder to write.
+        num_proc (`int`, *optional*, defaults to `1`): Processes for joins and prompts; the rest is one
+            process's work.
+        overwrite (`bool`, *optional*, defaults to `False`): Replace `output` where it holds something.
+        keep_rejects (`bool`, *optional*, defaults to `False`): Write the rows that curation took, too.
+        origin (`Mapping[str, Any]`, *optional*): `command_line`, for the record.
+        progress (`bool`, *optional*, defaults to `True`): Show bars for long stages.
+
+    Returns:
+        `dict[str, Any]`: The record of the run, as run.json has it.
 
     Raises:
-        InputError: the folder cannot be written; what loading, curation or the steps find; a
+        InputError: The folder cannot be written; what loading, curation or the steps report; a
             direction asked for by name has no row at the end (of a glob it is a warning); no row
             is left, with what took how many.
     """
@@ -86,7 +93,7 @@ def prepare(
 
 
 def _make(kept: Kept, recipe: DataRecipe, running: Running) -> tuple[Dataset, dict[str, Any]]:
-    """The rows of the folder, and what is recorded of their making."""
+    """Make the rows of the folder, and the record of their making."""
     if recipe.mixture is not None:
         rows, counts = mix_rows(kept.rows, recipe, running)
         stages = count_stages(kept.left, Counter())

@@ -33,7 +33,7 @@ JOURNAL = "scores.jsonl"
 
 
 class CometModel(NamedTuple):
-    """A model on the Hub: its name there, and whether it reads references."""
+    """Name a model on the Hub, and say whether it reads references."""
 
     name: str
     references: bool
@@ -47,10 +47,12 @@ MODELS = {
 
 
 class SentenceScores(NamedTuple):
-    """What a scorer said.
+    """Hold the scores of S rows.
 
-    values: (S,) float64, NaN where it gave no finite number. unscored: these rows. signature: its
-        own, or else its command.
+    Attributes:
+        values (`np.ndarray`): (S,) float64, NaN where the scorer gave no finite number.
+        unscored (`tuple[int, ...]`): The rows without a finite number.
+        signature (`str`): The signature that the scorer printed, or else its command.
     """
 
     values: np.ndarray
@@ -59,11 +61,17 @@ class SentenceScores(NamedTuple):
 
 
 def comet_command(python: str | Path, metric: str) -> list[str]:
-    """The command that scores with COMET in its environment (`comet_environment`).
+    """Return the command that scores with COMET in its environment (`comet_environment`).
 
     Args:
-        python: of that environment.
-        metric: one of MODELS.
+        python (`str | Path`): The Python of that environment.
+        metric (`str`): One of MODELS.
+
+    Returns:
+        `list[str]`: Program and arguments, for `CometScorer`.
+
+    Raises:
+        InputError: An unknown metric.
     """
     if metric not in MODELS:
         raise InputError(f"no COMET metric {metric!r}: {did_you_mean(metric, MODELS)}")
@@ -74,10 +82,10 @@ def comet_command(python: str | Path, metric: str) -> list[str]:
 
 @dataclass(frozen=True)
 class CometScorer:
-    """Scores rows by a process that speaks the protocol of this module.
+    """Score rows by a process that speaks the protocol of this module.
 
-    Attributes:
-        command: program and arguments, as `comet_command` gives them.
+    Args:
+        command (`Sequence[str]`): Program and arguments, as `comet_command` gives them.
     """
 
     command: Sequence[str]
@@ -89,17 +97,22 @@ class CometScorer:
         references: Sequence[str] | None,
         workspace: Path,
     ) -> SentenceScores:
-        """A score for each row.
+        """Score each row.
 
         Finished blocks of 512 rows lie in `workspace` until all are done; after a kill, the same
         call goes on behind them, with the same blocks, and so the same scores.
 
         Args:
-            sources, hypotheses, references: (S,) texts; no references for a model without.
-            workspace: a folder for unfinished work, gone after success.
+            sources (`Sequence[str]`): (S,) texts.
+            hypotheses (`Sequence[str]`): (S,) texts.
+            references (`Sequence[str]`, *optional*): (S,) texts; None for a model without references.
+            workspace (`Path`): A folder for unfinished work, gone after success.
+
+        Returns:
+            `SentenceScores`: (S,) scores, with the scorer's signature.
 
         Raises:
-            InputError: the lists differ in length, are empty or hold something other than text; the
+            InputError: The lists differ in length, are empty or hold something other than text; the
                 command cannot be started, ends early or with an error, or answers something else
                 than a score for each row.
         """
@@ -127,7 +140,7 @@ class CometScorer:
         return SentenceScores(values, tuple(unscored), done[-1]["signature"])
 
     def _blocks(self, rows: list[str], first: int) -> Iterator[dict[str, Any]]:
-        """The scores of the rows in blocks; `first` is the place of the first row in the whole."""
+        """Yield the scores of the rows in blocks; `first` is the index of the first row in the whole."""
         with tempfile.TemporaryFile() as sent, tempfile.TemporaryFile() as said:
             sent.write("".join(f"{row}\n" for row in rows).encode())
             sent.seek(0)
@@ -177,7 +190,7 @@ class CometScorer:
         yield {"signature": signature, "scores": scores}
 
     def _read(self, line: bytes, row: int) -> float | str | None:
-        """A score, None where it is not finite, or the signature."""
+        """Read a line: a score, None where it is not finite, or the signature."""
         try:
             answer = json.loads(line)
             if isinstance(answer.get("signature"), str):
@@ -195,6 +208,7 @@ class CometScorer:
 
     @property
     def name(self) -> str:
+        """Return the command as a shell would read it: the scorer's name in messages."""
         return shlex.join(self.command)
 
 

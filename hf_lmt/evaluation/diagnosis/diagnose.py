@@ -69,21 +69,26 @@ def diagnose(
     samples: int = SAMPLES,
     seed: int = SEED,
 ) -> Diagnosis:
-    """Where a model got worse, or differs from another, and what kind of failure that is.
+    """Tell where a model got worse, or differs from another, and what kind of failure that is.
 
     >>> found = diagnose("EVAL_BEFORE", "EVAL_AFTER")                           # doctest: +SKIP
     >>> found.alarm, found.findings[0].kind                                     # doctest: +SKIP
     (True, 'directional_degeneration')
 
     Args:
-        before, after: folders that `evaluate` wrote, of the same set; None for `before` looks at
-            one alone, where only what its outputs show can be judged.
-        training_rows: the rows that the model was trained on, such as a folder of `prepare`, to
-            count how many sources stand behind a sentence.
-        samples, seed: of the bootstrap.
+        before (`str | Path`, *optional*): A folder that `evaluate` wrote; None looks at `after` alone,
+            where only what its outputs show can be judged.
+        after (`str | Path`): A folder that `evaluate` wrote, of the same set.
+        training_rows (`str | Path`, *optional*): The rows that the model was trained on, such as a
+            folder of `prepare`, to count how many sources stand behind a sentence.
+        samples (`int`, *optional*, defaults to `SAMPLES`): Resamples of the bootstrap.
+        seed (`int`, *optional*, defaults to `SEED`): Seed of the bootstrap.
+
+    Returns:
+        `Diagnosis`: All changes, and the verdict.
 
     Raises:
-        InputError: a folder or the rows cannot be read, or the two cannot be compared (`compare`).
+        InputError: A folder or the rows cannot be read, or the two cannot be compared (`compare`).
     """
     first = None if before is None else read_evaluation(before)
     second = read_evaluation(after)
@@ -103,4 +108,5 @@ def diagnose(
 
 
 def as_json(found: Diagnosis) -> str:
+    """Write a diagnosis as JSON text, indented, with a line break at the end."""
     return json_text(found.as_dict(), indent=2) + "\n"

@@ -38,7 +38,7 @@ def aggregate(
     per_direction: Mapping[Direction, Mapping[str, float | None]],
     expected: Iterable[Direction] = DIRECTIONS,
 ) -> dict[str, dict[str, GroupMean]]:
-    """Group -> metric -> mean.
+    """Average each metric over groups of directions: group -> metric -> mean.
 
     Groups: "en2x", "x2en", "zh2x", "x2zh" with 59 directions each, so English <-> Chinese is in
     two of them (arXiv 2511.07003); each of them by the tier of its other language, as "en2x/high";
@@ -46,10 +46,14 @@ def aggregate(
     once. A group without an expected direction is left out.
 
     Args:
-        per_direction: direction -> metric -> value; None or NaN is no value. BLEU into different
-            languages is counted in different units (`Language.sacrebleu_tokenizer`), which a mean
-            mixes, as everyone's does.
-        expected: directions that should be there; given ones outside of them count as well.
+        per_direction (`Mapping[Direction, Mapping[str, float | None]]`): Direction -> metric -> value;
+            None or NaN is no value. BLEU into different languages is counted in different units
+            (`Language.sacrebleu_tokenizer`), which a mean mixes, as everyone's does.
+        expected (`Iterable[Direction]`, *optional*, defaults to `DIRECTIONS`): Directions that are
+            expected; those of `per_direction` outside of them count as well.
+
+    Returns:
+        `dict[str, dict[str, GroupMean]]`: Group -> metric -> mean.
     """
     directions = dict.fromkeys([*expected, *per_direction])
     metrics = dict.fromkeys(name for values in per_direction.values() for name in values)
@@ -65,7 +69,14 @@ def aggregate(
 
 
 def groups_of(direction: Direction) -> list[str]:
-    """The groups that a direction belongs to; see `aggregate`."""
+    """List the groups that a direction belongs to; see `aggregate`.
+
+    Args:
+        direction (`Direction`): The direction.
+
+    Returns:
+        `list[str]`: Names of groups.
+    """
     if not set(direction) & set(PIVOTS):
         return ["zero_shot"]
     groups = ["overall"]

@@ -39,15 +39,15 @@ Identifier = Callable[[Sequence[str]], Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """A share of rows.
+    """Hold a share of rows.
 
     Attributes:
-        value: count / rows; None where there are no rows.
-        count: rows that show the behavior.
-        rows: rows with a source text.
-        unjudged: among them, rows that the measure could not look at; not in `count`.
-        flags: (S,) bool, which rows they are, in the order given.
-        signature: thresholds and version.
+        value (`float`, *optional*): count / rows; None where there are no rows.
+        count (`int`): Rows that show the behavior.
+        rows (`int`): Rows with a source text.
+        unjudged (`int`): Among them, rows that the measure could not look at; not in `count`.
+        flags (`np.ndarray`): (S,) bool, which rows they are, in their order.
+        signature (`str`): Thresholds and version.
     """
 
     value: float | None
@@ -65,30 +65,35 @@ def behavior_rates(
     references: Sequence[str] | None = None,
     identify: Identifier | None = None,
 ) -> dict[str, Rate]:
-    """The rates of one direction, by name:
+    """Measure how often a model misbehaves in one direction, as rates by name.
 
-    off_target_script: under 20 % of the output's letters are of the target's scripts; outputs
-        with fewer than 10 letters are unjudged. Both, and the weights of letters, are those of the
-        filter on training data (`data.curation.scripts`). English instead of German passes here:
-        `off_target_language` sees it.
-    off_target_language: the identifier gives a label that does not count as the target
-        (`Language.identification_labels`). Only with an identifier; blank outputs are unjudged.
-    copy: the output is the source (`normalized`). Where the reference is the source, too, as with
-        names and numbers, that is right, and not counted.
-    blank: nothing of the output shows.
-    over_length: longer than 2 x the reference plus 20 characters; without references, than 3 x the
-        source plus 20; `lengths` has what a character counts (ours).
-    repetition: the output `is_repetitive`, and neither its source nor its reference is.
-    fan_in: the output also answers another, different source (`fan_in.fan_in`).
+    - off_target_script: under 20 % of the output's letters are of the target's scripts; outputs
+      with fewer than 10 letters are unjudged. Both, and the weights of letters, are those of the
+      filter on training data (`data.curation.scripts`). English instead of German passes here:
+      `off_target_language` sees it.
+    - off_target_language: the identifier answers with a label that does not count as the target
+      (`Language.identification_labels`). Only with an identifier; blank outputs are unjudged.
+    - copy: the output is the source (`normalized`). Where the reference is the source, too, as with
+      names and numbers, that is right, and not counted.
+    - blank: nothing of the output shows.
+    - over_length: longer than 2 x the reference plus 20 characters; without references, than 3 x the
+      source plus 20; `lengths` has what a character counts (ours).
+    - repetition: the output `is_repetitive`, and neither its source nor its reference is.
+    - fan_in: the output also answers another, different source (`fan_in.fan_in`).
 
     Args:
-        sources, hypotheses, references: (S,) texts in the same order.
-        direction: of translation.
-        identify: a language identifier.
+        sources (`Sequence[str]`): (S,) texts.
+        hypotheses (`Sequence[str]`): (S,) translations, in the same order.
+        direction (`Direction`): The direction of translation.
+        references (`Sequence[str]`, *optional*): (S,) references, in the same order.
+        identify (`Identifier`, *optional*): A language identifier: (S,) texts -> (S,) labels.
+
+    Returns:
+        `dict[str, Rate]`: Behavior -> rate.
 
     Raises:
-        InputError: the lists differ in length, are empty or hold something other than text, or the
-            identifier gives another number of labels.
+        InputError: The lists differ in length, are empty or hold something other than text, or the
+            identifier returns another number of labels.
     """
     given = {"sources": sources, "hypotheses": hypotheses}
     check_texts(**given, **({} if references is None else {"references": references}))

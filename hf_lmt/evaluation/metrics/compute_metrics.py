@@ -25,21 +25,23 @@ NO_TRANSLATIONS = (
 def make_compute_metrics(
     tokenizer: Any, target: str, metrics: Sequence[str] = DEFAULT_METRICS
 ) -> Callable[[Any], dict[str, float]]:
-    """A function for `Seq2SeqTrainer(compute_metrics=...)`, with `predict_with_generate=True`.
+    """Make a function for `Seq2SeqTrainer(compute_metrics=...)`, with `predict_with_generate=True`.
 
-    It decodes the generated ids and the labels (-100 is padding) and gives `corpus_scores` of them,
+    It decodes the generated ids and the labels (-100 is padding) and returns `corpus_scores` of them,
     so the evaluation set must be of one target language. Scores that cannot be had are warned of
     and left out.
 
     Args:
-        tokenizer: of the model.
-        target: code of the language translated into.
-        metrics: as in `corpus_scores`.
+        tokenizer (`PreTrainedTokenizerBase`): The tokenizer of the model.
+        target (`str`): Code of the language translated into.
+        metrics (`Sequence[str]`, *optional*, defaults to `DEFAULT_METRICS`): As in `corpus_scores`.
+
+    Returns:
+        `Callable[[Any], dict[str, float]]`: Predictions with labels -> metric -> score.
 
     Raises:
-        InputError: the language or a metric is unknown, or sacreBLEU is not installed; when
-            called, the predictions are logits, as of a causal LM or without
-            `predict_with_generate`.
+        InputError: The language or a metric is unknown, or sacreBLEU is not installed; when called, the
+            predictions are logits, as of a causal LM or without `predict_with_generate`.
     """
     language(target)
     names = check_metrics(metrics)

@@ -32,16 +32,17 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two systems on the same sentences.
+    """Compare two systems on the same sentences.
 
     Attributes:
-        first, second: their scores.
-        difference: second - first.
-        interval: of the difference, over the same resamples for both.
-        p_value: share of resamples whose difference lies further from the mean difference than the
-            observed one from zero, (c + 1) / (n + 1): two-sided, as sacreBLEU's.
-        samples: n.
-        seed: of the draws.
+        first (`float`): Score of the first system.
+        second (`float`): Score of the second system.
+        difference (`float`): second - first.
+        interval (`Interval`): Of the difference, over the same resamples for both.
+        p_value (`float`): Share of resamples whose difference lies further from the mean difference than
+            the observed one from zero, (c + 1) / (n + 1): two-sided, as sacreBLEU's.
+        samples (`int`): n.
+        seed (`int`): Seed of the draws.
     """
 
     first: float
@@ -54,22 +55,39 @@ class Comparison:
 
 
 def confidence_interval(statistics: Statistics, samples: int = SAMPLES, seed: int = SEED) -> Interval:
-    """The 95 % interval of a corpus score, by the percentiles of its resamples.
+    """Compute the 95 % interval of a corpus score, by the percentiles of its resamples.
 
-    Half its width is the figure behind sacreBLEU's "±". The draws go by place, so the sentences
+    Half its width is the figure behind sacreBLEU's "±". The draws go by position, so the sentences
     must keep their order for the last digits to stay.
 
+    Args:
+        statistics (`Statistics`): Counts of S sentences.
+        samples (`int`, *optional*, defaults to `SAMPLES`): Resamples.
+        seed (`int`, *optional*, defaults to `SEED`): Seed of the draws.
+
+    Returns:
+        `Interval`: In the metric's unit.
+
     Raises:
-        InputError: fewer than 40 samples: 95 % of them cannot be told.
+        InputError: Fewer than 40 samples: 95 % of them cannot be told.
     """
     return percentile_interval(resampled_values(statistics, samples, seed))
 
 
 def paired_bootstrap(first: Statistics, second: Statistics, samples: int = SAMPLES, seed: int = SEED) -> Comparison:
-    """Whether the second system differs from the first, on the same sentences in the same order.
+    """Test whether the second system differs from the first, on the same sentences in the same order.
+
+    Args:
+        first (`Statistics`): Counts of the first system's S sentences.
+        second (`Statistics`): Counts of the second system's S sentences.
+        samples (`int`, *optional*, defaults to `SAMPLES`): Resamples.
+        seed (`int`, *optional*, defaults to `SEED`): Seed of the draws.
+
+    Returns:
+        `Comparison`: Difference, interval and p-value.
 
     Raises:
-        InputError: the metrics, their settings or the numbers of sentences differ; or fewer than 40
+        InputError: The metrics, their settings or the numbers of sentences differ; or fewer than 40
             samples.
     """
     _check_pair(first, second)
@@ -79,10 +97,18 @@ def paired_bootstrap(first: Statistics, second: Statistics, samples: int = SAMPL
 
 
 def compare_resampled(totals: tuple[float, float], resampled: Sequence[np.ndarray], seed: int = SEED) -> Comparison:
-    """The comparison, given both scores and the resampled ones, (n,) each from the same draws.
+    """Compare two scores by their resampled values, (n,) each from the same draws.
 
     A mean over directions is compared by the means of their resampled values. Where neither the
     scores nor any resample differ, the p-value is 1; sacreBLEU's formula would give its least.
+
+    Args:
+        totals (`tuple[float, float]`): Both scores.
+        resampled (`Sequence[np.ndarray]`): (n,) resampled scores of each.
+        seed (`int`, *optional*, defaults to `SEED`): Seed that the draws were made with.
+
+    Returns:
+        `Comparison`: Difference, interval and p-value.
     """
     differences = resampled[1] - resampled[0]
     sizes = np.abs(differences)
@@ -101,11 +127,21 @@ def compare_resampled(totals: tuple[float, float], resampled: Sequence[np.ndarra
 
 
 def resampled_values(statistics: Statistics, samples: int = SAMPLES, seed: int = SEED) -> np.ndarray:
-    """(samples,) scores of corpora drawn from the sentences; the plain formula:
+    """Score corpora drawn from the sentences.
+
+    The plain formula:
 
         score(sum of counts[draw] for draw in default_rng(seed).choice(S, (samples, S)))
 
     With the same seed, statistics of as many sentences are drawn alike.
+
+    Args:
+        statistics (`Statistics`): Counts of S sentences.
+        samples (`int`, *optional*, defaults to `SAMPLES`): Resamples.
+        seed (`int`, *optional*, defaults to `SEED`): Seed of the draws.
+
+    Returns:
+        `np.ndarray`: (samples,) scores.
     """
     sentences = len(statistics.counts)
     sums = [weights @ statistics.counts for weights in _weights(sentences, samples, seed)]
@@ -113,10 +149,16 @@ def resampled_values(statistics: Statistics, samples: int = SAMPLES, seed: int =
 
 
 def percentile_interval(values: np.ndarray) -> Interval:
-    """The middle 95 % of resampled values.
+    """Return the middle 95 % of resampled values.
+
+    Args:
+        values (`np.ndarray`): (n,) resampled values.
+
+    Returns:
+        `Interval`: In the unit of the values.
 
     Raises:
-        InputError: there are fewer than 40.
+        InputError: There are fewer than 40.
     """
     if len(values) < 40:
         raise InputError(f"{len(values)} samples: give 40 or more, to tell 95 % of them")

@@ -45,24 +45,24 @@ def corpus_scores(
     target: str,
     metrics: Sequence[str] = DEFAULT_METRICS,
 ) -> dict[str, Score]:
-    """Scores of the translations of one direction against one reference each.
+    """Score the translations of one direction against one reference each.
 
     They equal those of the `sacrebleu` command to the last digit. BLEU's tokenizer is that of the
     target language in the registry (`Language.sacrebleu_tokenizer`); chrF++ is chrF with word
     bigrams; TER takes Chinese, Cantonese and Japanese character by character.
 
     Args:
-        hypotheses: (S,) translations.
-        references: (S,) references, in the same order.
-        target: code of the language translated into.
-        metrics: any of METRICS.
+        hypotheses (`Sequence[str]`): (S,) translations.
+        references (`Sequence[str]`): (S,) references, in the same order.
+        target (`str`): Code of the language translated into.
+        metrics (`Sequence[str]`, *optional*, defaults to `DEFAULT_METRICS`): Any of METRICS.
 
     Returns:
-        Metric -> score: 0 to 100, for TER edits per 100 words. Where a metric cannot judge this
-        language or something that it needs is not there, the value is None with a reason.
+        `dict[str, Score]`: Metric -> score: 0 to 100, for TER edits per 100 words. Where a metric cannot
+        judge this language or something that it needs is missing, the value is None with a reason.
 
     Raises:
-        InputError: the lists differ in length, are empty or hold something other than text, or a
+        InputError: The lists differ in length, are empty or hold something other than text, or a
             metric or the language is unknown.
     """
     check_texts(hypotheses=hypotheses, references=references)
@@ -76,10 +76,19 @@ def corpus_scores(
 
 
 def sentence_statistics(hypotheses: Sequence[str], references: Sequence[str], target: str, metric: str) -> Statistics:
-    """The counts of each sentence that the corpus score is made of; see `corpus_scores`.
+    """Count for each sentence the figures that the corpus score is made of; see `corpus_scores`.
+
+    Args:
+        hypotheses (`Sequence[str]`): (S,) translations.
+        references (`Sequence[str]`): (S,) references, in the same order.
+        target (`str`): Code of the language translated into.
+        metric (`str`): One of METRICS.
+
+    Returns:
+        `Statistics`: (S, C) counts.
 
     Raises:
-        InputError: as `corpus_scores`, and where the metric cannot judge the language.
+        InputError: As `corpus_scores`, and where the metric cannot judge the language.
     """
     check_texts(hypotheses=hypotheses, references=references)
     check_metrics([metric])
@@ -93,10 +102,15 @@ def sentence_statistics(hypotheses: Sequence[str], references: Sequence[str], ta
 
 
 def mean_statistics(metric: str, values: Iterable[float], signature: str) -> Statistics:
-    """Statistics of a metric whose corpus score is the mean over sentences: COMET, rates.
+    """Make statistics of a metric whose corpus score is the mean over sentences: COMET, rates.
 
     Args:
-        values: (S,) sentence scores; one that is NaN weighs nothing.
+        metric (`str`): Name of the metric.
+        values (`Iterable[float]`): (S,) sentence scores; one that is NaN weighs nothing.
+        signature (`str`): Signature of every score made of them.
+
+    Returns:
+        `Statistics`: (S, 2) counts, the value and 1.
     """
     column = np.fromiter(values, np.float64)
     known = np.isfinite(column)
@@ -105,7 +119,14 @@ def mean_statistics(metric: str, values: Iterable[float], signature: str) -> Sta
 
 
 def score_of(statistics: Statistics) -> Score:
-    """The score of all the sentences together."""
+    """Compute the score of all the sentences together.
+
+    Args:
+        statistics (`Statistics`): Counts of S sentences.
+
+    Returns:
+        `Score`: The score, with its signature.
+    """
     value = values_of(statistics, statistics.counts.sum(axis=0, keepdims=True))[0]
     if np.isnan(value):
         return Score(None, "", "no sentence has a score")
@@ -113,9 +134,16 @@ def score_of(statistics: Statistics) -> Score:
 
 
 def values_of(statistics: Statistics, sums: np.ndarray) -> np.ndarray:
-    """(N,) scores of N corpora, given the sums of their sentences' counts, (N, C).
+    """Score N corpora by the sums of their sentences' counts.
 
-    BLEU, chrF and TER by sacreBLEU's own formulas; NaN is the mean of no sentence.
+    BLEU, chrF and TER by sacreBLEU's formulas; NaN is the mean of no sentence.
+
+    Args:
+        statistics (`Statistics`): Metric and settings.
+        sums (`np.ndarray`): (N, C) sums of counts.
+
+    Returns:
+        `np.ndarray`: (N,) scores.
     """
     if statistics.metric not in METRICS:
         with np.errstate(invalid="ignore"):
@@ -126,11 +154,16 @@ def values_of(statistics: Statistics, sums: np.ndarray) -> np.ndarray:
 
 
 def check_metrics(metrics: Sequence[str]) -> list[str]:
-    """The metrics, each once.
+    """Return the metrics, each once.
+
+    Args:
+        metrics (`Sequence[str]`): Names of metrics.
+
+    Returns:
+        `list[str]`: The names, in their order.
 
     Raises:
-        InputError: one is unknown, they are a text instead of a list, or sacreBLEU is not
-            installed.
+        InputError: One is unknown, they are a text instead of a list, or sacreBLEU is not installed.
     """
     if isinstance(metrics, str):
         raise InputError(f"metrics {metrics!r}: give a list, such as [{metrics!r}]")
@@ -160,7 +193,7 @@ def check_texts(**columns: Sequence[str]) -> None:
 
 
 def _settings(metric: str, target: str) -> tuple[tuple[str, Any], ...]:
-    """What sacreBLEU's metric is built with, apart from its own defaults."""
+    """Return the arguments that differ from the defaults of sacreBLEU's metric."""
     if metric == "bleu":
         return (("tokenize", language(target).sacrebleu_tokenizer),)
     if metric == "spbleu":

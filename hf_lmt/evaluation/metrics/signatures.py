@@ -10,13 +10,14 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A number with all that it takes to get it again, or the reason why there is none.
+    """Hold a number with all that it takes to compute it again, or the reason why it is missing.
 
     Attributes:
-        value: the score in the metric's own unit; None where the metric cannot judge.
-        signature: settings and version, such as "nrefs:1|case:mixed|...|version:2.6.0"; empty where
-            there is no value.
-        unavailable: why there is no value, and what to do about it; None where there is one.
+        value (`float`, *optional*): The score in the metric's unit; None where the metric cannot judge.
+        signature (`str`): Settings and version, such as "nrefs:1|case:mixed|...|version:2.6.0"; empty
+            where there is no value.
+        unavailable (`str`, *optional*): Why there is no value, and what to do about it; None where there
+            is one.
     """
 
     value: float | None
@@ -25,10 +26,16 @@ class Score:
 
 
 def signature(**settings: Any) -> str:
-    """The signature of a figure of our own: `name:value|...|version:hf_lmt.VERSION`.
+    """Sign a figure that hf_lmt computes: `name:value|...|version:hf_lmt.VERSION`.
 
     >>> signature(script_share=0.5).split("|")[0]
     'script_share:0.5'
+
+    Args:
+        **settings (`Any`): The settings that the figure depends on.
+
+    Returns:
+        `str`: The signature.
     """
     named = {**settings, "version": f"hf_lmt.{_version()}"}
     return "|".join(f"{name}:{value}" for name, value in named.items())
@@ -36,7 +43,7 @@ def signature(**settings: Any) -> str:
 
 @cache
 def _version() -> str:
-    """As `hf_miwv.common.runs.record.package_version`, which brings torch with it."""
+    """Return the version, as `hf_miwv.common.runs.record.package_version`, which brings torch with it."""
     try:
         return version("hf-miwv-lmt")
     except PackageNotFoundError:

@@ -10,13 +10,19 @@ MODULES = {"scores": "hf_lmt_scores", "behavior": "hf_lmt_behaviour"}
 
 
 def metric_path(name: str) -> str:
-    """The folder to give to `evaluate.load`: of "scores" or "behavior".
+    """Return the folder to pass to `evaluate.load`: of "scores" or "behavior".
 
     >>> metric_path("scores").endswith("hf_lmt_scores")
     True
 
+    Args:
+        name (`str`): "scores" or "behavior".
+
+    Returns:
+        `str`: Path of the folder.
+
     Raises:
-        InputError: there is no module of that name.
+        InputError: There is no module of that name.
     """
     name = "behavior" if name == "behaviour" else name
     if name not in MODULES:

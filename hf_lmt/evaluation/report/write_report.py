@@ -32,11 +32,14 @@ def write_report(folder: str | Path) -> Path:
     `write_reports` writes one with sources and references elsewhere. The same evaluation gives the
     same bytes.
 
+    Args:
+        folder (`str | Path`): The folder, on this machine.
+
     Returns:
-        Path of the page.
+        `Path`: The page.
 
     Raises:
-        InputError: it is no evaluation, on the Hub, or cannot be written to.
+        InputError: It is no evaluation, on the Hub, or cannot be written to.
     """
     if not is_local(str(folder)):
         raise InputError(f"{folder} is on the Hub; give --output FOLDER for the page")
@@ -61,13 +64,19 @@ def write_reports(
 
     Where the evaluation set is at hand, the page shows sources and references beside the outputs,
     and says that it must not be published; else it says why it does not. Several evaluations stand
-    side by side in the order given; they may be of different directions, but of one set.
+    side by side in their order; they may be of different directions, but of one set.
+
+    Args:
+        folders (`Sequence[str | Path]`): The evaluations.
+        output (`Path`): The folder to write.
+        overwrite (`bool`, *optional*, defaults to `False`): Replace `output` where it holds something.
+        origin (`Mapping[str, Any]`, *optional*): Facts of the command for run.json.
 
     Returns:
-        Path of the page.
+        `Path`: The page.
 
     Raises:
-        InputError: a folder is no evaluation, they are of different sets, or `output` holds
+        InputError: A folder is no evaluation, they are of different sets, or `output` holds
             something or cannot be written.
     """
     from hf_miwv.common.runs.record import new_record
@@ -84,13 +93,17 @@ def write_reports(
 
 
 def report_page(folders: Sequence[str | Path], with_texts: bool) -> str:
-    """The page that `write_reports` writes, as text and without a file.
+    """Render the page that `write_reports` writes, as text and without a file.
 
     Args:
-        with_texts: whether sources and references may be shown, where they are at hand.
+        folders (`Sequence[str | Path]`): Evaluations of one set.
+        with_texts (`bool`): Whether sources and references may be shown, where they are at hand.
+
+    Returns:
+        `str`: The page, as HTML.
 
     Raises:
-        InputError: as `read_evaluations`.
+        InputError: As `read_evaluations`.
     """
     evaluations = read_evaluations(folders)
     texts, why = _all_texts(evaluations) if with_texts else ({}, REACHABLE)
@@ -100,7 +113,7 @@ def report_page(folders: Sequence[str | Path], with_texts: bool) -> str:
 
 
 def _all_texts(evaluations: Sequence[Evaluation]) -> tuple[dict[Direction, Lines], str]:
-    """Sources and references of each direction of any; or none, and why."""
+    """Return sources and references of each direction of any; or none, and why."""
     texts, why = texts_of(evaluations[0])
     for other in evaluations[1:]:
         more, reason = texts_of(other)
@@ -109,10 +122,16 @@ def _all_texts(evaluations: Sequence[Evaluation]) -> tuple[dict[Direction, Lines
 
 
 def read_evaluations(folders: Sequence[str | Path]) -> list[Evaluation]:
-    """The evaluations, of one set.
+    """Read evaluations of one set.
+
+    Args:
+        folders (`Sequence[str | Path]`): Their folders.
+
+    Returns:
+        `list[Evaluation]`: The evaluations, in the same order.
 
     Raises:
-        InputError: one cannot be read, or they are of different sets.
+        InputError: One cannot be read, or they are of different sets.
     """
     evaluations = [read_evaluation(folder) for folder in folders]
     first = evaluations[0]
@@ -126,12 +145,17 @@ def read_evaluations(folders: Sequence[str | Path]) -> list[Evaluation]:
 
 
 def write_whole(output: Path, overwrite: bool, run: Mapping[str, Any], fill: Any) -> None:
-    """A folder with run.json and what `fill(folder)` adds, there as a whole or not at all.
+    """Write a folder with run.json and what `fill(folder)` adds, as a whole or not at all.
+
+    Args:
+        output (`Path`): The folder to write.
+        overwrite (`bool`): Replace `output` where it holds something.
+        run (`Mapping[str, Any]`): The record, for run.json.
+        fill (`Callable[[Path], None]`): Called with the draft of the folder, to add its files.
 
     Raises:
         InputError: `output` holds something and may not be replaced, or cannot be written.
     """
-
     check_new(output, overwrite, command_line=run.get("command_line"))
 
     def fill_all(draft: Path) -> None:

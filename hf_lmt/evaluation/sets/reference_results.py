@@ -19,14 +19,20 @@ Results = dict[Direction, dict[str, float]]
 
 
 def reference_results(size: str) -> Results:
-    """{direction: {"comet": .., "bleu": ..}} of a final LMT-60 model on FLORES-200 devtest.
+    """Return the paper's results of a final LMT-60 model on FLORES-200 devtest.
 
     COMET-22 and sacreBLEU's BLEU, each from 0 to 100, for the 234 directions in their order; COMET
     as printed, also into languages where it is unreliable (`Language.comet`). Of arXiv 2511.07003;
     it names no tokenizers for BLEU.
 
+    Args:
+        size (`str`): Size of the model: "0.6B", "1.7B", "4B" or "8B".
+
+    Returns:
+        `Results`: {direction: {"comet": .., "bleu": ..}}.
+
     Raises:
-        InputError: the paper has no model of this size; it has 0.6B, 1.7B, 4B and 8B.
+        InputError: The paper has no model of this size; it has 0.6B, 1.7B, 4B and 8B.
     """
     results = _results_by_size()
     if size not in results:

@@ -28,7 +28,7 @@ PREFIX = "eval_loss_"
 
 
 class DegenerationWatch(TrainerCallback):
-    """Measures the teacher-forced loss of the same rows of each direction at every evaluation.
+    """Measure the teacher-forced loss of the same rows of each direction at every evaluation.
 
         L(direction) = - sum of log p(target token | prompt, target before it) / target tokens
 
@@ -38,16 +38,25 @@ class DegenerationWatch(TrainerCallback):
     warning tells when the loss into English or Chinese rises while that out of it falls.
 
     It costs one forward pass over the rows, and sees less than `TranslationEvaluationCallback`: a
-    model that has begun to ignore its source may still find the reference probable.
+    model that has begun to ignore its source may still assign the reference a high probability.
 
     Args:
-        trainer, rows, seed, directions, prompt, form: as in TranslationEvaluationCallback, and with
-            the same seed the same rows.
-        per_direction: rows of each direction.
-        batch_tokens: tokens of a forward pass; 1,024 on the CPU, else 16,384.
+        trainer (`transformers.Trainer`): With a tokenizer (`processing_class`) and an `eval_strategy`.
+        rows (`Dataset`): source_lang, target_lang, source, target; see `sample.choose_sample`. Not
+            tokenized.
+        per_direction (`int`, *optional*, defaults to `20`): Rows of each direction.
+        seed (`int`, *optional*, defaults to `0`): Seed of the sample; with the same seed the same rows
+            as in TranslationEvaluationCallback.
+        directions (`Sequence[str]`, *optional*): Directions and patterns; by default all that the rows
+            have.
+        prompt (`str | PromptStyle`, *optional*): The prompt that the rows are trained with: a name in
+            `prompt_registry.STYLES` or a PromptStyle.
+        form (`str`, *optional*): "conversation" or "text".
+        batch_tokens (`int`, *optional*): Tokens of a forward pass; by default 1,024 on the CPU, else
+            16,384.
 
     Raises:
-        InputError: a trainer, setting or rows with which this cannot be done; it names them.
+        InputError: A trainer, setting or rows with which this cannot be done; it names them.
     """
 
     def __init__(
@@ -79,13 +88,15 @@ class DegenerationWatch(TrainerCallback):
 
     @property
     def sample(self) -> Sample:
-        """The rows that are measured."""
+        """Return the rows that are measured."""
         return self._sample
 
     def on_train_begin(self, args: Any, state: TrainerState, control: Any, **_: Any) -> None:
+        """Move before early stopping, so that it sees the numbers of this callback."""
         place_before_early_stopping(self._trainer, self)
 
     def on_evaluate(self, args: Any, state: TrainerState, control: Any, **given: Any) -> None:
+        """Measure, add the numbers to the metrics of the evaluation, draw the curves and warn."""
         metrics: dict[str, float] = given["metrics"]  # what the trainer itself goes on with
         if not self._rounds.begins(state, metrics):
             return
@@ -104,7 +115,7 @@ class DegenerationWatch(TrainerCallback):
                 logger.warning("step %d: %s", state.global_step, sign)
 
     def _measure(self) -> dict[Direction, float]:
-        """Nats per target token of each direction."""
+        """Return the nats per target token of each direction."""
         parts: dict[Direction, list[tuple[float, int]]] = {}
         for number, part in sorted(self._losses().items()):
             parts.setdefault(self._sample.rows[number].direction, []).append(part)

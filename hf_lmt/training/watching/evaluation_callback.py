@@ -46,7 +46,7 @@ logger = logging.getLogger(__name__)
 
 
 class TranslationEvaluationCallback(TrainerCallback):
-    """Translates the same few rows of each direction at every evaluation, and judges them.
+    """Translate the same few rows of each direction at every evaluation, and judge them.
 
     The model translates as it stands, with adapters, in evaluation mode; the training goes on as
     if nothing had been. All processes share the work, and all get the same numbers. They join the
@@ -64,25 +64,32 @@ class TranslationEvaluationCallback(TrainerCallback):
     curves in `output_dir`/chrf_by_group.png and loss_by_group.png. A warning tells of signs of
     directional degeneration (`degeneration`).
 
-    Of several evaluation sets, the numbers go with the first. What is not called `eval` (another
-    `metric_key_prefix`) is left alone.
+    Of several evaluation sets, the numbers go with the first. An evaluation that is not called `eval`
+    (another `metric_key_prefix`) is left alone.
 
     Args:
-        trainer: with a tokenizer (`processing_class`) and an `eval_strategy`.
-        rows: source_lang, target_lang, source, target, or translation; see
+        trainer (`transformers.Trainer`): With a tokenizer (`processing_class`) and an `eval_strategy`.
+        rows (`Dataset`): source_lang, target_lang, source, target, or translation; see
             `sample.choose_sample`. Not tokenized.
-        per_direction: rows of each direction; with 234 directions, 20 are 4,680 translations.
-        seed: another seed, other rows.
-        directions: directions and patterns; all that the rows have if left out.
-        metrics: of `figures.NAMES`; the first is watched for degeneration.
-        beams: 1 is greedy and cheap; 5, as in arXiv 2511.07003, is for `hf-lmt evaluate`.
-        hints, max_new_tokens, batch_tokens: as in `Translator`.
-        prompt, form: what the rows are trained with: a name in `prompt_registry.STYLES` or a
-            PromptStyle; "conversation" or "text".
+        per_direction (`int`, *optional*, defaults to `20`): Rows of each direction; with 234 directions,
+            20 are 4,680 translations.
+        seed (`int`, *optional*, defaults to `0`): Seed of the sample: another seed, other rows.
+        directions (`Sequence[str]`, *optional*): Directions and patterns; by default all that the rows
+            have.
+        metrics (`Sequence[str]`, *optional*, defaults to `("chrf++", "bleu")`): Of `figures.NAMES`; the
+            first is watched for degeneration.
+        beams (`int`, *optional*, defaults to `1`): Beams of the search: 1 is greedy and cheap; 5, as in
+            arXiv 2511.07003, is for `hf-lmt evaluate`.
+        hints (`str`, *optional*, defaults to `"none"`): As in `Translator`.
+        max_new_tokens (`int`, *optional*, defaults to `512`): Tokens of a translation, at most.
+        prompt (`str | PromptStyle`, *optional*): The prompt that the rows are trained with: a name in
+            `prompt_registry.STYLES` or a PromptStyle.
+        form (`str`, *optional*): "conversation" or "text".
+        batch_tokens (`int`, *optional*): Tokens of a batch, as in `Translator`.
 
     Raises:
-        InputError: a trainer, setting or rows with which this cannot be done, which it names; or
-            sacreBLEU is not installed.
+        InputError: A trainer, setting or rows with which this cannot be done; it names them; or sacreBLEU
+            is not installed.
     """
 
     def __init__(
@@ -135,17 +142,20 @@ class TranslationEvaluationCallback(TrainerCallback):
 
     @property
     def sample(self) -> Sample:
-        """The rows that are translated."""
+        """Return the rows that are translated."""
         return self._sample
 
     def on_train_begin(self, args: Any, state: TrainerState, control: Any, **_: Any) -> None:
+        """Move before early stopping, so that it sees the numbers of this callback."""
         place_before_early_stopping(self._trainer, self)
         self._ended = False
 
     def on_train_end(self, args: Any, state: TrainerState, control: Any, **_: Any) -> None:
+        """Note that the training has ended: a later evaluation is written to final.json."""
         self._ended = True
 
     def on_evaluate(self, args: Any, state: TrainerState, control: Any, **given: Any) -> None:
+        """Translate and judge, add the numbers to the metrics of the evaluation, and warn."""
         metrics: dict[str, float] = given["metrics"]  # what the trainer itself goes on with
         if not self._rounds.begins(state, metrics):
             return
@@ -166,6 +176,7 @@ class TranslationEvaluationCallback(TrainerCallback):
                 logger.warning("step %d: %s", state.global_step, sign)
 
     def on_save(self, args: Any, state: TrainerState, control: Any, **_: Any) -> None:
+        """Copy the latest evaluation into the checkpoint."""
         checkpoint = checkpoint_of(self._folder, state)
         if args.should_save and self._latest is not None and checkpoint.is_dir():
             write_whole(checkpoint / COPY, self._latest.read_bytes())

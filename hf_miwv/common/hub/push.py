@@ -35,7 +35,17 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Destination:
-    """Where a folder goes; `kind` as the Hub has it, "model" or "dataset"."""
+    """Say where a folder goes.
+
+    Attributes:
+        repository (`str`): OWNER/NAME.
+        kind (`str`): "model" or "dataset", as the Hub has it.
+        public (`bool`): Whether the repository may be, or is meant to be, public.
+        revision (`str`): The branch, or refs/pr/N.
+        pull_request (`bool`): Propose the commit in place of making it.
+        config (`str`, *optional*): The configuration of a data set that the folder becomes.
+        message (`str`): The commit's message.
+    """
 
     repository: str
     kind: str
@@ -48,13 +58,18 @@ class Destination:
 
 @dataclass(frozen=True)
 class Pushed:
-    """What became of a push.
+    """Report a push.
 
     Attributes:
-        url: of the repository, or of the pull request. kind: "model" or "dataset".
-        private: whether the repository is. commit: its id; of an earlier one where nothing changed.
-        written, removed: paths. bytes: of the written files.
-        config: the configuration that the folder became; None for the whole repository.
+        url (`str`): Address of the repository, or of the pull request.
+        kind (`str`): "model" or "dataset".
+        private (`bool`): Whether the repository is private.
+        commit (`str`): The commit's id; of an earlier one where nothing changed.
+        written (`list[str]`): Paths of the written files.
+        removed (`list[str]`): Paths of the removed files.
+        bytes (`int`): Size of the written files, in bytes.
+        config (`str`, *optional*): The configuration that the folder became; None for the whole
+            repository.
     """
 
     url: str
@@ -79,7 +94,7 @@ def push(
     base_model: str | None = None,
     allow: Sequence[str] = (),
 ) -> Pushed:
-    """Put a folder on the Hub, in one commit: it is there as a whole or not at all.
+    """Put a folder on the Hub, in one commit: all of it arrives or nothing.
 
     A folder with safetensors becomes a model, another that hf-miwv or hf-lmt wrote a data set.
     Chosen rows that are pushed to where scored ones are already become a configuration beside them.
@@ -91,20 +106,27 @@ def push(
     anew on top of them.
 
     Args:
-        repository: OWNER/NAME; made where it is not there.
-        public: whether all may read a repository made now, and whether it is meant that an
-            existing public one is written to. A private one stays private.
-        revision: a branch, made from the main one where it is not there; or refs/pr/N.
-        pull_request: propose the commit for the main branch in place of making it.
-        message: the commit's. config: the folder becomes one of several configurations of a data
-            set, below a folder of this name.
-        base_model: OWNER/NAME, written into the card and the adapter's configuration that are
-            pushed; the folder itself is not changed.
-        allow: files, by their path in the folder, that are pushed although they look like a pickle
-            or hold what looks like a token or a key.
+        folder (`str | Path`): The finished folder.
+        repository (`str`): OWNER/NAME; made where it does not exist.
+        public (`bool`, *optional*, defaults to `False`): Whether all may read a repository made now, and
+            whether it is meant that an existing public one is written to. A private one stays private.
+        revision (`str`, *optional*): A branch, made from the main one where it does not exist; or
+            refs/pr/N. By default the main branch.
+        pull_request (`bool`, *optional*, defaults to `False`): Propose the commit for the main branch in
+            place of making it.
+        message (`str`, *optional*): The commit's message.
+        config (`str`, *optional*): The folder becomes one of several configurations of a data set, below
+            a folder of this name.
+        base_model (`str`, *optional*): OWNER/NAME, written into the card and the adapter's
+            configuration that are pushed; the folder itself is not changed.
+        allow (`Sequence[str]`, *optional*, defaults to `()`): Files, by their path in the folder, that
+            are pushed although they look like a pickle or hold what looks like a token or a key.
+
+    Returns:
+        `Pushed`: The commit, and the files that it wrote and removed.
 
     Raises:
-        InputError: anything that cannot or must not be pushed (pickles, tokens in files, a local
+        InputError: Anything that cannot or must not be pushed (pickles, tokens in files, a local
             path as base model, metadata that the Hub refuses), and what the Hub refuses, each with
             what to do. The folder is never changed.
     """
@@ -135,7 +157,16 @@ def push(
 
 
 def check_destination(repository: str, revision: str | None, pull_request: bool) -> None:
-    """Raise InputError for what is no repository, or a pull request for another branch."""
+    """Check a repository's name, and that a pull request is for the main branch.
+
+    Args:
+        repository (`str`): OWNER/NAME.
+        revision (`str`, *optional*): The branch that was asked for.
+        pull_request (`bool`): Whether a pull request was asked for.
+
+    Raises:
+        InputError: It is no repository's name, or a pull request for another branch.
+    """
     if fault := repository_fault(repository):
         raise InputError(f"{repository!r}: is no repository on the Hub: {fault}; give OWNER/NAME")
     if pull_request and revision is not None:
@@ -146,7 +177,14 @@ def check_destination(repository: str, revision: str | None, pull_request: bool)
 
 
 def check_login() -> str:
-    """The token, from where the Hub's client keeps it. Raises InputError where there is none."""
+    """Return the token, from where the Hub's client keeps it.
+
+    Returns:
+        `str`: The token.
+
+    Raises:
+        InputError: Nobody is logged in.
+    """
     from huggingface_hub import get_token
 
     secret = get_token()
@@ -156,13 +194,19 @@ def check_login() -> str:
 
 
 def make_repository(repository: str, *, kind: str, public: bool) -> bool:
-    """Make the repository that results will be pushed to, where it is not there yet.
+    """Make the repository that results will be pushed to, where it does not exist yet.
+
+    Args:
+        repository (`str`): OWNER/NAME.
+        kind (`str`): "model" or "dataset".
+        public (`bool`): Whether all may read it, and whether it is meant that an existing public one is
+            written to.
 
     Returns:
-        False where the Hub cannot be reached now, which is told.
+        `bool`: False where the Hub cannot be reached now, which is logged as a warning.
 
     Raises:
-        InputError: nobody is logged in, or the Hub refuses it, or it is public and that is not
+        InputError: Nobody is logged in, or the Hub refuses it, or it is public and that is not
             meant.
     """
     from huggingface_hub import HfApi
@@ -192,7 +236,7 @@ def _check(where: Destination, folder: Path, revision: str | None, base_model: s
 
 
 def _validate_card(card: LocalFile | None, kind: str) -> None:
-    """By the Hub's own check, before a repository is made for it."""
+    """Check the card by the Hub's rules, before a repository is made for it."""
     from huggingface_hub import DatasetCard, ModelCard
 
     if card is None:
@@ -209,7 +253,7 @@ def _validate_card(card: LocalFile | None, kind: str) -> None:
 
 
 def _open_repository(api: HfApi, where: Destination) -> tuple[str, bool]:
-    """The repository's address and whether it is private; made, and its branch, if need be.
+    """Return the repository's address and whether it is private; make it, and its branch, if need be.
 
     A private one that exists stays so. A public one is written to only where that is said: what
     was public once cannot be called back.
@@ -232,11 +276,13 @@ def _open_repository(api: HfApi, where: Destination) -> tuple[str, bool]:
 
 
 def _commit(api: HfApi, where: Destination, files: Mapping[str, LocalFile], url: str, private: bool) -> Pushed:
-    """The commit, on top of whatever others have made of the revision in the meantime."""
+    """Make the commit, on top of whatever others have made of the revision in the meantime."""
     additions: dict[tuple[str, str], CommitOperationAdd] = {}  # what is uploaded stays so
     conflicts, failures = iter(CONFLICT_WAITS), iter(WAITS)
     last = Changes({}, [], [])
     while True:
+        # Work the change out anew for each try: another commit may have come in between, and the commit is
+        # made only if the branch still stands at the parent that was read here (parent_commit).
         remote = persist(lambda: _read(api, where))
         changes = find_changes(files, where.config, remote, where.repository)
         if not changes.add and not changes.remove:  # there already; or made, and no answer came
@@ -252,6 +298,9 @@ def _commit(api: HfApi, where: Destination, files: Mapping[str, LocalFile], url:
             url = made.pr_url or url
             return _report(where, changes, url, private, made.oid, changes.config)
         except HTTPError as error:
+            # A conflict means that somebody else was quicker: wait, then go on from their commit. A failure
+            # that may pass is tried again as well: if the commit was made after all and only its answer was
+            # lost, the next look finds nothing to change.
             wait = next(conflicts, None) if is_conflict(error) else None
             if may_pass(error) and not where.pull_request:  # of those it could open a second one
                 wait = next(failures, None)
@@ -267,7 +316,7 @@ def _upload(
     changes: Changes,
     additions: dict[tuple[str, str], CommitOperationAdd],
 ) -> list[CommitOperationAdd | CommitOperationDelete | CommitOperationCopy]:
-    """The operations of the commit; large files are on the Hub afterwards, and not yet visible."""
+    """Return the operations of the commit; large files are on the Hub afterwards, and not yet visible."""
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
     if changes.replaced:
@@ -301,7 +350,7 @@ def _report(where: Destination, made: Changes, url: str, private: bool, commit: 
 
 
 def _read(api: HfApi, where: Destination) -> Remote:
-    """The revision as it stands now, all of it at the same commit."""
+    """Read the revision as it stands now, all of it at the same commit."""
     from huggingface_hub import RepoFile
 
     options: dict[str, Any] = {"repo_id": where.repository, "repo_type": where.kind}

@@ -18,11 +18,21 @@ Complete = Callable[[Path, int], None]
 
 
 class PushCheckpoints(TrainerCallback):
-    """Pushes each checkpoint that a trainer saves as the revision step-N of a repository.
+    """Push each checkpoint that a trainer saves as the revision step-N of a repository.
 
     In the background, one after the other. One that could not be pushed is tried again at each
     save, for as long as it is on the disk; a run that goes on after a kill goes on with its pushes,
     too. The end of the training, or `close`, waits for all of them.
+
+    Args:
+        repository (`str`): OWNER/NAME on the Hub.
+        whole (`str`, *optional*, defaults to `"trainer_state.json"`): A file that a checkpoint has once
+            it is whole.
+        complete (`Callable[[Path, int], None]`, *optional*): Called with the folder to be pushed and its
+            step, to add to it; as in `BackgroundPush.push_revision`.
+        wait (`bool`, *optional*, defaults to `True`): Whether the end of the training waits; else
+            `close` is to be called.
+        **options (`Any`): Options of `push`, such as `public`.
     """
 
     def __init__(
@@ -34,20 +44,14 @@ class PushCheckpoints(TrainerCallback):
         wait: bool = True,
         **options: Any,
     ) -> None:
-        """
-        Args:
-            whole: a file that a checkpoint has once it is whole.
-            complete: called with the folder to be pushed and its step, to add to it; as in
-                `BackgroundPush.push_revision`.
-            wait: whether the end of the training waits; else `close` is to be called.
-            options: of `push`, such as `public`.
-        """
+        """Set up the callback; nothing is pushed before the training begins."""
         self._repository, self._whole, self._complete = repository, whole, complete
         self._wait, self._options = wait, options
         self._background: BackgroundPush | None = None
         self._folder, self._steps = Path(), set[int]()
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Take up the pushes of a resumed training, or forget those of an earlier training."""
         if not state.is_world_process_zero:
             return
         self._folder = Path(args.output_dir)
@@ -57,20 +61,27 @@ class PushCheckpoints(TrainerCallback):
         self._pushes.resume(self._folder, self._repository)  # it goes on after a kill
         found = [path.name.rpartition("-")[2] for path in self._folder.glob("checkpoint-*")]
         steps = {int(step) for step in found if step.isdigit()}
+        # A resumed training writes the later checkpoints anew: those on the disk are not of this run.
         self._steps = {step for step in steps if step <= state.global_step}
         self._push_all()
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Push the new checkpoint, and any earlier one that did not arrive."""
         if state.is_world_process_zero:
             self._steps.add(state.global_step)
             self._push_all()
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Wait for all pushes where `wait` is set."""
         if self._wait:
             self.close()
 
     def close(self) -> Mapping[str, Exception]:
-        """Wait for all pushes; the revisions that did not arrive, and why."""
+        """Wait for all pushes.
+
+        Returns:
+            `Mapping[str, Exception]`: The revisions that did not arrive, and why.
+        """
         if self._background is None:
             return {}
         self._background.wait()
@@ -86,7 +97,7 @@ class PushCheckpoints(TrainerCallback):
         return self._background
 
     def _push_all(self) -> None:
-        """Every whole checkpoint of this run that has not been pushed yet, the oldest first."""
+        """Push every whole checkpoint of this run that has not been pushed yet, the oldest first."""
         for step in sorted(self._steps):
             folder, revision = self._folder / f"checkpoint-{step}", f"step-{step}"
             if (folder / self._whole).exists() and not self._pushes.is_done(revision):
@@ -100,7 +111,7 @@ class PushCheckpoints(TrainerCallback):
 
 
 def _without_paths(state: Path) -> None:
-    """Names the best checkpoint so far by its own name, and not by where it lies here."""
+    """Name the best checkpoint so far by its bare name, and not by its path on this machine."""
     if not state.is_file():
         return
     content = json.loads(state.read_text("utf-8"))
