@@ -95,14 +95,14 @@ def load(
 
 
 def load_translations(rows: Dataset, name: str) -> Dataset:
-    """The rows of a data set whose rows are `{"translation": {"en": .., "de": ..}}`.
+    """Read a data set whose rows are `{"translation": {"en": .., "de": ..}}`.
 
     As `load` reads a file of that kind, in all directions between its languages; in memory, so for
     evaluation sets.
 
     Args:
-        rows: with a column `translation`, and `id` or `corpus` where there are any.
-        name: of the rows, for messages.
+        rows (`Dataset`): With a column `translation`, and `id` or `corpus` where there are any.
+        name (`str`): Of the rows, for messages.
 
     Raises:
         InputError: a row without two texts, or none in two of LMT's languages.

@@ -184,5 +184,5 @@ def _report(source: Source, counts: dict[str, Any]) -> None:
 
 
 def _unknown(source: Source, names: Mapping[str, int]) -> list[str]:
-    """The names that stand for no language of LMT, unlike those that were not asked for."""
+    """Return the names that stand for no language of LMT, unlike those that were not asked for."""
     return [name for name in names if source.code_of(name) is None]

@@ -18,7 +18,7 @@ def is_data(rows: Any) -> bool:
 
 
 def rows_as_dataset(rows: Any) -> str:
-    """The expression that makes a Dataset of rows of another type, for a message.
+    """Write the expression that makes a Dataset of rows of another type, for a message.
 
     >>> rows_as_dataset([{"source": "Hello."}])
     'Dataset.from_list(rows)'
