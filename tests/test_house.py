@@ -129,3 +129,10 @@ def test_no_imports_in_a_circle() -> None:
     # A room's `__init__.py` is its face, imported by whoever asks for a file beside it.
     graph = {module: names for module, names in GRAPH.items() if MODULES[module].name != "__init__.py"}
     list(TopologicalSorter(graph).static_order())  # raises CycleError on a circle
+
+
+def test_what_is_marked_as_integration_is_there() -> None:
+    from conftest import INTEGRATION, TESTS
+
+    files = [path.relative_to(TESTS).as_posix() for path in TESTS.rglob("test_*.py")]
+    assert [prefix for prefix in INTEGRATION if not any(file.startswith(prefix) for file in files)] == []

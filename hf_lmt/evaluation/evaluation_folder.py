@@ -55,8 +55,8 @@ from hf_lmt.directions import Direction, parse_direction
 from hf_lmt.evaluation.metrics.corpus_scores import Statistics
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.hub.fetching import fetch_folder
-from hf_miwv.common.runs.folder import respelled
 from hf_miwv.common.runs.json_text import json_text
+from hf_miwv.common.runs.spelling import respelled
 
 RUN = "run.json"
 SCORES = "scores.json"

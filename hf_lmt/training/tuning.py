@@ -33,6 +33,7 @@ from hf_miwv.common.runs.processes import Processes
 from hf_miwv.common.trainer.checkpoints import MarkWhole, newest_whole_checkpoint
 from hf_miwv.common.trainer.dead_workers import explained_dead_workers
 from hf_miwv.common.trainer.finite_steps import NotFiniteError, explain_not_finite, name_of_newest
+from hf_miwv.common.trainer.trainable import EFFECTIVE, effective_settings, loss_curve, sort_adapter_modules
 
 DEFAULTS = {"logging_steps": 1, "save_total_limit": 2}  # ours, where the recipe says nothing
 HERE = ("max_length", "chat_template_path")  # acted on before the trainer has the rows
@@ -92,6 +93,7 @@ def tune(
             processing_class=run.tokenizer,
             peft_config=adapter_of(run.recipe.model),
         )
+    sort_adapter_modules(trainer.accelerator.unwrap_model(trainer.model))
     show_briefly(trainer)
     for callback in (one for watcher in watchers for one in watcher(trainer)):
         trainer.add_callback(callback)
@@ -200,8 +202,6 @@ def _check(trainer: Any, run: Run) -> dict[str, Any]:
 
 
 def _report(trainer: Any) -> dict[str, Any]:
-    from hf_miwv.common.trainer.trainable import EFFECTIVE, effective_settings, loss_curve
-
     arguments = trainer.args
     names = [
         *(name for name in EFFECTIVE if name != "max_length"),

@@ -28,7 +28,12 @@ from hf_miwv.common.runs.processes import Processes
 from hf_miwv.common.trainer.checkpoints import EndsAtItsLastStep, MarkWhole, newest_whole_checkpoint
 from hf_miwv.common.trainer.dead_workers import explained_dead_workers
 from hf_miwv.common.trainer.finite_steps import FiniteSteps, NotFiniteError, explain_not_finite, name_of_newest
-from hf_miwv.common.trainer.trainable import effective_settings, loss_curve, release_memory
+from hf_miwv.common.trainer.trainable import (
+    effective_settings,
+    loss_curve,
+    release_memory,
+    sort_adapter_modules,
+)
 from hf_miwv.prompts.choose_prompts import Prompts, choose_prompts
 from hf_miwv.prompts.run_date import parse_date
 from hf_miwv.rows.rows import Rows
@@ -207,6 +212,7 @@ def _trainer(
         peft_config=None if tuning.lora is None else _adapter(tuning.lora),
         callbacks=list(callbacks),
     )
+    sort_adapter_modules(trainer.model)
     check_trainer(trainer, rows)
     return trainer
 

@@ -14,6 +14,8 @@ from hf_lmt.data.corpora.sources import source_from
 from hf_lmt.data.prepare.data_recipe import read_data_recipe
 from hf_lmt.evaluation.modules import metric_path
 from hf_miwv.common.runs.folder import read_record
+from hf_miwv.common.runs.spelling import respelled
+from hf_miwv.common.runs.workspace import differing_names
 
 
 @pytest.mark.parametrize("key", ["license", "licence"])
@@ -32,6 +34,13 @@ def test_records(tmp_path: Path) -> None:
     }
     (tmp_path / "run.json").write_text(json.dumps(record))
     assert read_record(tmp_path) == {**record, "data": [{"license": "cc0-1.0"}]}
+
+
+def test_identities_and_signatures() -> None:
+    earlier = {"neighbour search": "exact", "data": [{"licence": None}], "seed": 0}
+    assert differing_names(earlier, {"neighbor search": "exact", "data": [{"license": None}], "seed": 1}) == ["seed"]
+    scores = {"behaviour": {"copy": {"signature": "compared:normalised|version:x"}}}
+    assert respelled(scores) == {"behavior": {"copy": {"signature": "compared:normalized|version:x"}}}
 
 
 @pytest.mark.parametrize("command", [card_command, curate_command, synthesize_command])

@@ -16,12 +16,12 @@ from datasets import Dataset
 
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.runs.json_text import json_text
+from hf_miwv.common.runs.spelling import respelled
 from hf_miwv.common.runs.workspace import Workspace, differing_names, workspace_of
 
 SHARD_BYTES = 500_000_000  # the Hub's own shard size
 RECORD = "run.json"
 DRAFTS = "output"  # in a workspace: where an output lies before it is put in place
-RESPELLED = {"licence": "license", "behaviour": "behavior"}
 AS_TYPED = ("identity", "recipe", "overrides")  # of a record: they have keys of the user's own
 # NumPy's error where an array does not fit onto the disk: it comes without errno
 NUMPY_SHORT = re.compile(r"^\d+ requested and \d+ written$")
@@ -37,13 +37,6 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     if not isinstance(record, dict) or not record.get("package"):
         return None
     return {name: part if name in AS_TYPED else respelled(part) for name, part in record.items()}
-
-
-def respelled(value: Any) -> Any:
-    """Give the keys of JSON that an earlier version wrote the names they have today."""
-    if isinstance(value, dict):
-        return {RESPELLED.get(name, name): respelled(part) for name, part in value.items()}
-    return [respelled(part) for part in value] if isinstance(value, list) else value
 
 
 def check_output(output: Path, overwrite: bool, source: Path | None = None) -> None:

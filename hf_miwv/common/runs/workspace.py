@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.runs.json_text import json_text
+from hf_miwv.common.runs.spelling import respelled
 
 BLOCK = 1 << 24  # bytes that are read at once
 DIGITS = 16  # of a checksum in hexadecimal, which stands behind an array
@@ -40,9 +41,7 @@ def earlier_identity(folder: Path) -> dict[str, Any] | None:
 
 def differing_names(earlier: dict[str, Any], identity: dict[str, Any]) -> list[str]:
     """List the keys whose values differ between two identities, however they are spelled."""
-    first, second = (
-        {name.replace("neighbour", "neighbor"): value for name, value in one.items()} for one in (earlier, identity)
-    )
+    first, second = respelled(earlier), respelled(identity)
     return [name for name in sorted(first.keys() | second.keys()) if first.get(name) != second.get(name)]
 
 

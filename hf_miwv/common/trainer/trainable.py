@@ -41,6 +41,13 @@ def trainable_source(name: str) -> str:
     return str(safetensors_folder(files[0], lambda: load_model(name, device="cpu")[:2]))
 
 
+def sort_adapter_modules(model: Any) -> None:
+    """Put the modules that adapters change in order: peft has a set, which each process writes in another order."""
+    for config in getattr(model, "peft_config", {}).values():
+        if isinstance(config.target_modules, set):
+            config.target_modules = sorted(config.target_modules)
+
+
 def loss_curve(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """List of each logged step: loss (nats per token), learning rate, gradient norm, epoch."""
     names = ("step", "epoch", "loss", "learning_rate", "grad_norm")
