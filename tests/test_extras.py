@@ -20,6 +20,7 @@ from packaging.utils import canonicalize_name
 from safetensors.numpy import save_file
 
 from hf_lmt.data.corpora.tmx import read_tmx
+from hf_lmt.data.curation import identification
 from hf_lmt.data.curation.identification import LanguageIdentification
 from hf_lmt.data.curation.near_duplicates import NearDuplicates
 from hf_lmt.data.prepare.data_recipe import trl_keys
@@ -89,6 +90,7 @@ def test_what_is_missing_is_named_with_the_line_that_installs_it(
     extra: str, missing: str, use: Callable[[Path], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, missing, None)
+    identification._identifier.cache_clear()  # what an earlier test has loaded is there without its library
     with pytest.raises(InputError) as refusal:
         use(tmp_path)
     assert re.search(rf"\b{missing.replace('_', '[-_]')}\b", str(refusal.value), re.IGNORECASE)

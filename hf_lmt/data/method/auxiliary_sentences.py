@@ -20,7 +20,7 @@ from hf_lmt.data.hashing import (
     text_column,
     text_hashes,
 )
-from hf_lmt.data.method.mapping import check_batch, is_data, mapped, rows_as_dataset
+from hf_lmt.data.method.mapping import check_batch, dataset_advice, is_data, mapped
 from hf_lmt.data.method.scattered import ScatteredRows
 from hf_lmt.directions import DIRECTIONS, auxiliary_of, parse_direction
 from hf_lmt.languages import language
@@ -61,8 +61,7 @@ class AuxiliarySentences:
     def __init__(self, rows: Dataset) -> None:
         if not isinstance(rows, Dataset):
             raise InputError(
-                f"AuxiliarySentences reads a datasets.Dataset, not {type(rows).__name__}: give "
-                f"{rows_as_dataset(rows)}, after: from datasets import Dataset"
+                f"AuxiliarySentences reads a datasets.Dataset, not {type(rows).__name__}: give {dataset_advice(rows)}"
             )
         self._texts = rows.select_columns(["source", "target"]).with_format("arrow")
         self._found = _gather(rows)

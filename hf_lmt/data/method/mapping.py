@@ -38,6 +38,17 @@ def rows_as_dataset(rows: Any) -> str:
     return "Dataset.from_list(list(rows))"
 
 
+def dataset_advice(rows: Any) -> str:
+    """Write what to give in place of rows of another type, with the import that it needs.
+
+    >>> dataset_advice([{"source": "Hello."}])
+    'Dataset.from_list(rows), after: from datasets import Dataset'
+    """
+    expression = rows_as_dataset(rows)
+    needs_import = expression.startswith("Dataset")
+    return f"{expression}, after: from datasets import Dataset" if needs_import else f"{expression}, to name the split"
+
+
 def check_batch(step: Any, rows: Any) -> None:
     """Raise InputError unless the rows are a batch: columns by name, each a list of values.
 

@@ -10,7 +10,7 @@ from typing import Any
 from datasets import Dataset
 
 from hf_lmt.data.hashing import check_seed
-from hf_lmt.data.method.mapping import rows_as_dataset
+from hf_lmt.data.method.mapping import dataset_advice
 from hf_lmt.data.mixture.mixture_lines import PARTS
 from hf_miwv.common.errors import InputError, did_you_mean
 from hf_miwv.common.recipes.values import is_number
@@ -71,10 +71,7 @@ def checked_rows(name: str, rows: Any, share: float) -> Dataset | None:
     if rows is None or (isinstance(rows, Dataset) and not len(rows)):
         raise InputError(f"no {name} rows, and the shares ask for some: give some, or {hint}")
     if not isinstance(rows, Dataset):
-        raise InputError(
-            f"{name}: give a datasets.Dataset, not {type(rows).__name__}: "
-            f"{rows_as_dataset(rows)}, after: from datasets import Dataset"
-        )
+        raise InputError(f"{name}: give a datasets.Dataset, not {type(rows).__name__}: {dataset_advice(rows)}")
     for column in COLUMNS[name]:
         if column not in rows.column_names:
             raise InputError(

@@ -57,4 +57,4 @@ def test_behavior(tmp_path: Path) -> None:
 
 def test_a_mistyped_module() -> None:
     with pytest.raises(InputError, match="did you mean 'behavior'"):
-        metric_path("behavior")
+        metric_path("behaviors")

@@ -194,7 +194,7 @@ def test_rows_that_cannot_be_read_are_counted_by_kind(embedder_folder: Path) -> 
     lines = str(error.value).splitlines()
     assert lines[0].startswith("4 of 7 rows cannot be read; the first is row 1: column 'messages'")
     assert lines[1] == ("  2 rows: column 'messages' has no assistant turn, so there is no response (rows 1, 4)")
-    assert "system turns and calls are not supported (row 2)" in lines[2]
+    assert "system turns and calls are not supported (line 1 of the template) (row 2)" in lines[2]
     assert lines[3].endswith("must be a list of turns {role, content}, found null (row 5)")
     assert "--unreadable-rows flag" in lines[4]
 

@@ -230,7 +230,7 @@ def test_what_a_row_has_stays_and_the_order_does_not_matter(tmp_path: Path) -> N
 
 
 def test_sentences_are_read_from_a_data_set() -> None:
-    with pytest.raises(InputError, match="write the stream to disk first"):
+    with pytest.raises(InputError, match=r"give Dataset.from_list\(list\(rows\)\)"):
         AuxiliarySentences(Dataset.from_list(CORPUS).to_iterable_dataset())
     with pytest.raises(InputError, match="name the split"):
         AuxiliarySentences(DatasetDict(train=Dataset.from_list(CORPUS)))

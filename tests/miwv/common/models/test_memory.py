@@ -52,7 +52,7 @@ def test_models_that_do_not_fit(error: BaseException, model_folder: Path, monkey
         raise error
 
     monkeypatch.setattr(transformers.PreTrainedModel, "from_pretrained", fail)
-    monkeypatch.setattr("hf_miwv.common.models.models.SentenceTransformer", fail)
+    monkeypatch.setattr("sentence_transformers.SentenceTransformer", fail)
     with pytest.raises(InputError, match=r"model '.*' does not fit into the memory of cpu \(") as told:
         load_model(str(model_folder), device="cpu")
     assert str(model_folder) in str(told.value)
