@@ -82,13 +82,15 @@ def test_only_what_fits_header_and_rows_is_a_separator(
 
 
 def test_a_folder_of_such_files(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
     for name in ("a.csv", "b.csv"):
-        (tmp_path / name).write_text(table(";", ROWS[:1]))
-    assert list(read_dataset(tmp_path)) == ROWS[:1] * 2
-    assert list(spool(open_stream(tmp_path)[0], tmp_path / "out", progress=False)) == ROWS[:1] * 2
-    (tmp_path / "b.csv").write_text(table("|", ROWS[:1]))
+        (folder / name).write_text(table(";", ROWS[:1]))
+    assert list(read_dataset(folder)) == ROWS[:1] * 2
+    assert list(spool(open_stream(folder)[0], tmp_path / "out", progress=False)) == ROWS[:1] * 2
+    (folder / "b.csv").write_text(table("|", ROWS[:1]))
     with pytest.raises(InputError, match=r"the same signs \(semicolons in .*a.csv, vertical bars"):
-        read_dataset(tmp_path)
+        read_dataset(folder)
 
 
 def test_a_separator_that_the_card_names_is_taken(tmp_path: Path) -> None:
