@@ -117,13 +117,14 @@ def translate_command(
     **given: Any,
 ) -> None:
     from hf_lmt.translation.files import Reading, count_rows, is_jsonl, read_rows
-    from hf_miwv.common.runs.folder import check_file, write_errors
+    from hf_miwv.common.runs.folder import check_file, put_file_in_place, write_errors
     from hf_miwv.common.runs.workspace import Workspace, workspace_of
 
     reading = Reading(jsonl or is_jsonl(input_path), source_lang, target_lang, given["hints"], documents)
     name = str(input_path or "standard input")
+    command_line = ["hf-lmt", *sys.argv[1:]]
     if output_path is not None:
-        check_file(output_path, overwrite, str(input_path) if input_path else None)
+        check_file(output_path, overwrite, str(input_path) if input_path else None, command_line)
     with ExitStack() as stack:
         total = None
         if input_path is None:
@@ -148,7 +149,7 @@ def translate_command(
             draft.flush()
             os.fsync(draft.fileno())
         translator.close()
-        os.replace(part, output_path)
+        put_file_in_place(part, output_path, workspace, command_line)
 
 
 def _open(path: Path) -> BinaryIO:

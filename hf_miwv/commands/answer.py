@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,8 @@ def answer_command(
     from hf_miwv.common.runs.folder import check_file
     from hf_miwv.judging.answering import answer
 
-    check_file(output, overwrite, data)
+    command_line = ["hf-miwv", *sys.argv[1:]]
+    check_file(output, overwrite, data, command_line)
     dataset = read_dataset(data, split=split, config=data_config, field=field)
     logger.info("loading %s", model)
     loaded = load_model(
@@ -76,6 +78,6 @@ def answer_command(
         device=device,
         trust_remote_code=trust_remote_code,
     )
-    counts = answer(dataset, loaded, output, source=data, overwrite=overwrite, **given)
+    counts = answer(dataset, loaded, output, source=data, overwrite=overwrite, command_line=command_line, **given)
     words = ", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in sorted(counts.items()))
     logger.info("written: %s (%s)", output, words)

@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from hf_miwv.common.cards.parts import shown_name
 from hf_miwv.common.models.models import LoadedModel
 from hf_miwv.common.runs.fingerprints import model_fingerprint
-from hf_miwv.common.runs.folder import check_file, write_errors
+from hf_miwv.common.runs.folder import check_file, put_file_in_place, write_errors
 from hf_miwv.common.runs.json_text import json_text
 from hf_miwv.common.runs.workspace import Workspace, workspace_of
 from hf_miwv.judging.generation import (
@@ -48,6 +48,7 @@ def answer(
     batch_tokens: int | None = None,
     overwrite: bool = False,
     progress: bool = True,
+    command_line: Sequence[str] | None = None,
 ) -> Counter[str]:
     """Answer every prompt greedily and write `output`, one JSON object per line, in row order.
 
@@ -71,6 +72,7 @@ def answer(
             in tokens; the default follows the model's device.
         overwrite (`bool`, *optional*, defaults to `False`): Replace `output` where it exists.
         progress (`bool`, *optional*, defaults to `True`): Show a bar.
+        command_line (`Sequence[str]`, *optional*): By which the same command is known after a kill.
 
     Returns:
         `Counter[str]`: How many rows have each status.
@@ -78,7 +80,7 @@ def answer(
     Raises:
         InputError: A row without a prompt, a template that does not fit, an output that exists.
     """
-    check_file(output, overwrite)
+    check_file(output, overwrite, command_line=command_line)
     examples = _questions(dataset, source)
     prompts = choose_prompts(template or DEFAULT_TEMPLATE, loaded.tokenizer, "alpaca", False)
     ids = prompt_ids(prompts, examples, source)
@@ -95,7 +97,7 @@ def answer(
             {**_kept(row), "output": text, "generator": name, "answer_status": status}
             for row, (text, status) in zip(dataset, answers, strict=True)
         ]
-        _write(output, lines, workspace)
+        _write(output, lines, workspace, command_line)
     return Counter(status for _, status in answers)
 
 
@@ -150,10 +152,15 @@ def _generate_all(
     return found
 
 
-def _write(output: Path, lines: Sequence[dict[str, Any]], workspace: Workspace) -> None:
+def _write(
+    output: Path,
+    lines: Sequence[dict[str, Any]],
+    workspace: Workspace,
+    command_line: Sequence[str] | None,
+) -> None:
     part = workspace.folder / "answers.part"
     with open(part, "w", encoding="utf-8") as file:
         file.writelines(json_text(line) + "\n" for line in lines)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(part, output)
+    put_file_in_place(part, output, workspace, command_line)

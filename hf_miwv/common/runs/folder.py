@@ -21,6 +21,7 @@ from hf_miwv.common.runs.workspace import Workspace, differing_names, workspace_
 
 SHARD_BYTES = 500_000_000  # the Hub's own shard size
 RECORD = "run.json"
+PLACED = "placed.json"  # in a workspace: whose the file beside it is
 DRAFTS = "output"  # in a workspace: where an output lies before it is put in place
 AS_TYPED = ("identity", "recipe", "overrides")  # of a record: they have keys of the user's own
 # NumPy's error where an array does not fit onto the disk: it comes without errno
@@ -175,14 +176,39 @@ def _occupied(folder: Path) -> bool:
     return folder.exists() and any(folder.iterdir())
 
 
-def check_file(output: Path, overwrite: bool, source: str | None = None) -> None:
+def check_file(
+    output: Path, overwrite: bool, source: str | None = None, command_line: Sequence[str] | None = None
+) -> None:
     """Raise InputError where the file cannot be written, before any work is done.
 
-    `source`: what is read, and never replaced.
+    This very command may do its work once more where it was killed behind its last step, which
+    `put_file_in_place` has marked.
+
+    Args:
+        output: the file.
+        overwrite: whether an earlier one may be replaced.
+        source: what is read, and never replaced.
+        command_line: of this command.
     """
     if source is not None and output.exists() and Path(source).resolve() == output.resolve():
         raise InputError(f"--output {output} is the input; give another file")
     if output.is_dir():
         raise InputError(f"--output {output} is a folder; give a file, such as answers.jsonl")
-    if output.exists() and not overwrite:
+    if output.exists() and not overwrite and not _is_placed_by(output, command_line):
         raise InputError(f"--output {output} is there already; give a new file, or --overwrite")
+
+
+def put_file_in_place(
+    part: Path, output: Path, workspace: Workspace, command_line: Sequence[str] | None = None
+) -> None:
+    """Rename a whole file in the workspace to its place, and mark whose it is until the workspace goes."""
+    workspace.write_json(PLACED, {"command_line": None if command_line is None else list(command_line)})
+    os.replace(part, output)
+
+
+def _is_placed_by(output: Path, command_line: Sequence[str] | None) -> bool:
+    try:
+        marked = json.loads((workspace_of(output) / PLACED).read_text("utf-8"))["content"]
+    except (OSError, ValueError, KeyError):
+        return False
+    return marked == {"command_line": None if command_line is None else list(command_line)}

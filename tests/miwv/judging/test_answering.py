@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from tiny import CHATML, THINKING, make_model, make_rows, make_tokenizer
 from hf_miwv import InputError
 from hf_miwv.commands.answer import answer_command
 from hf_miwv.common.models.models import LoadedModel
-from hf_miwv.common.runs.workspace import workspace_of
+from hf_miwv.common.runs.folder import check_file, put_file_in_place
+from hf_miwv.common.runs.workspace import Workspace, workspace_of
 from hf_miwv.judging.answer_pairs import pair_answers, read_answers
 from hf_miwv.judging.answering import answer
 from hf_miwv.judging.generation import generate, generation_batches, prompt_ids
@@ -192,3 +194,18 @@ def test_the_command(tmp_path: Path, model_folder: Path) -> None:
     onto_itself = [*words[:-1], str(data), "--overwrite"]
     with pytest.raises(InputError, match="is the input; give another file"):
         CliRunner().invoke(answer_command, onto_itself, catch_exceptions=False)
+
+
+def test_killed_behind_the_rename_the_same_command_ends_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    output, command_line = tmp_path / "answers.jsonl", ["hf-miwv", "answer", "rows.jsonl"]
+    workspace = Workspace(workspace_of(output))
+    part = workspace.folder / "answers.part"
+    part.write_text("{}\n")
+    put_file_in_place(part, output, workspace, command_line)
+    workspace._lock.release()  # as a kill does, which leaves the folder
+    check_file(output, overwrite=False, command_line=command_line)
+    with pytest.raises(InputError, match="is there already"):
+        check_file(output, overwrite=False, command_line=[*command_line, "--max-new-tokens", "5"])
+    shutil.rmtree(workspace.folder)
+    with pytest.raises(InputError, match="is there already"):
+        check_file(output, overwrite=False, command_line=command_line)
