@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import typing
 from collections.abc import Mapping
-from inspect import signature
 from typing import Any
 
 from hf_lmt.data.corpora.sources import Source, american
@@ -14,6 +12,7 @@ from hf_lmt.data.method.multilingual_prompting import ParallelMultilingualPrompt
 from hf_lmt.data.method.prompts import Wording
 from hf_lmt.directions import DIRECTIONS, Direction, match_directions
 from hf_miwv.common.errors import InputError, did_you_mean
+from hf_miwv.common.recipes.fields import argument_hints, field_hints
 from hf_miwv.common.recipes.values import fault_of
 
 WITH_CODES = (
@@ -46,7 +45,7 @@ def read_sources(section: Any, faults: Faults) -> tuple[Source, ...]:
         missing = "is missing; " if section is None else ""
         faults.append(f"data: {missing}give a list of sources, as in\n    data:\n      - path: data/train")
         return ()
-    hints = typing.get_type_hints(Source)
+    hints = field_hints(Source)
     sources = []
     for number, given in enumerate(section, 1):
         place = f"data, source {number}"
@@ -54,7 +53,7 @@ def read_sources(section: Any, faults: Faults) -> tuple[Source, ...]:
             faults.append(f"{place}: give a mapping with a path, not {given!r}")
             continue
         given = american(given)
-        wrong = _key_faults(place, given, {name: hints[name] for name in _fields(Source)})
+        wrong = _key_faults(place, given, hints)
         faults += wrong
         source = None if wrong else faults.check(place, Source, **given)
         sources += [source] if source else []
@@ -134,7 +133,7 @@ def read_mixture(section: Any, faults: Faults) -> Mapping[str, Any] | None:
     from hf_lmt.data.corpora.monolingual import load_monolingual
     from hf_lmt.data.mixture import mix
 
-    known = ["monolingual", *_keywords(mix, ("bilingual", "monolingual", "tokenizer", "num_proc"))]
+    known = ["monolingual", *argument_hints(mix, ("bilingual", "monolingual", "tokenizer", "num_proc"))]
     faults += [f"mixture: unknown key {key!r}; {did_you_mean(str(key), known)}" for key in section if key not in known]
     sources = section.get("monolingual", [])
     if not isinstance(sources, list) or not all(isinstance(one, dict) for one in sources):
@@ -156,7 +155,7 @@ def _arguments(name: str, section: Any, step: Any, seed: int, faults: Faults) ->
     if not isinstance(section, dict):
         faults.append(f"{name}: give a mapping of settings, or false; not {section!r}")
         return None
-    known = _fields(step)
+    known = field_hints(step)
     unknown = [f"{name}: unknown key {key!r}; {did_you_mean(str(key), known)}" for key in section if key not in known]
     faults += unknown
     return {"seed": seed, **{key: value for key, value in section.items() if key in known}}
@@ -175,11 +174,3 @@ def _key_faults(place: str, given: Mapping[Any, Any], hints: Mapping[str, Any]) 
         elif key not in WITH_CODES and (fault := fault_of(key, value, hints[key])):
             faults.append(f"{place}: {fault}")
     return faults
-
-
-def _fields(settings: Any) -> list[str]:
-    return [field.name for field in dataclasses.fields(settings) if field.init]
-
-
-def _keywords(function: Any, inner: tuple[str, ...]) -> list[str]:
-    return [name for name in signature(function).parameters if name not in inner]
