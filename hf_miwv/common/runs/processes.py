@@ -46,7 +46,7 @@ class Processes(NamedTuple):
         return self.gather(value)[0]
 
     def deal(self, sizes: np.ndarray) -> np.ndarray:
-        """The items of this process, in their order: the largest first, each to the process with
+        """Return the items of this process, in their order: the largest first, each to the process with
         the least so far, so that all have about the same total."""
         owner = np.zeros(len(sizes), dtype=np.int64)
         totals = [0] * self.world
