@@ -95,7 +95,7 @@ def _most_by(counts: Mapping[str, Any], directions: list[str]) -> str:
 
 
 def card_text(run: Mapping[str, Any], parts: Mapping[str, int]) -> str:
-    """Write README.md of a curated folder, from its run.json and the rows of its parts."""
+    """Return the README.md of a curated folder, from its run.json and the rows of its parts."""
     record = dict(run)
     name, counts = data_name(record), run["counts"]
     settings = [

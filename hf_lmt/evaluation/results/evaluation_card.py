@@ -120,7 +120,7 @@ def worst_directions(scores: dict[str, Any]) -> tuple[str | None, list[tuple[str
 
 
 def write_score(metric: str, value: float | None) -> str:
-    """Write a score with two decimals; COMET's, from 0 to 1, as the paper has them: times 100."""
+    """Format a score with two decimals; COMET's, from 0 to 1, as the paper has them: times 100."""
     if value is None:
         return "-"
     return f"{100 * value if metric in COMET_METRICS else value:.2f}"

@@ -85,7 +85,7 @@ def _paper_means(members: Iterable[dict[str, dict[str, float]] | None]) -> dict[
 
 
 def as_csv(scores: Mapping[str, Any]) -> str:
-    """Write the lines of scores.csv: each direction's scores and rates, and the directions without."""
+    """Return the lines of scores.csv: each direction's scores and rates, and the directions without."""
     text = io.StringIO()
     table = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
     table.writeheader()
