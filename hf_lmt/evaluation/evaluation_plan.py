@@ -178,6 +178,6 @@ def _codes(opened: EvaluationSet) -> str:
 
 
 def shown(directions: Collection[Direction | str] | Mapping[Direction, Any]) -> str:
-    """List the first eight of them, in words."""
+    """List the first eight directions, in words."""
     names = [str(direction) for direction in directions]
     return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")

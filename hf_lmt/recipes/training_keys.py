@@ -67,7 +67,7 @@ def training_keys() -> Hints:
 
 
 def model_keys() -> Hints:
-    """Return those of trl.ModelConfig."""
+    """Return the keys of trl.ModelConfig that a recipe may have."""
     from trl import ModelConfig
 
     return _usable({**field_hints(ModelConfig), "lora_target_modules": str | list[str] | None})

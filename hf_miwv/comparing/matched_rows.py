@@ -102,7 +102,7 @@ def folder_names(folders: Sequence[Path]) -> list[str]:
 
 
 def match_rows(first: Dataset, other: Dataset, names: tuple[str, str]) -> np.ndarray:
-    """Find for each of the (N,) rows of `first` the place of the same row in `other`, (N,) int64.
+    """Find for each of the (N,) rows of `first` the position of the same row in `other`, (N,) int64.
 
     The same row: of the same `row_keys`, which means equal in every column but those that scoring
     adds; copies are matched in their order. Raises InputError, with the number of rows that match,

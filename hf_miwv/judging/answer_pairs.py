@@ -65,7 +65,7 @@ def read_answers(path: Path) -> list[Answer]:
 
 
 def pair_answers(a: Sequence[Answer], b: Sequence[Answer]) -> Pairs:
-    """Pair the answers of A and B to the same prompts, never matched by their place in the file.
+    """Pair the answers of A and B to the same prompts, never matched by their position in the file.
 
     By `id` where every line of both files has one, and then the prompts of an id must be the
     same; else by the prompt's text, without the white space around it. Lines of one file alone

@@ -54,7 +54,7 @@ class Transform:
         self.digests = self._digests()
 
     def sources(self) -> dict[str, Any]:
-        """The fields that name a model, a folder or a file."""
+        """Return the fields that name a model, a folder or a file."""
         return {}
 
     def __getstate__(self) -> dict[str, Any]:

@@ -131,7 +131,7 @@ def _only_file(source: Source) -> Path:
 
 
 def state_of_files(files: Iterable[Path]) -> list[str]:
-    """Return what tells the files from later ones of their names; InputError where one cannot be read."""
+    """Return the files' state, which tells them from later ones of their names; InputError if unreadable."""
     state = []
     for path in files:
         try:
@@ -185,7 +185,7 @@ def _tmx_units(path: Path, source: Source, notes: Counter[str]) -> Iterator[Unit
 
 
 def open_records(source: Source) -> tuple[list[str], Iterator[tuple[str, Record]]]:
-    """Return what tells the content from another, and its records, each with its position."""
+    """Return a state that tells the content from another, and its records, each with its position."""
     if not isinstance(source.path, str):
         raise InputError(f"{source.name}: kind {source.kind} is one file, folder or Hub data set")
     path = Path(source.path).expanduser()

@@ -102,7 +102,7 @@ class EvaluationOverlap(Step):
         )
 
     def overlaps(self, texts: Sequence[str], lang: str) -> np.ndarray:
-        """Check, (B,) bool, whether each text, in the language `lang`, overlaps with one of the sets."""
+        """Check whether each text, in the language `lang`, overlaps with one of the sets: (B,) bool."""
         column = pyarrow.array(texts, pyarrow.large_string())
         return self._answered(column, is_unspaced(lang)) > 0
 
@@ -124,7 +124,7 @@ class EvaluationOverlap(Step):
         self.notes.update({"sets": counts} if counts else {"checked": "not checked"})
 
     def contents(self) -> list[str]:
-        """Hash what each set says, which tells it from another one under the same name."""
+        """Hash the texts of each set, which tells it from another one under the same name."""
         self.load()
         return [_digest(index) for index in self._indices or ()]
 

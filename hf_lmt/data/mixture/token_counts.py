@@ -82,7 +82,7 @@ def count_tokens(
 
 
 def tokenizer_fingerprint(tokenizer: Any) -> str:
-    """Hash what the tokenizer splits by."""
+    """Hash the parts of the tokenizer that decide how it splits."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         state = repr((type(tokenizer).__name__, sorted(tokenizer.get_vocab().items())))

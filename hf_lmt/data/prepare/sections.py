@@ -28,7 +28,7 @@ class Faults(list[str]):
     """The faults of a recipe, one line each."""
 
     def of(self, section: str) -> bool:
-        """Check whether any is about the section."""
+        """Check whether any fault is about the section."""
         return any(fault.startswith(section) for fault in self)
 
     def check(self, section: str, make: Any, **given: Any) -> Any:

@@ -67,7 +67,7 @@ def count_stages(left: Mapping[str, Counter[str]], hinted: Counter[str]) -> Coun
 
 
 def by_group(counts: Counts) -> Counts:
-    """Sum the same over the directions of each group that has any, and over "all"."""
+    """Sum the counts over the directions of each group that has any, and over "all"."""
     sums: dict[str, Counter[str]] = {}
     for name, own in counts.items():
         for group in (group_of(parse_direction(name)), "all"):

@@ -46,7 +46,8 @@ def pivot_into(scope: str) -> str | None:
 
 
 def scope_words(scope: str) -> str:
-    """
+    """Describe a scope in words.
+
     >>> scope_words("x2zh/low"), scope_words("kk-en")
     ('X->zh (low)', 'kk-en')
     """

@@ -113,13 +113,14 @@ def mend(kind: str, scope: str, training: Training | None) -> str:
 
 
 def named(directions: Sequence[str]) -> str:
-    """Name the first four, and how many more there are."""
+    """Name the first four directions, and how many more there are."""
     more = len(directions) - NAMED
     return ", ".join(directions[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def percent(share: float) -> str:
-    """
+    """Format a share in per cent.
+
     >>> percent(0.004), percent(0.31), percent(0.00001)
     ('0.4 %', '31 %', '<0.1 %')
     """

@@ -59,7 +59,7 @@ def lengths(texts: Sequence[str]) -> np.ndarray:
 
 
 def blanks(texts: Sequence[str]) -> np.ndarray:
-    """Check, (S,) bool, whether nothing of the text shows; zero-width characters do not."""
+    """Check whether nothing of each text shows, (S,) bool; zero-width characters do not."""
     found = characters(_column(texts))
     return found.sums(~invisible_table()[found.codes]) == 0
 

@@ -159,7 +159,7 @@ def described(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def missing_reasons(evaluation: Evaluation) -> dict[str, list[str]]:
-    """Return why directions have no figures -> these directions.
+    """Map the reasons why directions have no figures to these directions.
 
     Languages that the set lacks are one reason together, not one for each.
     """
@@ -178,7 +178,7 @@ def missing_reasons(evaluation: Evaluation) -> dict[str, list[str]]:
 
 
 def signatures_of(evaluation: Evaluation) -> dict[str, list[str]]:
-    """Return measure -> its signatures, each once; BLEU has one for each tokenizer."""
+    """Map each measure to its signatures, each once; BLEU has one for each tokenizer."""
     found: dict[str, dict[str, None]] = {}
     for own in evaluation.scores["directions"].values():
         for name, content in {**own["scores"], **own["behavior"]}.items():

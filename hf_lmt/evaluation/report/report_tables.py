@@ -75,7 +75,8 @@ def group_cells(evaluations: Sequence[Evaluation], measures: Sequence[str]) -> l
 
 
 def group_words(group: str) -> str:
-    """
+    """Describe a group in words.
+
     >>> group_words("x2zh/low")
     'X→zh low'
     """

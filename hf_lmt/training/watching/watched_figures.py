@@ -79,7 +79,7 @@ def judge(rows: Sequence[WatchedRow], found: Sequence[Translation], metrics: Seq
 
 
 def values_of_figures(figures: Figures) -> dict[Direction, dict[str, float | None]]:
-    """Return direction -> logged name -> value."""
+    """Map each direction to its values by logged name."""
     return {
         direction: {
             **{NAMES[name]: score["value"] for name, score in one["scores"].items()},

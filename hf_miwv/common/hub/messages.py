@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 def persist(call: Callable[[], Result]) -> Result:
-    """Return the call's result; wait for failures that may pass, as long as the client waits.
+    """Return the call's result; after failures that may pass, wait and retry, as long as the client would.
 
     The client (huggingface_hub 2.4) waits by itself where it uploads, and not where it asks for or
     makes a repository.
@@ -48,13 +48,13 @@ def pause(error: Exception, seconds: float) -> None:
 
 
 def may_pass(error: Exception) -> bool:
-    """Check whether it is a broken connection, an overload or a rate limit."""
+    """Check whether the error is a broken connection, an overload or a rate limit."""
     status = _status(error)
     return isinstance(error, HTTPError) and (status is None or status in PASSING)
 
 
 def is_conflict(error: Exception) -> bool:
-    """Check whether another commit came in between."""
+    """Check whether the error says that another commit came in between."""
     return _status(error) in CONFLICTS
 
 

@@ -56,7 +56,7 @@ class Processes(NamedTuple):
         return np.flatnonzero(owner == self.rank)
 
     def name(self) -> str:
-        """process-0-of-1"""
+        """Return the name of this process: process-0-of-1."""
         return f"process-{self.rank}-of-{self.world}"
 
 
