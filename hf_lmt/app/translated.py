@@ -81,7 +81,7 @@ def translate_text(
 
 
 def about_direction(source: str, target: str) -> str:
-    """What there is to know of a direction: is it one of the 234, and what is its own hint?
+    """Describe a direction: whether it is one of the 234, and the language of its own hint.
 
     Raises:
         InputError: an unknown language, or one twice.

@@ -28,7 +28,7 @@ HEADERS = ["sentence", "hint", "translation", "status"]
 
 
 class Fields(NamedTuple):
-    """What is asked for, in the order of `_translating`'s function."""
+    """The input fields, in the order of the parameters of `_translating`'s function."""
 
     text: gradio.Textbox
     source: gradio.Dropdown
@@ -40,7 +40,7 @@ class Fields(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What comes back: the translation, what it took, its sentences, and what the model saw."""
+    """The output fields: the translation, what it took, its sentences, and what the model saw."""
 
     text: gradio.Textbox
     summary: gradio.HTML
@@ -49,7 +49,7 @@ class Answer(NamedTuple):
 
 
 def build_page(translator: Translator | None, model: str, evaluation: bool) -> gradio.Blocks:
-    """A tab to translate in, where there is a translator, and one with the page at EVALUATION."""
+    """Build a tab to translate in, where there is a translator, and one with the page at EVALUATION."""
     with gradio.Blocks(title="LMT", analytics_enabled=False, fill_width=True) as page:
         if translator is not None:
             with gradio.Tab("Translate"):

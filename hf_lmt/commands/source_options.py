@@ -46,7 +46,7 @@ def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def source_fields(
     languages: str | None, language_names: str | None, cells: str | None, skip_broken_units: bool
 ) -> dict[str, Any]:
-    """Fields of `Source` that these options stand for; none of those that are not given.
+    """Return the fields of `Source` that these options stand for; none of those that are not given.
 
     `--languages en=en-US` alone restricts nothing; beside others (`en=en-US,de`) it names a
     language to read, too.
@@ -71,7 +71,7 @@ def source_fields(
 
 
 def listed(text: str | None) -> list[str]:
-    """What stands between the commas."""
+    """Split a text at its commas."""
     return [part.strip() for part in (text or "").split(",") if part.strip()]
 
 

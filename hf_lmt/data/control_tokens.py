@@ -18,7 +18,7 @@ _CONTROL: WeakKeyDictionary[Any, tuple[str, ...]] = WeakKeyDictionary()
 
 
 def control_words(tokenizer: Any) -> tuple[str, ...]:
-    """What the tokenizer takes for special tokens, as it is written."""
+    """List the tokenizer's special tokens, as they are written."""
     known = _CONTROL.get(tokenizer)
     if known is None:
         added = getattr(tokenizer, "added_tokens_decoder", {}).values()
@@ -30,13 +30,13 @@ def control_words(tokenizer: Any) -> tuple[str, ...]:
 
 
 def holds_control(tokenizer: Any, texts: Iterable[str]) -> bool:
-    """Whether any of the texts holds a control token as text."""
+    """Check whether any of the texts holds a control token as text."""
     words = control_words(tokenizer)
     return any(word in text for text in texts for word in words)
 
 
 def text_ids(tokenizer: Any, text: str, *, add_special_tokens: bool) -> list[int]:
-    """(T,) ids of a text in which nothing is control."""
+    """Return the (T,) ids of a text in which nothing is control."""
     encoded = tokenizer(text, add_special_tokens=add_special_tokens, split_special_tokens=True, verbose=False)
     return list(encoded["input_ids"])
 
@@ -48,7 +48,7 @@ def conversation_ids(
     *,
     add_generation_prompt: bool,
 ) -> list[int]:
-    """(T,) ids of a conversation: what the chat template writes is control, contents are text.
+    """Return (T,) ids of a conversation: the chat template's words are control, contents are text.
 
     The template is rendered with marks in the place of contents, which part it into pieces.
 

@@ -1,4 +1,4 @@
-"""What a row is known by, and the hashes that decide about it.
+"""The keys of rows, and the hashes that decide about them.
 
 Every decision about a row (keep it, give it a hint) compares a hash with a share:
 

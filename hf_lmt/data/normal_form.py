@@ -19,7 +19,7 @@ import pyarrow.compute
 from hf_lmt.data.characters import CODE_POINTS, characters
 
 FIRST, MARK, ANY = 1, 2, 4
-"""What a character is, bit by bit: the first of a pair that composes; a mark (of a combining class
+"""Classes of a character, bit by bit: the first of a pair that composes; a mark (of a combining class
 that is not 0), or composed with one; any at all."""
 BEHIND = 3
 """Bits higher stands behind which of these the character is in doubt."""
@@ -35,7 +35,7 @@ JAMO = {
 
 
 def normal_form(texts: pyarrow.Array) -> pyarrow.Array:
-    """(B,) large_string in form NFC; nulls stay."""
+    """Return (B,) large_string in form NFC; nulls stay."""
     mask = pyarrow.array(_doubtful(texts))
     doubtful = texts.filter(mask).to_pylist()
     normal = [unicodedata.normalize("NFC", text) for text in doubtful]

@@ -58,7 +58,7 @@ class Judged(NamedTuple):
 
 
 def split_metrics(metrics: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Those that are counted here, and COMET's, each once; "comet" is COMET-22.
+    """Split metrics into those that are counted here, and COMET's, each once; "comet" is COMET-22.
 
     Raises:
         InputError: one is unknown, there is none, or sacreBLEU, which counts some, is not
@@ -75,7 +75,7 @@ def split_metrics(metrics: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def judge_directions(tasks: Iterable[Task], num_proc: int) -> Iterator[Judged]:
-    """Each task's figures, in their order; they do not depend on the number of processes.
+    """Compute each task's figures, in their order; they do not depend on the number of processes.
 
     Raises:
         InputError: as `in_processes`.
@@ -84,7 +84,7 @@ def judge_directions(tasks: Iterable[Task], num_proc: int) -> Iterator[Judged]:
 
 
 def judge(task: Task) -> Judged:
-    """The figures of one direction, COMET's excepted."""
+    """Compute the figures of one direction, COMET's excepted."""
     direction, sources, hypotheses, references, metrics, _ = task
     one = Translations(direction, hypotheses, references)
     ((_, statistics),) = statistics_of_directions([one], metrics)
@@ -108,7 +108,7 @@ def judge(task: Task) -> Judged:
 def score_figures(
     statistics: Statistics | None, metric: str, direction: Direction, reason: str | None
 ) -> dict[str, Any]:
-    """A score with its interval and signature; or `reason`, why there is none."""
+    """Return a score with its interval and signature; or `reason`, why there is none."""
     score = Score(None, "", reason) if statistics is None else score_of(statistics)
     figures = {**asdict(score), "low": None, "high": None, "unreliable": None}
     if statistics is not None and score.value is not None:
@@ -118,12 +118,12 @@ def score_figures(
 
 
 def can_identify() -> bool:
-    """Whether the language identifier of `curate` is installed."""
+    """Check whether the language identifier of `curate` is installed."""
     return find_spec("py3langid") is not None
 
 
 def pooled(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """The rate of several directions' rows together."""
+    """Return the rate of several directions' rows together."""
     found = list(parts)
     count, rows = (sum(part[name] for part in found) for name in ("count", "rows"))
     return {"value": count / rows if rows else None, "count": count, "rows": rows}
@@ -135,7 +135,7 @@ def _rate_figures(rate: Rate) -> dict[str, Any]:
 
 
 def _identifier(task: Task) -> Identifier | None:
-    """What tells whether texts are in the target language; None for one that it does not know."""
+    """Return the identifier of texts in the target language; None for a language that it does not know."""
     if not task.identify:
         return None
     target = task.direction.target

@@ -69,7 +69,7 @@ NO_TEXT = " has no text in "
 
 
 class SentenceCounts(NamedTuple):
-    """What the figures of one direction are sums of, a row per sentence as in the hypotheses.
+    """Counts whose sums give the figures of one direction, a row per sentence as in the hypotheses.
 
     statistics: by metric; none for a metric that cannot judge. flags: by behavior, (S,) bool.
     asked: (S,) bool, which rows have a source text; the rates are over these.

@@ -1,4 +1,4 @@
-"""What an evaluation will judge, found out and checked before any work is done."""
+"""The plan of an evaluation, made and checked before any work is done."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Plan:
-    """What will be judged, and by what.
+    """The lines, metrics and marks of an evaluation to come.
 
     Attributes:
         lines: of each direction. missing: directions without, and why.
@@ -59,7 +59,7 @@ def make_plan(
     comet_python: Path | None,
     install_comet: bool,
 ) -> Plan:
-    """The plan of `evaluate`, whose arguments these are.
+    """Make the plan of `evaluate`, whose arguments these are.
 
     Args:
         there: directions that there are hypotheses for; None where a model will write them.
@@ -84,7 +84,7 @@ def make_plan(
 def choose_directions(
     opened: EvaluationSet, globs: Sequence[str] | None, there: Collection[Direction] | None
 ) -> tuple[dict[Direction, Lines], dict[Direction, str]]:
-    """The lines of each direction to judge, and why others that were asked for have none.
+    """Choose the lines of each direction to judge, and say why others that were asked for have none.
 
     Raises:
         InputError: a direction that is named cannot be judged, or none can.
@@ -115,7 +115,7 @@ def choose_directions(
 
 
 def obstacle(opened: EvaluationSet, direction: Direction) -> str:
-    """Why a set has no line in a direction."""
+    """Say why a set has no line in a direction."""
     absent = [f"{language(code).name} ({code})" for code in direction if code not in opened.languages]
     if absent:
         return f"the evaluation set {opened.name}{NO_TEXT}{' and '.join(absent)}"
@@ -123,7 +123,7 @@ def obstacle(opened: EvaluationSet, direction: Direction) -> str:
 
 
 def check_training(opened: EvaluationSet, model: str | None, revision: str | None, allowed: bool) -> dict[str, Any]:
-    """What is known of a model's training on the set, for the record.
+    """Look for the set in a model's training data; return what is known of it for the record.
 
     Args:
         model: its name or folder; None where there is none.
@@ -178,6 +178,6 @@ def _codes(opened: EvaluationSet) -> str:
 
 
 def shown(directions: Collection[Direction | str] | Mapping[Direction, Any]) -> str:
-    """The first eight of them, in words."""
+    """List the first eight directions, in words."""
     names = [str(direction) for direction in directions]
     return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")

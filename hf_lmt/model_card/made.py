@@ -35,7 +35,7 @@ ASKED = {
 
 
 def source_rows(subject: Subject) -> list[tuple[str, ...]]:
-    """Corpus, place, license and rows of each source."""
+    """List corpus, place, license and rows of each source."""
     return [
         (
             source["corpus"],
@@ -48,7 +48,7 @@ def source_rows(subject: Subject) -> list[tuple[str, ...]]:
 
 
 def language_rows(subject: Subject) -> list[tuple[str, ...]]:
-    """Of each language name, code, tier, scripts, language of the hint, and rows from and into."""
+    """List each language's name, code, tier, scripts, language of the hint, and rows from and into."""
     into, out = _rows_by_language(subject)
     doubtful = [code for code in subject.codes if why_unreliable("comet-22", code)]
     rows = []
@@ -76,7 +76,7 @@ def language_header(subject: Subject) -> tuple[str, ...]:
 
 
 def method_rows(subject: Subject) -> list[tuple[str, Any]]:
-    """What becomes of the rows before training: mixed, or thinned and given hints."""
+    """Describe the method that rows pass before training: mixed, or thinned and given hints."""
     if subject.prompts is None:
         return [
             (f"mixture: {name}", _words(value) if isinstance(value, Mapping) else value)
@@ -96,7 +96,7 @@ def method_rows(subject: Subject) -> list[tuple[str, Any]]:
 
 
 def setting_rows(subject: Subject) -> list[tuple[str, Any]]:
-    """The settings: all that was recorded, or what the recipe asks for."""
+    """List the settings: all that was recorded, or what the recipe asks for."""
     run = subject.run
     if run is None:
         asked = [(words, subject.recipe[key]) for key, words in ASKED.items() if key in subject.recipe]
@@ -127,7 +127,7 @@ def setting_rows(subject: Subject) -> list[tuple[str, Any]]:
 
 
 def movement_rows(subject: Subject) -> list[tuple[str, ...]]:
-    """Group, measure, and its values at the first and the last evaluation of the training."""
+    """List group, measure, and its values at the first and the last evaluation of the training."""
     entries = (subject.run or {}).get("evaluations", [])
     rows: list[tuple[str, ...]] = []
     for measure, key in MEASURES.items():
@@ -139,7 +139,7 @@ def movement_rows(subject: Subject) -> list[tuple[str, ...]]:
 
 
 def duration(seconds: float) -> str:
-    """In the unit that a person would take.
+    """Format a duration in the unit that a person would take.
 
     >>> duration(41.4), duration(754), duration(18_720)
     ('41 seconds', '12.6 minutes', '5.2 hours')
@@ -150,7 +150,7 @@ def duration(seconds: float) -> str:
 
 
 def hardware(run: Mapping[str, Any]) -> str:
-    """How many devices of what kind, and how the model was spread over them."""
+    """Say how many devices of what kind, and how the model was spread over them."""
     processes, sharding = run["launch"]["processes"], run["launch"]["sharding"]
     device = run["model"].get("device_name") or run["model"]["device"].upper()
     spread = "" if sharding in (None, "none") else f", sharded by {sharding}"

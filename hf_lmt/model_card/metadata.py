@@ -14,7 +14,7 @@ from hf_miwv.common.hub.names import repository_fault
 
 
 class Given(NamedTuple):
-    """What a person adds to what was recorded; None where nothing is added.
+    """A person's additions to the recorded facts; None where nothing is added.
 
     repository: OWNER/NAME that the model has, or will have, on the Hub. base_model: OWNER/NAME of
         the model that training started from, where the recipe has a local path. license: of the
@@ -34,19 +34,19 @@ def check_given(given: Given) -> None:
 
 
 def base_model(subject: Subject, given: Given) -> str | None:
-    """The base's id on the Hub; None where the recipe has a local path and no other is given."""
+    """Return the base's id on the Hub; None where the recipe has a local path and no other is given."""
     if elsewhere := given.base_model or recorded(subject, "base_model"):
         return elsewhere
     return subject.base if on_hub(subject.base) else None
 
 
 def recorded(subject: Subject, key: str) -> str | None:
-    """What the section `hub` of the recipe says."""
+    """Return the value of a key in the recipe's section `hub`; None where it has none."""
     return (subject.recipe.get("hub") or {}).get(key)
 
 
 def front_matter(subject: Subject, evaluations: Sequence[Evaluation], given: Given, title: str) -> str:
-    """base_model and data sets only where they are ids on the Hub, which refuses others."""
+    """Return the front matter; base_model and data sets only where they are ids on the Hub, which refuses others."""
     from huggingface_hub import ModelCardData
 
     data = ModelCardData(

@@ -50,7 +50,7 @@ def render_model_card(
     given: Given | None = None,
     words: str = "",
 ) -> str:
-    """The card as text; equal records give equal cards.
+    """Render the card as text; equal records give equal cards.
 
     Args:
         evaluations: of this model; each lies in eval/ beside the card.
@@ -99,7 +99,7 @@ def _title(subject: Subject, given: Given) -> str:
 
 
 def _name(subject: Subject, given: Given) -> str:
-    """What to load: the repository where it is known."""
+    """Return the name to load: the repository where it is known."""
     return given.repository or recorded(subject, "repo_id") or HERE
 
 

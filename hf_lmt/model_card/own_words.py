@@ -12,7 +12,7 @@ _BEGIN, _END = re.compile(r"<!-- your words: begin\b.*?-->"), re.compile(re.esca
 
 
 def own_words(card: str, name: str) -> str:
-    """What stands between the markers of a card, as it stands; "" where there are none.
+    """Return the text between the markers of a card, as it stands; "" where there are none.
 
     Raises:
         InputError: one marker without the other, in the wrong order, or twice.
@@ -29,5 +29,5 @@ def own_words(card: str, name: str) -> str:
 
 
 def marked(words: str) -> str:
-    """The words between their markers."""
+    """Put the words between their markers."""
     return "\n".join([BEGIN, *([words] if words else []), END])

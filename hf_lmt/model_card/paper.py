@@ -1,4 +1,4 @@
-"""What the paper reports of its own models, for cards of models of the same base."""
+"""The paper's results of its own models, for cards of models of the same base."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ENDS: dict[str, Callable[[str], tuple[str, str]]] = {
 
 
 def paper_size(base: str) -> str | None:
-    """The size of the paper's model that has the same base; None where it has none.
+    """Return the size of the paper's model that has the same base; None where it has none.
 
     >>> paper_size("Qwen/Qwen3-4B-Base"), paper_size("NiuTrans/LMT-60-8B-Base"), paper_size("a/b")
     ('4B', '8B', None)
@@ -33,13 +33,13 @@ def paper_size(base: str) -> str | None:
 
 
 def group_rows(size: str) -> list[tuple[str, ...]]:
-    """Group, COMET-22 and BLEU: means over all directions of the group, as the paper's own are."""
+    """List group, COMET-22 and BLEU: means over all directions of the group, as the paper's own are."""
     means = aggregate({one: dict(scores) for one, scores in reference_results(size).items()})
     return [(group, *(f"{means[group][metric].mean:.2f}" for metric in METRICS)) for group in GROUPS if group in means]
 
 
 def language_rows(size: str) -> list[tuple[str, ...]]:
-    """For each language COMET-22 and BLEU of its four ways; "~" where COMET says little."""
+    """List for each language COMET-22 and BLEU of its four ways; "~" where COMET says little."""
     results = reference_results(size)
     return [
         (f"{one.name} ({code})", *(_cell(results, way, code) for way in COLUMNS)) for code, one in LANGUAGES.items()

@@ -35,7 +35,7 @@ HUB_METRICS = {
 
 
 def sections(evaluations: Sequence[Evaluation], size: str | None) -> list[dict[str, Any]]:
-    """What the template shows of each evaluation.
+    """Return the template's variables of each evaluation.
 
     Args:
         size: of the paper's model that is set beside, where the set is the paper's.
@@ -76,13 +76,13 @@ def _paper(scores: dict[str, Any], size: str) -> dict[str, tuple[str, ...]]:
 
 
 def pictured(evaluation: Evaluation) -> list[str]:
-    """The measures of PICTURED that the evaluation has; the first ones that it has, where none."""
+    """List the measures of PICTURED that the evaluation has; the first ones that it has, where none."""
     there = measures_of([evaluation])
     return ([one for one in PICTURED if one in there] or there)[:MOST_PICTURED]
 
 
 def eval_results(evaluations: Sequence[Evaluation]) -> list[EvalResult]:
-    """The model-index: means of groups, and the first directions.
+    """Return the model-index: means of groups, and the first directions.
 
     What is marked (with contamination, or hints that are references) stays out, because metadata
     shows no mark; so do figures that say little of their direction.

@@ -1,4 +1,4 @@
-"""What a card is about: a trained model by its run.json, or one to come by its recipe."""
+"""The subject of a card: a trained model by its run.json, or one to come by its recipe."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Subject:
 
 
 def trained(run: Mapping[str, Any]) -> Subject:
-    """The model that a finished `train` has described in run.json."""
+    """Return the model that a finished `train` has described in run.json."""
     names = {name for name in run["prepared"]["counts"]["directions"] if "-" in name}
     return Subject(
         recipe=run["recipe"],
@@ -73,7 +73,7 @@ def trained(run: Mapping[str, Any]) -> Subject:
 
 
 def planned(recipe: TrainingRecipe) -> Subject:
-    """The model that a recipe will make."""
+    """Return the model that a recipe will make."""
     settings = settings_of(recipe.data)
     return Subject(
         recipe=recipe.content,
@@ -90,7 +90,7 @@ def planned(recipe: TrainingRecipe) -> Subject:
 
 
 def wording_of(prompts: Mapping[str, Any]) -> str | Wording:
-    """The wording's name, or the templates themselves where run.json has them."""
+    """Return the wording's name, or the templates themselves where run.json has them."""
     wording = prompts["wording"]
     return Wording(**wording) if isinstance(wording, Mapping) else wording
 

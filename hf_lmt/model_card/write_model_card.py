@@ -75,7 +75,7 @@ def write_planned_card(recipe: Any, output: Path, given: Given | None = None) ->
 
 
 def _with_earlier(card: Path, given: Given) -> tuple[Given, str]:
-    """What was given, completed by the card that is there; and its owner's words."""
+    """Complete `given` by the card that is there; return it with its owner's words."""
     check_given(given)
     if not card.is_file():
         return given, ""
@@ -112,7 +112,7 @@ def _check_model(evaluation: Evaluation, folder: Path, given: Given) -> None:
 
 
 def _copy(evaluation: Evaluation, draft: Path) -> None:
-    """What a card needs of an evaluation; sentences and counts stay in its own folder."""
+    """Copy the files that a card needs of an evaluation; sentences and counts stay in its own folder."""
     place = draft / FOLDER / names_of([evaluation])[0]
     if place.exists():
         raise InputError(f"two evaluations are called {place.name}; rename one of their folders")

@@ -1,4 +1,4 @@
-"""What cannot be together in a recipe, though each by itself may; with the reason."""
+"""Keys that cannot be together in a recipe, though each by itself may; with the reason."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FLASH = ("flash_attention_2", "flash_attention_3")
 
 
 def model_faults(model: Mapping[str, Any], launch: Launch) -> list[str]:
-    """Adapters and quantized weights: what each needs, and where it cannot work."""
+    """Check adapters and quantized weights: what each needs, and where it cannot work."""
     small = [name for name in ("load_in_4bit", "load_in_8bit") if model.get(name)]
     adapter = bool(model.get("use_peft"))
     faults = []
@@ -52,7 +52,7 @@ def model_faults(model: Mapping[str, Any], launch: Launch) -> list[str]:
 
 
 def merge_faults(merge: bool, model: Mapping[str, Any], launch: Launch) -> list[str]:
-    """An adapter to merge, and a process that can hold the whole base."""
+    """Check that an adapter to merge exists, and that a process can hold the whole base."""
     if merge and not model.get("use_peft"):
         return ["merge puts an adapter into the weights, and there is none; add use_peft: true, or leave merge out"]
     if merge and launch.sharding == "zero3":
@@ -64,7 +64,7 @@ def merge_faults(merge: bool, model: Mapping[str, Any], launch: Launch) -> list[
 
 
 def precision_faults(model: Mapping[str, Any], training: Mapping[str, Any]) -> list[str]:
-    """Number formats that lose what is trained, or exclude each other."""
+    """List number formats that lose what is trained, or exclude each other."""
     faults = []
     if training.get("bf16") is True and training.get("fp16") is True:
         faults.append("give one of bf16 and fp16")
@@ -74,7 +74,7 @@ def precision_faults(model: Mapping[str, Any], training: Mapping[str, Any]) -> l
 
 
 def sequence_faults(model: Mapping[str, Any], training: Mapping[str, Any], mixture: bool) -> list[str]:
-    """Packing, attention and kernels."""
+    """Check packing, attention and kernels."""
     faults = []
     if training.get("packing") and training.get("max_length", 1024) is None:
         faults.append("packing: max_length is null; packed sequences need a length")
@@ -105,7 +105,7 @@ def sequence_faults(model: Mapping[str, Any], training: Mapping[str, Any], mixtu
 
 
 def saving_faults(training: Mapping[str, Any], evaluation: Mapping[str, Any]) -> list[str]:
-    """What would leave a killed run without a checkpoint, or a watch without anything to watch."""
+    """List settings that would leave a killed run without a checkpoint, or a watch without anything to watch."""
     faults = []
     if training.get("save_total_limit") == 1:
         faults.append(
@@ -128,7 +128,7 @@ def publishing_faults(
     training: Mapping[str, Any],
     launch: Launch,
 ) -> list[str]:
-    """What could not be pushed: `hub_section.hub_faults`, and checkpoints in shards."""
+    """List the faults of publishing: `hub_section.hub_faults`, and checkpoints in shards."""
     name = str(model.get("model_name_or_path"))
     faults = hub_faults(hub, name, bool(model.get("use_peft")), training)
     if hub.get("every_save") and launch.sharding == "fsdp":
@@ -140,7 +140,7 @@ def publishing_faults(
 
 
 def set_accumulation(training: dict[str, Any], batch: Any, launch: Launch, faults: list[str]) -> None:
-    """global batch = processes x rows of each device x accumulation; puts in place the last.
+    """Set the accumulation so that global batch = processes x rows of each device x accumulation.
 
     What cannot be divided goes to `faults`, with the numbers.
     """

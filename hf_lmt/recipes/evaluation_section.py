@@ -53,7 +53,7 @@ LEAST = {
 
 
 def watching_faults(section: Any) -> list[str]:
-    """What is wrong with the section, a line each."""
+    """List the faults of the section, a line each."""
     if not isinstance(section, Mapping):
         return [f"evaluation: give a mapping of settings, not {section!r}"]
     hints = typing.get_type_hints(WatchingSettings)
@@ -72,7 +72,7 @@ def watching_faults(section: Any) -> list[str]:
 
 
 def watching_settings(section: Mapping[str, Any]) -> WatchingSettings:
-    """The section as settings; InputError with all its faults."""
+    """Return the section as settings; InputError with all its faults."""
     if faults := watching_faults(section):
         raise InputError("\n  ".join(faults))
     return WatchingSettings(**{key: value for key, value in section.items() if key not in ELSEWHERE})

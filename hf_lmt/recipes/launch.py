@@ -25,7 +25,7 @@ class Launch(NamedTuple):
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Launch:
-        """What `accelerate launch` or torchrun has put into the environment."""
+        """Read the environment that `accelerate launch` or torchrun has set."""
         processes = int(environment.get("WORLD_SIZE", "1"))
         here = int(environment.get("LOCAL_WORLD_SIZE", str(processes)))
         sharding = "none"
@@ -37,7 +37,7 @@ class Launch(NamedTuple):
 
     @classmethod
     def from_file(cls, path: Path) -> Launch:
-        """What a launch file of `accelerate launch --config_file` asks for.
+        """Read a launch file of `accelerate launch --config_file`.
 
         Raises:
             InputError: it cannot be read, or is no launch file.

@@ -1,4 +1,4 @@
-"""What may stand in a recipe beside the sections that make rows: TRL's keys, and a few of ours."""
+"""The keys of a recipe beside the sections that make rows: TRL's, and a few of ours."""
 
 from __future__ import annotations
 
@@ -60,21 +60,21 @@ SET_BY_US: Mapping[str, str] = {key: why for why, keys in _SET_BY_US.items() for
 
 
 def training_keys() -> Hints:
-    """The keys of trl.SFTConfig that a recipe may have, with their annotations."""
+    """Return the keys of trl.SFTConfig that a recipe may have, with their annotations."""
     from trl import SFTConfig
 
     return _usable(field_hints(SFTConfig))
 
 
 def model_keys() -> Hints:
-    """Those of trl.ModelConfig."""
+    """Return the keys of trl.ModelConfig that a recipe may have."""
     from trl import ModelConfig
 
     return _usable({**field_hints(ModelConfig), "lora_target_modules": str | list[str] | None})
 
 
 def known_keys() -> list[str]:
-    """Every key that a recipe may have at its top, for "did you mean"."""
+    """List every key that a recipe may have at its top, for "did you mean"."""
     return [*SECTIONS, *OWN_KEYS, *training_keys(), *model_keys()]
 
 

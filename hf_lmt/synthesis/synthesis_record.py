@@ -29,7 +29,7 @@ def start_record(
     steps: Sequence[Step],
     command_line: Sequence[str] | None,
 ) -> dict[str, Any]:
-    """What is known before the model writes, with the run's "identity".
+    """Begin the record with what is known before the model writes, and the run's "identity".
 
     Args:
         data: how the data was asked for: "source" and so on.
@@ -57,7 +57,7 @@ def start_record(
 
 
 def describe_model(name: str, revision: str | None, license: str | None, translator: Translator) -> dict[str, Any]:
-    """The model, its prompt and how it writes, as run.json, card and rows name them.
+    """Describe the model, its prompt and how it writes, as run.json, card and rows name them.
 
     The revision is the commit that the Hub gave, else what was asked for; of a folder or file, and
     where nothing is known, the hash of the weights.
@@ -81,7 +81,7 @@ def complete_record(
     translator: Translator,
     seconds: float,
 ) -> dict[str, Any]:
-    """The record with what was counted; "timing" is the one part that differs between runs."""
+    """Return the record with what was counted; "timing" is the one part that differs between runs."""
     return {
         **run,
         "rows": len(rows),

@@ -1,4 +1,4 @@
-"""What was synthesized and what was not, in a table on the terminal, and in the folder's card."""
+"""The rows that were synthesized and those that were not, in a table and in the folder's card."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def show_synthesis(run: Mapping[str, Any], console: Console | None = None) -> No
 
 
 def count_rows(run: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """(what, how many), from the texts that were given to the rows that are written."""
+    """List (what, how many), from the texts that were given to the rows that are written."""
     counts, settings = run["counts"], run["settings"]
     rows = [("texts given", counts["texts"])]
     if counts["already_in"]:
@@ -76,7 +76,7 @@ def count_rows(run: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def card_text(run: Mapping[str, Any], parts: Mapping[str, int]) -> str:
-    """README.md of a folder of synthetic pairs, from its run.json and the rows of its parts."""
+    """Return the README.md of a folder of synthetic pairs, from its run.json and the rows of its parts."""
     record, settings, model = dict(run), run["settings"], run["model"]
     name, into = data_name(record), language(settings["into"]).name
     title = f"{name}, with synthetic {into}"

@@ -33,7 +33,7 @@ FLAGGED_SCHEMA = pa.schema([*SYNTHETIC_SCHEMA, *(pa.field(one, pa.string()) for 
 """Rows that are not used, with the step that took them ("translation" here) and why."""
 
 WAYS = {"back": ("source",), "forward": ("target",), "both": ("source", "target")}
-"""What the pairs are for, to the sides that are synthetic."""
+"""The use of the pairs, to the sides that are synthetic."""
 
 DEFAULT_WAY = "back"
 """Back-translation: the human text is the target, so that the trained model never learns to write
@@ -57,14 +57,14 @@ class Tag(NamedTuple):
 
 
 def check_way(way: str) -> str:
-    """The way, if it is one of WAYS; InputError otherwise."""
+    """Return the way, if it is one of WAYS; InputError otherwise."""
     if way not in WAYS:
         raise InputError(f"--as {way!r}: {did_you_mean(str(way), WAYS)}")
     return way
 
 
 def reason_of(translation: Translation) -> str | None:
-    """Which of REASONS keeps a translation from being used; None where none does."""
+    """Return which of REASONS keeps a translation from being used; None where none does."""
     if translation.status != "ok":
         return translation.status
     return None if translation.text.strip() else "blank"
@@ -73,7 +73,7 @@ def reason_of(translation: Translation) -> str | None:
 def make_pairs(
     texts: pa.Table, found: Sequence[Translation], into: str, way: str, tag: Tag
 ) -> tuple[pa.Table, pa.Table]:
-    """The rows of a batch: those that can be used, and those that cannot.
+    """Make the rows of a batch: those that can be used, and those that cannot.
 
     The synthetic side is the translation in form NFC, otherwise as the model wrote it. `corpus`
     gets "+synthetic"; `row_key` is xxh3_128 of corpus, the text's own key, direction and synthetic

@@ -1,4 +1,4 @@
-"""What is to be translated: texts, each with what a person wrote that it is to be paired with."""
+"""The texts to be translated, each with the human text that it is to be paired with."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ its translation. `line`: the place in a multi-way corpus, null elsewhere."""
 
 
 class Survey(NamedTuple):
-    """What there is to translate.
+    """The counts of texts to translate.
 
     texts: to be translated, by the language of the human side; already_in: those left out because
     the human side is in the language that is translated into; without_pivot: because neither side
@@ -62,7 +62,7 @@ def read_rows(
     split: str | None = None,
     language_names: Mapping[str, str] | None = None,
 ) -> Loaded:
-    """The rows of a file, folder or Hub data set that `synthesize` takes.
+    """Read the rows of a file, folder or Hub data set that `synthesize` takes.
 
     Without a pivot its texts in `language`, or in all languages that it names
     (`load_monolingual`). With one, its pairs of the pivot and any language but `into` (`load`),
@@ -124,7 +124,7 @@ def survey_texts(rows: Dataset, into: str, pivot: str | None) -> Survey:
 
 
 def text_batches(rows: Dataset, into: str, pivot: str | None) -> Iterator[pa.Table]:
-    """Tables of TEXT_SCHEMA, none empty; texts in form NFC, in the order of the rows."""
+    """Yield tables of TEXT_SCHEMA, none empty; texts in form NFC, in the order of the rows."""
     for batch in rows.with_format("arrow").iter(BATCH):
         texts = _texts_of(batch) if pivot is None else _sides_of(batch, pivot)
         texts = texts.filter(pc.not_equal(texts["human_lang"], into))

@@ -1,4 +1,4 @@
-"""What must be true before the first step; each check says what to change where it is not."""
+"""Checks before the first step; each says what to change where it fails."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROW = ("prompt", "completion", "chat_template_kwargs")
 
 
 def check_world(trainer: Any, processes: Processes) -> int:
-    """That the trainer spreads its batches over as many processes as were launched.
+    """Check that the trainer spreads its batches over as many processes as were launched.
 
     Raises:
         InputError: it does not; the effective batch would be another one.
@@ -41,7 +41,7 @@ def check_world(trainer: Any, processes: Processes) -> int:
 
 
 def check_prompts(tokenizer: Any, rows: Dataset, prompts: Mapping[str, Any]) -> dict[str, Any]:
-    """`check_same_prompt` on the first rows, with the very tokenizer of the training.
+    """Run `check_same_prompt` on the first rows, with the very tokenizer of the training.
 
     Raises:
         InputError: prompts of training and translating differ.
@@ -58,7 +58,7 @@ def check_prompts(tokenizer: Any, rows: Dataset, prompts: Mapping[str, Any]) -> 
 
 
 def check_special_tokens(tokenizer: Any, rows: Dataset, embeddings: int) -> list[str]:
-    """That what looks like a special token in the chat template is one, and the model knows it.
+    """Check that what looks like a special token in the chat template is one, and the model knows it.
 
     Args:
         embeddings: rows of the model's embedding table.
@@ -95,7 +95,7 @@ def check_special_tokens(tokenizer: Any, rows: Dataset, embeddings: int) -> list
 
 
 def check_first_batch(trainer: Any, rows: Dataset, mixture: bool) -> dict[str, int]:
-    """That the loss of the trainer's first batch is over the targets and their ends, and only them.
+    """Check that the loss of the first batch is over the targets and their ends, and only them.
 
     The labels that the collator makes are decoded and compared with the rows' targets, as the
     tokenizer itself gives them back. Of a mixture every token has its label, but the first.
@@ -182,7 +182,7 @@ def _check_labels(labels: np.ndarray, row: Mapping[str, Any], cut: bool, tokeniz
 
 
 def check_evaluation(rows: Dataset, sets: list[Any]) -> dict[str, Any]:
-    """That no row says what one of the evaluation sets says, by `EvaluationOverlap`.
+    """Check that no row says what one of the evaluation sets says, by `EvaluationOverlap`.
 
     Raises:
         InputError: some do, the first named; a set cannot be read.

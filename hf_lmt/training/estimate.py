@@ -1,4 +1,4 @@
-"""What a recipe will take of each GPU's memory: an estimate, before anything is loaded."""
+"""An estimate of the memory that a recipe takes of each GPU, before anything is loaded."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Shape(NamedTuple):
 
 
 def shape_of(config: Any, model: Mapping[str, Any]) -> Shape:
-    """Counted on a model without any storage.
+    """Count the shape on a model without any storage.
 
     Args:
         config: transformers' config of a causal language model.
@@ -80,7 +80,7 @@ def _is_target(name: str, wanted: Any, names: Mapping[str, Any]) -> bool:
 
 
 def memory_of(shape: Shape, model: Mapping[str, Any], training: Mapping[str, Any], launch: Launch) -> Memory:
-    r"""Weights, gradients, AdamW's two moments and activations of one GPU, roughly.
+    r"""Estimate weights, gradients, AdamW's two moments and activations of one GPU, roughly.
 
         full     (w + g + m) N      w, g: bytes of dtype; m = 2 x bytes of dtype
         adapter  w N or 0.516 linear + 2 (N - linear), and (4 + 4 + 8) A (8 A beside 4-bit weights)
@@ -131,7 +131,7 @@ def _shards(sharding: str, part: str) -> bool:
 
 
 def steps_of(rows: int | None, batch: int, training: Mapping[str, Any]) -> int | None:
-    """Optimizer steps: max_steps, or epochs of ceil(rows / batch); None where rows are unknown."""
+    """Count optimizer steps: max_steps, or epochs of ceil(rows / batch); None where rows are unknown."""
     if training.get("max_steps", -1) > 0:
         return int(training["max_steps"])
     if rows is None:

@@ -31,7 +31,7 @@ class WatchedTrainer(EndsAtItsLastStep, FiniteSteps, SFTTrainer):
 
 
 def name_sequences(sequences: Sequence[np.ndarray], tokens: Dataset, rows: Dataset, tokenizer: Any) -> list[str]:
-    """How messages call the row behind each sequence, found by the very ids; else its beginning."""
+    """Name the row behind each sequence for messages, identified by its very ids; else quote its beginning."""
     places = _places(sequences, tokens)
     return [
         describe(rows[places[number]])
@@ -57,7 +57,7 @@ def _places(sequences: Sequence[np.ndarray], tokens: Dataset) -> dict[int, int]:
 
 
 def explain_out_of_memory(arguments: Any, longest: int, model: Mapping[str, Any], launch: Launch) -> InputError:
-    """What was held, and what to lower, the cheapest first.
+    """Say how much memory was held, and what to lower, the cheapest first.
 
     Args:
         arguments: trl.SFTConfig of the run.

@@ -21,7 +21,7 @@ RECIPE = "recipe.yaml"
 
 
 def start_record(recipe: TrainingRecipe, launch: Launch, origin: Mapping[str, Any]) -> dict[str, Any]:
-    """What is known before anything is read, with the run's "identity".
+    """Begin the record with what is known before anything is read, and the run's "identity".
 
     The identity is the recipe with its overrides, but for where the result goes, the launch and the
     versions; the contents of files and models that the recipe names are compared later, by
@@ -51,7 +51,7 @@ def start_record(recipe: TrainingRecipe, launch: Launch, origin: Mapping[str, An
 
 
 def save_recipe(recipe: TrainingRecipe, folder: Path) -> None:
-    """recipe.yaml: the file as it is, or with overrides its content with them in place."""
+    """Write recipe.yaml: the file as it is, or with overrides its content with them in place."""
     if not recipe.overrides:
         shutil.copyfile(recipe.path, folder / RECIPE)
         return

@@ -30,7 +30,7 @@ class Tokenized(NamedTuple):
 
 
 def tokenize_rows(rows: Dataset, tokenizer: Any, max_length: int | None, path: Path, *, progress: bool) -> Tokenized:
-    r"""input_ids = prompt + target + end, labels = -100 over the prompt; or all of a text.
+    r"""Make input_ids = prompt + target + end, labels = -100 over the prompt; or all of a text.
 
     A conversation is what the chat template makes of it, as `prompts.prompt_ids` renders the
     prompt; a text gets the tokenizer's end-of-sequence token behind it. Control tokens that texts
@@ -75,13 +75,13 @@ def tokenize_rows(rows: Dataset, tokenizer: Any, max_length: int | None, path: P
 
 
 def open_tokens(path: Path, rows: Dataset) -> Tokenized:
-    """What `tokenize_rows` wrote to `path`."""
+    """Open the tokens that `tokenize_rows` wrote to `path`."""
     found = Dataset.from_file(str(path))
     return Tokenized(found, _count(found, len(rows)))
 
 
 def check_embeddings(tokens: Dataset, rows: Dataset, tokenizer: Any, size: int) -> None:
-    """That the model has an embedding for every token of the rows.
+    """Check that the model has an embedding for every token of the rows.
 
     Args:
         tokens: as `tokenize_rows` makes them, of these `rows`.

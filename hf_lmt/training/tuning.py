@@ -47,7 +47,7 @@ logger = logging.getLogger(__name__)
 
 
 class Run(NamedTuple):
-    """What is trained on what."""
+    """The model, rows and settings of a training run."""
 
     recipe: TrainingRecipe
     launch: Launch
@@ -66,7 +66,7 @@ def tune(
     watchers: Sequence[Watcher] = (),
     pushing: Any = None,
 ) -> tuple[Any, dict[str, Any]]:
-    """The trainer after its last step, and what run.json says of the training.
+    """Return the trainer after its last step, and what run.json says of the training.
 
     Goes on from the newest whole checkpoint in the folder, where there is one.
 
@@ -121,7 +121,7 @@ def tune(
 
 
 def warn_of_long_batches(run: Run) -> None:
-    """Some attention costs by the square of all the tokens of a flattened batch."""
+    """Warn where attention costs by the square of all the tokens of a flattened batch, as some does."""
     training, attention = run.recipe.training, run.model.config._attn_implementation
     flat = training.get("padding_free") or training.get("packing")
     if flat and "flash" not in str(attention) and attention != INSTEAD_OF:
@@ -135,7 +135,7 @@ def warn_of_long_batches(run: Run) -> None:
 
 
 def training_arguments(recipe: TrainingRecipe, checkpoints: Path, limit: int | None) -> Any:
-    """trl.SFTConfig by the recipe; TRL leaves the rows, tokenized and cut already, as they are.
+    """Make trl.SFTConfig by the recipe; TRL leaves the rows, tokenized and cut already, as they are.
 
     Packing is TRL's own, to `limit` tokens.
 
@@ -155,7 +155,7 @@ def training_arguments(recipe: TrainingRecipe, checkpoints: Path, limit: int | N
 
 
 def max_length_of(recipe: TrainingRecipe, model: Any) -> int | None:
-    """Tokens that a sequence may have; 1,024 (TRL's default) where the recipe says nothing.
+    """Return the tokens that a sequence may have; 1,024 (TRL's default) where the recipe says nothing.
 
     Raises InputError for more than the model can read.
     """
@@ -165,7 +165,7 @@ def max_length_of(recipe: TrainingRecipe, model: Any) -> int | None:
 
 @contextmanager
 def refused_settings() -> Iterator[None]:
-    """What TRL and transformers refuse when they are made, as a fault of the recipe."""
+    """Raise settings that TRL and transformers refuse when they are made as a fault of the recipe."""
     try:
         yield
     except (ValueError, ImportError) as error:
@@ -174,7 +174,7 @@ def refused_settings() -> Iterator[None]:
 
 @contextmanager
 def full_disk() -> Iterator[None]:
-    """A full disk as OSError whatever the library calls it, for `write_errors` to explain."""
+    """Raise a full disk as OSError whatever the library calls it, for `write_errors` to explain."""
     from safetensors import SafetensorError
 
     try:

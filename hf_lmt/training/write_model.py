@@ -78,7 +78,7 @@ def write_model(trainer: Any, run: Run, record: dict[str, Any], root: Path) -> N
 
 
 def _complete(draft: Path, trainer: Any, run: Run, record: dict[str, Any]) -> None:
-    """What lies beside the weights."""
+    """Write the files beside the weights."""
     (draft / "training_args.bin").unlink(missing_ok=True)  # pickled, and with local paths
     (draft / "README.md").unlink(missing_ok=True)  # peft's
     trainer.accelerator.unwrap_model(trainer.model).generation_config.save_pretrained(draft)
@@ -93,7 +93,7 @@ def _complete(draft: Path, trainer: Any, run: Run, record: dict[str, Any]) -> No
 
 
 def _save_watched(draft: Path, trainer: Any, record: dict[str, Any]) -> None:
-    """What was watched by direction: the pictures, and the figures of each evaluation."""
+    """Save the results watched by direction: the pictures, and the figures of each evaluation."""
     figures = Path(trainer.args.output_dir) / EVALUATIONS
     if figures.is_dir():
         shutil.copytree(figures, draft / EVALUATIONS)
@@ -102,7 +102,7 @@ def _save_watched(draft: Path, trainer: Any, record: dict[str, Any]) -> None:
 
 
 def save_origin(folder: Path, run: Run) -> None:
-    """The recipe, and how the model was asked for translations."""
+    """Save the recipe, and how the model was asked for translations."""
     if run.rows.prompts is not None:
         style = {name: run.rows.prompts[name] for name in ("form", "thinking")}
         save_prompt_identity(folder, wording=wording_of(run.rows.prompts), **style)

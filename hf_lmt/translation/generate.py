@@ -21,18 +21,18 @@ logger = logging.getLogger(__name__)
 
 
 class Backend(Protocol):
-    """What writes: `beams` wide, in batches of `batch_tokens`, within a context of `context`."""
+    """A text generator: `beams` wide, in batches of `batch_tokens`, within a context of `context`."""
 
     beams: int
     batch_tokens: int
     context: int | None
 
     def made_by(self) -> Mapping[str, Any]:
-        """All that a text hangs on beside its prompt and cap."""
+        """Return all that a text hangs on beside its prompt and cap."""
         ...
 
     def write(self, prompts: Sequence[list[int]], caps: Sequence[int]) -> list[Entry]:
-        """Text, status ("ok" or "capped") and tokens of each prompt."""
+        """Return text, status ("ok" or "capped") and tokens of each prompt."""
         ...
 
 
@@ -135,7 +135,7 @@ def _line_breaks(tokenizer: Any) -> set[int]:
 
 
 def write_halving(backend: Backend, prompts: Sequence[list[int]], caps: Sequence[int]) -> list[Entry]:
-    """`backend.write`, in halves where the batch does not fit into memory.
+    """Call `backend.write`, in halves where the batch does not fit into memory.
 
     Raises:
         InputError: a single prompt does not fit.

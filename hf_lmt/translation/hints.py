@@ -12,7 +12,7 @@ Write = Callable[[Sequence[Request]], list[Translation]]
 
 
 class Hint(NamedTuple):
-    """What goes into a prompt as hint, if anything.
+    """The hint that goes into a prompt, if any.
 
     Attributes:
         language, text: None for a plain prompt.
@@ -27,7 +27,7 @@ class Hint(NamedTuple):
 
 
 def find_hints(requests: Sequence[Request], hints: str, write: Write) -> list[Hint]:
-    """A hint for each request, or an empty one, which means the plain prompt.
+    """Choose a hint for each request, or an empty one, which means the plain prompt.
 
     "none": no hints. "given" (PMP-O): the request's own auxiliary, where it has one. "self"
     (PMP-S, arXiv 2511.07003): the model first translates into the auxiliary language of the

@@ -71,7 +71,7 @@ class PromptStyle:
         target_lang: str,
         hint: tuple[str, str] | None = None,
     ) -> list[int]:
-        """(P,) token ids of the prompt; `hint`: language and text of an auxiliary sentence."""
+        """Return the (P,) token ids of the prompt; `hint`: language and text of an auxiliary sentence."""
         prompt = self.text(source, source_lang, target_lang, hint)
         if self.form == "text":
             return prompt_ids(tokenizer, as_text(prompt))
@@ -84,7 +84,7 @@ class PromptStyle:
         target_lang: str,
         hint: tuple[str, str] | None = None,
     ) -> str:
-        """The words of the prompt, before any chat template; `hint` as in `ids`."""
+        """Return the words of the prompt, before any chat template; `hint` as in `ids`."""
         family = FAMILIES.get(self.name, Family())
         return translation_prompt(
             source,
@@ -132,7 +132,7 @@ of languages."""
 
 
 def find_style(name: str | None, form: str | None, identity: PromptStyle | None, tokenizer: Any) -> PromptStyle:
-    """The style that is asked for, else the one that the model was trained with, else "lmt".
+    """Return the style that is asked for, else the one that the model was trained with, else "lmt".
 
     Args:
         name: in STYLES. form: in FORMS; None for the style's own.
@@ -183,7 +183,7 @@ def save_prompt_identity(
 
 
 def read_prompt_identity(folder: str | Path) -> PromptStyle | None:
-    """What the model in `folder` was trained with; None where nothing says so.
+    """Read the prompt style that the model in `folder` was trained with; None where nothing says so.
 
     Raises:
         InputError: the file cannot be read, is of another format, or was changed by hand.
@@ -193,7 +193,7 @@ def read_prompt_identity(folder: str | Path) -> PromptStyle | None:
 
 
 def read_identity_file(path: Path) -> PromptStyle:
-    """As `read_prompt_identity`, of the file itself."""
+    """Do as `read_prompt_identity`, with the file itself."""
     try:
         content = json.loads(path.read_text("utf-8"))
         if content.pop("format") != FORMAT:

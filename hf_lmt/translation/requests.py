@@ -1,4 +1,4 @@
-"""What is asked for, and what comes back."""
+"""Requests for translations, and their results."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """What came of a request.
+    """The result of a request.
 
     Attributes:
         text: the translation, without white space around it.
@@ -61,7 +61,7 @@ def requests_of(
     target: str | Sequence[str],
     auxiliaries: Sequence[tuple[str, str] | None] | None = None,
 ) -> Iterator[Request]:
-    """A request for each text, with one language for all or one each.
+    """Make a request for each text, with one language for all or one each.
 
     Args:
         auxiliaries: a language and a sentence for each text, or None.
@@ -100,7 +100,7 @@ def check_request(request: Request, hints: str) -> None:
 
 
 def check_hints(hints: str) -> str:
-    """The name of a way to hints; InputError for one that there is not."""
+    """Return `hints` if it names one of the ways to hints; InputError otherwise."""
     if hints not in HINTS:
         raise InputError(f"hints {hints!r}: {did_you_mean(str(hints), HINTS)}")
     return hints

@@ -106,7 +106,7 @@ class VllmBackend:
 
 
 def _state(source: str, config: Any, revision: str | None) -> str:
-    """What tells other weights of the same name apart: a commit, or a hash of a folder's files."""
+    """Tell other weights of the same name apart: by a commit, or a hash of a folder's files."""
     folder = Path(source).expanduser()
     if not folder.is_dir():
         return getattr(config.hf_config, "_commit_hash", None) or revision or "main"

@@ -38,7 +38,7 @@ class Found(NamedTuple):
 
 
 def find_page(rows: ScoredRows, order: str, statuses: list[str], flags: list[str], text: str, number: int) -> Found:
-    """Page `number` of what `ScoredRows.find` finds, PAGE_ROWS rows; the nearest there is."""
+    """Return page `number` of what `ScoredRows.find` finds, PAGE_ROWS rows; the nearest there is."""
     places = rows.find(order, statuses, flags, text)
     pages = max(1, -(-len(places) // PAGE_ROWS))
     number = min(max(1, int(number or 1)), pages)
@@ -51,7 +51,7 @@ def find_page(rows: ScoredRows, order: str, statuses: list[str], flags: list[str
 
 
 def build_page(rows: ScoredRows) -> gradio.Blocks:
-    """The page for these rows; `serving` serves it."""
+    """Build the page for these rows; `serving` serves it."""
     with gradio.Blocks(title=f"MIWV of {shown_name(rows.name)}", analytics_enabled=False, fill_width=True) as page:
         gradio.HTML(introduction(rows))
         filters, table = _add_filters(rows), _add_table()
@@ -61,7 +61,7 @@ def build_page(rows: ScoredRows) -> gradio.Blocks:
 
 
 class Filters(NamedTuple):
-    """What to show, and the button that searches for the words."""
+    """The filters of the rows to show, and the button that searches for the words."""
 
     order: gradio.Dropdown
     status: gradio.CheckboxGroup

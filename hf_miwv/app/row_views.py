@@ -29,7 +29,7 @@ SHOWN = 160  # characters of a prompt in the table
 
 
 class RowView(NamedTuple):
-    """What is shown of one row, in the order of the page.
+    """The view of one row, in the order of the page.
 
     title, neighbor_title, facts, picture: HTML. The others: text as it stands in the data.
     """
@@ -45,7 +45,7 @@ class RowView(NamedTuple):
 
 
 def introduction(rows: ScoredRows) -> str:
-    """What the rows are, as HTML."""
+    """Return an introduction to the rows, as HTML."""
     scored = int(rows.columns.scored.sum())
     told = [f"{len(rows):,} rows, {write_share(scored, len(rows))} with a score"]
     if rows.run.get("data"):
@@ -61,7 +61,7 @@ def introduction(rows: ScoredRows) -> str:
 
 
 def table_row(rows: ScoredRows, place: int) -> list[Any]:
-    """A row of the table, under HEADERS."""
+    """Return a row of the table, under HEADERS."""
     columns = rows.columns
     neighbor = int(columns.neighbor[place])
     prompt = " ".join(rows.read(place).bare_prompt.split())
@@ -78,7 +78,7 @@ def table_row(rows: ScoredRows, place: int) -> list[Any]:
 
 
 def view_row(rows: ScoredRows, row: int) -> RowView:
-    """All that is shown of the row with this number.
+    """Return all that is shown of the row with this number.
 
     Raises InputError where there is none.
     """
@@ -95,7 +95,7 @@ def view_row(rows: ScoredRows, row: int) -> RowView:
 
 
 def neighbor_of(rows: ScoredRows, row: int) -> int:
-    """The number of a row's neighbor.
+    """Return the number of a row's neighbor.
 
     Raises InputError where there is no such row, or it has none.
     """

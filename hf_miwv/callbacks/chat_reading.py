@@ -13,7 +13,7 @@ SYSTEM, FIRST, ANSWER, SECOND, LAST = (f"\u2983{n}\u2984" for n in ("s", "q1", "
 
 
 class Marks(NamedTuple):
-    """What a chat template writes between the contents of a conversation."""
+    """The text that a chat template writes between the contents of a conversation."""
 
     opening: str  # before the first user turn, where there is no system turn
     system: tuple[str, str] | None  # before and after the content of a system turn
@@ -45,7 +45,7 @@ class ChatReader(ChatPrompts):
         self.marks = Marks(opening, self._system(exchange), answering, asking, last_answering, ending)
 
     def read(self, text: str, response: str) -> Example | None:
-        """The row whose prompt was rendered as `text`; None where it cannot be told.
+        """Read the row whose prompt was rendered as `text`; None where it cannot be told.
 
         White space at the end of the prompt may stand before the response instead: many
         tokenizers make it part of the next word.
@@ -97,7 +97,7 @@ class ChatReader(ChatPrompts):
         return parts[0], parts[1]
 
     def _around(self, turns: list[Turn], *contents: str) -> list[str]:
-        """What the template writes before, between and after these contents."""
+        """Return the template's text before, between and after these contents."""
         rest = self.template.render(turns)
         parts = []
         for content in contents:

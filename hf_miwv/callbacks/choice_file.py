@@ -32,7 +32,7 @@ class Choice:
 
 @dataclass
 class Choices:
-    """What a choice file holds.
+    """The content of a choice file.
 
     identity: what the first choice depends on (rows, model, settings), by name.
     first: the choice before training. current: the one in force.
@@ -56,7 +56,7 @@ def write_choices(path: Path, choices: Choices) -> None:
 
 
 def read_choices(path: Path) -> Choices | None:
-    """What `write_choices` wrote; None where there is no such file, or not a whole one."""
+    """Read the file of `write_choices`; None where there is no such file, or not a whole one."""
     try:
         found = json.loads(path.read_text("utf-8"))
         later = Choice(**found["next"]) if found["next"] else None
@@ -66,7 +66,7 @@ def read_choices(path: Path) -> Choices | None:
 
 
 def saved_choices(folder: Path, state: TrainerState) -> Choices | None:
-    """The choices in force when this state was saved, if its checkpoint lies in `folder`."""
+    """Read the choices in force when this state was saved, if its checkpoint lies in `folder`."""
     checkpoint = checkpoint_of(folder, state)
     try:
         there = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
@@ -82,7 +82,7 @@ def saved_choices(folder: Path, state: TrainerState) -> Choices | None:
 
 
 def write_neighbors(path: Path, identity: dict[str, Any], neighbors: np.ndarray) -> None:
-    """The nearest other row of each row, (N,) int64, and what it depends on."""
+    """Write the nearest other row of each row, (N,) int64, and what it depends on."""
     part = path.with_name(f"{path.name}.part")
     with open(part, "wb") as file:
         np.savez(file, neighbors=neighbors, identity=np.array(json.dumps(identity)))
@@ -90,7 +90,7 @@ def write_neighbors(path: Path, identity: dict[str, Any], neighbors: np.ndarray)
 
 
 def read_neighbors(path: Path, identity: dict[str, Any]) -> np.ndarray | None:
-    """What `write_neighbors` wrote under the same identity, or None."""
+    """Read the neighbors that `write_neighbors` wrote under the same identity; None otherwise."""
     if not path.exists():
         return None
     with np.load(path, allow_pickle=False) as found:
@@ -99,7 +99,7 @@ def read_neighbors(path: Path, identity: dict[str, Any]) -> np.ndarray | None:
 
 
 def positions(chosen: Sequence[str], keys: Sequence[str], source: str) -> list[int]:
-    """Where the chosen rows lie in a training set with these `keys`, in its order.
+    """Find where the chosen rows lie in a training set with these `keys`, in its order.
 
     Of rows with equal keys the first are meant: they have equal scores, and ties go by row order.
 

@@ -92,7 +92,7 @@ class LiveScorer:
         return self._trainer.accelerator.unwrap_model(self._trainer.model)
 
     def identity(self) -> dict[str, Any]:
-        """What the scores of the model as it was at first depend on, under the names that a user
+        """Return what the scores of the model as it was at first depend on, under the names that a user
         is told when one differs."""
         return {
             **self._neighbor_identity(),
@@ -118,7 +118,7 @@ class LiveScorer:
         return LiveScores(zero_shot, one_shot, time.perf_counter() - began)
 
     def _now(self) -> dict[str, Any]:
-        """What changes in training; frozen weights are not read again, which may take minutes."""
+        """Return the state that changes in training; frozen weights are not read again, which may take minutes."""
         trained = [weight for weight in self.model.parameters() if weight.requires_grad]
         return {
             "batch tokens": self._batch_tokens,

@@ -1,4 +1,4 @@
-"""What the commands do: names to data sets and folders, then the tables at the end."""
+"""The work of the commands: names to data sets and folders, then the tables at the end."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def score_data(
     license: str | None = None,
     **settings: Any,
 ) -> None:
-    """`hf-miwv score`: read, score, write, show."""
+    """Run `hf-miwv score`: read, score, write, show."""
     (data, of_data), (model, of_model) = split_revision(data), split_revision(model)
     data_revision, model_revision = data_revision or of_data, model_revision or of_model
     check_output(output, overwrite, _local(data))
@@ -107,7 +107,7 @@ def select_data(
     include_undesired: bool = False,
     **settings: Any,
 ) -> None:
-    """`hf-miwv select`: with a model, score into the workspace first; then choose, write, show."""
+    """Run `hf-miwv select`: with a model, score into the workspace first; then choose, write, show."""
     check_choice(fraction, count, threshold)
     check_method(method, seed)
     check_diversity(diversity)
@@ -140,7 +140,7 @@ def select_data(
 
 
 def _scored(data: str, given: Mapping[str, Any]) -> Path | Dataset:
-    """What `score` wrote, here or on the Hub, with its run.json; or scored rows from elsewhere."""
+    """Return the folder of `score`, here or on the Hub, with its run.json; or scored rows from elsewhere."""
     name, pinned = split_revision(data)
     revision = given.get("revision") or given.get("data_revision") or pinned
     options = {"config": given.get("data_config"), "revision": revision}
@@ -157,7 +157,7 @@ def _scored(data: str, given: Mapping[str, Any]) -> Path | Dataset:
 
 
 def show_scored(scored: Dataset, run: dict[str, Any]) -> None:
-    """The summary table, and the rows at both ends of the ranking."""
+    """Print the summary table, and the rows at both ends of the ranking."""
     scores = np.array(scored["miwv"], dtype=float)
     ranked = np.argsort(-scores, kind="stable")[: int(np.isfinite(scores).sum())]
     shape = Shape(run["data"]["shape"], run["data"]["columns"])

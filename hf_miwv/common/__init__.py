@@ -1,1 +1,1 @@
-"""What both packages stand on; it imports nothing else of this project."""
+"""Code that both packages build on; it imports nothing else of this project."""

@@ -1,4 +1,4 @@
-"""What both command lines stand on: refusals without a traceback, mistyped commands, Ctrl-C."""
+"""Basics of both command lines: refusals without a traceback, mistyped commands, Ctrl-C."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT
 
 
 class Refused(click.ClickException):
-    """What the caller gave cannot be used."""
+    """A refusal: the caller's input cannot be used."""
 
     exit_code = 2
 
@@ -69,7 +69,7 @@ class Commands(click.Group):
 
 
 def _kept_words() -> str:
-    """What Ctrl-C has left; modules that are not loaded have left nothing."""
+    """Tell which finished work Ctrl-C has left; modules that are not loaded have left none."""
     workspace = sys.modules.get("hf_miwv.common.runs.workspace")
     kept = list(map(str, workspace.KEPT)) if workspace else []
     if not kept:
@@ -103,7 +103,7 @@ def _unwritable_cache(error: BaseException | None) -> str | None:
 
 
 def start_logging(*packages: str) -> None:
-    """News of these packages to stderr; of several processes, one does the talking."""
+    """Log messages of these packages to stderr; of several processes, one does the talking."""
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     first = os.environ.get("RANK", "0") == "0"
     # bitsandbytes tells of a faster kernel that it could not fetch, whatever it is asked for

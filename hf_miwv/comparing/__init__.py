@@ -1,1 +1,1 @@
-"""What each method would choose from the same scored rows, side by side."""
+"""The choices that each method would make from the same scored rows, side by side."""

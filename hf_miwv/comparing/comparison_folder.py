@@ -55,7 +55,7 @@ def write_comparison(
 
 
 def identity_of(report: dict[str, Any]) -> dict[str, Any]:
-    """What the result depends on, under the names that a user is told when one differs."""
+    """Return all that the result depends on, under the names that a user is told when one differs."""
     return {
         "scored folders": [[folder["name"], folder["fingerprint"]] for folder in report["folders"]],
         "fractions": list(report["fractions"]),

@@ -43,7 +43,7 @@ def draw_comparison(report: dict[str, Any], folder: Path) -> dict[str, list[str]
 
 
 def percent(share: str) -> str:
-    """A fraction in per cent.
+    """Format a fraction in per cent.
 
     >>> [percent(share) for share in ("0.015", "1")]
     ['1.5 %', '100 %']
@@ -52,7 +52,7 @@ def percent(share: str) -> str:
 
 
 def draw_overlap(report: dict[str, Any], share: str, folder: Path) -> str:
-    """What the choices at this fraction have in common, as a matrix of colors and per cents."""
+    """Draw the overlap of the choices at this fraction, as a matrix of colors and per cents."""
     part = report["fractions"][share]
     names = list(report["rankings"])
     overlap, expected = (_matrix(part[name], names) for name in ("overlap", "expected"))
@@ -72,7 +72,7 @@ def draw_overlap(report: dict[str, Any], share: str, folder: Path) -> str:
 
 
 def draw_correlations(report: dict[str, Any], folder: Path) -> str:
-    """Spearman's rank correlations as a matrix; a cell without one is left gray."""
+    """Draw Spearman's rank correlations as a matrix; a cell without one is left gray."""
     from matplotlib.colors import LinearSegmentedColormap
 
     names = list(report["rankings"])
@@ -89,7 +89,7 @@ def draw_correlations(report: dict[str, Any], folder: Path) -> str:
 
 
 def draw_lengths(report: dict[str, Any], folder: Path) -> str:
-    """Response lengths of every choice: median, and a line from the 10 to the 90 % quantile."""
+    """Draw response lengths of every choice: median, and a line from the 10 to the 90 % quantile."""
     shares = list(report["fractions"])
     parts = length_parts(report)
     names = list(parts)
@@ -116,7 +116,7 @@ def draw_lengths(report: dict[str, Any], folder: Path) -> str:
 
 
 def length_parts(report: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Lengths by name and fraction: all scored rows of each folder under "", then the choices."""
+    """Return lengths by name and fraction: all scored rows of each folder under "", then the choices."""
     several = len(report["folders"]) > 1
     whole = {
         f"{folder['name']}: all scored rows" if several else "all scored rows": {"": folder["lengths"]}
@@ -130,7 +130,7 @@ def length_parts(report: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]
 
 
 def draw_sources(report: dict[str, Any], share: str, folder: Path) -> str:
-    """Of which sources all rows and the choices at this fraction are, as shares of a bar."""
+    """Draw of which sources all rows and the choices at this fraction are, as shares of a bar."""
     choices = report["fractions"][share]["choices"]
     bars = {"all rows": report["sources"], **{name: choices[name]["sources"] for name in choices}}
     names = list(report["sources"]["rows"])[: len(SOURCE_COLORS)]

@@ -50,7 +50,7 @@ class Scored(NamedTuple):
 
 
 def read_scored(folders: Sequence[str | Path]) -> list[Scored]:
-    """The folders, each with its rows in the order of the first.
+    """Read the folders, each with its rows in the order of the first.
 
     A folder may be on the Hub: OWNER/NAME or OWNER/NAME@REVISION. Raises InputError for one that
     `hf-miwv score` did not write or that is given twice, and where they do not hold the same rows.
@@ -80,7 +80,7 @@ def _read_run(path: Path) -> dict[str, Any]:
 
 
 def folder_names(folders: Sequence[Path]) -> list[str]:
-    """The last part of each path, or as many of its last parts as tell all of them apart.
+    """Return the last part of each path, or as many of its last parts as tell all of them apart.
 
     A folder in the Hub's cache is called by repository and commit.
 
@@ -102,7 +102,7 @@ def folder_names(folders: Sequence[Path]) -> list[str]:
 
 
 def match_rows(first: Dataset, other: Dataset, names: tuple[str, str]) -> np.ndarray:
-    """For each of the (N,) rows of `first` the place of the same row in `other`, (N,) int64.
+    """Find for each of the (N,) rows of `first` the position of the same row in `other`, (N,) int64.
 
     The same row: of the same `row_keys`, which means equal in every column but those that scoring
     adds; copies are matched in their order. Raises InputError, with the number of rows that match,
@@ -124,13 +124,13 @@ def match_rows(first: Dataset, other: Dataset, names: tuple[str, str]) -> np.nda
 
 
 def own_columns(dataset: Dataset) -> list[str]:
-    """The names of the columns that scoring did not add, sorted."""
+    """List the names of the columns that scoring did not add, sorted."""
     added = {*SCORE_COLUMNS, *REQUESTED_COLUMNS}
     return sorted(name for name in dataset.column_names if name not in added)
 
 
 def source_values(scored: Scored, wanted: str | None) -> tuple[str, list[str]] | None:
-    """The column that says where a row comes from, and its value as text in each of the N rows.
+    """Return the column that says where a row comes from, and its value as text in each of the N rows.
 
     Without `wanted`: the first of `SOURCE_NAMES` that is not a column of the prompt or response
     and has at most `MOST_SOURCES` values, each for two rows or more on average (the bound is
@@ -177,7 +177,7 @@ def check_text_columns(dataset: Dataset, columns: Sequence[str]) -> None:
 
 
 def example_texts(scored: Scored, place: int, columns: Sequence[str]) -> dict[str, str]:
-    """What is shown of the row at `place`: these columns, or prompt and response if none is named.
+    """Return the texts to show of the row at `place`: these columns, or prompt and response if none is named.
 
     A text of more than `MOST_CHARACTERS` is cut there, and says how much is missing.
     """
@@ -196,6 +196,6 @@ def _as_text(value: Any) -> str:
 
 
 def shorten(text: str) -> str:
-    """The text, or its first `MOST_CHARACTERS` with the number of those that are left out."""
+    """Return the text, or its first `MOST_CHARACTERS` with the number of those that are left out."""
     missing = len(text) - MOST_CHARACTERS
     return text if missing <= 0 else f"{text[:MOST_CHARACTERS]} … ({missing:,} characters more)"

@@ -28,7 +28,7 @@ class Answer(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """What two systems answered to the same prompt."""
+    """The answers of two systems to the same prompt."""
 
     id: str | None
     test_set: str | None
@@ -47,7 +47,7 @@ class Pairs(NamedTuple):
 
 
 def read_answers(path: Path) -> list[Answer]:
-    """The answers in a JSON Lines or JSON file, as `hf-miwv answer` writes it, or others do.
+    """Read the answers in a JSON Lines or JSON file, as `hf-miwv answer` writes it, or others do.
 
     The prompt is in `instruction` (with `input`), `prompt`, `text` or `question`, the answer in
     one of `output`, `response`, `completion`, `answer`; `id` and `set` or `source` may be there.
@@ -65,7 +65,7 @@ def read_answers(path: Path) -> list[Answer]:
 
 
 def pair_answers(a: Sequence[Answer], b: Sequence[Answer]) -> Pairs:
-    """The answers of A and B to the same prompts, never matched by their place in the file.
+    """Pair the answers of A and B to the same prompts, never matched by their position in the file.
 
     By `id` where every line of both files has one, and then the prompts of an id must be the
     same; else by the prompt's text, without the white space around it. Lines of one file alone

@@ -22,20 +22,20 @@ STAND_IN = "answer"  # templates are asked what they write before some answer
 
 
 class Generated(NamedTuple):
-    """What the model wrote; "complete": it ended by itself, "cut": it ran into the limit."""
+    """The model's text; "complete": it ended by itself, "cut": it ran into the limit."""
 
     text: str
     status: Literal["complete", "cut"]
 
 
 def default_batch_tokens(model: Any) -> int:
-    """Tokens that are generated in, prompts and padding included; our choice."""
+    """Return the tokens that are generated in, prompts and padding included; our choice."""
     on_cpu = model.get_input_embeddings().weight.device.type == "cpu"
     return CPU_BATCH_TOKENS if on_cpu else ACCELERATOR_BATCH_TOKENS
 
 
 def longest_prompt(model: Any, max_new_tokens: int) -> int:
-    """Tokens a prompt may have, so that max_new_tokens still fit behind it in the model's limit.
+    """Return the tokens a prompt may have, so that max_new_tokens still fit behind it in the model's limit.
 
     Raises:
         InputError: max_new_tokens is below 1, or leaves no room for a prompt.
@@ -74,7 +74,7 @@ def prompt_ids(prompts: Prompts, examples: Sequence[Example], source: str | None
 
 
 def generation_batches(lengths: Sequence[int], max_new_tokens: int, batch_tokens: int) -> list[list[int]]:
-    """Indices of prompts, longest first, in batches of (longest + max_new_tokens) x rows <= limit.
+    """Batch indices of prompts, longest first: (longest + max_new_tokens) x rows <= limit in each batch.
 
     A prompt alone is always a batch. Equal lengths stay in order, so the batches hang on nothing
     but the arguments.
@@ -91,7 +91,7 @@ def generation_batches(lengths: Sequence[int], max_new_tokens: int, batch_tokens
 
 @torch.inference_mode()
 def generate(model: Any, tokenizer: Any, prompts: Sequence[list[int]], max_new_tokens: int) -> list[Generated]:
-    """The most probable token at every step, up to max_new_tokens, after each of the prompts.
+    """Generate the most probable token at every step, up to max_new_tokens, after each of the prompts.
 
     Prompts are padded on their left to (rows, longest). The checkpoint's own generation settings
     (sampling, penalties) are left out, but for its end tokens; special tokens and the white space

@@ -1,4 +1,4 @@
-"""What a judge is asked, and how its reply is read: two scores on the first line, or nothing."""
+"""The question to a judge, and the reading of its reply: two scores on the first line, or nothing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FIRST_LINE = re.compile(rf"\s*{_THOUGHTS}\s*Answer 1: {_NUMBER}; Answer 2: {_NU
 
 
 def judge_question(prompt: str, first: str, second: str) -> list[Turn]:
-    """The conversation that asks for two scores, with the answers in the order that is given.
+    """Return the conversation that asks for two scores, with the answers in the order that is given.
 
     The judge is not told which system an answer comes from. One user turn and no system turn,
     because some chat templates allow none.
@@ -36,7 +36,7 @@ def judge_question(prompt: str, first: str, second: str) -> list[Turn]:
 
 
 def ask_again(conversation: list[Turn], reply: str) -> list[Turn]:
-    """The conversation goes on after a reply that cannot be read, with a word on the form."""
+    """Continue the conversation after a reply that cannot be read, with a word on the form."""
     return [
         *conversation,
         Turn(role="assistant", content=reply),
@@ -45,7 +45,7 @@ def ask_again(conversation: list[Turn], reply: str) -> list[Turn]:
 
 
 def read_scores(reply: str) -> tuple[float, float] | None:
-    """The scores of the first and the second answer shown, or None where the form is not kept.
+    """Read the scores of the first and the second answer shown; None where the form is not kept.
 
     Nothing is guessed: other words, marks or ranges on the first line make the reply unreadable.
     A leading <think> block is passed over.
@@ -59,7 +59,7 @@ def read_scores(reply: str) -> tuple[float, float] | None:
 
 
 def prompt_sha256() -> str:
-    """A hash of all the words that a judge is asked in."""
+    """Hash all the words that a judge is asked in."""
     return hashlib.sha256((_source() + REMINDER).encode()).hexdigest()
 
 

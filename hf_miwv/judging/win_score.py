@@ -31,7 +31,7 @@ class Judged(NamedTuple):
 
 
 def pair_outcome(a_first: tuple[float, float], b_first: tuple[float, float]) -> Outcome:
-    """What A does against B over both orders; each order's scores are (A's, B's).
+    """Return A's outcome against B over both orders; each order's scores are (A's, B's).
 
     "win": A scores higher in both orders, or in one with the other a tie. "lose": B does. Else
     "tie": equal in both, or one order each (arXiv 2511.07074 counts win/win and win/tie as wins).
@@ -44,7 +44,7 @@ def pair_outcome(a_first: tuple[float, float], b_first: tuple[float, float]) -> 
 
 
 def win_score(wins: int, ties: int, losses: int) -> float | None:
-    """(wins - losses) / (wins + ties + losses) + 1, from 0 to 2; 1 is parity (arXiv 2511.07074).
+    """Return (wins - losses) / (wins + ties + losses) + 1, from 0 to 2; 1 is parity (arXiv 2511.07074).
 
     None where there is no pair.
     """
@@ -53,7 +53,7 @@ def win_score(wins: int, ties: int, losses: int) -> float | None:
 
 
 def win_score_interval(wins: int, ties: int, losses: int, seed: int = 0) -> tuple[float, float] | None:
-    """The 95 % percentile bootstrap interval of the win score, over pairs.
+    """Return the 95 % percentile bootstrap interval of the win score, over pairs.
 
     To draw n pairs with replacement is to draw their three counts from the multinomial
     distribution Multinomial(n, (wins, ties, losses) / n), so only counts and seed matter, never
@@ -72,7 +72,7 @@ def win_score_interval(wins: int, ties: int, losses: int, seed: int = 0) -> tupl
 
 
 def tally(pairs: Sequence[Judged], seed: int = 0) -> dict[str, Any]:
-    """Counts, win score, interval and what the order of the answers did, over these pairs.
+    """Tally counts, win score, interval and what the order of the answers did, over these pairs.
 
     Pairs without a readable verdict in both orders are counted by status and left out of the
     score. "higher" counts, over both orders of the judged pairs, whether the answer shown first
@@ -97,7 +97,7 @@ def tally(pairs: Sequence[Judged], seed: int = 0) -> dict[str, Any]:
 
 
 def tally_sets(pairs: Sequence[Judged], seed: int = 0) -> dict[str, dict[str, Any]]:
-    """`tally` of each test set by name, where pairs have one."""
+    """Run `tally` on each test set by name, where pairs have one."""
     names = sorted({pair.test_set for pair in pairs if pair.test_set is not None})
     return {name: tally([pair for pair in pairs if pair.test_set == name], seed) for name in names}
 

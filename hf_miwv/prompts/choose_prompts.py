@@ -18,7 +18,7 @@ DEFAULT_TEMPLATES = {"alpaca": "alpaca", "prompt_completion": "plain", "preferen
 
 
 class Prompts(Protocol):
-    """What a template does for the rest of the journey; see TextPrompts and ChatPrompts."""
+    """A prompt template as the rest of the journey uses it; see TextPrompts and ChatPrompts."""
 
     name: str
     sha256: str

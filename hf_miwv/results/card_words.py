@@ -42,7 +42,7 @@ REQUESTED_COLUMN_WORDS = {
 
 
 def correlation_words(correlation: float | None, what: str) -> str:
-    """A rank correlation with MIWV in words; `what` is the other measure's higher end.
+    """Put a rank correlation with MIWV in words; `what` is the other measure's higher end.
 
     >>> correlation_words(-0.31, "longer responses")
     '−0.310: longer responses tend to score lower'
@@ -56,7 +56,7 @@ def correlation_words(correlation: float | None, what: str) -> str:
 
 
 def length_words(lengths: dict[str, Any] | None, subject: str) -> str:
-    """What `compare_lengths` found, as a sentence about `subject` ("The chosen part")."""
+    """Put the result of `compare_lengths` in a sentence about `subject` ("The chosen part")."""
     if lengths is None or lengths["ratio_of_medians"] is None:
         return f"How the response lengths compare is {NOT_RECORDED}."
     ratio = lengths["ratio_of_medians"]

@@ -1,4 +1,4 @@
-"""What rows can be chosen by: MIWV, and beside it what people know, from the same columns."""
+"""The methods that rows can be chosen by: MIWV, and beside it well-known ones, from the same columns."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ METHODS: tuple[str, ...] = (*KNOWN, RANDOM, *(f"{name}{LOW}" for name in KNOWN))
 
 
 def method_scores(dataset: Dataset, method: str, seed: int = 0) -> np.ndarray:
-    """The score of each row by a method: (N,) float64, nan where it has none; higher is kept.
+    """Score each row by a method: (N,) float64, nan where it has none; higher is kept.
 
     With x the prompt, y the response, C the neighbor as a worked example and L a mean over the
     response tokens, in nats, of the model that the rows were scored with:
@@ -123,13 +123,13 @@ def check_method(method: str, seed: int = 0) -> None:
 
 
 def needed_columns(method: str) -> tuple[str, ...]:
-    """What `hf-miwv score --also` has to be given for this method, if anything."""
+    """List the losses that `hf-miwv score --also` has to add for this method, if any."""
     name = method.removesuffix(LOW)
     return (name,) if name in ALSO_COLUMNS else ()
 
 
 def method_label(method: str) -> str:
-    """The method's name in titles.
+    """Return the method's name in titles.
 
     >>> method_label("ifd"), method_label("miwv_low"), method_label("random")
     ('IFD', 'lowest MIWV', 'random draw')
@@ -141,7 +141,7 @@ def method_label(method: str) -> str:
 
 
 def method_words(method: str, seed: int = 0) -> str:
-    """The method's score in words, and which end of it comes first."""
+    """Describe the method's score in words, and which end of it comes first."""
     if method == RANDOM:
         return f"a number in [0, 1) from a hash of the seed {seed} and the row's content"
     words = KNOWN[method.removesuffix(LOW)].words
@@ -151,7 +151,7 @@ def method_words(method: str, seed: int = 0) -> str:
 
 
 def row_keys(dataset: Dataset) -> list[bytes]:
-    """A digest of each row's own columns: xxh3 of (occurrence, content), (N,) of 16 bytes.
+    """Return a digest of each row's own columns: xxh3 of (occurrence, content), (N,) of 16 bytes.
 
     The content is the row as JSON with sorted names, without the columns that scoring adds;
     occurrence counts the rows of the same content before it, so that copies have keys of their

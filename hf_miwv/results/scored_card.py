@@ -47,7 +47,7 @@ def write_card(run: dict[str, Any], pictures: list[str], folder: Path) -> None:
 
 
 def render_card(run: dict[str, Any], pictures: list[str]) -> str:
-    """The card as text; run["timing"] is not used, so equal runs have equal cards."""
+    """Render the card as text; run["timing"] is not used, so equal runs have equal cards."""
     environment = markdown_environment()
     environment.filters.update(number=write_number, escape=escape)
     environment.globals.update(
@@ -65,7 +65,7 @@ def render_card(run: dict[str, Any], pictures: list[str]) -> str:
 
 
 def _values(run: dict[str, Any], pictures: list[str]) -> dict[str, Any]:
-    """What the templates use. `made` is the run that scored, None where it was not recorded."""
+    """Return the templates' variables. `made` is the run that scored, None where it was not recorded."""
     made = run if run["command"] == "score" else run["scored_run"]
     if made and not made["model"]:
         made = None
@@ -87,7 +87,7 @@ def _values(run: dict[str, Any], pictures: list[str]) -> dict[str, Any]:
 
 
 def front_matter(run: dict[str, Any]) -> str:
-    """The YAML block at the head of the card, which tells the Hub where the data lies."""
+    """Return the YAML block at the head of the card, which tells the Hub where the data lies."""
     import yaml
 
     kind = "scored" if run["command"] == "score" else "chosen"
@@ -111,12 +111,12 @@ def front_matter(run: dict[str, Any]) -> str:
 
 
 def chosen_by(run: dict[str, Any]) -> str:
-    """The method that the rows are ranked by: MIWV, or what a selection asked for."""
+    """Return the method that the rows are ranked by: MIWV, or the method that a selection asked for."""
     return "miwv" if run["command"] == "score" else run["selection"]["method"]
 
 
 def license_sentence(run: dict[str, Any]) -> str:
-    """Under which license the rows came, which are passed on here."""
+    """Say under which license the rows came, which are passed on here."""
     license = license_words((run["data"] or {}).get("license"))
     if license is None:
         return "License of the data: not recorded. Look it up before you pass these rows on."
@@ -124,7 +124,7 @@ def license_sentence(run: dict[str, Any]) -> str:
 
 
 def count_rows(run: dict[str, Any]) -> list[tuple[str, str]]:
-    """Rows in all, by status and by flag; a reason that no row has is left out."""
+    """Count rows in all, by status and by flag; a reason that no row has is left out."""
     statistics = run["statistics"]
     rows = [("all", write_number(statistics["rows"]))]
     for name, words in STATUS_WORDS.items():
@@ -141,7 +141,7 @@ def count_rows(run: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def quantile_table(statistics: dict[str, Any]) -> str:
-    """Mean, standard deviation and quantiles of score, losses (nats) and length (tokens)."""
+    """Tabulate mean, standard deviation and quantiles of score, losses (nats) and length (tokens)."""
     measures = (
         ("MIWV", "miwv", 3),
         ("zero-shot loss", "loss_zero_shot", 3),
@@ -155,13 +155,13 @@ def quantile_table(statistics: dict[str, Any]) -> str:
 
 
 def score_table(selection: dict[str, Any]) -> str:
-    """The quantiles of the score that the rows were chosen by, of the chosen and of all."""
+    """Tabulate the quantiles of the score that the rows were chosen by, of the chosen and of all."""
     scores = selection["scores"]
     return measure_table([("chosen", scores["chosen"], 3), ("all with a score", scores["all"], 3)])
 
 
 def measure_table(measures: Sequence[tuple[str, dict[str, Any], int]]) -> str:
-    """Mean, standard deviation and quantiles of each measure, with so many decimals."""
+    """Tabulate mean, standard deviation and quantiles of each measure, with so many decimals."""
     header = ["", "mean", "st. dev.", *(f"{percent} %" for percent in PERCENTS)]
     rows = []
     for words, part, digits in measures:
@@ -171,7 +171,7 @@ def measure_table(measures: Sequence[tuple[str, dict[str, Any], int]]) -> str:
 
 
 def column_rows(run: dict[str, Any]) -> list[tuple[str, str]]:
-    """The columns that the folder holds beside the data set's own, and what they hold."""
+    """List the columns that the folder holds beside the data set's own, and their content."""
     held = {name for name in ALSO_COLUMNS.values() if name in run["statistics"]}
     if run["command"] == "score" and run["settings"].get("keep_embeddings"):
         held.add(EMBEDDING_COLUMN)
@@ -180,14 +180,14 @@ def column_rows(run: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def fifth_rows(statistics: dict[str, Any]) -> list[list[str]]:
-    """Cosine from, cosine to and median MIWV of each fifth of neighbor similarity."""
+    """List cosine from, cosine to and median MIWV of each fifth of neighbor similarity."""
     fifths = statistics["similarity_fifths"]
     columns = (fifths["similarity_from"], fifths["similarity_to"], fifths["median_miwv"])
     return [[write_number(value) for value in row] for row in zip(*columns, strict=True)]
 
 
 def length_table(lengths: dict[str, Any] | None) -> str:
-    """Response tokens of the chosen and of all scored rows, side by side."""
+    """Tabulate response tokens of the chosen and of all scored rows, side by side."""
     if lengths is None:
         return NOT_RECORDED
     names = ("median", "mean", "quantile_10", "quantile_90")
@@ -199,7 +199,7 @@ def length_table(lengths: dict[str, Any] | None) -> str:
 
 
 def made_rows(made: dict[str, Any]) -> list[tuple[str, Any]]:
-    """Data (with configuration and split), model, embedder, template and versions of a score."""
+    """List data (with configuration and split), model, embedder, template and versions of a score."""
     data, model, embedder = made["data"], made["model"], made["embedder"]
     parts = (shown_name(data["source"]), data["config"], data["split"])
     recorded = {

@@ -1,4 +1,4 @@
-"""What a caller of `score` holds, names and objects alike, as one data set of rows."""
+"""The rows that a caller of `score` holds, names and objects alike, as one data set."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def take_rows(
 
 
 def rows_dataset(rows: Sequence[Any], name: str = "the list") -> Dataset:
-    """The data set of a list of dicts: the same as of a JSON file of these rows."""
+    """Make the data set of a list of dicts: the same as of a JSON file of these rows."""
     types = RowTypes()
     for index, row in enumerate(rows):
         types.add(row, index, f"{name}: row {index}")

@@ -25,7 +25,7 @@ def start_record(
     model_revision: str | None,
     origin: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """What is known before the first forward pass, with the run's "identity"."""
+    """Begin the record with what is known before the first forward pass, and the run's "identity"."""
     run = new_record("score", origin)
     run["data"] = _describe_data(journey, origin)
     run["model"] = _describe_model(journey, model_revision)
@@ -57,7 +57,7 @@ def start_record(
 
 
 def complete_record(run: dict[str, Any], journey: Journey, statistics: dict[str, Any]) -> dict[str, Any]:
-    """The record with what the run counted; "timing" is the one part that differs between runs."""
+    """Return the record with what the run counted; "timing" is the one part that differs between runs."""
     stages = journey.stages
     prompts_cut = stages["embed"].pop("prompts_cut")
     return {
@@ -113,7 +113,7 @@ def _describe_embedder(embedder: Embedder, text: str) -> dict[str, Any]:
 
 
 def _identity(run: dict[str, Any], journey: Journey) -> dict[str, Any]:
-    """What the result depends on, under the names that a user is told when one differs."""
+    """Return all that the result depends on, under the names that a user is told when one differs."""
     return {
         "data set": run["data"]["fingerprint"],
         "columns": run["data"]["columns"],

@@ -1,4 +1,4 @@
-"""What may stand in a recipe for `hf-miwv train`: the keys of each section and their types."""
+"""The keys that a recipe for `hf-miwv train` may have: those of each section and their types."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ SET_BY_US: dict[str, dict[str, tuple[str, ...]]] = {
 
 
 def known_keys() -> dict[str, Hints]:
-    """The keys of each section with the annotations of their values.
+    """Return the keys of each section with the annotations of their values.
 
     Those of `training` are trl.SFTConfig's, those of `lora` peft.LoraConfig's, those of `scoring`
     and `selection` the arguments of `score` and `select`.

@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 
 
 class Tuning(NamedTuple):
-    """What is tuned and how, before anything is loaded."""
+    """The model, its loading and its settings for tuning, before anything is loaded."""
 
     source: str  # what from_pretrained reads: a Hub id or a safetensors folder
     loading: Mapping[str, Any]  # arguments of load_model
@@ -55,7 +55,7 @@ class Tuning(NamedTuple):
 
 
 def try_out(tuning: Tuning) -> dict[str, Any]:
-    """What run.json says of the model, loaded once as it will be tuned.
+    """Load the model once as it will be tuned, and return its description for run.json.
 
     Raises:
         InputError: model, adapter or training settings that cannot be: hours before the training.
@@ -108,7 +108,7 @@ def _arguments(tuning: Tuning, folder: Path, model: Any) -> Any:
 
 
 def _check_arguments(arguments: Any, model: Any) -> None:
-    """What the trainer would refuse when it is made, or at its first step."""
+    """Check for all that the trainer would refuse when it is made, or at its first step."""
     from trl import SFTTrainer
 
     if arguments.n_gpu > 1:
@@ -136,7 +136,7 @@ def tune(
     callbacks: Sequence[Any] = (),
     date: str | None = None,
 ) -> tuple[Any, dict[str, Any]]:
-    """The trainer after its last step, and what run.json says of the training.
+    """Return the trainer after its last step, and what run.json says of the training.
 
     Goes on from the newest whole checkpoint in the folder `checkpoints`, where there is one. The
     `callbacks` see each checkpoint when it is whole. `date` is what the chat template was given

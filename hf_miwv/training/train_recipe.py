@@ -47,7 +47,7 @@ class Recipe:
 
 
 def read_recipe(path: Path, overrides: Sequence[str] = (), output: Path | None = None) -> Recipe:
-    """The recipe in the YAML file `path`, with `overrides` of its training keys.
+    """Read the recipe in the YAML file `path`, with `overrides` of its training keys.
 
     `overrides` are words of a command line: --max_steps 3, --max-steps 3 or --max_steps=3; their
     values are read as YAML. `output` takes the place of output: folder. The keys of `training` are
@@ -134,7 +134,7 @@ def _check_section(name: str, section: dict[str, Any], hints: Hints) -> list[str
 
 
 def _combinations(model: Mapping[str, Any], training: Mapping[str, Any], adapter: bool) -> list[str]:
-    """What cannot be together, though each by itself may."""
+    """List the faults of keys that cannot be together, though each by itself may."""
     small = [key for key in ("load_in_4bit", "load_in_8bit") if model.get(key) is True]
     faults = []
     if len(small) == 2:
@@ -155,7 +155,7 @@ def _combinations(model: Mapping[str, Any], training: Mapping[str, Any], adapter
 
 
 def _selection_faults(selection: Mapping[str, Any], scoring: Mapping[str, Any]) -> list[str]:
-    """What `select` would refuse hours later, with what its method needs of the scoring."""
+    """List the faults that `select` would refuse hours later, and losses that its method lacks in scoring."""
     given = {key: selection.get(key) for key in ("fraction", "count", "threshold", "diversity")}
     method = selection.get("method", "miwv")
     checks: list[Callable[[], None]] = [

@@ -51,7 +51,7 @@ def write_model_card(run: dict[str, Any], picture: str, folder: Path) -> None:
 
 
 def front_matter(run: dict[str, Any]) -> str:
-    """The YAML block at the head of the card."""
+    """Return the YAML block at the head of the card."""
     import yaml
 
     content = card_metadata(run)
@@ -59,7 +59,7 @@ def front_matter(run: dict[str, Any]) -> str:
 
 
 def card_metadata(run: dict[str, Any]) -> dict[str, Any]:
-    """What the Hub reads at the head of the card.
+    """Return the metadata that the Hub reads at the head of the card.
 
     base_model and datasets are named only where they are ids on the Hub, which refuses others;
     the license only where the recipe gives it.
@@ -79,7 +79,7 @@ def card_metadata(run: dict[str, Any]) -> dict[str, Any]:
 
 
 def setting_rows(run: dict[str, Any]) -> list[tuple[str, Any]]:
-    """What was tuned, with which settings, seeds and versions."""
+    """List what was tuned, with which settings, seeds and versions."""
     model, rows, lora = run["model"], run["rows"], run["recipe"]["lora"]
     adapter = lora and ", ".join(f"{name} {value}" for name, value in lora.items())
     recorded = {

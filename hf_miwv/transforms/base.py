@@ -1,4 +1,4 @@
-"""What all map transforms share: settings that pickle, models that do not, columns with a type."""
+"""The base of all map transforms: settings that pickle, models that do not, columns with a type."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Transform:
         self.digests = self._digests()
 
     def sources(self) -> dict[str, Any]:
-        """The fields that name a model, a folder or a file."""
+        """Return the fields that name a model, a folder or a file."""
         return {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -113,7 +113,7 @@ class PromptTransform(Transform):
 
 
 def content_digest(source: str) -> str | None:
-    """A hash of a local file or folder that is cheap to take; None for a name on the Hub.
+    """Return a hash of a local file or folder that is cheap to take; None for a name on the Hub.
 
     Files up to 16 MiB (configurations, tokenizers, templates) count by name and bytes, larger
     ones (weights) by name, size and time of change: to read them would take as long as to load
@@ -135,7 +135,7 @@ def content_digest(source: str) -> str | None:
 
 
 def load_tokenizer(source: str, *, revision: str | None, trust_remote_code: bool) -> Any:
-    """The tokenizer of a model, from a Hub id, a folder, or a GGUF file or folder.
+    """Load the tokenizer of a model, from a Hub id, a folder, or a GGUF file or folder.
 
     Raises:
         InputError: no such model, or one without a tokenizer.
@@ -164,7 +164,7 @@ class TypedColumn(list[Any]):
 
 
 def score_columns(values: Mapping[str, Iterable[Any]]) -> dict[str, TypedColumn]:
-    """Columns that `score` writes too, in the types that it gives them; nan becomes null."""
+    """Return columns that `score` writes too, in the types that it gives them; nan becomes null."""
     return {
         name: TypedColumn((None if value != value else value for value in column), FEATURES[name])
         for name, column in values.items()
@@ -172,7 +172,7 @@ def score_columns(values: Mapping[str, Iterable[Any]]) -> dict[str, TypedColumn]
 
 
 def take(batch: Batch, column: str, before: str) -> list[Any]:
-    """A column that the step named `before` added, as a list of plain values.
+    """Take a column that the step named `before` added, as a list of plain values.
 
     Raises:
         InputError: it is missing, or holds tensors or arrays, as a data set with a format gives
@@ -205,7 +205,7 @@ def refuse_taken(batch: Batch, columns: Sequence[str]) -> None:
 
 
 def read_examples(batch: Batch, shape: Shape, prefix: str = "") -> list[Example]:
-    """The rows of a batch, from the columns of `shape` with `prefix` before their names."""
+    """Read the rows of a batch, from the columns of `shape` with `prefix` before their names."""
     names = list(shape.columns.values())
     columns = [take(batch, prefix + name, "AttachDemonstration") for name in names]
     return [
@@ -215,7 +215,7 @@ def read_examples(batch: Batch, shape: Shape, prefix: str = "") -> list[Example]
 
 
 def prompt_texts(prompts: Prompts, examples: Sequence[Example]) -> list[str]:
-    """x of each row as text; InputError, with the row, where the template fails."""
+    """Render x of each row as text; InputError, with the row, where the template fails."""
     texts = []
     for index, example in enumerate(examples):
         try:

@@ -25,7 +25,7 @@ ROWS, SENTENCES = 60_000, 5_000  # that a block may give, and hold, at the most
 
 @dataclass
 class Tally:
-    """What became of the sentences and texts of a source, as `loading.Loaded` describes it."""
+    """Counts of the sentences and texts of a source, as `loading.Loaded` describes them."""
 
     sentences: int = 0
     rows: int = 0
@@ -37,7 +37,7 @@ class Tally:
     names: set[str] = field(default_factory=set)
 
     def counts(self, notes: Mapping[str, int]) -> dict[str, Any]:
-        """As JSON; what hardly ever happens is only there where it did.
+        """Return the counts as JSON; what hardly ever happens is only there where it did.
 
         Args:
             notes: counts of the reader, such as units left out.
@@ -58,7 +58,7 @@ class Tally:
 
 
 def row_schema(contents: Contents) -> pa.Schema:
-    """The columns of the rows: ROW_SCHEMA, those that are kept, and variants of languages."""
+    """Return the columns of the rows: ROW_SCHEMA, those that are kept, and variants of languages."""
     return with_columns(ROW_SCHEMA, (*contents.kept, *VARIANTS))
 
 
@@ -69,7 +69,7 @@ def row_blocks(
     auxiliaries: bool,
     tally: Tally,
 ) -> Iterator[pa.Table]:
-    """Tables of `row_schema`; `tally` is filled on the way.
+    """Yield tables of `row_schema`; `tally` is filled on the way.
 
     Raises InputError for what the reading of the source finds.
     """

@@ -1,4 +1,4 @@
-"""What kind of source is it, and what is in it: sentences in several languages, or rows."""
+"""The kind of a source and its content: sentences in several languages, or rows."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ BATCH = 1000  # records in memory at a time
 
 
 class Contents(NamedTuple):
-    """What a source holds; but for its beginning, it is read when it is iterated over.
+    """The content of a source; but for its beginning, it is read when it is iterated over.
 
     Attributes:
         kind: one of KINDS.
@@ -131,7 +131,7 @@ def _only_file(source: Source) -> Path:
 
 
 def state_of_files(files: Iterable[Path]) -> list[str]:
-    """What tells the files from later ones of their names; InputError where one cannot be read."""
+    """Return the files' state, which tells them from later ones of their names; InputError if unreadable."""
     state = []
     for path in files:
         try:
@@ -185,7 +185,7 @@ def _tmx_units(path: Path, source: Source, notes: Counter[str]) -> Iterator[Unit
 
 
 def open_records(source: Source) -> tuple[list[str], Iterator[tuple[str, Record]]]:
-    """What tells the content from another, and its records, each with its place."""
+    """Return a state that tells the content from another, and its records, each with its position."""
     if not isinstance(source.path, str):
         raise InputError(f"{source.name}: kind {source.kind} is one file, folder or Hub data set")
     path = Path(source.path).expanduser()

@@ -1,4 +1,4 @@
-"""What kind of source of texts is it, and what texts are in it."""
+"""The kind of a source of texts, and its texts."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def _line_texts(files: Mapping[str, Path]) -> Iterator[Text]:
 def _reader(
     head: list[Record], source: Source, kind: str | None, language: str | None
 ) -> Callable[[str, Record], Iterator[Text]]:
-    """What makes texts of a record and its place."""
+    """Return the function that makes texts of a record and its position."""
     columns = sorted({column for record in head for column in record})
     if kind == "documents" or (kind is None and "text" in columns):
         if "text" not in columns:

@@ -30,7 +30,7 @@ REMEMBERED = 500_000  # distinct texts whose answers are kept, about 60 MB
 
 
 class _Index(NamedTuple):
-    """What one set says: sorted uint64 hashes of whole texts, runs of words, of characters."""
+    """Sorted uint64 hashes of one set: of whole texts, runs of words, of characters."""
 
     whole: np.ndarray
     words: np.ndarray
@@ -102,7 +102,7 @@ class EvaluationOverlap(Step):
         )
 
     def overlaps(self, texts: Sequence[str], lang: str) -> np.ndarray:
-        """(B,) bool: whether each text, in the language `lang`, overlaps with one of the sets."""
+        """Check whether each text, in the language `lang`, overlaps with one of the sets: (B,) bool."""
         column = pyarrow.array(texts, pyarrow.large_string())
         return self._answered(column, is_unspaced(lang)) > 0
 
@@ -124,7 +124,7 @@ class EvaluationOverlap(Step):
         self.notes.update({"sets": counts} if counts else {"checked": "not checked"})
 
     def contents(self) -> list[str]:
-        """A hash of what each set says, which tells it from another one under the same name."""
+        """Hash the texts of each set, which tells it from another one under the same name."""
         self.load()
         return [_digest(index) for index in self._indices or ()]
 
@@ -199,7 +199,7 @@ def _digest(index: _Index) -> str:
 
 
 def contents_of_sets(steps: Sequence[Step]) -> list[str]:
-    """`EvaluationOverlap.contents` of the one among the steps, for the identity of a run."""
+    """Return `EvaluationOverlap.contents` of the one among the steps, for the identity of a run."""
     return [digest for step in steps if isinstance(step, EvaluationOverlap) for digest in step.contents()]
 
 
@@ -210,7 +210,7 @@ def _label(one: str | Source | Mapping[str, Any]) -> str:
 
 
 def _listed(sets: Any) -> tuple[Any, ...]:
-    """What `sets` says as a tuple; empty for none."""
+    """Return the setting `sets` as a tuple; empty for none."""
     if sets is None or sets is False or sets == "none":
         return ()
     if isinstance(sets, (str, Source, Mapping)):

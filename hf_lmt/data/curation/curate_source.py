@@ -75,7 +75,7 @@ def _record(
     keep_rejects: bool,
     command_line: Sequence[str] | None,
 ) -> dict[str, Any]:
-    """What is known before the first step, with the run's "identity"."""
+    """Begin the record with what is known before the first step, and the run's "identity"."""
     settings = json.loads(json.dumps(settings_of(steps), default=str))  # as run.json gives it back
     run = new_record("curate", {"command_line": list(command_line) if command_line else None}, "hf_lmt")
     run["data"] = {

@@ -1,4 +1,4 @@
-"""What curation took, in tables: on the terminal, and in the card of the folder."""
+"""The rows that curation took, in tables: on the terminal, and in the card of the folder."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def show_curation(run: Mapping[str, Any], console: Console | None = None) -> Non
 
 
 def step_rows(counts: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """(name, rows in, rejected, share, reasons) of each step, in words."""
+    """List (name, rows in, rejected, share, reasons) of each step, in words."""
     rows: list[tuple[str, ...]] = []
     for step in counts["steps"]:
         reasons = "; ".join(f"{reason} {taken:,}" for reason, taken in step["reasons"].items())
@@ -62,7 +62,7 @@ def step_rows(counts: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 
 def direction_rows(counts: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """(direction, before, after, share taken, the step that took most) in words.
+    """List (direction, before, after, share taken, the step that took most) in words.
 
     First the sum of each group of directions, where one has several; then the directions that lost
     the largest shares, at most WORST, those that lost nothing left out.
@@ -95,7 +95,7 @@ def _most_by(counts: Mapping[str, Any], directions: list[str]) -> str:
 
 
 def card_text(run: Mapping[str, Any], parts: Mapping[str, int]) -> str:
-    """README.md of a curated folder, from its run.json and the rows of its parts."""
+    """Return the README.md of a curated folder, from its run.json and the rows of its parts."""
     record = dict(run)
     name, counts = data_name(record), run["counts"]
     settings = [

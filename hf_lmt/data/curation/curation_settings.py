@@ -42,7 +42,7 @@ DEFAULT = (
     "duplicates",
     "contamination",
 )
-"""What is applied where nothing is said: steps that hardly ever take a human translation, in any
+"""The steps applied by default: those that hardly ever take a human translation, in any
 of the languages, and contamination. The others take good rows with the bad (each says why), need
 a model or another library, or have no sensible default."""
 

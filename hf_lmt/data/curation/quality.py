@@ -179,7 +179,7 @@ class QualityEstimation(Step):
         return [self.python, str(WORKER), str(self.model)] if self.python else None
 
     def _identity(self) -> str:
-        """What tells this estimator from others: its settings, and the files they name."""
+        """Return a hash that tells this estimator from others: of its settings, and the files they name."""
         words = self._command_line() or [str(self.model)]
         files = [Path(word).expanduser() for word in words]
         if self.model is not None and Path(self.model).is_dir():

@@ -1,4 +1,4 @@
-"""What steps have in common that judge rows by other rows: see all first, then say who goes."""
+"""The base of steps that judge rows by other rows: see all first, then say who goes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class SurveyStep(Step):
 
 
 def preferences(batch: pyarrow.Table, decision: str) -> tuple[np.ndarray, ...]:
-    """(B,) whether there is no auxiliary, (B,) hash of the decision, (B,) hash of the content."""
+    """Return (B,) whether there is no auxiliary, (B,) hash of the decision, (B,) hash of the content."""
     bare = np.array([not text for text in optional_texts(batch, "auxiliary")], bool)
     hashes = decision_hashes(f"curation {decision}", 0, direction_column(batch), row_keys(batch))
     contents = _digests([json.dumps(row, sort_keys=True, default=str) for row in batch.to_pylist()])

@@ -1,1 +1,1 @@
-"""What rows of translations hold, direction by direction, and what will go wrong with them."""
+"""Inspection of rows of translations: their content by direction, and what will go wrong with them."""

@@ -44,7 +44,7 @@ ROW_FACTS = np.dtype(
         ("other_language", np.bool_),
     ]
 )
-"""What is known of a row, 48 bytes.
+"""The facts about a row, 48 bytes.
 
 direction, corpus: places in `Facts`. source, target: hashes of text and language.
 foreign_target: hash of the target's text and the source's language, so that it equals `source` of
@@ -69,7 +69,7 @@ def read_facts(
     steps: Mapping[str, Step],
     progress: bool = True,
 ) -> Facts:
-    """The facts about each row, in the order of the rows.
+    """Read the facts about each row, in the order of the rows.
 
     `steps`: for "overlap" and "other_language" the curation step that tells, where it is asked.
 
@@ -130,7 +130,7 @@ def _numbers(names: pyarrow.DictionaryArray, known: dict[str, int]) -> np.ndarra
 
 
 def _describe_texts(batch: pyarrow.Table, part: np.ndarray) -> None:
-    """What follows from the texts, each distinct one of the batch looked at once."""
+    """Fill in the facts that follow from the texts, each distinct one of the batch looked at once."""
     encoded = pyarrow.chunked_array([batch[name].combine_chunks() for name in SIDES])
     encoded = encoded.dictionary_encode().unify_dictionaries()
     texts = pc.utf8_normalize(encoded.chunk(0).dictionary, form="NFC")

@@ -30,7 +30,7 @@ PAPER_RULE = StrategicDownsampling()
 
 @dataclass(frozen=True)
 class Inspection:
-    """What `inspect_rows` found.
+    """The result of `inspect_rows`.
 
     rows: how many. directions, groups, targets: as `measures.measure_directions`, `measure_groups`
     and `measure_targets` describe them. downsampling: the settings that were tried; None without.
@@ -47,7 +47,7 @@ class Inspection:
     checked: dict[str, Any]
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it, and the limits that the findings go by, ready for JSON."""
+        """Return all of it, and the limits that the findings go by, ready for JSON."""
         return {
             **vars(self),
             "findings": [finding._asdict() for finding in self.findings],

@@ -57,7 +57,7 @@ def show_inspection(found: Inspection, every: bool = False, console: Console | N
 
 
 def as_text(found: Inspection, every: bool = False) -> str:
-    """What `show_inspection` prints, without colors."""
+    """Return the output of `show_inspection` as text, without colors."""
     from rich.console import Console
 
     text = io.StringIO()
@@ -66,7 +66,7 @@ def as_text(found: Inspection, every: bool = False) -> str:
 
 
 def worst_directions(found: Inspection) -> list[str]:
-    """Up to WORST directions that findings name: by their worst finding, then by how many."""
+    """List up to WORST directions that findings name: by their worst finding, then by how many."""
     faults: dict[str, list[int]] = {}
     for finding in found.findings:
         for name in finding.where:
@@ -77,7 +77,7 @@ def worst_directions(found: Inspection) -> list[str]:
 
 
 def target_table(found: Inspection) -> Table:
-    """How many sources stand behind one sentence, all source languages together."""
+    """Tabulate how many sources stand behind one sentence, all source languages together."""
     table = new_table(
         "sources behind one sentence, all directions into a language together",
         "into",
@@ -110,7 +110,7 @@ def target_table(found: Inspection) -> Table:
 
 
 def measure_table(title: str, measures: Mapping[str, Mapping[str, Any]]) -> Table:
-    """One line for each direction or group; per cents are of its rows.
+    """Tabulate one line for each direction or group; per cents are of its rows.
 
     Per cents that are 0 in every line have no column: the caption names them.
     """
@@ -155,7 +155,7 @@ def _cells(one: Mapping[str, Any]) -> list[str]:
 
 
 def verdict_table(found: Inspection) -> Table:
-    """Each finding with what mends it, or that there is nothing to mend."""
+    """Tabulate each finding with what mends it, or that there is nothing to mend."""
     table = new_table("verdict", "", "")
     table.columns[1].no_wrap = False
     table.columns[1].justify = "left"

@@ -1,4 +1,4 @@
-"""What is wrong with the rows, in words: how bad, by which numbers, and what mends it."""
+"""The verdict on the rows, in words: how bad, by which numbers, and what mends it."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def judge(
     asked: Iterable[Direction] | None,
     rule: str | None,
 ) -> list[Finding]:
-    """The findings, the severe ones first; an empty list where there is nothing to mend.
+    """Return the findings, the severe ones first; an empty list where there is nothing to mend.
 
     Args:
         directions, targets: `measures.measure_directions`, `measures.measure_targets`.

@@ -1,4 +1,4 @@
-"""What the facts about rows come to: for a direction, for directions of one kind, for a target."""
+"""Summaries of the facts about rows: for a direction, for directions of one kind, for a target."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PERCENTS = (5, 50, 95)
 
 
 def kind_of(direction: Direction) -> str:
-    """en2x, zh2x, x2en or x2zh; "other" without English and Chinese.
+    """Return en2x, zh2x, x2en or x2zh; "other" without English and Chinese.
 
     English <-> Chinese is en2x and zh2x, forward both ways as in Strategic Downsampling.
     """
@@ -26,13 +26,13 @@ def kind_of(direction: Direction) -> str:
 
 
 def tier_of(direction: Direction) -> str:
-    """The tier of the language that is not the pivot; the lower one of two without a pivot."""
+    """Return the tier of the language that is not the pivot; the lower one of two without a pivot."""
     others = [code for code in direction if code not in PIVOTS] or [direction.target]
     return max((LANGUAGES[code].tier for code in others), key=TIERS.index)
 
 
 def measure_directions(facts: Facts) -> dict[str, dict[str, Any]]:
-    """{direction: its `measure`, and more}, in the order of the registry of languages.
+    """Return {direction: its `measure`, and more}, in the order of the registry of languages.
 
     sources_behind: how many sources, of all languages together, lead to a target, as the mean over
     rows. source_language_targets: rows whose target is no copy, but a source in the source's
@@ -58,7 +58,7 @@ def measure_directions(facts: Facts) -> dict[str, dict[str, Any]]:
 
 
 def measure(rows: np.ndarray) -> dict[str, Any]:
-    """What (n,) ROW_FACTS come to.
+    """Summarize (n,) ROW_FACTS.
 
     rows; `fan_in`'s counts; duplicates: rows beyond the first of the same source, target and
     language; copies, blank, hints, overlaps (with evaluation sets) and other_language: rows, of
@@ -87,7 +87,7 @@ def measure(rows: np.ndarray) -> dict[str, Any]:
 
 
 def fan_in(sources: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
-    """How many sources lead to one target; rows are (n,) hashes of texts with their languages.
+    """Count how many sources lead to one target; rows are (n,) hashes of texts with their languages.
 
         many_to_one = rows / unique targets        sources_per_target = pairs / unique targets
 
@@ -123,7 +123,7 @@ def fan_in(sources: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
 
 
 def sources_behind(rows: np.ndarray) -> np.ndarray:
-    """(n,) how many distinct sources, of any language, lead to each row's target; n above 0."""
+    """Count (n,) how many distinct sources, of any language, lead to each row's target; n above 0."""
     order, behind, counts = _by_target(rows["source"], rows["target"])
     found = np.empty(len(rows), np.int64)
     found[order] = np.repeat(behind, counts)
@@ -142,7 +142,7 @@ def _by_target(sources: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, ..
 
 
 def lengths(rows: np.ndarray) -> dict[str, Any]:
-    """Characters of both sides (mean, median, 95 %), and target / source (5, 50, 95 %).
+    """Measure characters of both sides (mean, median, 95 %), and target / source (5, 50, 95 %).
 
     length_ratio_spread = ratio at 95 % / ratio at 5 %. None without rows.
     """
@@ -160,7 +160,7 @@ def lengths(rows: np.ndarray) -> dict[str, Any]:
 
 
 def measure_targets(facts: Facts) -> dict[str, dict[str, Any]]:
-    """{pivot: its rows as a target, whatever their source language, now and after downsampling}.
+    """Return {pivot: its rows as a target, whatever their source language, now and after downsampling}.
 
     This is where degeneration shows: one direction alone has each sentence once.
     """
@@ -176,7 +176,7 @@ def measure_targets(facts: Facts) -> dict[str, dict[str, Any]]:
 
 
 def measure_groups(facts: Facts, directions: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """{"x2en low": the `measure` of these directions' rows, and their number}, for those there are.
+    """Return {"x2en low": the `measure` of these directions' rows, and their number}, for those there are.
 
     `directions`: their own measures, of which sources_behind is the mean over rows and
     length_ratio_spread the largest, for ratios of several languages do not go together.

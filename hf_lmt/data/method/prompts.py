@@ -78,7 +78,7 @@ THINKING: Mapping[str, Mapping[str, bool]] = {
     "disabled": {"enable_thinking": False},
     "template": {},
 }
-"""What the chat template is told. `disabled`: Qwen3's template ends the prompt with an empty think
+"""Arguments of the chat template. `disabled`: Qwen3's template ends the prompt with an empty think
 block, in training as in translating. `template`: nothing; Qwen3's then puts the block at the head
 of the answer, with loss on it, and a translating model has to write it."""
 
@@ -93,7 +93,7 @@ def translation_prompt(
     wording: str | Wording = "released",
     names: Mapping[str, str] | None = None,
 ) -> str:
-    r"""What asks for the translation of `source`; with an auxiliary sentence, it is the hint.
+    r"""Return the prompt for translating `source`; with an auxiliary sentence, it is the hint.
 
     Texts go in unchanged. Languages go by LMT's names ("Modern Greek"), which the released models
     were trained with.
@@ -137,7 +137,7 @@ def translation_prompt(
 
 
 def find_wording(wording: str | Wording) -> Wording:
-    """The wording of that name, or the one given; InputError for an unknown name."""
+    """Return the wording of that name, or the one given; InputError for an unknown name."""
     if isinstance(wording, Wording):
         return wording
     if wording not in WORDINGS:
@@ -146,7 +146,7 @@ def find_wording(wording: str | Wording) -> Wording:
 
 
 def as_conversation(prompt: str, completion: str | None = None, *, thinking: str = "disabled") -> dict[str, Any]:
-    """The prompt as TRL's conversational row: one user turn, and the answer where there is one.
+    """Return the prompt as TRL's conversational row: one user turn, and the answer where there is one.
 
     >>> as_conversation("Translate ...", "Danke.")["completion"]
     [{'role': 'assistant', 'content': 'Danke.'}]
@@ -167,7 +167,7 @@ def as_conversation(prompt: str, completion: str | None = None, *, thinking: str
 
 
 def as_text(prompt: str, completion: str | None = None) -> dict[str, Any]:
-    """The prompt as TRL's plain row, for base models without a chat template.
+    """Return the prompt as TRL's plain row, for base models without a chat template.
 
     A blank goes before the completion, so that no token spans both (our choice); strip what a
     model writes.
@@ -186,14 +186,14 @@ def as_text(prompt: str, completion: str | None = None) -> dict[str, Any]:
 
 
 def thinking_arguments(thinking: str) -> dict[str, bool]:
-    """What the chat template is told; InputError for a name that is not in THINKING."""
+    """Return the arguments of the chat template; InputError for a name that is not in THINKING."""
     if not isinstance(thinking, str) or thinking not in THINKING:
         raise InputError(f"thinking {thinking!r}: {did_you_mean(str(thinking), THINKING)}")
     return dict(THINKING[thinking])
 
 
 def prompt_ids(tokenizer: Any, row: Mapping[str, Any]) -> list[int]:
-    """(P,) token ids that a translating model reads, of a row of `as_conversation` or `as_text`.
+    """Return the (P,) token ids that a translating model reads, of a row of `as_conversation` or `as_text`.
 
     Control tokens that a source holds as text are text (`control_tokens`).
     """

@@ -1,4 +1,4 @@
-"""What was asked of a mixture, and what was given."""
+"""A mixture as it was asked for, and as it came out."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def mixture_counts(
     plan: Plan,
     taken: Mapping[int, Taken],
 ) -> dict[str, Any]:
-    """The counts of `mixing.Mixed`, as JSON holds them.
+    """Return the counts of `mixing.Mixed`, as JSON holds them.
 
     Args:
         entries: (N,) `counting.ENTRY`.

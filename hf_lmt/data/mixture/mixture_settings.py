@@ -1,4 +1,4 @@
-"""What a mixture is asked to be, checked as a whole."""
+"""The settings of a mixture, checked as a whole."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Settings:
 
 
 def checked_settings(shares: Any, temperature: Any, tokens: Any, seed: Any, num_proc: Any, repeat: Any) -> Settings:
-    """The settings; InputError with all that is wrong with them."""
+    """Return the settings; InputError with all that is wrong with them."""
     faults = _share_faults(shares)
     if not is_number(temperature) or not temperature > 0:
         faults.append(
@@ -60,7 +60,7 @@ def checked_settings(shares: Any, temperature: Any, tokens: Any, seed: Any, num_
 
 
 def checked_rows(name: str, rows: Any, share: float) -> Dataset | None:
-    """The rows, with the columns that lines are made of; None where nothing is to come of them.
+    """Return the rows, with the columns that lines are made of; None where nothing is to come of them.
 
     Raises InputError for another thing than a Dataset, a missing column, or rows that are asked
     for and not there.

@@ -33,14 +33,14 @@ BATCH = 1_000  # rows in memory and in a call of the tokenizer
 ENTRY = np.dtype(
     [("order", "u8"), ("tie", "u8"), ("tokens", "u4"), ("group", "i2"), ("forward", "?"), ("broken", "?")]
 )
-"""What is kept in memory of a row, 24 bytes: fields as in `lines.Lines`, and the line's tokens."""
+"""A row as it is kept in memory, 24 bytes: fields as in `lines.Lines`, and the line's tokens."""
 
 MakeLines = Callable[[pa.Table, int], Lines]
 
 
 @dataclass(frozen=True)
 class Counting:
-    """What is to be counted, and where the blocks go."""
+    """A job of counting: the rows to be counted, and where the blocks go."""
 
     rows: Dataset
     make_lines: MakeLines
@@ -55,7 +55,7 @@ class Counting:
 def count_tokens(
     rows: Dataset, make_lines: MakeLines, tokenizer: Any, *, seed: int, num_proc: int, key: str
 ) -> np.ndarray:
-    """(N,) ENTRY, one for each row.
+    """Return (N,) ENTRY, one for each row.
 
     A line's tokens are those of its text alone: the tokenizer adds none to it, and the token that
     the trainer puts between texts is not counted. A text without tokens counts as empty.
@@ -82,7 +82,7 @@ def count_tokens(
 
 
 def tokenizer_fingerprint(tokenizer: Any) -> str:
-    """A hash of what the tokenizer splits by."""
+    """Hash the parts of the tokenizer that decide how it splits."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         state = repr((type(tokenizer).__name__, sorted(tokenizer.get_vocab().items())))

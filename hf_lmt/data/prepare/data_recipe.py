@@ -32,7 +32,7 @@ PACKAGE = "package:"
 
 @dataclass(frozen=True)
 class DataRecipe:
-    """What rows are made of and how.
+    """The sources of rows and the settings of each step.
 
     sources: in the order of the recipe; `package:` names stand as the files that they mean.
     directions: those asked for, in the order of DIRECTIONS; named: those given without a `*`.

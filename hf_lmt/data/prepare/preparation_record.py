@@ -17,7 +17,7 @@ CONTAMINATION = "contamination"  # the step that compares with evaluation sets
 
 
 def start_record(recipe: DataRecipe, loaded: Loaded, keep_rejects: bool, origin: Mapping[str, Any]) -> dict[str, Any]:
-    """What is known once the sources are read, with the run's "identity"."""
+    """Begin the record with what is known once the sources are read, and the run's "identity"."""
     run = new_record("prepare", origin, "hf_lmt")
     run["data"] = [
         {
@@ -56,7 +56,7 @@ def start_record(recipe: DataRecipe, loaded: Loaded, keep_rejects: bool, origin:
 
 
 def settings_of(recipe: DataRecipe) -> dict[str, Any]:
-    """Every setting that decides about rows, defaults and seeds among them, as JSON has it."""
+    """Return every setting that decides about rows, defaults and seeds among them, as JSON has it."""
     thinning, prompting = recipe.downsampling, recipe.prompting
     return {
         "seed": recipe.seed,
@@ -69,7 +69,7 @@ def settings_of(recipe: DataRecipe) -> dict[str, Any]:
 
 
 def contamination_of(recipe: DataRecipe) -> str:
-    """Whether the rows were compared with evaluation sets: "checked" or "not checked"."""
+    """Say whether the rows were compared with evaluation sets: "checked" or "not checked"."""
     compared = any(step.name == CONTAMINATION and step.sets for step in recipe.steps)
     return "checked" if compared else "not checked"
 
@@ -81,7 +81,7 @@ def complete_record(
     made: dict[str, Any],
     seconds: float,
 ) -> dict[str, Any]:
-    """The record with what was counted; "timing" is the one part that differs between runs."""
+    """Return the record with what was counted; "timing" is the one part that differs between runs."""
     stages = made.pop("directions")
     last = {name: own["rows"] for name, own in stages.items()}
     asked = [str(direction) for direction in recipe.directions]
@@ -103,7 +103,7 @@ def complete_record(
 
 
 def _step(counts: Mapping[str, Any]) -> dict[str, Any]:
-    """What one step of curation took, of which directions and why, and what it notes."""
+    """Return the rows that one step of curation took, of which directions and why, and its notes."""
     taken = {name: own["rejected"] for name, own in counts["directions"].items() if own["rejected"]}
     return {
         "rejected": counts["rejected"],

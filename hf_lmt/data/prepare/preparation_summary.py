@@ -1,4 +1,4 @@
-"""What became of the rows, by group of directions, on screen."""
+"""The counts of the rows at each stage, by group of directions, on screen."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ KEY = "model_name_or_path"
 
 
 def check_prompts(rows: Dataset, training: Mapping[str, Any], thinking: str) -> dict[str, Any]:
-    """`check_same_prompt` on the first rows, with the tokenizer that the recipe names.
+    """Run `check_same_prompt` on the first rows, with the tokenizer that the recipe names.
 
     Args:
         rows: with prompt and completion.
@@ -60,7 +60,7 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def load_tokenizer(training: Mapping[str, Any]) -> Any:
-    """The tokenizer that the recipe's training keys name; InputError where there is none."""
+    """Load the tokenizer that the recipe's training keys name; InputError where there is none."""
     tokenizer = _load(str(training[KEY]), training.get("model_revision"))
     template = training.get("chat_template_path")
     if template and str(template).endswith((".jinja", ".j2")):
@@ -92,7 +92,7 @@ def _load(name: str, revision: str | None) -> Any:
 
 
 def _gguf(path: Path) -> tuple[str, dict[str, str]]:
-    """What from_pretrained takes for a GGUF file, or a folder with one and no other tokenizer."""
+    """Return from_pretrained's arguments for a GGUF file, or a folder with one and no other tokenizer."""
     if path.suffix == ".gguf":
         return str(path.parent), {"gguf_file": path.name}
     files = [] if (path / "tokenizer.json").exists() else sorted(path.glob("*.gguf"))

@@ -24,14 +24,14 @@ WITH_CODES = (
 
 
 class Faults(list[str]):
-    """What is wrong with a recipe, one line each."""
+    """The faults of a recipe, one line each."""
 
     def of(self, section: str) -> bool:
-        """Whether any is about the section."""
+        """Check whether any fault is about the section."""
         return any(fault.startswith(section) for fault in self)
 
     def check(self, section: str, make: Any, **given: Any) -> Any:
-        """`make(**given)`, or None where it refuses them; why is a fault of the section."""
+        """Return `make(**given)`, or None where it refuses them; why is a fault of the section."""
         try:
             return make(**given)
         except InputError as error:
@@ -40,7 +40,7 @@ class Faults(list[str]):
 
 
 def read_sources(section: Any, faults: Faults) -> tuple[Source, ...]:
-    """A list of mappings with the fields of Source."""
+    """Read a list of mappings with the fields of Source."""
     if not isinstance(section, list) or not section:
         missing = "is missing; " if section is None else ""
         faults.append(f"data: {missing}give a list of sources, as in\n    data:\n      - path: data/train")
@@ -63,7 +63,7 @@ def read_sources(section: Any, faults: Faults) -> tuple[Source, ...]:
 
 
 def read_directions(section: Any, faults: Faults) -> tuple[tuple[Direction, ...], frozenset[Direction]]:
-    """A list of directions and globs: the directions, and those that are named one by one."""
+    """Read a list of directions and globs: the directions, and those that are named one by one."""
     if section is None:
         return DIRECTIONS, frozenset()
     if not isinstance(section, list) or not section:
@@ -81,7 +81,7 @@ def read_directions(section: Any, faults: Faults) -> tuple[tuple[Direction, ...]
 
 
 def read_curation(section: Any, faults: Faults) -> tuple[Any, ...]:
-    """The steps that the section stands for; the defaults without one, none for false."""
+    """Return the steps that the section stands for; the defaults without one, none for false."""
     from hf_lmt.data.curation.curation_settings import steps_from
 
     if section is False:
@@ -97,7 +97,7 @@ def read_curation(section: Any, faults: Faults) -> tuple[Any, ...]:
 
 
 def read_downsampling(section: Any, seed: int, faults: Faults) -> StrategicDownsampling | None:
-    """True is the default, false is none."""
+    """Read the section `downsampling`: true is the default, false is none."""
     if section is False:
         return None
     given = _arguments("downsampling", section, StrategicDownsampling, seed, faults)
@@ -105,7 +105,7 @@ def read_downsampling(section: Any, seed: int, faults: Faults) -> StrategicDowns
 
 
 def read_prompting(section: Any, seed: int, faults: Faults) -> ParallelMultilingualPrompting:
-    """False is the plain prompt for every row."""
+    """Read the section `pmp`: false is the plain prompt for every row."""
     plain = ParallelMultilingualPrompting(0.0, seed=seed)
     if section is False:
         return plain
@@ -124,7 +124,7 @@ def read_prompting(section: Any, seed: int, faults: Faults) -> ParallelMultiling
 
 
 def read_mixture(section: Any, faults: Faults) -> Mapping[str, Any] | None:
-    """The section as it is, where its keys are known."""
+    """Return the section `mixture` as it is, where its keys are known."""
     if section is None or section is False:
         return None
     if not isinstance(section, dict):

@@ -17,14 +17,14 @@ GROUPS = ("en2x", "x2en", "zh2x", "x2zh", "en-zh", "other")
 """English into others and back, Chinese into others and back, between the two, and the rest."""
 
 STAGES = ("read", "outside_weight", "curated_away", "capped", "downsampled", "rows", "hinted")
-"""What is counted of each direction: rows read; taken by weights, curation, caps and Strategic
+"""The counts of each direction: rows read; taken by weights, curation, caps and Strategic
 Downsampling; the rest, and those of it with a hint."""
 
 Counts = dict[str, dict[str, int]]
 
 
 def group_of(direction: Direction) -> str:
-    """Which of GROUPS a direction belongs to."""
+    """Return which of GROUPS a direction belongs to."""
     source, target = direction
     if source in PIVOTS and target in PIVOTS:
         return "en-zh"
@@ -34,7 +34,7 @@ def group_of(direction: Direction) -> str:
 
 
 def count_rows(rows: Dataset, staying: np.ndarray | None = None) -> Counter[str]:
-    """Rows by direction; with (N,) bool `staying`, those where it holds."""
+    """Count rows by direction; with (N,) bool `staying`, those where it holds."""
     found: Counter[str] = Counter()
     arrow, first = rows.select_columns(["source_lang", "target_lang"]).with_format("arrow"), 0
     for batch in arrow.iter(BATCH):
@@ -49,7 +49,7 @@ def count_rows(rows: Dataset, staying: np.ndarray | None = None) -> Counter[str]
 
 
 def count_stages(left: Mapping[str, Counter[str]], hinted: Counter[str]) -> Counts:
-    """STAGES of each direction.
+    """Count STAGES of each direction.
 
     Args:
         left: {stage: rows by direction that are left after it}, "read" first.
@@ -67,7 +67,7 @@ def count_stages(left: Mapping[str, Counter[str]], hinted: Counter[str]) -> Coun
 
 
 def by_group(counts: Counts) -> Counts:
-    """The same summed over the directions of each group that has any, and over "all"."""
+    """Sum the counts over the directions of each group that has any, and over "all"."""
     sums: dict[str, Counter[str]] = {}
     for name, own in counts.items():
         for group in (group_of(parse_direction(name)), "all"):

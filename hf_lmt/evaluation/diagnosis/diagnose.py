@@ -18,7 +18,7 @@ from hf_miwv.common.runs.json_text import json_text
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What `diagnose` found.
+    """The result of `diagnose`.
 
     Attributes:
         before, after: the evaluations; before is None where one was looked at alone.
@@ -44,7 +44,7 @@ class Diagnosis:
         return any(finding.alarm for finding in self.findings)
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it, and the thresholds that the verdict goes by, ready for JSON."""
+        """Return all of it, and the thresholds that the verdict goes by, ready for JSON."""
         return {
             "before": None if self.before is None else self.before.name,
             "after": self.after.name,

@@ -47,7 +47,7 @@ def show_diagnosis(found: Diagnosis, console: Console | None = None) -> None:
 
 
 def metric_table(found: Diagnosis) -> Table:
-    """Each metric's mean over a group, before and after, with the interval of the difference."""
+    """Tabulate each metric's mean over a group, before and after, with the interval of the difference."""
     groups = found.measured.groups
     metrics = list(dict.fromkeys(name for own in groups.values() for name in own.changes if name not in THRESHOLDS))
     table = new_table(
@@ -68,7 +68,7 @@ def metric_table(found: Diagnosis) -> Table:
 
 
 def rate_table(found: Diagnosis) -> Table:
-    """Each rate of behavior, before -> after, where anything shows it."""
+    """Tabulate each rate of behavior, before -> after, where anything shows it."""
     groups = found.measured.groups
     rates = [
         name
@@ -85,7 +85,7 @@ def rate_table(found: Diagnosis) -> Table:
 
 
 def verdict_table(found: Diagnosis) -> Table:
-    """Each finding with its evidence and what to do."""
+    """Tabulate each finding with its evidence and what to do."""
     table = new_table("verdict" + words_for(found.marks), "", "")
     table.columns[1].no_wrap = False
     table.columns[1].justify = "left"
@@ -98,7 +98,7 @@ def verdict_table(found: Diagnosis) -> Table:
 
 
 def notes(found: Diagnosis) -> list[str]:
-    """What the figures leave out, and why to doubt them."""
+    """List the gaps in the figures, and the reasons to doubt them."""
     measured = found.measured
     lines = [f"marked: {mark}" for mark in found.marks]
     sides: Sequence[tuple[str, list[str]]] = (

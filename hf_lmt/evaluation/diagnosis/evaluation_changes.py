@@ -25,7 +25,7 @@ from hf_lmt.registry import TIERS
 from hf_miwv.common.errors import InputError
 
 QUALITY = ("chrf++", "chrf", "spbleu", "bleu")
-"""What the verdict goes by: the first of them that both evaluations have."""
+"""Metrics that the verdict may go by: the first of them that both evaluations have."""
 
 GROUPS = (*COLUMNS, *(f"{column}/{tier}" for column in COLUMNS for tier in TIERS), "zero_shot", "overall")
 """In the order of `aggregation.aggregate`."""
@@ -48,7 +48,7 @@ class GroupChanges:
 
 @dataclass(frozen=True)
 class Measured:
-    """What `compare` found.
+    """The result of `compare`.
 
     Attributes:
         quality: the metric that the verdict goes by.
@@ -83,7 +83,7 @@ class _Pair:
 
 
 def compare(before: Evaluation | None, after: Evaluation, samples: int = SAMPLES, seed: int = SEED) -> Measured:
-    """What changed from one evaluation to the other, over the directions that both have.
+    """Compare one evaluation with the other, over the directions that both have.
 
     The lines of a direction are drawn alike for both (`confidence.paired_bootstrap`), and alike for
     all directions with as many lines: in a multi-way set these are the same sentences. A group's
@@ -160,7 +160,7 @@ def _pairs(
 
 
 def measures_of(counts: SentenceCounts) -> dict[str, Statistics]:
-    """The metrics and rates of a direction, all as statistics of its lines."""
+    """Return the metrics and rates of a direction, all as statistics of its lines."""
     rates = {
         name: mean_statistics(name, np.where(counts.asked, flags, np.nan), "")
         for name, flags in counts.flags.items()

@@ -1,4 +1,4 @@
-"""What a finding is about: a group of directions as in `aggregation`, or one direction."""
+"""The scope of a finding: a group of directions as in `aggregation`, or one direction."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from hf_lmt.registry import PIVOTS
 
 
 def changes_of(scope: str, measured: Measured) -> Changes:
-    """Empty where the scope is not among those measured."""
+    """Return the changes of a scope; empty where it is not among those measured."""
     if scope in measured.groups:
         return measured.groups[scope].changes
     return measured.directions.get(scope, {})
 
 
 def wider(scope: str) -> list[str]:
-    """The groups that a tier or a direction is part of."""
+    """List the groups that a tier or a direction is part of."""
     if "-" in scope:
         return groups_of(parse_direction(scope))
     return scope.split("/")[:1] if "/" in scope else []
 
 
 def opposite_of(scope: str) -> str | None:
-    """The scope the other way; None for a group without English and Chinese.
+    """Return the scope in the opposite direction; None for a group without English and Chinese.
 
     >>> opposite_of("x2zh/low"), opposite_of("en-kk")
     ('zh2x/low', 'kk-en')
@@ -38,7 +38,7 @@ def opposite_of(scope: str) -> str | None:
 
 
 def pivot_into(scope: str) -> str | None:
-    """English or Chinese, where the scope leads into it."""
+    """Return English or Chinese, where the scope leads into it."""
     if "-" in scope:
         target = parse_direction(scope).target
         return target if target in PIVOTS else None
@@ -46,7 +46,8 @@ def pivot_into(scope: str) -> str | None:
 
 
 def scope_words(scope: str) -> str:
-    """
+    """Describe a scope in words.
+
     >>> scope_words("x2zh/low"), scope_words("kk-en")
     ('X->zh (low)', 'kk-en')
     """

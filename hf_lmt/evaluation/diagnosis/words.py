@@ -65,7 +65,7 @@ def evidence(
     compared: bool,
     training: Training | None,
 ) -> str:
-    """What a finding rests on, with the figures of the scope, or of the worst of several.
+    """Describe the evidence of a finding, with the figures of the scope, or of the worst of several.
 
     `past`: of a group, the directions in it that pass their own threshold, the worst first.
     """
@@ -95,7 +95,7 @@ def evidence(
 
 
 def mend(kind: str, scope: str, training: Training | None) -> str:
-    """What to do about a finding."""
+    """Say what to do about a finding."""
     if "degeneration" not in kind:
         return MENDS.get(kind, "")
     behind = _behind(scope, training)
@@ -113,13 +113,14 @@ def mend(kind: str, scope: str, training: Training | None) -> str:
 
 
 def named(directions: Sequence[str]) -> str:
-    """The first four, and how many more there are."""
+    """Name the first four directions, and how many more there are."""
     more = len(directions) - NAMED
     return ", ".join(directions[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def percent(share: float) -> str:
-    """
+    """Format a share in per cent.
+
     >>> percent(0.004), percent(0.31), percent(0.00001)
     ('0.4 %', '31 %', '<0.1 %')
     """

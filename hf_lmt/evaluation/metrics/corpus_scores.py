@@ -21,7 +21,7 @@ LOWER_IS_BETTER = ("ter",)
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """What a corpus score is a function of: counts per sentence, which sums and resamples reuse.
+    """The counts per sentence that a corpus score is a function of; sums and resamples reuse them.
 
     Attributes:
         metric: name of the metric, one of METRICS, or of a sentence score (`mean_statistics`).

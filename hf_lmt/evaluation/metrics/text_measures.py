@@ -1,4 +1,4 @@
-"""What the rates of behavior look at in texts: scripts, loops, lengths, and what "the same" is."""
+"""Measures of texts for the rates of behavior: scripts, loops, lengths, and when texts are "the same"."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _LOOP = re.compile(
 
 
 def letters(texts: Sequence[str], target: str) -> tuple[np.ndarray, np.ndarray]:
-    """(S,) letters of each text in the scripts of a language, and (S,) in any script.
+    """Count (S,) letters of each text in the scripts of a language, and (S,) in any script.
 
     Each letter has the weight of its script (`data.characters.WEIGHTS`): a Latin name
     in a Chinese sentence takes three letters where a Chinese one takes one.
@@ -54,18 +54,18 @@ def letters(texts: Sequence[str], target: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def lengths(texts: Sequence[str]) -> np.ndarray:
-    """(S,) lengths in characters of an alphabet, `data.characters.weighted_lengths`."""
+    """Measure (S,) lengths in characters of an alphabet, `data.characters.weighted_lengths`."""
     return weighted_lengths(_column(texts))
 
 
 def blanks(texts: Sequence[str]) -> np.ndarray:
-    """(S,) bool: whether nothing of the text shows; zero-width characters do not."""
+    """Check whether nothing of each text shows, (S,) bool; zero-width characters do not."""
     found = characters(_column(texts))
     return found.sums(~invisible_table()[found.codes]) == 0
 
 
 def is_repetitive(text: str) -> bool:
-    """Whether something in the text stands four times or more in a row, over 20 characters or more.
+    """Check whether something stands four times or more in a row, over 20 characters or more.
 
     What repeats is any run of characters, so that it needs no words: "la la la la la la la",
     "比赛比赛比赛比赛比赛比赛比赛比赛比赛比赛", a sentence four times. Both limits are ours.
@@ -77,7 +77,7 @@ def is_repetitive(text: str) -> bool:
 
 
 def normalized(text: str) -> str:
-    """NFKC, case folded, each run of white space one blank, none around: what "the same" means."""
+    """Normalize to NFKC, case folded, each run of white space one blank, none around: the form of "the same"."""
     return _SPACE.sub(" ", unicodedata.normalize("NFKC", text)).strip().casefold()
 
 

@@ -86,7 +86,7 @@ def draw_heat_map(
 
 
 def draw_blocks(blocks: Sequence[Block], title: str, marks: Sequence[str] = ()) -> Canvas:
-    """The blocks side by side in rows, the languages at one height.
+    """Draw the blocks side by side in rows, the languages at one height.
 
     There are as many in a row as WIDEST has room for. Blocks without a value but 0 are named in
     the head, unless there is no other.
@@ -119,7 +119,7 @@ def draw_blocks(blocks: Sequence[Block], title: str, marks: Sequence[str] = ()) 
 
 
 def fold(blocks: Sequence[Block]) -> tuple[list[Block], list[str]]:
-    """The blocks that have a value other than 0, and the titles of the others.
+    """Return the blocks that have a value other than 0, and the titles of the others.
 
     Where none has one, all are drawn: an empty picture says nothing.
     """
@@ -134,7 +134,7 @@ def fold(blocks: Sequence[Block]) -> tuple[list[Block], list[str]]:
 
 
 def lines_of(blocks: Sequence[Block]) -> list[str]:
-    """Languages by tier and code, then directions without English and Chinese."""
+    """List languages by tier and code, then directions without English and Chinese."""
     there = {line for block in blocks for line, _ in block.cells}
     return [*(code for code in LANGUAGES if code in there), *sorted(there - LANGUAGES.keys())]
 
@@ -151,7 +151,7 @@ def draw_block(
     columns: Sequence[str],
     size: float = SMALL,
 ) -> None:
-    """One measure; a rule between the tiers.
+    """Draw one measure, with a rule between the tiers.
 
     Args:
         size: points of the smallest letters.
@@ -185,7 +185,7 @@ def _title_lines(block: Block, columns: Sequence[str]) -> list[str]:
 
 
 def save_both(figure: Canvas, folder: Path, name: str) -> list[str]:
-    """NAME.png and NAME.svg, the same bytes for the same figures."""
+    """Save NAME.png and NAME.svg, the same bytes for the same figures."""
     import matplotlib
 
     with matplotlib.rc_context({"svg.hashsalt": "hf_lmt", "svg.fonttype": "none"}):
@@ -234,7 +234,7 @@ def _label(line: str) -> str:
 
 
 def _cut(text: str, width: float) -> str:
-    """What fits in so many inches at size 10."""
+    """Cut a text to fit in so many inches at size 10."""
     most = int(width * 12)
     text = " ".join(text.split())
     return text if len(text) <= most else text[: most - 1] + "…"

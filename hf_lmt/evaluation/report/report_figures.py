@@ -1,4 +1,4 @@
-"""What tables, heat maps and page show of an evaluation: its measures, and a figure of each."""
+"""The measures of an evaluation and a figure of each, for tables, heat maps and page."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ class Figure(NamedTuple):
 
 
 def measures_of(evaluations: Sequence[Evaluation]) -> list[str]:
-    """The metrics and rates that any of the evaluations has, metrics first."""
+    """List the metrics and rates that any of the evaluations has, metrics first."""
     metrics = dict.fromkeys(name for one in evaluations for name in one.metrics)
     there = {name for one in evaluations for own in one.scores["directions"].values() for name in own["behavior"]}
     return [*metrics, *(name for name in RATE_TITLES if name in there)]
 
 
 def silent_measures(evaluations: Sequence[Evaluation]) -> list[str]:
-    """The rates that are 0 in every direction of every evaluation, and were measured in one.
+    """List the rates that are 0 in every direction of every evaluation, and were measured in one.
 
     A column of zeros says nothing that a line with its name does not.
     """
@@ -80,7 +80,7 @@ def silent_measures(evaluations: Sequence[Evaluation]) -> list[str]:
 
 
 def silent_words(evaluations: Sequence[Evaluation]) -> str:
-    """These rates in one line; empty where there is none."""
+    """Name the rates of `silent_measures` in one line; empty where there is none."""
     names = ", ".join(map(title_of, silent_measures(evaluations)))
     return f"0 everywhere: {names}" if names else ""
 
@@ -94,7 +94,7 @@ def title_of(measure: str) -> str:
 
 
 def figure_of(evaluation: Evaluation, direction: Direction | str, measure: str) -> Figure:
-    """A direction's score in its unit, or rate in per cent."""
+    """Return a direction's score in its unit, or rate in per cent."""
     own = evaluation.scores["directions"].get(str(direction))
     if own is None:
         return Figure(None, why=evaluation.scores["missing"].get(str(direction), "not evaluated"))
@@ -110,13 +110,13 @@ def figure_of(evaluation: Evaluation, direction: Direction | str, measure: str) 
 
 
 def directions_of(evaluations: Sequence[Evaluation]) -> list[Direction]:
-    """Those that any of them has or misses, each once."""
+    """List the directions that any of them has or misses, each once."""
     names = [name for part in ("directions", "missing") for one in evaluations for name in one.scores[part]]
     return [parse_direction(name) for name in dict.fromkeys(names)]
 
 
 def place_of(direction: Direction) -> list[tuple[str, str]]:
-    """Its places in a heat map, (line, column): between English and Chinese there are two.
+    """Return the direction's cells in a heat map, (line, column): between English and Chinese there are two.
 
     >>> place_of(parse_direction("kk-zh"))
     [('kk', 'x2zh')]
@@ -129,13 +129,13 @@ def place_of(direction: Direction) -> list[tuple[str, str]]:
 
 
 def tier_of(direction: Direction) -> str:
-    """Of the language that is not the pivot; of the target where both or neither are."""
+    """Return the tier of the language that is not the pivot; of the target where both or neither are."""
     other = direction.source if direction.target in PIVOTS else direction.target
     return LANGUAGES[other].tier
 
 
 def names_of(evaluations: Sequence[Evaluation]) -> list[str]:
-    """What to call them: their folders, with a number where two are called alike."""
+    """Name the evaluations by their folders, with a number where two are called alike."""
     names = [
         path_name(str(one.folder.resolve())) if is_local(one.name) else one.name.rpartition("/")[2]
         for one in evaluations
@@ -144,7 +144,7 @@ def names_of(evaluations: Sequence[Evaluation]) -> list[str]:
 
 
 def described(evaluation: Evaluation) -> dict[str, Any]:
-    """What was judged, on what: for heads of tables and pages, local paths by their last part."""
+    """Describe model and set of an evaluation for heads of tables and pages, local paths by their last part."""
     run = evaluation.run
     model = run.get("model")
     data = run["data"]
@@ -159,7 +159,7 @@ def described(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def missing_reasons(evaluation: Evaluation) -> dict[str, list[str]]:
-    """Why directions have no figures -> these directions.
+    """Map the reasons why directions have no figures to these directions.
 
     Languages that the set lacks are one reason together, not one for each.
     """
@@ -178,7 +178,7 @@ def missing_reasons(evaluation: Evaluation) -> dict[str, list[str]]:
 
 
 def signatures_of(evaluation: Evaluation) -> dict[str, list[str]]:
-    """Measure -> its signatures, each once; BLEU has one for each tokenizer."""
+    """Map each measure to its signatures, each once; BLEU has one for each tokenizer."""
     found: dict[str, dict[str, None]] = {}
     for own in evaluation.scores["directions"].values():
         for name, content in {**own["scores"], **own["behavior"]}.items():

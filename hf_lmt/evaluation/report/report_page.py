@@ -49,7 +49,7 @@ def render_page(
     without_texts: str,
     findings: Sequence[Any] = (),
 ) -> str:
-    """The page as text.
+    """Render the page as text.
 
     Args:
         evaluations: one or several.
@@ -94,7 +94,7 @@ def render_page(
 def page_data(
     evaluations: Sequence[Evaluation], measures: Sequence[str], texts: Mapping[Direction, Lines]
 ) -> dict[str, Any]:
-    """What the script shows: systems, measures, and each direction with figures and examples."""
+    """Collect the script's data: systems, measures, and each direction with figures and examples."""
     return {
         "systems": names_of(evaluations),
         "measures": [
@@ -114,7 +114,7 @@ def page_data(
 
 
 def as_script_data(data: Any) -> str:
-    r"""JSON that is safe inside a script element: `<`, `>` and `&` stand as escapes.
+    r"""Return JSON that is safe inside a script element: `<`, `>` and `&` stand as escapes.
 
     >>> as_script_data("</script>")
     '"\\u003c/script\\u003e"'

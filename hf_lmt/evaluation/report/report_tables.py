@@ -66,7 +66,7 @@ def show_report(evaluations: Sequence[Evaluation], console: Console | None = Non
 
 
 def group_cells(evaluations: Sequence[Evaluation], measures: Sequence[str]) -> list[tuple[str, list[list[Cell]]]]:
-    """(group in words, cells by measure and system), for the groups that any of them has."""
+    """Return (group in words, cells by measure and system), for the groups that any of them has."""
     groups = dict.fromkeys(name for one in evaluations for name in one.scores["groups"])
     return [
         (group_words(group), [[_cell(one, group, name) for one in evaluations] for name in measures])
@@ -75,7 +75,8 @@ def group_cells(evaluations: Sequence[Evaluation], measures: Sequence[str]) -> l
 
 
 def group_words(group: str) -> str:
-    """
+    """Describe a group in words.
+
     >>> group_words("x2zh/low")
     'X→zh low'
     """
@@ -84,7 +85,7 @@ def group_words(group: str) -> str:
 
 
 def paper_table(evaluations: Sequence[Evaluation]) -> Table | None:
-    """The paper's own models in the same directions; None where the set is another."""
+    """Tabulate the paper's own models in the same directions; None where the set is another."""
     groups = evaluations[0].scores["groups"]
     rows = {name: own["paper"] for name, own in groups.items() if own["paper"]}
     if not rows:
@@ -101,7 +102,7 @@ def paper_table(evaluations: Sequence[Evaluation]) -> Table | None:
 
 
 def notes_of(evaluations: Sequence[Evaluation]) -> list[str]:
-    """Marks, missing directions with their reasons, and what the means leave out."""
+    """List marks, missing directions with their reasons, and what the means leave out."""
     lines = []
     for name, one in zip(names_of(evaluations), evaluations, strict=True):
         lines += [f"{name} is marked: {mark}" for mark in one.scores["marks"]]
@@ -134,7 +135,7 @@ def _apart(name: str, evaluation: Evaluation) -> list[str]:
 
 
 def words_for(marks: Sequence[str]) -> str:
-    """What the title of a table says about the marks that stand below it."""
+    """Return the words in a table's title about the marks that stand below it."""
     if any(mark.startswith("CONTAMINATED") for mark in marks):
         return " (CONTAMINATED, see below)"
     return " (marked, see below)" if marks else ""

@@ -58,7 +58,7 @@ def write_evaluation_card(run: dict[str, Any], scores: dict[str, Any], folder: P
 
 
 def group_table(scores: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """Header and cells: a row for each group with a direction, scores and shares of behavior.
+    """Return header and cells: a row for each group with a direction, scores and shares of behavior.
 
     A mean has the number of its directions in brackets where some of the group's are not in it.
     Rates that are 0 in every group have no column; `silent_rates` has them.
@@ -76,7 +76,7 @@ def group_table(scores: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
 
 
 def silent_rates(scores: dict[str, Any]) -> list[str]:
-    """The rates of behavior that no row of any group shows."""
+    """List the rates of behavior that no row of any group shows."""
     groups = scores["groups"].values()
     return [
         name
@@ -86,7 +86,7 @@ def silent_rates(scores: dict[str, Any]) -> list[str]:
 
 
 def silent_words(scores: dict[str, Any]) -> str:
-    """They in words, empty where there is none."""
+    """Name the rates of `silent_rates` in words; empty where there is none."""
     names = ", ".join(BEHAVIOR[name] for name in silent_rates(scores))
     return f"0 in every group: {names}" if names else ""
 
@@ -97,13 +97,13 @@ def _rates(scores: dict[str, Any]) -> list[str]:
 
 
 def _not_nfc_table(scores: dict[str, Any]) -> str | None:
-    """What references that are not in NFC cost; None where all are."""
+    """Tabulate the cost of references that are not in NFC; None where all are."""
     rows = not_nfc_rows(scores)
     return table(["", "references", "not in NFC", *scores["metrics"]], rows) if rows else None
 
 
 def worst_directions(scores: dict[str, Any]) -> tuple[str | None, list[tuple[str, float]]]:
-    """The metric, and the five directions with the worst value of it.
+    """Return the metric, and the five directions with the worst value of it.
 
     By chrF++, which counts alike in all languages, else by the first metric that has values.
     """
@@ -120,7 +120,7 @@ def worst_directions(scores: dict[str, Any]) -> tuple[str | None, list[tuple[str
 
 
 def write_score(metric: str, value: float | None) -> str:
-    """A score with two decimals; COMET's, from 0 to 1, as the paper has them: times 100."""
+    """Format a score with two decimals; COMET's, from 0 to 1, as the paper has them: times 100."""
     if value is None:
         return "-"
     return f"{100 * value if metric in COMET_METRICS else value:.2f}"
@@ -138,7 +138,7 @@ def _share(rate: dict[str, Any] | None) -> str:
 
 
 def signature_rows(scores: dict[str, Any]) -> list[tuple[str, str]]:
-    """Metric and signature, each once; BLEU has one for each tokenizer."""
+    """List metric and signature, each once; BLEU has one for each tokenizer."""
     found = {
         (name, score["signature"]): None
         for own in scores["directions"].values()

@@ -26,7 +26,7 @@ def start_record(
     model: str | None,
     origin: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """What is known before the model starts, with the run's "identity".
+    """Begin the record with what is known before the model starts, and the run's "identity".
 
     Args:
         rows: hypotheses from elsewhere; none where the model will write them.
@@ -85,7 +85,7 @@ def _digests(rows: Mapping[Direction, Sequence[Mapping[str, Any]]]) -> dict[str,
 def complete_record(
     run: dict[str, Any], counts: Mapping[str, Any], marks: Sequence[str], seconds: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The record with what was counted; "timing" is the one part that differs between runs."""
+    """Return the record with what was counted; "timing" is the one part that differs between runs."""
     return {
         **run,
         "counts": dict(counts),

@@ -44,7 +44,7 @@ def show_evaluation(found: Evaluation) -> None:
 
 
 def warnings_of(found: Evaluation) -> list[str]:
-    """What one should know before using the figures, beside their marks."""
+    """List the warnings to read before using the figures, beside their marks."""
     run, scores = found.run, found.scores
     lines = []
     if scores["missing"]:

@@ -24,7 +24,7 @@ COLUMNS = ("direction", "kind", "name", "value", "low", "high", "count", "rows",
 
 
 def summarize(figures: Mapping[Direction, dict[str, Any]], plan: Plan) -> dict[str, Any]:
-    """What scores.json holds, as `folder` describes it, of each direction's figures."""
+    """Build the content of scores.json, as `folder` describes it, of each direction's figures."""
     for direction, own in figures.items():
         own["paper"] = _paper(direction) if _is_paper_set(plan.opened, own["lines"]) else None
     return {
@@ -67,7 +67,7 @@ def _is_paper_set(opened: EvaluationSet, lines: int) -> bool:
 
 
 def _paper(direction: Direction) -> dict[str, dict[str, float]] | None:
-    """What the paper reports of its own models in this direction, by size."""
+    """Return the scores that the paper reports of its own models in this direction, by size."""
     found = {size: reference_results(size).get(direction) for size in SIZES}
     return {size: scores for size, scores in found.items() if scores} or None
 
@@ -85,7 +85,7 @@ def _paper_means(members: Iterable[dict[str, dict[str, float]] | None]) -> dict[
 
 
 def as_csv(scores: Mapping[str, Any]) -> str:
-    """The lines of scores.csv: each direction's scores and rates, and the directions without."""
+    """Return the lines of scores.csv: each direction's scores and rates, and the directions without."""
     text = io.StringIO()
     table = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
     table.writeheader()

@@ -25,7 +25,7 @@ NAMES = {
     "hint_lang": ("hypothesis_hint_lang", "hint_lang"),
     "hint_dropped": ("hypothesis_hint_dropped", "hint_dropped"),
 }
-"""What else a row may say, by the names of `hf-lmt translate` and of an evaluation's own rows. Not
+"""Further fields of a row, by the names of `hf-lmt translate` and of an evaluation's own rows. Not
 the text of its hint: that may be a text of the set, which no file of an evaluation holds."""
 LANGUAGES = ("source_lang", "target_lang")
 DEFAULTS: Mapping[str, Any] = {
@@ -46,7 +46,7 @@ class Hypothesis(NamedTuple):
 
 
 def read_hypotheses(given: Given) -> dict[Direction, list[Hypothesis]]:
-    """The hypotheses of each direction, in their order.
+    """Read the hypotheses of each direction, in their order.
 
     Args:
         given: files and folders. A file of plain text, a line for each hypothesis, is named after
@@ -79,7 +79,7 @@ def read_hypotheses(given: Given) -> dict[Direction, list[Hypothesis]]:
 
 
 def align(hypotheses: Sequence[Hypothesis], opened: EvaluationSet, direction: Direction) -> list[dict[str, Any]]:
-    """What the hypotheses say for each of the set's lines in a direction, in the set's order.
+    """Match the hypotheses to each of the set's lines in a direction, in the set's order.
 
     Where rows carry ids of the set they are found by these, in any order; else the n-th is that of
     the n-th line, and sources that rows carry are compared. With a limit the whole set may be
@@ -111,7 +111,7 @@ def align(hypotheses: Sequence[Hypothesis], opened: EvaluationSet, direction: Di
 
 
 def matched_by_id(hypotheses: Sequence[Hypothesis], opened: EvaluationSet, direction: Direction) -> bool:
-    """Whether `align` goes by the ids that the rows carry, rather than by their order."""
+    """Check whether `align` goes by the ids that the rows carry, rather than by their order."""
     whole = replace(opened, limit=None).lines(direction)
     return whole is not None and bool(set(_ids(hypotheses)) & set(whole.ids))
 

@@ -75,7 +75,7 @@ NAMED_SETS: Mapping[str, NamedSet] = {
 
 
 def open_set(given: str | Source, split: str | None = None, limit: int | None = None, seed: int = 0) -> EvaluationSet:
-    """An evaluation set.
+    """Open an evaluation set.
 
     Args:
         given: one of NAMED_SETS, read from the Hub or its cache; a folder with a copy of one, as
@@ -96,7 +96,7 @@ def open_set(given: str | Source, split: str | None = None, limit: int | None = 
 
 
 def set_of(evaluation: Evaluation) -> EvaluationSet:
-    """The set that an evaluation was made with, opened again, with the same lines.
+    """Open the set that an evaluation was made with again, with the same lines.
 
     Raises:
         InputError: as `open_set`; or it has other texts than it had then.
@@ -149,7 +149,7 @@ def _open(source: Source) -> EvaluationSet:
 
 
 def _noted(notes: Mapping[str, Any]) -> Iterator[str]:
-    """What was left out of a set, a line each."""
+    """List the parts left out of a set, a line each."""
     if others := notes.get(OTHERS):
         yield (
             f"texts in languages that LMT does not have are left out: {names_and_counts(others)}{how_to_name(others)}"

@@ -1,4 +1,4 @@
-"""What a model was trained on, as far as anything says so, and whether a set is among it.
+"""The data that a model was trained on, as far as anything says so, and whether a set is among it.
 
 Looked at are `datasets:` in the model's card, the run.json and recipe in its folder, the same of
 its base model and of prepared data that these name, and `known_training_sets.csv`, which has what
@@ -55,7 +55,7 @@ class Claim(NamedTuple):
 
 @dataclass(frozen=True)
 class Training:
-    """What is known of a model's training data.
+    """The known training data of a model.
 
     Attributes:
         claims: each name once.
@@ -66,14 +66,14 @@ class Training:
     looked_at: tuple[str, ...]
 
     def overlap(self, opened: EvaluationSet) -> list[Claim]:
-        """The claims that are, or hold, this evaluation set."""
+        """List the claims that are, or hold, this evaluation set."""
         split = opened.split or ""
         own = _sets(f"{opened.name} {split}") | _sets(_last_parts(opened.given, split))
         return [one for one in self.claims if _same(one.name, own, opened)]
 
 
 def training_of(model: str, revision: str | None = None) -> Training:
-    """What the model of this name or folder was trained on, and its base models.
+    """Collect the training data of the model of this name or folder, and of its base models.
 
     Raises:
         InputError: there is no such model; or its run.json or recipe cannot be read.
@@ -109,7 +109,7 @@ def training_of(model: str, revision: str | None = None) -> Training:
 
 
 def _documents(name: str, revision: str | None) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """What says something of the training, with where it lies."""
+    """Read the documents that say something of the training, with their source."""
     folder = Path(name).expanduser()
     shown = path_name(str(folder)) if folder.exists() else name
     card = _file(name, "README.md", revision)
@@ -173,7 +173,7 @@ def _walk(part: Any) -> Iterator[str]:
 
 
 def _of_prepared(folder: Path) -> Iterator[str]:
-    """What prepared rows, in a folder of `hf-lmt prepare`, were made of."""
+    """List the sources of prepared rows in a folder of `hf-lmt prepare`."""
     if (folder / "run.json").is_file():
         yield from _walk(_json(folder / "run.json").get("data"))
 
@@ -190,7 +190,7 @@ def _listed(value: Any) -> Sequence[Any]:
 
 
 def _known(name: str) -> list[Claim]:
-    """What papers say of this model or data set."""
+    """List the training sets that papers state for this model or data set."""
     return [Claim(one, source) for glob, sets, source in _known_sets() if fnmatchcase(name, glob) for one in sets]
 
 

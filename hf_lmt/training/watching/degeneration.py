@@ -26,7 +26,7 @@ Entry = Mapping[str, Any]  # of a Trainer's log_history: names to numbers, and "
 
 
 def quality_signs(history: Sequence[Entry], now: Entry, metric: str = "chrf") -> list[str]:
-    """What is said of an evaluation, in words; nothing where nothing is to be said.
+    """Describe the warning signs of an evaluation in words; empty where it has none.
 
         x2P(best so far) - x2P(now) >= FALL  and  P2x(now) - P2x(then) >= RISE     P: en, zh
         fan_in(now) - fan_in(lowest so far) >= SHARED                       in any of the groups
@@ -60,7 +60,7 @@ def quality_signs(history: Sequence[Entry], now: Entry, metric: str = "chrf") ->
 
 
 def loss_signs(history: Sequence[Entry], now: Entry) -> list[str]:
-    """The same of teacher-forced losses:
+    """Describe the warning signs of teacher-forced losses:
 
     L(x2P, now) - L(x2P, lowest so far) >= LOSS  and  L(P2x, now) < L(P2x, then)      P: en, zh
     """

@@ -30,7 +30,7 @@ Values = Mapping[Direction, Mapping[str, float | None]]
 
 
 def check_watched_metrics(metrics: Sequence[str]) -> tuple[str, ...]:
-    """The metrics, each once; InputError for one that is not in NAMES, or for none."""
+    """Return the metrics, each once; InputError for one that is not in NAMES, or for none."""
     if isinstance(metrics, str) or not metrics:
         raise InputError(f"metrics {metrics!r}: give a list, such as ['chrf++', 'bleu']")
     for metric in metrics:
@@ -40,7 +40,7 @@ def check_watched_metrics(metrics: Sequence[str]) -> tuple[str, ...]:
 
 
 def judge(rows: Sequence[WatchedRow], found: Sequence[Translation], metrics: Sequence[str]) -> Figures:
-    """Scores, rates and counts of each direction, from its rows and their translations.
+    """Compute scores, rates and counts of each direction, from its rows and their translations.
 
     A blank translation is judged as it is, which is a score of 0 for its sentence.
     """
@@ -79,7 +79,7 @@ def judge(rows: Sequence[WatchedRow], found: Sequence[Translation], metrics: Seq
 
 
 def values_of_figures(figures: Figures) -> dict[Direction, dict[str, float | None]]:
-    """Direction -> logged name -> value."""
+    """Map each direction to its values by logged name."""
     return {
         direction: {
             **{NAMES[name]: score["value"] for name, score in one["scores"].items()},
@@ -90,7 +90,7 @@ def values_of_figures(figures: Figures) -> dict[Direction, dict[str, float | Non
 
 
 def logged_numbers(values: Values, by_direction: Sequence[str]) -> dict[str, float]:
-    """What is logged: `eval_chrf_en2x`, `eval_fan_in_x2en_low`, `eval_chrf_en-kk`.
+    """Return the numbers to log: `eval_chrf_en2x`, `eval_fan_in_x2en_low`, `eval_chrf_en-kk`.
 
     Means of groups (`evaluation.aggregation.aggregate`, with `_` for `/`), and of the names in
     `by_direction` also each direction; what has no value is left out.
@@ -109,12 +109,12 @@ def logged_numbers(values: Values, by_direction: Sequence[str]) -> dict[str, flo
 
 
 def group_means(values: Values) -> dict[str, dict[str, GroupMean]]:
-    """`aggregate` over no other directions than these."""
+    """Run `aggregate` over no other directions than these."""
     return aggregate(values, expected=())
 
 
 def expected_keys(directions: Sequence[Direction], metrics: Sequence[str]) -> tuple[set[str], set[str]]:
-    """The keys that `logged_numbers` will give, and those of them that are better when lower."""
+    """Return the keys that `logged_numbers` will give, and those of them that are better when lower."""
     names = [NAMES[metric] for metric in metrics]
     values = {
         one: {

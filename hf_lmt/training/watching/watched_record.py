@@ -1,4 +1,4 @@
-"""What an evaluation of a step leaves on disk: a JSON file, whole or not at all."""
+"""The file that an evaluation of a step leaves on disk: JSON, whole or not at all."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def evaluation_record(
     signs: list[str],
     seconds: float,
 ) -> dict[str, Any]:
-    """The content of an evaluation's file.
+    """Return the content of an evaluation's file.
 
     Returns:
         `step`, `epoch`; `settings` and `subset`, which rows by what hash; `directions`, everything
@@ -56,7 +56,7 @@ def evaluation_record(
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Written aside, flushed to disk, renamed.
+    """Write aside, flush to disk, rename.
 
     Raises:
         InputError: the disk is full, or the folder cannot be written.
@@ -72,7 +72,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def write_record(folder: Path, record: Mapping[str, Any], ended: bool) -> Path:
-    """`folder`/evaluations/step-N.json; after the training has `ended`, final.json.
+    """Write `folder`/evaluations/step-N.json; after the training has `ended`, final.json.
 
     Then the best model may have been loaded, which is not that of the last step.
     """

@@ -1,4 +1,4 @@
-"""What one commit has to change, from what is here and what is there."""
+"""The changes that one commit has to make, from the local files and those on the Hub."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Changes:
 
 
 def find_changes(files: Mapping[str, LocalFile], config: str | None, remote: Remote, repository: str) -> Changes:
-    """The difference between a folder's files and a revision; files of others are not removed.
+    """Find the difference between a folder's files and a revision; files of others are not removed.
 
     Args:
         config: the configuration that the folder is to be, in a folder of that name; None for

@@ -1,4 +1,4 @@
-"""What of a folder goes to the Hub, and what must not."""
+"""The files of a folder that go to the Hub, and those that must not."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class LocalFile:
 
 
 def kind_of(folder: Path) -> str:
-    """ "model" for a folder with safetensors, "dataset" for another that these programs wrote.
+    """Return "model" for a folder with safetensors, "dataset" for another that these programs wrote.
 
     Raises:
         InputError: it is neither, or no folder.
@@ -87,7 +87,7 @@ def kind_of(folder: Path) -> str:
 
 
 def read_contents(folder: Path, token: str | None, allowed: Collection[str] = ()) -> tuple[dict[str, Path], list[str]]:
-    """The files to push, by their path in the folder, and what is left out as unfinished work.
+    """List the files to push, by their path in the folder, and the unfinished work that is left out.
 
     A link is followed to a file that is pushed itself, and to no other: those that lead out of the
     folder are left out, and named in a warning.
@@ -135,7 +135,7 @@ def read_contents(folder: Path, token: str | None, allowed: Collection[str] = ()
 
 
 def describe(paths: Mapping[str, Path], replaced: Mapping[str, bytes]) -> dict[str, LocalFile]:
-    """Every file with its hashes; `replaced` is what goes in place of what is on the disk."""
+    """Describe every file with its hashes; the bytes in `replaced` replace those on the disk."""
     described = {}
     for name in sorted(paths.keys() | replaced.keys()):
         described[name] = hashed(paths.get(name, Path(name)), replaced.get(name))
@@ -143,12 +143,12 @@ def describe(paths: Mapping[str, Path], replaced: Mapping[str, bytes]) -> dict[s
 
 
 def read_text(file: LocalFile) -> str:
-    """What a text file holds."""
+    """Return the content of a text file."""
     return file.place.read_text("utf-8") if file.content is None else file.content.decode()
 
 
 def hashed(place: Path, content: bytes | None = None) -> LocalFile:
-    """The file at `place`, or with `content` in place of what is there, with its hashes."""
+    """Describe the file at `place` with its hashes; `content`, where given, replaces the bytes on the disk."""
     size = place.stat().st_size if content is None else len(content)
     sha256, blob = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % size)  # noqa: S324  git's own
     for block in [content] if content is not None else _blocks(place):

@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 
 def hub_faults(hub: Mapping[str, Any], model: str, adapter: bool, training: Mapping[str, Any]) -> list[str]:
-    """What could not be pushed in the end; each fault with what to change.
+    """List the faults that would make a push fail in the end; each says what to change.
 
     Args:
         model: the model that is trained: a Hub id or a local path.
@@ -62,7 +62,7 @@ def hub_faults(hub: Mapping[str, Any], model: str, adapter: bool, training: Mapp
 
 
 def hub_words(hub: Mapping[str, Any]) -> str:
-    """What will be pushed, and whether one is logged in, in one line."""
+    """Describe in one line the pushes to come, and whether the user is logged in."""
     from huggingface_hub import get_token
 
     seen_by = "private" if hub.get("private", True) else "public"
@@ -84,7 +84,7 @@ def open_hub(hub: Mapping[str, Any]) -> None:
 
 
 def watch_saves(hub: Mapping[str, Any], whole: str, complete: Complete) -> PushCheckpoints | None:
-    """The callback that pushes every checkpoint with a file `whole`; None where none is asked for.
+    """Return the callback that pushes every checkpoint with a file `whole`; None where none is asked for.
 
     `push_result` waits for it.
     """
@@ -94,7 +94,7 @@ def watch_saves(hub: Mapping[str, Any], whole: str, complete: Complete) -> PushC
 
 
 def wait_for_saves(pushing: PushCheckpoints | BackgroundPush | None) -> None:
-    """Wait until every checkpoint has been pushed; tells of those that could not be."""
+    """Wait until every checkpoint has been pushed; report those that could not be."""
     failed = {} if pushing is None else pushing.close()
     if failed:
         logger.warning("the model is whole, but of its checkpoints these are not on the Hub: %s", ", ".join(failed))
@@ -137,7 +137,7 @@ def push_result(output: Path, hub: Mapping[str, Any]) -> None:
 
 
 def _options(hub: Mapping[str, Any]) -> dict[str, Any]:
-    """What all pushes have in common."""
+    """Return the options that all pushes have in common."""
     return {"public": not hub.get("private", True), "base_model": hub.get("base_model")}
 
 

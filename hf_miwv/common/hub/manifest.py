@@ -18,7 +18,7 @@ for the content: SHA-256, and git's own where the file is small."""
 
 
 def read_manifest(content: bytes | None, repository: str) -> Manifest:
-    """What was pushed so far; nothing where the repository has no such file.
+    """Read the files pushed so far; empty where the repository has no such file.
 
     Raises:
         InputError: it is damaged, or of another format.
@@ -38,7 +38,7 @@ def read_manifest(content: bytes | None, repository: str) -> Manifest:
 
 
 def write_manifest(manifest: Manifest) -> bytes:
-    """The file; equal pushes have equal bytes."""
+    """Return the manifest file's bytes; equal pushes have equal bytes."""
     content = {
         "about": "Files written by hf-miwv or hf-lmt push, which may replace and remove them.",
         "format": FORMAT,
@@ -48,12 +48,12 @@ def write_manifest(manifest: Manifest) -> bytes:
 
 
 def names_of(file: LocalFile) -> list[str]:
-    """The names that the Hub may have for a file's content."""
+    """List the names that the Hub may have for a file's content."""
     return [file.sha256] if file.blob is None else [file.sha256, file.blob]
 
 
 def gone(earlier: Mapping[str, list[str]], now: set[str], there: Mapping[str, str]) -> list[str]:
-    """Paths that were pushed before, are not now, and still hold what was pushed.
+    """List paths that were pushed before, are not now, and still hold the pushed content.
 
     Args:
         earlier: the manifest's files. now: paths of this push. there: path -> name of the content

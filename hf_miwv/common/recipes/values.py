@@ -22,7 +22,7 @@ WORDS = {
 
 
 def fault_of(key: str, value: Any, hint: Any) -> str | None:
-    """What is wrong with `value` as the value of `key`, None where nothing is.
+    """Say what is wrong with `value` as the value of `key`; None where nothing is.
 
     >>> fault_of("split", False, str | None)
     'split: YAML reads this word as False; put it in quotes'
@@ -40,7 +40,7 @@ def fault_of(key: str, value: Any, hint: Any) -> str | None:
 
 
 def fit(value: Any, hint: Any) -> Any:
-    """`value` as the type that `hint` stands for, MISFIT where it is none of it.
+    """Return `value` as the type that `hint` stands for, MISFIT where it is none of it.
 
     A whole number is a number too, true and false are neither. Text that reads as a number is
     taken where a number is wanted and text is not: YAML 1.1 reads 2e-5, without a point, as text.
@@ -66,7 +66,7 @@ def fit(value: Any, hint: Any) -> Any:
 
 
 def expected(hint: Any) -> str:
-    """What a value has to be: "a whole number or null"."""
+    """Describe the values that `hint` allows: "a whole number or null"."""
     if known := choices(hint):
         return "one of " + ", ".join(known)
     members = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
@@ -75,7 +75,7 @@ def expected(hint: Any) -> str:
 
 
 def choices(hint: Any) -> list[str]:
-    """The words that an enumeration or Literal allows, also within a union; else none."""
+    """List the words that an enumeration or Literal allows, also within a union; else none."""
     if get_origin(hint) in (Union, UnionType):
         return [word for member in get_args(hint) for word in choices(member)]
     if get_origin(hint) is Literal:
@@ -84,7 +84,7 @@ def choices(hint: Any) -> list[str]:
 
 
 def takes_text(hint: Any) -> bool:
-    """Whether text is among what `hint` allows."""
+    """Check whether text is among the values that `hint` allows."""
     if get_origin(hint) in (Union, UnionType):
         return any(takes_text(member) for member in get_args(hint))
     return hint is str
@@ -136,5 +136,5 @@ def _is_enumeration(hint: Any) -> bool:
 
 
 def is_number(value: object) -> bool:
-    """Whether a value is a number; true and false are none."""
+    """Check whether a value is a number; true and false are none."""
     return isinstance(value, int | float) and not isinstance(value, bool)

@@ -19,7 +19,7 @@ class Processes(NamedTuple):
 
     @classmethod
     def launched(cls) -> Processes:
-        """What the launcher's environment says; joins the group where there is one."""
+        """Read the launcher's environment; join the group of processes if it names one."""
         if int(os.environ.get("WORLD_SIZE", "1")) < 2:
             return cls()
         import torch
@@ -34,7 +34,7 @@ class Processes(NamedTuple):
         return self.rank == 0
 
     def gather(self, value: T) -> list[T]:
-        """Everybody's value, by rank, on every process."""
+        """Return the values of all processes, by rank, on every process."""
         if self.world == 1:
             return [value]
         from accelerate.utils import gather_object
@@ -42,11 +42,11 @@ class Processes(NamedTuple):
         return gather_object([value])
 
     def agree(self, value: T) -> T:
-        """The first process's value, on every process."""
+        """Return the first process's value, on every process."""
         return self.gather(value)[0]
 
     def deal(self, sizes: np.ndarray) -> np.ndarray:
-        """The items of this process, in their order: the largest first, each to the process with
+        """Return the items of this process, in their order: the largest first, each to the process with
         the least so far, so that all have about the same total."""
         owner = np.zeros(len(sizes), dtype=np.int64)
         totals = [0] * self.world
@@ -56,10 +56,10 @@ class Processes(NamedTuple):
         return np.flatnonzero(owner == self.rank)
 
     def name(self) -> str:
-        """process-0-of-1"""
+        """Return the name of this process: process-0-of-1."""
         return f"process-{self.rank}-of-{self.world}"
 
 
 def gather_dict(processes: Processes, values: dict[Any, Any]) -> dict[Any, Any]:
-    """The entries of every process's dictionary in one."""
+    """Merge every process's dictionary into one."""
     return {key: value for part in processes.gather(values) for key, value in part.items()}

@@ -47,7 +47,7 @@ def new_record(command: str, origin: Mapping[str, Any], package: str = "hf_miwv"
 
 
 def package_version() -> str:
-    """The version of this distribution."""
+    """Return the version of this distribution."""
     try:
         return version(DISTRIBUTION)
     except PackageNotFoundError:
@@ -55,7 +55,7 @@ def package_version() -> str:
 
 
 def package_commit() -> str | None:
-    """The git commit of the code that runs; None where that is not known.
+    """Return the git commit of the code that runs; None where that is not known.
 
     As pip recorded it (PEP 610), else of the checkout that the package lies in, with "and changes"
     behind it where its files are not the commit's.
@@ -75,7 +75,7 @@ def package_commit() -> str | None:
 
 
 def _git(folder: Path, *words: str) -> str | None:
-    """What git says; None where it says nothing, or is not there."""
+    """Return git's output; None where it is empty, git fails, or git is not installed."""
     try:
         done = subprocess.run(  # noqa: S603
             ["git", "-C", str(folder), *words],  # noqa: S607
@@ -90,7 +90,7 @@ def _git(folder: Path, *words: str) -> str | None:
 
 
 def peak_memory(device: torch.device) -> int:
-    """The most bytes held: on a CUDA device what tensors took there, else by this process."""
+    """Return the most bytes held: on a CUDA device those of tensors there, else those of this process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
