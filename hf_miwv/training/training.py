@@ -91,7 +91,7 @@ def train(
             by default they are removed when the model is saved.
         license (`str`, *optional*): License of the tuned model, for its card, where it is known.
         hub (`Mapping[str, Any]`, *optional*): Where on the Hub the model goes, as in
-            `publishing.hub_section.HUB_KEYS`; nowhere without.
+            `common.hub.hub_section.HUB_KEYS`; nowhere without.
         recipe (`str`, *optional*): Text that is kept beside the model, as recipe.yaml.
         overwrite (`bool`, *optional*, defaults to `False`): Replace `output` where it holds something.
         origin (`Mapping[str, Any]`, *optional*): Facts of the data and the command for run.json, as in

@@ -25,7 +25,7 @@ ROWS, SENTENCES = 60_000, 5_000  # that a block may give, and hold, at the most
 
 @dataclass
 class Tally:
-    """Counts of the sentences and texts of a source, as `loading.Loaded` describes them."""
+    """Counts of the sentences and texts of a source, as `load.Loaded` describes them."""
 
     sentences: int = 0
     rows: int = 0

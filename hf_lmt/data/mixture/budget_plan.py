@@ -21,7 +21,7 @@ MISSING = {
 
 @dataclass(frozen=True)
 class Plan:
-    """Tokens by group (`lines.group_of`): there, by temperature alone, and to be taken.
+    """Tokens by group (`mixture_lines.group_of`): there, by temperature alone, and to be taken.
 
     shares: part -> share, with a sum of 1. total, largest: tokens of the mixture, and the most
     that there can be with these shares.

@@ -29,10 +29,10 @@ def mixture_counts(
     plan: Plan,
     taken: Mapping[int, Taken],
 ) -> dict[str, Any]:
-    """Return the counts of `mixing.Mixed`, as JSON holds them.
+    """Return the counts of `mixture.Mixed`, as JSON holds them.
 
     Args:
-        entries: (N,) `counting.ENTRY`.
+        entries: (N,) `token_counts.ENTRY`.
         groups: group -> places of its rows, copies left out.
     """
     given = sum(one.tokens for one in taken.values())

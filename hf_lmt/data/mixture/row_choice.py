@@ -27,7 +27,7 @@ def rows_by_group(entries: np.ndarray) -> tuple[dict[int, np.ndarray], int]:
     Of copies (rows of the same hash) one is kept. Which of them, does not depend on their order.
 
     Args:
-        entries (`np.ndarray`): (N,) `counting.ENTRY`; those without a group are left out.
+        entries (`np.ndarray`): (N,) `token_counts.ENTRY`; those without a group are left out.
 
     Returns:
         `tuple[dict[int, np.ndarray], int]`: Group -> positions of its rows, and the number of copies.

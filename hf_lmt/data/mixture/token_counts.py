@@ -33,7 +33,7 @@ BATCH = 1_000  # rows in memory and in a call of the tokenizer
 ENTRY = np.dtype(
     [("order", "u8"), ("tie", "u8"), ("tokens", "u4"), ("group", "i2"), ("forward", "?"), ("broken", "?")]
 )
-"""A row as it is kept in memory, 24 bytes: fields as in `lines.Lines`, and the line's tokens."""
+"""A row as it is kept in memory, 24 bytes: fields as in `mixture_lines.Lines`, and the line's tokens."""
 
 MakeLines = Callable[[pa.Table, int], Lines]
 

@@ -62,7 +62,7 @@ def read_data_recipe(recipe: Path | Mapping[Any, Any]) -> DataRecipe:
 
     Sections: `data`, a list of sources with the fields of `sources.Source`, and the only one that
     is required; `directions`, a list of directions and globs (all 234); `curation`, the settings
-    of `curation.settings.steps_from`; `downsampling` and `pmp`, the arguments of
+    of `curation.curation_settings.steps_from`; `downsampling` and `pmp`, the arguments of
     StrategicDownsampling and ParallelMultilingualPrompting, or false; `seed` (0), which these two
     take where they set none; `mixture`, for continued pre-training. `evaluation` and
     `hub` are for other commands. Any other key has to be one of trl.SFTConfig or trl.ModelConfig.

@@ -64,7 +64,7 @@ def load_sources(recipe: DataRecipe) -> Loaded:
     """The rows of every source in the asked directions.
 
     Raises:
-        InputError: as `loading.load`; a direction asked for by name is in no source.
+        InputError: as `load.load`; a direction asked for by name is in no source.
     """
     parts, counts = zip(*(load(one, recipe.directions) for one in recipe.sources), strict=True)
     rows, sizes = concatenate_datasets(list(parts)), [len(part) for part in parts]

@@ -13,7 +13,7 @@ def sources_behind_targets(folder: str | Path) -> dict[str, dict[str, Any]]:
     for each of English and Chinese that the rows are translated into.
 
     Args:
-        folder: what `hf-lmt prepare` wrote, or anything that `data.loading.load` reads.
+        folder: what `hf-lmt prepare` wrote, or anything that `data.corpora.load.load` reads.
 
     Raises:
         InputError: it is not there, or holds no rows of translations.

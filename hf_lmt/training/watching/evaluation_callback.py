@@ -76,7 +76,7 @@ class TranslationEvaluationCallback(TrainerCallback):
         seed (`int`, *optional*, defaults to `0`): Seed of the sample: another seed, other rows.
         directions (`Sequence[str]`, *optional*): Directions and patterns; by default all that the rows
             have.
-        metrics (`Sequence[str]`, *optional*, defaults to `("chrf++", "bleu")`): Of `figures.NAMES`; the
+        metrics (`Sequence[str]`, *optional*, defaults to `("chrf++", "bleu")`): Of `watched_figures.NAMES`; the
             first is watched for degeneration.
         beams (`int`, *optional*, defaults to `1`): Beams of the search: 1 is greedy and cheap; 5, as in
             arXiv 2511.07003, is for `hf-lmt evaluate`.
