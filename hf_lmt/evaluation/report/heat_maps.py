@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 CELL, LINE = 0.36, 0.165  # inches: width and height of a cell
 MARGIN = 1.1  # inches: the names of the languages
+LETTERS = 12  # of the head in an inch, at size 10
 WIDEST = 10.0  # inches of a picture: shown at 1,200 pixels, its smallest letters have 9 of them
 SMALL = 5.5  # points: the smallest letters
 GAP, LETTER = 0.25, 0.08  # inches: between blocks, and a letter of their titles
@@ -103,7 +104,7 @@ def draw_blocks(blocks: Sequence[Block], title: str, marks: Sequence[str] = ()) 
     width = max(5.0, MARGIN + across * (len(columns) * CELL + GAP))
     heads = [_cut(title, width), *(_cut(f"marked: {mark}", width) for mark in marks)]
     if folded:
-        heads.append(_cut(f"0 everywhere: {', '.join(folded)}", width))
+        heads += wrap(f"0 everywhere: {', '.join(folded)}", int(width * LETTERS))
     titles = max(len(_title_lines(block, columns)) for block in drawn)
     height = 0.25 + 0.25 * len(heads) + rows * (0.5 + 0.15 * titles + len(lines) * LINE)
     figure = NewFigure(figsize=(width, height), layout="constrained", facecolor="white")
@@ -235,6 +236,6 @@ def _label(line: str) -> str:
 
 def _cut(text: str, width: float) -> str:
     """Cut a text to fit in so many inches at size 10."""
-    most = int(width * 12)
+    most = int(width * LETTERS)
     text = " ".join(text.split())
     return text if len(text) <= most else text[: most - 1] + "…"

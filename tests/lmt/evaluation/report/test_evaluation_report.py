@@ -279,6 +279,9 @@ def test_rates_that_are_zero_everywhere_are_named_and_not_drawn() -> None:
     assert heat_maps.fold([block("copies", 0.0)]) == ([block("copies", 0.0)], [])
     figure = draw_blocks(blocks, "title")
     assert figure.get_suptitle() == "title\n0 everywhere: copies"
+    many = [block(f"rate number {number}", 0.0) for number in range(12)]
+    head = draw_blocks([*blocks, *many], "title").get_suptitle()
+    assert all(one.title in head.replace("\n", " ") for one in many)  # in as many lines as it takes
 
 
 def test_tables_fold_rates_that_nothing_shows(folders: list[Path]) -> None:
