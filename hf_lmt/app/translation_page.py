@@ -10,7 +10,7 @@ import gradio
 from hf_lmt.app.translated import about_direction, translate_text
 from hf_lmt.registry import LANGUAGES
 from hf_lmt.translation.translator import Translator
-from hf_miwv.common.app.serving import told
+from hf_miwv.common.app.serving import show_faults
 from hf_miwv.common.cards.parts import shown_name
 from hf_miwv.common.errors import InputError
 
@@ -145,7 +145,12 @@ def _connect(translator: Translator, fields: Fields, answer: Answer, button: gra
         return found.text, f"<p>{found.summary}</p>", lines, prompts
 
     button.click(
-        told(translate), [*fields], [*answer], api_name="translate", concurrency_limit=1, show_progress_on=answer.text
+        show_faults(translate),
+        [*fields],
+        [*answer],
+        api_name="translate",
+        concurrency_limit=1,
+        show_progress_on=answer.text,
     )
 
 

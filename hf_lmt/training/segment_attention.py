@@ -15,7 +15,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
-from hf_miwv.common.models.attention import UNKNOWN, one_call_kernel, replaced_attention, takes_one_call
+from hf_miwv.common.models.attention import UNKNOWN, replaced_attention, takes_varlen, varlen_kernel
 
 NAME = "hf_lmt_segments"
 INSTEAD_OF = "sdpa"  # what a model loads with where nothing else is asked for
@@ -62,7 +62,7 @@ def segment_attention(
     if torch.is_autocast_enabled(kind):  # which does not know the kernel below
         dtype = torch.get_autocast_dtype(kind)
         query, key, value = (part.to(dtype) for part in (query, key, value))
-    kernel = one_call_kernel() if takes_one_call(query, value) and not dropout else None
+    kernel = varlen_kernel() if takes_varlen(query, value) and not dropout else None
     if kernel is not None:
         parts = (part[0].transpose(0, 1) for part in (query, key, value))
         before = -1 if sliding_window is None else sliding_window - 1

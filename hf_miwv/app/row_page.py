@@ -10,7 +10,7 @@ import gradio
 
 from hf_miwv.app.row_views import HEADERS, introduction, neighbor_of, table_row, view_row
 from hf_miwv.app.scored_rows import ORDERS, ScoredRows
-from hf_miwv.common.app.serving import told
+from hf_miwv.common.app.serving import show_faults
 from hf_miwv.common.cards.parts import shown_name
 from hf_miwv.results.statistics import FLAGS, STATUSES
 
@@ -29,25 +29,44 @@ WIDTHS = [
 ]
 
 
-class Found(NamedTuple):
-    """A page of the rows that fit: its lines, its number from 1, and in words how many fit."""
+class RowPage(NamedTuple):
+    """Hold a page of the rows that fit.
+
+    Attributes:
+        lines (`list[list[Any]]`): Its lines.
+        number (`int`): Its number, from 1.
+        counted (`str`): In words, how many rows fit.
+    """
 
     lines: list[list[Any]]
     number: int
     counted: str
 
 
-def find_page(rows: ScoredRows, order: str, statuses: list[str], flags: list[str], text: str, number: int) -> Found:
-    """Return page `number` of what `ScoredRows.find` finds, PAGE_ROWS rows; the nearest there is."""
-    places = rows.find(order, statuses, flags, text)
-    pages = max(1, -(-len(places) // PAGE_ROWS))
+def find_page(rows: ScoredRows, order: str, statuses: list[str], flags: list[str], text: str, number: int) -> RowPage:
+    """Return a page of the rows that `ScoredRows.find` finds, PAGE_ROWS rows.
+
+    Args:
+        rows (`ScoredRows`): All rows.
+        order (`str`): One of ORDERS.
+        statuses (`list[str]`): Any of these; empty for all.
+        flags (`list[str]`): With any of these; empty for all.
+        text (`str`): In prompt or response; empty for all.
+        number (`int`): Number of the page, from 1; the nearest page that exists is returned.
+
+    Returns:
+        `RowPage`: The page.
+    """
+    positions = rows.find(order, statuses, flags, text)
+    pages = max(1, -(-len(positions) // PAGE_ROWS))
+    # A filter may leave fewer pages than the number of the one that was shown.
     number = min(max(1, int(number or 1)), pages)
     start = (number - 1) * PAGE_ROWS
-    shown = places[start : start + PAGE_ROWS]
-    counted = f"{len(places):,} of {len(rows):,} rows; page {number:,} of {pages:,}"
-    if len(places) == 0:
+    shown = positions[start : start + PAGE_ROWS]
+    counted = f"{len(positions):,} of {len(rows):,} rows; page {number:,} of {pages:,}"
+    if len(positions) == 0:
         counted = "no row fits: take a filter or words out"
-    return Found([table_row(rows, int(place)) for place in shown], number, counted)
+    return RowPage([table_row(rows, int(position)) for position in shown], number, counted)
 
 
 def build_page(rows: ScoredRows) -> gradio.Blocks:
@@ -72,7 +91,7 @@ class Filters(NamedTuple):
 
 def _add_filters(rows: ScoredRows) -> Filters:
     counts = Counter(rows.columns.status)
-    flags = Counter(flag for own in rows.columns.flags for flag in own)
+    flags = Counter(flag for row_flags in rows.columns.flags for flag in row_flags)
     with gradio.Row(equal_height=True):
         order = gradio.Dropdown([*ORDERS], value=next(iter(ORDERS)), label="Order")
         words = gradio.Textbox(label="Words in prompt or response", placeholder="any case")
@@ -118,24 +137,25 @@ def _add_table() -> Table:
 
 
 def _connect_table(page: gradio.Blocks, rows: ScoredRows, filters: Filters, table: Table) -> None:
-    """Any change of the filters shows the first page of what fits; the buttons turn from there."""
+    """Show the first page of the rows that fit at any change of the filters; the buttons turn from there."""
 
-    def turned(by: int) -> Callable[..., Found]:
-        def find(order: str, status: list[str], flags: list[str], text: str, number: int | None) -> Found:
+    def turned(by: int) -> Callable[..., RowPage]:
+        def find(order: str, status: list[str], flags: list[str], text: str, number: int | None) -> RowPage:
             return find_page(rows, order, status, flags, text, (number or 1) + by)
 
         return find
 
-    def first(order: str, status: list[str], flags: list[str], text: str) -> Found:
+    def first(order: str, status: list[str], flags: list[str], text: str) -> RowPage:
         return find_page(rows, order, status, flags, text, 1)
 
-    given, found = [*filters[:4]], [table.lines, table.number, table.counted]
+    inputs, outputs = [*filters[:4]], [table.lines, table.number, table.counted]
     changed = [page.load, filters.search.click, filters.words.submit, filters.order.change]
     changed += [filters.status.change, filters.flags.change]
-    gradio.on(changed, first, given, found, api_visibility="private", trigger_mode="always_last")
-    table.number.submit(turned(0), [*given, table.number], found, api_name="find")
+    # Answers may overtake one another while somebody types: only the last change may show its rows.
+    gradio.on(changed, first, inputs, outputs, api_visibility="private", trigger_mode="always_last")
+    table.number.submit(turned(0), [*inputs, table.number], outputs, api_name="find")
     for button, by in ((table.back, -1), (table.on, 1)):
-        button.click(turned(by), [*given, table.number], found, api_visibility="private")
+        button.click(turned(by), [*inputs, table.number], outputs, api_visibility="private")
 
 
 class Views(NamedTuple):
@@ -171,7 +191,7 @@ def _text(label: str) -> gradio.Textbox:
 
 
 def _connect_views(page: gradio.Blocks, rows: ScoredRows, table: Table, views: Views) -> None:
-    """A click on the table shows the row; so do its number, and the one before as neighbor."""
+    """Show a row at a click on the table, by its number, and as the neighbor of the one before."""
 
     def shown(number: int | None) -> tuple[Any, ...]:
         return (number, *view_row(rows, int(number or 0)))
@@ -186,7 +206,7 @@ def _connect_views(page: gradio.Blocks, rows: ScoredRows, table: Table, views: V
         return shown(int(rows.columns.row[rows.find(next(iter(ORDERS)))[0]]))
 
     outputs = [views.row, *views.parts]
-    gradio.on([views.show.click, views.row.submit], told(shown), views.row, outputs, api_name="row")
-    views.follow.click(told(followed), views.row, outputs, api_visibility="private")
-    table.lines.select(told(picked), None, outputs, api_visibility="private")
+    gradio.on([views.show.click, views.row.submit], show_faults(shown), views.row, outputs, api_name="row")
+    views.follow.click(show_faults(followed), views.row, outputs, api_visibility="private")
+    table.lines.select(show_faults(picked), None, outputs, api_visibility="private")
     page.load(first, None, outputs, api_visibility="private")

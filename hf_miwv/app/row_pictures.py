@@ -1,4 +1,4 @@
-"""The histogram of all scores with one row's place in it, as an image for a page."""
+"""The histogram of all scores with one row marked in it, as an image for a page."""
 
 from __future__ import annotations
 
@@ -14,22 +14,32 @@ DOTS_PER_INCH = 110
 
 
 def histogram_image(miwv: np.ndarray, score: float, row: int) -> str:
-    """An `img` element: the (n,) scores of all rows, and where `score` of row number `row` lies.
+    """Draw the scores of all rows as an `img` element, with one of them marked.
 
     A score outside the picture, which has the middle 99 %, is marked at its edge.
+
+    Args:
+        miwv (`np.ndarray`): (n,) scores.
+        score (`float`): The score to mark.
+        row (`int`): Number of its row.
+
+    Returns:
+        `str`: HTML.
     """
     figure, axes = plot_histogram(miwv, "Where this row stands", None)
     low, high = axes.get_xlim()
-    place = min(max(score, low), high)
+    marked_score = min(max(score, low), high)
     label = f"row {row:,}: {score:.3f}".replace("-", "−")
-    if place != score:
+    if marked_score != score:
         label += " (beyond the axis)"
-    axes.axvline(place, color=INK, linewidth=3, label=label)
+    axes.axvline(marked_score, color=INK, linewidth=3, label=label)
     top = axes.get_ylim()[1]
-    axes.plot([place], [0.97 * top], marker="v", color=INK, markersize=13, clip_on=False)
+    axes.plot([marked_score], [0.97 * top], marker="v", color=INK, markersize=13, clip_on=False)
+    # The mark must not stretch the axes.
     axes.set_xlim(low, high)
     axes.set_ylim(0, top)
     axes.legend(frameon=False, fontsize=9)
+    # In the page itself, as base64: the app then serves no files.
     picture = BytesIO()
     figure.savefig(picture, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
     content = base64.b64encode(picture.getvalue()).decode()

@@ -47,32 +47,32 @@ class RowView(NamedTuple):
 def introduction(rows: ScoredRows) -> str:
     """Return an introduction to the rows, as HTML."""
     scored = int(rows.columns.scored.sum())
-    told = [f"{len(rows):,} rows, {write_share(scored, len(rows))} with a score"]
+    sentences = [f"{len(rows):,} rows, {write_share(scored, len(rows))} with a score"]
     if rows.run.get("data"):
-        told.append(f"data: {data_name(rows.run)}")
+        sentences.append(f"data: {data_name(rows.run)}")
     if rows.run.get("model"):
-        told.append(f"scored with {shown_name(rows.run['model']['source'])}")
+        sentences.append(f"scored with {shown_name(rows.run['model']['source'])}")
     return (
-        f"<h2>{escape(shown_name(rows.name))}</h2><p>{escape('; '.join(told))}.</p>"
+        f"<h2>{escape(shown_name(rows.name))}</h2><p>{escape('; '.join(sentences))}.</p>"
         "<p>MIWV is the model's loss on the response behind the nearest other row as a worked "
         "example, less its loss without, in nats per response token. <b>High = weak = keep</b>: "
         "the example did not help, so the row has something to teach.</p>"
     )
 
 
-def table_row(rows: ScoredRows, place: int) -> list[Any]:
+def table_row(rows: ScoredRows, position: int) -> list[Any]:
     """Return a row of the table, under HEADERS."""
     columns = rows.columns
-    neighbor = int(columns.neighbor[place])
-    prompt = " ".join(rows.read(place).bare_prompt.split())
+    neighbor = int(columns.neighbor[position])
+    prompt = " ".join(rows.read(position).bare_prompt.split())
     return [
-        int(columns.row[place]),
-        *(_number(values[place]) for values in (columns.miwv, columns.loss_zero_shot, columns.loss_one_shot)),
+        int(columns.row[position]),
+        *(_number(values[position]) for values in (columns.miwv, columns.loss_zero_shot, columns.loss_one_shot)),
         f"{neighbor}" if neighbor >= 0 else "–",
-        _number(columns.neighbor_similarity[place]),
-        int(columns.response_tokens[place]),
-        columns.status[place],
-        ", ".join(columns.flags[place]),
+        _number(columns.neighbor_similarity[position]),
+        int(columns.response_tokens[position]),
+        columns.status[position],
+        ", ".join(columns.flags[position]),
         prompt if len(prompt) <= SHOWN else prompt[: SHOWN - 1] + "…",
     ]
 
@@ -82,15 +82,15 @@ def view_row(rows: ScoredRows, row: int) -> RowView:
 
     Raises InputError where there is none.
     """
-    place = _place(rows, row)
-    example = rows.read(place)
+    position = _position(rows, row)
+    example = rows.read(position)
     return RowView(
         f"<h3>Row {row:,}</h3>",
         example.bare_prompt,
         example.shown_response,
-        *_neighbor(rows, place),
-        _facts(rows, place),
-        _picture(rows, place),
+        *_neighbor(rows, position),
+        _facts(rows, position),
+        _picture(rows, position),
     )
 
 
@@ -99,48 +99,48 @@ def neighbor_of(rows: ScoredRows, row: int) -> int:
 
     Raises InputError where there is no such row, or it has none.
     """
-    neighbor = int(rows.columns.neighbor[_place(rows, row)])
+    neighbor = int(rows.columns.neighbor[_position(rows, row)])
     if neighbor < 0:
         raise InputError(f"row {row} has no neighbor")
     return neighbor
 
 
-def _place(rows: ScoredRows, row: int) -> int:
-    place = rows.place_of(row)
-    if place is None:
+def _position(rows: ScoredRows, row: int) -> int:
+    position = rows.position_of(row)
+    if position is None:
         numbers = rows.columns.row
         gaps = "" if len(rows) == numbers.max() + 1 else ", with gaps"
         raise InputError(f"no row {row} here; they are numbered {numbers.min()} to {numbers.max()}{gaps}")
-    return place
+    return position
 
 
-def _neighbor(rows: ScoredRows, place: int) -> tuple[str, str, str]:
+def _neighbor(rows: ScoredRows, position: int) -> tuple[str, str, str]:
     """Title, prompt and response of a row's neighbor."""
-    number = int(rows.columns.neighbor[place])
+    number = int(rows.columns.neighbor[position])
     if number < 0:
         return "<h3>No neighbor</h3>", "", ""
-    similarity = _number(rows.columns.neighbor_similarity[place])
+    similarity = _number(rows.columns.neighbor_similarity[position])
     title = f"Its neighbor, the worked example: row {number:,} (cosine {similarity})"
-    there = rows.place_of(number)
-    if there is None:
+    neighbor_position = rows.position_of(number)
+    if neighbor_position is None:
         return f"<h3>{title}</h3><p>It is not among the rows of this folder.</p>", "", ""
-    example = rows.read(there)
+    example = rows.read(neighbor_position)
     return f"<h3>{title}</h3>", example.bare_prompt, example.shown_response
 
 
-def _facts(rows: ScoredRows, place: int) -> str:
-    columns, rank = rows.columns, rows.rank(place)
+def _facts(rows: ScoredRows, position: int) -> str:
+    columns, rank = rows.columns, rows.rank(position)
     facts = {
-        "loss without the example (zero-shot)": _number(columns.loss_zero_shot[place]),
-        "loss behind the example (one-shot)": _number(columns.loss_one_shot[place]),
-        "MIWV": f"<b>{_number(columns.miwv[place])}</b>",
+        "loss without the example (zero-shot)": _number(columns.loss_zero_shot[position]),
+        "loss behind the example (one-shot)": _number(columns.loss_one_shot[position]),
+        "MIWV": f"<b>{_number(columns.miwv[position])}</b>",
         "place": f"{rank.rank:,} of {rank.scored:,}, highest first" if rank else "–",
-        "response tokens": f"{columns.response_tokens[place]:,}",
-        "status": escape(columns.status[place]),
-        "flags": escape(", ".join(columns.flags[place])) or "none",
+        "response tokens": f"{columns.response_tokens[position]:,}",
+        "status": escape(columns.status[position]),
+        "flags": escape(", ".join(columns.flags[position])) or "none",
     }
     lines = "".join(f"<tr><th>{name}</th><td>{value}</td></tr>" for name, value in facts.items())
-    return f'<table class="facts">{lines}</table><p>{_meaning(float(columns.miwv[place]))}</p>'
+    return f'<table class="facts">{lines}</table><p>{_meaning(float(columns.miwv[position]))}</p>'
 
 
 def _meaning(miwv: float) -> str:
@@ -151,11 +151,11 @@ def _meaning(miwv: float) -> str:
     return "Behind the worked example the model does better on this response, or as well."
 
 
-def _picture(rows: ScoredRows, place: int) -> str:
+def _picture(rows: ScoredRows, position: int) -> str:
     miwv, scored = rows.columns.miwv, rows.columns.scored
-    if not scored[place]:
+    if not scored[position]:
         return ""
-    return histogram_image(miwv[scored], float(miwv[place]), int(rows.columns.row[place]))
+    return histogram_image(miwv[scored], float(miwv[position]), int(rows.columns.row[position]))
 
 
 def _number(value: float) -> str:

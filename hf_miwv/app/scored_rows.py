@@ -40,8 +40,13 @@ ROLE_FIELDS = ("role", "from")  # of a turn; not searched
 SEARCHED = 10_000  # rows read at a time in a search
 
 
-class Place(NamedTuple):
-    """Where a score stands: `rank` 1 is the highest of `scored` rows with a score."""
+class Standing(NamedTuple):
+    """Say where a score stands among all.
+
+    Attributes:
+        rank (`int`): 1 is the highest.
+        scored (`int`): Number of the rows with a score.
+    """
 
     rank: int
     scored: int
@@ -49,13 +54,14 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class ScoredRows:
-    """N scored rows, by their places 0..N-1 in the folder.
+    """Hold N scored rows, by their positions 0..N-1 in the folder.
 
     Attributes:
-        name: what they are called.
-        dataset: all columns. columns: the numbers.
-        shape: which columns hold prompt and response.
-        run: run.json of the folder; empty where there is none.
+        name (`str`): Name of the rows.
+        dataset (`Dataset`): All columns.
+        columns (`ScoreColumns`): The numbers.
+        shape (`Shape`): The columns that hold prompt and response.
+        run (`dict[str, Any]`): run.json of the folder; empty where there is none.
     """
 
     name: str
@@ -66,11 +72,23 @@ class ScoredRows:
 
     @classmethod
     def open(cls, folder: Path, name: str) -> ScoredRows:
-        """Raises InputError where the folder holds no scored rows, or they cannot be read."""
+        """Open a folder of scored rows.
+
+        Args:
+            folder (`Path`): The folder.
+            name (`str`): Its name on the page.
+
+        Returns:
+            `ScoredRows`: The rows.
+
+        Raises:
+            InputError: the folder holds no scored rows, or they cannot be read.
+        """
         dataset = read_dataset(folder)
         columns = ScoreColumns.from_dataset(dataset)
         run = read_record(folder) or {}
         data = run.get("data")
+        # run.json knows the columns also where their names say nothing (--columns).
         known = Shape(data["shape"], data["columns"]) if data else None
         return cls(name, dataset, columns, known or recognize(dataset.column_names), run)
 
@@ -84,21 +102,25 @@ class ScoredRows:
         flags: Collection[str] = (),
         text: str = "",
     ) -> np.ndarray:
-        """Places of the rows that fit, (K,) int64, in this order.
+        """Find the rows that fit.
 
         Rows without the number that orders them come last; equals keep the order of the data.
 
         Args:
-            order: in ORDERS.
-            statuses: any of these; empty for all. flags: with any of these; empty for all.
-            text: somewhere in prompt or response, in any case; empty for all.
+            order (`str`): One of ORDERS.
+            statuses (`Collection[str]`, *optional*, defaults to `()`): Any of these; empty for all.
+            flags (`Collection[str]`, *optional*, defaults to `()`): With any of these; empty for all.
+            text (`str`, *optional*, defaults to `""`): In prompt or response, in any case; empty for all.
+
+        Returns:
+            `np.ndarray`: (K,) int64 positions, in this order.
         """
         fits = np.ones(len(self), dtype=bool)
         if statuses:
             fits &= np.isin(np.array(self.columns.status), list(statuses))
         if flags:
             wanted = set(flags)
-            fits &= np.fromiter((not wanted.isdisjoint(own) for own in self.columns.flags), bool)
+            fits &= np.fromiter((not wanted.isdisjoint(row_flags) for row_flags in self.columns.flags), bool)
         if text:
             fits &= self._containing(text)
         name, highest_first = ORDERS[order]
@@ -106,47 +128,70 @@ class ScoredRows:
         ranked = np.argsort(-values if highest_first else values, kind="stable")  # nan sorts last
         return ranked[fits[ranked]]
 
-    def read(self, place: int) -> Example:
-        """Prompt and response of the row at a place; both "" where the row cannot be read."""
+    def read(self, position: int) -> Example:
+        """Read prompt and response of a row.
+
+        Args:
+            position (`int`): Its position.
+
+        Returns:
+            `Example`: The row; both texts "" where it cannot be read.
+        """
         try:
-            return read_row(self.dataset[int(place)], self.shape)
+            return read_row(self.dataset[int(position)], self.shape)
         except RowError as fault:
             return unreadable(fault)
 
-    def place_of(self, row: int) -> int | None:
-        """The place of the row with this number in the data that was scored; None if not here."""
-        found = np.flatnonzero(self.columns.row == row)
-        return int(found[0]) if len(found) else None
+    def position_of(self, row: int) -> int | None:
+        """Find a row by its number in the data that was scored.
 
-    def rank(self, place: int) -> Place | None:
-        """Where the MIWV of a row stands among all; None where it has none."""
+        Args:
+            row (`int`): The number.
+
+        Returns:
+            `int | None`: Its position; None if it is not here.
+        """
+        positions = np.flatnonzero(self.columns.row == row)
+        return int(positions[0]) if len(positions) else None
+
+    def rank(self, position: int) -> Standing | None:
+        """Rank a row among all by its MIWV.
+
+        Args:
+            position (`int`): Its position.
+
+        Returns:
+            `Standing | None`: Its rank; None where it has no score.
+        """
         scores = self.columns.miwv
-        if not np.isfinite(scores[place]):
+        if not np.isfinite(scores[position]):
             return None
-        return Place(int((scores > scores[place]).sum()) + 1, int(self.columns.scored.sum()))
+        return Standing(int((scores > scores[position]).sum()) + 1, int(self.columns.scored.sum()))
 
     def _containing(self, text: str) -> np.ndarray:
-        """(N,) bool: the rows with `text` in a column of their prompt or response."""
+        """Return (N,) bool: the rows with `text` in a column of their prompt or response."""
+        # Arrow compares the texts where they lie, in the memory map; as Python objects all would be copied first.
         texts = self.dataset.select_columns([*self.shape.columns.values()]).with_format("arrow")
         return np.concatenate([_any_contains(table, text) for table in texts.iter(SEARCHED)])
 
 
 def _any_contains(table: pyarrow.Table, text: str) -> np.ndarray:
-    return np.logical_or.reduce([_contains(one.combine_chunks(), text) for one in table.columns])
+    return np.logical_or.reduce([_contains(column.combine_chunks(), text) for column in table.columns])
 
 
 def _contains(array: pyarrow.Array, text: str) -> np.ndarray:
-    """(n,) bool: whether `text` stands in any text of each value, in whatever lists and fields."""
+    """Return (n,) bool: whether `text` stands in any text of each value, in whatever lists and fields."""
     kind = array.type
     if pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind):
-        found = pyarrow.compute.match_substring(array, text, ignore_case=True)
-        return found.fill_null(False).to_numpy(zero_copy_only=False)
+        matches = pyarrow.compute.match_substring(array, text, ignore_case=True)
+        return matches.fill_null(False).to_numpy(zero_copy_only=False)
     inside = np.zeros(len(array), dtype=bool)
     if pyarrow.types.is_struct(kind):
         for field, values in zip(kind, array.flatten(), strict=True):
             if field.name not in ROLE_FIELDS:
                 inside |= _contains(values, text)
     elif pyarrow.types.is_list(kind) or pyarrow.types.is_large_list(kind):
+        # A hit within a list counts for the row that holds the list, however deep it is nested.
         parents = pyarrow.compute.list_parent_indices(array).to_numpy()
         inside[parents[_contains(array.flatten(), text)]] = True
     return inside

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from transformers import AttentionInterface
 
-from hf_miwv.common.models.attention import UNKNOWN, one_call_kernel, takes_one_call
+from hf_miwv.common.models.attention import UNKNOWN, takes_varlen, varlen_kernel
 from hf_miwv.losses.tree_layout import Layout, Segment, current_layout
 
 NAME = "hf_miwv_tree"
@@ -53,14 +53,15 @@ def tree_attention(
         raise ValueError(f"attention with {', '.join(asked) or 'a mask'}")
     layout = current_layout()
     layout.windows.add(sliding_window)
-    kernel = one_call_kernel() if takes_one_call(query, value) else None
+    kernel = varlen_kernel() if takes_varlen(query, value) else None
     if kernel is not None:
-        return _at_once(kernel, layout, query, key, value, scaling, sliding_window), None
-    parts = [_one_segment(layout, segment, query, key, value, scaling, sliding_window) for segment in layout.segments]
+        return _varlen(kernel, layout, query, key, value, scaling, sliding_window), None
+    # One call per segment: a mask over the whole packed sequence would compute every pair of branches.
+    parts = [_by_segment(layout, segment, query, key, value, scaling, sliding_window) for segment in layout.segments]
     return torch.cat(parts, dim=1), None
 
 
-def _at_once(
+def _varlen(
     kernel: Callable[..., Any],
     layout: Layout,
     query: torch.Tensor,
@@ -75,7 +76,7 @@ def _at_once(
     beside the last key.
     """
     paths = layout.paths(query.device)
-    keys, values = (t[0].transpose(0, 1).index_select(0, paths.keys) for t in (key, value))
+    keys, values = (tensor[0].transpose(0, 1).index_select(0, paths.keys) for tensor in (key, value))
     return kernel(
         query[0].transpose(0, 1),
         keys,
@@ -89,7 +90,7 @@ def _at_once(
     )[None]
 
 
-def _one_segment(
+def _by_segment(
     layout: Layout,
     segment: Segment,
     query: torch.Tensor,
@@ -105,7 +106,7 @@ def _one_segment(
     if shared and mask is not None and query.device.type != "cpu":
         # with a mask, the fast kernels of accelerators want as many keys as queries
         groups, shared = query.shape[1] // key.shape[1], False
-        keys, values = (t.repeat_interleave(groups, dim=1) for t in (keys, values))
+        keys, values = (tensor.repeat_interleave(groups, dim=1) for tensor in (keys, values))
     attended = torch.nn.functional.scaled_dot_product_attention(
         query[:, :, segment.start : segment.end],
         keys,
@@ -120,11 +121,11 @@ def _one_segment(
 
 def _path(tensor: torch.Tensor, segment: Segment) -> torch.Tensor:
     """Return the keys or values that the segment sees, (1, K, fork + S, D)."""
-    own = tensor[:, :, segment.start : segment.end]
+    segment_part = tensor[:, :, segment.start : segment.end]
     if segment.fork == 0:
-        return own
+        return segment_part
     before = tensor[:, :, segment.trunk : segment.trunk + segment.fork]
-    return torch.cat([before, own], dim=2)
+    return torch.cat([before, segment_part], dim=2)
 
 
 AttentionInterface.register(NAME, tree_attention)

@@ -45,20 +45,29 @@ logger = logging.getLogger(__name__)
 
 
 def require_gradio() -> None:
-    """Turn off what Gradio and `datasets` tell their makers, before either is imported.
+    """Turn off the reports of Gradio and `datasets` to their makers, before either is imported.
 
-    Raises InputError where Gradio is not installed.
+    Raises:
+        InputError: Gradio is not installed.
     """
     if find_spec("gradio") is None:
         raise InputError(
             "the app needs the package gradio, which is not installed; run\n  pip install 'hf-miwv-lmt[app]'"
         )
+    # Gradio reads the variable as it is imported; later would be too late.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_UPDATE_DOWNLOAD_COUNTS"] = "0"  # `datasets` counts each load, of local files too
 
 
 def listen(host: str, port: int | None) -> socket.socket:
-    """An open port at `host`: `port`, or without one PORT, or where that is taken any free one.
+    """Open a port at `host`.
+
+    Args:
+        host (`str`): Address of this machine.
+        port (`int`, *optional*): The port; by default PORT, or where that is taken any free one.
+
+    Returns:
+        `socket.socket`: The open port.
 
     Raises:
         InputError: the port is taken or not allowed, or the machine has no such address.
@@ -78,17 +87,28 @@ def listen(host: str, port: int | None) -> socket.socket:
     raise AssertionError("one of the numbers returns or raises")
 
 
-def is_private(place: socket.socket) -> bool:
-    """Whether only this machine reaches an open port."""
-    return ip_address(place.getsockname()[0]).is_loopback
+def is_private(listener: socket.socket) -> bool:
+    """Check whether only this machine reaches an open port.
+
+    Args:
+        listener (`socket.socket`): The open port.
+
+    Returns:
+        `bool`: True for a loopback address.
+    """
+    return ip_address(listener.getsockname()[0]).is_loopback
 
 
 def host_names(host: str, allowed: Sequence[str] = ()) -> list[str]:
-    """Names that requests may be addressed to, as they stand in a Host header without its port.
+    """List the names that requests may be addressed to, as they stand in a Host header without its port.
 
     Args:
-        host: the address that was asked for to listen at.
-        allowed: further names: of a host, of all hosts of a domain (*.example.com), or * for any.
+        host (`str`): The address that was asked for to listen at.
+        allowed (`Sequence[str]`, *optional*, defaults to `()`): Further names: of a host, of all hosts of a
+            domain (*.example.com), or * for any.
+
+    Returns:
+        `list[str]`: The names, without repetition.
 
     Raises:
         InputError: one of `allowed` cannot be the name of a host.
@@ -103,28 +123,40 @@ def host_names(host: str, allowed: Sequence[str] = ()) -> list[str]:
     return list(dict.fromkeys([*LOOPBACK, listening, *allowed]))
 
 
-def told(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function with its InputErrors shown on the page, as text."""
+def show_faults(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a function of the page so that its InputErrors are shown there, as text.
+
+    Args:
+        function (`Callable`): The function.
+
+    Returns:
+        `Callable`: The wrapped function.
+    """
     import gradio
 
     @wraps(function)
-    def guarded(*given: Any, **named: Any) -> Any:
+    def guarded(*args: Any, **kwargs: Any) -> Any:
         try:
-            return function(*given, **named)
+            return function(*args, **kwargs)
         except InputError as error:
+            # Gradio renders the message as HTML, and it may quote a cell of the rows.
             raise gradio.Error(escape(str(error)), duration=None, print_exception=False) from error
 
     return guarded
 
 
 def make_app(page: Blocks, documents: Mapping[str, str] | None = None, hosts: Sequence[str] = LOOPBACK) -> FastAPI:
-    """The page as a web application at /.
+    """Make the page a web application at /.
 
     Args:
-        page: what Gradio shows.
-        documents: path -> HTML that is served beside it.
-        hosts: what requests may be addressed to, as `host_names` has it, beside the very address
-            at which they arrive; others are answered with 400.
+        page (`Blocks`): The page of Gradio's.
+        documents (`Mapping[str, str]`, *optional*): Path -> HTML that is served beside it.
+        hosts (`Sequence[str]`, *optional*, defaults to LOOPBACK): Names that requests may be addressed to, as
+            `host_names` lists them, beside the very address at which they arrive; others are answered
+            with 400.
+
+    Returns:
+        `FastAPI`: The application.
     """
     import gradio
     from fastapi import FastAPI
@@ -159,17 +191,22 @@ def make_app(page: Blocks, documents: Mapping[str, str] | None = None, hosts: Se
     )
 
 
-def serve(app: FastAPI, place: socket.socket) -> None:
-    """Answer requests at an open port until Ctrl-C."""
+def serve(app: FastAPI, listener: socket.socket) -> None:
+    """Answer requests at an open port until Ctrl-C.
+
+    Args:
+        app (`FastAPI`): The application.
+        listener (`socket.socket`): The open port.
+    """
     import uvicorn
 
-    host, port = place.getsockname()[:2]
+    host, port = listener.getsockname()[:2]
     logger.info("open %s (Ctrl-C ends it)", _address(host, port))
-    if not is_private(place):
+    if not is_private(listener):
         logger.warning("whoever can reach port %d of this machine can use the app", port)
     settings = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)
     try:
-        uvicorn.Server(settings).run(sockets=[place])
+        uvicorn.Server(settings).run(sockets=[listener])
     except KeyboardInterrupt:
         logger.info("ended")
 
@@ -181,7 +218,7 @@ def _address(host: str, port: int) -> str:
 
 
 class _Policy:
-    """Adds POLICY to every answer."""
+    """Add POLICY to every answer."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
@@ -189,15 +226,15 @@ class _Policy:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         async def send_with_policy(message: Any) -> None:
             if message["type"] == "http.response.start":
-                own = (b"content-security-policy", POLICY.encode())
-                message = {**message, "headers": [*message["headers"], own]}
+                policy_header = (b"content-security-policy", POLICY.encode())
+                message = {**message, "headers": [*message["headers"], policy_header]}
             await send(message)
 
         await self._app(scope, receive, send_with_policy)
 
 
 class _KnownHosts:
-    """Answers 400 where a request is addressed to a host that is not among `hosts`.
+    """Answer 400 where a request is addressed to a host that is not among `hosts`.
 
     Starlette's middleware decides; the answer is ours, because its text names no way out.
     """
@@ -210,6 +247,7 @@ class _KnownHosts:
         from starlette.middleware.trustedhost import TrustedHostMiddleware
         from starlette.responses import PlainTextResponse
 
+        # The middleware is run with an application of ours that only notes that it was let through.
         trusted = False
 
         async def trust(*_: Any) -> None:
@@ -230,7 +268,7 @@ class _KnownHosts:
 
 
 def _address_in(scope: Mapping[str, Any]) -> list[str]:
-    """The numeric address at which a request arrived, as a Host header has it."""
+    """Return the numeric address at which a request arrived, as a Host header has it."""
     try:
         address = ip_address((scope.get("server") or [""])[0])
     except ValueError:
@@ -239,7 +277,14 @@ def _address_in(scope: Mapping[str, Any]) -> list[str]:
 
 
 def serving_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Where an app is to be had: the same for every app."""
+    """Add the options that say where an app is served: the same for every app.
+
+    Args:
+        function (`Callable`): A command's function.
+
+    Returns:
+        `Callable`: The function with the options.
+    """
     host = click.option(
         "--host",
         default="127.0.0.1",

@@ -21,11 +21,20 @@ DOTS_PER_INCH = 200
 
 
 def new_figure(title: str, note: str) -> tuple[Figure, Axes]:
-    """A figure of 7.2 x 4.2 inches with one set of axes, a title and a line of text below it."""
+    """Make a figure of 7.2 x 4.2 inches with one set of axes, a title and a line of text below it.
+
+    Args:
+        title (`str`): The title.
+        note (`str`): The line below it.
+
+    Returns:
+        `tuple[Figure, Axes]`: The figure and its axes.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.2, 4.2), layout="constrained", facecolor="white")
+    # Without pyplot: its global state would choose a backend, and keep every figure in memory.
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.set_title(title, loc="left", pad=22, fontsize=13, fontweight="bold", color=INK)
@@ -37,7 +46,11 @@ def new_figure(title: str, note: str) -> tuple[Figure, Axes]:
 
 
 def label_counts(axes: Axes) -> None:
-    """Upright ticks at whole numbers, with thousands separators."""
+    """Label the vertical axis at whole numbers, with thousands separators.
+
+    Args:
+        axes (`Axes`): The axes; changed.
+    """
     from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
     axes.yaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
@@ -45,7 +58,11 @@ def label_counts(axes: Axes) -> None:
 
 
 def label_log_axis(axes: Axes) -> None:
-    """Ticks at 1, 2, 5, 10, ... 1k, 2k, ... tokens."""
+    """Label the horizontal axis at 1, 2, 5, 10, ... 1k, 2k, ... tokens.
+
+    Args:
+        axes (`Axes`): The axes; changed.
+    """
     from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -54,10 +71,17 @@ def label_log_axis(axes: Axes) -> None:
 
 
 def save(figure: Figure, folder: Path, name: str) -> str:
-    """Write the figure as a PNG without the version of matplotlib in it; return its name.
+    """Write the figure as a PNG without the version of matplotlib in it, cropped to its content.
 
-    It is cropped to what it holds.
+    Args:
+        figure (`Figure`): The figure.
+        folder (`Path`): Folder of the file.
+        name (`str`): Name of the file.
+
+    Returns:
+        `str`: `name`.
     """
+    # matplotlib writes its version into the file, and the bytes would change with each release.
     metadata = {"Software": None}
     figure.savefig(folder / name, dpi=DOTS_PER_INCH, metadata=metadata, **CROPPED)
     return name

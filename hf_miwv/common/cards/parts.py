@@ -9,7 +9,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from hf_miwv.common.cards.markdown import one_line
+from hf_miwv.common.cards.markdown import single_line
 from hf_miwv.common.hub.hub_names import path_name
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
@@ -32,7 +32,11 @@ FILE_ENDINGS = (
 
 
 def markdown_environment() -> Any:
-    """Jinja for the templates of cards; a name that a template misspells is an error."""
+    """Make the Jinja environment for the templates of cards; a name that a template misspells is an error.
+
+    Returns:
+        `jinja2.Environment`: The environment.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     return Environment(
@@ -46,18 +50,24 @@ def markdown_environment() -> Any:
 
 
 def run_digest(run: dict[str, Any]) -> str:
-    """16 hexadecimal digits, equal for runs that differ only in timing and command line.
+    """Digest a run's record, equal for runs that differ only in timing and command line.
 
-    `load_dataset` keeps what it read of a local folder under the folder's name and its `configs`,
-    not its path or the files' age. Without a word there that changes with the rows, it would open
-    an earlier folder of the same name instead.
+    `load_dataset` keeps the rows of a local folder under the folder's name and its `configs`, not its
+    path or the files' age. Without a word there that changes with the rows, it would open an earlier
+    folder of the same name instead.
+
+    Args:
+        run (`dict[str, Any]`): The record (run.json).
+
+    Returns:
+        `str`: 16 hexadecimal digits.
     """
     text = json.dumps(_lasting(run), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _lasting(run: dict[str, Any]) -> dict[str, Any]:
-    """The record, and the record of the scoring inside it, without what the rows do not hang on."""
+    """Leave out of a record, and of the scoring's record inside it, the keys that the rows do not depend on."""
     passing = ("timing", "command_line")
     kept = {name: value for name, value in run.items() if name not in passing}
     if kept.get("package"):
@@ -68,27 +78,46 @@ def _lasting(run: dict[str, Any]) -> dict[str, Any]:
 
 
 def size_category(rows: int) -> str:
-    """The Hub's size bucket.
+    """Return the Hub's size bucket.
+
+    Args:
+        rows (`int`): Number of rows.
+
+    Returns:
+        `str`: The bucket, as in a card's `size_categories`.
 
     >>> [size_category(rows) for rows in (999, 1000, 52_002)]
     ['n<1K', '1K<n<10K', '10K<n<100K']
     """
-    power = next((place for place in range(len(SIZES)) if rows < 1000 * 10**place), len(SIZES))
+    power = next((exponent for exponent in range(len(SIZES)) if rows < 1000 * 10**exponent), len(SIZES))
     if power == 0:
         return "n<1K"
     return f"{SIZES[power - 1]}<n<{SIZES[power]}" if power < len(SIZES) else "n>1T"
 
 
 def data_name(run: dict[str, Any]) -> str:
-    """The data set's name on one line, or plain words where it has none."""
+    """Name the data set on one line, or in plain words where it has no name.
+
+    Args:
+        run (`dict[str, Any]`): The record (run.json).
+
+    Returns:
+        `str`: The name.
+    """
     source = run["data"]["source"] if run["data"] else None
-    return one_line(shown_name(source)) if source else "Instruction data"
+    return single_line(shown_name(source)) if source else "Instruction data"
 
 
 def shown_name(source: str | None) -> str:
-    """A Hub id (`owner/name`, also with a revision) whole, a local path by its last part.
+    """Show a Hub id (`owner/name`, also with a revision) whole, a local path by its last part.
 
     A path in the Hub's cache, whose last part is a hash, is shown by repository and commit.
+
+    Args:
+        source (`str`, *optional*): Hub id, address or path.
+
+    Returns:
+        `str`: The name to show.
 
     >>> shown_name("tatsu-lab/alpaca"), shown_name("/home/me/alpaca.json"), shown_name(None)
     ('tatsu-lab/alpaca', 'alpaca.json', 'not recorded')
@@ -103,17 +132,25 @@ def shown_name(source: str | None) -> str:
 
 
 def command_block(run: dict[str, Any]) -> str:
-    """The run's command line, quoted for a shell, as a fenced block that it cannot close."""
+    """Write the run's command line, quoted for a shell, as a fenced block that it cannot close.
+
+    Args:
+        run (`dict[str, Any]`): The record (run.json).
+
+    Returns:
+        `str`: The block, or a sentence where the run was called from Python.
+    """
     if not run["command_line"]:
         return "The command line was not recorded: it was called from Python."
     command = shlex.join(_shown_word(word) for word in run["command_line"])
+    # A fence is closed by as many backticks as opened it, so it gets more than the command holds.
     longest = max((len(ticks) for ticks in re.findall("`+", command)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}bash\n{command}\n{fence}"
 
 
 def _shown_word(word: str) -> str:
-    """A word of the command line; what is a path, also behind `--option=`, by its last part."""
+    """Show a word of the command line; a path, also behind `--option=`, by its last part."""
     option, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
     return option + equals + (shown_name(value) if value else "")
 
@@ -122,7 +159,14 @@ NOT_RECORDED = "not recorded"
 
 
 def on_hub(source: str | None) -> bool:
-    """Whether a name is an id on the Hub (owner/name): nothing of that name is here."""
+    """Check whether a name is an id on the Hub (owner/name): nothing of that name is here.
+
+    Args:
+        source (`str`, *optional*): Hub id or path.
+
+    Returns:
+        `bool`: True for an id on the Hub.
+    """
     return bool(
         source and HUB_ID.fullmatch(source) and not source.lower().endswith(FILE_ENDINGS) and not Path(source).exists()
     )

@@ -15,17 +15,31 @@ MOST_SHOWN = 400  # characters of a text that can still matter on the widest ter
 
 
 def stderr_console() -> Console:
-    """A console on stderr, at least `LEAST_WIDTH` wide where that is not a terminal."""
+    """Make a console on stderr, at least `LEAST_WIDTH` wide where that is not a terminal.
+
+    Returns:
+        `Console`: The console.
+    """
     from rich.console import Console
 
     console = Console(stderr=True)
+    # In logs of CI and pipes rich assumes 80 columns, which would break the tables.
     if not console.is_terminal:
         console.width = max(LEAST_WIDTH, console.width)
     return console
 
 
 def new_table(title: str, *headers: str, words: int = 1) -> Table:
-    """A table in the one style: the first `words` columns to the left, numbers to the right."""
+    """Make a table in the one style: words to the left, numbers to the right.
+
+    Args:
+        title (`str`): The title.
+        *headers (`str`): Names of the columns; no header is shown where all are empty.
+        words (`int`, *optional*, defaults to 1): The number of first columns that hold words.
+
+    Returns:
+        `Table`: The table, without rows.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
@@ -42,7 +56,14 @@ def new_table(title: str, *headers: str, words: int = 1) -> Table:
 
 
 def plain(text: str) -> Text:
-    """The text on one line and without meaning to rich or the terminal: no markup, no escapes."""
+    """Put a text on one line, without meaning to rich or the terminal: no markup, no escapes.
+
+    Args:
+        text (`str`): Any text; the first MOST_SHOWN characters are used.
+
+    Returns:
+        `Text`: The line.
+    """
     from rich.text import Text
 
     line = " ".join(text[:MOST_SHOWN].split())

@@ -12,7 +12,14 @@ import torch
 
 
 def sliding_window(model: Any) -> int | None:
-    """Tokens that the model's sliding window sees, None where it has none."""
+    """Return the size of the model's sliding window.
+
+    Args:
+        model (`PreTrainedModel`): A transformers model.
+
+    Returns:
+        `int | None`: Tokens that the window sees; None where the model has none.
+    """
     config = model.config.get_text_config()
     if getattr(config, "use_sliding_window", True) is False:
         return None
@@ -24,9 +31,12 @@ LARGEST_HEAD = 256  # of torch's flash attention
 
 
 @cache
-def one_call_kernel() -> Callable[..., Any] | None:
-    """torch's attention over sequences of different lengths; None where this torch has none that
-    takes windows (before 2.11)."""
+def varlen_kernel() -> Callable[..., Any] | None:
+    """Return torch's attention over sequences of different lengths (`varlen_attn`).
+
+    Returns:
+        `Callable | None`: The kernel; None where this torch (before 2.11) has none that takes windows.
+    """
     try:
         from torch.nn.attention.varlen import varlen_attn
     except ImportError:
@@ -37,8 +47,16 @@ def one_call_kernel() -> Callable[..., Any] | None:
     return partial(varlen_attn, enable_gqa=True) if "enable_gqa" in known else varlen_attn
 
 
-def takes_one_call(query: torch.Tensor, value: torch.Tensor) -> bool:
-    """Whether flash attention knows this device, precision and head size."""
+def takes_varlen(query: torch.Tensor, value: torch.Tensor) -> bool:
+    """Check whether flash attention knows this device, precision and head size.
+
+    Args:
+        query (`torch.Tensor`): (..., D) queries.
+        value (`torch.Tensor`): (..., D) values.
+
+    Returns:
+        `bool`: True where `varlen_kernel` can run on them.
+    """
     size = query.shape[-1]
     return (
         query.dtype in (torch.float16, torch.bfloat16)
@@ -66,6 +84,7 @@ def replaced_attention(model: Any, name: str) -> Iterator[None]:
     config, text = model.config, model.config.get_text_config()
     replacement: Any = name
     earlier: Any = config._attn_implementation
+    # Setting the name for all parts would also change the vision tower, which may not know the replacement.
     parts = [part for part in config.sub_configs if getattr(config, part, None) is text]
     if parts:
         replacement = {"": name, parts[0]: name}

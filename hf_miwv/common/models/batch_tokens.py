@@ -9,5 +9,12 @@ ACCELERATOR_BATCH_TOKENS = 16384
 
 
 def default_batch_tokens(device: torch.device) -> int:
-    """Tokens in a forward pass that scores, where nobody says otherwise; our choice."""
+    """Return the tokens of a forward pass that scores, where nobody says otherwise; our choice.
+
+    Args:
+        device (`torch.device`): The device of the pass.
+
+    Returns:
+        `int`: Tokens, padding among them.
+    """
     return CPU_BATCH_TOKENS if device.type == "cpu" else ACCELERATOR_BATCH_TOKENS

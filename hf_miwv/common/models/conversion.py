@@ -26,13 +26,19 @@ logger = logging.getLogger(__name__)
 
 
 def safetensors_folder(gguf: Path, load: Callable[[], tuple[Any, Any]]) -> Path:
-    """The folder that holds the weights of `gguf` as safetensors, in the dtype they load in.
+    """Return the folder that holds the weights of a GGUF file as safetensors, in the dtype they load in.
 
     transformers quantizes no GGUF file while it loads it, and saves no model that came from one.
-    So `load()`, which returns the dequantized (model, tokenizer), is called once; the result lies
-    under HF_HOME in hf_miwv/converted, named after the file's content and the version of
-    transformers that read it. The folder is whole or absent: it is written aside, flushed to disk
-    and renamed, under a lock for which a second process waits.
+    So the file is dequantized once; the result lies under HF_HOME in hf_miwv/converted, named after
+    the file's content and the version of transformers that read it. The folder is whole or absent.
+
+    Args:
+        gguf (`Path`): The GGUF file.
+        load (`Callable[[], tuple[Any, Any]]`): Returns the dequantized (model, tokenizer); called at most
+            once.
+
+    Returns:
+        `Path`: The folder.
 
     Raises:
         InputError: the folder cannot be written.
@@ -41,6 +47,7 @@ def safetensors_folder(gguf: Path, load: Callable[[], tuple[Any, Any]]) -> Path:
     folder = home / _content_hash(gguf)
     try:
         home.mkdir(parents=True, exist_ok=True)
+        # A second process waits here, and then finds the folder instead of converting once more.
         with FileLock(home / f"{folder.name}.lock"):
             if folder.is_dir():
                 logger.info("%s was converted to safetensors before: %s", gguf.name, folder)
@@ -68,6 +75,7 @@ def _write(model: Any, tokenizer: Any, folder: Path) -> None:
     shutil.rmtree(part, ignore_errors=True)  # what a killed run left
     _plain_copy(model).save_pretrained(part)
     tokenizer.save_pretrained(part)
+    # The rename must not reach the disk before the content: after a power cut the folder would be torn.
     for path in [*part.iterdir(), part]:
         descriptor = os.open(path, os.O_RDONLY)
         os.fsync(descriptor)
@@ -76,9 +84,10 @@ def _write(model: Any, tokenizer: Any, folder: Path) -> None:
 
 
 def _plain_copy(model: Any) -> Any:
-    """A fresh model of the same config over the same tensors, that knows nothing of GGUF."""
+    """Make a fresh model of the same config over the same tensors, that knows nothing of GGUF."""
     config = copy.deepcopy(model.config)
     vars(config).pop("quantization_config", None)
+    # On the meta device the fresh model takes no memory; assign=True then hands it the same tensors.
     with torch.device("meta"):
         fresh = AutoModelForCausalLM.from_config(config)
     fresh.load_state_dict(model.state_dict(), assign=True)

@@ -17,17 +17,28 @@ logger = logging.getLogger(__name__)
 
 
 def pick_device(device: str | None) -> torch.device:
-    """Return `device`, or the accelerator at hand, or the CPU. Raises InputError for one not here.
+    """Return `device`, or the accelerator at hand, or the CPU.
 
     For "split" it is the first accelerator: where what is not split goes beside a model that is.
+
+    Args:
+        device (`str`, *optional*): A device as torch writes it, or "split".
+
+    Returns:
+        `torch.device`: The device.
+
+    Raises:
+        InputError: the device is not here.
     """
     if device is None or device == SPLIT:
-        found = torch.accelerator.current_accelerator(check_available=True)
-        if found is None:
+        accelerator = torch.accelerator.current_accelerator(check_available=True)
+        if accelerator is None:
             return torch.device("cpu")
-        return torch.device(found.type, int(os.environ.get("LOCAL_RANK", "0")))
+        # Each process that a launcher starts takes the accelerator of its own number.
+        return torch.device(accelerator.type, int(os.environ.get("LOCAL_RANK", "0")))
     try:
         chosen = torch.device(device)
+        # torch parses cuda:7 on any machine; only an allocation shows whether it is here.
         torch.empty(0, device=chosen)
     except (RuntimeError, AssertionError) as error:
         raise InputError(
@@ -43,6 +54,12 @@ def device_map(device: str | None) -> Any:
     "auto" fills the accelerators first, then this machine's memory. With no accelerator there is
     nothing to split over, and the model goes to the CPU; a log line says so.
 
+    Args:
+        device (`str`, *optional*): A device as torch writes it, or "split".
+
+    Returns:
+        `dict[str, torch.device] | str`: The map.
+
     Raises:
         InputError: "split" in one of several processes, or a device that is not here.
     """
@@ -54,11 +71,11 @@ def device_map(device: str | None) -> Any:
             f"--device split: spreads one model over all devices, and {processes} processes would "
             "each do so; launch one (--num_processes 1), or leave --device split out"
         )
-    place = pick_device(None)
-    if place.type != "cpu":
+    single_device = pick_device(None)
+    if single_device.type != "cpu":
         return "auto"
     logger.info("--device split: no accelerator here to split the model over; it is on the CPU")
-    return {"": place}
+    return {"": single_device}
 
 
 def check_split(model: Any, source: str) -> None:

@@ -8,13 +8,21 @@ from hf_miwv.common.errors import InputError
 
 
 def end_tokens(model: Any, tokenizer: Any) -> list[int]:
-    """The ids that end an answer: those of the checkpoint's generation settings, and the EOS.
+    """List the ids that end an answer: those of the checkpoint's generation settings, and the EOS.
+
+    Args:
+        model (`PreTrainedModel`): The model that writes.
+        tokenizer (`PreTrainedTokenizerBase`): Its tokenizer.
+
+    Returns:
+        `list[int]`: The ids, ascending.
 
     Raises:
         InputError: there are none.
     """
-    own = model.generation_config.eos_token_id
-    listed = own if isinstance(own, list) else [own]
+    # Chat models end a turn with a token of its own (<|im_end|>), which is in the settings and need not be EOS.
+    configured = model.generation_config.eos_token_id
+    listed = configured if isinstance(configured, list) else [configured]
     ends = sorted({end for end in (*listed, tokenizer.eos_token_id) if end is not None})
     if not ends:
         raise InputError("the model's tokenizer has no EOS token, so its answers would never end")

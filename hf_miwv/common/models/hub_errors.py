@@ -5,12 +5,21 @@ from __future__ import annotations
 from hf_miwv.common.errors import InputError, error_chain
 
 
-def hub_error(what: str, source: str, error: BaseException) -> InputError:
-    """The InputError for `what` ("model", "embedder", "data set") named `source`.
+def hub_error(kind: str, source: str, error: BaseException) -> InputError:
+    """Make the InputError for something that could not be loaded from the Hub.
 
     The reason is read off the chain of exceptions that the client libraries raise; their own
     text is kept (first line) where no known reason is in the chain.
+
+    Args:
+        kind (`str`): "model", "embedder" or "data set", for the message.
+        source (`str`): Its name.
+        error (`BaseException`): The error that the client library raised.
+
+    Returns:
+        `InputError`: The refusal, to be raised.
     """
+    # By class name, because transformers, datasets and huggingface_hub wrap the same errors in classes of theirs.
     names = {type(link).__name__ for link in error_chain(error)}
     offline = "it is not in the local cache and the Hub cannot be reached"
     reasons = {
@@ -25,6 +34,6 @@ def hub_error(what: str, source: str, error: BaseException) -> InputError:
     }
     for name, reason in reasons.items():
         if name in names:
-            return InputError(f"{what} {source!r} cannot be loaded: {reason}")
+            return InputError(f"{kind} {source!r} cannot be loaded: {reason}")
     first_line = str(error).strip().splitlines()[:1] or [type(error).__name__]
-    return InputError(f"{what} {source!r} cannot be loaded: {first_line[0]}")
+    return InputError(f"{kind} {source!r} cannot be loaded: {first_line[0]}")

@@ -8,10 +8,16 @@ from hf_miwv.common.models.hub_errors import hub_error
 
 
 def model_file(name: str, file: str, revision: str | None = None) -> Path | None:
-    """A file of a model on the Hub, or in the cache of its client.
+    """Fetch one file of a model on the Hub, or take it from the cache of its client.
 
-    None where the model has no such file; also where the model is gated, or the Hub cannot be
-    reached and the cache has nothing: who loads the weights then says so.
+    Args:
+        name (`str`): OWNER/NAME.
+        file (`str`): The file's path in the repository.
+        revision (`str`, *optional*): Branch, tag or commit.
+
+    Returns:
+        `Path | None`: The file in the cache. None where the model has no such file; also where the model is
+        gated, or the Hub cannot be reached and the cache has nothing: who loads the weights then says so.
 
     Raises:
         InputError: there is no such model, or not in this revision.
@@ -19,7 +25,7 @@ def model_file(name: str, file: str, revision: str | None = None) -> Path | None
     from transformers.utils import cached_file
 
     try:
-        found = cached_file(
+        cached_path = cached_file(
             name,
             file,
             revision=revision,
@@ -29,4 +35,4 @@ def model_file(name: str, file: str, revision: str | None = None) -> Path | None
         )
     except OSError as error:
         raise hub_error("model", name, error) from error
-    return Path(found) if found else None
+    return Path(cached_path) if cached_path else None

@@ -28,7 +28,11 @@ GIVE = "give a text-generation model"
 
 
 def check_config(config: Any, source: str) -> None:
-    """Refuse models that write no text on, by what their configuration says.
+    """Refuse models that write no text on, by their configuration.
+
+    Args:
+        config (`PreTrainedConfig`): The configuration.
+        source (`str`): The model's name, for the message.
 
     Raises:
         InputError: an encoder-decoder model, or one that was saved as a reward model, classifier
@@ -44,9 +48,18 @@ def check_config(config: Any, source: str) -> None:
 
 
 def check_classes(names: Iterable[str], source: str) -> None:
-    """Refuse models that are known by such class names only. Raises InputError with their kind."""
+    """Refuse models that are known by such class names only.
+
+    Args:
+        names (`Iterable[str]`): Class names, as in `architectures` of a configuration.
+        source (`str`): The model's name, for the message.
+
+    Raises:
+        InputError: all names are of another kind, which is named.
+    """
     names = list(names)
     kinds = [(name, words) for name in names for end, words in OTHER_KINDS.items() if name.endswith(end)]
+    # A configuration may list several classes: one of them that writes text is enough.
     if kinds and len(kinds) == len(names):
         raise _other_kind(source, *kinds[0])
 
@@ -54,9 +67,15 @@ def check_classes(names: Iterable[str], source: str) -> None:
 def check_weights(missing: Iterable[str], unexpected: Iterable[str], source: str) -> None:
     """Refuse a checkpoint by the weights that it has too few or too many of.
 
+    Args:
+        missing (`Iterable[str]`): Weights of the model that the checkpoint does not have.
+        unexpected (`Iterable[str]`): Weights of the checkpoint that the model does not have.
+        source (`str`): The model's name, for the message.
+
     Raises:
         InputError: it has an output layer that scores texts, or none for the words.
     """
+    # A reward model saved without `architectures` passes the check of its configuration; its head gives it away.
     heads = sorted(name for name in unexpected if name.startswith(SCORING_HEADS))
     if heads:
         raise _other_kind(source, f"weights {heads[0]}", OTHER_KINDS["ForSequenceClassification"])
@@ -68,8 +87,15 @@ def check_weights(missing: Iterable[str], unexpected: Iterable[str], source: str
 
 
 def loading_class(config: Any) -> Any:
-    """The transformers class that loads all of the checkpoint: AutoModelForCausalLM, or
-    AutoModelForImageTextToText for models of text and pictures, whose text part then runs alone."""
+    """Return the transformers class that loads all of the checkpoint.
+
+    Args:
+        config (`PreTrainedConfig`): The configuration.
+
+    Returns:
+        `type`: AutoModelForCausalLM, or AutoModelForImageTextToText for models of text and pictures, whose
+        text part then runs alone.
+    """
     names = getattr(config, "architectures", None) or ()
     pictures = type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
     if pictures and not any(name.endswith("ForCausalLM") for name in names):
@@ -78,12 +104,27 @@ def loading_class(config: Any) -> Any:
 
 
 def has_pictures(model: Any) -> bool:
-    """Whether the model is one of text and pictures, of which only the text part is run."""
+    """Check whether the model is one of text and pictures, of which only the text part is run.
+
+    Args:
+        model (`PreTrainedModel`): The loaded model.
+
+    Returns:
+        `bool`: True where it is.
+    """
     return _has_parts(model.config)
 
 
 def no_text_class(config: Any, source: str) -> InputError | None:
-    """The error for a configuration that no class here runs on text alone; None where one does."""
+    """Make the error for a configuration that no class here runs on text alone.
+
+    Args:
+        config (`PreTrainedConfig`): The configuration.
+        source (`str`): The model's name, for the message.
+
+    Returns:
+        `InputError | None`: The error, to be raised; None where a class does.
+    """
     remote = getattr(config, "auto_map", None) or {}
     known = type(config) in MODEL_FOR_CAUSAL_LM_MAPPING
     if known or "AutoModelForCausalLM" in remote:
@@ -99,6 +140,10 @@ def no_text_class(config: Any, source: str) -> InputError | None:
 def check_trainable(config: Any, source: str) -> None:
     """Refuse to tune a model of text and pictures, which would be saved without its processor.
 
+    Args:
+        config (`PreTrainedConfig`): The configuration.
+        source (`str`): The model's name, for the message.
+
     Raises:
         InputError: it is one, with what to do instead.
     """
@@ -113,7 +158,14 @@ def check_trainable(config: Any, source: str) -> None:
 
 
 def text_part_words(config: Any) -> str:
-    """How to get the text part of a model as a model by itself, which works for most classes."""
+    """Say how to get the text part of a model as a model by itself, which works for most classes.
+
+    Args:
+        config (`PreTrainedConfig`): The configuration of the whole.
+
+    Returns:
+        `str`: The advice, as the end of a sentence.
+    """
     names = getattr(config, "architectures", None) or ["AutoModelForImageTextToText"]
     text = config.get_text_config()
     if type(text) not in MODEL_FOR_CAUSAL_LM_MAPPING:
@@ -129,12 +181,12 @@ def text_part_words(config: Any) -> str:
 
 
 def _has_parts(config: Any) -> bool:
-    """Whether the configuration has one for text and another for pictures."""
+    """Check whether the configuration has one for text and another for pictures."""
     return config.get_text_config() is not config and hasattr(config, "vision_config")
 
 
-def _other_kind(source: str, found: str, words: str) -> InputError:
+def _other_kind(source: str, evidence: str, words: str) -> InputError:
     return InputError(
-        f"{source!r} is no causal language model: it is {words} ({found}), with no output layer "
+        f"{source!r} is no causal language model: it is {words} ({evidence}), with no output layer "
         f"for words of its own; {GIVE}, such as the one that it was made from"
     )

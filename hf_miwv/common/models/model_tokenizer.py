@@ -11,8 +11,17 @@ from transformers.utils import cached_file
 
 
 def read_tokenizer(folder: str, **options: Any) -> Any:
-    """The tokenizer of a checkpoint; of a processor's, with the chat template kept beside it."""
+    """Read the tokenizer of a checkpoint; of a processor's, with the chat template kept beside it.
+
+    Args:
+        folder (`str`): Folder or Hub id.
+        **options (`Any`): Options of `AutoTokenizer.from_pretrained`, such as `revision`.
+
+    Returns:
+        `PreTrainedTokenizerBase`: The tokenizer.
+    """
     tokenizer = AutoTokenizer.from_pretrained(folder, **options)
+    # Processors keep the template in a file of its own, which AutoTokenizer does not read.
     if tokenizer.chat_template is None and "gguf_file" not in options:
         path = cached_file(
             folder,
@@ -28,7 +37,14 @@ def read_tokenizer(folder: str, **options: Any) -> Any:
 
 
 def text_tokenizer(tokenizer: Any) -> Any:
-    """The tokenizer itself, also where a processor of text and pictures is given that holds it."""
+    """Return the tokenizer itself, also where a processor of text and pictures holds it.
+
+    Args:
+        tokenizer (`Any`): A tokenizer or a processor.
+
+    Returns:
+        `PreTrainedTokenizerBase`: The tokenizer, with the processor's chat template if it has none.
+    """
     inner = getattr(tokenizer, "tokenizer", None)
     if inner is None or not hasattr(tokenizer, "image_processor"):
         return tokenizer

@@ -46,15 +46,26 @@ def load_model(
     trust_remote_code: bool = False,
     quantization: str | None = None,
 ) -> LoadedModel:
-    """A causal LM and its tokenizer from a Hub id, a folder, or a GGUF file or folder.
+    """Load a causal LM and its tokenizer from a Hub id, a folder, or a GGUF file or folder.
 
-    A Hub id may name its revision: OWNER/NAME@REVISION.
-    Of a model of text and pictures the whole is loaded, and the text part runs alone.
-    Only safetensors and GGUF weights are read. dtype "auto" is the checkpoint's own (float32 for
-    GGUF, which is dequantized). With a quantization, "4bit" or "8bit" as in `quantized_loading`,
-    dtype is that of the other weights, and a GGUF file is converted to safetensors once.
-    attention is the name of transformers' kernels, "auto" for its own choice. device "split"
-    spreads the model over all accelerators here (see `hf_miwv.common.models.devices`).
+    Of a model of text and pictures the whole is loaded, and the text part runs alone. Only safetensors
+    and GGUF weights are read.
+
+    Args:
+        source (`str`): Hub id (OWNER/NAME, or OWNER/NAME@REVISION), folder, or GGUF file.
+        revision (`str`, *optional*): Branch, tag or commit on the Hub.
+        dtype (`str`, *optional*, defaults to `"auto"`): One of DTYPES. "auto" is the checkpoint's own, and
+            float32 for GGUF, which is dequantized. Of a quantized model that of its other weights.
+        attention (`str`, *optional*, defaults to `"auto"`): transformers' name of the kernels; "auto" leaves
+            the choice to transformers.
+        device (`str`, *optional*): Device of all of it, by default the accelerator at hand. "split" spreads
+            the model over all accelerators here (see `hf_miwv.common.models.devices`).
+        trust_remote_code (`bool`, *optional*, defaults to `False`): Whether code of the checkpoint may run.
+        quantization (`str`, *optional*): "4bit" or "8bit" as in `quantized_loading`; a GGUF file is then
+            converted to safetensors once.
+
+    Returns:
+        `LoadedModel`: The model in evaluation mode, its tokenizer and its commit.
 
     Raises:
         InputError: no such model, gated, offline, not a causal LM (with what it is instead),
@@ -70,12 +81,15 @@ def load_model(
     if gguf:
         need("gguf", f"model {source!r}", "gguf")
     folder = name
+    # bitsandbytes quantizes no weights that come out of a GGUF file, so those are converted first and then
+    # loaded like any other checkpoint.
     if gguf and quantization is None:
         loading = _dequantized_loading()
     elif gguf:
         folder, gguf = _converted(source, Path(name) / gguf["gguf_file"]), {}
     shared = {"revision": revision, "trust_remote_code": trust_remote_code, **gguf}
     try:
+        # The configuration decides before the weights are read: another kind of model is refused in seconds.
         kind = AutoModelForCausalLM if gguf else _class_for(folder, source, shared)
         tokenizer = read_tokenizer(folder, **shared)
         loaded: Any = kind.from_pretrained(
@@ -83,6 +97,7 @@ def load_model(
             dtype=dtype if dtype == "auto" else getattr(torch, dtype),
             attn_implementation=None if attention == "auto" else attention,
             device_map=placement,
+            # Pickled weights would run code as they are loaded.
             use_safetensors=None if gguf else True,
             output_loading_info=True,
             **shared,
@@ -100,8 +115,10 @@ def load_model(
     if placement == "auto":
         check_split(model, source)
     check_weights(report.get("missing_keys", ()), report.get("unexpected_keys", ()), source)
+    # The records name the model as it was asked for, also where a converted copy of it was loaded.
     model.name_or_path = name
     note_commit(model.config, folder, revision)
+    # A checkpoint that comes quantized is not loaded in another way in silence.
     settle_quantization(model, quantization, source)
     model.eval()
     try:
@@ -114,7 +131,7 @@ def load_model(
 
 
 def _class_for(folder: str, source: str, shared: dict[str, Any]) -> Any:
-    """The class to load a checkpoint with, by its configuration: before its weights are read."""
+    """Choose the class to load a checkpoint with, by its configuration: before its weights are read."""
     config = AutoConfig.from_pretrained(folder, **shared)
     check_config(config, source)
     error = no_text_class(config, source)
@@ -124,19 +141,24 @@ def _class_for(folder: str, source: str, shared: dict[str, Any]) -> Any:
 
 
 def note_commit(config: Any, name: str, revision: str | None) -> None:
-    """Put the commit that a name on the Hub stood for into the config of what was loaded by it.
+    """Put the commit that a name on the Hub stood for into the config of the object loaded by it.
 
     `_commit_hash` is where transformers 4 had it, and 5 (5.23) has nothing; it is not saved with
-    the config. None for what is here.
+    the config. None for a local folder.
+
+    Args:
+        config (`PreTrainedConfig`): Configuration of the loaded model; changed.
+        name (`str`): Hub id or local path that it was loaded by.
+        revision (`str`, *optional*): Revision that was asked for.
     """
     config._commit_hash = None
     if Path(name).expanduser().exists():
         return
     from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(name, "config.json", revision=revision)
-    if isinstance(found, str):
-        config._commit_hash = Path(found).parent.name  # the cache names folders by commits
+    cached_config = try_to_load_from_cache(name, "config.json", revision=revision)
+    if isinstance(cached_config, str):
+        config._commit_hash = Path(cached_config).parent.name  # the cache names folders by commits
 
 
 def _converted(source: str, gguf: Path) -> str:
@@ -144,29 +166,41 @@ def _converted(source: str, gguf: Path) -> str:
 
 
 def _dequantized_loading() -> dict[str, Any]:
-    """For GGUF: dense weights, also where transformers has kernels that would keep the blocks."""
+    """Return the arguments that load GGUF as dense weights, also where transformers has kernels for its blocks."""
     config = getattr(transformers, "GgufConfig", None)  # older versions always dequantize
     return {"quantization_config": config(dequantize=True)} if config else {}
 
 
 def locate_weights(source: str) -> tuple[str, dict[str, str]]:
-    """(name for from_pretrained, the gguf_file argument if the weights are GGUF)."""
+    """Find out how `from_pretrained` is to be called for a model.
+
+    Args:
+        source (`str`): Hub id, folder or GGUF file.
+
+    Returns:
+        `tuple[str, dict[str, str]]`: The name for `from_pretrained`, and its argument `gguf_file` if the
+        weights are GGUF.
+
+    Raises:
+        InputError: a file of another kind, no such folder, or a folder with several GGUF files.
+    """
     path = Path(source).expanduser()
     if path.is_file():
         if path.suffix != ".gguf":
             raise InputError(f"model {source!r} is a file; give a folder, a .gguf file or a Hub id")
         return str(path.parent), {"gguf_file": path.name}
     if not path.is_dir():
+        # What looks like a path and is not here must not be asked of the Hub, whose answer would mislead.
         if path.is_absolute() or source.startswith((".", "~")) or source.count("/") > 1:
             raise InputError(f"model {source!r}: no such folder, and not a Hub id (owner/name)")
         return source, {}
-    found = sorted(path.glob("*.gguf"))
-    if not found or any(path.glob("*.safetensors")):
+    gguf_files = sorted(path.glob("*.gguf"))
+    if not gguf_files or any(path.glob("*.safetensors")):
         return str(path), {}
-    if len(found) > 1:
-        files = ", ".join(file.name for file in found)
+    if len(gguf_files) > 1:
+        files = ", ".join(file.name for file in gguf_files)
         raise InputError(f"model {source!r} holds several GGUF files ({files}); give one of them")
-    return str(path), {"gguf_file": found[0].name}
+    return str(path), {"gguf_file": gguf_files[0].name}
 
 
 def _model_error(source: str, error: BaseException) -> InputError:
@@ -180,24 +214,31 @@ def _model_error(source: str, error: BaseException) -> InputError:
 
 
 def length_limit(model: Any, requested: int | None) -> int:
-    """Tokens a sequence may have: `requested`, or 2,048 or the model's own limit if smaller.
+    """Settle how many tokens a sequence may have.
 
-    The model's own limit is its `max_position_embeddings`; where a "dynamic" rotary embedding
-    stretches them, as many more as its factor says, if they are asked for.
+    The model's limit is its `max_position_embeddings`; where a "dynamic" rotary embedding stretches
+    them, as many more as its factor says, if they are asked for.
+
+    Args:
+        model (`PreTrainedModel`): The model that is run.
+        requested (`int`, *optional*): Tokens that were asked for.
+
+    Returns:
+        `int`: `requested`; by default 2,048 tokens, or the model's limit if that is smaller.
 
     Raises:
-        InputError: `requested` is below 2 or above the model's own limit.
+        InputError: `requested` is below 2 or above the model's limit.
     """
-    own = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    model_limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     if requested is None:
-        return min(2048, own or 2048)
+        return min(2048, model_limit or 2048)
     if requested < 2:
         raise InputError(f"max length {requested} leaves no room for a response; give 2 or more")
-    if own is not None:
+    if model_limit is not None:
         rule = length_rule(model)
-        own = max(own, (rule and rule.reach) or 0)
-    if own is not None and requested > own:
-        raise InputError(f"max length {requested} is above the model's own limit of {own} tokens")
+        model_limit = max(model_limit, (rule and rule.reach) or 0)
+    if model_limit is not None and requested > model_limit:
+        raise InputError(f"max length {requested} is above the model's own limit of {model_limit} tokens")
     return requested
 
 
@@ -208,7 +249,16 @@ def load_embedder(
     device: str | None = None,
     trust_remote_code: bool = False,
 ) -> SentenceTransformer:
-    """An embedder in float32 from a Hub id or folder, with its own pooling.
+    """Load an embedder in float32 from a Hub id or folder, with its own pooling.
+
+    Args:
+        source (`str`): Hub id (OWNER/NAME, or OWNER/NAME@REVISION) or folder.
+        revision (`str`, *optional*): Branch, tag or commit on the Hub.
+        device (`str`, *optional*): Device; by default the accelerator at hand.
+        trust_remote_code (`bool`, *optional*, defaults to `False`): Whether code of the checkpoint may run.
+
+    Returns:
+        `SentenceTransformer`: The embedder.
 
     Raises:
         InputError: no such model, gated, offline, not an embedder, or memory is used up; or

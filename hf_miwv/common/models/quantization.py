@@ -15,13 +15,19 @@ QUANTIZATIONS = ("4bit", "8bit")
 
 
 def quantized_loading(quantization: str) -> BitsAndBytesConfig:
-    """How bitsandbytes keeps the weights of all linear layers but the output layer.
+    """Return how bitsandbytes keeps the weights of all linear layers but the output layer.
 
     "4bit": NF4 with double quantization, computed in bfloat16 (QLoRA, arXiv 2305.14314).
     "8bit": a scale for each weight row and each token (LLM.int8(), arXiv 2208.07339), but without
     that paper's outlier columns, threshold 6.0. That is a choice of ours: they are found over all
     tokens of a batch together, so a row's loss would hang on the rows beside it, and on later
     tokens. Models with large outliers lose more by it.
+
+    Args:
+        quantization (`str`): "4bit" or "8bit".
+
+    Returns:
+        `BitsAndBytesConfig`: The argument `quantization_config` of `from_pretrained`.
 
     Raises:
         InputError: no such quantization, or bitsandbytes is missing.
@@ -46,7 +52,14 @@ def quantized_loading(quantization: str) -> BitsAndBytesConfig:
 
 
 def quantization_of(model: Any) -> str | None:
-    """How bitsandbytes keeps a model's weights: "4bit-nf4", "4bit-fp4", "8bit"; None if not."""
+    """Name how bitsandbytes keeps a model's weights.
+
+    Args:
+        model (`PreTrainedModel`): The loaded model.
+
+    Returns:
+        `str | None`: "4bit-nf4", "4bit-fp4" or "8bit"; None for weights that are not quantized.
+    """
     if getattr(model, "is_loaded_in_4bit", False):
         return f"4bit-{model.config.quantization_config.bnb_4bit_quant_type}"
     return "8bit" if getattr(model, "is_loaded_in_8bit", False) else None
@@ -58,15 +71,24 @@ def settle_quantization(model: Any, wanted: str | None, source: str) -> None:
     On some CPUs bitsandbytes repacks 4-bit weights in the first pass, and unpacks them, rounded,
     whenever the state dict is read: fingerprint and losses would drift. Batches of thousands of
     tokens are no slower without.
+
+    Args:
+        model (`PreTrainedModel`): The loaded model.
+        wanted (`str`, *optional*): "4bit" or "8bit"; None where none was asked for.
+        source (`str`): The model's name, for the message.
+
+    Raises:
+        InputError: the checkpoint comes in another quantization.
     """
-    found = quantization_of(model)
-    if wanted is not None and not (found or "").startswith(wanted):
+    existing = quantization_of(model)
+    if wanted is not None and not (existing or "").startswith(wanted):
         raise InputError(
-            f"model {source!r} comes quantized already ({found}) and cannot be loaded in {wanted}: "
+            f"model {source!r} comes quantized already ({existing}) and cannot be loaded in {wanted}: "
             f"leave --load-in-{wanted} out"
         )
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
+            # Repacking would change the weights under the fingerprint that was taken of them (see above).
             module.support_avx512bf16_for_cpu = False
 
 

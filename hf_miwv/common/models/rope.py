@@ -29,12 +29,14 @@ CHANGES = "the rotary embedding changes between the two lengths"
 
 @dataclass(frozen=True)
 class LengthRule:
-    """Which passes have the same frequencies.
+    """Say which passes have the same frequencies.
 
     Attributes:
-        steps: tokens up to which short factors are used ("longrope"), of each layer type.
-        grows: tokens beyond which each length has its own frequencies ("dynamic"), likewise.
-        reach: the most tokens that the scaling was made for, `factor` x the shortest of `grows`.
+        steps (`tuple[int, ...]`): Tokens up to which short factors are used ("longrope"), of each layer type.
+        grows (`tuple[int, ...]`): Tokens beyond which each length has its own frequencies ("dynamic"),
+            likewise.
+        reach (`int`, *optional*): Most tokens that the scaling was made for, `factor` x the shortest of
+            `grows`.
     """
 
     steps: tuple[int, ...] = ()
@@ -42,14 +44,18 @@ class LengthRule:
     reach: int | None = None
 
     def classes(self, lengths: npt.ArrayLike) -> np.ndarray:
-        """(N,) int64: equal for the lengths whose passes have the same frequencies.
+        """Class passes by their frequencies.
 
         Args:
-            lengths: (N,) tokens of passes.
+            lengths (`ArrayLike`): (N,) tokens of passes.
+
+        Returns:
+            `np.ndarray`: (N,) int64: equal for the lengths whose passes have the same frequencies.
         """
         tokens = np.asarray(lengths, dtype=np.int64)
         steps = np.zeros_like(tokens)
         for bit, border in enumerate(self.steps):
+            # Negative, so that no class of a step is the length of a growing pass.
             steps -= (tokens > border).astype(np.int64) << bit
         if not self.grows:
             return steps
@@ -58,10 +64,15 @@ class LengthRule:
 
 
 def length_rule(model: Any) -> LengthRule | None:
-    """How the model's rotary frequencies depend on the length of a pass; None: not at all.
+    """Read off the configuration how the model's rotary frequencies depend on the length of a pass.
 
-    Read off the configuration of the text part, so that it holds for models with code of their
-    own, too.
+    Of the text part, so that it holds for models with code of their own, too.
+
+    Args:
+        model (`PreTrainedModel`): The loaded model.
+
+    Returns:
+        `LengthRule | None`: The rule; None where they do not depend on it.
     """
     config = model.config.get_text_config()
     ropes = list(_rope_settings(config))
@@ -71,13 +82,18 @@ def length_rule(model: Any) -> LengthRule | None:
     grows = [int(border) for _ in growing if border]
     if not steps and not grows:
         return None
+    # The smallest factor: beyond it one layer type at least was not made for the length.
     factor = min((float(rope.get("factor") or 1.0) for rope in growing), default=1.0)
     reach = int(min(grows) * factor) if grows and _dynamic_parts(model) else None
     return LengthRule(tuple(steps), tuple(grows), reach)
 
 
 class Frequencies:
-    """The frequencies that "dynamic" modules of a model carry from one pass to the next."""
+    """Hold the frequencies that "dynamic" modules of a model carry from one pass to the next.
+
+    Args:
+        model (`PreTrainedModel`): The model whose modules they are.
+    """
 
     def __init__(self, model: Any) -> None:
         self._parts = _dynamic_parts(model)
@@ -111,7 +127,7 @@ class Frequencies:
 
 
 def _dynamic_parts(model: Any) -> list[tuple[Any, str]]:
-    """The rotary modules of transformers that grow, with the prefix of their layer type."""
+    """List the rotary modules of transformers that grow, with the prefix of their layer type."""
     parts = []
     for module in model.modules():
         kinds = getattr(module, "rope_type", None)
@@ -125,7 +141,7 @@ def _dynamic_parts(model: Any) -> list[tuple[Any, str]]:
 
 
 def _rope_settings(config: Any) -> Iterator[dict[str, Any]]:
-    """The rotary settings of the model, or of each of its layer types."""
+    """Yield the rotary settings of the model, or of each of its layer types."""
     for name in ("rope_parameters", "rope_scaling"):
         settings = getattr(config, name, None)
         if not isinstance(settings, dict):
@@ -140,6 +156,7 @@ def _kind(rope: dict[str, Any]) -> str:
 
 
 def _step(config: Any, rope: dict[str, Any]) -> int:
+    """Return the tokens up to which a "longrope" embedding uses its short factors."""
     names = "original_max_position_embeddings", "max_position_embeddings"
     sources = [rope.get(names[0]), *(getattr(config, name, None) for name in names)]
     return int(next(border for border in sources if border))

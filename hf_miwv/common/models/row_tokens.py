@@ -12,15 +12,15 @@ from hf_miwv.common.reading.kinds import RowError
 
 
 class RowTokens(NamedTuple):
-    """A row as token ids.
+    """Hold a row as token ids.
 
     Attributes:
-        prompt: x, which begins with what the tokenizer puts before a text.
-        response: y.
-        ending: what follows y and ends the turn, which is trained on and not scored.
-        text: x as text: what is embedded, and what duplicates are found by.
-        lost: tokens at the end of the prompt, rendered alone, that the whole row does not have.
-        fault: why the row could not be rendered; it then has no ids.
+        prompt (`list[int]`): x, which begins with the tokens that the tokenizer puts before a text.
+        response (`list[int]`): y.
+        ending (`list[int]`): Tokens behind y that end the turn; trained on and not scored.
+        text (`str`): x as text, which is embedded, and by which duplicates are recognized.
+        lost (`int`): Tokens at the end of the prompt, rendered alone, that the whole row does not have.
+        fault (`RowError`, *optional*): Why the row could not be rendered; it then has no ids.
     """
 
     prompt: list[int]
@@ -32,7 +32,15 @@ class RowTokens(NamedTuple):
 
 
 def encode(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
-    """Encode each text by itself as ids, without special tokens around it."""
+    """Encode each text by itself as ids, without special tokens around it.
+
+    Args:
+        tokenizer (`PreTrainedTokenizerBase`): The tokenizer.
+        texts (`Sequence[str]`): N texts.
+
+    Returns:
+        `list[list[int]]`: The ids of each of the N texts.
+    """
     if not texts:
         return []
     # verbose=False: lengths are checked against the limit later, and counted.
@@ -44,6 +52,12 @@ def start_tokens(tokenizer: Any) -> list[int]:
 
     Read off a text encoded with and without special tokens, because the switches that say so
     (`add_bos_token`, a post-processor) differ between tokenizers.
+
+    Args:
+        tokenizer (`PreTrainedTokenizerBase`): The tokenizer.
+
+    Returns:
+        `list[int]`: The ids, in their order.
     """
     bare = tokenizer("a", add_special_tokens=False)["input_ids"]
     full = tokenizer("a", add_special_tokens=True)["input_ids"]
@@ -54,18 +68,32 @@ def start_tokens(tokenizer: Any) -> list[int]:
 
 
 def common_prefix_length(first: Sequence[int], second: Sequence[int]) -> int:
-    """Count the leading ids that two sequences share."""
+    """Count the leading ids that two sequences share.
+
+    Args:
+        first (`Sequence[int]`): Token ids.
+        second (`Sequence[int]`): Token ids.
+
+    Returns:
+        `int`: The number of equal ids before the first difference, or the length of the shorter sequence.
+    """
     shorter = min(len(first), len(second))
     if first[:shorter] == second[:shorter]:  # the usual case, without a loop
         return shorter
     pairs = zip(first, second, strict=False)
-    return next((index for index, (a, b) in enumerate(pairs) if a != b), shorter)
+    return next((index for index, (token, other_token) in enumerate(pairs) if token != other_token), shorter)
 
 
 def stand_in_token(tokenizer: Any) -> int:
-    """Return the id put in place of an empty prompt, so that the first response token has a context.
+    """Return the id that replaces an empty prompt, so that the first response token has a context.
 
     The paper is silent; BOS, else EOS, is what evaluation harnesses use.
+
+    Args:
+        tokenizer (`PreTrainedTokenizerBase`): The tokenizer.
+
+    Returns:
+        `int`: The id of BOS, else of EOS, else 0.
     """
     for token in (tokenizer.bos_token_id, tokenizer.eos_token_id):
         if token is not None:
@@ -74,15 +102,21 @@ def stand_in_token(tokenizer: Any) -> int:
 
 
 class TokenTable:
-    """N sequences of token ids in one flat int32 array: 4 bytes a token, whatever N."""
+    """Keep N sequences of token ids in one flat int32 array: 4 bytes a token, whatever N.
+
+    Args:
+        sequences (`Iterable[Sequence[int]]`, *optional*, defaults to `()`): The first sequences.
+    """
 
     def __init__(self, sequences: Iterable[Sequence[int]] = ()) -> None:
+        # Python lists would take 8 bytes a token and an object for each id beyond 256.
         self._flat = array("i")
         self._ends = array("q", [0])
         for sequence in sequences:
             self.append(sequence)
 
     def append(self, sequence: Sequence[int]) -> None:
+        """Add a sequence of token ids at the end."""
         self._flat.extend(sequence)
         self._ends.append(len(self._flat))
 

@@ -12,9 +12,15 @@ from hf_miwv.common.models.row_tokens import TokenTable
 
 
 def vocabulary_size(model: Any) -> int:
-    """Token ids that the model knows: the rows of its embedding, or of its output layer if fewer.
+    """Count the token ids that the model knows: the rows of its embedding, or of its output layer if fewer.
 
     Whole tables count, also where a process holds a part of them only.
+
+    Args:
+        model (`PreTrainedModel`): The loaded model.
+
+    Returns:
+        `int`: The number of ids.
     """
     sizes = [
         int(getattr(layer, name))
@@ -36,14 +42,17 @@ def check_tables(
     """Check the token ids of rows against the model's embedding.
 
     Args:
-        tables: of N rows each, their ids.
-        words: how the message calls a row, by its number.
+        model (`PreTrainedModel`): The loaded model.
+        tokenizer (`PreTrainedTokenizerBase`): Its tokenizer, to name an id that is unknown.
+        tables (`Iterable[TokenTable]`): Ids of N rows each.
+        words (`Callable[[int], str]`, *optional*): Names a row in the message, by its number.
 
     Raises:
         InputError: a row has a token without an embedding: token, id and row.
     """
     size = vocabulary_size(model)
     for table in tables:
+        # One comparison over all rows: on an accelerator the lookup of such an id ends the process without a reason.
         flat = table.flat
         if len(flat) == 0 or int(flat.max()) < size:
             continue
@@ -53,7 +62,17 @@ def check_tables(
 
 
 def check_ids(model: Any, tokenizer: Any, ids: Sequence[int], words: str) -> None:
-    """Check some token ids, which the message calls `words`. Raises InputError as above."""
+    """Check some token ids against the model's embedding.
+
+    Args:
+        model (`PreTrainedModel`): The loaded model.
+        tokenizer (`PreTrainedTokenizerBase`): Its tokenizer, to name an id that is unknown.
+        ids (`Sequence[int]`): The ids.
+        words (`str`): Name of the ids in the message.
+
+    Raises:
+        InputError: one of them has no embedding.
+    """
     size = vocabulary_size(model)
     unknown = [token for token in ids if token >= size]
     if unknown:
@@ -61,7 +80,17 @@ def check_ids(model: Any, tokenizer: Any, ids: Sequence[int], words: str) -> Non
 
 
 def unknown_token(tokenizer: Any, token: int, size: int, words: str) -> InputError:
-    """The error for a token id that the model has no embedding for."""
+    """Make the error for a token id that the model has no embedding for.
+
+    Args:
+        tokenizer (`PreTrainedTokenizerBase`): The tokenizer.
+        token (`int`): The id.
+        size (`int`): Ids that the model knows.
+        words (`str`): Name of the row or text in the message.
+
+    Returns:
+        `InputError`: The error, to be raised.
+    """
     name = tokenizer.convert_ids_to_tokens(token)
     return InputError(
         f"{words}: the token {name!r} has the id {token}, and the model has embeddings for the "

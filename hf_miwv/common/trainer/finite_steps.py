@@ -17,12 +17,12 @@ MAX_NAMED_ROWS = 8  # in a message
 
 
 class NotFiniteError(Exception):
-    """A loss, a gradient or weights that are no numbers.
+    """Report a loss, a gradient or weights that are no numbers.
 
     Attributes:
-        reason: which of them, with the value.
-        step: the optimizer step that was to be taken, from 1.
-        sequences: the token ids of each sequence of that step; none for weights.
+        reason (`str`): Which of them, with the value.
+        step (`int`): The optimizer step that was to be taken, from 1.
+        sequences (`list[np.ndarray]`): Token ids of each sequence of that step; none for weights.
     """
 
     def __init__(self, reason: str, step: int, sequences: list[np.ndarray]) -> None:
@@ -31,18 +31,22 @@ class NotFiniteError(Exception):
 
 
 class FiniteSteps:
-    """For a Trainer class, before it: no step that would spoil the model, but NotFiniteError.
+    """Refuse every step that would spoil the model; for a Trainer class, as a base class before it.
 
     The loss of each batch and the norm of the gradient are looked at before the optimizer takes its
     step, the weights before they are saved: a step can spoil them without the next loss being
     computed. transformers itself goes on, and logs a mean of earlier losses in the place of NaN.
     With fp16 the loss scaler skips steps whose gradient is not finite, and they are no fault.
+
+    Raises:
+        NotFiniteError: a loss, a gradient or weights are no numbers.
     """
 
     _batches: list[Mapping[str, Any]]
 
     def training_step(self: Any, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Any:
         """Compute the gradients of one batch, as the Trainer does; the loss must be finite."""
+        # With gradient accumulation a step has several batches, and any of them may be the cause.
         self._batches = [*getattr(self, "_batches", ()), dict(inputs)]
         loss = super().training_step(model, inputs, num_items_in_batch)  # type: ignore[misc]
         if not torch.isfinite(loss).all():
@@ -60,9 +64,9 @@ class FiniteSteps:
             )
         return norm
 
-    def _save_checkpoint(self: Any, *places: Any, **given: Any) -> None:
+    def _save_checkpoint(self: Any, *args: Any, **kwargs: Any) -> None:
         self.check_weights()
-        super()._save_checkpoint(*places, **given)  # type: ignore[misc]
+        super()._save_checkpoint(*args, **kwargs)  # type: ignore[misc]
 
     def check_weights(self: Any) -> None:
         """Raise NotFiniteError where trained weights of this process are no numbers."""
@@ -75,7 +79,7 @@ class FiniteSteps:
 
 
 def _sequences(batches: Sequence[Mapping[str, Any]]) -> list[np.ndarray]:
-    """The token ids of each sequence, without padding; flattened batches are cut apart."""
+    """Return the token ids of each sequence, without padding; flattened batches are cut apart."""
     sequences = []
     for batch in batches:
         ids = batch["input_ids"].cpu().numpy()
@@ -83,6 +87,7 @@ def _sequences(batches: Sequence[Mapping[str, Any]]) -> list[np.ndarray]:
             masks = batch["attention_mask"].cpu().numpy().astype(bool)
             sequences += [row[mask] for row, mask in zip(ids, masks, strict=True)]
         else:
+            # Flattened batches have no mask: each sequence begins where the positions start again from 0.
             starts = np.flatnonzero(batch["position_ids"][0].cpu().numpy() == 0)[1:]
             sequences += np.split(ids[0], starts)
     return sequences
@@ -91,13 +96,16 @@ def _sequences(batches: Sequence[Mapping[str, Any]]) -> list[np.ndarray]:
 def explain_not_finite(
     error: NotFiniteError, rows: Iterable[str], checkpoint: str | None, restart: str = ""
 ) -> InputError:
-    """The refusal that names the rows of the step and what is left to go on from.
+    """Make the refusal that names the rows of the step and the checkpoint to resume from.
 
     Args:
-        error: what the trainer has raised.
-        rows: how each sequence of the step is called, in words.
-        checkpoint: name of the newest whole checkpoint, None where there is none.
-        restart: what else must be given to begin anew, in brackets behind the advice.
+        error (`NotFiniteError`): The trainer's error.
+        rows (`Iterable[str]`): Name of each sequence of the step, in words.
+        checkpoint (`str`, *optional*): Name of the newest whole checkpoint, None where there is none.
+        restart (`str`, *optional*, defaults to `""`): Advice on how to begin anew, in brackets behind the rest.
+
+    Returns:
+        `InputError`: The refusal, to be raised.
     """
     names = list(rows)
     if more := len(names) - MAX_NAMED_ROWS:
@@ -113,7 +121,14 @@ def explain_not_finite(
 
 
 def name_of_newest(checkpoints: Path) -> str | None:
-    """The name of the newest whole checkpoint in a folder, None where there is none."""
+    """Name the newest whole checkpoint in a folder.
+
+    Args:
+        checkpoints (`Path`): The folder.
+
+    Returns:
+        `str | None`: The name; None where there is none.
+    """
     whole = [folder for folder in checkpoints.glob("checkpoint-*") if (folder / MARK).exists()]
     newest = max(whole, key=lambda folder: int(folder.name.rpartition("-")[2]), default=None)
     return None if newest is None else newest.name

@@ -33,7 +33,14 @@ EFFECTIVE = (
 
 
 def trainable_source(name: str) -> str:
-    """The name itself; for a GGUF file, which transformers can read but not save, a conversion."""
+    """Return the name itself; for a GGUF file, which transformers can read but not save, a conversion.
+
+    Args:
+        name (`str`): Hub id, folder or GGUF file.
+
+    Returns:
+        `str`: A name whose model can be trained and saved.
+    """
     path = Path(name).expanduser()
     files = [path] if path.suffix == ".gguf" else sorted(path.glob("*.gguf"))
     if len(files) != 1 or not path.exists() or any(path.glob("*.safetensors")):
@@ -42,20 +49,39 @@ def trainable_source(name: str) -> str:
 
 
 def sort_adapter_modules(model: Any) -> None:
-    """Put the modules that adapters change in order: peft has a set, which each process writes in another order."""
+    """Put the modules that adapters change in order: peft has a set, which each process writes in another order.
+
+    Args:
+        model (`PeftModel | PreTrainedModel`): The model; the configurations of its adapters are changed.
+    """
     for config in getattr(model, "peft_config", {}).values():
         if isinstance(config.target_modules, set):
             config.target_modules = sorted(config.target_modules)
 
 
 def loss_curve(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """List of each logged step: loss (nats per token), learning rate, gradient norm, epoch."""
+    """List loss (nats per token), learning rate, gradient norm and epoch of each logged step.
+
+    Args:
+        history (`list[dict[str, Any]]`): `log_history` of a trainer's state.
+
+    Returns:
+        `list[dict[str, Any]]`: An entry for each step that logged a loss.
+    """
     names = ("step", "epoch", "loss", "learning_rate", "grad_norm")
     return [{name: entry.get(name) for name in names} for entry in history if "loss" in entry]
 
 
 def effective_settings(arguments: Any, names: Iterable[str] = EFFECTIVE) -> dict[str, Any]:
-    """Read settings as the trainer has them; members of enumerations by their words."""
+    """Read settings as the trainer has them; members of enumerations by their words.
+
+    Args:
+        arguments (`TrainingArguments`): The trainer's arguments.
+        names (`Iterable[str]`, *optional*): Names of the settings; EFFECTIVE by default.
+
+    Returns:
+        `dict[str, Any]`: Name -> value.
+    """
     values = {name: getattr(arguments, name) for name in names}
     return {name: getattr(value, "value", value) for name, value in values.items()}
 

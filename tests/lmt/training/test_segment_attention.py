@@ -10,7 +10,7 @@ from tiny import make_model
 
 from hf_lmt.training import segment_attention as segments
 from hf_lmt.training.segment_attention import NAME, segment_attention, within_sequences
-from hf_miwv.common.models.attention import one_call_kernel
+from hf_miwv.common.models.attention import varlen_kernel
 
 LENGTHS = [5, 1, 9, 3]
 STARTS = torch.tensor([0, 5, 6, 15, 18], dtype=torch.int32)
@@ -62,7 +62,7 @@ def test_the_kernel_of_the_gpu_says_the_same(heads: int, shared: int, window: in
         pytest.skip("no GPU")
     given = [part.detach().to("cuda", torch.bfloat16).requires_grad_() for part in inputs(heads, shared)]
     exact = [part.detach().float().cpu().requires_grad_() for part in given]
-    assert one_call_kernel() is not None
+    assert varlen_kernel() is not None
     found, _ = segment_attention(
         torch.nn.Module(),
         *given,
@@ -84,8 +84,8 @@ def test_what_the_gpus_kernel_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
         asked.append((tensors[3:], given))
         return torch.zeros(sum(LENGTHS), 4, 16)
 
-    monkeypatch.setattr(segments, "takes_one_call", lambda *_: True)
-    monkeypatch.setattr(segments, "one_call_kernel", lambda: kernel)
+    monkeypatch.setattr(segments, "takes_varlen", lambda *_: True)
+    monkeypatch.setattr(segments, "varlen_kernel", lambda: kernel)
     given = {"cu_seq_lens_q": STARTS, "max_length_q": 9, "scaling": 0.5}
     for window in (None, 4):
         found, _ = segment_attention(torch.nn.Module(), *inputs(4, 2), sliding_window=window, **given)

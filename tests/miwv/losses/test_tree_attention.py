@@ -53,8 +53,8 @@ def plain_attention(
 
 @pytest.fixture
 def in_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tree_attention, "takes_one_call", lambda query, value: True)
-    monkeypatch.setattr(tree_attention, "one_call_kernel", lambda: plain_attention)
+    monkeypatch.setattr(tree_attention, "takes_varlen", lambda query, value: True)
+    monkeypatch.setattr(tree_attention, "varlen_kernel", lambda: plain_attention)
 
 
 @pytest.mark.parametrize("window", [None, 1, 4, 6, 100])
@@ -66,8 +66,8 @@ def test_one_call_equals_segment_by_segment(
     query, key, value = (torch.randn(1, heads, 19, 8, generator=generator) for heads in (4, 2, 2))
     found = []
     for kernel in (None, plain_attention):
-        monkeypatch.setattr(tree_attention, "takes_one_call", lambda q, v: True)
-        monkeypatch.setattr(tree_attention, "one_call_kernel", lambda kernel=kernel: kernel)
+        monkeypatch.setattr(tree_attention, "takes_varlen", lambda q, v: True)
+        monkeypatch.setattr(tree_attention, "varlen_kernel", lambda kernel=kernel: kernel)
         with attending(Layout(SEGMENTS, set())):
             found.append(
                 tree_attention.tree_attention(None, query, key, value, scaling=scaling, sliding_window=window)[0]
@@ -110,7 +110,7 @@ def test_the_kernel_serves_half_precision_on_cuda(
             self.device = torch.device(device)
 
     monkeypatch.setattr(attention, "_flash_device", lambda found: found.type == "cuda")
-    assert tree_attention.takes_one_call(Described(), Described()) is takes
+    assert tree_attention.takes_varlen(Described(), Described()) is takes
 
 
 def on_gpu(kind: str, dtype: torch.dtype) -> Any:
@@ -122,7 +122,7 @@ def on_gpu(kind: str, dtype: torch.dtype) -> Any:
 @pytest.mark.parametrize("window", [None, 4, 100])
 @pytest.mark.parametrize("heads", [2, 4])
 def test_the_kernel_itself_on_a_gpu(monkeypatch: pytest.MonkeyPatch, window: int | None, heads: int) -> None:
-    assert tree_attention.one_call_kernel() is not None
+    assert tree_attention.varlen_kernel() is not None
     generator = torch.Generator("cuda").manual_seed(0)
     query, key, value = (
         torch.randn(1, count, 19, 64, generator=generator, device="cuda", dtype=torch.bfloat16)
