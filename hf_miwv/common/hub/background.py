@@ -25,12 +25,15 @@ logger = logging.getLogger(__name__)
 
 
 class BackgroundPush:
-    """Pushes folders one after the other in a thread; a failure is told and ends nothing else.
+    """Push folders one after the other in a thread; a failure is logged and ends nothing else.
 
-    A folder may be removed or go on to change as soon as `push_revision` returns: what is pushed
-    are hard links to its files (copies where the disk has none) in `.pushing/REVISION` beside it,
-    which goes when it has been tried. `close`, and the end of the program, wait for all that is
-    still under way; what a killed program leaves there, `resume` goes on with.
+    A folder may be removed or go on to change as soon as `push_revision` returns: hard links to its
+    files (copies where the disk has none) are pushed, from `.pushing/REVISION` beside it, which is
+    removed when it has been tried. `close`, and the end of the program, wait for all pushes that are
+    not finished; those that a killed program leaves there, `resume` goes on with.
+
+    Args:
+        **options (`Any`): Options of `push` that all have in common, such as `public`.
 
     >>> with BackgroundPush() as background:                                # doctest: +SKIP
     ...     background.push_revision("run/checkpoint-100", "ada/model", "step-100")
@@ -50,13 +53,16 @@ class BackgroundPush:
         revision: str,
         complete: Callable[[Path], None] | None = None,
     ) -> None:
-        """Begin to push `folder` to a branch of `repository`; returns at once.
+        """Begin to push `folder` to a branch of `repository`; return at once.
 
-        Never raises: what cannot be pushed is told in the log, and by `close`.
+        Never raises: a push that fails is named in the log, and by `close`.
 
         Args:
-            complete: adds to what is pushed, and replaces in it, in the folder that it is given.
-                Its files are links: a file that changes is to be removed and written anew.
+            folder (`str | Path`): The folder.
+            repository (`str`): OWNER/NAME.
+            revision (`str`): The branch.
+            complete (`Callable[[Path], None]`, *optional*): Called with the folder that is pushed, to add to it
+                and replace in it. Its files are links: a file that changes is to be removed and written anew.
         """
         try:
             waiting = _link(Path(folder), revision, complete)
@@ -68,27 +74,44 @@ class BackgroundPush:
             _tell(revision, error)
 
     def resume(self, parent: Path, repository: str) -> None:
-        """Begin to push what a killed program has left in the folder `parent`/.pushing."""
+        """Begin to push the folders that a killed program has left in `parent`/.pushing.
+
+        Args:
+            parent (`Path`): The folder of the checkpoints.
+            repository (`str`): OWNER/NAME.
+        """
         for part in parent.glob(f"{WAITING}/*{PART}"):
             shutil.rmtree(part, ignore_errors=True)
+        # Oldest first, as they were begun, so that the newest revision is also the last to arrive.
         left = sorted(parent.glob(f"{WAITING}/*"), key=lambda folder: folder.stat().st_mtime_ns)
         for waiting in left:
             self._submit(waiting, repository, unquote(waiting.name))
 
     def is_done(self, revision: str) -> bool:
-        """Whether a revision has been pushed, or is about to be: False where that failed."""
-        found = self._pushes.get(revision)
-        return found is not None and (not found.done() or found.exception() is None)
+        """Check whether a revision has been pushed, or is about to be.
+
+        Args:
+            revision (`str`): The branch.
+
+        Returns:
+            `bool`: False where that failed, or was never begun.
+        """
+        future = self._pushes.get(revision)
+        return future is not None and (not future.done() or future.exception() is None)
 
     def wait(self) -> None:
         """Wait for all pushes so far."""
-        under_way = [name for name, future in self._pushes.items() if not future.done()]
-        if under_way:
-            logger.info("waiting for what is still being pushed: %s", ", ".join(under_way))
+        unfinished = [name for name, future in self._pushes.items() if not future.done()]
+        if unfinished:
+            logger.info("waiting for what is still being pushed: %s", ", ".join(unfinished))
         wait(self._pushes.values())
 
     def close(self) -> Mapping[str, Exception]:
-        """Wait for all pushes; the revisions that did not arrive, and why."""
+        """Wait for all pushes.
+
+        Returns:
+            `Mapping[str, Exception]`: The revisions that did not arrive, and why.
+        """
         self.wait()
         self._thread.shutdown(wait=True)
         errors = {name: future.exception() for name, future in self._pushes.items()}
@@ -124,26 +147,32 @@ class BackgroundPush:
 
 
 def forget(parent: Path) -> None:
-    """Remove what a killed program has left in the folder `parent`/.pushing."""
+    """Remove the folders that a killed program has left in `parent`/.pushing.
+
+    Args:
+        parent (`Path`): The folder of the checkpoints.
+    """
     shutil.rmtree(parent / WAITING, ignore_errors=True)
 
 
 def _link(folder: Path, revision: str, complete: Callable[[Path], None] | None) -> Path:
-    """The files to push once more, in a folder of their own that is there whole or not at all."""
+    """Link the files to push into a folder of their own, which appears whole or not at all."""
     waiting = folder.parent / WAITING / quote(revision, safe="")
     draft = waiting.with_name(waiting.name + PART)
-    found, _ = read_contents(folder, None)
+    files, _ = read_contents(folder, None)
     for old in (draft, waiting):
         shutil.rmtree(old, ignore_errors=True)
-    for name, path in found.items():
-        place = draft / name
-        place.parent.mkdir(parents=True, exist_ok=True)
+    for name, path in files.items():
+        target = draft / name
+        target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            os.link(path, place)
+            # A link costs no space, and keeps the content when the trainer deletes an old checkpoint.
+            os.link(path, target)
         except OSError:
-            shutil.copyfile(path, place)
+            shutil.copyfile(path, target)
     if complete is not None:
         complete(draft)
+    # The new name is what `resume` looks for: a draft that a kill interrupts is never pushed.
     draft.rename(waiting)
     return waiting
 

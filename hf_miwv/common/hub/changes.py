@@ -13,11 +13,13 @@ from hf_miwv.common.hub.manifest import NAME, Manifest, gone, names_of, read_man
 
 @dataclass(frozen=True)
 class Remote:
-    """A revision as it stands.
+    """Hold a revision as it stands.
 
     Attributes:
-        commit: its id. names: path -> the Hub's name for the content (`LocalFile`).
-        card, manifest: README.md and pushed.json, None where they are not there.
+        commit (`str`): Its id.
+        names (`Mapping[str, str]`): Path -> the Hub's name for the content (`LocalFile`).
+        card (`str`, *optional*): README.md, None where it does not exist.
+        manifest (`bytes`, *optional*): pushed.json, None where it does not exist.
     """
 
     commit: str
@@ -28,9 +30,14 @@ class Remote:
 
 @dataclass(frozen=True)
 class Changes:
-    """`add`: by path in the repository. `remove`: files pushed earlier that are gone here.
-    `replaced`: those of `add` in whose place is what somebody else has written. `config`: the
-    configuration that the folder becomes, None for the whole repository."""
+    """Hold the changes of one commit.
+
+    Attributes:
+        add (`dict[str, LocalFile]`): Files to write, by path in the repository.
+        remove (`list[str]`): Files pushed earlier that are gone here.
+        replaced (`list[str]`): Paths of `add` at which the Hub has content that somebody else has written.
+        config (`str`, *optional*): The configuration that the folder becomes, None for the whole repository.
+    """
 
     add: dict[str, LocalFile]
     remove: list[str]
@@ -42,17 +49,23 @@ def find_changes(files: Mapping[str, LocalFile], config: str | None, remote: Rem
     """Find the difference between a folder's files and a revision; files of others are not removed.
 
     Args:
-        config: the configuration that the folder is to be, in a folder of that name; None for
-            what `_place` finds.
+        files (`Mapping[str, LocalFile]`): The folder's files, by path in the folder.
+        config (`str`, *optional*): The configuration that the folder is to be, in a folder of that name; None
+            for that of `_config_of`.
+        remote (`Remote`): The revision.
+        repository (`str`): OWNER/NAME.
+
+    Returns:
+        `Changes`: The difference.
 
     Raises:
         InputError: the card there, or pushed.json, cannot be built upon.
     """
     earlier = read_manifest(remote.manifest, repository)
-    config = _place(files, config, remote, earlier)
+    config = _config_of(files, config, remote, earlier)
     if CARD in files:
-        own = with_examples(read_text(files[CARD]), repository, config)
-        files = {**files, CARD: hashed(files[CARD].place, own.encode())}
+        card_text = with_examples(read_text(files[CARD]), repository, config)
+        files = {**files, CARD: hashed(files[CARD].path, card_text.encode())}
     key, prefix = config or "", f"{config}/" if config else ""
     placed = {prefix + path: file for path, file in files.items()}
     merged = {CARD: _card(files, config, remote, earlier, repository)} if CARD in files else {}
@@ -63,8 +76,10 @@ def find_changes(files: Mapping[str, LocalFile], config: str | None, remote: Rem
     if config is not None and remote.names.get(CARD) in earlier.get("", {}).get(CARD, []):
         manifest[""] = {**earlier[""], CARD: names_of(merged[CARD])}  # still nobody else's
     placed |= merged | {NAME: hashed(Path(NAME), write_manifest(manifest))}
+    # The Hub names content by its hash, so equal files are known without a download and not sent again.
     add = {path: file for path, file in placed.items() if remote.names.get(path) not in names_of(file)}
-    ours = {name for one in earlier.values() for names in one.values() for name in names}
+    ours = {name for pushed_files in earlier.values() for names in pushed_files.values() for name in names}
+    # Only content that pushed.json lists is ours to replace or remove in silence.
     foreign = {path for path, name in remote.names.items() if name not in ours}
     built_upon = {NAME} if config is None else {NAME, CARD}
     return Changes(
@@ -75,8 +90,8 @@ def find_changes(files: Mapping[str, LocalFile], config: str | None, remote: Rem
     )
 
 
-def _place(files: Mapping[str, LocalFile], config: str | None, remote: Remote, earlier: Manifest) -> str | None:
-    """`config` where it is given; else the whole repository, unless other rows are there.
+def _config_of(files: Mapping[str, LocalFile], config: str | None, remote: Remote, earlier: Manifest) -> str | None:
+    """Return `config` where it is asked for; else the whole repository, unless other rows are there.
 
     Rows whose own card has one configuration ("scored", "chosen") never take the place of others:
     where the repository holds a configuration of another name, or has had this one beside others
@@ -87,8 +102,8 @@ def _place(files: Mapping[str, LocalFile], config: str | None, remote: Remote, e
     names = config_names(read_text(files[CARD]))
     if len(names) != 1:
         return None
-    there = set(config_names(remote.card)) - earlier.keys() if "" in earlier else set()
-    return names[0] if names[0] in earlier or (there and names[0] not in there) else None
+    remote_configs = set(config_names(remote.card)) - earlier.keys() if "" in earlier else set()
+    return names[0] if names[0] in earlier or (remote_configs and names[0] not in remote_configs) else None
 
 
 def _card(
@@ -98,12 +113,12 @@ def _card(
     earlier: Manifest,
     repository: str,
 ) -> LocalFile:
-    """The repository's card: the folder's own, or what it makes of the one that is there."""
-    own = read_text(files[CARD])
+    """Make the repository's card: that of the folder, or the repository's with the folder's part in it."""
+    local_card = read_text(files[CARD])
     if config is not None:
-        text = add_config(remote.card, own, config, repository)
+        text = add_config(remote.card, local_card, config, repository)
     else:
-        text = keep_configs(remote.card, own, [name for name in earlier if name], repository)
-        if text == own:
+        text = keep_configs(remote.card, local_card, [name for name in earlier if name], repository)
+        if text == local_card:
             return files[CARD]
     return hashed(Path(CARD), text.encode())

@@ -23,15 +23,19 @@ def fetch_folder(
     revision: str | None = None,
     config: str | None = None,
 ) -> Path:
-    """A folder that is here as it is; one on the Hub as a copy in the client's cache.
+    """Return a local folder as it is; one on the Hub as a copy in the client's cache.
 
     `datasets` and `transformers` load rows and weights by id on their own; this is for readers of
     what lies beside them (run.json, scores.json, adapters).
 
     Args:
-        source: a folder, OWNER/NAME, or OWNER/NAME@REVISION.
-        kind: of the repository, "dataset" or "model". revision: a branch or commit of it.
-        config: one of the configurations of a data set; the default one where not given.
+        source (`str | Path`): A folder, OWNER/NAME, or OWNER/NAME@REVISION.
+        kind (`str`, *optional*, defaults to `"dataset"`): Kind of the repository, "dataset" or "model".
+        revision (`str`, *optional*): A branch or commit of it.
+        config (`str`, *optional*): One of the configurations of a data set; the default one where not given.
+
+    Returns:
+        `Path`: The folder.
 
     Raises:
         InputError: it is neither here nor on the Hub, or cannot be had from there.
@@ -43,34 +47,50 @@ def fetch_folder(
         raise InputError(f"{name}: no such folder here, and no Hub id (owner/name)")
     from huggingface_hub import snapshot_download
 
-    place, others = _place(name, kind, revision, config)
+    subfolder, others = _locate_config(name, kind, revision, config)
+    # Only the files of this configuration: the others may be many gigabytes of rows.
     wanted: dict[str, Any] = {"ignore_patterns": [f"{other}/*" for other in others]}
-    if place:
-        wanted = {"allow_patterns": f"{place}/*"}
+    if subfolder:
+        wanted = {"allow_patterns": f"{subfolder}/*"}
     try:
         copy = snapshot_download(name, repo_type=kind, revision=revision, **wanted)
     except Exception as error:  # the client raises many kinds
         raise hub_error(WORDS[kind], name, error) from error
-    return Path(copy) / place
+    return Path(copy) / subfolder
 
 
 def fetch_written(source: str | Path, *, revision: str | None = None, config: str | None = None) -> Path | None:
-    """As `fetch_folder`, for rows with a run.json; None for a data set of others on the Hub.
+    """Fetch a folder of rows with a run.json, as `fetch_folder` does.
+
+    Args:
+        source (`str | Path`): A folder, OWNER/NAME, or OWNER/NAME@REVISION.
+        revision (`str`, *optional*): A branch or commit of it.
+        config (`str`, *optional*): One of the configurations; the default one where not given.
+
+    Returns:
+        `Path | None`: The folder; None for a data set of others on the Hub.
 
     Raises:
         InputError: as `fetch_folder`.
     """
     name, revision = pinned(source, revision)
     if not is_local(name):
-        place, _ = _place(name, "dataset", revision, config, strict=False)
-        if _file(name, "dataset", revision, f"{place}/{RECORD}" if place else RECORD) is None:
+        subfolder, _ = _locate_config(name, "dataset", revision, config, strict=False)
+        if _file(name, "dataset", revision, f"{subfolder}/{RECORD}" if subfolder else RECORD) is None:
             return None
     return fetch_folder(name, revision=revision, config=config)
 
 
 def read_record_of(source: str, *, revision: str | None = None) -> dict[str, Any] | None:
-    """The run.json of a folder here, or of a data set on the Hub; None where there is none, or it
-    cannot be had."""
+    """Read the run.json of a folder here, or of a data set on the Hub.
+
+    Args:
+        source (`str`): A folder, OWNER/NAME, or OWNER/NAME@REVISION.
+        revision (`str`, *optional*): A branch or commit of it.
+
+    Returns:
+        `dict[str, Any] | None`: The record; None where it does not exist, or cannot be had.
+    """
     try:
         name, revision = pinned(source, revision)
         if is_local(name):
@@ -81,33 +101,34 @@ def read_record_of(source: str, *, revision: str | None = None) -> dict[str, Any
     return None if file is None else read_record(file.parent)
 
 
-def _place(
+def _locate_config(
     name: str, kind: str, revision: str | None, config: str | None, strict: bool = True
 ) -> tuple[str, list[str]]:
-    """The folder of a configuration ("" for the whole repository), and those of the others.
+    """Return the folder of a configuration ("" for the whole repository), and those of the others.
 
     pushed.json says which configurations have a folder of their own.
     """
     card, account = (_file(name, kind, revision, path) if kind == "dataset" else None for path in (CARD, NAME))
     text = card.read_text("utf-8") if card else None
     manifest = read_manifest(account.read_bytes() if account else None, name)
-    folders = [one for one in manifest if one]
+    folders = [folder for folder in manifest if folder]
     wanted = config or default_config(text)
     known = {*config_names(text), *folders}
     if wanted is not None and wanted not in known and strict:
         hint = f"; {did_you_mean(wanted, sorted(known))}" if known else ""
         raise InputError(f"data set {name!r}: has no configuration {wanted!r}{hint}")
-    place = wanted if wanted in folders else ""
-    return place or "", [folder for folder in folders if folder != place]
+    subfolder = wanted if wanted in folders else ""
+    return subfolder or "", [folder for folder in folders if folder != subfolder]
 
 
 def _file(name: str, kind: str, revision: str | None, path: str) -> Path | None:
-    """One file of a repository in the client's cache; None where it has none of that name."""
+    """Fetch one file of a repository into the client's cache; None where it has none of that name."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
     try:
         return Path(hf_hub_download(name, path, repo_type=kind, revision=revision))
+    # A subclass of EntryNotFoundError that means "offline, and not in the cache", not "no such file".
     except LocalEntryNotFoundError as error:
         raise hub_error(WORDS[kind], name, error) from error
     except EntryNotFoundError:

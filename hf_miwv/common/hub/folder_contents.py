@@ -45,13 +45,17 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LocalFile:
-    """A file to be pushed: on the disk, or `content` in its place.
+    """Describe a file to be pushed.
 
-    `sha256` and `blob` are how the Hub names it: as a large file, and as a small one in git; the
-    latter None where it is too large for git.
+    Attributes:
+        path (`Path`): The file on the disk.
+        content (`bytes`, *optional*): Bytes that are pushed instead of those on the disk.
+        sha256 (`str`): The Hub's name for it as a large file.
+        blob (`str`, *optional*): The Hub's name for it as a small file in git; None where it is too large.
+        size (`int`): Bytes.
     """
 
-    place: Path
+    path: Path
     content: bytes | None
     sha256: str
     blob: str | None
@@ -59,7 +63,13 @@ class LocalFile:
 
 
 def kind_of(folder: Path) -> str:
-    """Return "model" for a folder with safetensors, "dataset" for another that these programs wrote.
+    """Tell the kind of repository that a folder becomes.
+
+    Args:
+        folder (`Path`): The folder.
+
+    Returns:
+        `str`: "model" for a folder with safetensors, "dataset" for another that these programs wrote.
 
     Raises:
         InputError: it is neither, or no folder.
@@ -93,10 +103,14 @@ def read_contents(folder: Path, token: str | None, allowed: Collection[str] = ()
     folder are left out, and named in a warning.
 
     Args:
-        folder: what is pushed.
-        token: the token in use, which no file may hold; nor any text that looks like one or like a
-            key.
-        allowed: files, by their path in the folder or from here, that go whatever they hold.
+        folder (`Path`): The folder that is pushed.
+        token (`str`, *optional*): The token in use, which no file may hold; nor any text that looks like one
+            or like a key.
+        allowed (`Collection[str]`, *optional*, defaults to `()`): Files, by their path in the folder or from
+            here, that are pushed whatever they hold.
+
+    Returns:
+        `tuple[dict[str, Path], list[str]]`: Path in the folder -> path, and the paths that are left out.
 
     Raises:
         InputError: a pickle, or a token or key in a file, all of them together; or a file among
@@ -115,6 +129,7 @@ def read_contents(folder: Path, token: str | None, allowed: Collection[str] = ()
             links.append(name)
         elif path.is_file():
             files[name] = path
+    # Links are followed only now, when all files are known: a link out of the folder could publish any file.
     inside = {path.resolve() for path in files.values()}
     files |= {name: folder / name for name in links if (folder / name).resolve() in inside}
     outside = [name for name in links if name not in files]
@@ -127,7 +142,7 @@ def read_contents(folder: Path, token: str | None, allowed: Collection[str] = ()
         )
     if not files:
         raise InputError(f"{folder}: holds nothing to push")
-    passed = {_name_in(folder, given, files) for given in allowed}
+    passed = {_name_in(folder, allowed_file, files) for allowed_file in allowed}
     faults = [_fault(name, path, token) for name, path in files.items() if name not in passed]
     if refused := [fault for fault in faults if fault]:
         raise InputError("\n".join(refused))
@@ -135,7 +150,15 @@ def read_contents(folder: Path, token: str | None, allowed: Collection[str] = ()
 
 
 def describe(paths: Mapping[str, Path], replaced: Mapping[str, bytes]) -> dict[str, LocalFile]:
-    """Describe every file with its hashes; the bytes in `replaced` replace those on the disk."""
+    """Describe every file with its hashes.
+
+    Args:
+        paths (`Mapping[str, Path]`): Path in the folder -> path.
+        replaced (`Mapping[str, bytes]`): Path in the folder -> bytes that replace those on the disk.
+
+    Returns:
+        `dict[str, LocalFile]`: Path in the folder -> file, in the order of the paths.
+    """
     described = {}
     for name in sorted(paths.keys() | replaced.keys()):
         described[name] = hashed(paths.get(name, Path(name)), replaced.get(name))
@@ -143,19 +166,35 @@ def describe(paths: Mapping[str, Path], replaced: Mapping[str, bytes]) -> dict[s
 
 
 def read_text(file: LocalFile) -> str:
-    """Return the content of a text file."""
-    return file.place.read_text("utf-8") if file.content is None else file.content.decode()
+    """Return the content of a text file.
+
+    Args:
+        file (`LocalFile`): The file.
+
+    Returns:
+        `str`: Its text, decoded as UTF-8.
+    """
+    return file.path.read_text("utf-8") if file.content is None else file.content.decode()
 
 
-def hashed(place: Path, content: bytes | None = None) -> LocalFile:
-    """Describe the file at `place` with its hashes; `content`, where given, replaces the bytes on the disk."""
-    size = place.stat().st_size if content is None else len(content)
+def hashed(path: Path, content: bytes | None = None) -> LocalFile:
+    """Describe a file with its hashes.
+
+    Args:
+        path (`Path`): The file.
+        content (`bytes`, *optional*): Bytes that replace those on the disk.
+
+    Returns:
+        `LocalFile`: The description.
+    """
+    size = path.stat().st_size if content is None else len(content)
+    # Both names in one pass over the file: git hashes a header with the size before the content.
     sha256, blob = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % size)  # noqa: S324  git's own
-    for block in [content] if content is not None else _blocks(place):
+    for block in [content] if content is not None else _blocks(path):
         sha256.update(block)
         if size <= SMALL:
             blob.update(block)
-    return LocalFile(place, content, sha256.hexdigest(), blob.hexdigest() if size <= SMALL else None, size)
+    return LocalFile(path, content, sha256.hexdigest(), blob.hexdigest() if size <= SMALL else None, size)
 
 
 def _blocks(path: Path) -> Iterator[bytes]:
@@ -164,20 +203,22 @@ def _blocks(path: Path) -> Iterator[bytes]:
             yield block
 
 
-def _name_in(folder: Path, given: str, files: Collection[str]) -> str:
-    """The name in the folder of a file that is given by it, or by its path from here."""
-    if given in files:
-        return given
-    path = Path(given).expanduser().absolute()
+def _name_in(folder: Path, allowed_file: str, files: Collection[str]) -> str:
+    """Return the name in the folder of a file that is named so, or by its path from here."""
+    if allowed_file in files:
+        return allowed_file
+    path = Path(allowed_file).expanduser().absolute()
     if path.is_relative_to(folder.absolute()):
         name = path.relative_to(folder.absolute()).as_posix()
         if name in files:
             return name
-    raise InputError(f"--allow {given}: is no file of {folder} that would be pushed; " + did_you_mean(given, files))
+    raise InputError(
+        f"--allow {allowed_file}: is no file of {folder} that would be pushed; " + did_you_mean(allowed_file, files)
+    )
 
 
 def _fault(name: str, path: Path, token: str | None) -> str | None:
-    """Why a file must not be pushed; None where it may be."""
+    """Say why a file must not be pushed; None where it may be."""
     anyway = f"or send it all the same with --allow {shlex.quote(name)}"
     if is_pickle(path):
         return (

@@ -35,9 +35,13 @@ def hub_faults(hub: Mapping[str, Any], model: str, adapter: bool, training: Mapp
     """List the faults that would make a push fail in the end; each says what to change.
 
     Args:
-        model: the model that is trained: a Hub id or a local path.
-        adapter: whether an adapter beside it is trained, which names it.
-        training: keys of trl.SFTConfig.
+        hub (`Mapping[str, Any]`): The section, with keys of HUB_KEYS.
+        model (`str`): The model that is trained: a Hub id or a local path.
+        adapter (`bool`): Whether an adapter beside it is trained, which names it.
+        training (`Mapping[str, Any]`): Keys of trl.SFTConfig.
+
+    Returns:
+        `list[str]`: The faults.
     """
     faults = []
     for key in ("repo_id", "base_model"):
@@ -50,6 +54,7 @@ def hub_faults(hub: Mapping[str, Any], model: str, adapter: bool, training: Mapp
             if pushing
             else faults
         )
+    # A folder of that name shadows the Hub id: the weights came from here, and nobody else has them.
     local = not is_repository(model) or Path(model).exists()
     if adapter and local and "base_model" not in hub:
         faults.append(
@@ -104,7 +109,9 @@ def finish_saves(hub: Mapping[str, Any], work: Path, checkpoints: Path) -> None:
     """Push what a run still had to push when it was killed behind its last step; then `work` goes.
 
     Args:
-        work: the folder of unfinished work. checkpoints: that of the trainer, within it.
+        hub (`Mapping[str, Any]`): The section.
+        work (`Path`): The folder of unfinished work.
+        checkpoints (`Path`): The trainer's folder of checkpoints, within it.
     """
     if hub.get("repo_id") and (checkpoints / WAITING).exists():
         with Workspace(work):

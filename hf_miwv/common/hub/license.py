@@ -14,11 +14,15 @@ logger = logging.getLogger(__name__)
 
 
 def license_of(data: str, revision: str | None = None) -> str | list[str] | None:
-    """The license, or licenses, by the Hub's names; None where no card says any.
+    """Return the license, or licenses, by the Hub's names.
 
     Args:
-        data: DATA as it is read: a file has no card, a folder may have one, and a data set on the
+        data (`str`): DATA as it is read: a file has no card, a folder may have one, and a data set on the
             Hub has it in its repository.
+        revision (`str`, *optional*): Branch, tag or commit on the Hub.
+
+    Returns:
+        `str | list[str] | None`: The name or names; None where no card says any.
     """
     path = Path(data).expanduser()
     card = path / CARD if is_local(data) else _card_on_hub(data, revision)
@@ -31,12 +35,19 @@ def license_of(data: str, revision: str | None = None) -> str | list[str] | None
         return None
     named = metadata.get("license")
     if isinstance(named, list):
-        return [str(one) for one in named] or None
+        return [str(name) for name in named] or None
     return str(named) if named else None
 
 
 def license_words(license: str | list[str] | None) -> str | None:
-    """On one line."""
+    """Write the license, or licenses, on one line.
+
+    Args:
+        license (`str | list[str]`, *optional*): The name or names.
+
+    Returns:
+        `str | None`: The line; None without a license.
+    """
     return ", ".join(license) if isinstance(license, list) else license
 
 

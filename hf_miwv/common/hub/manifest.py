@@ -52,11 +52,16 @@ def names_of(file: LocalFile) -> list[str]:
     return [file.sha256] if file.blob is None else [file.sha256, file.blob]
 
 
-def gone(earlier: Mapping[str, list[str]], now: set[str], there: Mapping[str, str]) -> list[str]:
+def gone(earlier: Mapping[str, list[str]], paths: set[str], remote_names: Mapping[str, str]) -> list[str]:
     """List paths that were pushed before, are not now, and still hold the pushed content.
 
     Args:
-        earlier: the manifest's files. now: paths of this push. there: path -> name of the content
-            on the Hub; one that somebody else has written since is theirs.
+        earlier (`Mapping[str, list[str]]`): The manifest's files.
+        paths (`set[str]`): Paths of this push.
+        remote_names (`Mapping[str, str]`): Path -> name of the content on the Hub; content that somebody else
+            has written since is theirs.
+
+    Returns:
+        `list[str]`: The paths, in order.
     """
-    return sorted(path for path, names in earlier.items() if path not in now and there.get(path) in names)
+    return sorted(path for path, names in earlier.items() if path not in paths and remote_names.get(path) in names)

@@ -41,6 +41,7 @@ def persist(call: Callable[[], Result]) -> Result:
 
 def pause(error: Exception, seconds: float) -> None:
     """Wait before the next attempt, at least as long as the Hub asks for."""
+    # A second more than asked for: the clocks of both sides need not agree.
     asked = _asked_wait(error)
     wait = max(seconds, asked + 1) if asked is not None else seconds
     logger.warning("the Hub: %s; again in %g s", _reason(error), wait)
@@ -59,17 +60,22 @@ def is_conflict(error: Exception) -> bool:
 
 
 @contextmanager
-def told_plainly(repository: str, left: str = UNTOUCHED) -> Iterator[None]:
+def explained_hub_errors(repository: str, left: str = UNTOUCHED) -> Iterator[None]:
     """Turn the client's errors about the Hub into an InputError; faults of ours stay.
 
     Args:
-        left: how things stand after it.
+        repository (`str`): OWNER/NAME.
+        left (`str`, *optional*, defaults to UNTOUCHED): State of things after the error, in words.
+
+    Raises:
+        InputError: the Hub refuses, or cannot be reached.
     """
     try:
         yield
     except InputError:
         raise
     except Exception as error:  # the client wraps them in many kinds
+        # The reason may be several causes deep: uploads run in threads, and each layer wraps the error anew.
         chain = list(error_chain(error))
         if not any(isinstance(link, HTTPError | OfflineModeIsEnabled) for link in chain) and not (
             isinstance(error, ValueError) and str(error).startswith(("LFS batch", "Invalid meta"))

@@ -29,6 +29,7 @@ def is_pickle(path: Path) -> bool:
             return _is_zip_with_pickle(path)
         if _begins_as_pickle(head):
             return True
+        # Protocols 0 and 1 are plain text without a head, so all of the file has to be parsed to know.
         if path.stat().st_size > OLD_PROTOCOL_BYTES:
             return False
         return _is_old_pickle(head + file.read())

@@ -16,7 +16,7 @@ from hf_miwv.common.hub.changes import Changes, Remote, find_changes
 from hf_miwv.common.hub.folder_contents import CARD, LocalFile, describe, kind_of, read_contents, read_text
 from hf_miwv.common.hub.hub_card import check_config, with_base_model
 from hf_miwv.common.hub.manifest import NAME
-from hf_miwv.common.hub.messages import WAITS, card_words, is_conflict, may_pass, pause, persist, told_plainly
+from hf_miwv.common.hub.messages import WAITS, card_words, explained_hub_errors, is_conflict, may_pass, pause, persist
 from hf_miwv.common.hub.names import repository_fault
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def push(
 
     folder = Path(folder).expanduser()
     kind = kind_of(folder)
-    where = Destination(
+    destination = Destination(
         repository,
         kind,
         public,
@@ -143,17 +143,19 @@ def push(
         config,
         message or f"Push {config or kind} with hf-miwv-lmt",
     )
-    _check(where, folder, revision, base_model)
+    _check(destination, folder, revision, base_model)
+    # Before the files are hashed, which takes minutes for a large model.
     secret = check_login()
     paths, left_out = read_contents(folder, secret, allow)
     if left_out:
         logger.info("left out, as unfinished work or a trainer's state: %s", ", ".join(left_out))
     files = describe(paths, with_base_model(folder, base_model))
     api = HfApi(library_name="hf-miwv-lmt")
-    with told_plainly(repository):
+    with explained_hub_errors(repository):
+        # The Hub checks a card only in the commit, after all files were uploaded; so it is asked first.
         _validate_card(files.get(CARD), kind)
-        url, private = _open_repository(api, where)
-        return _commit(api, where, files, url, private)
+        url, private = _open_repository(api, destination)
+        return _commit(api, destination, files, url, private)
 
 
 def check_destination(repository: str, revision: str | None, pull_request: bool) -> None:
@@ -213,10 +215,10 @@ def make_repository(repository: str, *, kind: str, public: bool) -> bool:
 
     check_destination(repository, None, False)
     check_login()
-    where = Destination(repository, kind, public, MAIN, False, None, "")
-    with told_plainly(repository, "nothing has been done yet"):
+    destination = Destination(repository, kind, public, MAIN, False, None, "")
+    with explained_hub_errors(repository, "nothing has been done yet"):
         try:
-            _open_repository(HfApi(library_name="hf-miwv-lmt"), where)
+            _open_repository(HfApi(library_name="hf-miwv-lmt"), destination)
         except HTTPError as error:
             if not may_pass(error):
                 raise
@@ -225,14 +227,14 @@ def make_repository(repository: str, *, kind: str, public: bool) -> bool:
     return True
 
 
-def _check(where: Destination, folder: Path, revision: str | None, base_model: str | None) -> None:
-    check_destination(where.repository, revision, where.pull_request)
-    if base_model is not None and where.kind != "model":
+def _check(destination: Destination, folder: Path, revision: str | None, base_model: str | None) -> None:
+    check_destination(destination.repository, revision, destination.pull_request)
+    if base_model is not None and destination.kind != "model":
         raise InputError(f"--base-model {base_model}: is for models, and {folder} is a data set")
-    if where.config is not None:
-        if where.kind == "model":
-            raise InputError(f"--config {where.config}: is for data sets, and {folder} is a model")
-        check_config(where.config, folder)
+    if destination.config is not None:
+        if destination.kind == "model":
+            raise InputError(f"--config {destination.config}: is for data sets, and {folder} is a model")
+        check_config(destination.config, folder)
 
 
 def _validate_card(card: LocalFile | None, kind: str) -> None:
@@ -248,34 +250,34 @@ def _validate_card(card: LocalFile | None, kind: str) -> None:
         if isinstance(error, OSError):  # an answer of the Hub's that is no verdict on the card
             raise
         raise InputError(
-            f"{card.place}: the Hub does not accept the metadata of the card: {card_words(error)}"
+            f"{card.path}: the Hub does not accept the metadata of the card: {card_words(error)}"
         ) from error
 
 
-def _open_repository(api: HfApi, where: Destination) -> tuple[str, bool]:
+def _open_repository(api: HfApi, destination: Destination) -> tuple[str, bool]:
     """Return the repository's address and whether it is private; make it, and its branch, if need be.
 
     A private one that exists stays so. A public one is written to only where that is said: what
     was public once cannot be called back.
     """
-    options: dict[str, Any] = {"repo_id": where.repository, "repo_type": where.kind}
-    if not where.pull_request:
-        persist(lambda: api.create_repo(**options, private=not where.public, exist_ok=True))
+    options: dict[str, Any] = {"repo_id": destination.repository, "repo_type": destination.kind}
+    if not destination.pull_request:
+        persist(lambda: api.create_repo(**options, private=not destination.public, exist_ok=True))
     info = persist(lambda: api.repo_info(**options))
-    if not info.private and not where.public:
+    if not info.private and not destination.public:
         raise InputError(
-            f"{where.repository}: is public on the Hub, and what is pushed there can be read by "
+            f"{destination.repository}: is public on the Hub, and what is pushed there can be read by "
             "all; give --public if that is meant, or another repository"
         )
-    if info.private and where.public:
-        logger.warning("%s is private and stays so; make it public in its settings on the Hub", where.repository)
-    if where.revision != MAIN and not where.revision.startswith("refs/"):
-        persist(lambda: api.create_branch(**options, branch=where.revision, exist_ok=True))
-    place = "" if where.kind == "model" else f"{where.kind}s/"
-    return f"{api.endpoint}/{place}{where.repository}", bool(info.private)
+    if info.private and destination.public:
+        logger.warning("%s is private and stays so; make it public in its settings on the Hub", destination.repository)
+    if destination.revision != MAIN and not destination.revision.startswith("refs/"):
+        persist(lambda: api.create_branch(**options, branch=destination.revision, exist_ok=True))
+    url_prefix = "" if destination.kind == "model" else f"{destination.kind}s/"
+    return f"{api.endpoint}/{url_prefix}{destination.repository}", bool(info.private)
 
 
-def _commit(api: HfApi, where: Destination, files: Mapping[str, LocalFile], url: str, private: bool) -> Pushed:
+def _commit(api: HfApi, destination: Destination, files: Mapping[str, LocalFile], url: str, private: bool) -> Pushed:
     """Make the commit, on top of whatever others have made of the revision in the meantime."""
     additions: dict[tuple[str, str], CommitOperationAdd] = {}  # what is uploaded stays so
     conflicts, failures = iter(CONFLICT_WAITS), iter(WAITS)
@@ -283,26 +285,26 @@ def _commit(api: HfApi, where: Destination, files: Mapping[str, LocalFile], url:
     while True:
         # Work the change out anew for each try: another commit may have come in between, and the commit is
         # made only if the branch still stands at the parent that was read here (parent_commit).
-        remote = persist(lambda: _read(api, where))
-        changes = find_changes(files, where.config, remote, where.repository)
+        remote = persist(lambda: _read(api, destination))
+        changes = find_changes(files, destination.config, remote, destination.repository)
         if not changes.add and not changes.remove:  # there already; or made, and no answer came
-            return _report(where, last, url, private, remote.commit, changes.config)
-        operations = _upload(api, where, changes, additions)
+            return _report(destination, last, url, private, remote.commit, changes.config)
+        operations = _upload(api, destination, changes, additions)
         try:
             made = api.create_commit(
                 operations=operations,
-                commit_message=where.message,
+                commit_message=destination.message,
                 parent_commit=remote.commit,
-                **_options(where),
+                **_options(destination),
             )
             url = made.pr_url or url
-            return _report(where, changes, url, private, made.oid, changes.config)
+            return _report(destination, changes, url, private, made.oid, changes.config)
         except HTTPError as error:
             # A conflict means that somebody else was quicker: wait, then go on from their commit. A failure
             # that may pass is tried again as well: if the commit was made after all and only its answer was
             # lost, the next look finds nothing to change.
             wait = next(conflicts, None) if is_conflict(error) else None
-            if may_pass(error) and not where.pull_request:  # of those it could open a second one
+            if may_pass(error) and not destination.pull_request:  # of those it could open a second one
                 wait = next(failures, None)
             if wait is None:
                 raise
@@ -312,7 +314,7 @@ def _commit(api: HfApi, where: Destination, files: Mapping[str, LocalFile], url:
 
 def _upload(
     api: HfApi,
-    where: Destination,
+    destination: Destination,
     changes: Changes,
     additions: dict[tuple[str, str], CommitOperationAdd],
 ) -> list[CommitOperationAdd | CommitOperationDelete | CommitOperationCopy]:
@@ -327,43 +329,45 @@ def _upload(
     for path, file in changes.add.items():
         key = path, file.sha256
         if key not in additions:
-            source = file.place if file.content is None else file.content
+            source = file.path if file.content is None else file.content
             additions[key] = CommitOperationAdd(path, source)
             additions[key].upload_info.sha256 = bytes.fromhex(file.sha256)  # not read once more
         added.append(additions[key])
-    api.preupload_lfs_files(additions=added, free_memory=False, **_options(where))
+    api.preupload_lfs_files(additions=added, free_memory=False, **_options(destination))
     return [*added, *(CommitOperationDelete(path) for path in changes.remove)]
 
 
-def _options(where: Destination) -> dict[str, Any]:
+def _options(destination: Destination) -> dict[str, Any]:
     return {
-        "repo_id": where.repository,
-        "repo_type": where.kind,
-        "revision": where.revision,
-        "create_pr": where.pull_request,
+        "repo_id": destination.repository,
+        "repo_type": destination.kind,
+        "revision": destination.revision,
+        "create_pr": destination.pull_request,
     }
 
 
-def _report(where: Destination, made: Changes, url: str, private: bool, commit: str, config: str | None) -> Pushed:
+def _report(
+    destination: Destination, made: Changes, url: str, private: bool, commit: str, config: str | None
+) -> Pushed:
     size = sum(file.size for file in made.add.values())
-    return Pushed(url, where.kind, private, commit, sorted(made.add), made.remove, size, config)
+    return Pushed(url, destination.kind, private, commit, sorted(made.add), made.remove, size, config)
 
 
-def _read(api: HfApi, where: Destination) -> Remote:
+def _read(api: HfApi, destination: Destination) -> Remote:
     """Read the revision as it stands now, all of it at the same commit."""
     from huggingface_hub import RepoFile
 
-    options: dict[str, Any] = {"repo_id": where.repository, "repo_type": where.kind}
-    commit = str(api.repo_info(**options, revision=where.revision).sha)
+    options: dict[str, Any] = {"repo_id": destination.repository, "repo_type": destination.kind}
+    commit = str(api.repo_info(**options, revision=destination.revision).sha)
     names = {
         entry.path: entry.blob_id if entry.lfs is None else entry.lfs.sha256
         for entry in api.list_repo_tree(**options, revision=commit, recursive=True)
         if isinstance(entry, RepoFile)
     }
-    found = {}
+    contents = {}
     with tempfile.TemporaryDirectory() as folder:  # not in the user's cache
         for name in {CARD, NAME} & names.keys():
             path = api.hf_hub_download(**options, filename=name, revision=commit, local_dir=folder)
-            found[name] = Path(path).read_bytes()
-    card = found.get(CARD)
-    return Remote(commit, names, None if card is None else card.decode(), found.get(NAME))
+            contents[name] = Path(path).read_bytes()
+    card = contents.get(CARD)
+    return Remote(commit, names, None if card is None else card.decode(), contents.get(NAME))

@@ -59,8 +59,8 @@ class PushCheckpoints(TrainerCallback):
             forget(self._folder)
             return
         self._pushes.resume(self._folder, self._repository)  # it goes on after a kill
-        found = [path.name.rpartition("-")[2] for path in self._folder.glob("checkpoint-*")]
-        steps = {int(step) for step in found if step.isdigit()}
+        step_names = [path.name.rpartition("-")[2] for path in self._folder.glob("checkpoint-*")]
+        steps = {int(step) for step in step_names if step.isdigit()}
         # A resumed training writes the later checkpoints anew: those on the disk are not of this run.
         self._steps = {step for step in steps if step <= state.global_step}
         self._push_all()

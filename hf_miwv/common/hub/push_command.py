@@ -52,19 +52,25 @@ TO_HUB_OPTIONS = (
 """Options that commands have in common that push their results."""
 
 
-def take_hub_options(given: dict[str, Any]) -> dict[str, Any] | None:
-    """Take the arguments for `push`, which follows the work, out of `given`; None without them.
+def take_hub_options(arguments: dict[str, Any]) -> dict[str, Any] | None:
+    """Take the arguments for `push`, which follows the work, out of a command's arguments.
+
+    Args:
+        arguments (`dict[str, Any]`): The command's arguments; those of TO_HUB_OPTIONS are removed.
+
+    Returns:
+        `dict[str, Any] | None`: Arguments of `push`; None where the result stays here.
 
     Raises:
         InputError: before any work, for what `push` would refuse afterwards.
     """
     from hf_miwv.common.errors import InputError
 
-    repository = given.pop("push_to_hub")
+    repository = arguments.pop("push_to_hub")
     options = {
-        "public": given.pop("public"),
-        "revision": given.pop("hub_revision"),
-        "pull_request": given.pop("pull_request"),
+        "public": arguments.pop("public"),
+        "revision": arguments.pop("hub_revision"),
+        "pull_request": arguments.pop("pull_request"),
     }
     if repository is None:
         if any(options.values()):
@@ -73,6 +79,7 @@ def take_hub_options(given: dict[str, Any]) -> dict[str, Any] | None:
                 "USER/NAME; give it, or leave them out"
             )
         return None
+    # The Hub's client is imported only here, so that commands without --push-to-hub start quickly.
     from hf_miwv.common.hub.push import check_destination, check_login
 
     check_destination(repository, options["revision"], options["pull_request"])
@@ -81,6 +88,14 @@ def take_hub_options(given: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def push_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that `hf-miwv push` and `hf-lmt push` have in common.
+
+    Args:
+        command (`Callable`): A command's function.
+
+    Returns:
+        `Callable`: The function with the options.
+    """
     for option in reversed(PUSH_OPTIONS):
         command = option(command)
     return command
@@ -103,7 +118,8 @@ def push_options(command: Callable[..., Any]) -> Callable[..., Any]:
     metavar="NAME",
     help="Push a data set as one of several configurations of USER/NAME: scored and chosen rows side by side.",
 )
-def push_command(folder: Path, **given: Any) -> None:
+def push_command(folder: Path, **options: Any) -> None:
+    """Push the folder; see the help text."""
     from hf_miwv.common.hub.telling import push_folder
 
-    push_folder(folder, logger, **given)
+    push_folder(folder, logger, **options)

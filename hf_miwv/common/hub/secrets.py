@@ -14,7 +14,13 @@ ARRAYS = (".safetensors", ".parquet", ".arrow", ".png", ".npz", ".npy", ".gz", "
 
 
 class Secret(NamedTuple):
-    """How a kind of secret is recognized: a literal that is quick to look for, then all of it."""
+    """Say how a kind of secret is recognized.
+
+    Attributes:
+        words (`str`): Its name in the message.
+        literal (`str`): A literal that is quick to look for.
+        pattern (`re.Pattern[str]`): All of it.
+    """
 
     words: str
     literal: str
@@ -44,18 +50,24 @@ SECRETS = (
 
 
 def find_secret(path: Path, token: str | None) -> str | None:
-    """The words for the first secret that a file holds; None where it holds none.
+    """Find the first secret that a file holds.
 
     Looked for as bytes, whatever the file is: as UTF-8 and as UTF-16 of both byte orders. What is
     compressed is not unpacked. In `ARRAYS` only tokens of the Hub are looked for.
 
     Args:
-        token: a text that must not be in it either, whatever it looks like: the token in use.
+        path (`Path`): The file.
+        token (`str`, *optional*): A text that must not be in it either, whatever it looks like: the token in
+            use.
+
+    Returns:
+        `str | None`: The words for it; None where the file holds none.
     """
     secrets = SECRETS[:1] if path.suffix.lower() in ARRAYS else SECRETS
     with open(path, "rb") as file:
         tail = b""
         while block := file.read(BLOCK):
+            # A secret may lie across the border of two blocks.
             content = tail + block
             if words := _secret_in(content, token, secrets):
                 return words
@@ -74,7 +86,7 @@ def _secret_in(content: bytes, token: str | None, secrets: Sequence[Secret]) -> 
 
 
 def _occurrences(content: bytes, literal: str) -> Iterator[str]:
-    """The text around each occurrence of a literal, from the letter before it."""
+    """Yield the text around each occurrence of a literal, from the letter before it."""
     narrow = literal.encode()
     # both byte orders have these bytes in common: h 0 f 0 _
     wide = literal.encode("utf-16-le")[:-1]

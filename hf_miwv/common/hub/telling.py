@@ -9,13 +9,18 @@ from typing import Any
 from hf_miwv.common.hub.push import push
 
 
-def push_folder(folder: Path, news: logging.Logger, **given: Any) -> None:
-    """`push` with these arguments; tells what became of it.
+def push_folder(folder: Path, news: logging.Logger, **options: Any) -> None:
+    """Push a folder, and log the outcome.
+
+    Args:
+        folder (`Path`): The folder.
+        news (`logging.Logger`): Logger of the command.
+        **options (`Any`): Options of `push`, the repository among them.
 
     Raises:
         InputError: as `push`.
     """
-    made = push(folder, **given)
+    made = push(folder, **options)
     seen_by = "private" if made.private else "public"
     if not made.written and not made.removed:
         news.info("already there, nothing to push: %s (%s)", made.url, seen_by)
