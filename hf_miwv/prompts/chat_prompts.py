@@ -16,7 +16,7 @@ from hf_miwv.rows.turns import REASONING_KEYS, SYSTEM, Turn
 
 
 class ChatPrompts:
-    """The ids that trl.SFTTrainer (1.16) makes of a row as prompt and completion.
+    """Make of a row the ids that trl.SFTTrainer (1.16) makes of it as prompt and completion.
 
     With G the row's prompt as the template renders it with the generation prompt, and W the whole
     row, both tokenized as they are: y begins where the ids of W and G part, and ends before what
@@ -29,8 +29,9 @@ class ChatPrompts:
     (the paper is silent). What the template makes of an earlier exchange is taken as it is.
 
     Args:
-        tokenizer: has the chat template.
-        today: the date that the template is given where it asks for one; default: each call's.
+        tokenizer (`PreTrainedTokenizerBase`): The tokenizer with the chat template.
+        today (`date`, *optional*): The day that the template prints where it asks for one; by default that of
+            each call.
 
     Raises:
         InputError: the tokenizer has no chat template, or it leaves out what a user says.
@@ -45,7 +46,13 @@ class ChatPrompts:
         self.sha256 = template_digest(tokenizer)
 
     def prompt_text(self, example: Example) -> str:
-        """Return x as text: what is embedded, and what duplicates are found by.
+        """Return x as text, which is embedded, and by which duplicates are recognized.
+
+        Args:
+            example (`Example`): The row.
+
+        Returns:
+            `str`: The text.
 
         Raises:
             RowError: the template refuses the row.
@@ -70,15 +77,24 @@ class ChatPrompts:
             for example, texts in zip(examples, rendered, strict=True)
             if not isinstance(texts, RowError)
         ]
+        # The tokenizer works on the texts of many rows at once, and so several times as fast.
         tokens = iter(self._divide(pairs))
         return [RowTokens([], [], fault=texts) if isinstance(texts, RowError) else next(tokens) for texts in rendered]
 
     def one_shot(self, row: Row, demonstration: Row, room: int) -> tuple[list[int] | None, bool]:
-        """The ids before y in the one-shot pass, at most `room` of them, and whether C was cut.
+        """Return the ids before y in the one-shot pass.
 
         Only texts of turns are cut: the demonstration's first turn first, from its left; role
-        markers and calls stay whole. (None, True) where no text would be left, or where the
-        template refuses the longer conversation.
+        markers and calls stay whole.
+
+        Args:
+            row (`Row`): The row that is scored.
+            demonstration (`Row`): Its neighbor.
+            room (`int`): Most ids before y.
+
+        Returns:
+            `tuple[list[int] | None, bool]`: The ids, and whether the demonstration was cut. (None, True) where no
+            text would be left, or where the template refuses the longer conversation.
         """
         example = demonstration.example
         turns = [turn for turn in example.conversation if turn["role"] != SYSTEM]
@@ -92,7 +108,7 @@ class ChatPrompts:
             return None, True
 
     def _divide(self, rows: Sequence[tuple[Example, str, str]]) -> list[RowTokens]:
-        """x, y and ending of rendered rows (example, prompt, whole)."""
+        """Divide rendered rows (example, prompt, whole) into x, y and ending."""
         prompts = encode(self._tokenizer, [prompt for _, prompt, _ in rows])
         wholes = encode(self._tokenizer, [whole for _, _, whole in rows])
         starts = [response_start(prompt, whole, example.answer_turn) for example, prompt, whole in rows]
@@ -121,7 +137,7 @@ class ChatPrompts:
         return divided
 
     def _end(self, whole: str, ids: list[int]) -> int:
-        """The number of ids before what ends the turn."""
+        """Count the ids before those that end the turn."""
         ending = self.template.ending_of(whole)
         after = encode(self._tokenizer, [ending])[0] if ending else []
         if not after or ids[-len(after) :] == after:
@@ -131,10 +147,13 @@ class ChatPrompts:
         return common_prefix_length(before, ids)
 
     def _context(self, row: Row, demonstration: Sequence[Turn]) -> list[int]:
-        """One-shot ids before y, which ends as in the zero-shot pass, token for token."""
+        """Return the one-shot ids before y, which ends as in the zero-shot pass, token for token."""
         example = row.example
         turns_of_row = example.conversation
-        systems = next((n for n, turn in enumerate(turns_of_row) if turn["role"] != SYSTEM), len(turns_of_row))
+        # The demonstration stands behind the system turn: templates take that as the first turn only.
+        systems = next(
+            (number for number, turn in enumerate(turns_of_row) if turn["role"] != SYSTEM), len(turns_of_row)
+        )
         turns = [
             *turns_of_row[:systems],
             *demonstration,
@@ -157,9 +176,10 @@ class ChatPrompts:
         return encode(self._tokenizer, [text.removesuffix(whole[len(alone.text) :])])[0]
 
     def _fit(self, row: Row, turns: Sequence[Turn], room: int) -> list[int] | None:
-        """The longest demonstration that fits: bisection over the characters cut from its left."""
+        """Find the longest demonstration that fits: bisection over the characters cut from its left."""
         low, high, best = 1, sum(len(text) for _, _, text in _texts(turns)) - 1, None
         while low <= high:
+            # Tokens cannot be cut here: the template writes markers between the texts, and each cut changes the ids.
             middle = (low + high) // 2
             shorter = _cut(turns, middle)
             context = self._context(row, shorter)
@@ -172,7 +192,7 @@ class ChatPrompts:
 
 
 def _texts(turns: Sequence[Turn]) -> list[tuple[int, str, str]]:
-    """(turn, key, text) of all that may be cut, in the order in which templates write it."""
+    """List (turn, key, text) of all that may be cut, in the order in which templates write it."""
     return [
         (number, key, turn[key])
         for number, turn in enumerate(turns)
@@ -182,7 +202,7 @@ def _texts(turns: Sequence[Turn]) -> list[tuple[int, str, str]]:
 
 
 def _cut(turns: Sequence[Turn], characters: int) -> list[Turn]:
-    """The turns without their first `characters` characters of text."""
+    """Return the turns without their first `characters` characters of text."""
     shorter = [dict(turn) for turn in turns]
     for number, key, text in _texts(turns):
         gone = min(characters, len(text))

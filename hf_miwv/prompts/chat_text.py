@@ -98,6 +98,7 @@ class ChatTemplate:
         if QUESTION_PROBE not in text or PROBE not in text:
             raise InputError(self._leaves_out())
         endings = [text.partition(PROBE)[2]]
+        # Some templates end a turn with a call by another token than one with text (Llama 3: <|eom_id|>).
         call = {"type": "function", "function": {"name": "f", "arguments": {"a": PROBE}}}
         try:
             called = self.render([user, {"role": ASSISTANT, "content": "", "tool_calls": [call]}])

@@ -1,4 +1,4 @@
-"""Which template turns a row into a prompt: the one place that chooses."""
+"""Choose the template that turns a row into a prompt: nowhere else is one chosen."""
 
 from __future__ import annotations
 
@@ -18,19 +18,29 @@ DEFAULT_TEMPLATES = {"alpaca": "alpaca", "prompt_completion": "plain", "preferen
 
 
 class Prompts(Protocol):
-    """A prompt template as the rest of the journey uses it; see TextPrompts and ChatPrompts."""
+    """Describe a prompt template as the rest of the journey uses it; see TextPrompts and ChatPrompts.
+
+    Attributes:
+        name (`str`): Name of the template, for the record.
+        sha256 (`str`): Hash of its text, in hexadecimal digits.
+        date (`date`, *optional*): The day that it prints as today's; None where it prints none.
+    """
 
     name: str
     sha256: str
     date: date | None
 
-    def prompt_text(self, example: Example) -> str: ...
+    def prompt_text(self, example: Example) -> str:
+        """Return x as text."""
 
-    def unrendered(self, example: Example) -> list[str]: ...
+    def unrendered(self, example: Example) -> list[str]:
+        """Name the parts of the row that leave no trace in x and y."""
 
-    def encode(self, examples: Sequence[Example]) -> list[RowTokens]: ...
+    def encode(self, examples: Sequence[Example]) -> list[RowTokens]:
+        """Tokenize x and y of each row."""
 
-    def one_shot(self, row: Row, demonstration: Row, room: int) -> tuple[list[int] | None, bool]: ...
+    def one_shot(self, row: Row, demonstration: Row, room: int) -> tuple[list[int] | None, bool]:
+        """Return the ids before y in the one-shot pass, at most `room` of them, and whether C was cut."""
 
 
 def choose_prompts(
@@ -43,13 +53,16 @@ def choose_prompts(
     """Choose how rows are rendered.
 
     Args:
-        template: "alpaca", "chat", "plain" or a Jinja file; None for the default: the Alpaca
-            template for Alpaca-shaped rows, the chat template for conversations, the prompt as it
-            stands for string prompts.
-        tokenizer: of the model.
-        shape: the name of the rows' shape.
-        conversational: whether their prompts are turns.
-        today: the date that a chat template is given where it asks for one.
+        template (`str`, *optional*): "alpaca", "chat", "plain" or a Jinja file; by default the Alpaca template
+            for Alpaca-shaped rows, the chat template for conversations, the prompt as it stands for string
+            prompts.
+        tokenizer (`PreTrainedTokenizerBase`): The model's tokenizer.
+        shape (`str`): Name of the rows' shape.
+        conversational (`bool`): Whether their prompts are turns.
+        today (`date`, *optional*): The day that a chat template prints where it asks for one.
+
+    Returns:
+        `Prompts`: The template.
 
     Raises:
         InputError: a template that cannot serve these rows or this tokenizer.

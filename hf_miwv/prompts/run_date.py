@@ -40,6 +40,7 @@ def run_date(tokenizer: Any, output: str | Path | None, overwrite: bool, process
     """
     if not asks_for_date(tokenizer):
         return None
+    # A run that is resumed after midnight must render the prompts of the day before, or it could not go on.
     identities: list[dict[str, Any] | None] = []
     if output is not None:
         identities.append(earlier_identity(workspace_of(Path(output)) / processes.name()))

@@ -26,13 +26,17 @@ SEPARATOR = "\n\n"  # between the demonstration and the row's own prompt; the pa
 
 
 class TextPrompts:
-    r"""Zero-shot [start] + x + y; one-shot [start] + x_k + y_k + "\n\n" + x + y.
+    r"""Tokenize zero-shot [start] + x + y; one-shot [start] + x_k + y_k + "\n\n" + x + y.
 
     `start` is what the tokenizer puts before a text (its BOS, or nothing). Every part is tokenized
     apart, without special tokens, and joined, so both losses are over the same response tokens.
     The template sees `instruction`, `input`, `prompt` (all of the prompt's text, with blank lines
     between its parts), `messages` (the turns before the response; none for plain rows), `system`,
     `history` (pairs of question and answer) and `tools`.
+
+    Args:
+        name (`str`): "alpaca", "plain" or a Jinja file.
+        tokenizer (`PreTrainedTokenizerBase`): The model's tokenizer.
 
     Raises:
         InputError: the template cannot be read, or fails on a row.
@@ -58,7 +62,13 @@ class TextPrompts:
         self._ending = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
 
     def prompt_text(self, example: Example) -> str:
-        """Return x as text: what is embedded, and what duplicates are found by.
+        """Return x as text, which is embedded, and by which duplicates are recognized.
+
+        Args:
+            example (`Example`): The row.
+
+        Returns:
+            `str`: The text.
 
         Raises:
             RowError: the template fails on the row.
@@ -81,9 +91,17 @@ class TextPrompts:
             ) from error
 
     def unrendered(self, example: Example) -> list[str]:
-        """Name what the row has and leaves no trace in x and y: y is the content of the answer."""
+        """Name the parts of the row that leave no trace in x and y: y is the content of the answer.
+
+        Args:
+            example (`Example`): The row.
+
+        Returns:
+            `list[str]`: The names, without repetition.
+        """
         text = self.prompt_text(example)
         names = [*example.unread, *_more_keys([example.answer_turn])]
+        # A part leaves a trace if the text is another without it: no template has to be parsed.
         fewer = {
             "system": replace(example, system=""),
             "history": replace(example, history=()),
@@ -98,8 +116,14 @@ class TextPrompts:
         return list(dict.fromkeys(names))
 
     def encode(self, examples: Sequence[Example]) -> list[RowTokens]:
-        """Tokenize x and y of each row, `start` included in x; a row that the template fails on
-        has the fault instead."""
+        """Tokenize x and y of each row, `start` included in x.
+
+        Args:
+            examples (`Sequence[Example]`): N rows.
+
+        Returns:
+            `list[RowTokens]`: N rows as ids; one that the template fails on has the fault instead.
+        """
         texts: list[str | RowError] = []
         for example in examples:
             try:
@@ -118,28 +142,37 @@ class TextPrompts:
         ]
 
     def one_shot(self, row: Row, demonstration: Row, room: int) -> tuple[list[int] | None, bool]:
-        """The ids before y in the one-shot pass, at most `room` of them, and whether C was cut.
+        """Return the ids before y in the one-shot pass.
 
-        C = x_k + y_k is cut from its left to make room; the row itself never is. (None, True)
-        where nothing of C would be left.
+        C = x_k + y_k is cut from its left to make room; the row itself never is.
+
+        Args:
+            row (`Row`): The row that is scored.
+            demonstration (`Row`): Its neighbor.
+            room (`int`): Most ids before y.
+
+        Returns:
+            `tuple[list[int] | None, bool]`: The ids, and whether C was cut; (None, True) where nothing of C would
+            be left.
         """
         start = row.tokens.prompt[: len(row.tokens.prompt) - len(self._bare(row))]
-        own = self._separator + self._bare(row)
+        suffix = self._separator + self._bare(row)
         example = self._bare(demonstration) + demonstration.tokens.response
-        space = room - len(start) - len(own)
-        if space <= 0:
+        demonstration_room = room - len(start) - len(suffix)
+        if demonstration_room <= 0:
             return None, True
-        return start + example[-space:] + own, len(example) > space
+        # From the left, so that the neighbor's answer, which stands last, is the part that stays.
+        return start + example[-demonstration_room:] + suffix, len(example) > demonstration_room
 
     def _bare(self, row: Row) -> list[int]:
-        """x without `start`, which a trainer may have left out."""
+        """Return x without `start`, which a trainer may have left out."""
         prompt = row.tokens.prompt
         length = len(self._start)
         return prompt[length:] if prompt[:length] == self._start else prompt
 
 
 def _more_keys(turns: Sequence[Turn]) -> list[str]:
-    """The keys with a value that turns have beside role and content."""
+    """List the keys with a value that turns have beside role and content."""
     keys = (key for turn in turns for key, value in turn.items() if value not in (None, "", [], {}))
     return [key for key in dict.fromkeys(keys) if key not in ("role", "content")]
 

@@ -126,12 +126,14 @@ def tokenize_rows(
             for example, tokens in zip(examples, encode_readable(examples, prompts), strict=True):
                 row = len(table.empty)
                 table.append(example, tokens)
-                # a row that cannot be read has no prompt that another could have, too
+                # A row that cannot be read has no prompt that another could have, too. Digests, not texts: 16
+                # bytes a row, however long the prompts are.
                 digests.append(_digest(tokens.text if row not in table.faults else f"row {row}"))
                 if row not in table.faults:
                     table.unused.update(prompts.unrendered(example))
             bar.update(len(examples))
     table.mark_duplicates(digests)
+    # Only after all rows, so that one run names every fault and not the first one alone.
     if table.faults and unreadable_rows == "refuse":
         raise InputError(_faults_message(table))
     table.check_responses()

@@ -15,7 +15,12 @@ INLINE_REASONING = "think block in the content"
 
 
 class Part(NamedTuple):
-    """A key of a turn, by the turn's number; or an argument of the template, without one."""
+    """Name a part of a row that a template may leave out.
+
+    Attributes:
+        turn (`int`, *optional*): Number of the turn; None for an argument of the template.
+        key (`str`): Key of the turn, or name of the argument.
+    """
 
     turn: int | None
     key: str
@@ -28,11 +33,11 @@ def unrendered(example: Example, template: ChatTemplate) -> list[str]:
     shown, where the text is another without the part.
 
     Args:
-        example: the row.
-        template: the template.
+        example (`Example`): The row.
+        template (`ChatTemplate`): The template.
 
     Returns:
-        Names without repetition; `KEY of earlier turns` where only those before the answer are
+        `list[str]`: Names without repetition; `KEY of earlier turns` where only those before the answer are
         meant.
     """
     turns = [*example.conversation, example.answer_turn]
@@ -40,6 +45,7 @@ def unrendered(example: Example, template: ChatTemplate) -> list[str]:
     if not parts and not thoughts:  # most rows: nothing that a template could leave out
         return list(example.unread)
     rendered = template.prompt_and_whole(example)
+    # One rendering settles most parts at once; rendering again without each part is slow, and kept for the rest.
     missing = _without_mark(example, turns, parts, template)
     names = list(example.unread)
     names += _names(_without_trace(example, turns, missing, rendered, template), turns)
@@ -49,7 +55,7 @@ def unrendered(example: Example, template: ChatTemplate) -> list[str]:
 
 
 def _parts(example: Example, turns: list[Turn]) -> list[Part]:
-    """All but plain questions and answers, which the template was seen to render."""
+    """List all parts but plain questions and answers, which the template was seen to render."""
     parts = [
         Part(number, key)
         for number, turn in enumerate(turns)
@@ -64,7 +70,7 @@ def _parts(example: Example, turns: list[Turn]) -> list[Part]:
 
 
 def _without_mark(example: Example, turns: list[Turn], parts: list[Part], template: ChatTemplate) -> list[Part]:
-    """The parts whose marks do not show when all are marked at once; all where that fails."""
+    """List the parts whose marks do not show when all are marked at once; all parts where that fails."""
     marks = {part: f"\u2983{number}\u2984" for number, part in enumerate(parts)}
     marked_turns = [
         {
@@ -100,7 +106,7 @@ def _without_trace(
     rendered: tuple[str, str],
     template: ChatTemplate,
 ) -> list[Part]:
-    """Those of the parts without which the texts are the same: together, or else one by one."""
+    """List those of the parts without which the texts are the same: together, or else one by one."""
     if not parts or _same_without(example, turns, parts, rendered, template):
         return parts
     return [part for part in parts if _same_without(example, turns, [part], rendered, template)]
@@ -113,6 +119,7 @@ def _same_without(
     rendered: tuple[str, str],
     template: ChatTemplate,
 ) -> bool:
+    """Check whether the row renders to the same texts without these parts."""
     gone = set(parts)
     fewer = [
         {
@@ -137,6 +144,7 @@ def _same_without(
 
 
 def _names(parts: Iterable[Part], turns: list[Turn]) -> Iterator[str]:
+    """Yield the name of each part, as a person would call it."""
     last = len(turns) - 1
     in_answer = {part.key for part in parts if part.turn == last}
     for part in parts:

@@ -28,7 +28,18 @@ FEATURES = Features(
 
 
 def check_columns(dataset: Dataset, overwrite: bool) -> Dataset:
-    """The data set without columns of our names; InputError where they may not be overwritten."""
+    """Remove columns of our names from a data set.
+
+    Args:
+        dataset (`Dataset`): The rows.
+        overwrite (`bool`): Whether the columns may be removed.
+
+    Returns:
+        `Dataset`: The rows without these columns.
+
+    Raises:
+        InputError: the data set has some, and they may not be overwritten.
+    """
     ours = (*SCORE_COLUMNS, *REQUESTED_COLUMNS)
     taken = [name for name in ours if name in dataset.column_names]
     if taken and not overwrite:
@@ -40,10 +51,15 @@ def check_columns(dataset: Dataset, overwrite: bool) -> Dataset:
 
 
 def add_score_columns(dataset: Dataset, scores: Mapping[str, Any]) -> Dataset:
-    """The data set with the columns of FEATURES behind its own; nan becomes null.
+    """Add the columns of FEATURES behind those of the data set; nan becomes null.
 
-    The losses of ALSO_COLUMNS, (N,) float64, and the vectors of EMBEDDING_COLUMN, (N, D) float32,
-    follow where `scores` has them.
+    Args:
+        dataset (`Dataset`): N rows.
+        scores (`Mapping[str, Any]`): Column -> N values. The losses of ALSO_COLUMNS, (N,) float64, and the
+            vectors of EMBEDDING_COLUMN, (N, D) float32, follow where they are among them.
+
+    Returns:
+        `Dataset`: The rows with their scores.
     """
     losses = {name: Value("float64") for name in ALSO_COLUMNS.values() if name in scores}
     features = Features({**FEATURES, **losses})
@@ -55,12 +71,23 @@ def add_score_columns(dataset: Dataset, scores: Mapping[str, Any]) -> Dataset:
 
 
 def read_embeddings(dataset: Dataset) -> np.ndarray:
-    """EMBEDDING_COLUMN of these N rows as (N, D) float32; InputError where there is none."""
+    """Read EMBEDDING_COLUMN of N rows.
+
+    Args:
+        dataset (`Dataset`): The scored rows.
+
+    Returns:
+        `np.ndarray`: (N, D) float32.
+
+    Raises:
+        InputError: the rows have no such column.
+    """
     if EMBEDDING_COLUMN not in dataset.column_names:
         raise InputError(
             f"the scored rows have no column {EMBEDDING_COLUMN}, by which --diversity tells how "
             "close two prompts are; score them with --keep-embeddings"
         )
+    # By way of Arrow: as Python lists a million vectors of 1,024 would take 30 GB.
     table = dataset.select_columns([EMBEDDING_COLUMN]).with_format("arrow")[:]
     vectors = table[EMBEDDING_COLUMN].combine_chunks()
     return vectors.flatten().to_numpy().astype(np.float32, copy=False).reshape(len(dataset), -1)
@@ -68,6 +95,7 @@ def read_embeddings(dataset: Dataset) -> np.ndarray:
 
 def _vector_column(vectors: np.ndarray) -> Dataset:
     width = vectors.shape[1]
+    # Over the same memory, where a list for each vector would be copied number by number.
     column = pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(vectors.reshape(-1)), width)
     features = Features({EMBEDDING_COLUMN: List(Value("float32"), length=width)})
     table = pyarrow.table({EMBEDDING_COLUMN: column}).cast(features.arrow_schema)

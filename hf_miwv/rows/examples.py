@@ -18,21 +18,25 @@ SECOND_SYSTEM = "the column {!r}, beside a system turn"
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One row, read.
+    """Hold one row, read.
 
     Attributes:
-        instruction, input: "" where the row has `turns`.
-        turns: everything that was said before the response; None where the prompt is a string.
-        response: the text of the response; "" where there is none.
-        answer: the turn that is the response, with every key that it has; None where the prompt
-            is a string.
-        system: system prompt of a row whose prompt is a string; else it is the first turn.
-        history: earlier exchanges (question, answer) of a row whose prompt is a string.
-        tools: for the chat template, as the row has them; None where it has none.
-        template_kwargs: the row's own arguments for the chat template.
-        undesired: whether the row says that its response is a bad one (KTO's `label: false`).
-        unread: names of what the row has and the shape cannot hold.
-        fault: why the row cannot be read; None where it can. Only of rows that are to be flagged.
+        instruction (`str`): "" where the row has `turns`.
+        input (`str`): "" where the row has `turns`, or no input.
+        turns (`tuple[Turn, ...]`, *optional*): Everything that was said before the response; None where the
+            prompt is a string.
+        response (`str`): Text of the response; "" where there is none.
+        answer (`Turn`, *optional*): The turn that is the response, with every key that it has; None where the
+            prompt is a string.
+        system (`str`): System prompt of a row whose prompt is a string; else it is the first turn.
+        history (`tuple[tuple[str, str], ...]`): Earlier exchanges (question, answer) of a row whose prompt is a
+            string.
+        tools (`Any`): For the chat template, as the row has them; None where it has none.
+        template_kwargs (`Mapping[str, Any]`): The row's arguments for the chat template.
+        undesired (`bool`): Whether the row says that its response is a bad one (KTO's `label: false`).
+        unread (`tuple[str, ...]`): Names of parts of the row that the shape cannot hold.
+        fault (`RowError`, *optional*): Why the row cannot be read; None where it can. Only of rows that are to
+            be flagged.
     """
 
     instruction: str
@@ -50,12 +54,12 @@ class Example:
 
     @property
     def question(self) -> str:
-        """Instruction and input, with a blank line between them."""
+        """Join instruction and input, with a blank line between them."""
         return "\n\n".join(part for part in (self.instruction, self.input) if part)
 
     @property
     def conversation(self) -> list[Turn]:
-        """Everything before the response as turns."""
+        """List everything before the response as turns."""
         if self.turns is not None:
             return list(self.turns)
         system = [{"role": SYSTEM, "content": self.system}] if self.system else []
@@ -68,25 +72,25 @@ class Example:
 
     @property
     def answer_turn(self) -> Turn:
-        """The response as a turn."""
+        """Return the response as a turn."""
         return self.answer or {"role": ASSISTANT, "content": self.response}
 
     @property
     def bare_prompt(self) -> str:
-        """The prompt's text without any template, with blank lines between its parts."""
+        """Join the prompt's texts without any template, with blank lines between its parts."""
         contents = (turn.get("content") for turn in self.conversation)
         return "\n\n".join(content for content in contents if content)
 
     @property
     def prompt_with_tools(self) -> str:
-        """`bare_prompt`, then calls and tools as JSON: two prompts are one only if all is alike."""
+        """Join `bare_prompt`, calls and tools as JSON: two prompts are one only if all is alike."""
         calls = [turn["tool_calls"] for turn in self.conversation if turn.get("tool_calls")]
         parts = [json_text(part) for part in (*calls, self.tools) if part]
         return "\n\n".join([self.bare_prompt, *parts])
 
     @property
     def shown_response(self) -> str:
-        """The response for people to read: reasoning, text and calls."""
+        """Join reasoning, text and calls of the response, for people to read."""
         turn = self.answer_turn
         calls = turn.get("tool_calls")
         parts = [reasoning_of(turn), self.response]
@@ -95,15 +99,24 @@ class Example:
 
     @property
     def has_response(self) -> bool:
-        """Whether there is anything to answer with: text, reasoning or a call."""
+        """Check whether there is anything to answer with: text, reasoning or a call."""
         return bool(self.shown_response.strip())
 
 
 def read_example(row: Mapping[str, Any], shape: Shape, index: int, source: str = "") -> Example:
-    """Read row number `index` (from 0) of a data set of this `shape`.
+    """Read one row.
 
     In a conversation the response is the last assistant turn, `turns` is everything before it, and
     turns after it are left out, which `unread` tells.
+
+    Args:
+        row (`Mapping[str, Any]`): The row, by column.
+        shape (`Shape`): Shape of the data set's rows.
+        index (`int`): Number of the row, from 0, for the message.
+        source (`str`, *optional*, defaults to `""`): Name of the data, for the message.
+
+    Returns:
+        `Example`: The row, read.
 
     Raises:
         InputError: the row cannot be read; the message names `source`, row and column.
@@ -121,12 +134,30 @@ def read_example(row: Mapping[str, Any], shape: Shape, index: int, source: str =
 
 
 def read_row(row: Mapping[str, Any], shape: Shape) -> Example:
-    """Read a row of this `shape`; RowError where it cannot be read."""
+    """Read a row of this shape.
+
+    Args:
+        row (`Mapping[str, Any]`): The row, by column.
+        shape (`Shape`): Its shape.
+
+    Returns:
+        `Example`: The row, read.
+
+    Raises:
+        RowError: it cannot be read.
+    """
     return READERS[shape.name](row, shape.columns)
 
 
 def unreadable(fault: RowError) -> Example:
-    """Stand in for a row that cannot be read and keeps its place."""
+    """Stand in for a row that cannot be read, so that all other rows keep their numbers.
+
+    Args:
+        fault (`RowError`): Why it cannot be read.
+
+    Returns:
+        `Example`: An empty row with the fault.
+    """
     return Example("", "", None, "", fault=fault)
 
 
@@ -166,7 +197,7 @@ def _read_prompt_completion(row: Mapping[str, Any], columns: Mapping[str, str]) 
 
 
 def _read_preference(row: Mapping[str, Any], columns: Mapping[str, str]) -> Example:
-    """The chosen answer: by itself behind the prompt, or at the end of the whole conversation."""
+    """Read the chosen answer: by itself behind the prompt, or at the end of the whole conversation."""
     chosen = columns["chosen"]
     prompt = columns.get("prompt")
     if isinstance(row.get(chosen), str) and prompt is None:
@@ -178,6 +209,7 @@ def _read_preference(row: Mapping[str, Any], columns: Mapping[str, str]) -> Exam
         return _read_prompt_completion(row, {**columns, "completion": chosen})
     turns = read_turns(row[chosen], chosen)
     before: list[Turn] = []
+    # Data sets disagree on whether `chosen` repeats the prompt: one that begins with the answer does not.
     if turns[0]["role"] == ASSISTANT and prompt is not None:
         asked = row.get(prompt)
         before = (
@@ -213,13 +245,14 @@ def _conversation(
     columns: Mapping[str, str],
     undesired: bool = False,
 ) -> Example:
-    """The last assistant turn of `turns` is the response; `before` never holds it."""
+    """Make the last assistant turn of `turns` the response; `before` never holds it."""
     last = max((number for number, turn in enumerate(turns) if turn["role"] == ASSISTANT), default=None)
     if last is None:
         raise RowError(f"column {column!r} has no assistant turn, so there is no response")
     earlier = [*before, *turns[:last]]
     unread = [LATER_TURNS] if last + 1 < len(turns) else []
     system = _optional_text(row, columns, "system")
+    # Most templates take one system turn only, and that of the conversation is nearer to its turns.
     if system and earlier and earlier[0]["role"] == SYSTEM:
         if earlier[0]["content"] != system:
             unread.append(SECOND_SYSTEM.format(columns["system"]))
@@ -255,7 +288,7 @@ def _template_arguments(row: Mapping[str, Any], columns: Mapping[str, str]) -> d
 
 
 def _history(row: Mapping[str, Any], columns: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """LLaMA-Factory's `history`: a list of pairs [question, answer]."""
+    """Read LLaMA-Factory's `history`: a list of pairs [question, answer]."""
     if "history" not in columns:
         return ()
     column = columns["history"]
@@ -270,17 +303,17 @@ def _history(row: Mapping[str, Any], columns: Mapping[str, str]) -> tuple[tuple[
 
 
 def _is_undesired(row: Mapping[str, Any], columns: Mapping[str, str]) -> bool:
-    """KTO's `label: false`; text in tables without types. Other labels say nothing of this."""
+    """Tell KTO's `label: false`; text in tables without types. Other labels say nothing of this."""
     label = row.get(columns["label"]) if "label" in columns else None
     return label is False or (isinstance(label, str) and label.strip().lower() == "false")
 
 
 def _mixed(row: Mapping[str, Any], prompt: str, completion: str) -> RowError:
-    first, second = row.get(prompt), row.get(completion)
+    prompt_value, completion_value = row.get(prompt), row.get(completion)
     words = "column {!r} is {} and column {!r} is {}; make both strings, or both lists of turns"
     return RowError(
-        words.format(prompt, describe(first), completion, describe(second)),
-        words.format(prompt, kind(first), completion, kind(second)),
+        words.format(prompt, describe(prompt_value), completion, describe(completion_value)),
+        words.format(prompt, kind(prompt_value), completion, kind(completion_value)),
     )
 
 
@@ -297,7 +330,7 @@ def _text(row: Mapping[str, Any], column: str) -> str:
 
 
 def _optional_text(row: Mapping[str, Any], columns: Mapping[str, str], name: str) -> str:
-    """A text that may be null, or not be a column at all."""
+    """Read a text that may be null, or not be a column at all."""
     if name not in columns or row.get(columns[name]) is None:
         return ""
     return _text(row, columns[name])

@@ -37,22 +37,24 @@ def take_rows(
     revision: str | None = None,
     field: str | None = None,
 ) -> tuple[Dataset | IterableDataset, dict[str, Any]]:
-    """Bring what holds rows into a data set.
+    """Bring an object that holds rows into a data set.
 
     Args:
-        data: a Hub id or path, as `hf_miwv.common.reading.reading.read_dataset` takes it; a list of dicts, which
-            gives what a JSON file of the same rows gives; a pandas or polars DataFrame; a data set
-            of `datasets`, or several as its splits.
-        split: which of several splits, or a slice such as "train[:100]".
-        config, revision, field: for a Hub id or path, as in `read_dataset`.
+        data (`Any`): A Hub id or path, as `hf_miwv.common.reading.reading.read_dataset` takes it; a list of
+            dicts, which gives the same as a JSON file of the same rows; a pandas or polars DataFrame; a data
+            set of `datasets`, or several as its splits.
+        split (`str`, *optional*): One of several splits, or a slice such as "train[:100]".
+        config (`str`, *optional*): For a Hub id or path, as in `read_dataset`.
+        revision (`str`, *optional*): For a Hub id, as in `read_dataset`.
+        field (`str`, *optional*): For a Hub id or path, as in `read_dataset`.
 
     Returns:
-        The rows, and where they come from: "source", "split", "config", "revision", "field" and
-        "license" of data that was given by name, else nothing.
+        `tuple[Dataset | IterableDataset, dict[str, Any]]`: The rows, and where they come from: "source",
+        "split", "config", "revision", "field" and "license" of data that was given by name, else nothing.
 
     Raises:
         InputError: data of another type, data that cannot be read, options that are not for this
-            data, a split that is not there, or none named where there are several.
+            data, a split that does not exist, or none named where there are several.
     """
     if isinstance(data, (str, Path)):
         name, revision = pinned(data, revision)
@@ -88,7 +90,19 @@ def take_rows(
 
 
 def rows_dataset(rows: Sequence[Any], name: str = "the list") -> Dataset:
-    """Make the data set of a list of dicts: the same as of a JSON file of these rows."""
+    """Make the data set of a list of dicts: the same as of a JSON file of these rows.
+
+    Args:
+        rows (`Sequence[Any]`): The dicts.
+        name (`str`, *optional*, defaults to `"the list"`): Their name in messages.
+
+    Returns:
+        `Dataset`: The rows.
+
+    Raises:
+        InputError: an object that is no row, or no rows at all.
+    """
+    # Two passes, because a late row may be the first with a key or with a fraction: types first, then tables.
     types = RowTypes()
     for index, row in enumerate(rows):
         types.add(row, index, f"{name}: row {index}")
@@ -119,13 +133,14 @@ def _of_splits(splits: DatasetDict | IterableDatasetDict, split: str | None) -> 
 
 
 def _from_pandas(frame: Any) -> Dataset:
-    """The rows of a DataFrame without its index; objects and lists in cells stay as they are."""
+    """Read the rows of a DataFrame without its index; objects and lists in cells stay as they are."""
     if not all(isinstance(name, str) for name in frame.columns):
-        found = ", ".join(map(repr, frame.columns))
-        raise InputError(f"the DataFrame has columns that are not named by text ({found}); rename them")
+        names = ", ".join(map(repr, frame.columns))
+        raise InputError(f"the DataFrame has columns that are not named by text ({names}); rename them")
     if not frame.columns.is_unique:
         twice = sorted(set(frame.columns[frame.columns.duplicated()]))
         raise InputError(f"the DataFrame has two columns named {', '.join(twice)}; rename one")
+    # `from_pandas` would give all dicts of a column the same keys, and fill the missing ones with null.
     nested = [name for name in frame.columns if _holds_objects(frame[name])]
     parts = []
     if flat := [name for name in frame.columns if name not in nested]:
@@ -145,7 +160,7 @@ def _from_pandas(frame: Any) -> Dataset:
 
 
 def _holds_objects(column: Any) -> bool:
-    """Whether the cells are lists or dicts, beside missing ones."""
+    """Check whether the cells are lists or dicts, beside missing ones."""
     if column.dtype != object:
         return False
     cells = [value for value in column if isinstance(value, (list, dict))]
@@ -153,7 +168,7 @@ def _holds_objects(column: Any) -> bool:
 
 
 def _comes_from(value: Any, package: str, name: str) -> bool:
-    """Whether a class of this name in the package is the value's, without importing it."""
+    """Check whether a class of this name in the package is the value's, without importing it."""
     return any(kind.__name__ == name and kind.__module__.partition(".")[0] == package for kind in type(value).__mro__)
 
 
@@ -164,7 +179,7 @@ def _type_name(value: Any) -> str:
 
 
 def _advice(data: Any) -> str:
-    if isinstance(data, Mapping) and any(isinstance(v, Dataset) for v in data.values()):
+    if isinstance(data, Mapping) and any(isinstance(value, Dataset) for value in data.values()):
         return f'choose the split: score(rows["{next(iter(data))}"], ...)'
     if isinstance(data, Mapping):
         return "for a list for each column, give datasets.Dataset.from_dict(rows)"

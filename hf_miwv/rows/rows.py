@@ -17,13 +17,19 @@ BLOCK = 1000  # rows read from Arrow and tokenized at a time
 
 
 class Rows:
-    """The examples of a data set, read from Arrow when asked for.
+    """Read the examples of a data set from Arrow when they are asked for.
 
     A row that cannot be read raises an InputError that names it; in `slice` and `blocks` it
     stands there with its fault.
+
+    Args:
+        dataset (`Dataset`): The rows.
+        shape (`Shape`): Their shape.
+        source (`str`, *optional*, defaults to `""`): Name of the data, for messages.
     """
 
     def __init__(self, dataset: Dataset, shape: Shape, source: str = "") -> None:
+        # Other columns may hold pictures or long texts that `datasets` would decode with every row.
         self._dataset = dataset.select_columns(list(shape.columns.values()))
         self._shape = shape
         self._source = source
@@ -38,11 +44,26 @@ class Rows:
         return example
 
     def location(self, index: int) -> str:
-        """Name a row as messages do: by file and number."""
+        """Name a row as messages do: by file and number.
+
+        Args:
+            index (`int`): Number of the row, from 0.
+
+        Returns:
+            `str`: The name.
+        """
         return f"{self._source}: row {index}" if self._source else f"row {index}"
 
     def slice(self, start: int, size: int) -> list[Example]:
-        """Read up to `size` examples from row `start` on, those with a fault among them."""
+        """Read up to `size` examples from row `start` on, those with a fault among them.
+
+        Args:
+            start (`int`): Number of the first row, from 0.
+            size (`int`): Rows to read; fewer at the end of the data set.
+
+        Returns:
+            `list[Example]`: The examples.
+        """
         rows = self._dataset.select(range(start, min(start + size, len(self))))
         return [self._read(row) for row in rows]
 
@@ -67,7 +88,13 @@ class Rows:
 
 
 class Row:
-    """One row as token ids, and as text when a template needs to render it again."""
+    """Hold one row as token ids, and as text when a template needs to render it again.
+
+    Args:
+        rows (`Rows`): The data set's rows.
+        index (`int`): Number of the row, from 0.
+        tokens (`RowTokens`): Its token ids.
+    """
 
     def __init__(self, rows: Rows, index: int, tokens: RowTokens) -> None:
         self._rows, self._index = rows, index
@@ -75,4 +102,5 @@ class Row:
 
     @property
     def example(self) -> Example:
+        """Read the row anew: only its ids are kept in memory."""
         return self._rows[self._index]

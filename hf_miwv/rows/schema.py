@@ -60,20 +60,33 @@ RESPONSE_WORDS = ("completion", "response", "answer", "output", "target", "reply
 
 @dataclass(frozen=True)
 class Shape:
-    """A known shape by `name`, and the data set's own `columns` by their standard names."""
+    """Name a known shape, and the columns that hold its parts.
+
+    Attributes:
+        name (`str`): A key of REQUIRED_COLUMNS.
+        columns (`Mapping[str, str]`): Standard name -> column of the data set.
+    """
 
     name: str
     columns: Mapping[str, str]
 
 
 def parse_columns(text: str) -> dict[str, str]:
-    """The value of `--columns`, as standard name -> column of the data set.
+    """Read the value of `--columns`.
+
+    Whether the names are known is for `recognize` to say.
+
+    Args:
+        text (`str`): Pairs NAME=COLUMN, with commas between them.
+
+    Returns:
+        `dict[str, str]`: Standard name -> column of the data set.
+
+    Raises:
+        InputError: a pair without name or column, or a name that stands there twice.
 
     >>> parse_columns("prompt=question,completion=answer")
     {'prompt': 'question', 'completion': 'answer'}
-
-    Raises InputError for a pair without name or column, and for a name given twice. Whether the
-    names are known is for `recognize` to say.
     """
     columns: dict[str, str] = {}
     for pair in text.split(","):
@@ -97,11 +110,14 @@ def recognize(
     """Find the first known shape whose columns are all among `column_names`.
 
     Args:
-        column_names: the columns of the data set.
-        columns: standard name -> column, where the data set has other names. Then only shapes with
-            all these names count; standard names that are left out are looked up as they are, and
-            the optional `input` only where neither `instruction` nor `output` is mapped.
-        sample: a row, by which the message about an unknown shape advises; default none.
+        column_names (`Sequence[str]`): Columns of the data set.
+        columns (`Mapping[str, str]`, *optional*): Standard name -> column, where the data set has other names.
+            Then only shapes with all these names count; standard names that are left out are looked up as
+            they are, and the optional `input` only where neither `instruction` nor `output` is mapped.
+        sample (`Mapping[str, Any]`, *optional*): A row, by which the message about an unknown shape advises.
+
+    Returns:
+        `Shape`: The shape.
 
     Raises:
         InputError: a standard name or column that does not exist, a column given for two names, or
@@ -110,6 +126,7 @@ def recognize(
     mapping = dict(columns or {})
     _check_mapping(column_names, mapping)
     shape = _fitting_shape(column_names, mapping)
+    # A lone `chosen` fits the preference shape, but a widespread data set may have its prompt under another name.
     bare = shape is None or (shape.name == "preference" and "prompt" not in shape.columns)
     if bare and not mapping:
         shape = _alias(column_names) or shape
@@ -119,7 +136,15 @@ def recognize(
 
 
 def unread_columns(shape: Shape, column_names: Iterable[str]) -> list[str]:
-    """List the columns of a data set that are no part of prompt or response."""
+    """List the columns of a data set that are no part of prompt or response.
+
+    Args:
+        shape (`Shape`): The shape of the rows.
+        column_names (`Iterable[str]`): Columns of the data set.
+
+    Returns:
+        `list[str]`: The columns that are not read, in their order.
+    """
     return [name for name in column_names if name not in shape.columns.values()]
 
 
@@ -128,6 +153,7 @@ def _fitting_shape(column_names: Sequence[str], mapping: Mapping[str, str]) -> S
         optional = OPTIONAL_COLUMNS[shape]
         if not mapping.keys() <= {*required, *optional}:
             continue
+        # Standard names that are not mapped stand for themselves, so one mapping completes a shape.
         chosen = {name: mapping.get(name, name) for name in required}
         if not set(chosen.values()) <= set(column_names):
             continue
@@ -141,7 +167,7 @@ def _fitting_shape(column_names: Sequence[str], mapping: Mapping[str, str]) -> S
 
 
 def _alias(column_names: Sequence[str]) -> Shape | None:
-    """The shape of a widespread data set whose columns have other names, told in a line."""
+    """Return the shape of a widespread data set whose columns have other names, with a line in the log."""
     for alias in ALIASES:
         if set(alias.values()) <= set(column_names):
             pairs = ",".join(f"{name}={column}" for name, column in alias.items())
@@ -173,17 +199,17 @@ def _no_shape_message(
     column_names: Sequence[str], mapping: Mapping[str, str], sample: Mapping[str, Any] | None
 ) -> str:
     shapes = "; ".join(" + ".join(names) for names in REQUIRED_COLUMNS.values())
-    given = ",".join(f"{name}={column}" for name, column in mapping.items())
+    pairs = ",".join(f"{name}={column}" for name, column in mapping.items())
     return (
         f"columns found: {', '.join(column_names)}"
-        + (f" (with --columns {given})" if given else "")
+        + (f" (with --columns {pairs})" if pairs else "")
         + f"; none of the known shapes has these. Known: {shapes}. "
         + _advice(column_names, sample or {})
     )
 
 
 def _advice(column_names: Sequence[str], sample: Mapping[str, Any]) -> str:
-    """A mapping that works when it is pasted, or, with one text alone, how to get a second."""
+    """Advise on a mapping that works when it is pasted, or, with one text alone, on how to get a second."""
     turns = [name for name in column_names if _holds_turns(sample.get(name))]
     if turns:
         return f"The nearest is messages: --columns messages={turns[0]}"
@@ -209,7 +235,7 @@ def _holds_turns(value: Any) -> bool:
 
 
 def _nearest(words: Sequence[str], column_names: Sequence[str]) -> str:
-    """The column whose name is, holds or resembles one of these words; else the first."""
+    """Return the column whose name is, holds or resembles one of these words; else the first."""
     lower = {name.lower(): name for name in column_names}
     for word in words:
         held = [name for name in lower if word in name]

@@ -42,7 +42,7 @@ def spool(
     processes: Processes | None = None,
     progress: bool = True,
 ) -> Dataset:
-    """All rows of a stream as a data set on disk, in one pass with few of them in memory.
+    """Write all rows of a stream to a data set on disk, in one pass with few of them in memory.
 
     The rows lie in OUTPUT.work until `release`; without an output, in the cache of `datasets`,
     where they stay. A spool counts once it is whole: a killed run that comes back finds it, or
@@ -51,6 +51,16 @@ def spool(
 
     Column types are the stream's own; where it knows none, they are those of its rows, over all of
     them. Of several processes the first reads and the others wait: all must see the disk.
+
+    Args:
+        stream (`IterableDataset`): The rows.
+        output (`Path`, *optional*): Output of the run that reads them.
+        origin (`Mapping[str, Any]`, *optional*): Where they come from, as `take_rows` returns it.
+        processes (`Processes`, *optional*): The processes of the run; by default this one alone.
+        progress (`bool`, *optional*, defaults to `True`): Whether a bar is shown.
+
+    Returns:
+        `Dataset`: The rows, as a memory map.
 
     Raises:
         InputError: no rows; a row that cannot be read or does not fit its columns (named); the
@@ -64,7 +74,7 @@ def spool(
     folder = workspace_of(target) / "spool"
     with write_errors(target):
         _first_alone(processes, lambda pulse: _spool(stream, folder, key, name, pulse, progress))
-    if not all(processes.gather(_rows_there(folder, key))):
+    if not all(processes.gather(_spooled_rows(folder, key))):
         raise InputError(
             f"{folder} is not there for every process: a stream is written once, so --output must "
             "lie on a disk that all machines share"
@@ -73,7 +83,11 @@ def spool(
 
 
 def release(output: Path) -> None:
-    """Remove what `spool` wrote for this output."""
+    """Remove the rows that `spool` wrote for this output.
+
+    Args:
+        output (`Path`): Output of the run.
+    """
     _remove(workspace_of(output) / "spool")
 
 
@@ -83,15 +97,15 @@ def _remove(folder: Path) -> None:
         folder.parent.rmdir()
 
 
-def _rows_there(folder: Path, key: str) -> int:
-    """How many rows made of `key` lie in the folder; 0 unless all of them do."""
-    made_of = folder / "stream.json"
-    whole = json.loads(made_of.read_text("utf-8")) if made_of.exists() else {}
-    return whole["rows"] if whole.get("key") == key else 0
+def _spooled_rows(folder: Path, key: str) -> int:
+    """Count the rows made of `key` that lie in the folder; 0 unless all of them do."""
+    description_file = folder / "stream.json"
+    description = json.loads(description_file.read_text("utf-8")) if description_file.exists() else {}
+    return description["rows"] if description.get("key") == key else 0
 
 
 def _key(stream: IterableDataset, origin: Mapping[str, Any]) -> str:
-    """A hash of what the stream is made of; another each time where that cannot be told."""
+    """Hash the stream's parts; return another hash each time where they cannot be hashed."""
     made_of = getattr(stream, "_ex_iterable", None)
     described = {name: value for name, value in origin.items() if name != "command_line"}
     try:
@@ -106,18 +120,19 @@ def _cached(key: str) -> Path:
 
 
 def _first_alone(processes: Processes, work: Callable[[Callable[[], None]], None]) -> None:
-    """`work(pulse)` on the first process, while the others wait for it; all raise its InputError.
+    """Run `work(pulse)` on the first process, while the others wait for it; all raise its InputError.
 
     `pulse` is to be called often: now and then it tells the others to wait on.
     """
-    told = time.monotonic()
+    last_pulse = time.monotonic()
 
     def pulse() -> None:
-        nonlocal told
-        if processes.world > 1 and time.monotonic() - told > PULSE:
+        nonlocal last_pulse
+        if processes.world > 1 and time.monotonic() - last_pulse > PULSE:
             processes.agree(WAIT)
-            told = time.monotonic()
+            last_pulse = time.monotonic()
 
+    # Each round of the others meets one pulse, or the end: collective calls must match in number.
     answer: Any = WAIT
     while not processes.first and answer == WAIT:
         answer = processes.agree(None)
@@ -140,11 +155,11 @@ def _spool(
     pulse: Callable[[], None],
     progress: bool,
 ) -> None:
-    """rows.arrow in `folder`, and beside it what it was made of: the last to be written."""
+    """Write rows.arrow in `folder`, and last a description of the stream beside it."""
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / "lock").acquire(timeout=0):
-            if (count := _rows_there(folder, key)) and is_sealed(folder / "rows.arrow"):
+            if (count := _spooled_rows(folder, key)) and is_sealed(folder / "rows.arrow"):
                 logger.info(
                     "going on with the %s rows of %s that lie in %s; remove it to have them read again",
                     f"{count:,}",
@@ -153,6 +168,7 @@ def _spool(
                 )
                 return
             logger.info("writing the rows of %s to %s", name, folder)
+            # The description vouches for the rows: it goes before they change, and comes back after they are sealed.
             (folder / "stream.json").unlink(missing_ok=True)
             count = _write(stream, folder / "rows.part", name, pulse, progress)
             put_sealed(folder / "rows.part", folder / "rows.arrow")
@@ -168,7 +184,7 @@ def _spool(
 
 
 def _write(stream: IterableDataset, path: Path, name: str, pulse: Callable[[], None], progress: bool) -> int:
-    """All rows as one Arrow file; the number of them."""
+    """Write all rows as one Arrow file; return the number of them."""
     count = 0
     file = ArrowFile(path)
     try:

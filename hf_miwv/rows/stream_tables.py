@@ -19,9 +19,19 @@ BLOCK = 1000  # rows in memory at a time
 
 
 def tables(stream: IterableDataset, name: str) -> Iterator[pa.Table]:
-    """Yield the rows in blocks, as Arrow tables; where the stream knows no types, of their own.
+    """Yield the rows in blocks, as Arrow tables; where the stream knows no types, with the rows' own.
 
     Those hold every row exactly and grow from block to block: see `hf_miwv.common.reading.json_types`.
+
+    Args:
+        stream (`IterableDataset`): The rows.
+        name (`str`): Its name, for messages.
+
+    Yields:
+        `pa.Table`: Up to BLOCK rows.
+
+    Raises:
+        InputError: the stream breaks off, or a row does not fit its columns.
     """
     types = RowTypes()
     start = 0
@@ -40,7 +50,7 @@ def tables(stream: IterableDataset, name: str) -> Iterator[pa.Table]:
 
 
 def _blocks(stream: IterableDataset, name: str) -> Iterator[list[dict[str, Any]]]:
-    """Up to BLOCK rows at a time; InputError, with the row reached, where the stream breaks off."""
+    """Yield up to BLOCK rows at a time; InputError, with the row reached, where the stream breaks off."""
     plain = stream.with_format(None)
     done, block = 0, []
     try:
@@ -66,21 +76,26 @@ def _table(rows: list[dict[str, Any]], features: Features) -> pa.Table:
 
 
 def _misfit(rows: list[dict[str, Any]], start: int, features: Features, name: str, error: Exception) -> InputError:
-    """Which row does not fit its columns: one by itself, or else the block."""
+    """Name the row that does not fit its columns: one by itself, or else the block."""
     advice = "give each column one type in all rows"
+    # Arrow names no row: each is tried alone, which happens once, in the block that failed.
     for index, row in enumerate(rows, start):
         try:
             _table([row], features)
         except (pa.ArrowException, TypeError, ValueError, OverflowError) as fault:
-            found = f"row {index:,} does not fit its columns ({reason(fault)})"
-            return InputError(f"{name}: {found}; {advice}")
+            fault_words = f"row {index:,} does not fit its columns ({reason(fault)})"
+            return InputError(f"{name}: {fault_words}; {advice}")
     last = start + len(rows) - 1
-    found = f"rows {start:,} to {last:,} do not fit one another ({reason(error)})"
-    return InputError(f"{name}: {found}; {advice}")
+    fault_words = f"rows {start:,} to {last:,} do not fit one another ({reason(error)})"
+    return InputError(f"{name}: {fault_words}; {advice}")
 
 
 class ArrowFile:
-    """An Arrow file that grows table by table, and whose columns grow with them."""
+    """Write an Arrow file that grows table by table, and whose columns grow with them.
+
+    Args:
+        path (`Path`): The file; replaced.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -89,7 +104,14 @@ class ArrowFile:
         self._writer: Any = None
 
     def append(self, table: pa.Table) -> None:
-        """Raises ArrowException for types that cannot be brought together with those before."""
+        """Write a table behind those before.
+
+        Args:
+            table (`pa.Table`): The rows.
+
+        Raises:
+            ArrowException: types that cannot be brought together with those before.
+        """
         schema = table.schema if self._schema is None else _united(self._schema, table.schema)
         if self._schema is None:
             self._open(schema)
@@ -98,7 +120,7 @@ class ArrowFile:
         self._writer.write_table(_cast(table, schema))
 
     def close(self) -> None:
-        """All of it on the disk."""
+        """Write all of it to the disk."""
         if self._writer is not None:
             self._writer.close()
             self._file.flush()
@@ -113,6 +135,7 @@ class ArrowFile:
     def _widen(self, schema: pa.Schema) -> None:
         """Begin again with a column more, or a type that holds more, and take all over."""
         self.close()
+        # A schema stands at the head of the file and cannot change; batch by batch the copy needs little memory.
         narrow = self._path.with_name(f"{self._path.name}-narrow")
         os.replace(self._path, narrow)
         self._open(schema)
@@ -123,13 +146,13 @@ class ArrowFile:
 
 
 def _united(known: pa.Schema, other: pa.Schema) -> pa.Schema:
-    """The columns of both, each with a type for the values of both."""
+    """Unite the columns of both schemas, each with a type for the values of both."""
     types = {field.name: field.type for field in known}
     for field in other:
         before = types.get(field.name, field.type)
         # A type that holds JSON was made for all rows so far; else Arrow knows which holds more.
         if before != field.type and not holds_json(field.type):
-            pair = [pa.schema([(field.name, one)]) for one in (before, field.type)]
+            pair = [pa.schema([(field.name, field_type)]) for field_type in (before, field.type)]
             types[field.name] = pa.unify_schemas(pair, promote_options="permissive").field(0).type
         else:
             types[field.name] = field.type

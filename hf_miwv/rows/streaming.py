@@ -37,12 +37,23 @@ def open_stream(
     field: str | None = None,
     limit: int | None = None,
 ) -> tuple[IterableDataset, str]:
-    """The rows of a file, a folder or a Hub data set as a stream, and the name of their split.
+    """Open the rows of a file, a folder or a Hub data set as a stream.
 
     Takes what `hf_miwv.common.reading.reading.read_dataset` takes, with the same meaning, but for folders that
-    `save_to_disk` wrote and for slices of a split; `limit` takes the first so many rows, and the
-    name then says so, as the slice "train[:100]" would. Nothing but the beginning is read here. A
-    JSON file that is one document, not lines, is in memory as a whole while its rows are taken.
+    `save_to_disk` wrote and for slices of a split. Nothing but the beginning is read here. A JSON file
+    that is one document, not lines, is in memory as a whole while its rows are taken.
+
+    Args:
+        source (`str | os.PathLike[str]`): File, folder or Hub id.
+        split (`str`, *optional*): One of several splits.
+        config (`str`, *optional*): One of several configurations.
+        revision (`str`, *optional*): Branch, tag or commit on the Hub.
+        field (`str`, *optional*): Key of a JSON document that holds the rows.
+        limit (`int`, *optional*): Take the first so many rows.
+
+    Returns:
+        `tuple[IterableDataset, str]`: The stream and the name of its split; with a `limit` the name says so,
+        as the slice "train[:100]" would.
 
     Raises:
         InputError: no such data, or data that cannot be read as a stream.
@@ -77,6 +88,7 @@ def _open_file(path: Path, field: str | None) -> dict[str, Any]:
     try:
         with quiet_library():
             options = csv_options(path) if file_format == "csv" else {}
+            # `data_files` are patterns: a file named rows[1].csv would be taken for rows1.csv.
             files = glob.escape(str(path))
             return dict(load_dataset(file_format, data_files=files, streaming=True, **options))
     except InputError:
