@@ -50,6 +50,7 @@ class BatchPlan:
             end = int(np.searchsorted(self._sums, self._sums[start] + budget, side="right")) - 1
         else:
             end = start + budget // max(1, int(self._lengths[start]))
+        # A batch ends where a later budget begins, so that batches that were run before a halving stay the same.
         later = [position for position, _ in self.budgets if position > start]
         return min(max(end, start + 1), len(self.order), *later)
 
@@ -64,6 +65,7 @@ class BatchPlan:
         size = self.batch_end(start) - start
         if size <= 1:
             return False
+        # Halving the budget alone might leave the batch as it was, where rows are short of it.
         half = self.tokens(start, start + size // 2)
         self.budgets.append((start, min(self._budget(start) // 2, half)))
         return True

@@ -16,7 +16,7 @@ from hf_miwv.losses.losses import Branch, ResponseLosses, Tree
 
 logger = logging.getLogger(__name__)
 
-# Two ways must give the same loss up to rounding; state that leaks from one branch to the next
+# Both kinds of passes must give the same loss up to rounding; state that leaks from one branch to the next
 # moves it by whole tenths.
 TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-3}
 HALF_TOLERANCE = 0.1
@@ -40,6 +40,7 @@ def branching_obstacle(model: Any) -> str | None:
         return f"{attention} attention knows no trees"
     if getattr(model.config.get_text_config(), "attention_chunk_size", None) is not None:
         return "the model's attention is in chunks"
+    # A trunk with a branch from its end and one from its middle: the two ways in which rows share tokens.
     ids = [3 + 5 * step % 47 for step in range(40)]
     tree = Tree(ids[:16], 4, (Branch(16, ids[16:28], 5), Branch(11, ids[28:], 6)))
     paths = [Tree(ids[:16], 4), Tree(ids[:28], 5), Tree(ids[:11] + ids[28:], 6)]
@@ -61,10 +62,12 @@ def branching_obstacle(model: Any) -> str | None:
         words = probe_fault(error, len(ids))
         logger.warning("the rows do not share passes: the model takes no trees (%s)", words)
         return f"the model takes no trees ({words[:100]})"
+    # Quantized and autocast layers round by the whole batch, so they need the wide tolerance.
     exact = quantization_of(model) is None and not torch.is_autocast_enabled(model.device.type)
     tolerance = TOLERANCE.get(model.dtype, HALF_TOLERANCE) if exact else HALF_TOLERANCE
     if not np.allclose(together, alone, rtol=0, atol=tolerance, equal_nan=True):
         return "the model keeps state beside its attention"
+    # Its masks come from the window that a layer reports: one that hides it would see too much.
     if sliding_window(model) not in {None, *packed.windows}:
         return "the model does not tell its attention of its sliding window"
     return None

@@ -77,6 +77,7 @@ def build_passes(
     bar = tqdm(range(len(table)), desc="demonstrations", unit="row", disable=not progress)
     for index in bar:
         row = table[index]
+        # The row itself has the first claim on the limit; the demonstration gets the room that is left.
         whole = [] if table.empty[index] else row.tokens.response
         response = whole[: max(0, max_length - len(row.tokens.prompt))]
         context, trimmed = None, False
@@ -86,13 +87,13 @@ def build_passes(
         passes.one_shot.append(context or [])
         passes.responses.append(response)
         passes.status.append(_status(table, index, context))
-        found: dict[Flag, bool] = {
+        present_flags: dict[Flag, bool] = {
             "demonstration_trimmed": context is not None and trimmed,
             "response_truncated": len(response) < len(whole),
             "undesired_response": table.undesired[index],
             "duplicate_prompt": table.duplicate[index],
         }
-        passes.flags.append([flag for flag, present in found.items() if present])
+        passes.flags.append([flag for flag, present in present_flags.items() if present])
     return passes
 
 

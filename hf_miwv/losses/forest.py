@@ -87,6 +87,7 @@ def grow_forest(
         `Forest`: The units, and how many one-shot passes share what.
     """
     forest = Forest(passes, packed=obstacle is None)
+    # The trunk would be rotated by frequencies that the longer pass, alone, would not have.
     classes = None if rule is None else rule.classes(_whole_lengths(passes))
     rows, lengths = len(passes.responses), passes.lengths
     children: list[list[tuple[int, int]]] = [[] for _ in range(rows)]
@@ -121,10 +122,11 @@ def _fork(passes: Passes, row: int, neighbor: int, obstacle: str | None) -> tupl
         return 0, f"nothing: {obstacle}"
     one_shot = passes[row + len(passes.responses)]
     trunk = passes[neighbor].ids
-    own = len(one_shot.ids) - one_shot.response  # the response itself is never shared
-    shared = common_prefix_length(trunk, one_shot.ids[:own])
+    context_length = len(one_shot.ids) - one_shot.response  # the response itself is never shared
+    shared = common_prefix_length(trunk, one_shot.ids[:context_length])
     if shared == len(trunk):
         return shared, "all of the neighbor's pass"
+    # A branch costs a segment of its own in every layer, so a few shared tokens save nothing.
     if shared < LEAST_SHARED:
         trimmed = "demonstration_trimmed" in passes.flags[row]
         reason = "the demonstration is trimmed" if trimmed else "the template rewrites it"
@@ -140,6 +142,7 @@ def _units(passes: Passes, row: int, scored: bool, children: list[tuple[int, int
     tokens = trunk
     for number, fork in children:
         more = len(passes[number].ids) - fork
+        # A new tree runs its trunk again; without a limit a popular neighbor would make one that fits no memory.
         if groups[-1] and tokens + more > limit:
             groups.append([])
             tokens = trunk

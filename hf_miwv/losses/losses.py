@@ -120,17 +120,19 @@ class ResponseLosses:
         self.forwarded_tokens = 0
         if self._rule is None:
             return self._run(trees)
-        found: dict[int, np.ndarray] = {}
-        for numbers in self._of_one_class(trees):
+        losses_by_tree: dict[int, np.ndarray] = {}
+        for numbers in self._by_length_class(trees):
             if self._frequencies:
+                # A "dynamic" module keeps the frequencies of the longest pass so far:
+                # without this, losses hang on the order.
                 self._frequencies.reset()
             together = [trees[number] for number in numbers]
             values = self._run(together)
             ends = np.cumsum([_scored_responses(tree) for tree in together])
-            found |= dict(zip(numbers, np.split(values, ends[:-1]), strict=True))
-        return np.concatenate([found[number] for number in range(len(trees))])
+            losses_by_tree |= dict(zip(numbers, np.split(values, ends[:-1]), strict=True))
+        return np.concatenate([losses_by_tree[number] for number in range(len(trees))])
 
-    def _of_one_class(self, trees: Sequence[Tree]) -> list[list[int]]:
+    def _by_length_class(self, trees: Sequence[Tree]) -> list[list[int]]:
         """Group the trees, by number, so that a group has the same rotary frequencies throughout."""
         assert self._rule is not None  # noqa: S101  the caller has asked
         groups: dict[int, list[int]] = {}
@@ -148,7 +150,9 @@ class ResponseLosses:
         self._wanted, self._reached = (rows, positions), False
         logits = self._run_packed(trees) if self._packed else self._run_padded(trees)
         picked = (rows.to(logits.device), positions.to(logits.device))
+        # Models that do not call their output layer through the hook return logits for every position.
         logits = logits[0] if self._reached else logits[picked]
+        # float64 for the mean: a sum of thousands of float32 losses would depend on its order.
         losses = token_losses(logits, targets.to(logits.device)).double().cpu().numpy()
         return np.array([part.mean() for part in np.split(losses, np.cumsum(lengths)[:-1])])
 
@@ -181,6 +185,7 @@ class ResponseLosses:
             return inputs
         rows, positions = (index.to(inputs[0].device) for index in self._wanted)
         self._reached = True
+        # Logits of a whole batch would take more memory than the model: vocabulary x tokens x 4 bytes.
         return (inputs[0][rows, positions][None], *inputs[1:])
 
 
@@ -246,10 +251,10 @@ def _scored_tokens(trees: Sequence[Tree], packed: bool) -> tuple[torch.Tensor, t
                 lengths.append(response)
                 targets += ids[-response:]
                 rows.append(np.full(response, 0 if packed else row))
-                places = np.arange(end - response - 1, end - 1)
-                if places[0] < start:  # all of a branch is scored: its first token follows the path
-                    places[0] = trunk + fork - 1
-                before.append(places)
+                previous = np.arange(end - response - 1, end - 1)
+                if previous[0] < start:  # all of a branch is scored: its first token follows the path
+                    previous[0] = trunk + fork - 1
+                before.append(previous)
     return (
         torch.from_numpy(np.concatenate(rows)),
         torch.from_numpy(np.concatenate(before)),

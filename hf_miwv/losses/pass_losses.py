@@ -50,32 +50,38 @@ def score_forest(
     Raises:
         InputError: One unit alone does not fit into memory.
     """
-    own = processes.deal(forest.lengths)
-    plan = _open_plan(workspace, forest.lengths[own], batch_tokens, forest.packed)
+    rank_units = processes.deal(forest.lengths)
+    plan = _open_plan(workspace, forest.lengths[rank_units], batch_tokens, forest.packed)
     done = workspace.read_journal(JOURNAL)
     losses = ResponseLosses(model, forest.packed)
     with (
         losses.ready(),
         tqdm(
-            total=int(forest.lengths[own].sum()), desc="scoring", unit="token", unit_scale=True, disable=not progress
+            total=int(forest.lengths[rank_units].sum()),
+            desc="scoring",
+            unit="token",
+            unit_scale=True,
+            disable=not progress,
         ) as bar,
     ):
         bar.update(sum(entry["tokens"] for entry in done))
         start = done[-1]["end"] if done else 0
-        while start < len(own):
-            entry = _run_batch(losses, forest, own, plan, start)
+        while start < len(rank_units):
+            entry = _run_batch(losses, forest, rank_units, plan, start)
             if entry is None:
+                # Before the batch is tried again: a run that is killed now must repeat the smaller batches, too.
                 workspace.write_json("budgets.json", plan.budgets)
                 continue
             workspace.append_journal(JOURNAL, entry)
             done.append(entry)
             bar.update(entry["tokens"])
             start = entry["end"]
-    found = _losses_by_pass(done, forest, own[plan.order])
-    return _gather(found, done, len(forest.passes.lengths), processes)
+    losses_by_pass = _losses_by_pass(done, forest, rank_units[plan.order])
+    return _gather(losses_by_pass, done, len(forest.passes.lengths), processes)
 
 
 def _open_plan(workspace: Workspace, lengths: np.ndarray, budget: int, packed: bool) -> BatchPlan:
+    # The first plan stands, whatever is computed now: other batches would round the losses otherwise.
     order, budgets = workspace.read_array("order.npy"), workspace.read_json("budgets.json")
     if order is not None and budgets is not None:
         return BatchPlan(lengths, order, [(start, tokens) for start, tokens in budgets], packed)
@@ -86,20 +92,21 @@ def _open_plan(workspace: Workspace, lengths: np.ndarray, budget: int, packed: b
 
 
 def _run_batch(
-    losses: ResponseLosses, forest: Forest, own: np.ndarray, plan: BatchPlan, start: int
+    losses: ResponseLosses, forest: Forest, rank_units: np.ndarray, plan: BatchPlan, start: int
 ) -> dict[str, Any] | None:
     """Return the journal entry of the batch at `start`; None after halving the budget for it."""
     began = time.perf_counter()
     end = plan.batch_end(start)
-    trees = [forest.tree(int(unit)) for unit in own[plan.order[start:end]]]
+    trees = [forest.tree(int(unit)) for unit in rank_units[plan.order[start:end]]]
     try:
         values = losses(trees)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
+        # The allocator keeps the failed batch's blocks, in pieces that the smaller one may not fit into.
         clear_device_cache()
         if not plan.halve(start):
-            unit = forest.units[int(own[plan.order[start]])]
+            unit = forest.units[int(rank_units[plan.order[start]])]
             raise InputError(
                 f"row {unit.trunk % len(forest.passes.responses)}: {trees[0].tokens} tokens do "
                 "not fit into memory at once; give a smaller --batch-tokens (batch_tokens=) or "
@@ -122,10 +129,10 @@ def _losses_by_pass(done: list[dict[str, Any]], forest: Forest, units: np.ndarra
 
 
 def _gather(
-    found: dict[int, float], done: list[dict[str, Any]], passes: int, processes: Processes
+    losses_by_pass: dict[int, float], done: list[dict[str, Any]], passes: int, processes: Processes
 ) -> tuple[np.ndarray, dict[str, float]]:
     losses = np.full(passes, np.nan)
-    for number, value in gather_dict(processes, found).items():
+    for number, value in gather_dict(processes, losses_by_pass).items():
         losses[number] = value
     names = ("tokens", "forwarded_tokens", "seconds")
     totals = processes.gather({name: sum(entry[name] for entry in done) for name in names})

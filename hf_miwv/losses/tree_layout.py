@@ -59,6 +59,7 @@ class Layout:
         if segment.fork == 0 and narrow is None:
             return None
         key = (size, segment.fork, narrow, device)
+        # Every layer asks for the same masks, and rows of equal lengths share them.
         if key not in self._masks:
             mask = torch.ones(size, segment.fork + size, dtype=torch.bool, device=device)
             mask = mask.tril(segment.fork)
@@ -92,16 +93,18 @@ def current_layout() -> Layout:
 
 def _paths(segments: Sequence[Segment], device: Any) -> Paths:
     start, end, trunk, fork = np.array(segments, dtype=np.int64).T
-    own = end - start
-    key_ends = np.concatenate([[0], np.cumsum(fork + own)])
-    within = np.arange(key_ends[-1]) - np.repeat(key_ends[:-1], fork + own)
+    segment_lengths = end - start
+    key_ends = np.concatenate([[0], np.cumsum(fork + segment_lengths)])
+    within = np.arange(key_ends[-1]) - np.repeat(key_ends[:-1], fork + segment_lengths)
     # the first `fork` of a path lie at the trunk's beginning, the rest at the segment's
-    before = within < np.repeat(fork, fork + own)
-    keys = within + np.where(before, np.repeat(trunk, fork + own), np.repeat(start - fork, fork + own))
+    before = within < np.repeat(fork, fork + segment_lengths)
+    keys = within + np.where(
+        before, np.repeat(trunk, fork + segment_lengths), np.repeat(start - fork, fork + segment_lengths)
+    )
     return Paths(
         torch.from_numpy(keys).to(device),
         torch.from_numpy(np.concatenate([[0], end]).astype(np.int32)).to(device),
         torch.from_numpy(key_ends.astype(np.int32)).to(device),
-        int(own.max()),
-        int((fork + own).max()),
+        int(segment_lengths.max()),
+        int((fork + segment_lengths).max()),
     )

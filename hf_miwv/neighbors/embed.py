@@ -14,11 +14,13 @@ POOLINGS = ("mean", "model")
 
 
 class Embedder:
-    """Texts -> float32 unit vectors (N, D), by a sentence-transformers model.
+    """Turn texts into float32 unit vectors (N, D), by a sentence-transformers model.
 
-    pooling "mean" (default): the mean of the token embeddings over all tokens that are not
-    padding, equation 2 of arXiv 2511.07074. "model": the model's own pooling (CLS for
-    BAAI/bge-large-en-v1.5).
+    Args:
+        model (`SentenceTransformer`): The model.
+        pooling (`str`, *optional*, defaults to `"mean"`): "mean": the mean of the token embeddings over all
+            tokens that are not padding, equation 2 of arXiv 2511.07074. "model": the model's own pooling
+            (CLS for BAAI/bge-large-en-v1.5).
     """
 
     def __init__(self, model: SentenceTransformer, pooling: str = "mean") -> None:
@@ -31,7 +33,7 @@ class Embedder:
         self.max_tokens: int | None = model.get_max_seq_length()
 
     def __call__(self, texts: Sequence[str], batch_size: int) -> np.ndarray:
-        """(N, D) float32 unit vectors; texts longer than the model reads are cut on the right."""
+        """Return (N, D) float32 unit vectors; texts longer than the model reads are cut on the right."""
         return self.model.encode(
             list(texts),
             batch_size=batch_size,
@@ -41,7 +43,14 @@ class Embedder:
         ).astype(np.float32, copy=False)
 
     def token_counts(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text, before any cutting."""
+        """Count the tokens of each text, before any cutting.
+
+        Args:
+            texts (`Sequence[str]`): N texts.
+
+        Returns:
+            `list[int]`: N counts, special tokens among them.
+        """
         tokenizer: Any = self.model.tokenizer
         return [len(ids) for ids in tokenizer(list(texts), verbose=False)["input_ids"]]
 

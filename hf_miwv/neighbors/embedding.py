@@ -28,24 +28,35 @@ def embed_rows(
     processes: Processes,
     progress: bool = True,
 ) -> tuple[np.ndarray, dict[str, float]]:
-    """Unit vectors (N, D) float32 of `text(example)` of each row.
+    """Embed `text(example)` of each row as unit vectors.
 
     Chunk c is embedded by process c mod world, and all processes get all vectors.
 
+    Args:
+        rows (`Rows`): N rows.
+        embedder (`Embedder`): The embedder.
+        text (`Callable[[Example], str]`): The text of a row.
+        workspace (`Workspace`): Holds the finished chunks of this process and its journal.
+        processes (`Processes`): The processes of the run.
+        progress (`bool`, *optional*, defaults to `True`): Whether a bar is shown.
+
     Returns:
-        The vectors, and the sums over all chunks and processes, earlier runs' too: "tokens",
-        "prompts_cut" (texts longer than the embedder reads) and "seconds" (the slowest process).
+        `tuple[np.ndarray, dict[str, float]]`: The vectors, (N, D) float32, and the sums over all chunks and
+        processes, earlier runs' too: "tokens", "prompts_cut" (texts longer than the embedder reads) and
+        "seconds" (the slowest process).
     """
     done = workspace.read_journal(JOURNAL)
-    own = range(processes.rank, -(-len(rows) // CHUNK), processes.world)
-    todo = list(own)[len(done) :]
-    sizes = {chunk: min(CHUNK, len(rows) - chunk * CHUNK) for chunk in own}
+    rank_chunks = range(processes.rank, -(-len(rows) // CHUNK), processes.world)
+    # Chunks are embedded in order, so the journal's length says which are done.
+    todo = list(rank_chunks)[len(done) :]
+    sizes = {chunk: min(CHUNK, len(rows) - chunk * CHUNK) for chunk in rank_chunks}
     total, left = sum(sizes.values()), sum(sizes[chunk] for chunk in todo)
     with tqdm(total=total, desc="embedding", unit="row", disable=not progress) as bar:
         bar.update(total - left)
         for chunk in todo:
             examples = rows.slice(chunk * CHUNK, CHUNK)
             entry, vectors = _embed_chunk([text(example) for example in examples], embedder)
+            # The vectors before the entry that counts them: a kill between the two repeats a chunk and loses none.
             workspace.write_array(_chunk_name(chunk), vectors)
             workspace.append_journal(JOURNAL, entry)
             done.append(entry)
@@ -54,22 +65,23 @@ def embed_rows(
     parts = processes.gather({name: sum(entry[name] for entry in done) for name in names})
     totals = {name: sum(part[name] for part in parts) for name in names}
     totals["seconds"] = max(part["seconds"] for part in parts)
-    return _collect(len(rows), own, workspace, processes), totals
+    return _collect(len(rows), rank_chunks, workspace, processes), totals
 
 
-def _collect(rows: int, own: range, workspace: Workspace, processes: Processes) -> np.ndarray:
-    """All processes' chunks in row order, a round of one chunk each at a time."""
+def _collect(rows: int, rank_chunks: range, workspace: Workspace, processes: Processes) -> np.ndarray:
+    """Gather all processes' chunks in row order, a round of one chunk each at a time."""
     chunks = -(-rows // CHUNK)
     vectors: np.ndarray | None = None
-    for first in range(0, chunks, processes.world):
-        chunk = first + processes.rank
-        mine = workspace.read_array(_chunk_name(chunk)) if chunk in own else None
+    # Round by round, so that beside the result only a few chunks are in memory.
+    for round_start in range(0, chunks, processes.world):
+        chunk = round_start + processes.rank
+        mine = workspace.read_array(_chunk_name(chunk)) if chunk in rank_chunks else None
         for offset, part in enumerate(processes.gather(mine)):
             if part is None:
                 continue
             if vectors is None:
                 vectors = np.empty((rows, part.shape[1]), dtype=np.float32)
-            start = (first + offset) * CHUNK
+            start = (round_start + offset) * CHUNK
             vectors[start : start + len(part)] = part
     if vectors is None:
         raise ValueError("no rows to embed")

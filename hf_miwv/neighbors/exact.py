@@ -23,7 +23,7 @@ def nearest_neighbors(
     queries: Queries = None,
     groups: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """For each row i of `queries`: argmax over j != i of <v_i, v_j>, and that cosine (2511.07074).
+    """Find for each row i of `queries` argmax over j != i of <v_i, v_j>, and that cosine (2511.07074).
 
     With `groups`, over the j of another group than i's (ours: the paper allows every other row);
     where all rows are of one group, as without.
@@ -35,13 +35,17 @@ def nearest_neighbors(
     less than 1e-6 may change places with another blocking.
 
     Args:
-        vectors: (N, D) float32, each of length 1.
-        progress: called with the number of rows done, block by block.
-        queries: the rows to search for, all by default; several processes can each take a part.
-        groups: (N,) integers, equal where rows may not be each other's neighbor.
+        vectors (`np.ndarray`): (N, D) float32, each of length 1.
+        device (`torch.device | str`, *optional*, defaults to `"cpu"`): Device of the products.
+        query_block (`int`, *optional*, defaults to 1024): Rows that are searched for at a time.
+        key_block (`int`, *optional*, defaults to 16384): Rows that they are compared with at a time.
+        progress (`Callable[[int], object]`, *optional*): Called with the number of rows done, block by block.
+        queries (`range | np.ndarray`, *optional*): The rows to search for, all by default; several processes
+            can each take a part.
+        groups (`np.ndarray`, *optional*): (N,) integers, equal where rows may not be each other's neighbor.
 
     Returns:
-        Of the Q queries: (Q,) int64 indices and (Q,) float32 cosines.
+        `tuple[np.ndarray, np.ndarray]`: Of the Q queries (Q,) int64 indices and (Q,) float32 cosines.
 
     Raises:
         InputError: fewer than two rows, a vector that is not finite, or a query that is no row.
@@ -49,7 +53,8 @@ def nearest_neighbors(
     check_vectors(vectors)
     wanted = query_rows(queries, len(vectors))
     keys = _as_tensor(vectors, torch.device(device))
-    kinds = None if one_group(groups) else torch.as_tensor(groups, device=device)
+    kinds = None if is_single_group(groups) else torch.as_tensor(groups, device=device)
+    # One matrix for all blocks: a fresh one for each would be 64 MiB to allocate every time.
     scratch = torch.empty((min(query_block, len(wanted)), min(key_block, len(keys))), device=device)
     index = np.empty(len(wanted), dtype=np.int64)
     cosines = np.empty(len(wanted), dtype=np.float32)
@@ -62,7 +67,15 @@ def nearest_neighbors(
 
 
 def check_vectors(vectors: np.ndarray, block: int = 16384) -> None:
-    """Raises InputError for fewer than two rows or a vector that is not finite; block by block."""
+    """Check that there are two rows at least, and that every vector is finite; block by block.
+
+    Args:
+        vectors (`np.ndarray`): (N, D) float32.
+        block (`int`, *optional*, defaults to 16384): Rows that are looked at together.
+
+    Raises:
+        InputError: fewer than two rows, or a vector that is not finite, by its row.
+    """
     rows = len(vectors)
     if rows < 2:
         raise InputError(f"{rows} row: a nearest neighbor needs at least two rows")
@@ -74,7 +87,18 @@ def check_vectors(vectors: np.ndarray, block: int = 16384) -> None:
 
 
 def query_rows(queries: Queries, rows: int) -> np.ndarray:
-    """`queries` as (Q,) int64 indices of `rows` rows; InputError where one is no row."""
+    """Return the queries as row indices.
+
+    Args:
+        queries (`range | np.ndarray`, *optional*): Row indices; None for every row.
+        rows (`int`): Number of rows.
+
+    Returns:
+        `np.ndarray`: (Q,) int64 indices.
+
+    Raises:
+        InputError: one of them is no row.
+    """
     if queries is None:
         return np.arange(rows)
     wanted = np.asarray(queries, dtype=np.int64)
@@ -84,13 +108,20 @@ def query_rows(queries: Queries, rows: int) -> np.ndarray:
     return wanted
 
 
-def one_group(groups: np.ndarray | None) -> bool:
-    """Whether these groups forbid no row in particular: there are none, or all rows are of one."""
+def is_single_group(groups: np.ndarray | None) -> bool:
+    """Check whether these groups forbid no row in particular: there are none, or all rows are of one.
+
+    Args:
+        groups (`np.ndarray`, *optional*): (N,) integers.
+
+    Returns:
+        `bool`: True where every other row may be a neighbor.
+    """
     return groups is None or bool((groups == groups[0]).all())
 
 
 def _as_tensor(vectors: np.ndarray, device: torch.device) -> torch.Tensor:
-    """The vectors on `device`, uncopied on the CPU; left there if they would fill a CUDA device."""
+    """Put the vectors on `device`, uncopied on the CPU; leave them there if they would fill a CUDA device."""
     with warnings.catch_warnings():  # of a read-only memory map; nothing here writes to it
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         tensor = torch.from_numpy(vectors)
@@ -102,27 +133,28 @@ def _as_tensor(vectors: np.ndarray, device: torch.device) -> torch.Tensor:
 def _search(
     keys: torch.Tensor, wanted: np.ndarray, scratch: torch.Tensor, groups: torch.Tensor | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The nearest other rows of one block of rows, on the device of `scratch` (queries x keys).
+    """Find the nearest other rows of one block of rows, on the device of `scratch` (queries x keys).
 
     A block of keys that lies elsewhere is moved there for its product.
     """
     device, width = scratch.device, scratch.shape[1]
-    own = torch.from_numpy(wanted)
-    queries = keys[own.to(keys.device)].to(device)
-    own = own.to(device)
-    best = torch.full((len(own),), -torch.inf, device=device)
-    index = torch.zeros(len(own), dtype=torch.int64, device=device)
-    for first in range(0, len(keys), width):
-        block = keys[first : first + width].to(device)
-        cosines = torch.mm(queries, block.T, out=scratch[: len(own), : len(block)])
+    rows = torch.from_numpy(wanted)
+    queries = keys[rows.to(keys.device)].to(device)
+    rows = rows.to(device)
+    best = torch.full((len(rows),), -torch.inf, device=device)
+    index = torch.zeros(len(rows), dtype=torch.int64, device=device)
+    for offset in range(0, len(keys), width):
+        block = keys[offset : offset + width].to(device)
+        cosines = torch.mm(queries, block.T, out=scratch[: len(rows), : len(block)])
         if groups is None:
-            itself = torch.nonzero((own >= first) & (own < first + len(block))).squeeze(1)
-            cosines[itself, own[itself] - first] = -torch.inf
+            itself = torch.nonzero((rows >= offset) & (rows < offset + len(block))).squeeze(1)
+            cosines[itself, rows[itself] - offset] = -torch.inf
         else:
-            forbidden = groups[own][:, None] == groups[first : first + len(block)]
+            forbidden = groups[rows][:, None] == groups[offset : offset + len(block)]
             cosines.masked_fill_(forbidden, -torch.inf)
         values, columns = cosines.max(dim=1)  # the first of several equal maxima
+        # Strictly greater, so that of equal cosines in two blocks the lower index stays.
         better = values > best
-        index = torch.where(better, columns + first, index)
+        index = torch.where(better, columns + offset, index)
         best = torch.where(better, values, best)
     return index.cpu().numpy(), best.cpu().numpy()

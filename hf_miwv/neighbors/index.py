@@ -11,7 +11,7 @@ import numpy as np
 import xxhash
 
 from hf_miwv.common.errors import InputError, did_you_mean
-from hf_miwv.neighbors.exact import Queries, check_vectors, nearest_neighbors, one_group, query_rows
+from hf_miwv.neighbors.exact import Queries, check_vectors, is_single_group, nearest_neighbors, query_rows
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,15 @@ TOLERANCE = 1e-6  # of float32 cosines, as in the exact search
 
 
 def choose_search(rows: int, search: str = "auto") -> str:
-    """ "exact" or "index"; "auto" is exact up to EXACT_ROWS, and beyond if usearch is not there.
+    """Choose how neighbors are searched.
+
+    Args:
+        rows (`int`): Number of rows.
+        search (`str`, *optional*, defaults to `"auto"`): "exact" or "index"; "auto" is exact up to EXACT_ROWS,
+            and beyond if usearch is not installed.
+
+    Returns:
+        `str`: "exact" or "index".
 
     Raises:
         InputError: an unknown word, or "index" without the library.
@@ -67,7 +75,7 @@ def indexed_neighbors(
     queries: Queries = None,
     groups: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
-    """For each row i of `queries`: nearly argmax over j != i of <v_i, v_j>, and that cosine.
+    """Find for each row i of `queries` nearly argmax over j != i of <v_i, v_j>, and that cosine.
 
     With `groups`, over the j of another group than i's, as in `nearest_neighbors`; of each group
     only the first row is then proposed.
@@ -79,17 +87,18 @@ def indexed_neighbors(
     are found serves for all.
 
     Args:
-        vectors: (N, D) float32 in C order, each of length 1; a memory map is read block by block.
-        seed: chooses the sample.
-        sample: how many of the queries are also searched exactly, at most.
-        progress: called with the number of rows done, block by block.
-        queries: the rows to search for, all by default.
-        groups: (N,) integers, equal where rows may not be each other's neighbor.
+        vectors (`np.ndarray`): (N, D) float32 in C order, each of length 1; a memory map is read block by
+            block.
+        seed (`int`, *optional*, defaults to 0): Chooses the sample.
+        sample (`int`, *optional*, defaults to 1000): Most queries that are also searched exactly.
+        progress (`Callable[[int], object]`, *optional*): Called with the number of rows done, block by block.
+        queries (`range | np.ndarray`, *optional*): The rows to search for, all by default.
+        groups (`np.ndarray`, *optional*): (N,) integers, equal where rows may not be each other's neighbor.
 
     Returns:
-        Of the Q queries: (Q,) int64 indices, (Q,) float32 cosines, and {"library", "version",
-        "parameters", "recall", "recall_sample"}. The recall is the share of the sampled rows
-        whose cosine is within 1e-6 of the exact search's; None where none was sampled.
+        `tuple[np.ndarray, np.ndarray, dict[str, Any]]`: Of the Q queries (Q,) int64 indices, (Q,) float32
+        cosines, and {"library", "version", "parameters", "recall", "recall_sample"}. The recall is the share
+        of the sampled rows whose cosine is within 1e-6 of the exact search's; None where none was sampled.
 
     Raises:
         InputError: the library is missing, or as in `nearest_neighbors`.
@@ -99,7 +108,8 @@ def indexed_neighbors(
 
     check_vectors(vectors)
     wanted = query_rows(queries, len(vectors))
-    kinds = np.arange(len(vectors)) if groups is None or one_group(groups) else groups
+    # Each row a group of its own: the search then has one rule, and excludes a row from itself by it.
+    kinds = np.arange(len(vectors)) if groups is None or is_single_group(groups) else groups
     index = _build(vectors, kinds)
     report = _try_out(index, vectors, wanted[hashed_sample(wanted, sample, seed)], kinds)
     neighbors = np.empty(len(wanted), dtype=np.int64)
@@ -123,6 +133,7 @@ def _build(vectors: np.ndarray, groups: np.ndarray) -> Any:
     from usearch.index import Index
 
     firsts = np.sort(np.unique(groups, return_index=True)[1])
+    # Rows of one group often have one prompt: many equal vectors would fill the candidates of each other.
     rows = firsts[_first_two_of_equals(vectors, firsts)]
     logger.info("building an index of %s rows", f"{len(rows):,}")
     index = Index(ndim=vectors.shape[1], metric="ip", **GRAPH)
@@ -133,7 +144,7 @@ def _build(vectors: np.ndarray, groups: np.ndarray) -> Any:
 
 
 def _first_two_of_equals(vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """The places in `rows` to index, ascending: of those with the same bytes the first two.
+    """Return the positions in `rows` to index, ascending: of those with the same bytes the first two.
 
     No row needs a third, and a graph in which thousands are equal is cut into parts.
     """
@@ -145,12 +156,14 @@ def _first_two_of_equals(vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 def _search(index: Any, vectors: np.ndarray, rows: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Neighbors and cosines of some rows; a row to which the index names no other, exactly."""
+    """Return neighbors and cosines of some rows; a row to which the index names no other is searched exactly."""
     padded = np.resize(rows, max(2, len(rows)))  # one query alone gets an answer of another shape
-    found = index.search(vectors[padded], CANDIDATES)
-    keys, counts = found.keys[: len(rows)].astype(np.int64), found.counts[: len(rows)]
-    given = np.arange(keys.shape[1]) < counts[:, None]
-    candidates = np.sort(np.where(given, keys, rows[:, None]), axis=1)
+    matches = index.search(vectors[padded], CANDIDATES)
+    keys, counts = matches.keys[: len(rows)].astype(np.int64), matches.counts[: len(rows)]
+    is_match = np.arange(keys.shape[1]) < counts[:, None]
+    # A missing match becomes the row itself, which its group excludes; sorted, so that equals go to the lower index.
+    candidates = np.sort(np.where(is_match, keys, rows[:, None]), axis=1)
+    # The index keeps bfloat16 copies: its order of close candidates is not that of the vectors.
     cosines = np.einsum("qd,qkd->qk", vectors[rows], vectors[candidates])
     cosines[groups[candidates] == groups[rows][:, None]] = -np.inf
     best = cosines.argmax(axis=1)[:, None]  # the first of several equal maxima
@@ -163,21 +176,30 @@ def _search(index: Any, vectors: np.ndarray, rows: np.ndarray, groups: np.ndarra
 
 
 def hashed_sample(wanted: np.ndarray, sample: int, seed: int) -> np.ndarray:
-    """The places in `wanted` of the rows with the smallest hashes of (seed, row), in order."""
+    """Choose the rows with the smallest hashes of (seed, row).
+
+    Args:
+        wanted (`np.ndarray`): (Q,) int64 row indices.
+        sample (`int`): Most rows to choose.
+        seed (`int`): Seed of the hash.
+
+    Returns:
+        `np.ndarray`: (S,) int64 positions in `wanted`, ascending.
+    """
     hashes = (xxhash.xxh3_64_intdigest(row.tobytes(), seed) for row in wanted)
     return np.sort(np.fromiter(hashes, np.uint64, len(wanted)).argsort(kind="stable")[:sample])
 
 
 def _try_out(index: Any, vectors: np.ndarray, sample: np.ndarray, groups: np.ndarray) -> dict[str, Any]:
-    """Set the effort that is enough for the (S,) rows `sample`; what is recorded of it."""
+    """Set the effort that is enough for the (S,) rows `sample`; return the measured recall for the record."""
     _, exact = nearest_neighbors(vectors, queries=sample, groups=groups)
     recall = None
     for effort in EFFORTS:
         index.expansion_search = effort
         if not len(sample):
             break
-        _, found = _search(index, vectors, sample, groups)
-        recall = float((found >= exact - TOLERANCE).mean())
+        _, approximate = _search(index, vectors, sample, groups)
+        recall = float((approximate >= exact - TOLERANCE).mean())
         logger.info("search effort %d: recall %.3f on %d rows", effort, recall, len(sample))
         if recall >= ENOUGH:
             break

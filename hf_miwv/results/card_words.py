@@ -41,8 +41,15 @@ REQUESTED_COLUMN_WORDS = {
 }
 
 
-def correlation_words(correlation: float | None, what: str) -> str:
-    """Put a rank correlation with MIWV in words; `what` is the other measure's higher end.
+def correlation_words(correlation: float | None, subject: str) -> str:
+    """Put a rank correlation with MIWV in words.
+
+    Args:
+        correlation (`float`, *optional*): The correlation; None where it is not defined.
+        subject (`str`): The other measure's higher end.
+
+    Returns:
+        `str`: The sentence, without a full stop.
 
     >>> correlation_words(-0.31, "longer responses")
     '−0.310: longer responses tend to score lower'
@@ -51,12 +58,20 @@ def correlation_words(correlation: float | None, what: str) -> str:
         return "not defined for these rows"
     number = write_number(correlation).replace("-", "−")
     if abs(correlation) < 0.1:
-        return f"{number}: {what} score neither clearly higher nor clearly lower"
-    return f"{number}: {what} tend to score {'higher' if correlation > 0 else 'lower'}"
+        return f"{number}: {subject} score neither clearly higher nor clearly lower"
+    return f"{number}: {subject} tend to score {'higher' if correlation > 0 else 'lower'}"
 
 
 def length_words(lengths: dict[str, Any] | None, subject: str) -> str:
-    """Put the result of `compare_lengths` in a sentence about `subject` ("The chosen part")."""
+    """Put the result of `compare_lengths` in a sentence.
+
+    Args:
+        lengths (`dict[str, Any]`, *optional*): The result; None where it was not recorded.
+        subject (`str`): Subject of the sentence, such as "The chosen part".
+
+    Returns:
+        `str`: The sentence.
+    """
     if lengths is None or lengths["ratio_of_medians"] is None:
         return f"How the response lengths compare is {NOT_RECORDED}."
     ratio = lengths["ratio_of_medians"]

@@ -20,7 +20,13 @@ BLOCK = 1000  # rows read at a time
 
 
 class Method(NamedTuple):
-    """A method's name in titles, its score in words, and that score from the columns."""
+    """Describe a method.
+
+    Attributes:
+        label (`str`): Its name in titles.
+        words (`str`): Its score in words.
+        score (`Callable[[ScoreColumns], np.ndarray]`): That score from the columns, (N,) float64.
+    """
 
     label: str
     words: str
@@ -28,6 +34,7 @@ class Method(NamedTuple):
 
 
 def _ifd(columns: ScoreColumns) -> np.ndarray:
+    # Above 1 the prompt makes the response less likely: such rows are taken for misaligned, and left out.
     ratio = _divide(columns.loss_zero_shot, _also(columns, "ifd"))
     return np.where(ratio <= 1, ratio, np.nan)
 
@@ -100,6 +107,14 @@ def method_scores(dataset: Dataset, method: str, seed: int = 0) -> np.ndarray:
     A row whose miwv_status is not "ok" has no score by any method, so that all choose from the
     same rows.
 
+    Args:
+        dataset (`Dataset`): N scored rows.
+        method (`str`): One of METHODS.
+        seed (`int`, *optional*, defaults to 0): Seed of "random".
+
+    Returns:
+        `np.ndarray`: (N,) float64.
+
     Raises:
         InputError: an unknown method, columns that are missing, a seed below 0.
     """
@@ -110,12 +125,21 @@ def method_scores(dataset: Dataset, method: str, seed: int = 0) -> np.ndarray:
     else:
         scores = KNOWN[method.removesuffix(LOW)].score(columns)
         scores = -scores if method.endswith(LOW) else scores
+    # All methods choose from the same rows, so that a comparison shows the method alone.
     usable = (np.array(columns.status) == "ok") & np.isfinite(scores)
     return np.where(usable, scores, np.nan)
 
 
 def check_method(method: str, seed: int = 0) -> None:
-    """Raise InputError for an unknown method or a seed below 0."""
+    """Check the name of a method, and its seed.
+
+    Args:
+        method (`str`): The name.
+        seed (`int`, *optional*, defaults to 0): Seed of "random".
+
+    Raises:
+        InputError: an unknown method, or a seed below 0.
+    """
     if method not in METHODS:
         raise InputError(f"method {method!r} is not one of ours: {did_you_mean(method, METHODS)}")
     if seed < 0:
@@ -123,13 +147,26 @@ def check_method(method: str, seed: int = 0) -> None:
 
 
 def needed_columns(method: str) -> tuple[str, ...]:
-    """List the losses that `hf-miwv score --also` has to add for this method, if any."""
+    """List the losses that `hf-miwv score --also` has to add for this method, if any.
+
+    Args:
+        method (`str`): One of METHODS.
+
+    Returns:
+        `tuple[str, ...]`: Values of `--also`.
+    """
     name = method.removesuffix(LOW)
     return (name,) if name in ALSO_COLUMNS else ()
 
 
 def method_label(method: str) -> str:
     """Return the method's name in titles.
+
+    Args:
+        method (`str`): One of METHODS.
+
+    Returns:
+        `str`: The name.
 
     >>> method_label("ifd"), method_label("miwv_low"), method_label("random")
     ('IFD', 'lowest MIWV', 'random draw')
@@ -141,7 +178,15 @@ def method_label(method: str) -> str:
 
 
 def method_words(method: str, seed: int = 0) -> str:
-    """Describe the method's score in words, and which end of it comes first."""
+    """Describe the method's score in words, and which end of it comes first.
+
+    Args:
+        method (`str`): One of METHODS.
+        seed (`int`, *optional*, defaults to 0): Seed of "random".
+
+    Returns:
+        `str`: The words.
+    """
     if method == RANDOM:
         return f"a number in [0, 1) from a hash of the seed {seed} and the row's content"
     words = KNOWN[method.removesuffix(LOW)].words
@@ -151,32 +196,39 @@ def method_words(method: str, seed: int = 0) -> str:
 
 
 def row_keys(dataset: Dataset) -> list[bytes]:
-    """Return a digest of each row's own columns: xxh3 of (occurrence, content), (N,) of 16 bytes.
+    """Digest each row's own columns: xxh3 of (occurrence, content).
 
     The content is the row as JSON with sorted names, without the columns that scoring adds;
     occurrence counts the rows of the same content before it, so that copies have keys of their
     own. The same rows in another order have the same keys.
+
+    Args:
+        dataset (`Dataset`): N rows.
+
+    Returns:
+        `list[bytes]`: N digests of 16 bytes.
     """
     seen: Counter[bytes] = Counter()
     keys = []
-    for row in _own_rows(dataset):
+    for row in _rows_without_scores(dataset):
         text = json.dumps(row, sort_keys=True, default=repr).encode()
         content = xxhash.xxh3_128_digest(text)
+        # Copies get different keys, so that a random choice may take one without the other.
         keys.append(xxhash.xxh3_128_digest(f"{seen[content]} ".encode() + text))
         seen[content] += 1
     return keys
 
 
-def _own_rows(dataset: Dataset) -> Iterator[dict[str, Any]]:
+def _rows_without_scores(dataset: Dataset) -> Iterator[dict[str, Any]]:
     ours = {*SCORE_COLUMNS, *REQUESTED_COLUMNS}
-    own = dataset.select_columns([name for name in dataset.column_names if name not in ours])
-    arrow = own.with_format("arrow")
-    for first in range(0, len(own), BLOCK):
-        yield from arrow[first : first + BLOCK].to_pylist()
+    data_columns = dataset.select_columns([name for name in dataset.column_names if name not in ours])
+    arrow = data_columns.with_format("arrow")
+    for start in range(0, len(data_columns), BLOCK):
+        yield from arrow[start : start + BLOCK].to_pylist()
 
 
 def _uniform(keys: list[bytes], seed: int) -> np.ndarray:
-    """(N,) numbers in [0, 1): the upper 53 bits of a hash, all that a float64 holds."""
+    """Return (N,) numbers in [0, 1): the upper 53 bits of a hash, all that a float64 holds."""
     hashes = (xxhash.xxh3_64_intdigest(f"{seed} ".encode() + key) >> 11 for key in keys)
     return np.fromiter(hashes, np.float64, len(keys)) * 2.0**-53
 
@@ -191,6 +243,6 @@ def _also(columns: ScoreColumns, method: str) -> np.ndarray:
     return losses
 
 
-def _divide(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """one / other; nan where the other is not above 0."""
-    return np.divide(one, other, out=np.full_like(one, np.nan), where=other > 0)
+def _divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """Divide; nan where the denominator is not above 0."""
+    return np.divide(numerator, denominator, out=np.full_like(numerator, np.nan), where=denominator > 0)

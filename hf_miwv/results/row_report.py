@@ -17,9 +17,10 @@ def tell_of_rows(table: TokenizedRows, trainer_max_length: int, columns_not_read
     """Log once each: unreadable rows, what is not rendered, what a trainer will do otherwise.
 
     Args:
-        table: the rows.
-        trainer_max_length: tokens at which the trainer will cut a row.
-        columns_not_read: columns of the data set that are no part of prompt or response.
+        table (`TokenizedRows`): The rows.
+        trainer_max_length (`int`): Tokens at which the trainer will cut a row.
+        columns_not_read (`Sequence[str]`, *optional*, defaults to `()`): Columns of the data set that are no
+            part of prompt or response.
     """
     rows = len(table)
     if columns_not_read:
@@ -62,11 +63,18 @@ def tell_of_rows(table: TokenizedRows, trainer_max_length: int, columns_not_read
         )
 
 
-def rows_told(run: Mapping[str, Any]) -> list[tuple[str, int]]:
-    """List the same from the run.json of a scoring, as (words, rows); older ones have none."""
+def row_remarks(run: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """List the same remarks from the run.json of a scoring; older ones have none.
+
+    Args:
+        run (`Mapping[str, Any]`): The record.
+
+    Returns:
+        `list[tuple[str, int]]`: Words, and the number of rows.
+    """
     trainer = run.get("trainer") or {}
-    told = [(f"{name}: in the rows, not rendered", count) for name, count in (run.get("unused") or {}).items()]
-    told += [(f"cannot be read: {kind['fault']}", kind["rows"]) for kind in run.get("unreadable") or ()]
+    remarks = [(f"{name}: in the rows, not rendered", count) for name, count in (run.get("unused") or {}).items()]
+    remarks += [(f"cannot be read: {kind['fault']}", kind["rows"]) for kind in run.get("unreadable") or ()]
     length = trainer.get("max_length")
     words = {
         "prompt_ends_lost": "the end of the prompt, rendered alone, is left out",
@@ -74,4 +82,4 @@ def rows_told(run: Mapping[str, Any]) -> list[tuple[str, int]]:
         "responses_gone": f"response beyond a trainer's max_length {length}",
         "earlier_answers_not_scored": "earlier answers that are not scored",
     }
-    return told + [(text, trainer[name]) for name, text in words.items() if trainer.get(name)]
+    return remarks + [(text, trainer[name]) for name, text in words.items() if trainer.get(name)]

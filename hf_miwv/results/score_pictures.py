@@ -22,10 +22,17 @@ FENCE = 4  # distances between the quartiles that an axis reaches beyond them, a
 
 
 def draw_scored(columns: ScoreColumns, folder: Path) -> list[str]:
-    """Draw every scored row; return the names of the PNGs written to `folder`, none without one.
+    """Draw every scored row.
 
     `miwv_histogram.png`, `length_against_score.png` and, where neighbor similarities are known,
     `similarity_against_score.png`. Rows without a MIWV are left out.
+
+    Args:
+        columns (`ScoreColumns`): The scored rows.
+        folder (`Path`): Folder of the PNGs.
+
+    Returns:
+        `list[str]`: Names of the PNGs; none where no row has a MIWV.
     """
     scored = columns.scored
     miwv = columns.miwv[scored]
@@ -44,10 +51,18 @@ def draw_scored(columns: ScoreColumns, folder: Path) -> list[str]:
 
 
 def draw_chosen(chosen: ScoreColumns, run: dict[str, Any], folder: Path) -> list[str]:
-    """Draw the chosen rows; return the names of the PNGs written to `folder`.
+    """Draw the chosen rows.
 
     `miwv_histogram.png`, with the lowest kept score marked, and `length_comparison.png` where
     run["scored_run"] tells the lengths of all scored rows.
+
+    Args:
+        chosen (`ScoreColumns`): The chosen rows.
+        run (`dict[str, Any]`): The record of the selection.
+        folder (`Path`): Folder of the PNGs.
+
+    Returns:
+        `list[str]`: Names of the PNGs.
     """
     scored = chosen.scored
     if not scored.any():
@@ -61,16 +76,35 @@ def draw_chosen(chosen: ScoreColumns, run: dict[str, Any], folder: Path) -> list
 
 
 def draw_histogram(miwv: np.ndarray, title: str, cut: float | None, folder: Path) -> str:
-    """`plot_histogram` as miwv_histogram.png."""
+    """Save `plot_histogram` as miwv_histogram.png.
+
+    Args:
+        miwv (`np.ndarray`): (n,) scores.
+        title (`str`): The title.
+        cut (`float`, *optional*): The lowest kept score.
+        folder (`Path`): Folder of the PNG.
+
+    Returns:
+        `str`: Its name.
+    """
     figure, _ = plot_histogram(miwv, title, cut)
     return save(figure, folder, "miwv_histogram.png")
 
 
 def plot_histogram(miwv: np.ndarray, title: str, cut: float | None) -> tuple[Figure, Axes]:
-    """Histogram of (n,) scores, colored by sign; `cut` is the lowest kept score, if any.
+    """Plot a histogram of scores, colored by sign.
 
     Scores beyond the axis are gray, on top of its outermost bars.
+
+    Args:
+        miwv (`np.ndarray`): (n,) scores.
+        title (`str`): The title.
+        cut (`float`, *optional*): The lowest kept score.
+
+    Returns:
+        `tuple[Figure, Axes]`: The figure and its axes.
     """
+    # Zero is an edge: no bar mixes rows above it with rows below.
     edges = edges_through_zero(*robust_range(miwv, LEAST_WIDTH["miwv"]), len(miwv))
     counts, _ = np.histogram(miwv, edges)
     figure, axes = new_figure(
@@ -90,7 +124,14 @@ def plot_histogram(miwv: np.ndarray, title: str, cut: float | None) -> tuple[Fig
 
 
 def stack_outliers(axes: Axes, miwv: np.ndarray, edges: np.ndarray, counts: np.ndarray) -> None:
-    """Scores below the (b + 1,) edges on top of the first of (b,) bars, those above of the last."""
+    """Stack the scores below the edges on top of the first bar, those above on top of the last.
+
+    Args:
+        axes (`Axes`): The axes; drawn on.
+        miwv (`np.ndarray`): (n,) scores.
+        edges (`np.ndarray`): (b + 1,) edges of the bars.
+        counts (`np.ndarray`): (b,) heights of the bars.
+    """
     below, above = int((miwv < edges[0]).sum()), int((miwv > edges[-1]).sum())
     if below + above == 0:
         return
@@ -107,7 +148,13 @@ def stack_outliers(axes: Axes, miwv: np.ndarray, edges: np.ndarray, counts: np.n
 
 
 def mark_values(axes: Axes, miwv: np.ndarray, cut: float | None) -> None:
-    """Upright lines for zero, median, mean and lowest kept score, those within the axis."""
+    """Draw upright lines for zero, median, mean and lowest kept score, those within the axis.
+
+    Args:
+        axes (`Axes`): The axes; drawn on.
+        miwv (`np.ndarray`): (n,) scores.
+        cut (`float`, *optional*): The lowest kept score.
+    """
     low, high = axes.get_xlim()
     marks = [
         (0.0, "zero", "-", 1.0),
@@ -124,7 +171,16 @@ def mark_values(axes: Axes, miwv: np.ndarray, cut: float | None) -> None:
 
 
 def draw_lengths_against_scores(tokens: np.ndarray, miwv: np.ndarray, folder: Path) -> str:
-    """(n,) response lengths, on a logarithmic axis, against (n,) scores."""
+    """Draw response lengths, on a logarithmic axis, against scores.
+
+    Args:
+        tokens (`np.ndarray`): (n,) lengths, in tokens.
+        miwv (`np.ndarray`): (n,) scores.
+        folder (`Path`): Folder of the PNG.
+
+    Returns:
+        `str`: Its name.
+    """
     figure, axes = new_figure(
         "Response length against score",
         "Are the highest scores simply short, or long, answers? Then the lines rise at that end.",
@@ -139,7 +195,16 @@ def draw_lengths_against_scores(tokens: np.ndarray, miwv: np.ndarray, folder: Pa
 
 
 def draw_similarities_against_scores(similarity: np.ndarray, miwv: np.ndarray, folder: Path) -> str:
-    """(n,) cosines of row and neighbor against (n,) scores."""
+    """Draw cosines of row and neighbor against scores.
+
+    Args:
+        similarity (`np.ndarray`): (n,) cosines.
+        miwv (`np.ndarray`): (n,) scores.
+        folder (`Path`): Folder of the PNG.
+
+    Returns:
+        `str`: Its name.
+    """
     figure, axes = new_figure(
         "Similarity of the worked example against score",
         "Does a closer worked example lower the loss? Then the lines fall to the right.",
@@ -149,36 +214,50 @@ def draw_similarities_against_scores(similarity: np.ndarray, miwv: np.ndarray, f
     return save(figure, folder, "similarity_against_score.png")
 
 
-def draw_cloud(axes: Axes, x: np.ndarray, miwv: np.ndarray, x_limits: Any) -> None:
-    """(n,) points, as dots when few and counted per hexagon when many, with running quantiles.
+def draw_cloud(axes: Axes, values: np.ndarray, miwv: np.ndarray, x_limits: Any) -> None:
+    """Draw points, as dots when few and counted per hexagon when many, with running quantiles.
 
-    The axis of x must already have its scale. Points beyond the limits are drawn at them, and
+    The horizontal axis must already have its scale. Points beyond the limits are drawn at them, and
     counted in the label of the other axis.
+
+    Args:
+        axes (`Axes`): The axes; drawn on.
+        values (`np.ndarray`): (n,) horizontal positions.
+        miwv (`np.ndarray`): (n,) scores, the vertical positions.
+        x_limits (`Any`): Ends of the horizontal axis.
     """
     low, high = padded_range(miwv, LEAST_WIDTH["miwv"])
-    points = np.clip(x, *x_limits), np.clip(miwv, low, high)
-    outside = (points[0] != x) | (points[1] != miwv)
+    # Clipped, not left out: a dot at the border says that there is more beyond it.
+    points = np.clip(values, *x_limits), np.clip(miwv, low, high)
+    outside = (points[0] != values) | (points[1] != miwv)
     axes.set_xlim(*x_limits)
     axes.set_ylim(low, high)
-    if len(x) <= MOST_DOTS:
-        size = 14 if len(x) <= 1000 else 7
+    if len(values) <= MOST_DOTS:
+        size = 14 if len(values) <= 1000 else 7
         axes.scatter(*points, s=size, color=BELOW, alpha=0.45, linewidths=0, clip_on=False)
     else:
         draw_hexagons(axes, *points)
     axes.axhline(0, color=INK, linewidth=1)
-    draw_running_quantiles(axes, x, miwv)
+    draw_running_quantiles(axes, values, miwv)
     axes.set_ylabel("MIWV (nats per response token)" + beyond(int(outside.sum())))
 
 
-def draw_hexagons(axes: Axes, x: np.ndarray, miwv: np.ndarray) -> None:
-    """Rows per hexagon of the axes, in shades of blue on a logarithmic scale."""
+def draw_hexagons(axes: Axes, values: np.ndarray, miwv: np.ndarray) -> None:
+    """Draw the number of rows per hexagon, in shades of blue on a logarithmic scale.
+
+    Args:
+        axes (`Axes`): The axes, with their limits; drawn on.
+        values (`np.ndarray`): (n,) horizontal positions.
+        miwv (`np.ndarray`): (n,) scores, the vertical positions.
+    """
     from matplotlib.colors import LinearSegmentedColormap
 
     limits = np.array(axes.get_xlim())
     scale: Literal["log", "linear"] = "log" if axes.get_xscale() == "log" else "linear"
     extent = np.log10(limits) if scale == "log" else limits
+    # On a linear scale of color a few crowded hexagons would leave all others blank.
     hexagons = axes.hexbin(
-        x,
+        values,
         miwv,
         gridsize=(48, 24),
         xscale=scale,
@@ -193,11 +272,17 @@ def draw_hexagons(axes: Axes, x: np.ndarray, miwv: np.ndarray) -> None:
     bar.outline.set_visible(False)
 
 
-def draw_running_quantiles(axes: Axes, x: np.ndarray, miwv: np.ndarray) -> None:
-    """Lines through the `running_quantiles`, where there are at least two groups."""
+def draw_running_quantiles(axes: Axes, x_values: np.ndarray, miwv: np.ndarray) -> None:
+    """Draw lines through the `running_quantiles`, where there are at least two groups.
+
+    Args:
+        axes (`Axes`): The axes; drawn on.
+        x_values (`np.ndarray`): (n,) horizontal positions.
+        miwv (`np.ndarray`): (n,) scores, the vertical positions.
+    """
     from matplotlib.patheffects import Normal, Stroke
 
-    centers, (low, median, high) = running_quantiles(x, miwv)
+    centers, (low, median, high) = running_quantiles(x_values, miwv)
     if len(centers) < 2:
         return
     for values, style, width, label in (
@@ -205,29 +290,46 @@ def draw_running_quantiles(axes: Axes, x: np.ndarray, miwv: np.ndarray) -> None:
         (high, "--", 1.4, "running 10 % and 90 % quantile"),
         (low, "--", 1.4, None),
     ):
+        # A white rim keeps the lines readable over the dots.
         halo = [Stroke(linewidth=width + 2, foreground="white"), Normal()]
         axes.plot(centers, values, style, color=ABOVE, linewidth=width, label=label, path_effects=halo)
     axes.legend(frameon=True, framealpha=0.85, edgecolor="none", fontsize=9)
 
 
-def running_quantiles(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The middle x (g,) and the 10, 50 and 90 % quantiles of y (3, g) in groups of near x.
+def running_quantiles(x_values: np.ndarray, y_values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Compute quantiles of y in groups of near x.
 
-    Takes (n,) x and y. There are up to 20 groups of about n / 20 rows, or of about 30 where that
-    is more. Rows of equal x are never parted, so there may be fewer groups.
+    There are up to 20 groups of about n / 20 rows, or of about 30 where that is more. Rows of equal x
+    are never parted, so there may be fewer groups.
+
+    Args:
+        x_values (`np.ndarray`): (n,) values to group by.
+        y_values (`np.ndarray`): (n,) values.
+
+    Returns:
+        `tuple[np.ndarray, np.ndarray]`: (g,) the middle x of each group, and (3, g) the 10, 50 and 90 %
+        quantiles of y.
     """
-    wanted = min(20, max(1, len(x) // 30))
-    inner = np.unique(np.percentile(x, np.linspace(0, 100, wanted + 1)[1:-1]))
-    group = np.searchsorted(inner, x, side="left")
+    wanted = min(20, max(1, len(x_values) // 30))
+    inner = np.unique(np.percentile(x_values, np.linspace(0, 100, wanted + 1)[1:-1]))
+    group = np.searchsorted(inner, x_values, side="left")
     members = [group == number for number in np.unique(group)]
-    centers = np.array([np.median(x[one]) for one in members])
-    return centers, np.array([np.percentile(y[one], (10, 50, 90)) for one in members]).T
+    centers = np.array([np.median(x_values[member]) for member in members])
+    return centers, np.array([np.percentile(y_values[member], (10, 50, 90)) for member in members]).T
 
 
 def draw_length_comparison(tokens: np.ndarray, whole: dict[str, Any], folder: Path) -> str:
-    """(m,) chosen response lengths beside those of all scored rows, as `describe` counted them.
+    """Draw the chosen response lengths beside those of all scored rows, as `describe` counted them.
 
     Heights are per cent of each group's rows, in the bins of `length_histogram`.
+
+    Args:
+        tokens (`np.ndarray`): (m,) lengths of the chosen rows, in tokens.
+        whole (`dict[str, Any]`): `describe` of all scored rows.
+        folder (`Path`): Folder of the PNG.
+
+    Returns:
+        `str`: Its name.
     """
     edges = np.array(whole["response_length_histogram"]["edges"])
     all_counts = np.array(whole["response_length_histogram"]["counts"])
@@ -253,10 +355,18 @@ def draw_length_comparison(tokens: np.ndarray, whole: dict[str, Any], folder: Pa
 
 
 def robust_range(values: np.ndarray, least: float) -> tuple[float, float]:
-    """The 0.5 % and 99.5 % quantiles of (n,) values, at least `least` apart.
+    """Compute the range of an axis that a few outliers do not stretch.
 
-    Quantiles are values themselves, the outer ones. Where a tail is long, so that few rows would
-    take most of the axis, the end is `FENCE` times the distance between the quartiles beyond them.
+    The 0.5 % and 99.5 % quantiles, which are values themselves, the outer ones. Where a tail is long, so
+    that few rows would take most of the axis, the end is `FENCE` times the distance between the quartiles
+    beyond them.
+
+    Args:
+        values (`np.ndarray`): (n,) values.
+        least (`float`): Least width of the range.
+
+    Returns:
+        `tuple[float, float]`: Its ends.
     """
     low = float(np.quantile(values, 0.005, method="lower"))
     high = float(np.quantile(values, 0.995, method="higher"))
@@ -269,19 +379,43 @@ def robust_range(values: np.ndarray, least: float) -> tuple[float, float]:
 
 
 def padded_range(values: np.ndarray, least: float) -> tuple[float, float]:
-    """`robust_range` and 4 % of its width more on both sides."""
+    """Widen the `robust_range` by 4 % of its width on both sides.
+
+    Args:
+        values (`np.ndarray`): (n,) values.
+        least (`float`): Least width of the robust range.
+
+    Returns:
+        `tuple[float, float]`: The ends.
+    """
     low, high = robust_range(values, least)
     margin = 0.04 * (high - low)
     return low - margin, high + margin
 
 
 def edges_through_zero(low: float, high: float, rows: int) -> np.ndarray:
-    """Equal bins over low..high of which zero, where within, is an edge; 10 to 80, more by rows."""
+    """Cut a range into equal bins of which zero, where within, is an edge; 10 to 80, more by rows.
+
+    Args:
+        low (`float`): Lower end.
+        high (`float`): Upper end.
+        rows (`int`): Number of rows.
+
+    Returns:
+        `np.ndarray`: (b + 1,) edges.
+    """
     bins = int(np.clip(np.rint(4 * rows ** (1 / 3)), 10, 80))
     width = (high - low) / bins
     return np.arange(np.floor(low / width), np.floor(high / width) + 2) * width
 
 
 def beyond(rows: int) -> str:
-    """A second line for an axis label on rows beyond its ends, empty when there are none."""
+    """Write a second line for an axis label on rows beyond its ends.
+
+    Args:
+        rows (`int`): Number of these rows.
+
+    Returns:
+        `str`: The line; empty when there are none.
+    """
     return f"\nrows beyond the axis, drawn at its ends: {rows:,}" if rows else ""

@@ -8,7 +8,7 @@ from hf_miwv.common.cards.numbers import PERCENTS, write_number, write_share
 from hf_miwv.common.cards.terminal import new_table, plain, stderr_console
 from hf_miwv.results.card_words import RARE_FLAGS
 from hf_miwv.results.methods import method_label, method_words
-from hf_miwv.results.row_report import rows_told
+from hf_miwv.results.row_report import row_remarks
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -58,7 +58,7 @@ def count_table(run: dict[str, Any]) -> Table:
                 continue
             words = "scored" if name == "ok" else prefix + name.replace("_", " ")
             table.add_row(words, write_share(count, statistics["rows"]))
-    for words, count in rows_told(run):
+    for words, count in row_remarks(run):
         table.add_row(plain(words), write_number(count))
     return table
 
@@ -98,11 +98,11 @@ def stage_table(run: dict[str, Any]) -> Table:
 def engine_table(score: dict[str, Any], peak_memory: int | None) -> Table:
     """Tabulate the tokens that the scoring stage forwarded, against T0, the tokens of all rows alone."""
     table = new_table("engine", "", "")
-    own, tokens, forwarded = (score.get(name) for name in ("row_tokens", "tokens", "forwarded_tokens"))
-    if own and tokens and forwarded:
-        table.add_row("T0, tokens of the rows alone", write_number(own))
-        table.add_row("tokens run", f"{write_number(tokens)} ({tokens / own:.2f} x T0)")
-        table.add_row("with padding", f"{write_number(forwarded)} ({forwarded / own:.2f} x T0)")
+    row_tokens, tokens, forwarded = (score.get(name) for name in ("row_tokens", "tokens", "forwarded_tokens"))
+    if row_tokens and tokens and forwarded:
+        table.add_row("T0, tokens of the rows alone", write_number(row_tokens))
+        table.add_row("tokens run", f"{write_number(tokens)} ({tokens / row_tokens:.2f} x T0)")
+        table.add_row("with padding", f"{write_number(forwarded)} ({forwarded / row_tokens:.2f} x T0)")
         table.add_row("padding", f"{1 - tokens / forwarded:.1%}")
     for shared, count in score.get("reuse", {}).items():
         table.add_row(f"rows that share {shared}", write_number(count))

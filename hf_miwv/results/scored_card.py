@@ -33,7 +33,7 @@ from hf_miwv.results.card_words import (
     length_words,
 )
 from hf_miwv.results.methods import LOW, method_label, method_words
-from hf_miwv.results.row_report import rows_told
+from hf_miwv.results.row_report import row_remarks
 from hf_miwv.rows.schema import ALSO_COLUMNS, EMBEDDING_COLUMN
 
 
@@ -100,6 +100,7 @@ def front_matter(run: dict[str, Any]) -> str:
         "configs": [
             {
                 "config_name": kind,
+                # A word that changes with the rows; `run_digest` says why.
                 "description": f"run {run_digest(run)}",
                 "data_files": [{"split": "train", "path": "data/train-*.parquet"}],
             }
@@ -137,7 +138,7 @@ def count_rows(run: dict[str, Any]) -> list[tuple[str, str]]:
     if run.get("demonstrations_with_empty_response"):
         words = "scored behind a worked example whose response is empty"
         rows.append((words, write_number(run["demonstrations_with_empty_response"])))
-    return rows + [(words, write_number(count)) for words, count in rows_told(run)]
+    return rows + [(words, write_number(count)) for words, count in row_remarks(run)]
 
 
 def quantile_table(statistics: dict[str, Any]) -> str:
@@ -150,8 +151,8 @@ def quantile_table(statistics: dict[str, Any]) -> str:
         ("loss without prompt (Superfiltering)", "loss_response_bare", 3),
         ("response tokens", "response_tokens", 1),
     )
-    found = [measure for measure in measures if measure[1] in statistics]
-    return measure_table([(words, statistics[name], digits) for words, name, digits in found])
+    recorded = [measure for measure in measures if measure[1] in statistics]
+    return measure_table([(words, statistics[name], digits) for words, name, digits in recorded])
 
 
 def score_table(selection: dict[str, Any]) -> str:

@@ -22,16 +22,21 @@ FLAGS: tuple[str, ...] = get_args(Flag)
 
 @dataclass(frozen=True)
 class ScoreColumns:
-    """The columns that scoring adds, as arrays over N rows.
+    """Hold the columns that scoring adds, as arrays over N rows.
 
-    row: (N,) int64, the row's index in the input of `score`.
-    miwv, loss_zero_shot, loss_one_shot: (N,) float64, nats per response token; nan where unknown.
-    neighbor: (N,) int64, the `row` of the demonstration; -1 where there is none.
-    neighbor_similarity: (N,) float64, cosine; nan where there is no neighbor.
-    response_tokens: (N,) int64.
-    status: N words, each a `Status`. flags: N lists of words, each a `Flag`.
-    loss_response_alone, loss_response_bare: (N,) float64, nats per response token, nan where
-        unknown; None where the scoring was not asked for them.
+    Attributes:
+        row (`np.ndarray`): (N,) int64, the row's index in the input of `score`.
+        miwv (`np.ndarray`): (N,) float64, nats per response token; nan where unknown.
+        loss_zero_shot (`np.ndarray`): (N,) float64, nats per response token; nan where unknown.
+        loss_one_shot (`np.ndarray`): (N,) float64, nats per response token; nan where unknown.
+        neighbor (`np.ndarray`): (N,) int64, the `row` of the demonstration; -1 where there is none.
+        neighbor_similarity (`np.ndarray`): (N,) float64, cosine; nan where there is no neighbor.
+        response_tokens (`np.ndarray`): (N,) int64.
+        status (`list[str]`): N words, each a `Status`.
+        flags (`list[list[str]]`): N lists of words, each a `Flag`.
+        loss_response_alone (`np.ndarray`, *optional*): (N,) float64, nats per response token, nan where
+            unknown; None where the scoring was not asked for it.
+        loss_response_bare (`np.ndarray`, *optional*): The same of another context.
     """
 
     row: np.ndarray
@@ -50,7 +55,14 @@ class ScoreColumns:
     def from_dataset(cls, dataset: datasets.Dataset) -> ScoreColumns:
         """Read these columns, and no others, of a data set that `score` or `select` wrote.
 
-        Raises InputError when one of the columns is missing.
+        Args:
+            dataset (`Dataset`): N scored rows.
+
+        Returns:
+            `ScoreColumns`: The columns.
+
+        Raises:
+            InputError: one of the columns is missing.
         """
         missing = [name for name in SCORE_COLUMNS if name not in dataset.column_names]
         if missing:
@@ -58,6 +70,7 @@ class ScoreColumns:
                 f"the data set has no column {', '.join(missing)}: give a folder that "
                 "`hf-miwv score` or `hf-miwv select` wrote"
             )
+        # Columns of other methods exist only where the scoring was asked for them.
         also = [name for name in ALSO_COLUMNS.values() if name in dataset.column_names]
         table = dataset.select_columns([*SCORE_COLUMNS, *also]).with_format("arrow")[:]
         return cls(
@@ -75,28 +88,34 @@ class ScoreColumns:
 
     @property
     def scored(self) -> np.ndarray:
-        """(N,) bool: the rows that have a MIWV."""
+        """Return (N,) bool: the rows that have a MIWV."""
         return np.isfinite(self.miwv)
 
 
 def _floats(column: pyarrow.ChunkedArray) -> np.ndarray:
-    """A column as (N,) float64, null as nan."""
+    """Return a column as (N,) float64, null as nan."""
     return column.cast("float64").fill_null(float("nan")).to_numpy()
 
 
 def _integers(column: pyarrow.ChunkedArray) -> np.ndarray:
-    """A column as (N,) int64, null as -1."""
+    """Return a column as (N,) int64, null as -1."""
     return column.cast("int64").fill_null(-1).to_numpy()
 
 
 def describe(columns: ScoreColumns) -> dict[str, Any]:
-    """The columns in numbers, ready for JSON: None where a number is undefined, never nan.
+    """Describe the columns in numbers, ready for JSON: None where a number is undefined, never nan.
 
     `rows`, `status`, `flags` and `hubness` count all N rows. Everything else is over the `scored`
     rows, those with a MIWV: `miwv`, `loss_zero_shot` and `loss_one_shot` in nats per response
     token, `response_tokens` in tokens; the losses of y without x only where they were measured.
     `highest_tenth_lengths` compares the response lengths of the tenth with the highest MIWV with
     those of all scored rows.
+
+    Args:
+        columns (`ScoreColumns`): The columns of N rows.
+
+    Returns:
+        `dict[str, Any]`: The numbers, by name.
     """
     scored = columns.scored
     miwv = columns.miwv[scored]
@@ -129,19 +148,26 @@ def describe(columns: ScoreColumns) -> dict[str, Any]:
 
 
 def _also_summaries(columns: ScoreColumns) -> dict[str, Any]:
-    """`summarize` of the losses of y without x that were measured, over the scored rows."""
-    found = {name: getattr(columns, name) for name in ALSO_COLUMNS.values()}
+    """Summarize the losses of y without x that were measured, over the scored rows."""
+    also_losses = {name: getattr(columns, name) for name in ALSO_COLUMNS.values()}
     return {
         name: summarize(losses[columns.scored & np.isfinite(losses)])
-        for name, losses in found.items()
+        for name, losses in also_losses.items()
         if losses is not None
     }
 
 
 def summarize(values: np.ndarray) -> dict[str, Any]:
-    """Mean, standard deviation (divided by n) and quantiles of (n,) values, keyed by per cent.
+    """Summarize values by mean, standard deviation (divided by n) and quantiles.
 
-    Quantiles lie between two values by linear interpolation; all are None where n is 0.
+    Quantiles lie between two values by linear interpolation.
+
+    Args:
+        values (`np.ndarray`): (n,) numbers.
+
+    Returns:
+        `dict[str, Any]`: "mean", "standard_deviation" and "quantiles", keyed by per cent; all None where n
+        is 0.
     """
     if len(values) == 0:
         return {
@@ -158,50 +184,78 @@ def summarize(values: np.ndarray) -> dict[str, Any]:
 
 
 def rank_correlation(first: np.ndarray, second: np.ndarray) -> float | None:
-    """Spearman's rank correlation of two (n,) arrays, over the places where both are finite.
+    """Compute Spearman's rank correlation over the positions where both arrays are finite.
 
-    None for fewer than three such places, or where one of the two is constant.
+    Args:
+        first (`np.ndarray`): (n,) numbers.
+        second (`np.ndarray`): (n,) numbers.
+
+    Returns:
+        `float | None`: The correlation; None for fewer than three such positions, or where one of the two is
+        constant.
     """
     both = np.isfinite(first) & np.isfinite(second)
     first, second = first[both], second[both]
     if len(first) < 3 or np.ptp(first) == 0 or np.ptp(second) == 0:
         return None
+    # scipy takes half a second to import, and most commands never come here.
     from scipy.stats import spearmanr
 
     return float(spearmanr(first, second).statistic)
 
 
 def similarity_fifths(similarity: np.ndarray, miwv: np.ndarray) -> dict[str, list[float | None]]:
-    """Median MIWV in five equal groups of rows, from the least to the most similar neighbor.
+    """Compute the median MIWV in five equal groups of rows, from the least to the most similar neighbor.
 
-    Takes the (n,) cosines and MIWVs of the scored rows; equal cosines go by row order. Returns
-    `similarity_from`, `similarity_to` and `median_miwv`, five values each, None for an empty group.
+    Equal cosines go by row order.
+
+    Args:
+        similarity (`np.ndarray`): (n,) cosines of the scored rows.
+        miwv (`np.ndarray`): (n,) their MIWVs.
+
+    Returns:
+        `dict[str, list[float | None]]`: `similarity_from`, `similarity_to` and `median_miwv`, five values
+        each, None for an empty group.
     """
     known = np.flatnonzero(np.isfinite(similarity))
     order = known[np.argsort(similarity[known], kind="stable")]
     groups = np.array_split(order, 5)
     return {
-        "similarity_from": [float(similarity[g[0]]) if len(g) else None for g in groups],
-        "similarity_to": [float(similarity[g[-1]]) if len(g) else None for g in groups],
-        "median_miwv": [float(np.median(miwv[g])) if len(g) else None for g in groups],
+        "similarity_from": [float(similarity[group[0]]) if len(group) else None for group in groups],
+        "similarity_to": [float(similarity[group[-1]]) if len(group) else None for group in groups],
+        "median_miwv": [float(np.median(miwv[group])) if len(group) else None for group in groups],
     }
 
 
 def highest_tenth(miwv: np.ndarray) -> np.ndarray:
-    """The places of the ceil(n / 10) highest of (n,) scores, highest first, ties by row order."""
+    """Find the ceil(n / 10) highest scores.
+
+    Args:
+        miwv (`np.ndarray`): (n,) scores.
+
+    Returns:
+        `np.ndarray`: Their positions, highest first, ties by row order.
+    """
     return np.argsort(-miwv, kind="stable")[: -(-len(miwv) // 10)]
 
 
 def length_histogram(tokens: np.ndarray) -> dict[str, list[int]]:
-    """Rows per response length, so that lengths can be drawn later without the rows.
+    """Count rows per response length, so that lengths can be drawn later without the rows.
 
     The edges are the whole numbers nearest to 2^(k/2), 1, 2, 3, 4, 6, 8, 11, 16, ..., to the first
-    one above the longest of the (n,) lengths (tokens, at least 1). `counts[i]` rows have
-    edges[i] <= tokens < edges[i + 1].
+    one above the longest length. `counts[i]` rows have edges[i] <= tokens < edges[i + 1].
+
+    Args:
+        tokens (`np.ndarray`): (n,) lengths in tokens, at least 1.
+
+    Returns:
+        `dict[str, list[int]]`: "edges" and "counts"; both empty where n is 0.
     """
     if len(tokens) == 0:
         return {"edges": [], "counts": []}
+    # Two bins for each doubling: lengths spread over orders of magnitude.
     halves = 2 * int(tokens.max()).bit_length() + 1
+    # Unique, because the first edges coincide when they are rounded.
     edges = np.unique(np.rint(2.0 ** (np.arange(halves) / 2)).astype(np.int64))
     edges = edges[: int(np.searchsorted(edges, tokens.max(), side="right")) + 1]
     counts, _ = np.histogram(tokens, bins=edges)
@@ -209,11 +263,16 @@ def length_histogram(tokens: np.ndarray) -> dict[str, list[int]]:
 
 
 def describe_hubness(row: np.ndarray, neighbor: np.ndarray) -> dict[str, Any]:
-    """How unevenly (N,) neighbors, each a `row` or -1 for none, fall on the (N,) rows.
+    """Describe how unevenly neighbors fall on the rows.
 
-    `most_popular_row` is the neighbor of `serves` rows (of equals, the first row);
-    `rows_never_a_neighbor` counts the given rows that serve none of them, `share_never` is that
-    count divided by N.
+    Args:
+        row (`np.ndarray`): (N,) int64 row numbers.
+        neighbor (`np.ndarray`): (N,) int64, each a `row` or -1 for none.
+
+    Returns:
+        `dict[str, Any]`: `most_popular_row` is the neighbor of `serves` rows (of equals, the first row);
+        `rows_never_a_neighbor` counts the rows that serve none of them, `share_never` is that count divided
+        by N.
     """
     used, times = np.unique(neighbor[neighbor >= 0], return_counts=True)
     never = int((~np.isin(row, used)).sum())
@@ -226,10 +285,16 @@ def describe_hubness(row: np.ndarray, neighbor: np.ndarray) -> dict[str, Any]:
 
 
 def compare_lengths(chosen: np.ndarray, scored: np.ndarray) -> dict[str, Any]:
-    """Response tokens of (m,) chosen rows beside those of all (n,) scored rows.
+    """Compare response tokens of the chosen rows with those of all scored rows.
 
-    `ratio_of_medians` is chosen / scored, `share_shorter_than_chosen_median` the share of the
-    scored rows with fewer tokens than the chosen median. Both are None where m or n is 0.
+    Args:
+        chosen (`np.ndarray`): (m,) lengths in tokens.
+        scored (`np.ndarray`): (n,) lengths in tokens.
+
+    Returns:
+        `dict[str, Any]`: "chosen" and "scored", each described; `ratio_of_medians`, chosen / scored; and
+        `share_shorter_than_chosen_median`, the share of the scored rows with fewer tokens than the chosen
+        median. The last two are None where m or n is 0.
     """
     result: dict[str, Any] = {"chosen": _lengths(chosen), "scored": _lengths(scored)}
     if len(chosen) == 0 or len(scored) == 0:
@@ -243,7 +308,7 @@ def compare_lengths(chosen: np.ndarray, scored: np.ndarray) -> dict[str, Any]:
 
 
 def _lengths(tokens: np.ndarray) -> dict[str, Any]:
-    """Rows, median, mean and outer deciles of (n,) response lengths; None where n is 0."""
+    """Describe (n,) response lengths by rows, median, mean and outer deciles; None where n is 0."""
     names = ("median", "quantile_10", "quantile_90")
     if len(tokens) == 0:
         return {"rows": 0, "mean": None, **dict.fromkeys(names)}

@@ -34,7 +34,7 @@ TRAINER_MAX_LENGTH = 1024  # max_length of trl.SFTConfig (1.16) where nobody say
 
 @dataclass
 class Journey:
-    """One scoring run: what it works on, and what it has counted so far."""
+    """Hold one scoring run: the objects that it works on, and its counts so far."""
 
     dataset: Dataset
     shape: Shape
@@ -58,10 +58,16 @@ class Journey:
     empty_demonstrations: int = 0  # scored rows whose neighbor has an empty response
 
     def run(self, workspace: Workspace) -> Dataset:
-        """MIWV = L(y|x,C) - L(y|x) of every row (arXiv 2511.07074), as columns of the data set.
+        """Compute MIWV = L(y|x,C) - L(y|x) of every row (arXiv 2511.07074), as columns of the data set.
 
         Both losses are mean nats per response token, C is the row's nearest neighbor. Rows that
-        cannot be scored keep their place, with a status that says why and no number.
+        cannot be scored keep their position, with a status that says why and no number.
+
+        Args:
+            workspace (`Workspace`): Holds the finished parts of a run that was killed.
+
+        Returns:
+            `Dataset`: The rows with their scores.
 
         Raises:
             InputError: no row can be scored.
@@ -72,6 +78,7 @@ class Journey:
             flag_duplicate_neighbors(passes, neighbors, self.table.groups)
         losses, totals = self._losses(passes, neighbors, workspace)
         self._count("score", totals)
+        # Passes 0 to N - 1 are the rows alone, N to 2N - 1 the same rows behind their neighbors (see Passes).
         zero_shot, one_shot = np.where(np.isfinite(losses), losses, np.nan).reshape(2, -1)
         status = _final_status(passes, losses.reshape(2, -1))
         if "ok" not in status:
@@ -97,8 +104,10 @@ class Journey:
         return add_score_columns(self.dataset, columns)
 
     def _neighbors(self, workspace: Workspace) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
-        """(N, D) vectors where they are to be kept, (N,) nearest neighbors and (N,) cosines, the
-        latter from the workspace where they are there."""
+        """Return (N, D) vectors where they are to be kept, (N,) nearest neighbors and (N,) cosines.
+
+        Neighbors and cosines come from the workspace where an earlier run has left them.
+        """
         vectors, totals = embed_rows(
             self.table.rows, self.embedder, self._text, workspace, self.processes, self.progress
         )
@@ -109,6 +118,7 @@ class Journey:
             began = time.perf_counter()
             neighbors, cosines, counts = self._search_readable(vectors)
             saved = neighbors, cosines, {**counts, "seconds": time.perf_counter() - began}
+            # The counts last: `_saved_search` takes the three files only together.
             workspace.write_array("neighbors.npy", neighbors)
             workspace.write_array("cosines.npy", cosines)
             workspace.write_json("search.json", saved[2])
@@ -116,10 +126,11 @@ class Journey:
         return (vectors if self.keep_embeddings else None), *saved[:2]
 
     def _search_readable(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
-        """`_search` among the rows that can be read; of the others no neighbor (-1, nan)."""
+        """Search among the rows that can be read; the others have no neighbor (-1, nan)."""
         groups = np.array(self.table.groups)
         if not self.table.faults:
             return self._search(vectors, groups)
+        # An unreadable row may be nobody's neighbor either, so it must not take part in the search.
         readable = np.setdiff1d(np.arange(len(vectors)), list(self.table.faults))
         if len(readable) < 2:
             raise InputError(
@@ -132,31 +143,31 @@ class Journey:
         return neighbors, cosines, counts
 
     def _search(self, vectors: np.ndarray, prompts: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
-        """Neighbors, cosines and what is to be said of the search; `prompts` by their groups.
+        """Return neighbors, cosines and the report of the search; `prompts` by their groups.
 
         The exact search is shared by the processes; the index is built by each for itself, so
         that all have the same.
         """
         rows = len(vectors)
-        own = range(rows)
+        queries = range(rows)
         groups = prompts if self.avoid_duplicates else None
         if self.search == "exact":
             share = -(-rows // self.processes.world)
-            own = range(rows)[self.processes.rank * share : (self.processes.rank + 1) * share]
-        with tqdm(total=len(own), desc="neighbors", unit="row", disable=not self.progress) as bar:
+            queries = range(rows)[self.processes.rank * share : (self.processes.rank + 1) * share]
+        with tqdm(total=len(queries), desc="neighbors", unit="row", disable=not self.progress) as bar:
             if self.search == "index":
                 neighbors, cosines, report = indexed_neighbors(vectors, progress=bar.update, groups=groups)
                 return neighbors, cosines, {"search": "index", **report}
             device = self.embedder.model.device
-            found = nearest_neighbors(vectors, device=device, progress=bar.update, queries=own, groups=groups)
-        parts = self.processes.gather(found)
+            nearest = nearest_neighbors(vectors, device=device, progress=bar.update, queries=queries, groups=groups)
+        parts = self.processes.gather(nearest)
         neighbors, cosines = (np.concatenate(column) for column in zip(*parts, strict=True))
         return neighbors, cosines, {"search": "exact"}
 
     def _losses(
         self, passes: Passes, neighbors: np.ndarray, workspace: Workspace
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """(2N,) losses of all passes, and the counts of the stage."""
+        """Return (2N,) losses of all passes, and the counts of the stage."""
         forest = grow_forest(
             passes,
             neighbors,
@@ -170,7 +181,7 @@ class Journey:
         return losses, {"row_tokens": row_tokens, **totals, "reuse": reuse}
 
     def _also(self, method: str, passes: Passes, workspace: Workspace) -> np.ndarray:
-        """(N,) losses of y without x, as `method` wants them; nan where unknown.
+        """Return (N,) losses of y without x, as `method` wants them; nan where unknown.
 
         A stage of its own, with a journal of its own inside the workspace.
         """
@@ -179,8 +190,8 @@ class Journey:
         ready = all(self.processes.gather(losses is not None and totals is not None))
         if losses is None or totals is None or not ready:  # all score, or none: as the search
             alone = response_passes(passes, self.also[method], self.max_length)
-            with Workspace(workspace.folder / method) as own:
-                losses, totals = self._losses(alone, np.arange(len(self.table)), own)
+            with Workspace(workspace.folder / method) as method_workspace:
+                losses, totals = self._losses(alone, np.arange(len(self.table)), method_workspace)
                 workspace.write_array(f"{method}.npy", losses)
                 workspace.write_json(f"{method}.json", totals)
         counts = ("tokens", "forwarded_tokens", "seconds")
@@ -213,6 +224,6 @@ def _saved_search(workspace: Workspace) -> tuple[np.ndarray, np.ndarray, dict[st
 
 
 def _final_status(passes: Passes, losses: np.ndarray) -> list[str]:
-    """(N,) statuses, `not_finite` where a pass that ran has a loss that is not finite."""
+    """Return (N,) statuses, `not_finite` where a pass that ran has a loss that is not finite."""
     finite = np.isfinite(losses).all(axis=0)
     return ["not_finite" if state == "ok" and not finite[row] else state for row, state in enumerate(passes.status)]

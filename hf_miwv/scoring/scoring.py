@@ -164,6 +164,7 @@ def score(
     Raises:
         InputError: An argument that cannot be used, with what to give instead.
     """
+    # Everything that can be refused without a model is refused first: loading may take minutes.
     _check_settings(pooling, embed_text, batch_tokens, also, unreadable_rows)
     if trainer_max_length < 2:
         raise InputError(f"trainer max length {trainer_max_length}: give 2 or more")
@@ -179,8 +180,8 @@ def score(
     origin = {**named, **(origin or {})}
     streamed = isinstance(dataset, IterableDataset)
     if isinstance(dataset, IterableDataset):
-        place = Path(output) if output is not None else None
-        dataset = spool(dataset, place, origin=origin, processes=processes, progress=progress)
+        spool_output = Path(output) if output is not None else None
+        dataset = spool(dataset, spool_output, origin=origin, processes=processes, progress=progress)
     _check_rows(dataset)
     dataset = check_columns(dataset, overwrite_columns)
     shape = recognize(dataset.column_names, columns, dataset[0])
@@ -234,6 +235,7 @@ def score(
     )
     run = start_record(journey, loaded.revision, origin)
     if folder_run is None:
+        # Without an output nothing can be resumed, but the steps write their chunks and journals all the same.
         with TemporaryDirectory() as folder, Workspace(Path(folder) / "work") as workspace:
             workspace.claim(run["identity"])
             return journey.run(workspace)

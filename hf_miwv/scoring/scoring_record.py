@@ -25,7 +25,16 @@ def start_record(
     model_revision: str | None,
     origin: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Begin the record with what is known before the first forward pass, and the run's "identity"."""
+    """Begin the record with the facts that are known before the first forward pass, and the run's "identity".
+
+    Args:
+        journey (`Journey`): The run.
+        model_revision (`str`, *optional*): Commit of the model on the Hub.
+        origin (`Mapping[str, Any]`): Where the rows come from.
+
+    Returns:
+        `dict[str, Any]`: The record.
+    """
     run = new_record("score", origin)
     run["data"] = _describe_data(journey, origin)
     run["model"] = _describe_model(journey, model_revision)
@@ -57,7 +66,16 @@ def start_record(
 
 
 def complete_record(run: dict[str, Any], journey: Journey, statistics: dict[str, Any]) -> dict[str, Any]:
-    """Return the record with what the run counted; "timing" is the one part that differs between runs."""
+    """Complete the record with the run's counts; "timing" is the one part that differs between runs.
+
+    Args:
+        run (`dict[str, Any]`): The record as it was begun.
+        journey (`Journey`): The finished run.
+        statistics (`dict[str, Any]`): `describe` of the scored rows.
+
+    Returns:
+        `dict[str, Any]`: The complete record.
+    """
     stages = journey.stages
     prompts_cut = stages["embed"].pop("prompts_cut")
     return {
@@ -124,6 +142,7 @@ def _identity(run: dict[str, Any], journey: Journey) -> dict[str, Any]:
         "embedded text": run["embedder"]["text"],
         "template": run["template"],
         "max length": journey.max_length,
+        # Batches and threads change the order of sums, and with it the last bits of the losses.
         "batch tokens": journey.batch_tokens,
         "neighbor search": journey.search,
         "duplicate neighbors": "avoided" if journey.avoid_duplicates else "allowed",

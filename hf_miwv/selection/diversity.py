@@ -12,7 +12,14 @@ BLOCK = 1024  # candidates looked at together, and chosen rows that they are com
 
 
 def check_diversity(cosine: float | None) -> None:
-    """Raise InputError for a number that cannot set two rows apart."""
+    """Check a number that is to set two rows apart.
+
+    Args:
+        cosine (`float`, *optional*): The highest cosine that two rows taken may have.
+
+    Raises:
+        InputError: it cannot set two rows apart.
+    """
     if cosine is not None and not -1 <= cosine < 1:
         raise InputError(
             f"diversity {cosine} is no cosine from -1 to below 1; 0.9 passes over a row whose "
@@ -35,42 +42,45 @@ def choose_diverse(
     either side of it with another blocking.
 
     Args:
-        ranked: (R,) positions, best first.
-        read_vectors: (B,) positions -> (B, D) float32, each of length 1.
-        wanted: how many rows to take at most.
-        cosine: the highest cosine that two rows taken may have.
+        ranked (`np.ndarray`): (R,) positions, best first.
+        read_vectors (`Callable[[np.ndarray], np.ndarray]`): (B,) positions -> (B, D) float32, each of length 1.
+        wanted (`int`): Most rows to take.
+        cosine (`float`): The highest cosine that two rows taken may have.
+        block (`int`, *optional*, defaults to BLOCK): Candidates that are looked at together.
 
     Returns:
-        (K,) positions in their order, K <= wanted, and how many rows were passed over for them.
+        `tuple[np.ndarray, int]`: (K,) positions in their order, K <= wanted, and how many rows were passed
+        over for them.
     """
     taken: list[np.ndarray] = []  # positions, a block at a time
     vectors: list[np.ndarray] = []  # of the same rows
     count, passed_over = 0, 0
     for start in range(0, len(ranked), block):
         candidates = ranked[start : start + block]
-        found = read_vectors(candidates)
+        candidate_vectors = read_vectors(candidates)
         free = np.ones(len(candidates), dtype=bool)
+        # First against the rows taken from earlier blocks, all at once; within the block one depends on the other.
         for earlier in vectors:
-            free &= (found @ earlier.T <= cosine).all(axis=1)
-        places, looked_at = _take(found, free, wanted - count, cosine)
-        taken.append(candidates[places])
-        vectors.append(found[places])
-        count += len(places)
-        passed_over += looked_at - len(places)
+            free &= (candidate_vectors @ earlier.T <= cosine).all(axis=1)
+        positions, looked_at = _take(candidate_vectors, free, wanted - count, cosine)
+        taken.append(candidates[positions])
+        vectors.append(candidate_vectors[positions])
+        count += len(positions)
+        passed_over += looked_at - len(positions)
         if count == wanted:
             break
     return np.concatenate(taken) if taken else ranked[:0], passed_over
 
 
 def _take(vectors: np.ndarray, free: np.ndarray, wanted: int, cosine: float) -> tuple[list[int], int]:
-    """The places of a block that are taken, and how many of the block were looked at for them."""
+    """Return the positions of a block that are taken, and how many of the block were looked at for them."""
     close = vectors @ vectors.T > cosine
     free = free.copy()
-    places: list[int] = []
-    for place in range(len(vectors)):
-        if len(places) == wanted:
-            return places, place
-        if free[place]:
-            places.append(place)
-            free[place + 1 :] &= ~close[place, place + 1 :]
-    return places, len(vectors)
+    positions: list[int] = []
+    for position in range(len(vectors)):
+        if len(positions) == wanted:
+            return positions, position
+        if free[position]:
+            positions.append(position)
+            free[position + 1 :] &= ~close[position, position + 1 :]
+    return positions, len(vectors)

@@ -86,6 +86,7 @@ def select(
     whole = ScoreColumns.from_dataset(dataset)
     scores = method_scores(dataset, method, seed)
     undesired = np.array(["undesired_response" in flags for flags in whole.flags], dtype=bool)
+    # A bad answer is one that the model rightly finds unlikely: by its score it would come first.
     passed = undesired & np.isfinite(scores) & (not include_undesired)
     if passed.any():
         logger.info(
@@ -94,7 +95,8 @@ def select(
         )
         scores = np.where(passed, np.nan, scores)
     choice = {"fraction": fraction, "count": count, "threshold": threshold}
-    kept, told = _keep(dataset, scores, choice, diversity)
+    kept, report = _keep(dataset, scores, choice, diversity)
+    # Vectors of 4 KB a row are of no use to a trainer.
     ours = [name for name in (EMBEDDING_COLUMN,) if name in dataset.column_names]
     chosen = dataset.select(kept).remove_columns(ours)
     if folder_run is not None:
@@ -103,7 +105,7 @@ def select(
             asked["include_undesired"] = include_undesired
         asked["fraction"] = None if fraction is None else str(fraction)
         run = _record(origin or {}, read_record(folder) if folder else None, whole, chosen)
-        run["selection"] = {**asked, **_outcome(scores, kept), **told}
+        run["selection"] = {**asked, **_outcome(scores, kept), **report}
         run["identity"] = {
             "scored rows": content_fingerprint(dataset),
             **asked,
@@ -124,11 +126,11 @@ def check_choice(fraction: float | str | Decimal | None, count: int | None, thre
     Raises:
         InputError: None of them is set, or several, or the value is out of range.
     """
-    given = {"fraction": fraction, "count": count, "threshold": threshold}
-    named = [f"--{name}" for name, value in given.items() if value is not None]
+    limits = {"fraction": fraction, "count": count, "threshold": threshold}
+    named = [f"--{name}" for name, value in limits.items() if value is not None]
     if len(named) != 1:
-        found = " and ".join(named) or "none of them"
-        raise InputError(f"give one of --fraction, --count and --threshold; got {found}")
+        names = " and ".join(named) or "none of them"
+        raise InputError(f"give one of --fraction, --count and --threshold; got {names}")
     if fraction is not None and not 0 < _decimal(fraction) <= 1:
         raise InputError(f"fraction {fraction} is outside (0, 1]; 0.01 keeps 1 %")
     if count is not None and count < 1:
@@ -221,14 +223,15 @@ def _keep(
     ranked = kept if all_that_reach else rank_rows(scores)
     kept, passed_over = choose_diverse(ranked, lambda rows: read_embeddings(dataset.select(rows)), wanted, diversity)
     if len(kept) < wanted and not all_that_reach:
-        found = f"only {len(kept)} rows with a score have cosines of at most {diversity}"
+        shortage = f"only {len(kept)} rows with a score have cosines of at most {diversity}"
         if choice["count"] is not None:
-            raise InputError(f"count {wanted}: {found} to one another; give a lower count or a higher --diversity")
-        note = f"{wanted} rows were asked for, but {found} to one another: all of those kept"
+            raise InputError(f"count {wanted}: {shortage} to one another; give a lower count or a higher --diversity")
+        note = f"{wanted} rows were asked for, but {shortage} to one another: all of those kept"
     return kept, {"passed_over": passed_over, "note": note}
 
 
 def _top_share(ranked: np.ndarray, rows: int, fraction: Decimal) -> tuple[np.ndarray, str | None]:
+    # Decimal, because 0.29 * 100 is 28.999... in binary, and one row would be lost.
     wanted = int(rows * fraction)
     if wanted < 1:
         return ranked[:1], f"{fraction} of {rows} rows is less than one row: one row kept"
