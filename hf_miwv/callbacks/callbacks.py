@@ -100,7 +100,7 @@ class MIWVSelectionCallback(TrainerCallback):
         self._choices = self._first_choice(scorer, str(fraction))
         # With refresh "never" the scorer is not needed again: let it go, and the tokens with it.
         self._scorer: Any = None if refresh == "never" else scorer  # it holds every row's tokens
-        self._view = ChosenRows(trainer.train_dataset, self._places(self._choices.current))
+        self._view = ChosenRows(trainer.train_dataset, self._positions(self._choices.current))
         self._between_epochs = True
         trainer.train_dataset = self._view
         self._tell_when()
@@ -112,7 +112,7 @@ class MIWVSelectionCallback(TrainerCallback):
             self._put_back(state)
             return
         self._choices.current, self._choices.next = self._choices.first, None
-        self._view.change(self._places(self._choices.first))
+        self._view.change(self._positions(self._choices.first))
         self._write(self._folder)
         log_numbers(self._trainer, self._choices.first.numbers)
 
@@ -124,7 +124,7 @@ class MIWVSelectionCallback(TrainerCallback):
         if self._refresh == "epoch" and self._choices.latest.step != state.global_step:
             self._choices.next = self._choose_again(state)
         if self._choices.next:
-            self._view.change(self._places(self._choices.next))
+            self._view.change(self._positions(self._choices.next))
             self._promote()
 
     def on_step_begin(self, args: Any, state: TrainerState, control: Any, **_: Any) -> None:
@@ -139,7 +139,7 @@ class MIWVSelectionCallback(TrainerCallback):
             return
         self._choices.next = self._choose_again(state)
         if not self._workers:
-            self._view.change(self._places(self._choices.next))
+            self._view.change(self._positions(self._choices.next))
         self._write(self._folder)
 
     def on_epoch_end(self, args: Any, state: TrainerState, control: Any, **_: Any) -> None:
@@ -157,12 +157,12 @@ class MIWVSelectionCallback(TrainerCallback):
     def _first_choice(self, scorer: LiveScorer, fraction: str) -> Choices:
         identity = {**scorer.identity(), "fraction": fraction}
         path = self._folder / CHOICE
-        found = self._processes.agree(read_choices(path) if self._processes.first else None)
-        if found is not None and found.identity == identity:
+        saved = self._processes.agree(read_choices(path) if self._processes.first else None)
+        if saved is not None and saved.identity == identity:
             logger.info("%d of %d rows chosen, as %s has it", self._size, len(self._keys), path)
-            return Choices(identity, found.first, found.first)
-        if found is not None:
-            changed = ", ".join(differing_names(found.identity, identity))
+            return Choices(identity, saved.first, saved.first)
+        if saved is not None:
+            changed = ", ".join(differing_names(saved.identity, identity))
             logger.warning("%s is another choice (not the same: %s): not used", path, changed)
         first = self._choose(scorer(), 0)
         self._choices = Choices(identity, first, first)
@@ -179,7 +179,7 @@ class MIWVSelectionCallback(TrainerCallback):
         logger.info("step %d: %d of %d rows chosen", step, self._size, len(self._keys))
         return self._processes.agree(choice)
 
-    def _places(self, choice: Choice) -> list[int]:
+    def _positions(self, choice: Choice) -> list[int]:
         return positions(choice.rows, self._keys, f"the choice of step {choice.step}")
 
     def _promote(self) -> None:
@@ -189,32 +189,33 @@ class MIWVSelectionCallback(TrainerCallback):
 
     def _put_back(self, state: TrainerState) -> None:
         """Restore the choice of the checkpoint that is resumed, with the batch fetched ahead of it."""
-        found = self._processes.agree(saved_choices(self._folder, state) if self._processes.first else None)
+        saved = self._processes.agree(saved_choices(self._folder, state) if self._processes.first else None)
         checkpoint = checkpoint_of(self._folder, state)
-        if found is None and self._refresh == "never":
+        if saved is None and self._refresh == "never":
             return
-        if found is None:
+        if saved is None:
             raise InputError(
                 f"the training goes on at step {state.global_step}, and its choice of rows is not "
                 f"in {checkpoint}; resume from a checkpoint in output_dir, with its {CHOICE}, or "
                 "give refresh='never'"
             )
-        if len(found.current.rows) != self._size:
+        if len(saved.current.rows) != self._size:
             raise InputError(
-                f"{checkpoint} was trained on {len(found.current.rows)} chosen rows, and fraction "
+                f"{checkpoint} was trained on {len(saved.current.rows)} chosen rows, and fraction "
                 f"now keeps {self._size}; give the same fraction as before"
             )
-        self._choices.current, self._choices.next = found.current, found.next
-        current = self._places(found.current)
+        self._choices.current, self._choices.next = saved.current, saved.next
+        current = self._positions(saved.current)
         # The checkpoint was saved after the next choice was made, but one batch of the current choice had
         # already been fetched ahead. Serve that batch first, as in the run that was interrupted.
-        if found.next and not self._workers:
-            self._view.change(self._places(found.next), first_batch=current)
+        if saved.next and not self._workers:
+            self._view.change(self._positions(saved.next), first_batch=current)
         else:
             self._view.change(current)
         self._write(self._folder)
 
     def _write(self, folder: Path) -> None:
+        # One process of each disk writes; others would race for the same file.
         if self._trainer.args.should_save:
             write_choices(folder / CHOICE, self._choices)
 

@@ -9,7 +9,7 @@ from hf_miwv.prompts.chat_prompts import ChatPrompts
 from hf_miwv.rows.examples import Example
 from hf_miwv.rows.turns import Turn
 
-SYSTEM, FIRST, ANSWER, SECOND, LAST = (f"\u2983{n}\u2984" for n in ("s", "q1", "a1", "q2", "a2"))
+SYSTEM, FIRST, ANSWER, SECOND, LAST = (f"\u2983{name}\u2984" for name in ("s", "q1", "a1", "q2", "a2"))
 
 
 class Marks(NamedTuple):
@@ -24,12 +24,15 @@ class Marks(NamedTuple):
 
 
 class ChatReader(ChatPrompts):
-    """A chat template in both directions.
+    """Use a chat template in both directions.
 
     The marks between the contents are read off rendered probes. A text is taken for a conversation
-    only if rendering what was read gives it back, character for character. Not read back: tools,
+    only if rendering it again gives it back, character for character. Not read back: tools,
     other roles, template arguments beside the turns, and a system turn that the template writes
     into the first question without marks of its own (it then stays part of that question).
+
+    Args:
+        tokenizer (`PreTrainedTokenizerBase`): The tokenizer with the chat template.
 
     Raises:
         InputError: the tokenizer has no chat template, or the template refuses the probes.
@@ -45,10 +48,17 @@ class ChatReader(ChatPrompts):
         self.marks = Marks(opening, self._system(exchange), answering, asking, last_answering, ending)
 
     def read(self, text: str, response: str) -> Example | None:
-        """Read the row whose prompt was rendered as `text`; None where it cannot be told.
+        """Read the row whose prompt was rendered as `text`.
 
         White space at the end of the prompt may stand before the response instead: many
         tokenizers make it part of the next word.
+
+        Args:
+            text (`str`): The rendered prompt.
+            response (`str`): The text behind it.
+
+        Returns:
+            `Example | None`: The row; None where it cannot be told.
         """
         marks = self.marks
         gap = marks.last_answering.removeprefix(marks.last_answering.rstrip())
@@ -57,6 +67,7 @@ class ChatReader(ChatPrompts):
         openings: list[tuple[str, str | None]] = [(marks.opening, None)]
         if marks.system:
             openings.append(marks.system)
+        # The longer opening first: a template may begin every conversation as it begins one with a system turn.
         for opening, closing in sorted(openings, key=lambda pair: -len(pair[0])):
             turns = self._turns(text, opening, closing)
             example = Example("", "", tuple(turns), response)
@@ -65,14 +76,14 @@ class ChatReader(ChatPrompts):
         return None
 
     def _turns(self, text: str, opening: str, closing: str | None) -> list[Turn]:
-        """The turns of a text that begins so; with `closing`, a system turn comes first."""
+        """Read the turns of a text that begins so; with `closing`, a system turn comes first."""
         if not text.startswith(opening):
             return []
         rest = text.removeprefix(opening)
         if closing is None:
             return self._exchanges(rest)
-        content, found, rest = rest.partition(closing)
-        return [_turn("system", content), *self._exchanges(rest)] if found else []
+        content, separator, rest = rest.partition(closing)
+        return [_turn("system", content), *self._exchanges(rest)] if separator else []
 
     def _exchanges(self, rest: str) -> list[Turn]:
         turns: list[Turn] = []
@@ -101,8 +112,8 @@ class ChatReader(ChatPrompts):
         rest = self.template.render(turns)
         parts = []
         for content in contents:
-            before, found, rest = rest.partition(content)
-            if not found:
+            before, separator, rest = rest.partition(content)
+            if not separator:
                 raise InputError("the model's chat template leaves contents out")
             parts.append(before)
         return [*parts, rest]

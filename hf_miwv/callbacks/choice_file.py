@@ -58,9 +58,9 @@ def write_choices(path: Path, choices: Choices) -> None:
 def read_choices(path: Path) -> Choices | None:
     """Read the file of `write_choices`; None where there is no such file, or not a whole one."""
     try:
-        found = json.loads(path.read_text("utf-8"))
-        later = Choice(**found["next"]) if found["next"] else None
-        return Choices(found["identity"], Choice(**found["first"]), Choice(**found["current"]), later)
+        content = json.loads(path.read_text("utf-8"))
+        later = Choice(**content["next"]) if content["next"] else None
+        return Choices(content["identity"], Choice(**content["first"]), Choice(**content["current"]), later)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -69,10 +69,11 @@ def saved_choices(folder: Path, state: TrainerState) -> Choices | None:
     """Read the choices in force when this state was saved, if its checkpoint lies in `folder`."""
     checkpoint = checkpoint_of(folder, state)
     try:
-        there = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
+        saved_state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
     except OSError:
         return None
-    if json.dumps(there.log_history) != json.dumps(state.log_history):  # of another run
+    # The same step number may be that of an earlier training in this folder; its log gives it away.
+    if json.dumps(saved_state.log_history) != json.dumps(state.log_history):  # of another run
         return None
     copy = read_choices(checkpoint / CHOICE)
     if copy is None:  # killed between the checkpoint and its copy: nothing came after it
@@ -93,9 +94,9 @@ def read_neighbors(path: Path, identity: dict[str, Any]) -> np.ndarray | None:
     """Read the neighbors that `write_neighbors` wrote under the same identity; None otherwise."""
     if not path.exists():
         return None
-    with np.load(path, allow_pickle=False) as found:
-        same = str(found["identity"]) == json.dumps(identity)
-        return found["neighbors"] if same else None
+    with np.load(path, allow_pickle=False) as archive:
+        same = str(archive["identity"]) == json.dumps(identity)
+        return archive["neighbors"] if same else None
 
 
 def positions(chosen: Sequence[str], keys: Sequence[str], source: str) -> list[int]:
@@ -106,14 +107,15 @@ def positions(chosen: Sequence[str], keys: Sequence[str], source: str) -> list[i
     Raises:
         InputError: a chosen row is not there; `source` says where the choice came from.
     """
-    places: dict[str, list[int]] = defaultdict(list)
-    for place in reversed(range(len(keys))):
-        places[keys[place]].append(place)
+    positions_of: dict[str, list[int]] = defaultdict(list)
+    # From the end, so that pop() takes the first row of several with the same key.
+    for position in reversed(range(len(keys))):
+        positions_of[keys[position]].append(position)
     missing = 0
-    found = []
+    chosen_positions = []
     for key in chosen:
-        if places[key]:
-            found.append(places[key].pop())
+        if positions_of[key]:
+            chosen_positions.append(positions_of[key].pop())
         else:
             missing += 1
     if missing:
@@ -121,7 +123,7 @@ def positions(chosen: Sequence[str], keys: Sequence[str], source: str) -> list[i
             f"{source}: {missing} of its {len(chosen)} rows are not in this training set; give "
             "the trainer the same rows and tokenizer as before, or another output_dir"
         )
-    return sorted(found)
+    return sorted(chosen_positions)
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -9,10 +9,14 @@ import torch
 
 
 class ChosenRows(torch.utils.data.Dataset):
-    """The rows `rows` of `dataset`, in this order; what a Trainer's data loader reads.
+    """Show the rows `rows` of `dataset`, in this order, to a Trainer's data loader.
 
     The number of rows never changes, because steps and schedule are computed from it once. Workers
     of a data loader hold a copy each, made when an epoch begins.
+
+    Args:
+        dataset (`Any`): The training set.
+        rows (`Sequence[int]`): Positions of the rows to show.
     """
 
     def __init__(self, dataset: Any, rows: Sequence[int]) -> None:
@@ -21,7 +25,11 @@ class ChosenRows(torch.utils.data.Dataset):
         self._first_batch: list[int] | None = None
 
     def change(self, rows: Sequence[int], first_batch: Sequence[int] | None = None) -> None:
-        """Other rows from now on; with `first_batch`, the next batch is still read from those.
+        """Show other rows from now on; with `first_batch`, the next batch is still read from those.
+
+        Args:
+            rows (`Sequence[int]`): Positions of the rows to show.
+            first_batch (`Sequence[int]`, *optional*): Positions of the rows that the next batch is read from.
 
         Raises:
             ValueError: another number of rows.
@@ -39,14 +47,22 @@ class ChosenRows(torch.utils.data.Dataset):
         return self.dataset[self.rows[index]]
 
     def __getitems__(self, indices: Sequence[int]) -> list[Any]:
-        """The rows of a batch: data loaders ask for them together."""
+        """Read the rows of a batch: data loaders ask for them together."""
         rows = self.rows if self._first_batch is None else self._first_batch
         self._first_batch = None
         return fetch(self.dataset, [rows[index] for index in indices])
 
 
 def fetch(dataset: Any, rows: Sequence[int]) -> list[Any]:
-    """These rows of any sized data set, in one read where it allows that."""
+    """Read these rows of any sized data set, in one read where it allows that.
+
+    Args:
+        dataset (`Any`): The data set.
+        rows (`Sequence[int]`): Positions of the rows.
+
+    Returns:
+        `list[Any]`: The rows.
+    """
     if hasattr(dataset, "__getitems__"):
         return dataset.__getitems__(list(rows))
     return [dataset[row] for row in rows]

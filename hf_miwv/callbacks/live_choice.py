@@ -14,10 +14,19 @@ QUANTILES = (10, 50, 90)
 
 
 def choose_rows(scores: LiveScores, keys: Sequence[str], size: int, step: int, last: Choice | None = None) -> Choice:
-    """The `size` rows with the highest MIWV, ties by row order, in the order of the training set.
+    """Choose the rows with the highest MIWV, ties by row order, in the order of the training set.
 
-    Its numbers: quantiles of all scores and the lowest chosen one (nats per response token), rows
-    with a score, seconds, and where there is a `last` choice the share of its rows that stay.
+    Args:
+        scores (`LiveScores`): Scores of N rows.
+        keys (`Sequence[str]`): N keys.
+        size (`int`): Rows to choose.
+        step (`int`): Step of the training.
+        last (`Choice`, *optional*): The choice before.
+
+    Returns:
+        `Choice`: The rows. Its numbers: quantiles of all scores and the lowest chosen one (nats per response
+        token), rows with a score, seconds, and where there is a `last` choice the share of its rows that
+        stay.
 
     Raises:
         InputError: fewer rows have a score.
@@ -30,7 +39,7 @@ def choose_rows(scores: LiveScores, keys: Sequence[str], size: int, step: int, l
             "not finite); give a smaller fraction"
         )
     best = np.lexsort((np.arange(len(keys)), -scores.miwv))[:size]  # nan sorts last
-    rows = [keys[place] for place in sorted(best.tolist())]
+    rows = [keys[position] for position in sorted(best.tolist())]
     numbers = {
         **quantiles("miwv", scores.miwv),
         "miwv_lowest_chosen": float(scores.miwv[best[-1]]),
@@ -43,6 +52,14 @@ def choose_rows(scores: LiveScores, keys: Sequence[str], size: int, step: int, l
 
 
 def quantiles(name: str, miwv: np.ndarray) -> dict[str, float]:
-    """NAME_quantile_10, _50 and _90 of the scores that are known."""
+    """Compute NAME_quantile_10, _50 and _90 of the scores that are known.
+
+    Args:
+        name (`str`): Beginning of the names.
+        miwv (`np.ndarray`): (N,) scores, nan for none.
+
+    Returns:
+        `dict[str, float]`: Name -> quantile, in nats per response token.
+    """
     values = np.nanpercentile(miwv, QUANTILES)
-    return {f"{name}_quantile_{q}": float(v) for q, v in zip(QUANTILES, values, strict=True)}
+    return {f"{name}_quantile_{percent}": float(value) for percent, value in zip(QUANTILES, values, strict=True)}

@@ -38,25 +38,39 @@ if TYPE_CHECKING:
 
 
 class LiveScores(NamedTuple):
-    """Of N rows: losses in mean nats per response token, nan where a row has no score."""
+    """Hold the losses of N rows in mean nats per response token, nan where a row has no score.
 
-    zero_shot: np.ndarray  # (N,) L(y|x)
-    one_shot: np.ndarray  # (N,) L(y|x,C)
+    Attributes:
+        zero_shot (`np.ndarray`): (N,) L(y|x).
+        one_shot (`np.ndarray`): (N,) L(y|x,C).
+        seconds (`float`): Seconds that the scoring took.
+    """
+
+    zero_shot: np.ndarray
+    one_shot: np.ndarray
     seconds: float
 
     @property
     def miwv(self) -> np.ndarray:
-        """(N,) L(y|x,C) - L(y|x)."""
+        """Return (N,) L(y|x,C) - L(y|x)."""
         return self.one_shot - self.zero_shot
 
 
 class LiveScorer:
-    """Scores the rows of a trainer whenever it is called.
+    """Score the rows of a trainer whenever it is called.
 
     The model runs in evaluation mode under the trainer's own mixed precision, with adapters and
     quantized weights as they are; modes, hooks and random states are put back. The neighbors do
     not depend on the model: they are found once, and kept in `output_dir`/NAME_neighbors.npz. What
     a killed run has scored lies in `output_dir`/NAME.work.
+
+    Args:
+        trainer (`transformers.Trainer`): The trainer.
+        rows (`TrainerRows`): Its rows.
+        embedder (`str | SentenceTransformer`): The model that the neighbors are searched with.
+        name (`str`, *optional*, defaults to `"miwv"`): Beginning of the names of its files.
+        max_length (`int`, *optional*): Tokens of a sequence, as in `length_limit`.
+        batch_tokens (`int`, *optional*): Tokens of a forward pass; by default that of the device.
 
     Raises:
         InputError: a model that cannot be scored; see `check_model`.
@@ -88,12 +102,15 @@ class LiveScorer:
 
     @property
     def model(self) -> Any:
-        """The trainer's model without what data-parallel training puts around it."""
+        """Return the trainer's model without what data-parallel training puts around it."""
         return self._trainer.accelerator.unwrap_model(self._trainer.model)
 
     def identity(self) -> dict[str, Any]:
-        """Return what the scores of the model as it was at first depend on, under the names that a user
-        is told when one differs."""
+        """Return the facts that the scores of the untrained model depend on.
+
+        Returns:
+            `dict[str, Any]`: Each under the name that a user is told when it differs.
+        """
         return {
             **self._neighbor_identity(),
             "model": self._fingerprint,
@@ -103,7 +120,7 @@ class LiveScorer:
         }
 
     def __call__(self) -> LiveScores:
-        """Both losses of every row, as the model stands; goes on where a killed run stopped."""
+        """Compute both losses of every row, as the model stands; resume where a killed run stopped."""
         began = time.perf_counter()
         root = self._folder / f"{self._name}.work"
         with (
@@ -119,6 +136,8 @@ class LiveScorer:
 
     def _now(self) -> dict[str, Any]:
         """Return the state that changes in training; frozen weights are not read again, which may take minutes."""
+        # The trained weights are part of the claim: scores of an earlier step must never be
+        # taken for those of this one.
         trained = [weight for weight in self.model.parameters() if weight.requires_grad]
         return {
             "batch tokens": self._batch_tokens,
@@ -137,10 +156,11 @@ class LiveScorer:
         return losses
 
     def _search(self, workspace: Workspace) -> tuple[np.ndarray, Passes]:
-        """The nearest other row of each row, (N,), and the passes of all rows."""
+        """Return the nearest other row of each row, (N,), and the passes of all rows."""
         path = self._folder / f"{self._name}_neighbors.npz"
         identity = self._neighbor_identity()
         first = self.processes.first
+        # All take the first one's answer: they must search together or not at all.
         neighbors = self.processes.agree(read_neighbors(path, identity) if first else None)
         if neighbors is None:
             neighbors = self._find_neighbors(workspace)
@@ -156,9 +176,9 @@ class LiveScorer:
         if choose_search(len(vectors)) == "index":
             return indexed_neighbors(vectors)[0]
         share = -(-len(vectors) // processes.world)
-        own = range(len(vectors))[processes.rank * share : (processes.rank + 1) * share]
-        found, _ = nearest_neighbors(vectors, device=embedder.model.device, queries=own)
-        return np.concatenate(processes.gather(found))
+        queries = range(len(vectors))[processes.rank * share : (processes.rank + 1) * share]
+        nearest, _ = nearest_neighbors(vectors, device=embedder.model.device, queries=queries)
+        return np.concatenate(processes.gather(nearest))
 
     def _load_embedder(self) -> SentenceTransformer:
         if not isinstance(self._embedder, str):
@@ -176,10 +196,16 @@ class LiveScorer:
 
 
 def check_model(trainer: Any) -> None:
-    """Raise InputError for a model that cannot be scored as it stands in the training.
+    """Check that a model can be scored as it stands in the training.
 
     Sharded weights (FSDP, DeepSpeed ZeRO-3, tensor parallel): each process scores its share of the
     rows and needs the whole model. Virtual tokens (prompt tuning): positions shift. No causal LM.
+
+    Args:
+        trainer (`transformers.Trainer`): The trainer.
+
+    Raises:
+        InputError: it cannot.
     """
     model = trainer.accelerator.unwrap_model(trainer.model)
     sharded = (

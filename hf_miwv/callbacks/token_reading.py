@@ -19,7 +19,14 @@ LONGEST_BLOCK = 24  # ids in which an empty think block ends
 
 
 def token_columns(row: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """The columns that x and y are read from, or None where a row has no ids."""
+    """List the columns that x and y are read from.
+
+    Args:
+        row (`Mapping[str, Any]`): A row of the training set.
+
+    Returns:
+        `tuple[str, ...] | None`: The columns; None where a row has no ids.
+    """
     for wanted in (PREFERENCE, LABELED[:1]):
         if set(wanted) <= set(row):
             known = (*PREFERENCE, *LABELED, *MASKS, "attention_mask")
@@ -28,10 +35,13 @@ def token_columns(row: Mapping[str, Any]) -> tuple[str, ...] | None:
 
 
 class TokenReader:
-    """Tokenized rows -> x, y and ending, by the marks that this chat template writes.
+    """Divide tokenized rows into x, y and ending, by the marks that this chat template writes.
 
     y is the last labeled span, less what ends the turn (the template's ending, EOS tokens). An
     empty think block in front of it belongs to x, as in the text path.
+
+    Args:
+        tokenizer (`PreTrainedTokenizerBase`): The trainer's tokenizer.
     """
 
     def __init__(self, tokenizer: Any) -> None:
@@ -46,7 +56,14 @@ class TokenReader:
         self._tokenizer = tokenizer
 
     def split(self, row: Mapping[str, Any]) -> RowTokens:
-        """Divide a row; y is empty where nothing is labeled, x where nothing is before y."""
+        """Divide a row.
+
+        Args:
+            row (`Mapping[str, Any]`): The row, by column.
+
+        Returns:
+            `RowTokens`: y is empty where nothing is labeled, x where nothing is before y.
+        """
         prompt, labeled = _spans(row)
         block = self._empty_block(labeled) if prompt else 0
         prompt, labeled = prompt + labeled[:block], labeled[block:]
@@ -54,7 +71,7 @@ class TokenReader:
         return RowTokens(prompt, response, labeled[len(response) :])
 
     def _empty_block(self, ids: list[int]) -> int:
-        """The number of ids at the beginning that are a think block with nothing in it."""
+        """Count the ids at the beginning that are a think block with nothing in it."""
         text = self._tokenizer.decode(ids[:LONGEST_BLOCK], skip_special_tokens=False)
         block = EMPTY_BLOCK.match(text)
         if block is None:
@@ -63,16 +80,24 @@ class TokenReader:
         return len(alone) if ids[: len(alone)] == alone else 0
 
     def without_ending(self, response: list[int]) -> list[int]:
-        """y without the end of turn, whole or begun, and without EOS tokens."""
+        """Remove the end of turn, whole or begun, and EOS tokens from y.
+
+        Args:
+            response (`list[int]`): Ids of y.
+
+        Returns:
+            `list[int]`: The ids that are left.
+        """
         left: list[int] = []
         while left != response:
             left = response
-            response = self._without_one_ending(response)
+            response = self._without_last_ending(response)
         return response
 
-    def _without_one_ending(self, response: list[int]) -> list[int]:
+    def _without_last_ending(self, response: list[int]) -> list[int]:
         for ending in self._endings:
             for size in range(len(ending), 0, -1):
+                # A trainer that cuts a row may cut the ending itself, so its beginning counts, too.
                 begun = ending[:size]
                 if response[-size:] == begun and self._stops.intersection(begun):
                     return response[:-size]
@@ -80,7 +105,7 @@ class TokenReader:
 
 
 def _spans(row: Mapping[str, Any]) -> tuple[list[int], list[int]]:
-    """All before the last labeled span, and that span."""
+    """Return all ids before the last labeled span, and that span."""
     if "chosen_ids" in row:
         return _list(row["prompt_ids"]), _list(row["chosen_ids"])
     ids = np.asarray(row["input_ids"])
@@ -92,10 +117,10 @@ def _spans(row: Mapping[str, Any]) -> tuple[list[int], list[int]]:
     if "attention_mask" in row:
         real = np.asarray(row["attention_mask"]) == 1
         ids, labeled = ids[real], labeled[real]
-    places = np.flatnonzero(labeled)
-    if len(places) == 0:
+    labeled_positions = np.flatnonzero(labeled)
+    if len(labeled_positions) == 0:
         return ids.tolist(), []
-    end = int(places[-1]) + 1
+    end = int(labeled_positions[-1]) + 1
     before = np.flatnonzero(~labeled[:end])
     start = int(before[-1]) + 1 if len(before) else 0
     return ids[:start].tolist(), ids[start:end].tolist()

@@ -29,9 +29,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class TrainerRows:
-    """The N rows of a training set, ready for the passes.
+    """Hold the N rows of a training set, ready for the passes.
 
-    keys: of each row, a digest of the ids of its x and y, whatever its place.
+    Attributes:
+        table (`TokenizedRows`): x and y of each row.
+        prompts (`Prompts`): The template with its tokenizer.
+        keys (`list[str]`): Of each row, a digest of the ids of its x and y, whatever its position.
     """
 
     table: TokenizedRows
@@ -53,9 +56,12 @@ def read_trainer_rows(dataset: Any, tokenizer: Any, progress: bool = True) -> Tr
     and where no row has a token without label before y.
 
     Args:
-        dataset: the training set.
-        tokenizer: of the trainer.
-        progress: whether a bar is shown; default True.
+        dataset (`Any`): The training set.
+        tokenizer (`PreTrainedTokenizerBase`): The trainer's tokenizer.
+        progress (`bool`, *optional*, defaults to `True`): Whether a bar is shown.
+
+    Returns:
+        `TrainerRows`: The rows.
 
     Raises:
         InputError: neither ids with a prompt nor text columns of a known shape.
@@ -87,13 +93,28 @@ def read_trainer_rows(dataset: Any, tokenizer: Any, progress: bool = True) -> Tr
 
 
 def sample_rows(keys: Sequence[str], size: int, seed: int) -> list[int]:
-    """The rows with the lowest hashes of seed and key, at most `size`, in row order."""
+    """Choose the rows with the lowest hashes of seed and key.
+
+    Args:
+        keys (`Sequence[str]`): N keys.
+        size (`int`): Most rows to choose.
+        seed (`int`): Seed of the hash.
+
+    Returns:
+        `list[int]`: Positions of the rows, ascending.
+    """
     hashes = [xxhash.xxh3_128_digest(f"{seed} {key}".encode()) for key in keys]
     return sorted(sorted(range(len(keys)), key=lambda row: (hashes[row], row))[:size])
 
 
 class DecodedRows(Rows):
-    """Rows known by their token ids, as the text or the conversations that these stand for."""
+    """Read rows known by their token ids as the text or the conversations that these stand for.
+
+    Args:
+        parts (`Iterable[RowTokens]`): Ids of the rows.
+        tokenizer (`PreTrainedTokenizerBase`): The trainer's tokenizer.
+        chat (`ChatReader`, *optional*): Reads their text as conversations.
+    """
 
     def __init__(self, parts: Iterable[RowTokens], tokenizer: Any, chat: ChatReader | None = None) -> None:
         self.prompts, self.responses, self.endings = TokenTable(), TokenTable(), TokenTable()
@@ -106,7 +127,14 @@ class DecodedRows(Rows):
         self._chat = chat
 
     def read_by(self, chat: ChatReader) -> DecodedRows:
-        """The same rows as conversations."""
+        """Return the same rows as conversations.
+
+        Args:
+            chat (`ChatReader`): Reads their text.
+
+        Returns:
+            `DecodedRows`: The rows, over the same ids.
+        """
         same = DecodedRows((), self._tokenizer, chat)
         same.prompts, same.responses, same.endings = self.prompts, self.responses, self.endings
         return same
@@ -123,6 +151,7 @@ class DecodedRows(Rows):
         return Example(self._text(prompt[len(self._start) * begun :]), "", None, response)
 
     def slice(self, start: int, size: int) -> list[Example]:
+        """Decode up to `size` rows from row `start` on."""
         return [self[index] for index in range(start, min(start + size, len(self)))]
 
     def _text(self, ids: list[int]) -> str:
@@ -143,29 +172,30 @@ def _from_ids(rows: DecodedRows, prompts: Prompts) -> TrainerRows:
 
 
 def _from_kept(rows: Rows, parts: Iterable[RowTokens], tokenizer: Any) -> TrainerRows:
-    """Conversations that are kept beside the trainer's ids."""
+    """Read conversations that are kept beside the trainer's ids."""
     prompts = ChatPrompts(tokenizer)
-    table, texts, other = TokenizedRows(rows), [], 0
-    own = iter(parts)
-    for index, (example, made) in enumerate(_encoded(rows, prompts)):
-        ids = next(own)
-        fault = example.fault or made.fault
+    table, texts, differing = TokenizedRows(rows), [], 0
+    trainer_tokens = iter(parts)
+    for index, (example, rendered) in enumerate(_encoded(rows, prompts)):
+        ids = next(trainer_tokens)
+        fault = example.fault or rendered.fault
         if fault is not None:
             raise InputError(f"{rows.location(index)}: {fault}") from fault
-        tokens = _cut_like(made, ids)
+        # The ids that are trained on are scored, but only the text says where the ending begins.
+        tokens = _cut_like(rendered, ids)
         if tokens is None:
-            other += 1
+            differing += 1
             # where every token is labeled, only the text says where y begins
-            tokens = ids if ids.prompt else made
+            tokens = ids if ids.prompt else rendered
         table.append(example, tokens)
-        texts.append(made.text)
+        texts.append(rendered.text)
     table.check_responses()
     table.mark_duplicates(texts)
-    if other:
+    if differing:
         logger.warning(
             "%d of %d rows have other ids in the trainer than this tokenizer makes of their text: "
             "the trainer's are scored",
-            other,
+            differing,
             len(rows),
         )
     return TrainerRows(table, prompts, _keys(table))
@@ -176,15 +206,15 @@ def _encoded(rows: Rows, prompts: Prompts) -> Iterator[tuple[Example, RowTokens]
         yield from zip(examples, encode_readable(examples, prompts), strict=True)
 
 
-def _cut_like(made: RowTokens, ids: RowTokens) -> RowTokens | None:
-    """The row as made of its text, as far as the trainer's ids go; None where those are others."""
-    whole = [*made.prompt, *made.response, *made.ending]
+def _cut_like(rendered: RowTokens, ids: RowTokens) -> RowTokens | None:
+    """Cut the row as rendered from its text where the trainer's ids end; None where those are others."""
+    whole = [*rendered.prompt, *rendered.response, *rendered.ending]
     trained = [*ids.prompt, *ids.response, *ids.ending]
-    if len(trained) <= len(made.prompt) or whole[: len(trained)] != trained:
+    if len(trained) <= len(rendered.prompt) or whole[: len(trained)] != trained:
         return None
-    behind = whole[len(made.prompt) : len(trained)]
-    length = len(made.response)
-    return made._replace(response=behind[:length], ending=behind[length:])
+    behind = whole[len(rendered.prompt) : len(trained)]
+    length = len(rendered.response)
+    return rendered._replace(response=behind[:length], ending=behind[length:])
 
 
 def _from_text(dataset: Any, tokenizer: Any, progress: bool, reason: str) -> TrainerRows:
@@ -200,14 +230,14 @@ def _from_text(dataset: Any, tokenizer: Any, progress: bool, reason: str) -> Tra
     prompts = choose_prompts(None, tokenizer, shape.name, rows.conversational())
     table = tokenize_rows(rows, prompts, progress)
     reader = TokenReader(tokenizer)  # TRL keeps completions with EOS behind them
-    responses = TokenTable(reader.without_ending(table.responses[i]) for i in range(len(table)))
+    responses = TokenTable(reader.without_ending(table.responses[index]) for index in range(len(table)))
     table.empty = [empty or not length for empty, length in zip(table.empty, responses.lengths, strict=True)]
     table.responses = responses
     return TrainerRows(table, prompts, _keys(table))
 
 
 def _kept_conversations(dataset: Any) -> Rows | None:
-    """The conversations that are kept beside the ids; None where there are none."""
+    """Return the conversations that are kept beside the ids; None where there are none."""
     shape = _shape(dataset)
     rows = None if shape is None else Rows(dataset, shape, "the training set")
     return rows if rows is not None and rows.conversational() else None
@@ -225,6 +255,7 @@ def _shape(dataset: Any) -> Shape | None:
 
 def _rows(dataset: Any, columns: Sequence[str]) -> Iterator[Mapping[str, Any]]:
     if isinstance(dataset, Dataset) and dataset.format["type"] != "custom":
+        # A format would make tensors of the ids, and other columns would be decoded for nothing.
         dataset = dataset.with_format(None).select_columns(list(columns))
     for start in range(0, len(dataset), BLOCK):
         yield from fetch(dataset, range(start, min(start + BLOCK, len(dataset))))

@@ -68,7 +68,14 @@ def check_selection(trainer: Any, refresh: str | int) -> None:
 
 
 def wanted_rows(trainer: Any, fraction: float | str | Decimal) -> int:
-    """floor(all rows x fraction) in decimal arithmetic, as in `hf_miwv.select`.
+    """Compute floor(all rows x fraction) in decimal arithmetic, as in `hf_miwv.select`.
+
+    Args:
+        trainer (`transformers.Trainer`): The trainer with its training set.
+        fraction (`float | str | Decimal`): Share of all rows, in (0, 1].
+
+    Returns:
+        `int`: The number of rows.
 
     Raises:
         InputError: a fraction outside (0, 1], or one that keeps fewer rows than one batch takes.

@@ -38,16 +38,16 @@ class Neighborhood(NamedTuple):
     """Hold the facts that only all N rows together determine.
 
     Attributes:
-        places (`Mapping[bytes, Sequence[int]]`): Digest of prompt and response -> the rows that have both.
+        rows_by_key (`Mapping[bytes, Sequence[int]]`): Digest of prompt and response -> the rows that have both.
         neighbors (`np.ndarray`): (N,) the nearest other row of each row.
         cosines (`np.ndarray`): (N,) float32, the cosine with that row.
         flags (`list[list[Flag]]`): (N,) the flags that prompts alone decide.
     """
 
-    places: Mapping[bytes, Sequence[int]]  # rows by prompt and response
-    neighbors: np.ndarray  # (N,) the nearest other row
-    cosines: np.ndarray  # (N,) float32
-    flags: list[list[Flag]]  # (N,)
+    rows_by_key: Mapping[bytes, Sequence[int]]
+    neighbors: np.ndarray
+    cosines: np.ndarray
+    flags: list[list[Flag]]
 
 
 @dataclass
@@ -174,15 +174,16 @@ class AttachDemonstration(Transform):
                 flags[row].append("duplicate_prompt")
             if self.avoid_duplicate_neighbors and groups[row] == groups[neighbors[row]]:
                 flags[row].append("duplicate_neighbor")
-        places: dict[bytes, list[int]] = defaultdict(list)
+        rows_by_key: dict[bytes, list[int]] = defaultdict(list)
         examples = (row for block in Rows(self.dataset, self._shape).blocks() for row in block)
         for row, (prompt, example) in enumerate(zip(prompts, examples, strict=True)):
-            places[_key(prompt, example.shown_response)].append(row)
-        return Neighborhood(places, neighbors, cosines, flags)
+            rows_by_key[_key(prompt, example.shown_response)].append(row)
+        return Neighborhood(rows_by_key, neighbors, cosines, flags)
 
     def _search(self, groups: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         vectors = read_embeddings(self.dataset)
         lengths = np.linalg.norm(vectors, axis=1)
+        # A product of vectors of other lengths is no cosine, and the longest one would be everybody's neighbor.
         far = np.flatnonzero(np.abs(lengths - 1) > 1e-3)
         if len(far):
             raise InputError(
@@ -195,12 +196,13 @@ class AttachDemonstration(Transform):
 
     def _find(self, batch: Batch, indices: Sequence[int] | None) -> list[int]:
         """Return the (B,) rows of the data set that stand in this batch."""
-        found = []
+        row_indices = []
         prompts = take(batch, RENDERED, "RenderPrompts")
         examples = read_examples(batch, self._shape)
         for offset, (prompt, example) in enumerate(zip(prompts, examples, strict=True)):
-            rows = self._neighborhood.places.get(_key(prompt, example.shown_response), [])
+            rows = self._neighborhood.rows_by_key.get(_key(prompt, example.shown_response), [])
             index = None if indices is None else indices[offset]
+            # Copies have different neighbors (each other, for one), so the row must know which of them it is.
             if len(rows) > 1 and index not in rows:
                 raise InputError(
                     f"rows {rows[0]} and {rows[1]} have the same prompt and response: to tell "
@@ -212,8 +214,8 @@ class AttachDemonstration(Transform):
                     f"this batch: row {offset} is not in the data set that the neighbors are "
                     "from; call AttachDemonstration.from_dataset on the one that is mapped"
                 )
-            found.append(rows[0] if len(rows) == 1 or index is None else index)
-        return found
+            row_indices.append(rows[0] if len(rows) == 1 or index is None else index)
+        return row_indices
 
 
 def _key(prompt: str, response: str) -> bytes:

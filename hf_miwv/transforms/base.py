@@ -33,17 +33,20 @@ LARGE = 1 << 24  # bytes; larger files are not read for a digest
 HOW_TO_MAP = (
     "call map(..., batched=True) on rows without a format, as in dataset.with_format(None).map(step, batched=True)"
 )
-PLACE = "this batch"  # what messages call the rows by: a batch does not know where it stands
+LOCATION = "this batch"  # name of the rows in messages: a batch does not know its position in the data
 
 
 @dataclass
 class Transform:
-    """A callable for `datasets.map(transform, batched=True)` whose pickle is its settings alone.
+    """Base of the callables for `datasets.map(transform, batched=True)`, whose pickle is their settings alone.
 
     `datasets` names a cached result after the hash of the transform's pickle. So the pickle holds
     the fields of the dataclass, digests of the local files that they name, and the version of
     this package (a class is pickled by name, which does not show its code). It never holds a
     loaded model, nor the fields of MACHINE: an unpickled copy has their defaults.
+
+    Attributes:
+        digests (`dict[str, str | None]`): Field -> digest of the local file or folder that it names.
     """
 
     digests: dict[str, str | None] = field(init=False, repr=False)
@@ -58,6 +61,7 @@ class Transform:
         return {}
 
     def __getstate__(self) -> dict[str, Any]:
+        # Device and batch size change a result by rounding only, so a result from another machine may be used.
         names = [part.name for part in fields(self) if part.name not in MACHINE]
         return {**{name: getattr(self, name) for name in names}, "hf_miwv": package_version()}
 
@@ -86,7 +90,16 @@ class Transform:
 
 @dataclass
 class PromptTransform(Transform):
-    """A step that renders rows by a template: the tokenizer's own, a shipped one or a file."""
+    """Base of the steps that render rows by a template: the tokenizer's own, a shipped one or a file.
+
+    Attributes:
+        model (`str`): The causal LM: a Hub id, a folder or a GGUF file.
+        template (`str`, *optional*): "alpaca", "chat", "plain" or a Jinja file; by default by the rows.
+        columns (`Mapping[str, str]`, *optional*): Standard column name -> column of this data set.
+        revision (`str`, *optional*): Branch, tag or commit of the model on the Hub.
+        trust_remote_code (`bool`, *optional*, defaults to `False`): Run code that comes with the model.
+        date (`str`, *optional*): The date for a chat template that prints it.
+    """
 
     model: str
     _: KW_ONLY
@@ -101,23 +114,40 @@ class PromptTransform(Transform):
         parse_date(self.date)
 
     def sources(self) -> dict[str, Any]:
+        """Return the model and, where it is a file, the template."""
         names = {"model": self.model}
         if self.template is not None and self.template not in ("chat", *SHIPPED):
             names["template"] = self.template
         return names
 
     def prompts(self, tokenizer: Any, shape: Shape, examples: Sequence[Example]) -> Prompts:
+        """Choose the template for these rows, with its tokenizer.
+
+        Args:
+            tokenizer (`PreTrainedTokenizerBase`): The model's tokenizer.
+            shape (`Shape`): Shape of the rows.
+            examples (`Sequence[Example]`): The rows of a batch.
+
+        Returns:
+            `Prompts`: The template.
+        """
         conversational = examples[0].turns is not None
         today = parse_date(self.date)
         return choose_prompts(self.template, tokenizer, shape.name, conversational, today)
 
 
 def content_digest(source: str) -> str | None:
-    """Return a hash of a local file or folder that is cheap to take; None for a name on the Hub.
+    """Hash a local file or folder cheaply.
 
     Files up to 16 MiB (configurations, tokenizers, templates) count by name and bytes, larger
     ones (weights) by name, size and time of change: to read them would take as long as to load
     them. Hidden files do not count.
+
+    Args:
+        source (`str`): A path, or a name on the Hub.
+
+    Returns:
+        `str | None`: Hexadecimal digits; None for a name on the Hub.
     """
     path = Path(source).expanduser()
     if not path.exists():
@@ -125,6 +155,7 @@ def content_digest(source: str) -> str | None:
     digest = xxhash.xxh3_128()
     for file in [path] if path.is_file() else sorted(path.rglob("*")):
         name = file.relative_to(path)
+        # Hidden files are the bookkeeping of other programs, such as the Hub client's, and change by themselves.
         if file.is_dir() or any(part.startswith(".") for part in name.parts):
             continue
         status = file.stat()
@@ -136,6 +167,14 @@ def content_digest(source: str) -> str | None:
 
 def load_tokenizer(source: str, *, revision: str | None, trust_remote_code: bool) -> Any:
     """Load the tokenizer of a model, from a Hub id, a folder, or a GGUF file or folder.
+
+    Args:
+        source (`str`): Name of the model.
+        revision (`str`, *optional*): Branch, tag or commit on the Hub.
+        trust_remote_code (`bool`): Run code that comes with it.
+
+    Returns:
+        `PreTrainedTokenizerBase`: The tokenizer.
 
     Raises:
         InputError: no such model, or one without a tokenizer.
@@ -149,10 +188,14 @@ def load_tokenizer(source: str, *, revision: str | None, trust_remote_code: bool
 
 
 class TypedColumn(list[Any]):
-    """A list that tells Arrow its type.
+    """List that tells Arrow its type.
 
     `map` takes a new column's type from the first batch, where all flags may be empty and all
-    losses null, and then refuses what follows.
+    losses null, and then refuses the next batch.
+
+    Args:
+        values (`Iterable[Any]`): The values.
+        feature (`datasets.Feature`): Their type.
     """
 
     def __init__(self, values: Iterable[Any], feature: Any) -> None:
@@ -164,7 +207,14 @@ class TypedColumn(list[Any]):
 
 
 def score_columns(values: Mapping[str, Iterable[Any]]) -> dict[str, TypedColumn]:
-    """Return columns that `score` writes too, in the types that it gives them; nan becomes null."""
+    """Return columns that `score` writes too, in the types that it gives them; nan becomes null.
+
+    Args:
+        values (`Mapping[str, Iterable[Any]]`): Column -> values.
+
+    Returns:
+        `dict[str, TypedColumn]`: The same with their types.
+    """
     return {
         name: TypedColumn((None if value != value else value for value in column), FEATURES[name])
         for name, column in values.items()
@@ -172,7 +222,15 @@ def score_columns(values: Mapping[str, Iterable[Any]]) -> dict[str, TypedColumn]
 
 
 def take(batch: Batch, column: str, before: str) -> list[Any]:
-    """Take a column that the step named `before` added, as a list of plain values.
+    """Take a column that an earlier step added, as a list of plain values.
+
+    Args:
+        batch (`Batch`): The batch.
+        column (`str`): The column.
+        before (`str`): Name of the step that adds it.
+
+    Returns:
+        `list[Any]`: Its values.
 
     Raises:
         InputError: it is missing, or holds tensors or arrays, as a data set with a format gives
@@ -190,9 +248,16 @@ def take(batch: Batch, column: str, before: str) -> list[Any]:
 
 
 def refuse_taken(batch: Batch, columns: Sequence[str]) -> None:
-    """Raise InputError where the rows have columns that a step would write over.
+    """Refuse rows that have columns which a step would write over.
 
-    Every step calls it first, so it also refuses what is no batch of columns.
+    Every step calls it first, so it also refuses an object that is no batch.
+
+    Args:
+        batch (`Batch`): The batch.
+        columns (`Sequence[str]`): Columns that the step adds.
+
+    Raises:
+        InputError: some of them exist, or the batch is none.
     """
     if not isinstance(batch, Mapping):
         raise InputError(f"the rows came as {type(batch).__name__}, not by column: {HOW_TO_MAP}")
@@ -205,28 +270,51 @@ def refuse_taken(batch: Batch, columns: Sequence[str]) -> None:
 
 
 def read_examples(batch: Batch, shape: Shape, prefix: str = "") -> list[Example]:
-    """Read the rows of a batch, from the columns of `shape` with `prefix` before their names."""
+    """Read the rows of a batch.
+
+    Args:
+        batch (`Batch`): The batch.
+        shape (`Shape`): Shape of the rows.
+        prefix (`str`, *optional*, defaults to `""`): Beginning of the columns' names, before those of `shape`.
+
+    Returns:
+        `list[Example]`: The rows.
+
+    Raises:
+        InputError: a row cannot be read.
+    """
     names = list(shape.columns.values())
     columns = [take(batch, prefix + name, "AttachDemonstration") for name in names]
     return [
-        read_example(dict(zip(names, values, strict=True)), shape, index, PLACE)
+        read_example(dict(zip(names, values, strict=True)), shape, index, LOCATION)
         for index, values in enumerate(zip(*columns, strict=True))
     ]
 
 
 def prompt_texts(prompts: Prompts, examples: Sequence[Example]) -> list[str]:
-    """Render x of each row as text; InputError, with the row, where the template fails."""
+    """Render x of each row as text.
+
+    Args:
+        prompts (`Prompts`): The template.
+        examples (`Sequence[Example]`): B rows.
+
+    Returns:
+        `list[str]`: B texts.
+
+    Raises:
+        InputError: the template fails on a row, which is named.
+    """
     texts = []
     for index, example in enumerate(examples):
         try:
             texts.append(prompts.prompt_text(example))
         except InputError as error:
-            raise InputError(f"{PLACE}: row {index}: {error}") from error
+            raise InputError(f"{LOCATION}: row {index}: {error}") from error
     return texts
 
 
 def _array_within(value: Any) -> Any | None:
-    """The first tensor or array in a nested value; None where all is plain."""
+    """Return the first tensor or array in a nested value; None where all is plain."""
     if isinstance(value, (list, dict)):
         parts = value.values() if isinstance(value, dict) else value
         return next((part for part in map(_array_within, parts) if part is not None), None)

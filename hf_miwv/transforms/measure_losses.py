@@ -25,7 +25,7 @@ from hf_miwv.rows.rows import Rows
 from hf_miwv.rows.schema import recognize
 from hf_miwv.transforms.base import (
     DEMONSTRATION,
-    PLACE,
+    LOCATION,
     RENDERED,
     Batch,
     PromptTransform,
@@ -126,7 +126,7 @@ class MeasureLosses(PromptTransform):
                 "miwv_status": [
                     "not_finite" if state == "ok" and np.isnan(score) else state for state, score in states
                 ],
-                "miwv_flags": [[*own, *known] for own, known in flags],
+                "miwv_flags": [[*pass_flags, *attached_flags] for pass_flags, attached_flags in flags],
             }
         )
 
@@ -136,6 +136,7 @@ class MeasureLosses(PromptTransform):
         demonstrations = read_examples(batch, shape, DEMONSTRATION)
         model, tokenizer, _ = self._loaded
         prompts = self.prompts(tokenizer, shape, examples)
+        # The neighbors were found by these texts: with another template the losses would be of other prompts.
         _check_rendered(take(batch, RENDERED, "RenderPrompts"), prompt_texts(prompts, examples))
         limit = length_limit(model, self.max_length)
         return batch_passes(examples, demonstrations, prompts, limit)
@@ -165,7 +166,7 @@ def batch_passes(
     table = TokenizedRows(cast(Rows, rows))  # a list does what is asked of Rows there
     for index, (example, tokens) in enumerate(zip(rows, prompts.encode(rows), strict=True)):
         if tokens.fault is not None:
-            raise InputError(f"{PLACE}: row {index % len(examples)}: {tokens.fault}")
+            raise InputError(f"{LOCATION}: row {index % len(examples)}: {tokens.fault}")
         table.append(example, tokens)
     # demonstrations have no passes of their own
     table.empty[len(examples) :] = [True] * len(demonstrations)
@@ -191,17 +192,17 @@ def run_passes(model: Any, passes: Passes, batch_tokens: int) -> np.ndarray:
         InputError: A single pass does not fit into memory.
     """
     lengths = passes.lengths
-    found = np.full(len(lengths), np.nan)
-    own = np.flatnonzero(lengths)
-    plan = BatchPlan.new(lengths[own], batch_tokens)
+    losses_by_pass = np.full(len(lengths), np.nan)
+    runnable = np.flatnonzero(lengths)
+    plan = BatchPlan.new(lengths[runnable], batch_tokens)
     losses = ResponseLosses(model)
     start = 0
     with losses.ready():
-        while start < len(own):
+        while start < len(runnable):
             end = plan.batch_end(start)
-            numbers = own[plan.order[start:end]]
+            numbers = runnable[plan.order[start:end]]
             try:
-                found[numbers] = losses([Tree(*passes[int(number)]) for number in numbers])
+                losses_by_pass[numbers] = losses([Tree(*passes[int(number)]) for number in numbers])
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
@@ -214,20 +215,20 @@ def run_passes(model: Any, passes: Passes, batch_tokens: int) -> np.ndarray:
                     ) from error
                 continue
             start = end
-    return found
+    return losses_by_pass
 
 
 def _row_words(rows: int, index: int) -> str:
     """Name a pass in messages: behind the passes of the rows come those of the demonstrations."""
     if index < rows:
-        return f"{PLACE}: row {index}"
-    return f"{PLACE}: the demonstration of row {index - rows}"
+        return f"{LOCATION}: row {index}"
+    return f"{LOCATION}: the demonstration of row {index - rows}"
 
 
 def _check_rendered(rendered: Sequence[str], texts: Sequence[str]) -> None:
-    for index, (one, other) in enumerate(zip(rendered, texts, strict=True)):
-        if one != other:
+    for index, (rendered_text, text) in enumerate(zip(rendered, texts, strict=True)):
+        if rendered_text != text:
             raise InputError(
-                f"{PLACE}: row {index}: {RENDERED!r} is not what this MeasureLosses renders; give "
+                f"{LOCATION}: row {index}: {RENDERED!r} is not what this MeasureLosses renders; give "
                 "it the model, template and columns that RenderPrompts had"
             )

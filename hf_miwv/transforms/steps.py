@@ -78,6 +78,7 @@ class RenderPrompts(PromptTransform):
 
     @cached_property
     def _tokenizer(self) -> Any:
+        # The result is cached under the digest of the files as they were when the step was made.
         self.check_unchanged()
         return load_tokenizer(self.model, revision=self.revision, trust_remote_code=self.trust_remote_code)
 
