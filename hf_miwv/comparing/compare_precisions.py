@@ -50,7 +50,12 @@ logger = logging.getLogger(__name__)
 
 
 class Measured(NamedTuple):
-    """The scores of the sample in one precision, and the speed of the scoring passes."""
+    """Hold the scores of the sample in one precision.
+
+    Attributes:
+        columns (`ScoreColumns`): The scores.
+        rows_per_second (`float`): Speed of the scoring passes.
+    """
 
     columns: ScoreColumns
     rows_per_second: float
@@ -77,31 +82,40 @@ def compare_precisions(
     the model change. One model is in memory at a time. The defaults are ours.
 
     Args:
-        model: a Hub id, a folder or a GGUF file.
-        sample: rows to score, as `sample_rows` chooses them.
-        fraction: the top share whose overlap is measured, as in `select`.
-        precisions: some of `PRECISIONS`; float32 is always measured, first.
-        output: a JSON file to write the report to.
-        embedder, device, template, columns: as in `score`.
+        dataset (`Dataset`): Rows of a known shape.
+        model (`str`): A Hub id, a folder or a GGUF file.
+        embedder (`str | SentenceTransformer`, *optional*): As in `score`.
+        sample (`int`, *optional*, defaults to 200): Rows to score, as `sample_rows` chooses them.
+        seed (`int`, *optional*, defaults to 0): Seed of the sample.
+        fraction (`float | str | Decimal`, *optional*, defaults to `"0.1"`): Top share whose overlap is
+            measured, as in `select`.
+        precisions (`Sequence[str]`, *optional*): Some of `PRECISIONS`, all by default; float32 is always
+            measured, first.
+        output (`str | Path`, *optional*): A JSON file to write the report to.
+        device (`str`, *optional*): As in `score`.
+        template (`str`, *optional*): As in `score`.
+        columns (`Mapping[str, str]`, *optional*): As in `score`.
+        progress (`bool`, *optional*, defaults to `True`): Whether bars are shown.
 
     Returns:
-        Counts and settings, and under "precisions" for each what `compare_scores` returns, with
-        "rows_per_second" of the scoring passes and "speed", its ratio to float32; or
+        `dict[str, Any]`: Counts and settings, and under "precisions" for each the result of
+        `compare_scores`, with "rows_per_second" of the scoring passes and "speed", its ratio to float32; or
         {"cannot_run": reason}.
 
     Raises:
-        InputError: anything given that cannot be used, or float32 itself cannot run.
+        InputError: an argument that cannot be used, or float32 itself cannot run.
     """
     _check(precisions, sample, fraction, output)
     rows = sample_rows(dataset, sample, seed, columns)
     if isinstance(embedder, (str, Path)):
         embedder = load_embedder(str(embedder), device=device)
     settings = {"embedder": embedder, "template": template, "columns": columns, "device": device, "progress": progress}
+    # Without the reference nothing can be compared, so its failure ends the command.
     reference = _measure(REFERENCE, rows, model, settings)
-    found = {REFERENCE: _figures(reference, reference, fraction)}
+    figures = {REFERENCE: _figures(reference, reference, fraction)}
     for name in precisions:
-        if name not in found:
-            found[name] = _try(name, rows, model, settings, reference, fraction)
+        if name not in figures:
+            figures[name] = _try(name, rows, model, settings, reference, fraction)
     report = {
         "model": model,
         "device": str(pick_device(device)),
@@ -109,7 +123,7 @@ def compare_precisions(
         "sample": len(rows),
         "seed": seed,
         "fraction": str(fraction),
-        "precisions": found,
+        "precisions": figures,
     }
     if output is not None:
         _write(Path(output), report)
@@ -117,10 +131,19 @@ def compare_precisions(
 
 
 def sample_rows(dataset: Dataset, count: int, seed: int, columns: Mapping[str, str] | None = None) -> Dataset:
-    """`count` rows (or all, if fewer), the same ones in whatever order the rows come.
+    """Sample rows, the same ones in whatever order the rows come.
 
     Kept are the rows with the smallest xxh3 of (seed, occurrence, prompt, response); occurrence
     counts the rows of the same texts, so that copies are drawn apart. They stay in input order.
+
+    Args:
+        dataset (`Dataset`): Rows of a known shape.
+        count (`int`): Rows to keep; all, if fewer.
+        seed (`int`): Seed of the hash.
+        columns (`Mapping[str, str]`, *optional*): Standard column name -> column of this data set.
+
+    Returns:
+        `Dataset`: The sample.
     """
     rows = Rows(dataset, recognize(dataset.column_names, columns))
     seen: Counter[bytes] = Counter()
@@ -128,22 +151,29 @@ def sample_rows(dataset: Dataset, count: int, seed: int, columns: Mapping[str, s
     for example in (example for block in rows.blocks() for example in block):
         texts = json.dumps([example.bare_prompt, example.response]).encode()
         content = xxhash.xxh3_128_digest(texts)
+        # Copies get different keys, or all of them would be drawn, or none.
         keys.append(xxhash.xxh3_128_digest(f"{seed} {seen[content]} ".encode() + texts))
         seen[content] += 1
     return dataset.select(sorted(heapq.nsmallest(count, range(len(keys)), key=keys.__getitem__)))
 
 
 def compare_scores(reference: ScoreColumns, other: ScoreColumns, fraction: float | str | Decimal) -> dict[str, Any]:
-    """How far the scores of the same N rows move from `reference` to `other`.
+    """Measure how far the scores of the same N rows move from `reference` to `other`.
 
-    Over the `rows_compared`, those with a MIWV in both: `rank_correlation` (Spearman) of the
-    MIWVs, and the largest and mean absolute difference in nats per response token, of the "miwv"
-    and of the "losses", zero-shot and one-shot together. `top_share_overlap` is |A & B| / |A| of
-    the rows that `select` would keep at `fraction`, A by the reference. `changed_status` counts
-    rows. None where a number is undefined.
+    Args:
+        reference (`ScoreColumns`): Scores to compare with.
+        other (`ScoreColumns`): Scores to compare.
+        fraction (`float | str | Decimal`): Share of the rows that `select` would keep.
+
+    Returns:
+        `dict[str, Any]`: Over the `rows_compared`, those with a MIWV in both: `rank_correlation` (Spearman)
+        of the MIWVs, and the largest and mean absolute difference in nats per response token, of the "miwv"
+        and of the "losses", zero-shot and one-shot together. `top_share_overlap` is |A & B| / |A| of the
+        rows that `select` would keep, A by the reference. `changed_status` counts rows. None where a number
+        is undefined.
     """
     both = reference.scored & other.scored
-    top, found = (choose(scores, fraction=fraction)[0] for scores in (reference, other))
+    top, other_top = (choose(scores, fraction=fraction)[0] for scores in (reference, other))
     miwv, zero_shot, one_shot = (
         np.abs(getattr(other, name) - getattr(reference, name))[both]
         for name in ("miwv", "loss_zero_shot", "loss_one_shot")
@@ -153,15 +183,17 @@ def compare_scores(reference: ScoreColumns, other: ScoreColumns, fraction: float
     return {
         "rows_compared": int(both.sum()),
         "rank_correlation": rank_correlation(reference.miwv, other.miwv),
-        "top_share_overlap": len(np.intersect1d(top, found)) / len(top),
+        "top_share_overlap": len(np.intersect1d(top, other_top)) / len(top),
         "largest_difference": {name: float(values.max()) if some else None for name, values in differences.items()},
         "mean_difference": {name: float(values.mean()) if some else None for name, values in differences.items()},
-        "changed_status": sum(one != two for one, two in zip(reference.status, other.status, strict=True)),
+        "changed_status": sum(
+            status != other_status for status, other_status in zip(reference.status, other.status, strict=True)
+        ),
     }
 
 
 def _figures(reference: Measured, other: Measured, fraction: float | str | Decimal) -> dict[str, Any]:
-    """`compare_scores`, with the speed in rows per second and as a ratio to the reference.
+    """Add the speed to `compare_scores`, in rows per second and as a ratio to the reference.
 
     Rows, because a precision in which the model takes no trees runs more tokens for the same rows.
     """
@@ -189,6 +221,7 @@ def _measure(precision: str, rows: Dataset, model: str, settings: dict[str, Any]
             )
             columns, run = ScoreColumns.from_dataset(scored), read_record(output) or {}
     finally:
+        # One model at a time: the next one may not fit beside a model in float32.
         del loaded
         gc.collect()
         if torch.cuda.is_available():
@@ -243,12 +276,24 @@ def _write(output: Path, report: dict[str, Any]) -> None:
 
 
 def show_precisions(report: dict[str, Any], console: Console | None = None) -> None:
-    """Print the report of `compare_precisions`, on stderr unless a console is given."""
+    """Print the report of `compare_precisions`.
+
+    Args:
+        report (`dict[str, Any]`): The report.
+        console (`Console`, *optional*): Console to print on; by default stderr.
+    """
     (console or stderr_console()).print(precision_table(report))
 
 
 def precision_table(report: dict[str, Any]) -> Table:
-    """One line per precision, how to read it, and why a precision could not run."""
+    """Tabulate one line per precision, how to read it, and why a precision could not run.
+
+    Args:
+        report (`dict[str, Any]`): The report.
+
+    Returns:
+        `Table`: The table.
+    """
     share = f"{(100 * Decimal(report['fraction'])).normalize():f}"
     table = new_table(
         f"{report['sample']} of {report['rows']} rows, each precision against {REFERENCE}",

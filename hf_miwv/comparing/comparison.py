@@ -148,13 +148,15 @@ def compare_choices(
     """
     finite = {name: np.isfinite(values) for name, values in scores.items()}
     return {
-        "overlap": {one: {other: float(np.isin(kept[one], kept[other]).mean()) for other in kept} for one in kept},
+        "overlap": {
+            first: {other: float(np.isin(kept[first], kept[other]).mean()) for other in kept} for first in kept
+        },
         "expected": {
-            one: {
-                other: float(finite[other][kept[one]].mean()) * len(kept[other]) / int(finite[other].sum())
+            first: {
+                other: float(finite[other][kept[first]].mean()) * len(kept[other]) / int(finite[other].sum())
                 for other in kept
             }
-            for one in kept
+            for first in kept
         },
     }
 
@@ -163,39 +165,40 @@ def _at_fraction(rankings: Sequence[Ranking], share: str, rows: RowDetails) -> d
     kept, notes = {}, {}
     for ranking in rankings:
         kept[ranking.name], notes[ranking.name] = choose_rows(ranking.scores, fraction=share)
-    times = Counter(int(place) for places in kept.values() for place in places)
+    # How many rankings keep each row: a row kept once is the choice of one method alone.
+    times = Counter(int(position) for positions in kept.values() for position in positions)
     choices = {}
     for ranking in rankings:
-        places = kept[ranking.name].tolist()
-        alone = [place for place in places if times[place] == 1]
+        positions = kept[ranking.name].tolist()
+        alone = [position for position in positions if times[position] == 1]
         choices[ranking.name] = {
-            "kept": len(places),
+            "kept": len(positions),
             "note": notes[ranking.name],
-            "lowest_kept_score": float(ranking.scores[places[-1]]),
-            **_describe_choice(ranking.folder.columns, places, rows),
+            "lowest_kept_score": float(ranking.scores[positions[-1]]),
+            **_describe_choice(ranking.folder.columns, positions, rows),
             "only": len(alone),
-            "examples": [_example(ranking, place, rows) for place in alone[:MOST_EXAMPLES]],
+            "examples": [_example(ranking, position, rows) for position in alone[:MOST_EXAMPLES]],
         }
     scores = {ranking.name: ranking.scores for ranking in rankings}
     return {"choices": choices, **compare_choices(scores, kept)}
 
 
-def _describe_choice(columns: ScoreColumns, places: list[int], rows: RowDetails) -> dict[str, Any]:
+def _describe_choice(columns: ScoreColumns, positions: list[int], rows: RowDetails) -> dict[str, Any]:
     tokens = columns.response_tokens
-    sources = [rows.sources[place] for place in places] if rows.sources else None
+    sources = [rows.sources[position] for position in positions] if rows.sources else None
     return {
-        "lengths": compare_lengths(tokens[places], tokens[columns.scored]),
+        "lengths": compare_lengths(tokens[positions], tokens[columns.scored]),
         "sources": count_sources(sources, rows.named) if sources else None,
     }
 
 
-def _example(ranking: Ranking, place: int, rows: RowDetails) -> dict[str, Any]:
+def _example(ranking: Ranking, position: int, rows: RowDetails) -> dict[str, Any]:
     return {
-        "row": int(rows.folder.columns.row[place]),
-        "score": float(ranking.scores[place]),
-        "response_tokens": int(ranking.folder.columns.response_tokens[place]),
-        "source": rows.sources[place] if rows.sources else None,
-        "texts": example_texts(rows.folder, place, rows.columns),
+        "row": int(rows.folder.columns.row[position]),
+        "score": float(ranking.scores[position]),
+        "response_tokens": int(ranking.folder.columns.response_tokens[position]),
+        "source": rows.sources[position] if rows.sources else None,
+        "texts": example_texts(rows.folder, position, rows.columns),
     }
 
 

@@ -19,10 +19,15 @@ from hf_miwv.results.methods import method_words
 
 
 def write_page(report: dict[str, Any], pictures: Mapping[str, Sequence[str]], folder: Path) -> None:
-    """Write comparison.html to `folder` from a report of `comparison.compare`.
+    """Write comparison.html from a report of `comparison.compare`.
 
-    `pictures` is what `draw_comparison` returned; the PNGs lie in `folder` and go into the page.
+    Args:
+        report (`dict[str, Any]`): The report.
+        pictures (`Mapping[str, Sequence[str]]`): The names that `draw_comparison` returned; the PNGs lie in
+            `folder` and go into the page.
+        folder (`Path`): The folder.
     """
+    # Within the page: one file can be mailed, and needs no folder beside it.
     images = {
         name: f"data:image/png;base64,{base64.b64encode((folder / name).read_bytes()).decode()}"
         for names in pictures.values()
@@ -33,7 +38,16 @@ def write_page(report: dict[str, Any], pictures: Mapping[str, Sequence[str]], fo
 
 
 def render_page(report: dict[str, Any], pictures: Mapping[str, Sequence[str]], images: Mapping[str, str]) -> str:
-    """The page as text; `images` has the address of each picture."""
+    """Render the page as text.
+
+    Args:
+        report (`dict[str, Any]`): The report.
+        pictures (`Mapping[str, Sequence[str]]`): Names of the pictures, by kind.
+        images (`Mapping[str, str]`): Name of a picture -> its address.
+
+    Returns:
+        `str`: The page.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -61,9 +75,15 @@ def render_page(report: dict[str, Any], pictures: Mapping[str, Sequence[str]], i
 
 
 def closest(report: dict[str, Any], share: str, name: str) -> str | None:
-    """The other ranking whose choice has most in common with this one's; the first of equals.
+    """Find the other ranking whose choice has most in common with this one's; the first of equals.
 
-    None where no other choice has a row in common with it.
+    Args:
+        report (`dict[str, Any]`): The report.
+        share (`str`): The fraction.
+        name (`str`): The ranking.
+
+    Returns:
+        `str | None`: Its name; None where no other choice has a row in common with it.
     """
     shared = report["fractions"][share]["overlap"][name]
     others = [other for other in shared if other != name and shared[other] > 0]
@@ -71,7 +91,13 @@ def closest(report: dict[str, Any], share: str, name: str) -> str | None:
 
 
 def per_cent(share: float) -> str:
-    """A share of rows in whole per cents.
+    """Write a share of rows in whole per cents.
+
+    Args:
+        share (`float`): The share, from 0 to 1.
+
+    Returns:
+        `str`: The per cents.
 
     >>> per_cent(0.254)
     '25 %'
@@ -80,7 +106,14 @@ def per_cent(share: float) -> str:
 
 
 def rows_in_words(count: int) -> str:
-    """
+    """Write a number of rows.
+
+    Args:
+        count (`int`): The number.
+
+    Returns:
+        `str`: The words.
+
     >>> [rows_in_words(count) for count in (1, 1200)]
     ['1 row', '1,200 rows']
     """
@@ -88,11 +121,26 @@ def rows_in_words(count: int) -> str:
 
 
 def methods_in_words(report: dict[str, Any]) -> list[tuple[str, str]]:
-    """Each method that is compared, once, with what its score is."""
+    """List each method that is compared, once, with its score in words.
+
+    Args:
+        report (`dict[str, Any]`): The report.
+
+    Returns:
+        `list[tuple[str, str]]`: Method and words.
+    """
     methods = dict.fromkeys(ranking["method"] for ranking in report["rankings"].values())
     return [(method, method_words(method, report["seed"])) for method in methods]
 
 
 def share_words(count: int, sources: Mapping[str, Any]) -> str:
-    """Rows of a source, with their share of all that `count_sources` counted."""
+    """Write the rows of a source, with their share of all that `count_sources` counted.
+
+    Args:
+        count (`int`): Rows of the source.
+        sources (`Mapping[str, Any]`): The result of `count_sources`.
+
+    Returns:
+        `str`: The words.
+    """
     return write_share(count, sum(sources["rows"].values()) + sources["others"])

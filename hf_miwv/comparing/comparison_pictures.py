@@ -64,9 +64,9 @@ def draw_overlap(report: dict[str, Any], share: str, folder: Path) -> str:
     )
     inks = _draw_cells(axes, overlap, lambda value: f"{100 * value:.0f}", _shades(0.0), (0, 1), 0.08 * large)
     if large:
-        for (y, x), value in np.ndenumerate(expected):
-            if x != y:
-                _write(axes, x, y + 0.27, f"{100 * value:.0f}", str(inks[y, x]), 7.5)
+        for (row, column), value in np.ndenumerate(expected):
+            if column != row:
+                _write(axes, column, row + 0.27, f"{100 * value:.0f}", str(inks[row, column]), 7.5)
     _name_ticks(axes, names)
     return save(figure, folder, f"overlap_{share}.png")
 
@@ -95,13 +95,14 @@ def draw_lengths(report: dict[str, Any], folder: Path) -> str:
     names = list(parts)
     figure, axes = new_figure("Response lengths of the choices", "Dot: median. Line: 10 to 90 %.")
     height = 0.28 + 0.11 * len(shares)
+    # It grows with the number of lines, so that labels never overlap.
     figure.set_size_inches(max(7.2, 5 + _label_width(names)), 1.8 + height * len(names))
     axes.set_xscale("log")
     for y, name in enumerate(names):
         lines = [(share, lengths) for share, lengths in parts[name].items() if lengths["median"] is not None]
         for step, (share, lengths) in enumerate(lines):
-            place = y + (step - (len(lines) - 1) / 2) * 0.7 / max(len(shares), 1)
-            _draw_length(axes, place, lengths, _share_color(shares, share))
+            line_y = y + (step - (len(lines) - 1) / 2) * 0.7 / max(len(shares), 1)
+            _draw_length(axes, line_y, lengths, _share_color(shares, share))
     for share in shares:
         axes.plot([], [], "o-", color=_share_color(shares, share), label=f"choice {percent(share)}")
     low, high = padded_range(np.log10(axes.dataLim.intervalx), LEAST_WIDTH["log10_tokens"])
@@ -164,8 +165,8 @@ def _source_rows(part: dict[str, Any], name: str | None, names: Sequence[str]) -
 
 
 def _matrix(values: Mapping[str, Mapping[str, float | None]], names: Sequence[str]) -> np.ndarray:
-    """(R, R) float64, None as nan."""
-    return np.array([[values[one][other] for other in names] for one in names], dtype=np.float64)
+    """Return (R, R) float64, None as nan."""
+    return np.array([[values[row_name][column_name] for column_name in names] for row_name in names], dtype=np.float64)
 
 
 def _matrix_figure(title: str, note: str, names: Sequence[str]) -> tuple[Figure, Axes]:
@@ -185,18 +186,19 @@ def _draw_cells(
     limits: tuple[float, float],
     lift: float = 0,
 ) -> np.ndarray:
-    """(R, R) values as colored squares with their text, nan as an empty gray one.
+    """Draw (R, R) values as colored squares with their text, nan as an empty gray one.
 
     The text stands `lift` cells above the middle. Returns the colors of the texts, (R, R).
     """
     axes.set_facecolor("#E3E6E8")
     image = axes.imshow(np.ma.masked_invalid(values), cmap=colors, vmin=limits[0], vmax=limits[1])
+    # Relative luminance (ITU-R BT.709): white text on dark cells, dark text on light ones.
     brightness = image.to_rgba(values)[..., :3] @ np.array([0.2126, 0.7152, 0.0722])
     inks = np.where(brightness < 0.5, "white", INK)
-    for (y, x), value in np.ndenumerate(values):
+    for (row, column), value in np.ndenumerate(values):
         if np.isfinite(value):
             size = 10 if len(values) <= MOST_LARGE_CELLS else 8
-            _write(axes, x, y - lift, write(value), str(inks[y, x]), size)
+            _write(axes, column, row - lift, write(value), str(inks[row, column]), size)
     return inks
 
 
@@ -205,9 +207,9 @@ def _write(axes: Axes, x: float, y: float, text: str, color: str, size: float) -
 
 
 def _name_ticks(axes: Axes, names: Sequence[str]) -> None:
-    places, labels = range(len(names)), [_short(name) for name in names]
-    axes.set_yticks(places, labels)
-    axes.set_xticks(places, labels, rotation=40, ha="right", rotation_mode="anchor")
+    positions, labels = range(len(names)), [_short(name) for name in names]
+    axes.set_yticks(positions, labels)
+    axes.set_xticks(positions, labels, rotation=40, ha="right", rotation_mode="anchor")
     axes.set_xticks(np.arange(len(names) - 1) + 0.5, minor=True)
     axes.set_yticks(np.arange(len(names) - 1) + 0.5, minor=True)
     axes.grid(visible=False)
@@ -234,7 +236,7 @@ def _draw_length(axes: Axes, y: float, lengths: dict[str, Any], color: str) -> N
 
 
 def _share_color(shares: Sequence[str], share: str) -> Any:
-    """A darker shade the larger the share; ink for "", which is all rows."""
+    """Return a darker shade the larger the share; ink for "", which is all rows."""
     if share not in shares:
         return INK
     order = sorted(shares, key=Decimal).index(share)

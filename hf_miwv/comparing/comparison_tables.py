@@ -16,10 +16,14 @@ MOST_SOURCES = 5  # columns of sources that fit side by side
 
 
 def show_comparison(report: dict[str, Any], console: Console | None = None) -> None:
-    """Print a report of `comparison.compare`, on stderr unless a console is given.
+    """Print a report of `comparison.compare`.
 
-    What each MIWV ranking (or the first ranking, if there is none) has in common with the others,
-    then every choice by itself, then the methods that were left out.
+    The rows that each MIWV ranking (or the first ranking, if there is none) has in common with the
+    others, then every choice by itself, then the methods that were left out.
+
+    Args:
+        report (`dict[str, Any]`): The report.
+        console (`Console`, *optional*): Console to print on; by default stderr.
     """
     console = console or stderr_console()
     for name in references(report):
@@ -33,33 +37,63 @@ def show_comparison(report: dict[str, Any], console: Console | None = None) -> N
 
 
 def references(report: dict[str, Any]) -> list[str]:
-    """The rankings that the others are held against: those by miwv, or else the first."""
+    """List the rankings that the others are held against: those by miwv, or else the first.
+
+    Args:
+        report (`dict[str, Any]`): The report.
+
+    Returns:
+        `list[str]`: Their names.
+    """
     rankings = report["rankings"]
     return [name for name in rankings if rankings[name]["method"] == "miwv"] or [*rankings][:1]
 
 
 def choice_notes(report: dict[str, Any], share: str) -> list[str]:
-    """Why choices at this fraction are not of the size that was asked for, each reason once."""
+    """Say why choices at this fraction are not of the size that was asked for, each reason once.
+
+    Args:
+        report (`dict[str, Any]`): The report.
+        share (`str`): The fraction.
+
+    Returns:
+        `list[str]`: The reasons, with the choices that they hold for.
+    """
     names: dict[str, list[str]] = {}
     for name, choice in report["fractions"][share]["choices"].items():
         if choice["note"]:
             names.setdefault(choice["note"], []).append(name)
     return [
-        note if len(found) == len(report["rankings"]) else f"{note} ({', '.join(found)})"
-        for note, found in names.items()
+        note if len(noted) == len(report["rankings"]) else f"{note} ({', '.join(noted)})"
+        for note, noted in names.items()
     ]
 
 
 def left_out(report: dict[str, Any]) -> list[str]:
-    """Which methods were left out of which folders and why, each method and reason once."""
+    """Say which methods were left out of which folders and why, each method and reason once.
+
+    Args:
+        report (`dict[str, Any]`): The report.
+
+    Returns:
+        `list[str]`: A line for each.
+    """
     folders: dict[tuple[str, str], list[str]] = {}
     for left in report["left_out"]:
         folders.setdefault((left["method"], left["reason"]), []).append(left["folder"])
-    return [f"left out: {method} of {', '.join(found)}: {reason}" for (method, reason), found in folders.items()]
+    return [f"left out: {method} of {', '.join(names)}: {reason}" for (method, reason), names in folders.items()]
 
 
 def overlap_table(report: dict[str, Any], reference: str) -> Table:
-    """One line per other ranking: rank correlation, and per fraction what both choices keep."""
+    """Tabulate one line per other ranking: rank correlation, and per fraction the rows that both choices keep.
+
+    Args:
+        report (`dict[str, Any]`): The report.
+        reference (`str`): The ranking that the others are held against.
+
+    Returns:
+        `Table`: The table.
+    """
     table = new_table("", "", "rank corr.", *(f"top {percent(share)}" for share in report["fractions"]))
     table.title = plain(f"{reference}: % of its choice that others make too (by chance)")
     for name in report["rankings"]:
@@ -74,7 +108,15 @@ def overlap_table(report: dict[str, Any], reference: str) -> Table:
 
 
 def choice_table(report: dict[str, Any], share: str) -> Table:
-    """One line per choice at this fraction: rows, rows of it alone, response tokens."""
+    """Tabulate one line per choice at this fraction: rows, rows of it alone, response tokens.
+
+    Args:
+        report (`dict[str, Any]`): The report.
+        share (`str`): The fraction.
+
+    Returns:
+        `Table`: The table.
+    """
     table = new_table(
         f"choices of {percent(share)}: response tokens",
         "",
@@ -101,7 +143,15 @@ def choice_table(report: dict[str, Any], share: str) -> Table:
 
 
 def source_table(report: dict[str, Any], share: str) -> Table:
-    """One line per choice at this fraction: % of its rows of each of the largest sources."""
+    """Tabulate one line per choice at this fraction: % of its rows of each of the largest sources.
+
+    Args:
+        report (`dict[str, Any]`): The report.
+        share (`str`): The fraction.
+
+    Returns:
+        `Table`: The table.
+    """
     sources = list(report["sources"]["rows"])[:MOST_SOURCES]
     named = sum(report["sources"]["rows"][source] for source in sources)
     others = named < report["rows"]  # are there rows of further sources?

@@ -56,15 +56,16 @@ def read_scored(folders: Sequence[str | Path]) -> list[Scored]:
     `hf-miwv score` did not write or that is given twice, and where they do not hold the same rows.
     """
     names = folder_names([Path(folder).expanduser() for folder in folders])
-    found: list[Scored] = []
+    scored: list[Scored] = []
     for name, folder in zip(names, folders, strict=True):
         path = fetch_folder(folder)
         run = _read_run(path)
         dataset = read_dataset(path)
-        if found:
-            dataset = dataset.select(match_rows(found[0].dataset, dataset, (found[0].name, name)))
-        found.append(Scored(name, dataset, ScoreColumns.from_dataset(dataset), run))
-    return found
+        if scored:
+            # Folders are compared row by row, and another order of the rows must not look like another score.
+            dataset = dataset.select(match_rows(scored[0].dataset, dataset, (scored[0].name, name)))
+        scored.append(Scored(name, dataset, ScoreColumns.from_dataset(dataset), run))
+    return scored
 
 
 def _read_run(path: Path) -> dict[str, Any]:
@@ -109,21 +110,22 @@ def match_rows(first: Dataset, other: Dataset, names: tuple[str, str]) -> np.nda
     unless all do.
     """
     keys, other_keys = row_keys(first), row_keys(other)
-    places = {key: place for place, key in enumerate(other_keys)}
-    matched = sum(key in places for key in keys)
+    position_of = {key: position for position, key in enumerate(other_keys)}
+    matched = sum(key in position_of for key in keys)
     if matched == len(keys) == len(other_keys):
-        return np.array([places[key] for key in keys], dtype=np.int64)
-    one, two = names
-    differing = sorted({*own_columns(first)} ^ {*own_columns(other)})
+        return np.array([position_of[key] for key in keys], dtype=np.int64)
+    name, other_name = names
+    # The likeliest cause: one folder has a column more, and with it no row is equal.
+    differing = sorted({*data_columns(first)} ^ {*data_columns(other)})
     columns = f" (columns that only one of them has: {', '.join(differing)})" if differing else ""
     raise InputError(
-        f"{one} and {two} do not hold the same rows: {matched} of the {len(keys)} rows of {one} "
-        f"are among the {len(other_keys)} of {two}, by the content of their own columns{columns}; "
+        f"{name} and {other_name} do not hold the same rows: {matched} of the {len(keys)} rows of {name} "
+        f"are among the {len(other_keys)} of {other_name}, by the content of their own columns{columns}; "
         "give folders that were scored from the same data"
     )
 
 
-def own_columns(dataset: Dataset) -> list[str]:
+def data_columns(dataset: Dataset) -> list[str]:
     """List the names of the columns that scoring did not add, sorted."""
     added = {*SCORE_COLUMNS, *REQUESTED_COLUMNS}
     return sorted(name for name in dataset.column_names if name not in added)
@@ -139,9 +141,10 @@ def source_values(scored: Scored, wanted: str | None) -> tuple[str, list[str]] |
     """
     if wanted is not None:
         if wanted not in scored.dataset.column_names:
-            hint = did_you_mean(wanted, own_columns(scored.dataset))
+            hint = did_you_mean(wanted, data_columns(scored.dataset))
             raise InputError(f"--source-column {wanted}: there is no such column; {hint}")
         return wanted, _texts(scored.dataset, wanted, "--source-column")
+    # Reversed, so that of two spellings the first column of the data set wins.
     spelled = {name.lower(): name for name in reversed(scored.dataset.column_names)}
     taken = set(scored.run["data"]["columns"].values())
     for name in (spelled[known] for known in SOURCE_NAMES if known in spelled):
@@ -172,20 +175,20 @@ def check_text_columns(dataset: Dataset, columns: Sequence[str]) -> None:
     """Raise InputError for a column that the data set does not have."""
     for column in columns:
         if column not in dataset.column_names:
-            hint = did_you_mean(column, own_columns(dataset))
+            hint = did_you_mean(column, data_columns(dataset))
             raise InputError(f"--text-column {column}: there is no such column; {hint}")
 
 
-def example_texts(scored: Scored, place: int, columns: Sequence[str]) -> dict[str, str]:
-    """Return the texts to show of the row at `place`: these columns, or prompt and response if none is named.
+def example_texts(scored: Scored, position: int, columns: Sequence[str]) -> dict[str, str]:
+    """Return the texts to show of the row at `position`: these columns, or prompt and response if none is named.
 
     A text of more than `MOST_CHARACTERS` is cut there, and says how much is missing.
     """
-    row: Mapping[str, Any] = scored.dataset[place]
+    row: Mapping[str, Any] = scored.dataset[position]
     if columns:
         return {name: shorten(_as_text(row[name])) for name in columns}
     shape = Shape(scored.run["data"]["shape"], scored.run["data"]["columns"])
-    example = read_example(row, shape, place)
+    example = read_example(row, shape, position)
     return {"prompt": shorten(example.bare_prompt), "response": shorten(example.shown_response)}
 
 

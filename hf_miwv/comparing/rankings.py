@@ -51,6 +51,7 @@ def rank(
     left_out = []
     for folder in folders:
         for method in wanted:
+            # A random choice depends on no scores, so one stands for all folders.
             if method == RANDOM and folder is not folders[0]:
                 continue
             alone = len(folders) == 1 or method == RANDOM
@@ -58,6 +59,7 @@ def rank(
             try:
                 rankings.append(Ranking(name, folder, method, _scores(folder, method, seed)))
             except InputError as error:
+                # One that was asked for is an error; one of the defaults is left out, with its reason.
                 if methods:
                     raise InputError(f"{folder.name}: {error}") from error
                 left_out.append({"folder": folder.name, "method": method, "reason": str(error)})
@@ -82,8 +84,10 @@ def correlations(rankings: Sequence[Ranking]) -> dict[str, dict[str, dict[str, A
     finite = {ranking.name: np.isfinite(ranking.scores) for ranking in rankings}
     return {
         "correlation": {
-            one.name: {other.name: rank_correlation(one.scores, other.scores) for other in rankings}
-            for one in rankings
+            ranking.name: {other.name: rank_correlation(ranking.scores, other.scores) for other in rankings}
+            for ranking in rankings
         },
-        "rows": {one: {other: int((finite[one] & finite[other]).sum()) for other in finite} for one in finite},
+        "rows": {
+            ranking: {other: int((finite[ranking] & finite[other]).sum()) for other in finite} for ranking in finite
+        },
     }

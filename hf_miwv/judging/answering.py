@@ -26,7 +26,7 @@ from hf_miwv.judging.generation import (
     longest_prompt,
     prompt_ids,
 )
-from hf_miwv.judging.prompts_given import PROMPT_COLUMNS, SET_COLUMNS, read_label, read_question
+from hf_miwv.judging.prompt_columns import PROMPT_COLUMNS, SET_COLUMNS, read_label, read_question
 from hf_miwv.prompts.choose_prompts import choose_prompts
 from hf_miwv.rows.examples import Example
 
@@ -86,12 +86,14 @@ def answer(
     ids = prompt_ids(prompts, examples, source)
     longest = longest_prompt(loaded.model, max_new_tokens)
     base = f"{model_fingerprint(loaded.model)} {max_new_tokens}"
+    # Keyed by model, settings and prompt ids, so that the journal also serves a data set in another order.
     keys = [hashlib.sha256(f"{base} {prompt}".encode()).hexdigest() for prompt in ids]
+    # A prompt that leaves no room for an answer is not run, and its line says so.
     fitting = {key: prompt for key, prompt in zip(keys, ids, strict=True) if len(prompt) <= longest}
     with write_errors(output), Workspace(workspace_of(output)) as workspace:
         budget = batch_tokens or default_batch_tokens(loaded.model)
-        found = _generate_all(loaded, fitting, max_new_tokens, budget, workspace, progress)
-        answers = [found.get(key, ("", "prompt_too_long")) for key in keys]
+        generated = _generate_all(loaded, fitting, max_new_tokens, budget, workspace, progress)
+        answers = [generated.get(key, ("", "prompt_too_long")) for key in keys]
         name = shown_name(loaded.model.name_or_path or None)
         lines = [
             {**_kept(row), "output": text, "generator": name, "answer_status": status}
@@ -104,10 +106,10 @@ def answer(
 def _questions(dataset: Dataset, source: str) -> list[Example]:
     questions = []
     for index, row in enumerate(dataset):
-        place = f"{source}: row {index}"
+        location = f"{source}: row {index}"
         for names in (("id",), SET_COLUMNS):
-            read_label(row, names, place)  # before the work, not when the row is written
-        questions.append(read_question(row, place))
+            read_label(row, names, location)  # before the work, not when the row is written
+        questions.append(read_question(row, location))
     return questions
 
 
@@ -124,32 +126,32 @@ def _generate_all(
     progress: bool,
 ) -> dict[str, tuple[str, str]]:
     """Return (text, status) of each prompt by its key; batches that the journal holds are not run."""
-    found: dict[str, tuple[str, str]] = {
+    generated: dict[str, tuple[str, str]] = {
         key: (text, status)
         for batch in workspace.read_journal(JOURNAL)
         for key, text, status in batch
         if key in prompts
     }
-    if found:
+    if generated:
         logger.info(
             "going on with the unfinished work in %s: %d of %d answers are there",
             workspace.folder,
-            len(found),
+            len(generated),
             len(prompts),
         )
     keys, lengths = list(prompts), [len(prompt) for prompt in prompts.values()]
-    with tqdm(total=len(keys), initial=len(found), desc="answering", unit="prompt", disable=not progress) as bar:
+    with tqdm(total=len(keys), initial=len(generated), desc="answering", unit="prompt", disable=not progress) as bar:
         for batch in generation_batches(lengths, max_new_tokens, batch_tokens):
-            missing = [keys[index] for index in batch if keys[index] not in found]
+            missing = [keys[index] for index in batch if keys[index] not in generated]
             if not missing:
                 continue
             ids = [prompts[key] for key in missing]
             written = generate(loaded.model, loaded.tokenizer, ids, max_new_tokens)
             entry = [(key, *answer) for key, answer in zip(missing, written, strict=True)]
             workspace.append_journal(JOURNAL, entry)
-            found.update({key: (text, status) for key, text, status in entry})
+            generated.update({key: (text, status) for key, text, status in entry})
             bar.update(len(missing))
-    return found
+    return generated
 
 
 def _write(

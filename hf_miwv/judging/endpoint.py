@@ -40,7 +40,7 @@ def endpoint_judge(
     concurrency: int = 8,
     retries: int = RETRIES,
 ) -> Judge:
-    """A model behind POST .../chat/completions, at temperature 0.
+    """Make a judge of the model behind POST .../chat/completions, at temperature 0.
 
     The key comes from the environment and goes nowhere else: OPENAI_API_KEY, but for hosts of
     Hugging Face HF_TOKEN, or what `hf auth login` left. Without one, none is sent. Nothing else that
@@ -51,9 +51,17 @@ def endpoint_judge(
     Not huggingface_hub's own client, because HF_HUB_OFFLINE closes that one for every address.
 
     Args:
-        address: with /chat/completions at its end or without; a bare host gets /v1 before that.
-        fields: are added to the body of each request; one that is None is taken out of it.
-        timeout: seconds to wait for a reply.
+        address (`str`): With /chat/completions at its end or without; a bare host gets /v1 before that.
+        model (`str`): Name of the model behind it.
+        max_new_tokens (`int`, *optional*, defaults to 512): Tokens of a reply, at most.
+        fields (`Mapping[str, Any]`, *optional*): Fields to add to the body of each request; one that is None
+            is taken out of it.
+        timeout (`float`, *optional*, defaults to 120): Seconds to wait for a reply.
+        concurrency (`int`, *optional*, defaults to 8): Requests at a time.
+        retries (`int`, *optional*, defaults to RETRIES): Further attempts at a request.
+
+    Returns:
+        `Judge`: The judge.
 
     Raises:
         InputError: openai is not installed, or the address or the key cannot be used. Asking
@@ -62,6 +70,7 @@ def endpoint_judge(
     url = completions_url(address)
     name, key = key_for(url)
     body = {"model": model, "temperature": 0, "max_tokens": max_new_tokens, **(fields or {})}
+    # Some endpoints refuse temperature or max_tokens: a null in `fields` takes them out.
     body = {field: value for field, value in body.items() if value is not None}
     client = _client(url, key, timeout, concurrency, retries)
 
@@ -77,13 +86,19 @@ def endpoint_judge(
 
 
 def completions_url(address: str) -> str:
-    """The address that questions are posted to.
+    """Return the address that questions are posted to.
 
-    >>> completions_url("http://localhost:8000")
-    'http://localhost:8000/v1/chat/completions'
+    Args:
+        address (`str`): As the user wrote it.
+
+    Returns:
+        `str`: The address.
 
     Raises:
         InputError: no http(s) address, or one with a key, a query or a fragment in it.
+
+    >>> completions_url("http://localhost:8000")
+    'http://localhost:8000/v1/chat/completions'
     """
     try:
         parts = urlsplit(address)
@@ -103,16 +118,23 @@ def completions_url(address: str) -> str:
 
 
 def key_for(url: str) -> tuple[str, str | None]:
-    """The name of the environment variable for this address, and the key in it, if any.
+    """Find the key for an address.
 
     A key is never sent to a host that it was not meant for: HF_TOKEN (or the login of
     `hf auth login`) goes to hosts of Hugging Face only, OPENAI_API_KEY to all others.
+
+    Args:
+        url (`str`): The address.
+
+    Returns:
+        `tuple[str, str | None]`: The name of the environment variable, and the key in it, if any.
 
     Raises:
         InputError: it holds characters that no key has.
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
+    # By whole labels of the name: a host such as my-huggingface.co must not get the token.
     hub = any(host == name or host.endswith(f".{name}") for name in HUGGING_FACE)
     name = "HF_TOKEN" if hub else "OPENAI_API_KEY"
     key = ((get_token() if hub else os.environ.get(name)) or "").strip() or None
@@ -171,6 +193,7 @@ def _ask(client: OpenAI, url: str, body: dict[str, Any], name: str, key: str | N
     except APIConnectionError as error:
         raise InputError(f"judge {url}: cannot be reached ({str(error.__cause__)[:200]}); {GO_ON}") from error
     text = response.content.decode(errors="replace")
+    # Some servers quote the request in their error, and the message goes to logs.
     text = text.replace(key, "***") if key else text
     if response.is_success:
         return _content(url, text)
@@ -190,7 +213,7 @@ GO_ON = "verdicts that were given are kept, and the same command goes on from th
 
 
 def _content(url: str, text: str) -> str:
-    """The text of the first choice; "" where it has none (a reply that a filter took away)."""
+    """Return the text of the first choice; "" where it has none (a reply that a filter took away)."""
     try:
         content = json.loads(text)["choices"][0]["message"].get("content")
     except (ValueError, LookupError, TypeError, AttributeError) as error:

@@ -42,13 +42,13 @@ def longest_prompt(model: Any, max_new_tokens: int) -> int:
     """
     if max_new_tokens < 1:
         raise InputError(f"max new tokens {max_new_tokens} leaves no answer; give 1 or more")
-    own = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    if own is not None and max_new_tokens >= own:
+    model_limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    if model_limit is not None and max_new_tokens >= model_limit:
         raise InputError(
-            f"max new tokens {max_new_tokens} leaves no room for a prompt in the model's {own} "
+            f"max new tokens {max_new_tokens} leaves no room for a prompt in the model's {model_limit} "
             "tokens; give a smaller --max-new-tokens"
         )
-    return sys.maxsize if own is None else own - max_new_tokens
+    return sys.maxsize if model_limit is None else model_limit - max_new_tokens
 
 
 def prompt_ids(prompts: Prompts, examples: Sequence[Example], source: str | None = None) -> list[list[int]]:
@@ -80,6 +80,7 @@ def generation_batches(lengths: Sequence[int], max_new_tokens: int, batch_tokens
     but the arguments.
     """
     batches: list[list[int]] = []
+    # Longest first, so that a lack of memory shows in the first batch.
     for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
         batch = batches[-1] if batches else []
         if batch and (lengths[batch[0]] + max_new_tokens) * (len(batch) + 1) <= batch_tokens:
@@ -104,8 +105,10 @@ def generate(model: Any, tokenizer: Any, prompts: Sequence[list[int]], max_new_t
     filler = ends[0] if tokenizer.pad_token_id is None else tokenizer.pad_token_id
     width = max(len(prompt) for prompt in prompts)
     device = model.get_input_embeddings().weight.device
+    # Padded on the left, so that every row goes on at the same position.
     ids = torch.tensor([[filler] * (width - len(prompt)) + prompt for prompt in prompts])
     mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])
+    # `generate` merges its arguments with the checkpoint's settings, so those have to be out of the way.
     settings, model.generation_config = (
         model.generation_config,
         GenerationConfig(do_sample=False, max_new_tokens=max_new_tokens, eos_token_id=ends, pad_token_id=filler),
@@ -125,6 +128,6 @@ def generate(model: Any, tokenizer: Any, prompts: Sequence[list[int]], max_new_t
 
 
 def _until_end(tokenizer: Any, ids: list[int], ends: list[int]) -> Generated:
-    length = next((place for place, token in enumerate(ids) if token in ends), None)
+    length = next((position for position, token in enumerate(ids) if token in ends), None)
     text = tokenizer.decode(ids[:length], skip_special_tokens=True).strip()
     return Generated(text, "cut" if length is None else "complete")

@@ -125,8 +125,8 @@ def _ask(judge: Judge, pairs: Sequence[Pair], workspace: Workspace, progress: bo
         for key, (first, second) in zip(both, orders, strict=True):
             questions[key] = judge_question(pair.prompt, first, second)
         keys.append(both)
-    found = collect_verdicts(judge, questions, workspace, progress)
-    return [(found[a_first], found[b_first]) for a_first, b_first in keys]
+    verdicts = collect_verdicts(judge, questions, workspace, progress)
+    return [(verdicts[a_first], verdicts[b_first]) for a_first, b_first in keys]
 
 
 def _row(pair: Pair, judged: Judged, a_first: Verdict, b_first: Verdict) -> dict[str, Any]:

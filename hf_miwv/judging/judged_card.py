@@ -36,21 +36,35 @@ COLUMN_WORDS = {
 
 
 def write_judged_card(run: dict[str, Any], pictures: list[str], folder: Path) -> None:
-    """Write README.md to `folder` from the run.json `run` and the PNGs that lie beside it."""
+    """Write README.md of a folder of verdicts.
+
+    Args:
+        run (`dict[str, Any]`): The record (run.json).
+        pictures (`list[str]`): Names of the PNGs that lie beside it.
+        folder (`Path`): The folder.
+    """
     text = render_judged_card(run, pictures)
     (folder / "README.md").write_text(text, encoding="utf-8", newline="\n")
 
 
 def render_judged_card(run: dict[str, Any], pictures: list[str]) -> str:
-    """The card as text; run["timing"] is not used, so equal runs have equal cards."""
+    """Render the card as text; run["timing"] is not used, so equal runs have equal cards.
+
+    Args:
+        run (`dict[str, Any]`): The record (run.json).
+        pictures (`list[str]`): Names of the PNGs that lie beside it.
+
+    Returns:
+        `str`: The card.
+    """
     environment = markdown_environment()
-    a, b = (run["answers"][name]["file"] for name in ("a", "b"))
+    file_a, file_b = (run["answers"][name]["file"] for name in ("a", "b"))
     return environment.get_template("judged_card.md.jinja").render(
         run=run,
         pictures=pictures,
         front_matter=_front_matter(run),
-        name_a=escape(a),
-        name_b=escape(b),
+        name_a=escape(file_a),
+        name_b=escape(file_b),
         judge=escape(judge_name(run["judge"])),
         scores=_score_table(run["scores"]),
         counts=table(("", ""), count_rows(run["pairs"], run["scores"]["all"])),
@@ -61,7 +75,14 @@ def render_judged_card(run: dict[str, Any], pictures: list[str]) -> str:
 
 
 def judge_name(judge: dict[str, Any]) -> str:
-    """The model behind an endpoint by the name it was asked by, a local one as cards show it."""
+    """Name the model behind an endpoint as it was asked for, a local one as cards show it.
+
+    Args:
+        judge (`dict[str, Any]`): The judge's description in the record.
+
+    Returns:
+        `str`: The name.
+    """
     if judge["kind"] == "endpoint":
         return str(judge["request"]["model"])
     return shown_name(judge["source"])

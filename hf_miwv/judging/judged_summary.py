@@ -13,28 +13,47 @@ if TYPE_CHECKING:
 
 
 def show_judged(run: dict[str, Any], console: Console | None = None) -> None:
-    """Print win scores, and what could not be judged or was swayed by the order, on stderr."""
+    """Print win scores, the pairs without a verdict and the influence of the order.
+
+    Args:
+        run (`dict[str, Any]`): The record (run.json).
+        console (`Console`, *optional*): Console to print on; by default stderr.
+    """
     console = console or stderr_console()
     console.print(score_table(run))
     console.print(count_table(run))
 
 
 def score_table(run: dict[str, Any]) -> Table:
-    """Wins, ties, losses and win score with its interval: all pairs, then each test set."""
-    a, b = (run["answers"][name]["file"] for name in ("a", "b"))
+    """Tabulate wins, ties, losses and win score with its interval: all pairs, then each test set.
+
+    Args:
+        run (`dict[str, Any]`): The record (run.json).
+
+    Returns:
+        `Table`: The table.
+    """
+    file_a, file_b = (run["answers"][name]["file"] for name in ("a", "b"))
     header = ("", "judged", "wins", "ties", "losses", "win score", "95 %")
     table = new_table("A against B; 1 is parity", *header)
     for name, counts in {"all": run["scores"]["all"], **run["scores"]["sets"]}.items():
         numbers = [write_number(counts[part]) for part in ("judged", "wins", "ties", "losses")]
         score = write_number(counts["win_score"])
         table.add_row(plain(name), *numbers, score, write_interval(counts))
-    table.caption = plain(f"A: {a}; B: {b}; win score: (wins − losses) / judged + 1")
+    table.caption = plain(f"A: {file_a}; B: {file_b}; win score: (wins − losses) / judged + 1")
     table.caption_justify = "left"
     return table
 
 
 def count_table(run: dict[str, Any]) -> Table:
-    """Lines without a partner, pairs without a verdict, and what the order of the answers did."""
+    """Tabulate lines without a partner, pairs without a verdict, and the influence of the order.
+
+    Args:
+        run (`dict[str, Any]`): The record (run.json).
+
+    Returns:
+        `Table`: The table.
+    """
     pairs, scores = run["pairs"], run["scores"]["all"]
     table = new_table("pairs", "", "")
     for words, count in count_rows(pairs, scores):
@@ -43,7 +62,15 @@ def count_table(run: dict[str, Any]) -> Table:
 
 
 def count_rows(pairs: dict[str, Any], scores: dict[str, Any]) -> list[tuple[str, str]]:
-    """The counts of a run in words, for table and card."""
+    """Put the counts of a run in words, for table and card.
+
+    Args:
+        pairs (`dict[str, Any]`): run["pairs"].
+        scores (`dict[str, Any]`): run["scores"]["all"].
+
+    Returns:
+        `list[tuple[str, str]]`: Words and number of each count.
+    """
     higher, orders = scores["higher"], sum(scores["higher"].values())
     return [
         (f"matched by {pairs['matched_by']}", write_number(scores["pairs"])),
@@ -65,7 +92,13 @@ def count_rows(pairs: dict[str, Any], scores: dict[str, Any]) -> list[tuple[str,
 
 
 def write_interval(counts: dict[str, Any]) -> str:
-    """The interval of a win score in print, a dash where there is none.
+    """Write the interval of a win score for print.
+
+    Args:
+        counts (`dict[str, Any]`): The result of `tally`.
+
+    Returns:
+        `str`: The interval; a dash where there is none.
 
     >>> write_interval({"interval": [0.9, 1.25]})
     '0.900 to 1.250'

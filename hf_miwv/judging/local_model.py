@@ -20,10 +20,18 @@ from hf_miwv.rows.turns import Turn
 
 
 def model_judge(loaded: LoadedModel, *, max_new_tokens: int = 512, batch_tokens: int | None = None) -> Judge:
-    """A loaded model that judges by greedy generation behind its own chat template.
+    """Make a judge of a loaded model, by greedy generation behind its own chat template.
 
     A question that leaves no room for max_new_tokens in the model's context is refused. The model
     is asked by one batch at a time, the questions in it of like length.
+
+    Args:
+        loaded (`LoadedModel`): The model with its tokenizer.
+        max_new_tokens (`int`, *optional*, defaults to 512): Tokens of a reply, at most.
+        batch_tokens (`int`, *optional*): Tokens of a batch; the default follows the model's device.
+
+    Returns:
+        `Judge`: The judge.
 
     Raises:
         InputError: the tokenizer has no chat template, or max_new_tokens leaves no room.
@@ -40,6 +48,7 @@ def model_judge(loaded: LoadedModel, *, max_new_tokens: int = 512, batch_tokens:
     def ask(conversations: Sequence[list[Turn]]) -> list[str | Refused]:
         questions = encode(conversations)
         fitting = [question for question in questions if len(question) <= longest]
+        # Refused questions keep their position among the replies.
         written = iter(generate(model, tokenizer, fitting, max_new_tokens) if fitting else ())
         return [
             next(written).text if len(question) <= longest else _too_long(len(question), longest)

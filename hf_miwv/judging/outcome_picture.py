@@ -28,8 +28,8 @@ def draw_outcomes(scores: dict[str, Any], folder: Path) -> list[str]:
         counts = [bar[part] for bar in bars.values()]
         shares = [bar[part] / bar["judged"] for bar in bars.values()]
         drawn = axes.barh(labels, shares, left=left, color=color, label=f"{part} of A")
-        axes.bar_label(drawn, [f"{n:,}" if n else "" for n in counts], label_type="center")
-        left = [one + other for one, other in zip(left, shares, strict=True)]
+        axes.bar_label(drawn, [f"{count:,}" if count else "" for count in counts], label_type="center")
+        left = [start + share for start, share in zip(left, shares, strict=True)]
     axes.invert_yaxis()
     axes.grid(visible=False)
     axes.set_xlim(0, 1)

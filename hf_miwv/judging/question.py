@@ -22,21 +22,37 @@ _FIRST_LINE = re.compile(rf"\s*{_THOUGHTS}\s*Answer 1: {_NUMBER}; Answer 2: {_NU
 
 
 def judge_question(prompt: str, first: str, second: str) -> list[Turn]:
-    """Return the conversation that asks for two scores, with the answers in the order that is given.
+    """Return the conversation that asks for two scores, with the answers in this order.
 
-    The judge is not told which system an answer comes from. One user turn and no system turn,
+    The judge does not learn which system an answer comes from. One user turn and no system turn,
     because some chat templates allow none.
 
     The form of the comparison is that of FastChat's pairwise judge (lm-sys/FastChat,
     arXiv 2306.05685), which arXiv 2511.07074 and the selection papers before it use: scores
     first, then reasons, so that the reasons cannot move the scores. The wording is ours.
+
+    Args:
+        prompt (`str`): The prompt.
+        first (`str`): The answer shown first.
+        second (`str`): The answer shown second.
+
+    Returns:
+        `list[Turn]`: The conversation.
     """
     content = _template().render(prompt=prompt, first=first, second=second)
     return [Turn(role="user", content=content)]
 
 
 def ask_again(conversation: list[Turn], reply: str) -> list[Turn]:
-    """Continue the conversation after a reply that cannot be read, with a word on the form."""
+    """Continue the conversation after a reply that cannot be read, with a word on the form.
+
+    Args:
+        conversation (`list[Turn]`): The question.
+        reply (`str`): The reply.
+
+    Returns:
+        `list[Turn]`: The longer conversation.
+    """
     return [
         *conversation,
         Turn(role="assistant", content=reply),
@@ -45,17 +61,23 @@ def ask_again(conversation: list[Turn], reply: str) -> list[Turn]:
 
 
 def read_scores(reply: str) -> tuple[float, float] | None:
-    """Read the scores of the first and the second answer shown; None where the form is not kept.
+    r"""Read the scores of the first and the second answer shown.
 
     Nothing is guessed: other words, marks or ranges on the first line make the reply unreadable.
     A leading <think> block is passed over.
 
-    >>> read_scores("Answer 1: 7; Answer 2: 8.5\\nThe second is more exact.")
+    Args:
+        reply (`str`): The judge's reply.
+
+    Returns:
+        `tuple[float, float] | None`: The scores; None where the form is not kept.
+
+    >>> read_scores("Answer 1: 7; Answer 2: 8.5\nThe second is more exact.")
     (7.0, 8.5)
     >>> read_scores("7/10 and 8/10")
     """
-    found = _FIRST_LINE.match(reply)
-    return (float(found[1]), float(found[2])) if found else None
+    scores = _FIRST_LINE.match(reply)
+    return (float(scores[1]), float(scores[2])) if scores else None
 
 
 def prompt_sha256() -> str:

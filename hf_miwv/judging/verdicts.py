@@ -24,18 +24,26 @@ logger = logging.getLogger(__name__)
 
 
 class Refused(NamedTuple):
-    """The judge takes this question not at all (too long for it, say), and why."""
+    """Say that the judge does not take this question at all (too long for it, say).
+
+    Attributes:
+        reason (`str`): Why.
+    """
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Judge:
-    """Who is asked: an endpoint or a model here.
+    """Describe who is asked: an endpoint or a model here.
 
-    `description` is all that its verdicts depend on, for run.json; it never holds a key. `ask`
-    takes a batch of conversations and returns a reply, or a refusal, for each. `batches` cuts
-    all questions into batches of their indices; `concurrency` batches are asked at a time.
+    Attributes:
+        description (`dict[str, Any]`): All that its verdicts depend on, for run.json; it never holds a key.
+        ask (`Callable[[Sequence[list[Turn]]], list[str | Refused]]`): Takes a batch of conversations and
+            returns a reply, or a refusal, for each.
+        batches (`Callable[[Sequence[list[Turn]]], list[list[int]]]`): Cuts all questions into batches of
+            their indices.
+        concurrency (`int`): Batches that are asked at a time.
     """
 
     description: dict[str, Any]
@@ -45,13 +53,20 @@ class Judge:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The description without the name of a model, whose weights have a fingerprint."""
+        """Return the description without the name of a model, whose weights have a fingerprint."""
         names = ("source", "revision")
         return {name: value for name, value in self.description.items() if name not in names}
 
 
 class Verdict(NamedTuple):
-    """Scores of the first and the second answer shown, or None, and what the judge wrote."""
+    """Hold the judge's verdict on a pair in one order.
+
+    Attributes:
+        scores (`tuple[float, float]`, *optional*): Of the first and the second answer shown; None where no
+            reply can be read.
+        replies (`list[str]`): Everything that the judge wrote.
+        refusal (`str`, *optional*): Why it did not take the pair.
+    """
 
     scores: tuple[float, float] | None
     replies: list[str]
@@ -59,7 +74,17 @@ class Verdict(NamedTuple):
 
 
 def verdict_key(judge: Judge, prompt: str, first: str, second: str) -> str:
-    """A hash of everything a verdict depends on: judge, words of the question, pair and order."""
+    """Hash everything a verdict depends on: judge, words of the question, pair and order.
+
+    Args:
+        judge (`Judge`): The judge.
+        prompt (`str`): The prompt.
+        first (`str`): The answer shown first.
+        second (`str`): The answer shown second.
+
+    Returns:
+        `str`: SHA-256 in hexadecimal digits.
+    """
     content = [judge.identity, prompt_sha256(), prompt, first, second]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -70,33 +95,44 @@ def collect_verdicts(
     workspace: Workspace,
     progress: bool = True,
 ) -> dict[str, Verdict]:
-    """The verdict on each question by its `verdict_key`; those in the journal are not asked.
+    """Collect the verdict on each question; those in the journal are not asked.
 
     A reply that cannot be read is asked for once more, with a word on the form. Refusals are not
     written down, so that a later call asks again.
 
+    Args:
+        judge (`Judge`): The judge.
+        questions (`Mapping[str, list[Turn]]`): `verdict_key` -> question.
+        workspace (`Workspace`): Holds the journal.
+        progress (`bool`, *optional*, defaults to `True`): Whether a bar is shown.
+
+    Returns:
+        `dict[str, Verdict]`: `verdict_key` -> verdict.
+
     Raises:
-        InputError: the judge cannot be asked at all. What is under way is waited for and kept.
+        InputError: the judge cannot be asked at all. Unfinished requests are waited for and kept.
     """
     done = _read_journal(workspace)
-    found = {key: done[key] for key in questions if key in done}
-    if found:
+    verdicts_by_key = {key: done[key] for key in questions if key in done}
+    if verdicts_by_key:
         logger.info(
             "going on with the unfinished work in %s: %d of %d verdicts are there",
             workspace.folder,
-            len(found),
+            len(verdicts_by_key),
             len(questions),
         )
     keys = list(questions)
-    left = [
-        [keys[index] for index in batch if keys[index] not in found]
+    open_batches = [
+        [keys[index] for index in batch if keys[index] not in verdicts_by_key]
         for batch in judge.batches(list(questions.values()))
     ]
-    with tqdm(total=len(keys), initial=len(found), desc="judging", unit="verdict", disable=not progress) as bar:
-        for verdicts in _ask_all(judge, questions, [batch for batch in left if batch], workspace):
-            found |= verdicts
+    with tqdm(
+        total=len(keys), initial=len(verdicts_by_key), desc="judging", unit="verdict", disable=not progress
+    ) as bar:
+        for verdicts in _ask_all(judge, questions, [batch for batch in open_batches if batch], workspace):
+            verdicts_by_key |= verdicts
             bar.update(len(verdicts))
-    return found
+    return verdicts_by_key
 
 
 def _ask_all(
@@ -105,9 +141,9 @@ def _ask_all(
     batches: Sequence[list[str]],
     workspace: Workspace,
 ) -> Iterator[dict[str, Verdict]]:
-    """The verdicts of each batch of keys, written down by who asked before it asks again.
+    """Yield the verdicts of each batch of keys, written down by who asked before it asks again.
 
-    After a fault nothing more is asked; it is raised when all that was under way is done.
+    After a fault nothing more is asked; it is raised when all unfinished requests are done.
     """
     stop, lock = Event(), Lock()
 
@@ -116,6 +152,7 @@ def _ask_all(
             return {}
         try:
             verdicts = _ask_twice(judge, [questions[key] for key in batch])
+            # Threads share the journal, and two lines written at once would be torn.
             with lock:
                 _write_journal(workspace, batch, verdicts)
         except BaseException:
@@ -126,6 +163,7 @@ def _ask_all(
     with ThreadPoolExecutor(judge.concurrency) as pool, ExitStack() as stack:
         stack.callback(stop.set)  # also on Ctrl-C: the pool waits only for what is under way
         futures = [pool.submit(ask, batch) for batch in batches]
+        # Also after a fault: these batches are in the journal, and count.
         yield from (future.result() for future in as_completed(futures) if not future.exception())
     for future in futures:
         future.result()  # raises the fault, if there was one
@@ -134,6 +172,7 @@ def _ask_all(
 def _ask_twice(judge: Judge, conversations: list[list[Turn]]) -> list[Verdict]:
     """Ask for a batch, and once more for the replies that cannot be read."""
     replies: list[list[str | Refused]] = [[reply] for reply in judge.ask(conversations)]
+    # Once more only: each reply costs, and a judge that fails twice rarely succeeds.
     again = [index for index, (reply,) in enumerate(replies) if isinstance(reply, str) and read_scores(reply) is None]
     if again:
         longer = [ask_again(conversations[index], str(replies[index][0])) for index in again]
@@ -143,7 +182,7 @@ def _ask_twice(judge: Judge, conversations: list[list[Turn]]) -> list[Verdict]:
 
 
 def _verdict(replies: list[str | Refused]) -> Verdict:
-    """The last readable reply counts; a refusal counts only where there was no reply at all."""
+    """Make the verdict: the last readable reply counts; a refusal only where there was no reply at all."""
     texts = [reply for reply in replies if isinstance(reply, str)]
     refusals = [reply.reason for reply in replies if isinstance(reply, Refused)]
     if not texts:
@@ -160,7 +199,7 @@ def _read_journal(workspace: Workspace) -> dict[str, Verdict]:
 
 
 def _write_journal(workspace: Workspace, batch: list[str], verdicts: list[Verdict]) -> None:
-    """One line for a whole batch, so that a batch is there whole or not at all."""
+    """Write one line for a whole batch, so that a batch is in the journal whole or not at all."""
     lines = [
         [key, verdict.scores, verdict.replies]
         for key, verdict in zip(batch, verdicts, strict=True)

@@ -16,7 +16,14 @@ RESAMPLES = 10_000
 
 
 class Judged(NamedTuple):
-    """A pair after both orders; scores as (A's, B's), None where the judge gave none."""
+    """Hold a pair after both orders.
+
+    Attributes:
+        test_set (`str`, *optional*): Name of the test set.
+        status (`Status`): Whether it was judged.
+        a_first (`tuple[float, float]`, *optional*): Scores (A's, B's) with A shown first; None without any.
+        b_first (`tuple[float, float]`, *optional*): Scores (A's, B's) with B shown first; None without any.
+    """
 
     test_set: str | None
     status: Status
@@ -25,6 +32,7 @@ class Judged(NamedTuple):
 
     @property
     def outcome(self) -> Outcome | None:
+        """Return A's outcome; None where an order has no scores."""
         if self.a_first is None or self.b_first is None:
             return None
         return pair_outcome(self.a_first, self.b_first)
@@ -39,7 +47,7 @@ def pair_outcome(a_first: tuple[float, float], b_first: tuple[float, float]) -> 
     >>> pair_outcome((8, 6), (7, 7)), pair_outcome((8, 6), (6, 8))
     ('win', 'tie')
     """
-    won = sum(int(np.sign(a - b)) for a, b in (a_first, b_first))
+    won = sum(int(np.sign(score_a - score_b)) for score_a, score_b in (a_first, b_first))
     return "win" if won > 0 else "lose" if won < 0 else "tie"
 
 
@@ -108,8 +116,9 @@ def _by_order(pairs: Sequence[Judged]) -> dict[str, Any]:
     for pair in pairs:
         if pair.a_first is None or pair.b_first is None:
             continue
-        a_first, b_first = (int(np.sign(a - b)) for a, b in (pair.a_first, pair.b_first))
+        a_first, b_first = (int(np.sign(score_a - score_b)) for score_a, score_b in (pair.a_first, pair.b_first))
         agree += a_first == b_first
+        # With B first a win of A is a win of the answer shown second.
         for shown_first in (a_first, -b_first):
             higher[{1: "first", -1: "second", 0: "equal"}[shown_first]] += 1
     return {"higher": dict(higher), "orders_agree": agree}
