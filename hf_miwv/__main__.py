@@ -38,6 +38,7 @@ HIGH = "A high score means that the model is weak on the row even with an exampl
 )
 @click.version_option(package_name="hf-miwv-lmt", prog_name="hf-miwv")
 def main() -> None:
+    """Set up the log; the work is in the commands."""
     start_logging("hf_miwv")
 
 
@@ -47,7 +48,14 @@ def _settings(context: click.Context, _: click.Parameter, path: Path | None) -> 
 
 
 def options(*decorators: Callable[..., Any]) -> Callable[..., Any]:
-    """Several click options as one decorator, in the order they are given."""
+    """Join several click options into one decorator, in their order.
+
+    Args:
+        *decorators (`Callable`): The options.
+
+    Returns:
+        `Callable`: The decorator.
+    """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         for decorator in reversed(decorators):
@@ -250,12 +258,14 @@ hub_options = options(*TO_HUB_OPTIONS)
 @scoring_options
 @output_options
 @hub_options
-def score_command(**given: Any) -> None:
-    to_hub = take_hub_options(given)
+def score_command(**options: Any) -> None:
+    """Score the rows; see the help text."""
+    # Before hours of work: a repository that cannot be pushed to is refused now.
+    to_hub = take_hub_options(options)
     from hf_miwv.commands.score_and_select import score_data
 
-    score_data(**given)
-    _push(given["output"], to_hub)
+    score_data(**options)
+    _push(options["output"], to_hub)
 
 
 @main.command(
@@ -275,14 +285,15 @@ def score_command(**given: Any) -> None:
 @output_options
 @hub_options
 @click.pass_context
-def select_command(context: click.Context, **given: Any) -> None:
-    if given["model"] is None:
+def select_command(context: click.Context, **options: Any) -> None:
+    """Choose rows; see the help text."""
+    if options["model"] is None:
         _refuse_scoring_options(context)
-    to_hub = take_hub_options(given)
+    to_hub = take_hub_options(options)
     from hf_miwv.commands.score_and_select import select_data
 
-    select_data(**given)
-    _push(given["output"], to_hub)
+    select_data(**options)
+    _push(options["output"], to_hub)
 
 
 for command in (
@@ -312,6 +323,7 @@ for command in (
 )
 @click.option("--fraction", metavar="P", default="0.05", show_default=True, help="Share to keep.")
 def demo_command(output: Path, fraction: str) -> None:
+    """Run the demo; see the help text."""
     from hf_miwv.commands.demo import run_demo
 
     run_demo(output, fraction)
@@ -328,7 +340,7 @@ def _push(output: Path, to_hub: dict[str, Any] | None) -> None:
 
 
 def _refuse_scoring_options(context: click.Context) -> None:
-    own = {
+    selecting = {
         "data",
         "split",
         "fraction",
@@ -350,14 +362,15 @@ def _refuse_scoring_options(context: click.Context) -> None:
         "hub_revision",
         "pull_request",
     }
+    # By source and not by value: an option that is given with its default is refused, too.
     sources = {name: context.get_parameter_source(name) for name in context.params}
-    given = [
+    scoring_only = [
         f"--{name.removeprefix('data_').replace('_', '-')}"
         for name, source in sources.items()
-        if name not in own and source is not None and source.name != "DEFAULT"
+        if name not in selecting and source is not None and source.name != "DEFAULT"
     ]
-    if given:
-        raise InputError(f"{', '.join(given)}: for scoring; give --model too, or leave it out")
+    if scoring_only:
+        raise InputError(f"{', '.join(scoring_only)}: for scoring; give --model too, or leave it out")
 
 
 if __name__ == "__main__":

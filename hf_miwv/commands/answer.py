@@ -60,14 +60,16 @@ def answer_command(
     trust_remote_code: bool,
     output: Path,
     overwrite: bool,
-    **given: Any,
+    **settings: Any,
 ) -> None:
+    """Answer the prompts; see the help text."""
     from hf_miwv.common.models.models import load_model
     from hf_miwv.common.reading.reading import read_dataset
     from hf_miwv.common.runs.folder import check_file
     from hf_miwv.judging.answering import answer
 
     command_line = ["hf-miwv", *sys.argv[1:]]
+    # Before the model is loaded, which takes minutes.
     check_file(output, overwrite, data, command_line)
     dataset = read_dataset(data, split=split, config=data_config, field=field)
     logger.info("loading %s", model)
@@ -78,6 +80,6 @@ def answer_command(
         device=device,
         trust_remote_code=trust_remote_code,
     )
-    counts = answer(dataset, loaded, output, source=data, overwrite=overwrite, command_line=command_line, **given)
+    counts = answer(dataset, loaded, output, source=data, overwrite=overwrite, command_line=command_line, **settings)
     words = ", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in sorted(counts.items()))
     logger.info("written: %s (%s)", output, words)

@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 @click.option("--config", help="Configuration of a Hub data set.")
 @serving_options
 def app_command(scored: str, config: str | None, host: str, port: int | None, allowed_hosts: tuple[str, ...]) -> None:
+    """Serve the page; see the help text."""
     from hf_miwv.common.app.serving import host_names, listen, make_app, require_gradio, serve
     from hf_miwv.common.errors import InputError
     from hf_miwv.common.reading.reading import is_local
@@ -34,11 +35,12 @@ def app_command(scored: str, config: str | None, host: str, port: int | None, al
     if config is not None and is_local(scored):
         raise InputError(f"--config {config}: is for the Hub, and {scored} is here; omit it")
     hosts = host_names(host, allowed_hosts)
-    with listen(host, port) as place:
+    with listen(host, port) as listener:
+        # Behind the open port: a port that is taken is said before gradio is imported, which takes seconds.
         from hf_miwv.app.row_page import build_page
         from hf_miwv.app.scored_rows import ScoredRows
         from hf_miwv.common.hub.fetching import fetch_folder
 
         logger.info("reading %s", scored)
         rows = ScoredRows.open(fetch_folder(scored, config=config), scored)
-        serve(make_app(build_page(rows), hosts=hosts), place)
+        serve(make_app(build_page(rows), hosts=hosts), listener)

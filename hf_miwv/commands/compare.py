@@ -57,12 +57,14 @@ def compare_command(
     output: Path,
     overwrite: bool,
 ) -> None:
+    """Compare the choices; see the help text."""
     from hf_miwv.common.runs.folder import check_output
     from hf_miwv.comparing.comparison import compare
     from hf_miwv.comparing.comparison_folder import write_comparison
     from hf_miwv.comparing.comparison_tables import show_comparison
 
     for folder in scored:
+        # With --overwrite an OUTPUT that is one of the compared folders would be removed.
         check_output(output, overwrite, Path(folder).expanduser())
     report = compare(
         scored,

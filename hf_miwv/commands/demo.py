@@ -18,7 +18,11 @@ logger = logging.getLogger(__name__)
 
 
 def run_demo(output: Path, fraction: str) -> None:
-    """Score the sample into output/scored, keep the top share in output/chosen, say what is next.
+    """Score the sample into output/scored, keep the top share in output/chosen, name the next steps.
+
+    Args:
+        output (`Path`): The folder.
+        fraction (`str`): Share of the rows to keep.
 
     Raises:
         InputError: the small models are not installed.
@@ -38,17 +42,28 @@ def run_demo(output: Path, fraction: str) -> None:
         threshold=None,
         overwrite=False,
     )
-    logger.info(what_next(scored, chosen, program("hf-miwv")))
+    logger.info(next_steps(scored, chosen, program("hf-miwv")))
 
 
-def what_next(scored: Path, chosen: Path, command: str) -> str:
-    """The picture to open, and what to type: on the same rows, then on one's own."""
-    given, output = (shlex.quote(str(one)) for one in (scored, scored.with_name("comparison")))
+def next_steps(scored: Path, chosen: Path, command: str) -> str:
+    """Name the picture to open, and the commands to type: on the same rows, then on one's own.
+
+    Args:
+        scored (`Path`): Folder of the scored rows.
+        chosen (`Path`): Folder of the chosen rows.
+        command (`str`): The shell command that starts us.
+
+    Returns:
+        `str`: The lines.
+    """
+    quoted_scored, quoted_comparison = (
+        shlex.quote(str(folder)) for folder in (scored, scored.with_name("comparison"))
+    )
     return (
         f"\nThe picture: {scored / 'miwv_histogram.png'}\n"
         f"The card:    {chosen / 'README.md'}\n\n"
         "What other methods would keep of these rows, in seconds:\n\n"
-        f"  {command} compare {given} --output {output}\n\n"
+        f"  {command} compare {quoted_scored} --output {quoted_comparison}\n\n"
         "Your own: DATA is a file, folder or Hub id (tatsu-lab/alpaca), MODEL the one to tune:\n\n"
         f"  {command} select DATA --model MODEL --fraction 0.01 --output chosen"
     )

@@ -88,8 +88,9 @@ def judge_command(
     seed: int,
     output: Path,
     overwrite: bool,
-    **given: Any,
+    **settings: Any,
 ) -> None:
+    """Judge the answers; see the help text."""
     from hf_miwv.common.runs.folder import check_output
     from hf_miwv.judging.judge_answers import judge_answers
     from hf_miwv.judging.judged_summary import show_judged
@@ -98,7 +99,7 @@ def judge_command(
     run = judge_answers(
         a,
         b,
-        open_judge(judge_name, max_new_tokens, **given),
+        open_judge(judge_name, max_new_tokens, **settings),
         output,
         seed=seed,
         overwrite=overwrite,
@@ -107,19 +108,28 @@ def judge_command(
     show_judged(run)
 
 
-def open_judge(name: str, max_new_tokens: int, **given: Any) -> Judge:
-    """The judge that --judge names: an endpoint where it is an address, else a model here.
+def open_judge(name: str, max_new_tokens: int, **settings: Any) -> Judge:
+    """Open the judge that --judge names: an endpoint where it is an address, else a model here.
+
+    Args:
+        name (`str`): The value of --judge.
+        max_new_tokens (`int`): Tokens of a reply, at most.
+        **settings (`Any`): Values of ENDPOINT_OPTIONS and MODEL_OPTIONS, None where not given.
+
+    Returns:
+        `Judge`: The judge.
 
     Raises:
         InputError: an option of the other kind is given, or an endpoint has no --judge-model.
     """
     is_endpoint = name.lower().startswith(("http://", "https://"))
     kind, foreign = ("an endpoint", MODEL_OPTIONS) if is_endpoint else ("a model", ENDPOINT_OPTIONS)
-    wrong = [f"--{key.replace('_', '-')}" for key in foreign if given[key] is not None]
+    # An option of the other kind would have no effect, which must not pass in silence.
+    wrong = [f"--{key.replace('_', '-')}" for key in foreign if settings[key] is not None]
     if wrong:
         raise InputError(f"{', '.join(wrong)}: not for {kind} ({name}); leave it out")
-    own = {key: value for key, value in given.items() if value is not None}
-    return (_open_endpoint if is_endpoint else _open_model)(name, max_new_tokens, **own)
+    used_settings = {key: value for key, value in settings.items() if value is not None}
+    return (_open_endpoint if is_endpoint else _open_model)(name, max_new_tokens, **used_settings)
 
 
 def _open_endpoint(
@@ -127,7 +137,7 @@ def _open_endpoint(
     max_new_tokens: int,
     judge_model: str | None = None,
     request_fields: str | None = None,
-    **own: Any,
+    **settings: Any,
 ) -> Judge:
     from hf_miwv.judging.endpoint import completions_url, endpoint_judge
 
@@ -135,14 +145,14 @@ def _open_endpoint(
     if judge_model is None:
         raise InputError(f"judge {name}: give --judge-model, the name of the model behind it")
     fields = None if request_fields is None else _read_fields(request_fields)
-    return endpoint_judge(name, judge_model, max_new_tokens=max_new_tokens, fields=fields, **own)
+    return endpoint_judge(name, judge_model, max_new_tokens=max_new_tokens, fields=fields, **settings)
 
 
-def _open_model(name: str, max_new_tokens: int, batch_tokens: int | None = None, **own: Any) -> Judge:
+def _open_model(name: str, max_new_tokens: int, batch_tokens: int | None = None, **loading: Any) -> Judge:
     from hf_miwv.common.models.models import load_model
     from hf_miwv.judging.local_model import model_judge
 
-    return model_judge(load_model(name, **own), max_new_tokens=max_new_tokens, batch_tokens=batch_tokens)
+    return model_judge(load_model(name, **loading), max_new_tokens=max_new_tokens, batch_tokens=batch_tokens)
 
 
 def _read_fields(text: str) -> dict[str, Any]:

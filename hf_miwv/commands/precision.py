@@ -55,8 +55,9 @@ def precision_command(
     columns: str | None,
     embedder: str | None,
     precisions: str,
-    **given: Any,
+    **settings: Any,
 ) -> None:
+    """Compare the precisions; see the help text."""
     from hf_miwv.common.reading.reading import read_dataset
     from hf_miwv.comparing.compare_precisions import compare_precisions, show_precisions
     from hf_miwv.rows.schema import parse_columns
@@ -67,6 +68,6 @@ def precision_command(
         columns=parse_columns(columns) if columns else None,
         embedder=embedder or DEFAULT_EMBEDDER,
         precisions=[name.strip() for name in precisions.split(",")],
-        **given,
+        **settings,
     )
     show_precisions(report)

@@ -108,6 +108,7 @@ def select_data(
     **settings: Any,
 ) -> None:
     """Run `hf-miwv select`: with a model, score into the workspace first; then choose, write, show."""
+    # Everything that can be refused is refused before the scoring, which may take hours.
     check_choice(fraction, count, threshold)
     check_method(method, seed)
     check_diversity(diversity)
@@ -115,6 +116,7 @@ def select_data(
     scored: Path | Dataset
     if model is not None:
         scored = workspace_of(output) / "scored"
+        # The method may need losses that nobody has asked for by name.
         settings["also"] = (*settings["also"], *needed_columns(method))
         settings["keep_embeddings"] |= diversity is not None
         score_data(data, model, scored, overwrite=True, **settings)  # only ever ours
@@ -139,14 +141,15 @@ def select_data(
     logger.info("written: %s", output)
 
 
-def _scored(data: str, given: Mapping[str, Any]) -> Path | Dataset:
+def _scored(data: str, settings: Mapping[str, Any]) -> Path | Dataset:
     """Return the folder of `score`, here or on the Hub, with its run.json; or scored rows from elsewhere."""
     name, pinned = split_revision(data)
-    revision = given.get("revision") or given.get("data_revision") or pinned
-    options = {"config": given.get("data_config"), "revision": revision}
-    split = given.get("split")
-    if field := given.get("field"):
+    revision = settings.get("revision") or settings.get("data_revision") or pinned
+    options = {"config": settings.get("data_config"), "revision": revision}
+    split = settings.get("split")
+    if field := settings.get("field"):
         return read_dataset(name, split=split, field=field, **options)
+    # A folder is passed on as a folder, because its run.json goes into the record.
     if is_local(name) and not any(options.values()):
         folder = None if split else Path(name)
     else:

@@ -12,10 +12,17 @@ from hf_miwv.common.recipes.yaml_file import load_mapping
 
 
 def read_settings(path: Path, command: click.Command) -> dict[str, Any]:
-    """The options of `command` that a YAML file gives, as {parameter name: value}.
+    """Read the options of a command from a YAML file.
 
-    Keys are the long options without their dashes (batch_tokens or batch-tokens). What the
-    command line says takes precedence.
+    Keys are the long options without their dashes (batch_tokens or batch-tokens). The command line
+    takes precedence.
+
+    Args:
+        path (`Path`): The file.
+        command (`click.Command`): The command.
+
+    Returns:
+        `dict[str, Any]`: Parameter name -> value.
 
     Raises:
         InputError: not YAML, not a mapping, unknown keys, values of the wrong type; all of them.
@@ -29,7 +36,8 @@ def read_settings(path: Path, command: click.Command) -> dict[str, Any]:
         elif fault := _fault(key, value, parameter):
             faults.append(fault)
         else:
-            settings[str(parameter.name)] = _given(value, parameter)
+            # As text, so that click converts and checks it like a word of the command line.
+            settings[str(parameter.name)] = _option_value(value, parameter)
     if faults:
         raise InputError.of_faults(path, faults)
     return settings
@@ -50,21 +58,22 @@ def _is_list(parameter: click.Parameter) -> bool:
     return bool(getattr(parameter, "multiple", False))
 
 
-def _given(value: Any, parameter: click.Parameter) -> Any:
+def _option_value(value: Any, parameter: click.Parameter) -> Any:
     if _is_flag(parameter):
         return value
     if _is_list(parameter):
-        return [str(one) for one in (value if isinstance(value, list) else [value])]
+        return [str(item) for item in (value if isinstance(value, list) else [value])]
     return str(value)
 
 
 def _fault(key: Any, value: Any, parameter: click.Parameter) -> str | None:
     if _is_flag(parameter):
         return None if isinstance(value, bool) else f"{key}: {value!r} is not true or false"
+    # YAML 1.1 reads no, off and y as truth values, and a column of that name would silently become False.
     if isinstance(value, bool):
         return f"{key}: YAML reads this word as {value}; put it in quotes"
     if isinstance(value, (str, int, float)):
         return None
-    if _is_list(parameter) and isinstance(value, list) and all(isinstance(v, str) for v in value):
+    if _is_list(parameter) and isinstance(value, list) and all(isinstance(item, str) for item in value):
         return None
     return f"{key}: give one value, not {value!r}"

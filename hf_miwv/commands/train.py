@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 @click.option("--overwrite", is_flag=True, help="Replace what the output folder holds.")
 @click.argument("keys", nargs=-1, type=click.UNPROCESSED)
 def train_command(recipe: Path, output: Path | None, overwrite: bool, keys: tuple[str, ...]) -> None:
+    """Train by the recipe; see the help text."""
     from hf_miwv.common.reading.reading import is_local, read_dataset
     from hf_miwv.common.runs.folder import check_output
     from hf_miwv.common.runs.processes import Processes
@@ -40,25 +41,26 @@ def train_command(recipe: Path, output: Path | None, overwrite: bool, keys: tupl
     from hf_miwv.training.training import train
 
     wanted = read_recipe(recipe, keys, output)
-    data, model, place = dict(wanted.data), dict(wanted.model), wanted.output
+    data, model, output_section = dict(wanted.data), dict(wanted.model), wanted.output
     source, columns = data.pop("source"), data.pop("columns", None)
     small = [name for name in ("4bit", "8bit") if model.pop(f"load_in_{name}", False)]
-    for read in (source, wanted.model["name"], place.get("scored")):
+    # With --overwrite an output folder that is also read would be removed.
+    for read in (source, wanted.model["name"], output_section.get("scored")):
         if read is not None and is_local(read):
-            check_output(Path(place["folder"]), overwrite, Path(read).expanduser())
+            check_output(Path(output_section["folder"]), overwrite, Path(read).expanduser())
     logger.info("reading %s", source)
     run = train(
         read_dataset(source, **data),
         model.pop("name"),
-        output=place["folder"],
+        output=output_section["folder"],
         selection=wanted.selection,
         training=wanted.training,
         lora=wanted.lora,
         loading=model | {"quantization": small[0]} if small else model,
         scoring=wanted.scoring,
         columns=columns,
-        scored=place.get("scored"),
-        license=place.get("license"),
+        scored=output_section.get("scored"),
+        license=output_section.get("license"),
         hub=wanted.hub,
         recipe=wanted.text,
         overwrite=overwrite,
@@ -73,5 +75,5 @@ def train_command(recipe: Path, output: Path | None, overwrite: bool, keys: tupl
             "%d steps, last loss %.4f nats per token; written: %s",
             run["steps"],
             run["loss_curve"][-1]["loss"],
-            place["folder"],
+            output_section["folder"],
         )

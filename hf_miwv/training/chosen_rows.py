@@ -31,7 +31,7 @@ class TrainingRows(NamedTuple):
 
 
 def prepare_rows(chosen: Dataset, shape: Shape, prompts: Prompts, tokenizer: Any, max_length: int) -> TrainingRows:
-    r"""input_ids = x + y + end, labels = -100 over x and the ids over y + end, for each chosen row.
+    """Make input_ids = x + y + end, labels = -100 over x and the ids over y + end, for each chosen row.
 
     x and y are the ids that `score` took: rendered by the same template, tokenized apart and
     joined. TRL would tokenize prompt and completion as one text, and letters on both sides of the
@@ -43,6 +43,16 @@ def prepare_rows(chosen: Dataset, shape: Shape, prompts: Prompts, tokenizer: Any
     for any of y ("no_room") or with an empty one ("empty_response") are left out. All of this is
     counted: rows in `counts`, and tokens, with and without those of x.
 
+    Args:
+        chosen (`Dataset`): The chosen rows, with their scores.
+        shape (`Shape`): Their shape.
+        prompts (`Prompts`): The template with its tokenizer.
+        tokenizer (`PreTrainedTokenizerBase`): The model's tokenizer.
+        max_length (`int`): Tokens of a sequence, at most.
+
+    Returns:
+        `TrainingRows`: The columns and the counts.
+
     Raises:
         InputError: no end of sequence is known, no row is left, or a row has another number of
             response tokens than when it was scored.
@@ -51,6 +61,7 @@ def prepare_rows(chosen: Dataset, shape: Shape, prompts: Prompts, tokenizer: Any
     columns: dict[str, list[list[int]]] = {"input_ids": [], "labels": []}
     rows = Rows(chosen, shape)
     for index, (example, tokens) in enumerate(_encoded(rows, prompts)):
+        # A tokenizer that was changed between scoring and training would train on other tokens than were scored.
         _check_as_scored(chosen[index], len(tokens.response))
         empty = not example.has_response or not tokens.response
         if empty or len(tokens.prompt) >= max_length:
@@ -82,20 +93,29 @@ def _end_token(tokenizer: Any) -> list[int]:
 
 
 def compare_with_inference(chosen: Dataset, shape: Shape, prompts: Prompts, tokenizer: Any) -> dict[str, Any]:
-    """How the prompts that are trained compare with what the model is given to answer, as ids.
+    """Compare the prompts that are trained with those that the model gets to answer, as ids.
 
     There the text is tokenized with its special tokens, or the chat template renders the turns
-    with its generation prompt. {"rows": how many differ} and, of the first that does, "row" and
-    the texts from where they part, "trained" and "given".
+    with its generation prompt.
+
+    Args:
+        chosen (`Dataset`): The chosen rows.
+        shape (`Shape`): Their shape.
+        prompts (`Prompts`): The template with its tokenizer.
+        tokenizer (`PreTrainedTokenizerBase`): The model's tokenizer.
+
+    Returns:
+        `dict[str, Any]`: {"rows": how many differ} and, of the first that does, "row" and the texts from
+        where they part, "trained" and "given".
     """
     report: dict[str, Any] = {"rows": 0}
     for index, (example, tokens) in enumerate(_encoded(Rows(chosen, shape), prompts)):
-        given = _inference_prompt(example, prompts, tokenizer)
-        if given == tokens.prompt:
+        inference_ids = _inference_prompt(example, prompts, tokenizer)
+        if inference_ids == tokens.prompt:
             continue
         if not report["rows"]:
-            same = common_prefix_length(given, tokens.prompt)
-            trained, shown = (tokenizer.decode(ids[same:]) for ids in (tokens.prompt, given))
+            same = common_prefix_length(inference_ids, tokens.prompt)
+            trained, shown = (tokenizer.decode(ids[same:]) for ids in (tokens.prompt, inference_ids))
             report |= {"row": int(chosen[index]["row"]), "trained": trained, "given": shown}
         report["rows"] += 1
     if report["rows"]:
@@ -113,7 +133,11 @@ def compare_with_inference(chosen: Dataset, shape: Shape, prompts: Prompts, toke
 
 
 def check_trainer(trainer: Any, rows: TrainingRows) -> None:
-    """See that the trainer has the rows unchanged, and that its batches ask for y and end only.
+    """Check that the trainer has the rows unchanged, and that its batches ask for y and end only.
+
+    Args:
+        trainer (`trl.SFTTrainer`): The trainer.
+        rows (`TrainingRows`): The rows that it was made with.
 
     Raises:
         RuntimeError: the installed trl does otherwise; nothing that the caller could mend.
@@ -121,11 +145,12 @@ def check_trainer(trainer: Any, rows: TrainingRows) -> None:
     for name in ("input_ids", "labels"):
         if list(trainer.train_dataset[name]) != list(rows.dataset[name]):
             raise RuntimeError(f"the trainer has changed the {name} of the rows it was given")
-    first = [trainer.train_dataset[i] for i in range(min(len(rows.dataset), 8))]
+    first = [trainer.train_dataset[index] for index in range(min(len(rows.dataset), 8))]
+    # The collator may mask or shift labels itself, so a real batch is looked at and not its settings.
     labels = trainer.data_collator(first)["labels"].tolist()
-    for row, found in zip(first, labels, strict=True):
+    for row, batch_labels in zip(first, labels, strict=True):
         wanted = [label for label in row["labels"] if label != MASKED]
-        if not wanted or [label for label in found if label != MASKED] != wanted:
+        if not wanted or [label for label in batch_labels if label != MASKED] != wanted:
             raise RuntimeError("a batch of the trainer is not labeled with the response alone")
 
 

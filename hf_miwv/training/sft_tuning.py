@@ -57,6 +57,12 @@ class Tuning(NamedTuple):
 def try_out(tuning: Tuning) -> dict[str, Any]:
     """Load the model once as it will be tuned, and return its description for run.json.
 
+    Args:
+        tuning (`Tuning`): The model and its settings.
+
+    Returns:
+        `dict[str, Any]`: The description.
+
     Raises:
         InputError: model, adapter or training settings that cannot be: hours before the training.
     """
@@ -89,13 +95,14 @@ def try_out(tuning: Tuning) -> dict[str, Any]:
         except (ValueError, TypeError) as error:
             raise InputError(f"lora: {error}") from error
     trained = sum(part.numel() for part in model.parameters() if part.requires_grad)
+    # Scoring loads the model anew, and two of them would not fit into memory.
     del model, loaded
     release_memory()
     return {**described, "trained_parameters": trained}
 
 
 def _arguments(tuning: Tuning, folder: Path, model: Any) -> Any:
-    """trl.SFTConfig with our own defaults: every step is logged, max_length is the scoring's."""
+    """Make trl.SFTConfig with our own defaults: every step is logged, max_length is the scoring's."""
     from trl import SFTConfig
 
     on_cpu = pick_device(tuning.loading.get("device")).type == "cpu"
@@ -136,11 +143,22 @@ def tune(
     callbacks: Sequence[Any] = (),
     date: str | None = None,
 ) -> tuple[Any, dict[str, Any]]:
-    """Return the trainer after its last step, and what run.json says of the training.
+    """Tune the model on the chosen rows.
 
-    Goes on from the newest whole checkpoint in the folder `checkpoints`, where there is one. The
-    `callbacks` see each checkpoint when it is whole. `date` is what the chat template was given
-    when the rows were scored, where it prints the date.
+    Resumes from the newest whole checkpoint in the folder `checkpoints`, where there is one.
+
+    Args:
+        tuning (`Tuning`): The model and its settings.
+        chosen (`Dataset`): The chosen rows, with their scores.
+        checkpoints (`Path`): Folder of the trainer's checkpoints.
+        processes (`Processes`): The processes that train together.
+        callbacks (`Sequence[Any]`, *optional*, defaults to `()`): Callbacks, which see each checkpoint when it
+            is whole.
+        date (`str`, *optional*): The date that the chat template printed when the rows were scored.
+
+    Returns:
+        `tuple[SFTTrainer, dict[str, Any]]`: The trainer after its last step, and run.json's part on the
+        training.
 
     Raises:
         InputError: none of the rows can be trained on, or not as they were scored; a loss,
@@ -155,6 +173,7 @@ def tune(
     prompts = choose_prompts(tuning.template, loaded.tokenizer, shape.name, conversational, parse_date(date))
     rows = prepare_rows(chosen, shape, prompts, loaded.tokenizer, arguments.max_length)
     ids = TokenTable(rows.dataset["input_ids"])
+    # On an accelerator an id without an embedding ends the process without a reason.
     check_tables(loaded.model, loaded.tokenizer, [ids], "training row {}".format)
     difference = compare_with_inference(chosen, shape, prompts, loaded.tokenizer)
     logger.info("training on %d rows, %d tokens", rows.counts["used"], rows.counts["tokens"])
@@ -162,6 +181,7 @@ def tune(
     try:
         with explained_dead_workers(checkpoints):
             trainer.train(resume_from_checkpoint=newest_whole_checkpoint(checkpoints, processes))
+        # No loss is computed after the last step, so its weights are looked at here.
         trainer.check_weights()
     except NotFiniteError as error:
         names = _name_sequences(error.sequences, chosen, shape, prompts)
@@ -212,13 +232,14 @@ def _trainer(
         peft_config=None if tuning.lora is None else _adapter(tuning.lora),
         callbacks=list(callbacks),
     )
+    # Before any checkpoint: the adapter's configuration must have the same bytes in every run.
     sort_adapter_modules(trainer.model)
     check_trainer(trainer, rows)
     return trainer
 
 
 def _name_sequences(sequences: Sequence[np.ndarray], chosen: Dataset, shape: Shape, prompts: Prompts) -> list[str]:
-    """How messages call the chosen row behind each sequence: its number and how it begins."""
+    """Name the chosen row behind each sequence: its number and how it begins."""
     names = [""] * len(sequences)
     rows = Rows(chosen, shape)
     examples = (example for block in rows.blocks() for example in block)

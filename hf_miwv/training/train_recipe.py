@@ -30,9 +30,18 @@ REQUIRED = (("model", "name"), ("data", "source"), ("output", "folder"))
 
 @dataclass(frozen=True)
 class Recipe:
-    """The sections of a recipe as plain values; `lora` is None for full tuning.
+    """Hold the sections of a recipe as plain values.
 
-    text: the file as it is, or with overrides its content with them in place.
+    Attributes:
+        model (`dict[str, Any]`): The model and its loading.
+        data (`dict[str, Any]`): The rows.
+        scoring (`dict[str, Any]`): Arguments of `score`.
+        selection (`dict[str, Any]`): Arguments of `select`.
+        training (`dict[str, Any]`): Arguments of trl.SFTConfig.
+        lora (`dict[str, Any]`, *optional*): Arguments of peft.LoraConfig; None for full tuning.
+        output (`dict[str, Any]`): Folders to write.
+        hub (`dict[str, Any]`): Where on the Hub the model goes.
+        text (`str`): The file as it is, or with overrides its content with them in it.
     """
 
     model: dict[str, Any]
@@ -47,17 +56,24 @@ class Recipe:
 
 
 def read_recipe(path: Path, overrides: Sequence[str] = (), output: Path | None = None) -> Recipe:
-    """Read the recipe in the YAML file `path`, with `overrides` of its training keys.
+    """Read a recipe, with overrides of its training keys.
 
-    `overrides` are words of a command line: --max_steps 3, --max-steps 3 or --max_steps=3; their
-    values are read as YAML. `output` takes the place of output: folder. The keys of `training` are
-    those of trl.SFTConfig, of `lora` peft.LoraConfig's, of `scoring` and `selection` the arguments
-    of `score` and `select`; their types come from those annotations. `global_batch_size` (rows a
-    step) becomes gradient_accumulation_steps by the number of processes. A name package:NAME/PATH
-    stands for a file or folder of an installed Python package.
+    The keys of `training` are those of trl.SFTConfig, of `lora` peft.LoraConfig's, of `scoring` and
+    `selection` the arguments of `score` and `select`; their types come from those annotations.
+    `global_batch_size` (rows a step) becomes gradient_accumulation_steps by the number of processes. A
+    name package:NAME/PATH stands for a file or folder of an installed Python package.
+
+    Args:
+        path (`Path`): The YAML file.
+        overrides (`Sequence[str]`, *optional*, defaults to `()`): Words of a command line: --max_steps 3,
+            --max-steps 3 or --max_steps=3; their values are read as YAML.
+        output (`Path`, *optional*): Replaces output: folder.
+
+    Returns:
+        `Recipe`: The recipe.
 
     Raises:
-        InputError: unknown keys, values of the wrong type, combinations that cannot be; all told
+        InputError: unknown keys, values of the wrong type, combinations that cannot be; all of them
             together.
     """
     check_installed()
@@ -101,7 +117,7 @@ def _section(name: str, content: Mapping[Any, Any], faults: list[str]) -> dict[s
 
 
 def _check(sections: dict[str, dict[str, Any]], content: Mapping[Any, Any]) -> list[str]:
-    """The faults of the whole; puts values in place as what they stand for."""
+    """List the faults of the whole; replace values by the objects that they stand for."""
     known = (*SECTIONS, BATCH)
     faults = [f"unknown section {name!r}; {did_you_mean(str(name), known)}" for name in content if name not in known]
     typed = {name: _check_section(name, sections[name], hints) for name, hints in known_keys().items()}
@@ -117,7 +133,7 @@ def _check(sections: dict[str, dict[str, Any]], content: Mapping[Any, Any]) -> l
 
 
 def _check_section(name: str, section: dict[str, Any], hints: Hints) -> list[str]:
-    """The faults of a section; values that fit are put in place as what they stand for."""
+    """List the faults of a section; replace values that fit by the objects that they stand for."""
     refused = {key: why for why, keys in SET_BY_US.get(name, {}).items() for key in keys}
     faults = []
     for key, value in section.items():
@@ -156,12 +172,12 @@ def _combinations(model: Mapping[str, Any], training: Mapping[str, Any], adapter
 
 def _selection_faults(selection: Mapping[str, Any], scoring: Mapping[str, Any]) -> list[str]:
     """List the faults that `select` would refuse hours later, and losses that its method lacks in scoring."""
-    given = {key: selection.get(key) for key in ("fraction", "count", "threshold", "diversity")}
+    limits = {key: selection.get(key) for key in ("fraction", "count", "threshold", "diversity")}
     method = selection.get("method", "miwv")
     checks: list[Callable[[], None]] = [
-        lambda: check_choice(given["fraction"], given["count"], given["threshold"]),
+        lambda: check_choice(limits["fraction"], limits["count"], limits["threshold"]),
         lambda: check_method(method, selection.get("seed", 0)),
-        lambda: check_diversity(given["diversity"]),
+        lambda: check_diversity(limits["diversity"]),
     ]
     faults = []
     for check in checks:
@@ -172,13 +188,13 @@ def _selection_faults(selection: Mapping[str, Any], scoring: Mapping[str, Any]) 
     lacking = [name for name in needed_columns(method) if name not in scoring.get("also", ())]
     if lacking:
         faults.append(f"selection: method {method} needs its own losses; in scoring, also: [{lacking[0]}]")
-    if given["diversity"] is not None and not scoring.get("keep_embeddings"):
+    if limits["diversity"] is not None and not scoring.get("keep_embeddings"):
         faults.append("selection: diversity needs the embeddings; in scoring, keep_embeddings: true")
     return faults
 
 
 def _set_batch(training: dict[str, Any], batch: Any) -> list[str]:
-    """batch = processes x per device x accumulation; sets the last, or says why it cannot be."""
+    """Set the accumulation so that batch = processes x per device x accumulation, or say why it cannot be."""
     if batch is None:
         return []
     if fault := fault_of(BATCH, batch, int):

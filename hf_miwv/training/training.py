@@ -118,11 +118,13 @@ def train(
     )
     run = _start_record(dataset, model, tuning, scoring, selection, origin, license)
     root = workspace_of(output)
+    # A run that was killed behind its last step may still have checkpoints to push.
     if folder_run.is_finished(run["identity"], partial(finish_saves, hub, root, root / "training" / "checkpoints")):
         run = read_record(output) or {}
     else:
         if processes.first and hub.get("repo_id"):
             open_hub(hub)
+        # The lock belongs to the first process: the others of this run would find it taken.
         with Workspace(root) if processes.first else nullcontext():
             _score(dataset, model, tuning, scoring, root, scored, origin)
             if processes.first:
@@ -210,6 +212,7 @@ def _score(
         origin=origin,
         **{**shared, **scoring},
     )
+    # The trainer needs the memory that the scored model has held.
     release_memory()
 
 
@@ -269,6 +272,7 @@ def _write(
             (draft / "recipe.yaml").write_text(recipe, "utf-8")
         write_model_card(run, draw_curve(run["loss_curve"], draft), draft)
         flush_all(draft)
+        # Renamed, not copied: whenever a kill comes, both folders are whole.
         if output.exists():
             os.rename(output, replaced)
         os.rename(draft, output)

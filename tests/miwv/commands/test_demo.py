@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from tiny import make_rows
 
 from hf_miwv.__main__ import main
-from hf_miwv.commands.demo import EMBEDDER_PACKAGE, what_next
+from hf_miwv.commands.demo import EMBEDDER_PACKAGE, next_steps
 from hf_miwv.common.recipes.packages import MODEL_PACKAGE, program
 from hf_miwv.common.runs.folder import read_record
 
@@ -26,7 +26,7 @@ def commands_of(text: str) -> list[list[str]]:
 
 def test_the_next_commands_are_commands() -> None:
     folder = Path("my demo")
-    found = commands_of(what_next(folder / "scored", folder / "chosen", "hf-miwv"))
+    found = commands_of(next_steps(folder / "scored", folder / "chosen", "hf-miwv"))
     assert [words[:3] for words in found] == [
         ["hf-miwv", "compare", "my demo/scored"],
         ["hf-miwv", "select", "DATA"],
