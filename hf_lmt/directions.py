@@ -22,10 +22,11 @@ class Direction(_Codes):
     Any two languages of the registry: directions without English and Chinese are not trained on,
     but evaluated (zero-shot).
 
-    >>> str(Direction("en", "kk")), Direction("en", "kk").target
-    ('en-kk', 'kk')
+    Examples:
+        >>> str(Direction("en", "kk")), Direction("en", "kk").target
+        ('en-kk', 'kk')
 
-    Args:
+    Attributes:
         source (`str`): Code of the language to translate from.
         target (`str`): Code of the language to translate into.
 
@@ -124,8 +125,9 @@ def match_directions(globs: Iterable[str]) -> list[Direction]:
     A pattern is a direction, or has `*` for one language or both: `en-*`, `*-zh`, `*-*`. `*` ranges
     over the 234; a direction outside of them must be named, and stands after them.
 
-    >>> len(match_directions(["en-*"])), len(match_directions(["en-*", "*-zh"]))
-    (59, 117)
+    Examples:
+        >>> len(match_directions(["en-*"])), len(match_directions(["en-*", "*-zh"]))
+        (59, 117)
 
     Args:
         globs (`Iterable[str]`): Directions and patterns.

@@ -64,8 +64,9 @@ def evaluate(
 ) -> Evaluation:
     """Translate an evaluation set with a model, or take hypotheses, and judge them: see `folder`.
 
-    >>> found = evaluate("flores-devtest", "EVAL", model="NiuTrans/LMT-60-0.6B")  # doctest: +SKIP
-    >>> found.scores["groups"]["en2x"]["scores"]["chrf++"]["mean"]                # doctest: +SKIP
+    Examples:
+        >>> found = evaluate("flores-devtest", "EVAL", model="NiuTrans/LMT-60-0.6B")  # doctest: +SKIP
+        >>> found.scores["groups"]["en2x"]["scores"]["chrf++"]["mean"]                # doctest: +SKIP
 
     A run that was killed goes on with the translations that it has, to the same bytes; so does one
     with other metrics or more directions.

@@ -72,10 +72,11 @@ def synthesize(
 ) -> Synthesized:
     """Translate texts into a language, pair them with what people wrote, and curate the pairs.
 
-    >>> mono = load_monolingual("news.en").rows                               # doctest: +SKIP
-    >>> found = synthesize(mono, translator, "kk", model="NiuTrans/LMT-60-4B") # doctest: +SKIP
-    >>> found.rows[0]["source_lang"], found.rows[0]["synthetic_side"]         # doctest: +SKIP
-    ('kk', 'source')
+    Examples:
+        >>> mono = load_monolingual("news.en").rows                               # doctest: +SKIP
+        >>> found = synthesize(mono, translator, "kk", model="NiuTrans/LMT-60-4B") # doctest: +SKIP
+        >>> found.rows[0]["source_lang"], found.rows[0]["synthetic_side"]         # doctest: +SKIP
+        ('kk', 'source')
 
     Direct pairs come of texts in one language. With a pivot, the rows are pairs with a side in the
     pivot: that side is translated, and the result paired with the other one, so that en-de and

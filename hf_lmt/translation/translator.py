@@ -40,9 +40,10 @@ Auxiliary = tuple[str, str] | None  # language, sentence
 class Translator:
     """Translate texts with a causal language model, deterministically.
 
-    >>> translator = Translator("NiuTrans/LMT-60-0.6B")                       # doctest: +SKIP
-    >>> translator("Hello", source="en", target="kk")                         # doctest: +SKIP
-    >>> translator(["Hello", "Danke"], source=["en", "de"], target="zh")      # doctest: +SKIP
+    Examples:
+        >>> translator = Translator("NiuTrans/LMT-60-0.6B")                       # doctest: +SKIP
+        >>> translator("Hello", source="en", target="kk")                         # doctest: +SKIP
+        >>> translator(["Hello", "Danke"], source=["en", "de"], target="zh")      # doctest: +SKIP
 
     Texts of all directions are decoded together, longest first, and come back in their order. A
     text without letters is not sent to the model and stays empty. What batch a text is in makes no

@@ -57,10 +57,11 @@ class AttachDemonstration(Transform):
     The new columns are `row`, `neighbor` (a `row`), `neighbor_similarity`, `miwv_flags` (of what
     the prompts alone say) and the neighbor's prompt and response as `demonstration_...`:
 
-    >>> AttachDemonstration.from_dataset(embedded)(embedded[:1])           # doctest: +SKIP
-    {'row': [0], 'neighbor': [7], 'neighbor_similarity': [0.83], 'miwv_flags': [[]],
-     'demonstration_instruction': ['Name a river.'], 'demonstration_input': [''],
-     'demonstration_output': ['The Seine']}
+    Examples:
+        >>> AttachDemonstration.from_dataset(embedded)(embedded[:1])           # doctest: +SKIP
+        {'row': [0], 'neighbor': [7], 'neighbor_similarity': [0.83], 'miwv_flags': [[]],
+         'demonstration_instruction': ['Name a river.'], 'demonstration_input': [''],
+         'demonstration_output': ['The Seine']}
 
     A row is recognized by its rendered prompt and response, wherever it stands. Copies of a row are
     told apart by their index, so a data set that has some needs `with_indices=True`.

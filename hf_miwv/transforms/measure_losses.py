@@ -47,9 +47,10 @@ class MeasureLosses(PromptTransform):
     response tokens (arXiv 2511.07074); null where there is none, and `miwv_status` says why.
     `miwv_flags` is completed.
 
-    >>> MeasureLosses("Qwen/Qwen3-0.6B-Base")(attached[:1])                # doctest: +SKIP
-    {'loss_zero_shot': [1.62], 'loss_one_shot': [1.21], 'response_tokens': [12],
-     'miwv_status': ['ok'], 'miwv_flags': [[]]}
+    Examples:
+        >>> MeasureLosses("Qwen/Qwen3-0.6B-Base")(attached[:1])                # doctest: +SKIP
+        {'loss_zero_shot': [1.62], 'loss_one_shot': [1.21], 'response_tokens': [12],
+         'miwv_status': ['ok'], 'miwv_flags': [[]]}
 
     Args:
         model (`str`): The causal LM that will be tuned: a Hub id, a folder or a GGUF file, loaded at

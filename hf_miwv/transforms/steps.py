@@ -54,9 +54,10 @@ __all__ = [
 class RenderPrompts(PromptTransform):
     r"""Add `rendered_prompt`: x as the template writes it.
 
-    >>> RenderPrompts("Qwen/Qwen3-0.6B-Base")({                            # doctest: +SKIP
-    ...     "instruction": ["Name a color."], "input": [""], "output": ["Blue"]})
-    {'rendered_prompt': ['Below is an instruction ... Name a color.\n\n### Response:']}
+    Examples:
+        >>> RenderPrompts("Qwen/Qwen3-0.6B-Base")({                            # doctest: +SKIP
+        ...     "instruction": ["Name a color."], "input": [""], "output": ["Blue"]})
+        {'rendered_prompt': ['Below is an instruction ... Name a color.\n\n### Response:']}
 
     Args:
         model (`str`): The causal LM that will be tuned: a Hub id, a folder or a GGUF file. Only its
@@ -95,8 +96,9 @@ class RenderPrompts(PromptTransform):
 class EmbedPrompts(Transform):
     """Add `prompt_embedding`: the unit vector of x, (D,) float32, by which neighbors are searched.
 
-    >>> EmbedPrompts()({"rendered_prompt": ["Below is ..."]})              # doctest: +SKIP
-    {'prompt_embedding': array([[0.021, -0.034, ...]], dtype=float32)}
+    Examples:
+        >>> EmbedPrompts()({"rendered_prompt": ["Below is ..."]})              # doctest: +SKIP
+        {'prompt_embedding': array([[0.021, -0.034, ...]], dtype=float32)}
 
     Args:
         embedder (`str`, *optional*, defaults to `"BAAI/bge-large-en-v1.5"`): Any sentence-transformers
@@ -171,8 +173,9 @@ class ComputeMIWV(Transform):
 
     High = weak = keep: even behind a worked example the model does badly on the row.
 
-    >>> ComputeMIWV()({"loss_zero_shot": [1.5], "loss_one_shot": [1.25]})["miwv"]
-    [-0.25]
+    Examples:
+        >>> ComputeMIWV()({"loss_zero_shot": [1.5], "loss_one_shot": [1.25]})["miwv"]
+        [-0.25]
     """
 
     def __call__(self, batch: Batch) -> dict[str, Any]:

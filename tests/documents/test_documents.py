@@ -27,7 +27,7 @@ PAGES = [
     ROOT / "CONTRIBUTING.md",
     ROOT / "recipes" / "README.md",
     ROOT / "benchmarks" / "README.md",
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
 ]
 DOORS = {"hf-miwv": miwv_main, "hf-lmt": lmt_main, "hf_miwv": miwv_main, "hf_lmt": lmt_main}
 FILE = re.compile(r"[\w./-]+\.(?:py|csv|md|yaml|jinja)\b|\b\w+/(?=[\s,:.]|$)")

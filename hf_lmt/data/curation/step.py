@@ -91,7 +91,8 @@ def changes(step: Step) -> bool:
 def keeps(step: Step) -> Callable[[Batch], list[bool]]:
     """Make a predicate for `datasets`' filter of a step that judges each row alone.
 
-    >>> dataset.filter(keeps(LengthRatio()), batched=True)                      # doctest: +SKIP
+    Examples:
+        >>> dataset.filter(keeps(LengthRatio()), batched=True)                      # doctest: +SKIP
 
     Args:
         step (`Step`): The step.

@@ -69,7 +69,8 @@ def inspect_rows(
     Everything is counted on all rows, downsampling too: it is asked about each of them. The rows
     are read once, batch by batch, and 48 bytes are held for each; their order does not matter.
 
-    >>> inspect_rows(load("corpus.tmx").rows).findings                          # doctest: +SKIP
+    Examples:
+        >>> inspect_rows(load("corpus.tmx").rows).findings                          # doctest: +SKIP
 
     Args:
         rows (`Dataset`): With source_lang, target_lang, source and target; auxiliary, corpus, row_key

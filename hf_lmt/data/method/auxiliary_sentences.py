@@ -44,7 +44,8 @@ class AuxiliarySentences:
     Unicode's form NFC). Of several candidates the one with the lowest hash is taken, so that the
     order of the rows does not matter. Multi-way tables are joined by line by `multiway.expand`.
 
-    >>> joined = AuxiliarySentences(dataset)(dataset)                           # doctest: +SKIP
+    Examples:
+        >>> joined = AuxiliarySentences(dataset)(dataset)                           # doctest: +SKIP
 
     Texts stay where `rows` has them (on disk, for a data set that was loaded): 16 bytes of memory
     are held for each sentence that may be a hint, 24 and what sorting takes while they are

@@ -67,8 +67,9 @@ class StrategicDownsampling:
     10 %, and no order of rows, shards, `num_proc` or stream changes them. Copies of a row are kept
     or dropped together.
 
-    >>> thinned = StrategicDownsampling(seed=7)(dataset)                        # doctest: +SKIP
-    >>> thinned = dataset.filter(StrategicDownsampling(seed=7), batched=True)   # doctest: +SKIP
+    Examples:
+        >>> thinned = StrategicDownsampling(seed=7)(dataset)                        # doctest: +SKIP
+        >>> thinned = dataset.filter(StrategicDownsampling(seed=7), batched=True)   # doctest: +SKIP
 
     Args:
         rate (`float`, *optional*, defaults to `0.05`): The share of rows kept of X->En and X->Zh.

@@ -48,8 +48,9 @@ class ParallelMultilingualPrompting:
     independent of the one of StrategicDownsampling). A row whose auxiliary is null or blank gets
     the plain prompt. The completion is the target alone.
 
-    >>> ready = ParallelMultilingualPrompting(seed=7)(dataset)                  # doctest: +SKIP
-    >>> ready = dataset.map(ParallelMultilingualPrompting(seed=7), batched=True)  # doctest: +SKIP
+    Examples:
+        >>> ready = ParallelMultilingualPrompting(seed=7)(dataset)                  # doctest: +SKIP
+        >>> ready = dataset.map(ParallelMultilingualPrompting(seed=7), batched=True)  # doctest: +SKIP
 
     Columns added: `prompt` and `completion` in TRL's form, `hinted` (whether with a hint), and
     `chat_template_kwargs` where the thinking policy tells the chat template something.

@@ -71,9 +71,10 @@ def diagnose(
 ) -> Diagnosis:
     """Tell where a model got worse, or differs from another, and what kind of failure that is.
 
-    >>> found = diagnose("EVAL_BEFORE", "EVAL_AFTER")                           # doctest: +SKIP
-    >>> found.alarm, found.findings[0].kind                                     # doctest: +SKIP
-    (True, 'directional_degeneration')
+    Examples:
+        >>> found = diagnose("EVAL_BEFORE", "EVAL_AFTER")                           # doctest: +SKIP
+        >>> found.alarm, found.findings[0].kind                                     # doctest: +SKIP
+        (True, 'directional_degeneration')
 
     Args:
         before (`str | Path`, *optional*): A folder that `evaluate` wrote; None looks at `after` alone,

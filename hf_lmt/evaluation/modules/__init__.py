@@ -12,8 +12,9 @@ MODULES = {"scores": "hf_lmt_scores", "behavior": "hf_lmt_behaviour"}
 def metric_path(name: str) -> str:
     """Return the folder to pass to `evaluate.load`: of "scores" or "behavior".
 
-    >>> metric_path("scores").endswith("hf_lmt_scores")
-    True
+    Examples:
+        >>> metric_path("scores").endswith("hf_lmt_scores")
+        True
 
     Args:
         name (`str`): "scores" or "behavior".
