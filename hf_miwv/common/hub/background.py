@@ -40,7 +40,7 @@ class BackgroundPush:
     """
 
     def __init__(self, **options: Any) -> None:
-        """`options`: those of `push` that all have in common, such as `public`."""
+        """Start the thread; nothing is pushed before `push_revision` or `resume`."""
         self._options = options
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="push")
         self._pushes: dict[str, Future[Pushed]] = {}
@@ -83,8 +83,8 @@ class BackgroundPush:
         for part in parent.glob(f"{WAITING}/*{PART}"):
             shutil.rmtree(part, ignore_errors=True)
         # Oldest first, as they were begun, so that the newest revision is also the last to arrive.
-        left = sorted(parent.glob(f"{WAITING}/*"), key=lambda folder: folder.stat().st_mtime_ns)
-        for waiting in left:
+        unfinished = sorted(parent.glob(f"{WAITING}/*"), key=lambda folder: folder.stat().st_mtime_ns)
+        for waiting in unfinished:
             self._submit(waiting, repository, unquote(waiting.name))
 
     def is_done(self, revision: str) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hf_miwv.common.hub.folder_contents import CARD, LocalFile, hashed, read_text
 from hf_miwv.common.hub.hub_card import add_config, config_names, keep_configs, with_examples
-from hf_miwv.common.hub.manifest import NAME, Manifest, gone, names_of, read_manifest, write_manifest
+from hf_miwv.common.hub.manifest import NAME, Manifest, names_of, read_manifest, removable_paths, write_manifest
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def find_changes(files: Mapping[str, LocalFile], config: str | None, remote: Rem
     built_upon = {NAME} if config is None else {NAME, CARD}
     return Changes(
         add,
-        gone(earlier.get(key, {}), set(placed), remote.names),
+        removable_paths(earlier.get(key, {}), set(placed), remote.names),
         sorted((add.keys() & foreign) - built_upon),
         config,
     )

@@ -15,6 +15,12 @@ SHORT = 8  # characters of a commit
 def path_name(path: str) -> str:
     """Return the last part of a path, or what it is on the Hub where it lies in the Hub's cache.
 
+    Args:
+        path (`str`): A path, of this or another system.
+
+    Returns:
+        `str`: The name to show.
+
     >>> path_name("/home/me/alpaca.json")
     'alpaca.json'
     >>> path_name("/hub/models--Qwen--Qwen3-8B/snapshots/b968826d9c46dd6066d109eabc6255188de91218")

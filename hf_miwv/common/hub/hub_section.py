@@ -67,7 +67,14 @@ def hub_faults(hub: Mapping[str, Any], model: str, adapter: bool, training: Mapp
 
 
 def hub_words(hub: Mapping[str, Any]) -> str:
-    """Describe in one line the pushes to come, and whether the user is logged in."""
+    """Describe in one line the pushes to come, and whether the user is logged in.
+
+    Args:
+        hub (`Mapping[str, Any]`): The section, with keys of HUB_KEYS.
+
+    Returns:
+        `str`: The line.
+    """
     from huggingface_hub import get_token
 
     seen_by = "private" if hub.get("private", True) else "public"
@@ -81,6 +88,9 @@ def open_hub(hub: Mapping[str, Any]) -> None:
 
     Where the Hub cannot be reached this is told, and the training may begin.
 
+    Args:
+        hub (`Mapping[str, Any]`): The section, with keys of HUB_KEYS.
+
     Raises:
         InputError: nobody is logged in, or the Hub refuses.
     """
@@ -92,6 +102,14 @@ def watch_saves(hub: Mapping[str, Any], whole: str, complete: Complete) -> PushC
     """Return the callback that pushes every checkpoint with a file `whole`; None where none is asked for.
 
     `push_result` waits for it.
+
+    Args:
+        hub (`Mapping[str, Any]`): The section, with keys of HUB_KEYS.
+        whole (`str`): A file that a checkpoint has once it is whole.
+        complete (`Complete`): Called with the folder to be pushed and its step, to add to it.
+
+    Returns:
+        `PushCheckpoints | None`: The callback.
     """
     if not hub.get("repo_id") or not hub.get("every_save"):
         return None
@@ -99,7 +117,11 @@ def watch_saves(hub: Mapping[str, Any], whole: str, complete: Complete) -> PushC
 
 
 def wait_for_saves(pushing: PushCheckpoints | BackgroundPush | None) -> None:
-    """Wait until every checkpoint has been pushed; report those that could not be."""
+    """Wait until every checkpoint has been pushed; report those that could not be.
+
+    Args:
+        pushing (`PushCheckpoints | BackgroundPush`, *optional*): The pushes; None where nothing is pushed.
+    """
     failed = {} if pushing is None else pushing.close()
     if failed:
         logger.warning("the model is whole, but of its checkpoints these are not on the Hub: %s", ", ".join(failed))
@@ -122,6 +144,10 @@ def finish_saves(hub: Mapping[str, Any], work: Path, checkpoints: Path) -> None:
 
 def push_result(output: Path, hub: Mapping[str, Any]) -> None:
     """Push the finished folder, where the section names a repository.
+
+    Args:
+        output (`Path`): The finished folder.
+        hub (`Mapping[str, Any]`): The section, with keys of HUB_KEYS.
 
     Raises:
         InputError: it cannot be pushed; the folder stays as it is.
@@ -149,7 +175,14 @@ def _options(hub: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def write_checkpoint_card(folder: Path, metadata: Mapping[str, Any], repository: str, step: int) -> None:
-    """Write README.md of a checkpoint into the folder in which it waits to be pushed."""
+    """Write README.md of a checkpoint into the folder in which it waits to be pushed.
+
+    Args:
+        folder (`Path`): The folder.
+        metadata (`Mapping[str, Any]`): Metadata of the card.
+        repository (`str`): OWNER/NAME.
+        step (`int`): Optimizer steps so far.
+    """
     body = f"""
 # {repository.partition("/")[2]}, after {step} steps
 

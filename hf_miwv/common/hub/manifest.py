@@ -20,6 +20,13 @@ for the content: SHA-256, and git's own where the file is small."""
 def read_manifest(content: bytes | None, repository: str) -> Manifest:
     """Read the files pushed so far; empty where the repository has no such file.
 
+    Args:
+        content (`bytes`, *optional*): The file; None where the repository has none.
+        repository (`str`): OWNER/NAME, for the message.
+
+    Returns:
+        `Manifest`: The files.
+
     Raises:
         InputError: it is damaged, or of another format.
     """
@@ -38,7 +45,14 @@ def read_manifest(content: bytes | None, repository: str) -> Manifest:
 
 
 def write_manifest(manifest: Manifest) -> bytes:
-    """Return the manifest file's bytes; equal pushes have equal bytes."""
+    """Return the manifest file's bytes; equal pushes have equal bytes.
+
+    Args:
+        manifest (`Manifest`): The files pushed so far, with those of this push.
+
+    Returns:
+        `bytes`: The file.
+    """
     content = {
         "about": "Files written by hf-miwv or hf-lmt push, which may replace and remove them.",
         "format": FORMAT,
@@ -48,11 +62,18 @@ def write_manifest(manifest: Manifest) -> bytes:
 
 
 def names_of(file: LocalFile) -> list[str]:
-    """List the names that the Hub may have for a file's content."""
+    """List the names that the Hub may have for a file's content.
+
+    Args:
+        file (`LocalFile`): The file.
+
+    Returns:
+        `list[str]`: SHA-256, and for a small file its name in git.
+    """
     return [file.sha256] if file.blob is None else [file.sha256, file.blob]
 
 
-def gone(earlier: Mapping[str, list[str]], paths: set[str], remote_names: Mapping[str, str]) -> list[str]:
+def removable_paths(earlier: Mapping[str, list[str]], paths: set[str], remote_names: Mapping[str, str]) -> list[str]:
     """List paths that were pushed before, are not now, and still hold the pushed content.
 
     Args:

@@ -28,6 +28,15 @@ def persist(call: Callable[[], Result]) -> Result:
 
     The client (huggingface_hub 2.4) waits by itself where it uploads, and not where it asks for or
     makes a repository.
+
+    Args:
+        call (`Callable[[], Result]`): A call of the Hub's client.
+
+    Returns:
+        `Result`: Its result.
+
+    Raises:
+        HTTPError: a failure that does not pass, or the last of those that may.
     """
     for wait in WAITS:
         try:
@@ -40,7 +49,12 @@ def persist(call: Callable[[], Result]) -> Result:
 
 
 def pause(error: Exception, seconds: float) -> None:
-    """Wait before the next attempt, at least as long as the Hub asks for."""
+    """Wait before the next attempt, at least as long as the Hub asks for.
+
+    Args:
+        error (`Exception`): The failure.
+        seconds (`float`): Seconds to wait at least.
+    """
     # A second more than asked for: the clocks of both sides need not agree.
     asked = _asked_wait(error)
     wait = max(seconds, asked + 1) if asked is not None else seconds
@@ -49,23 +63,37 @@ def pause(error: Exception, seconds: float) -> None:
 
 
 def may_pass(error: Exception) -> bool:
-    """Check whether the error is a broken connection, an overload or a rate limit."""
+    """Check whether the error is a broken connection, an overload or a rate limit.
+
+    Args:
+        error (`Exception`): The failure.
+
+    Returns:
+        `bool`: True where another attempt may succeed.
+    """
     status = _status(error)
     return isinstance(error, HTTPError) and (status is None or status in PASSING)
 
 
 def is_conflict(error: Exception) -> bool:
-    """Check whether the error says that another commit came in between."""
+    """Check whether the error says that another commit came in between.
+
+    Args:
+        error (`Exception`): The failure.
+
+    Returns:
+        `bool`: True for statuses in CONFLICTS.
+    """
     return _status(error) in CONFLICTS
 
 
 @contextmanager
-def explained_hub_errors(repository: str, left: str = UNTOUCHED) -> Iterator[None]:
+def explained_hub_errors(repository: str, state_after: str = UNTOUCHED) -> Iterator[None]:
     """Turn the client's errors about the Hub into an InputError; faults of ours stay.
 
     Args:
         repository (`str`): OWNER/NAME.
-        left (`str`, *optional*, defaults to UNTOUCHED): State of things after the error, in words.
+        state_after (`str`, *optional*, defaults to UNTOUCHED): State of things after the error, in words.
 
     Raises:
         InputError: the Hub refuses, or cannot be reached.
@@ -81,45 +109,59 @@ def explained_hub_errors(repository: str, left: str = UNTOUCHED) -> Iterator[Non
             isinstance(error, ValueError) and str(error).startswith(("LFS batch", "Invalid meta"))
         ):
             raise
-        raise InputError(f"{repository}: {push_words(chain)}; {left}") from error
+        raise InputError(f"{repository}: {push_words(chain)}; {state_after}") from error
 
 
 def push_words(chain: list[BaseException]) -> str:
-    """Return the reason, and what to do about it, for a chain of exceptions."""
+    """Return the reason, and what to do about it, for a chain of exceptions.
+
+    Args:
+        chain (`list[BaseException]`): An error and its causes, in their order.
+
+    Returns:
+        `str`: The words, without a full stop.
+    """
     if any(isinstance(link, OfflineModeIsEnabled) for link in chain):
         return "the Hub may not be asked, as HF_HUB_OFFLINE is set; unset it"
-    said = _said(chain)
-    if any(word in said.lower() for word in STORAGE):
-        return f"there is no room left ({said}); free some, or push to another account"
+    server_words = _server_words(chain)
+    if any(word in server_words.lower() for word in STORAGE):
+        return f"there is no room left ({server_words}); free some, or push to another account"
     status = next((code for link in chain if (code := _status(link)) is not None), None)
-    if status is None and "LFS batch" not in said and "metadata" not in said:
+    if status is None and "LFS batch" not in server_words and "metadata" not in server_words:
         return (
-            f"the Hub cannot be reached ({said or type(chain[-1]).__name__}); check the "
+            f"the Hub cannot be reached ({server_words or type(chain[-1]).__name__}); check the "
             "connection, then the same command goes on with what has not arrived yet"
         )
     reasons = {
         401: "the Hub does not accept the token; log in anew with `hf auth login`, or set HF_TOKEN "
         "to one that is valid",
-        402: f"the Hub asks for payment ({said})",
-        403: f"the token may not write here ({said}); take one with the role `write` for this "
+        402: f"the Hub asks for payment ({server_words})",
+        403: f"the token may not write here ({server_words}); take one with the role `write` for this "
         "account, or push to an account of yours, or with --pull-request",
         404: "the Hub has no such repository or revision, or it is private and not yours; check the spelling",
         409: "other commits came in between, again and again; push once more when they are done",
-        413: f"a file is larger than the Hub takes ({said}); save it in smaller parts",
+        413: f"a file is larger than the Hub takes ({server_words}); save it in smaller parts",
         429: "the Hub asks for fewer requests; push once more in some minutes, and it goes on with "
         "what has not arrived yet",
     }
     reasons[412] = reasons[409]
     if status in reasons:
         return reasons[status]
-    if "too large" in said.lower():
+    if "too large" in server_words.lower():
         return reasons[413]
     tail = "; the same command goes on with what has not arrived yet" if status in PASSING else ""
-    return f"the Hub refuses ({said or status}){tail}"
+    return f"the Hub refuses ({server_words or status}){tail}"
 
 
 def card_words(error: ValueError) -> str:
-    """Return the Hub's complaints about a card's metadata, a sentence for each fault."""
+    """Return the Hub's complaints about a card's metadata, a sentence for each fault.
+
+    Args:
+        error (`ValueError`): The error of the client's validation.
+
+    Returns:
+        `str`: The complaints.
+    """
     try:
         faults = json.loads(str(error)).get("errors", [])
         return "; ".join(fault["message"] for fault in faults) or str(error)
@@ -127,7 +169,7 @@ def card_words(error: ValueError) -> str:
         return " ".join(str(error).split())
 
 
-def _said(chain: list[BaseException]) -> str:
+def _server_words(chain: list[BaseException]) -> str:
     """Return the server's own message, else the first line of the last link that says something."""
     for link in chain:
         if isinstance(link, HfHubHTTPError) and link.server_message:
@@ -138,7 +180,7 @@ def _said(chain: list[BaseException]) -> str:
 
 def _reason(error: Exception) -> str:
     status = _status(error)
-    return f"{status} {_said([error])}" if status is not None else _said([error])
+    return f"{status} {_server_words([error])}" if status is not None else _server_words([error])
 
 
 def _status(error: BaseException) -> int | None:

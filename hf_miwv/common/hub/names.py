@@ -10,6 +10,12 @@ def repository_fault(name: str) -> str | None:
     """Say why the Hub does not take `name` as the name of a repository; None where it does.
 
     By the rules of the Hub's own client, and it must name its owner, too.
+
+    Args:
+        name (`str`): The name.
+
+    Returns:
+        `str | None`: The fault, in words.
     """
     if name.count("/") != 1 or not all(name.split("/")):
         return "it is not OWNER/NAME"
@@ -30,5 +36,12 @@ def repository_fault(name: str) -> str | None:
 
 
 def is_repository(name: str) -> bool:
-    """Whether the Hub takes `name` as the name of a repository."""
+    """Check whether the Hub takes `name` as the name of a repository.
+
+    Args:
+        name (`str`): The name.
+
+    Returns:
+        `bool`: True where it does.
+    """
     return repository_fault(name) is None

@@ -15,11 +15,17 @@ HEAD = 4096  # bytes
 
 
 def is_pickle(path: Path) -> bool:
-    """Whether a file is a pickle or holds one.
+    """Check whether a file is a pickle or holds one.
 
     By its name; or a pickle of any protocol by its operations, none of which is carried out; a zip
     archive with one in it, as torch.save writes; an array of NumPy that holds objects, alone or in
     an archive.
+
+    Args:
+        path (`Path`): The file.
+
+    Returns:
+        `bool`: True for a pickle.
     """
     if path.suffix.lower() in PICKLES:
         return True

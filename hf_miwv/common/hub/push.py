@@ -244,8 +244,8 @@ def _validate_card(card: LocalFile | None, kind: str) -> None:
     if card is None:
         return
     try:
-        made = (ModelCard if kind == "model" else DatasetCard)(read_text(card), ignore_metadata_errors=True)
-        persist(made.validate)
+        hub_card = (ModelCard if kind == "model" else DatasetCard)(read_text(card), ignore_metadata_errors=True)
+        persist(hub_card.validate)
     except ValueError as error:
         if isinstance(error, OSError):  # an answer of the Hub's that is no verdict on the card
             raise
@@ -291,14 +291,14 @@ def _commit(api: HfApi, destination: Destination, files: Mapping[str, LocalFile]
             return _report(destination, last, url, private, remote.commit, changes.config)
         operations = _upload(api, destination, changes, additions)
         try:
-            made = api.create_commit(
+            commit = api.create_commit(
                 operations=operations,
                 commit_message=destination.message,
                 parent_commit=remote.commit,
                 **_options(destination),
             )
-            url = made.pr_url or url
-            return _report(destination, changes, url, private, made.oid, changes.config)
+            url = commit.pr_url or url
+            return _report(destination, changes, url, private, commit.oid, changes.config)
         except HTTPError as error:
             # A conflict means that somebody else was quicker: wait, then go on from their commit. A failure
             # that may pass is tried again as well: if the commit was made after all and only its answer was
@@ -347,10 +347,10 @@ def _options(destination: Destination) -> dict[str, Any]:
 
 
 def _report(
-    destination: Destination, made: Changes, url: str, private: bool, commit: str, config: str | None
+    destination: Destination, changes: Changes, url: str, private: bool, commit: str, config: str | None
 ) -> Pushed:
-    size = sum(file.size for file in made.add.values())
-    return Pushed(url, destination.kind, private, commit, sorted(made.add), made.remove, size, config)
+    size = sum(file.size for file in changes.add.values())
+    return Pushed(url, destination.kind, private, commit, sorted(changes.add), changes.remove, size, config)
 
 
 def _read(api: HfApi, destination: Destination) -> Remote:

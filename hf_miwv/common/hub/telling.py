@@ -20,20 +20,20 @@ def push_folder(folder: Path, news: logging.Logger, **options: Any) -> None:
     Raises:
         InputError: as `push`.
     """
-    made = push(folder, **options)
-    seen_by = "private" if made.private else "public"
-    if not made.written and not made.removed:
-        news.info("already there, nothing to push: %s (%s)", made.url, seen_by)
+    pushed = push(folder, **options)
+    seen_by = "private" if pushed.private else "public"
+    if not pushed.written and not pushed.removed:
+        news.info("already there, nothing to push: %s (%s)", pushed.url, seen_by)
         return
-    if made.config is not None:
-        news.info("it is the configuration %s of the data set", made.config)
-    if made.removed:
-        news.info("removed, as they are gone from the folder: %s", ", ".join(made.removed))
+    if pushed.config is not None:
+        news.info("it is the configuration %s of the data set", pushed.config)
+    if pushed.removed:
+        news.info("removed, as they are gone from the folder: %s", ", ".join(pushed.removed))
     news.info(
         "pushed: %d files, %.1f MB, as commit %.8s to %s (%s)",
-        len(made.written),
-        made.bytes / 1e6,
-        made.commit,
-        made.url,
+        len(pushed.written),
+        pushed.bytes / 1e6,
+        pushed.commit,
+        pushed.url,
         seen_by,
     )

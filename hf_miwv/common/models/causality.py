@@ -51,7 +51,7 @@ def check_causal(model: Any, source: str) -> None:
 
 
 def _first_logits(model: Any, ids: torch.Tensor, source: str) -> torch.Tensor:
-    """(V,) logits behind the first of some ids, in float32."""
+    """Return (V,) logits behind the first of some ids, in float32."""
     try:
         output = model(input_ids=ids[None], use_cache=False)
     except (TypeError, ValueError, AttributeError) as error:

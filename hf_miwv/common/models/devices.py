@@ -84,6 +84,10 @@ def check_split(model: Any, source: str) -> None:
     Weights that lie in this machine's memory are copied to an accelerator in every pass, which is
     slow and is said; from the disk it would take days, which is a choice of ours to refuse.
 
+    Args:
+        model (`PreTrainedModel`): The loaded model.
+        source (`str`): Its name, for the message.
+
     Raises:
         InputError: parts are on the disk, or the first device has no room for the embeddings.
     """
@@ -104,7 +108,14 @@ def check_split(model: Any, source: str) -> None:
 
 
 def describe_split(placed: dict[str, str]) -> str:
-    """List modules by device, in their order: "cuda:0: model.embed_tokens to model.layers.3 (5)"."""
+    """List modules by device, in their order: "cuda:0: model.embed_tokens to model.layers.3 (5)".
+
+    Args:
+        placed (`dict[str, str]`): Module -> name of its device, in the model's order.
+
+    Returns:
+        `str`: The list.
+    """
     parts = []
     for device, group in groupby(placed, key=placed.__getitem__):
         names = [name or "all of it" for name in group]
@@ -114,5 +125,5 @@ def describe_split(placed: dict[str, str]) -> str:
 
 
 def _device_name(device: Any) -> str:
-    """As torch writes it; the library's map has the accelerators by their numbers."""
+    """Name a device as torch writes it; the library's map has the accelerators by their numbers."""
     return f"{pick_device(None).type}:{device}" if isinstance(device, int) else str(device)

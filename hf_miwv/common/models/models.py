@@ -29,7 +29,13 @@ DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
 class LoadedModel(NamedTuple):
-    """A causal LM, its tokenizer, and the commit that its name stood for (None for a folder)."""
+    """Hold a causal LM with its tokenizer.
+
+    Attributes:
+        model (`PreTrainedModel`): The model.
+        tokenizer (`PreTrainedTokenizerBase`): Its tokenizer.
+        revision (`str`, *optional*): The commit that its name stood for; None for a local folder.
+    """
 
     model: Any
     tokenizer: Any

@@ -93,5 +93,5 @@ def settle_quantization(model: Any, wanted: str | None, source: str) -> None:
 
 
 def _worth_saying(record: logging.LogRecord) -> bool:
-    """All but the warning of each 8-bit layer, at each pass, that it casts its input to float16."""
+    """Drop the warning of each 8-bit layer, at each pass, that it casts its input to float16."""
     return "inputs will be cast" not in record.getMessage()

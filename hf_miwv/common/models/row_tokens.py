@@ -116,7 +116,11 @@ class TokenTable:
             self.append(sequence)
 
     def append(self, sequence: Sequence[int]) -> None:
-        """Add a sequence of token ids at the end."""
+        """Add a sequence of token ids at the end.
+
+        Args:
+            sequence (`Sequence[int]`): The ids.
+        """
         self._flat.extend(sequence)
         self._ends.append(len(self._flat))
 
@@ -128,10 +132,10 @@ class TokenTable:
 
     @property
     def flat(self) -> np.ndarray:
-        """(T,) int32 ids of all sequences, one behind the other."""
+        """Return (T,) int32 ids of all sequences, one behind the other."""
         return np.array(self._flat, dtype=np.int32)
 
     @property
     def lengths(self) -> np.ndarray:
-        """(N,) tokens in each sequence."""
+        """Return (N,) int64 tokens in each sequence."""
         return np.diff(np.array(self._ends, dtype=np.int64))

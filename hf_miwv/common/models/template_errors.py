@@ -21,6 +21,12 @@ def template_line(error: BaseException) -> int | None:
     """Find the line of the template, from 1, in which an error arose; None where it names none.
 
     jinja2 rewrites tracebacks so that the frames of a template have its own lines.
+
+    Args:
+        error (`BaseException`): The error of rendering or compiling.
+
+    Returns:
+        `int | None`: The line.
     """
     if isinstance(error, jinja2.TemplateSyntaxError):
         return error.lineno
@@ -46,6 +52,14 @@ def template_fault(error: BaseException) -> str | None:
 
 def apply_chat_template(tokenizer: Any, turns: Sequence[Mapping[str, Any]], **arguments: Any) -> Any:
     """Call the tokenizer's `apply_chat_template`, with the template's own faults told as input.
+
+    Args:
+        tokenizer (`PreTrainedTokenizerBase`): The tokenizer with the template.
+        turns (`Sequence[Mapping[str, Any]]`): The conversation.
+        **arguments (`Any`): Further arguments of `apply_chat_template`.
+
+    Returns:
+        `Any`: The rendered text, or token ids.
 
     Raises:
         ChatTemplateError: the template is none, or fails on these turns.

@@ -45,7 +45,19 @@ class FiniteSteps:
     _batches: list[Mapping[str, Any]]
 
     def training_step(self: Any, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Any:
-        """Compute the gradients of one batch, as the Trainer does; the loss must be finite."""
+        """Compute the gradients of one batch, as the Trainer does; the loss must be finite.
+
+        Args:
+            model (`torch.nn.Module`): The model.
+            inputs (`dict[str, Any]`): The batch.
+            num_items_in_batch (`Any`, *optional*): Labeled tokens of the step, as the Trainer counts them.
+
+        Returns:
+            `torch.Tensor`: The loss.
+
+        Raises:
+            NotFiniteError: the loss is no number.
+        """
         # With gradient accumulation a step has several batches, and any of them may be the cause.
         self._batches = [*getattr(self, "_batches", ()), dict(inputs)]
         loss = super().training_step(model, inputs, num_items_in_batch)  # type: ignore[misc]
@@ -69,7 +81,11 @@ class FiniteSteps:
         super()._save_checkpoint(*args, **kwargs)  # type: ignore[misc]
 
     def check_weights(self: Any) -> None:
-        """Raise NotFiniteError where trained weights of this process are no numbers."""
+        """Check that the trained weights of this process are numbers.
+
+        Raises:
+            NotFiniteError: some are not.
+        """
         for name, weights in self.model.named_parameters():
             if not weights.requires_grad or not weights.is_floating_point():
                 continue

@@ -12,7 +12,7 @@ from hf_miwv.common.errors import InputError
 from hf_miwv.common.hub.changes import Remote, find_changes
 from hf_miwv.common.hub.folder_contents import CARD, hashed
 from hf_miwv.common.hub.hub_card import HERE, add_config, join_card, keep_configs, split_card
-from hf_miwv.common.hub.manifest import NAME, gone, read_manifest, write_manifest
+from hf_miwv.common.hub.manifest import NAME, read_manifest, removable_paths, write_manifest
 
 
 def card(name: str, body: str = "\n# Text\n", **metadata: Any) -> str:
@@ -99,7 +99,7 @@ def test_languages_that_yaml_takes_for_something_else_survive() -> None:
 def test_gone_are_only_our_own_files_as_we_left_them() -> None:
     earlier = {"kept": ["1"], "gone": ["2", "2g"], "edited": ["3"], "removed": ["4"]}
     there = {"kept": "1", "gone": "2g", "edited": "33", "theirs": "5"}
-    assert gone(earlier, {"kept"}, there) == ["gone"]
+    assert removable_paths(earlier, {"kept"}, there) == ["gone"]
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b'{"format": 2, "pushed": {}}', b'{"format": 1}'])
