@@ -44,7 +44,14 @@ class BatchPlan:
         return cls(lengths, np.argsort(-lengths, kind="stable"), [(0, budget)], packed)
 
     def batch_end(self, start: int) -> int:
-        """Return the position after the batch that begins at `start`."""
+        """Return the position after the batch that begins at `start`.
+
+        Args:
+            start (`int`): Position in the order.
+
+        Returns:
+            `int`: The position.
+        """
         budget = self._budget(start)
         if self.packed:
             end = int(np.searchsorted(self._sums, self._sums[start] + budget, side="right")) - 1
@@ -55,13 +62,28 @@ class BatchPlan:
         return min(max(end, start + 1), len(self.order), *later)
 
     def tokens(self, start: int, end: int) -> int:
-        """Count the tokens that the model is run on for the batch start..end, padding included."""
+        """Count the tokens that the model is run on for the batch start..end, padding included.
+
+        Args:
+            start (`int`): First position of the batch.
+            end (`int`): Position after its last.
+
+        Returns:
+            `int`: Tokens.
+        """
         if self.packed:
             return int(self._sums[end] - self._sums[start])
         return (end - start) * int(self._lengths[start])
 
     def halve(self, start: int) -> bool:
-        """Halve the budget from `start` on; return False where the batch is one sequence already."""
+        """Halve the budget from `start` on; return False where the batch is one sequence already.
+
+        Args:
+            start (`int`): Position of the batch that did not fit into memory.
+
+        Returns:
+            `bool`: Whether the budget could be halved.
+        """
         size = self.batch_end(start) - start
         if size <= 1:
             return False

@@ -48,12 +48,26 @@ class Forest:
         return np.array([unit.tokens for unit in self.units], dtype=np.int64)
 
     def outputs(self, index: int) -> list[int]:
-        """List the passes whose losses a unit computes, in the order in which it returns them."""
+        """List the passes whose losses a unit computes, in the order in which it returns them.
+
+        Args:
+            index (`int`): Number of the unit.
+
+        Returns:
+            `list[int]`: Numbers of the passes.
+        """
         unit = self.units[index]
         return [unit.trunk, *unit.branches] if unit.scored else list(unit.branches)
 
     def tree(self, index: int) -> Tree:
-        """Return the token ids of a unit."""
+        """Return the token ids of a unit.
+
+        Args:
+            index (`int`): Number of the unit.
+
+        Returns:
+            `Tree`: The ids.
+        """
         unit = self.units[index]
         trunk = self.passes[unit.trunk]
         branches = []

@@ -67,7 +67,14 @@ class Layout:
         return self._masks[key]
 
     def paths(self, device: Any) -> Paths:
-        """Return the segments as `Paths`, made once for each device."""
+        """Return the segments as `Paths`, made once for each device.
+
+        Args:
+            device (`torch.device`): Device of the tensors.
+
+        Returns:
+            `Paths`: The segments.
+        """
         if device not in self._paths:
             self._paths[device] = _paths(self.segments, device)
         return self._paths[device]
@@ -78,7 +85,11 @@ _layout: ContextVar[Layout] = ContextVar("layout")
 
 @contextmanager
 def attending(layout: Layout) -> Iterator[None]:
-    """Set the layout of the packed sequence that the model is run on within."""
+    """Set the layout of the packed sequence that the model is run on within.
+
+    Args:
+        layout (`Layout`): The layout.
+    """
     token = _layout.set(layout)
     try:
         yield

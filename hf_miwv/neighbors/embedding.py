@@ -50,9 +50,9 @@ def embed_rows(
     # Chunks are embedded in order, so the journal's length says which are done.
     todo = list(rank_chunks)[len(done) :]
     sizes = {chunk: min(CHUNK, len(rows) - chunk * CHUNK) for chunk in rank_chunks}
-    total, left = sum(sizes.values()), sum(sizes[chunk] for chunk in todo)
+    total, rows_left = sum(sizes.values()), sum(sizes[chunk] for chunk in todo)
     with tqdm(total=total, desc="embedding", unit="row", disable=not progress) as bar:
-        bar.update(total - left)
+        bar.update(total - rows_left)
         for chunk in todo:
             examples = rows.slice(chunk * CHUNK, CHUNK)
             entry, vectors = _embed_chunk([text(example) for example in examples], embedder)
@@ -75,8 +75,8 @@ def _collect(rows: int, rank_chunks: range, workspace: Workspace, processes: Pro
     # Round by round, so that beside the result only a few chunks are in memory.
     for round_start in range(0, chunks, processes.world):
         chunk = round_start + processes.rank
-        mine = workspace.read_array(_chunk_name(chunk)) if chunk in rank_chunks else None
-        for offset, part in enumerate(processes.gather(mine)):
+        chunk_vectors = workspace.read_array(_chunk_name(chunk)) if chunk in rank_chunks else None
+        for offset, part in enumerate(processes.gather(chunk_vectors)):
             if part is None:
                 continue
             if vectors is None:

@@ -76,14 +76,14 @@ def check_vectors(vectors: np.ndarray, block: int = 16384) -> None:
     Raises:
         InputError: fewer than two rows, or a vector that is not finite, by its row.
     """
-    rows = len(vectors)
-    if rows < 2:
-        raise InputError(f"{rows} row: a nearest neighbor needs at least two rows")
-    for first in range(0, rows, block):
-        finite = np.isfinite(vectors[first : first + block]).all(axis=1)
+    count = len(vectors)
+    if count < 2:
+        raise InputError(f"{count} row: a nearest neighbor needs at least two rows")
+    for start in range(0, count, block):
+        finite = np.isfinite(vectors[start : start + block]).all(axis=1)
         if not finite.all():
-            bad = first + int(np.flatnonzero(~finite)[0])
-            raise InputError(f"row {bad}: the embedder gave a vector that is not finite")
+            row = start + int(np.flatnonzero(~finite)[0])
+            raise InputError(f"row {row}: the embedder gave a vector that is not finite")
 
 
 def query_rows(queries: Queries, rows: int) -> np.ndarray:

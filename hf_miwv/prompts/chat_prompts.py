@@ -61,11 +61,25 @@ class ChatPrompts:
         return whole[: response_start(prompt, whole, example.answer_turn)]
 
     def unrendered(self, example: Example) -> list[str]:
-        """Name what the row has and the template does not render; see `hf_miwv.prompts.unrendered`."""
+        """Name what the row has and the template does not render; see `hf_miwv.prompts.unrendered`.
+
+        Args:
+            example (`Example`): The row.
+
+        Returns:
+            `list[str]`: The names, without repetition.
+        """
         return unrendered(example, self.template)
 
     def encode(self, examples: Sequence[Example]) -> list[RowTokens]:
-        """Tokenize x and y of each row; a row that the template refuses has the fault instead."""
+        """Tokenize x and y of each row; a row that the template refuses has the fault instead.
+
+        Args:
+            examples (`Sequence[Example]`): N rows.
+
+        Returns:
+            `list[RowTokens]`: N rows as ids.
+        """
         rendered: list[tuple[str, str] | RowError] = []
         for example in examples:
             try:

@@ -33,11 +33,12 @@ INLINE_BLOCK = re.compile(rf"\s*{_TAG}(?P<body>.*?)</(?P=tag)>", re.IGNORECASE |
 
 
 class ChatTemplate:
-    """The chat template of a tokenizer, as a function from turns to text.
+    """Render turns as text by the chat template of a tokenizer.
 
     Args:
-        tokenizer: has the template.
-        today: the date that the template is given where it asks for one; default: each call's.
+        tokenizer (`PreTrainedTokenizerBase`): The tokenizer with the template.
+        today (`date`, *optional*): The day that the template prints where it asks for one; by default that of
+            each call.
 
     Raises:
         InputError: there is no template, or it leaves out what a user says.
@@ -55,6 +56,13 @@ class ChatTemplate:
 
     def render(self, turns: Sequence[Turn], **arguments: Any) -> str:
         """Render turns; the arguments are those of `apply_chat_template`.
+
+        Args:
+            turns (`Sequence[Turn]`): The conversation.
+            **arguments (`Any`): Further arguments of `apply_chat_template`.
+
+        Returns:
+            `str`: The text.
 
         Raises:
             RowError: the template refuses these turns.
@@ -76,6 +84,15 @@ class ChatTemplate:
         """Render what stands before the response with the generation prompt, and all of the row.
 
         As trl.SFTTrainer renders the row's prompt, and its prompt and completion.
+
+        Args:
+            example (`Example`): The row.
+
+        Returns:
+            `tuple[str, str]`: The prompt, and the whole row.
+
+        Raises:
+            RowError: the template refuses the row.
         """
         if not example.conversation:
             raise RowError(
@@ -88,7 +105,14 @@ class ChatTemplate:
         return prompt, whole
 
     def ending_of(self, text: str) -> str:
-        """Return what ends the last turn of a rendered conversation; "" where nothing does."""
+        """Return what ends the last turn of a rendered conversation; "" where nothing does.
+
+        Args:
+            text (`str`): The rendered conversation.
+
+        Returns:
+            `str`: The ending.
+        """
         return next((ending for ending in self.endings if text.endswith(ending)), "")
 
     def _endings(self) -> list[str]:
@@ -131,17 +155,38 @@ class ChatTemplate:
 
 
 def template_digest(tokenizer: Any) -> str:
-    """Hash the chat template: SHA-256 in hexadecimal."""
+    """Hash the chat template: SHA-256 in hexadecimal.
+
+    Args:
+        tokenizer (`PreTrainedTokenizerBase`): The tokenizer with the template.
+
+    Returns:
+        `str`: The digits.
+    """
     return hashlib.sha256(str(tokenizer.chat_template).encode()).hexdigest()
 
 
 def asks_for_date(tokenizer: Any) -> bool:
-    """Tell whether the chat template may print today's date."""
+    """Tell whether the chat template may print today's date.
+
+    Args:
+        tokenizer (`PreTrainedTokenizerBase`): The tokenizer with the template.
+
+    Returns:
+        `bool`: True where its text names the function that prints dates.
+    """
     return "strftime_now" in str(tokenizer.chat_template)
 
 
 def arguments_of(example: Example) -> dict[str, Any]:
-    """Collect what the chat template is given beside the turns, as trl.SFTTrainer gives it."""
+    """Collect what the chat template is given beside the turns, as trl.SFTTrainer gives it.
+
+    Args:
+        example (`Example`): The row.
+
+    Returns:
+        `dict[str, Any]`: Arguments of `apply_chat_template`.
+    """
     return {"tools": example.tools, **example.template_kwargs}
 
 
@@ -150,6 +195,14 @@ def response_start(prompt: str, whole: str, answer: Turn) -> int:
 
     It begins where the row and its prompt alone part, or, where the row has no reasoning and the
     template writes an empty think block, behind that block.
+
+    Args:
+        prompt (`str`): The rendered prompt, with the generation prompt.
+        whole (`str`): The rendered row.
+        answer (`Turn`): The turn that is the response.
+
+    Returns:
+        `int`: Characters of `whole` before the response.
     """
     start = len(os.path.commonprefix([prompt, whole]))  # noqa: RUF071  letter by letter
     if has_reasoning(answer):
@@ -162,7 +215,14 @@ def response_start(prompt: str, whole: str, answer: Turn) -> int:
 
 
 def has_reasoning(turn: Turn) -> bool:
-    """Tell whether a turn brings a think block of its own, apart from its content or in it."""
+    """Tell whether a turn brings a think block of its own, apart from its content or in it.
+
+    Args:
+        turn (`Turn`): The turn.
+
+    Returns:
+        `bool`: True where it does.
+    """
     return bool(reasoning_of(turn)) or OPENING.match(turn.get("content") or "") is not None
 
 
@@ -172,6 +232,9 @@ def rendering_date(day: date | None) -> Iterator[None]:
 
     transformers gives templates `strftime_now`, which reads the clock by the name `datetime` of
     its module, and passes no function of ours to a template; so that name is lent another clock.
+
+    Args:
+        day (`date`, *optional*): The day to print.
     """
     if day is None:
         yield

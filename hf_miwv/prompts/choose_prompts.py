@@ -31,16 +31,46 @@ class Prompts(Protocol):
     date: date | None
 
     def prompt_text(self, example: Example) -> str:
-        """Return x as text."""
+        """Return x as text.
+
+        Args:
+            example (`Example`): The row.
+
+        Returns:
+            `str`: The text.
+        """
 
     def unrendered(self, example: Example) -> list[str]:
-        """Name the parts of the row that leave no trace in x and y."""
+        """Name the parts of the row that leave no trace in x and y.
+
+        Args:
+            example (`Example`): The row.
+
+        Returns:
+            `list[str]`: The names.
+        """
 
     def encode(self, examples: Sequence[Example]) -> list[RowTokens]:
-        """Tokenize x and y of each row."""
+        """Tokenize x and y of each row.
+
+        Args:
+            examples (`Sequence[Example]`): N rows.
+
+        Returns:
+            `list[RowTokens]`: N rows as ids.
+        """
 
     def one_shot(self, row: Row, demonstration: Row, room: int) -> tuple[list[int] | None, bool]:
-        """Return the ids before y in the one-shot pass, at most `room` of them, and whether C was cut."""
+        """Return the ids before y in the one-shot pass, at most `room` of them, and whether C was cut.
+
+        Args:
+            row (`Row`): The row that is scored.
+            demonstration (`Row`): Its neighbor.
+            room (`int`): Most ids before y.
+
+        Returns:
+            `tuple[list[int] | None, bool]`: The ids, None where nothing of C would be left, and whether C was cut.
+        """
 
 
 def choose_prompts(

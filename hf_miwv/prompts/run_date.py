@@ -16,6 +16,12 @@ from hf_miwv.prompts.chat_text import asks_for_date, template_digest
 def parse_date(text: str | None) -> date | None:
     """Read a day written as 2026-11-29; None stays None.
 
+    Args:
+        text (`str`, *optional*): The day.
+
+    Returns:
+        `date | None`: The day.
+
     Raises:
         InputError: anything else.
     """

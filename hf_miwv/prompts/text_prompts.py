@@ -102,12 +102,16 @@ class TextPrompts:
         text = self.prompt_text(example)
         names = [*example.unread, *_more_keys([example.answer_turn])]
         # A part leaves a trace if the text is another without it: no template has to be parsed.
-        fewer = {
+        reduced_examples = {
             "system": replace(example, system=""),
             "history": replace(example, history=()),
             "tools": replace(example, tools=None),
         }
-        names += [name for name, less in fewer.items() if getattr(example, name) and self.prompt_text(less) == text]
+        names += [
+            name
+            for name, reduced in reduced_examples.items()
+            if getattr(example, name) and self.prompt_text(reduced) == text
+        ]
         names += [f"chat_template_kwargs.{key}" for key in example.template_kwargs]
         for key in _more_keys(example.turns or ()):
             turns = tuple({name: value for name, value in turn.items() if name != key} for turn in example.turns or ())
@@ -130,8 +134,8 @@ class TextPrompts:
                 texts.append(self.prompt_text(example))
             except RowError as fault:
                 texts.append(fault)
-        good = [text for text in texts if not isinstance(text, RowError)]
-        prompts = iter(encode(self._tokenizer, good))
+        rendered = [text for text in texts if not isinstance(text, RowError)]
+        prompts = iter(encode(self._tokenizer, rendered))
         responses = encode(self._tokenizer, [example.response for example in examples])
         empty = [stand_in_token(self._tokenizer)]
         return [

@@ -48,7 +48,12 @@ class TokenizedRows:
         return len(self.rows)
 
     def append(self, example: Example, tokens: RowTokens) -> None:
-        """Add the next row, all but what hangs on the other rows."""
+        """Add the next row, all but what hangs on the other rows.
+
+        Args:
+            example (`Example`): The row, read.
+            tokens (`RowTokens`): Its ids.
+        """
         fault = example.fault or tokens.fault
         if fault is not None:
             self.faults[len(self.empty)] = fault
@@ -79,6 +84,9 @@ class TokenizedRows:
 
     def trainer_counts(self, max_length: int) -> dict[str, int]:
         """Count the rows whose response a trainer cuts at `max_length` tokens of a sequence.
+
+        Args:
+            max_length (`int`): Tokens of a sequence, at most.
 
         Returns:
             "responses_cut": some of y is left; "responses_gone": nothing of it is.
@@ -141,7 +149,15 @@ def tokenize_rows(
 
 
 def encode_readable(examples: list[Example], prompts: Prompts) -> list[RowTokens]:
-    """Tokenize the rows that can be read; the others have their fault instead."""
+    """Tokenize the rows that can be read; the others have their fault instead.
+
+    Args:
+        examples (`list[Example]`): N rows.
+        prompts (`Prompts`): The template with its tokenizer.
+
+    Returns:
+        `list[RowTokens]`: N rows as ids.
+    """
     tokens = iter(prompts.encode([example for example in examples if example.fault is None]))
     return [next(tokens) if example.fault is None else RowTokens([], [], fault=example.fault) for example in examples]
 

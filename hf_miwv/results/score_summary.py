@@ -28,6 +28,12 @@ def show_summary(
 
     Rows by status and flag, quantiles, work per stage, then the rows at both ends of the ranking,
     each a mapping with row, miwv, loss_zero_shot, loss_one_shot, response_tokens, prompt, response.
+
+    Args:
+        run (`dict[str, Any]`): The record (run.json).
+        highest (`list[dict[str, Any]]`): Rows with the highest scores, best first.
+        lowest (`list[dict[str, Any]]`): Rows with the lowest scores, lowest first.
+        console (`Console`, *optional*): Console to print on; by default stderr.
     """
     console = console or stderr_console()
     console.print(count_table(run))
@@ -39,7 +45,12 @@ def show_summary(
 
 
 def show_selection(run: dict[str, Any], console: Console | None = None) -> None:
-    """Print the rows that a selection kept, on stderr unless a console is given."""
+    """Print the rows that a selection kept, on stderr unless a console is given.
+
+    Args:
+        run (`dict[str, Any]`): The record (run.json).
+        console (`Console`, *optional*): Console to print on; by default stderr.
+    """
     console = console or stderr_console()
     console.print(plain(choice_words(run["selection"])))
     console.print(kept_table(run["selection"]))
@@ -48,7 +59,14 @@ def show_selection(run: dict[str, Any], console: Console | None = None) -> None:
 
 
 def count_table(run: dict[str, Any]) -> Table:
-    """Tabulate rows in all, by status and by flag, and further remarks on them."""
+    """Tabulate rows in all, by status and by flag, and further remarks on them.
+
+    Args:
+        run (`dict[str, Any]`): The record (run.json).
+
+    Returns:
+        `Table`: The table.
+    """
     statistics = run["statistics"]
     table = new_table("rows", "", "")
     table.add_row("all", write_number(statistics["rows"]))
@@ -64,7 +82,14 @@ def count_table(run: dict[str, Any]) -> Table:
 
 
 def quantile_table(statistics: dict[str, Any]) -> Table:
-    """Tabulate mean and quantiles of MIWV, and its rows above and below zero."""
+    """Tabulate mean and quantiles of MIWV, and its rows above and below zero.
+
+    Args:
+        statistics (`dict[str, Any]`): run["statistics"].
+
+    Returns:
+        `Table`: The table.
+    """
     miwv = statistics["miwv"]
     table = new_table(
         f"MIWV (nats per response token): {write_number(statistics['above_zero'])} above zero, "
@@ -78,7 +103,14 @@ def quantile_table(statistics: dict[str, Any]) -> Table:
 
 
 def stage_table(run: dict[str, Any]) -> Table:
-    """Tabulate seconds, rows, tokens and tokens per second of each stage; a dash where not recorded."""
+    """Tabulate seconds, rows, tokens and tokens per second of each stage; a dash where not recorded.
+
+    Args:
+        run (`dict[str, Any]`): The record (run.json).
+
+    Returns:
+        `Table`: The table.
+    """
     table = new_table("stages", "", "seconds", "share", "rows", "tokens", "tokens/s")
     whole = sum(run["timing"]["seconds"].values())
     for stage, counts in run["stages"].items():
@@ -96,7 +128,15 @@ def stage_table(run: dict[str, Any]) -> Table:
 
 
 def engine_table(score: dict[str, Any], peak_memory: int | None) -> Table:
-    """Tabulate the tokens that the scoring stage forwarded, against T0, the tokens of all rows alone."""
+    """Tabulate the tokens that the scoring stage forwarded, against T0, the tokens of all rows alone.
+
+    Args:
+        score (`dict[str, Any]`): run["stages"]["score"].
+        peak_memory (`int`, *optional*): Bytes; None where not measured.
+
+    Returns:
+        `Table`: The table.
+    """
     table = new_table("engine", "", "")
     row_tokens, tokens, forwarded = (score.get(name) for name in ("row_tokens", "tokens", "forwarded_tokens"))
     if row_tokens and tokens and forwarded:
@@ -112,7 +152,15 @@ def engine_table(score: dict[str, Any], peak_memory: int | None) -> Table:
 
 
 def example_table(title: str, rows: list[dict[str, Any]]) -> Table:
-    """Tabulate rows, one per line; prompt and response share the width that the other columns leave."""
+    """Tabulate rows, one per line; prompt and response share the width that the other columns leave.
+
+    Args:
+        title (`str`): The title.
+        rows (`list[dict[str, Any]]`): The rows, as in `show_summary`.
+
+    Returns:
+        `Table`: The table.
+    """
     table = new_table(title, "row", "miwv", "zero-shot", "one-shot", "tokens", words=0)
     for name in ("prompt", "response"):
         table.add_column(name, no_wrap=True, overflow="ellipsis", ratio=1)
@@ -130,14 +178,28 @@ def example_table(title: str, rows: list[dict[str, Any]]) -> Table:
 
 
 def choice_words(selection: dict[str, Any]) -> str:
-    """Name the method that the rows were chosen by, and which end of its score they are from."""
+    """Name the method that the rows were chosen by, and which end of its score they are from.
+
+    Args:
+        selection (`dict[str, Any]`): run["selection"].
+
+    Returns:
+        `str`: The words.
+    """
     method = selection["method"]
     words = "high = weak = keep" if method == "miwv" else method_words(method, selection["seed"])
     return f"chosen by {method_label(method)} ({words})"
 
 
 def kept_table(selection: dict[str, Any]) -> Table:
-    """Tabulate rows kept, of how many, down to which score, and the note where it is not as asked."""
+    """Tabulate rows kept, of how many, down to which score, and the note where it is not as asked.
+
+    Args:
+        selection (`dict[str, Any]`): run["selection"].
+
+    Returns:
+        `Table`: The table.
+    """
     table = new_table("kept", "", "")
     table.add_row("kept", write_share(selection["kept"], selection["all_rows"]))
     table.add_row("of rows", write_number(selection["all_rows"]))
@@ -152,7 +214,14 @@ def kept_table(selection: dict[str, Any]) -> Table:
 
 
 def length_table(lengths: dict[str, Any]) -> Table:
-    """Tabulate response tokens of the chosen and of all scored rows."""
+    """Tabulate response tokens of the chosen and of all scored rows.
+
+    Args:
+        lengths (`dict[str, Any]`): The result of `compare_lengths`.
+
+    Returns:
+        `Table`: The table.
+    """
     table = new_table("response tokens", "", "rows", "10 %", "median", "mean", "90 %")
     for words, part in (("chosen", lengths["chosen"]), ("all scored", lengths["scored"])):
         names = ("quantile_10", "median", "mean", "quantile_90")

@@ -41,13 +41,26 @@ def write_card(run: dict[str, Any], pictures: list[str], folder: Path) -> None:
     """Write README.md to `folder` from the run.json `run` and the PNGs that lie beside it.
 
     A score's run is described by `scored_card.md.jinja`, a selection's by `chosen_card.md.jinja`.
+
+    Args:
+        run (`dict[str, Any]`): The record (run.json).
+        pictures (`list[str]`): Names of the PNGs that lie beside it.
+        folder (`Path`): The folder.
     """
     text = render_card(run, pictures)
     (folder / "README.md").write_text(text, encoding="utf-8", newline="\n")
 
 
 def render_card(run: dict[str, Any], pictures: list[str]) -> str:
-    """Render the card as text; run["timing"] is not used, so equal runs have equal cards."""
+    """Render the card as text; run["timing"] is not used, so equal runs have equal cards.
+
+    Args:
+        run (`dict[str, Any]`): The record (run.json).
+        pictures (`list[str]`): Names of the PNGs that lie beside it.
+
+    Returns:
+        `str`: The card.
+    """
     environment = markdown_environment()
     environment.filters.update(number=write_number, escape=escape)
     environment.globals.update(
@@ -87,7 +100,14 @@ def _values(run: dict[str, Any], pictures: list[str]) -> dict[str, Any]:
 
 
 def front_matter(run: dict[str, Any]) -> str:
-    """Return the YAML block at the head of the card, which tells the Hub where the data lies."""
+    """Return the YAML block at the head of the card, which tells the Hub where the data lies.
+
+    Args:
+        run (`dict[str, Any]`): The record (run.json).
+
+    Returns:
+        `str`: The block, with its marks.
+    """
     import yaml
 
     kind = "scored" if run["command"] == "score" else "chosen"
@@ -112,12 +132,26 @@ def front_matter(run: dict[str, Any]) -> str:
 
 
 def chosen_by(run: dict[str, Any]) -> str:
-    """Return the method that the rows are ranked by: MIWV, or the method that a selection asked for."""
+    """Return the method that the rows are ranked by: MIWV, or the method that a selection asked for.
+
+    Args:
+        run (`dict[str, Any]`): The record (run.json).
+
+    Returns:
+        `str`: One of METHODS.
+    """
     return "miwv" if run["command"] == "score" else run["selection"]["method"]
 
 
 def license_sentence(run: dict[str, Any]) -> str:
-    """Say under which license the rows came, which are passed on here."""
+    """Say under which license the rows came, which are passed on here.
+
+    Args:
+        run (`dict[str, Any]`): The record (run.json).
+
+    Returns:
+        `str`: The sentence.
+    """
     license = license_words((run["data"] or {}).get("license"))
     if license is None:
         return "License of the data: not recorded. Look it up before you pass these rows on."
@@ -125,7 +159,14 @@ def license_sentence(run: dict[str, Any]) -> str:
 
 
 def count_rows(run: dict[str, Any]) -> list[tuple[str, str]]:
-    """Count rows in all, by status and by flag; a reason that no row has is left out."""
+    """Count rows in all, by status and by flag; a reason that no row has is left out.
+
+    Args:
+        run (`dict[str, Any]`): The record (run.json).
+
+    Returns:
+        `list[tuple[str, str]]`: Words and number of each count.
+    """
     statistics = run["statistics"]
     rows = [("all", write_number(statistics["rows"]))]
     for name, words in STATUS_WORDS.items():
@@ -142,7 +183,14 @@ def count_rows(run: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def quantile_table(statistics: dict[str, Any]) -> str:
-    """Tabulate mean, standard deviation and quantiles of score, losses (nats) and length (tokens)."""
+    """Tabulate mean, standard deviation and quantiles of score, losses (nats) and length (tokens).
+
+    Args:
+        statistics (`dict[str, Any]`): run["statistics"].
+
+    Returns:
+        `str`: A Markdown table.
+    """
     measures = (
         ("MIWV", "miwv", 3),
         ("zero-shot loss", "loss_zero_shot", 3),
@@ -156,13 +204,27 @@ def quantile_table(statistics: dict[str, Any]) -> str:
 
 
 def score_table(selection: dict[str, Any]) -> str:
-    """Tabulate the quantiles of the score that the rows were chosen by, of the chosen and of all."""
+    """Tabulate the quantiles of the score that the rows were chosen by, of the chosen and of all.
+
+    Args:
+        selection (`dict[str, Any]`): run["selection"].
+
+    Returns:
+        `str`: A Markdown table.
+    """
     scores = selection["scores"]
     return measure_table([("chosen", scores["chosen"], 3), ("all with a score", scores["all"], 3)])
 
 
 def measure_table(measures: Sequence[tuple[str, dict[str, Any], int]]) -> str:
-    """Tabulate mean, standard deviation and quantiles of each measure, with so many decimals."""
+    """Tabulate mean, standard deviation and quantiles of each measure, with so many decimals.
+
+    Args:
+        measures (`Sequence[tuple[str, dict[str, Any], int]]`): Words, `summarize` and decimals of each.
+
+    Returns:
+        `str`: A Markdown table.
+    """
     header = ["", "mean", "st. dev.", *(f"{percent} %" for percent in PERCENTS)]
     rows = []
     for words, part, digits in measures:
@@ -172,7 +234,14 @@ def measure_table(measures: Sequence[tuple[str, dict[str, Any], int]]) -> str:
 
 
 def column_rows(run: dict[str, Any]) -> list[tuple[str, str]]:
-    """List the columns that the folder holds beside the data set's own, and their content."""
+    """List the columns that the folder holds beside the data set's own, and their content.
+
+    Args:
+        run (`dict[str, Any]`): The record (run.json).
+
+    Returns:
+        `list[tuple[str, str]]`: Column and content.
+    """
     held = {name for name in ALSO_COLUMNS.values() if name in run["statistics"]}
     if run["command"] == "score" and run["settings"].get("keep_embeddings"):
         held.add(EMBEDDING_COLUMN)
@@ -181,14 +250,28 @@ def column_rows(run: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def fifth_rows(statistics: dict[str, Any]) -> list[list[str]]:
-    """List cosine from, cosine to and median MIWV of each fifth of neighbor similarity."""
+    """List cosine from, cosine to and median MIWV of each fifth of neighbor similarity.
+
+    Args:
+        statistics (`dict[str, Any]`): run["statistics"].
+
+    Returns:
+        `list[list[str]]`: Five rows.
+    """
     fifths = statistics["similarity_fifths"]
     columns = (fifths["similarity_from"], fifths["similarity_to"], fifths["median_miwv"])
     return [[write_number(value) for value in row] for row in zip(*columns, strict=True)]
 
 
 def length_table(lengths: dict[str, Any] | None) -> str:
-    """Tabulate response tokens of the chosen and of all scored rows, side by side."""
+    """Tabulate response tokens of the chosen and of all scored rows, side by side.
+
+    Args:
+        lengths (`dict[str, Any]`, *optional*): The result of `compare_lengths`; None where not recorded.
+
+    Returns:
+        `str`: A Markdown table.
+    """
     if lengths is None:
         return NOT_RECORDED
     names = ("median", "mean", "quantile_10", "quantile_90")
@@ -200,7 +283,14 @@ def length_table(lengths: dict[str, Any] | None) -> str:
 
 
 def made_rows(made: dict[str, Any]) -> list[tuple[str, Any]]:
-    """List data (with configuration and split), model, embedder, template and versions of a score."""
+    """List data (with configuration and split), model, embedder, template and versions of a score.
+
+    Args:
+        made (`dict[str, Any]`): The record of the scoring.
+
+    Returns:
+        `list[tuple[str, Any]]`: Words and value of each.
+    """
     data, model, embedder = made["data"], made["model"], made["embedder"]
     parts = (shown_name(data["source"]), data["config"], data["split"])
     recorded = {

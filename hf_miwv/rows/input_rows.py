@@ -138,8 +138,8 @@ def _from_pandas(frame: Any) -> Dataset:
         names = ", ".join(map(repr, frame.columns))
         raise InputError(f"the DataFrame has columns that are not named by text ({names}); rename them")
     if not frame.columns.is_unique:
-        twice = sorted(set(frame.columns[frame.columns.duplicated()]))
-        raise InputError(f"the DataFrame has two columns named {', '.join(twice)}; rename one")
+        repeated = sorted(set(frame.columns[frame.columns.duplicated()]))
+        raise InputError(f"the DataFrame has two columns named {', '.join(repeated)}; rename one")
     # `from_pandas` would give all dicts of a column the same keys, and fill the missing ones with null.
     nested = [name for name in frame.columns if _holds_objects(frame[name])]
     parts = []

@@ -238,8 +238,8 @@ def _nearest(words: Sequence[str], column_names: Sequence[str]) -> str:
     """Return the column whose name is, holds or resembles one of these words; else the first."""
     lower = {name.lower(): name for name in column_names}
     for word in words:
-        held = [name for name in lower if word in name]
-        close = held or get_close_matches(word, lower, n=1)
+        containing = [name for name in lower if word in name]
+        close = containing or get_close_matches(word, lower, n=1)
         if close:
             return lower[close[0]]
     return column_names[0]
