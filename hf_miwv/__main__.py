@@ -330,7 +330,7 @@ def demo_command(output: Path, fraction: str) -> None:
 
 
 def _push(output: Path, to_hub: dict[str, Any] | None) -> None:
-    """Of several processes, one pushes."""
+    """Push the result; of several processes, one does."""
     from hf_miwv.common.runs.processes import Processes
 
     if to_hub is not None and Processes.launched().first:

@@ -70,7 +70,14 @@ def find_page(rows: ScoredRows, order: str, statuses: list[str], flags: list[str
 
 
 def build_page(rows: ScoredRows) -> gradio.Blocks:
-    """Build the page for these rows; `serving` serves it."""
+    """Build the page for these rows; `serving` serves it.
+
+    Args:
+        rows (`ScoredRows`): The rows.
+
+    Returns:
+        `gradio.Blocks`: The page.
+    """
     with gradio.Blocks(title=f"MIWV of {shown_name(rows.name)}", analytics_enabled=False, fill_width=True) as page:
         gradio.HTML(introduction(rows))
         filters, table = _add_filters(rows), _add_table()
@@ -80,7 +87,7 @@ def build_page(rows: ScoredRows) -> gradio.Blocks:
 
 
 class Filters(NamedTuple):
-    """The filters of the rows to show, and the button that searches for the words."""
+    """Hold the filters of the rows to show, and the button that searches for the words."""
 
     order: gradio.Dropdown
     status: gradio.CheckboxGroup
@@ -109,7 +116,7 @@ def _counted(names: Sequence[str], counts: Mapping[str, int]) -> list[tuple[str,
 
 
 class Table(NamedTuple):
-    """A page of rows, what it says of itself, its number, and the buttons that turn it."""
+    """Hold the widgets of a page of rows: its lines, words on it, its number, and the buttons that turn it."""
 
     lines: gradio.Dataframe
     counted: gradio.Textbox
@@ -159,7 +166,7 @@ def _connect_table(page: gradio.Blocks, rows: ScoredRows, filters: Filters, tabl
 
 
 class Views(NamedTuple):
-    """The number of a row, the buttons that show it and its neighbor, and what shows a RowView."""
+    """Hold the number of a row, the buttons that show it and its neighbor, and the parts of a RowView."""
 
     row: gradio.Number
     show: gradio.Button

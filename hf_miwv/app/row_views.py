@@ -29,9 +29,17 @@ SHOWN = 160  # characters of a prompt in the table
 
 
 class RowView(NamedTuple):
-    """The view of one row, in the order of the page.
+    """Hold the view of one row, in the order of the page.
 
-    title, neighbor_title, facts, picture: HTML. The others: text as it stands in the data.
+    Attributes:
+        title (`str`): HTML.
+        prompt (`str`): Text as it stands in the data.
+        response (`str`): Text as it stands in the data.
+        neighbor_title (`str`): HTML.
+        neighbor_prompt (`str`): Text as it stands in the data.
+        neighbor_response (`str`): Text as it stands in the data.
+        facts (`str`): HTML.
+        picture (`str`): HTML.
     """
 
     title: str
@@ -45,7 +53,14 @@ class RowView(NamedTuple):
 
 
 def introduction(rows: ScoredRows) -> str:
-    """Return an introduction to the rows, as HTML."""
+    """Return an introduction to the rows, as HTML.
+
+    Args:
+        rows (`ScoredRows`): All rows.
+
+    Returns:
+        `str`: HTML.
+    """
     scored = int(rows.columns.scored.sum())
     sentences = [f"{len(rows):,} rows, {write_share(scored, len(rows))} with a score"]
     if rows.run.get("data"):
@@ -61,7 +76,15 @@ def introduction(rows: ScoredRows) -> str:
 
 
 def table_row(rows: ScoredRows, position: int) -> list[Any]:
-    """Return a row of the table, under HEADERS."""
+    """Return a row of the table, under HEADERS.
+
+    Args:
+        rows (`ScoredRows`): All rows.
+        position (`int`): Position of the row.
+
+    Returns:
+        `list[Any]`: A cell for each of HEADERS.
+    """
     columns = rows.columns
     neighbor = int(columns.neighbor[position])
     prompt = " ".join(rows.read(position).bare_prompt.split())
@@ -78,9 +101,17 @@ def table_row(rows: ScoredRows, position: int) -> list[Any]:
 
 
 def view_row(rows: ScoredRows, row: int) -> RowView:
-    """Return all that is shown of the row with this number.
+    """Return the view of the row with this number.
 
-    Raises InputError where there is none.
+    Args:
+        rows (`ScoredRows`): All rows.
+        row (`int`): Number of the row in the data that was scored.
+
+    Returns:
+        `RowView`: The view.
+
+    Raises:
+        InputError: there is no such row.
     """
     position = _position(rows, row)
     example = rows.read(position)
@@ -97,7 +128,15 @@ def view_row(rows: ScoredRows, row: int) -> RowView:
 def neighbor_of(rows: ScoredRows, row: int) -> int:
     """Return the number of a row's neighbor.
 
-    Raises InputError where there is no such row, or it has none.
+    Args:
+        rows (`ScoredRows`): All rows.
+        row (`int`): Number of the row in the data that was scored.
+
+    Returns:
+        `int`: Number of the neighbor.
+
+    Raises:
+        InputError: there is no such row, or it has no neighbor.
     """
     neighbor = int(rows.columns.neighbor[_position(rows, row)])
     if neighbor < 0:
@@ -115,7 +154,7 @@ def _position(rows: ScoredRows, row: int) -> int:
 
 
 def _neighbor(rows: ScoredRows, position: int) -> tuple[str, str, str]:
-    """Title, prompt and response of a row's neighbor."""
+    """Return title, prompt and response of a row's neighbor."""
     number = int(rows.columns.neighbor[position])
     if number < 0:
         return "<h3>No neighbor</h3>", "", ""

@@ -222,11 +222,11 @@ class MIWVSelectionCallback(TrainerCallback):
     def _tell_when(self) -> None:
         if isinstance(self._refresh, str):
             return
-        when = "batch but one"
+        moment = "batch but one"
         if self._workers:
-            when = f"epoch on (dataloader_num_workers={self._workers}: workers hold copies)"
+            moment = f"epoch on (dataloader_num_workers={self._workers}: workers hold copies)"
         level = logging.WARNING if self._workers else logging.INFO
-        logger.log(level, "refresh=%d: new rows are trained on from the next %s", self._refresh, when)
+        logger.log(level, "refresh=%d: new rows are trained on from the next %s", self._refresh, moment)
 
 
 class MIWVDriftCallback(TrainerCallback):

@@ -13,7 +13,7 @@ SYSTEM, FIRST, ANSWER, SECOND, LAST = (f"\u2983{name}\u2984" for name in ("s", "
 
 
 class Marks(NamedTuple):
-    """The text that a chat template writes between the contents of a conversation."""
+    """Hold the text that a chat template writes between the contents of a conversation."""
 
     opening: str  # before the first user turn, where there is no system turn
     system: tuple[str, str] | None  # before and after the content of a system turn

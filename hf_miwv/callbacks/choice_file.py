@@ -23,20 +23,29 @@ NEIGHBORS = "miwv_neighbors.npz"
 
 @dataclass(frozen=True)
 class Choice:
-    """The rows chosen at a step of the training, by their keys, in the training set's order."""
+    """Hold the rows chosen at a step of the training.
+
+    Attributes:
+        step (`int`): The step.
+        numbers (`dict[str, float]`): Numbers that are logged of the choice.
+        rows (`list[str]`): Keys of the rows, in the training set's order.
+    """
 
     step: int
-    numbers: dict[str, float]  # what is logged of it
+    numbers: dict[str, float]
     rows: list[str]
 
 
 @dataclass
 class Choices:
-    """The content of a choice file.
+    """Hold the content of a choice file.
 
-    identity: what the first choice depends on (rows, model, settings), by name.
-    first: the choice before training. current: the one in force.
-    next: one that is made and not in force yet, because batches were fetched ahead.
+    Attributes:
+        identity (`dict[str, Any]`): The facts that the first choice depends on (rows, model, settings), by name.
+        first (`Choice`): The choice before training.
+        current (`Choice`): The choice in force.
+        next (`Choice`, *optional*): A choice that is made and not in force yet, because batches were fetched
+            ahead.
     """
 
     identity: dict[str, Any]
@@ -46,17 +55,29 @@ class Choices:
 
     @property
     def latest(self) -> Choice:
-        """The choice that was made last, in force or not."""
+        """Return the choice that was made last, in force or not."""
         return self.next or self.current
 
 
 def write_choices(path: Path, choices: Choices) -> None:
-    """Write the file as a whole: aside, flushed to disk, renamed."""
+    """Write the file as a whole: aside, flushed to disk, renamed.
+
+    Args:
+        path (`Path`): The file.
+        choices (`Choices`): Its content.
+    """
     _replace(path, (json.dumps(asdict(choices), indent=1) + "\n").encode())
 
 
 def read_choices(path: Path) -> Choices | None:
-    """Read the file of `write_choices`; None where there is no such file, or not a whole one."""
+    """Read the file of `write_choices`; None where there is no such file, or not a whole one.
+
+    Args:
+        path (`Path`): The file.
+
+    Returns:
+        `Choices | None`: Its content.
+    """
     try:
         content = json.loads(path.read_text("utf-8"))
         later = Choice(**content["next"]) if content["next"] else None
@@ -66,7 +87,15 @@ def read_choices(path: Path) -> Choices | None:
 
 
 def saved_choices(folder: Path, state: TrainerState) -> Choices | None:
-    """Read the choices in force when this state was saved, if its checkpoint lies in `folder`."""
+    """Read the choices in force when this state was saved, if its checkpoint lies in `folder`.
+
+    Args:
+        folder (`Path`): The trainer's output folder.
+        state (`TrainerState`): The state.
+
+    Returns:
+        `Choices | None`: The choices; None without such a checkpoint.
+    """
     checkpoint = checkpoint_of(folder, state)
     try:
         saved_state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
@@ -83,7 +112,13 @@ def saved_choices(folder: Path, state: TrainerState) -> Choices | None:
 
 
 def write_neighbors(path: Path, identity: dict[str, Any], neighbors: np.ndarray) -> None:
-    """Write the nearest other row of each row, (N,) int64, and what it depends on."""
+    """Write the nearest other row of each row, (N,) int64, and what it depends on.
+
+    Args:
+        path (`Path`): The file.
+        identity (`dict[str, Any]`): The facts that the neighbors depend on.
+        neighbors (`np.ndarray`): (N,) int64.
+    """
     part = path.with_name(f"{path.name}.part")
     with open(part, "wb") as file:
         np.savez(file, neighbors=neighbors, identity=np.array(json.dumps(identity)))
@@ -91,7 +126,15 @@ def write_neighbors(path: Path, identity: dict[str, Any], neighbors: np.ndarray)
 
 
 def read_neighbors(path: Path, identity: dict[str, Any]) -> np.ndarray | None:
-    """Read the neighbors that `write_neighbors` wrote under the same identity; None otherwise."""
+    """Read the neighbors that `write_neighbors` wrote under the same identity; None otherwise.
+
+    Args:
+        path (`Path`): The file.
+        identity (`dict[str, Any]`): The facts that the neighbors must depend on.
+
+    Returns:
+        `np.ndarray | None`: (N,) int64.
+    """
     if not path.exists():
         return None
     with np.load(path, allow_pickle=False) as archive:
@@ -100,12 +143,20 @@ def read_neighbors(path: Path, identity: dict[str, Any]) -> np.ndarray | None:
 
 
 def positions(chosen: Sequence[str], keys: Sequence[str], source: str) -> list[int]:
-    """Find where the chosen rows lie in a training set with these `keys`, in its order.
+    """Find where the chosen rows lie in a training set, in its order.
 
     Of rows with equal keys the first are meant: they have equal scores, and ties go by row order.
 
+    Args:
+        chosen (`Sequence[str]`): Keys of the chosen rows.
+        keys (`Sequence[str]`): N keys of the training set.
+        source (`str`): Origin of the choice, for the message.
+
+    Returns:
+        `list[int]`: Positions, ascending.
+
     Raises:
-        InputError: a chosen row is not there; `source` says where the choice came from.
+        InputError: a chosen row is not in the training set.
     """
     positions_of: dict[str, list[int]] = defaultdict(list)
     # From the end, so that pop() takes the first row of several with the same key.

@@ -88,9 +88,9 @@ class TokenReader:
         Returns:
             `list[int]`: The ids that are left.
         """
-        left: list[int] = []
-        while left != response:
-            left = response
+        before: list[int] = []
+        while before != response:
+            before = response
             response = self._without_last_ending(response)
         return response
 
@@ -115,8 +115,8 @@ def _spans(row: Mapping[str, Any]) -> tuple[list[int], list[int]]:
         if mask in row:
             labeled = labeled & (np.asarray(row[mask]) == 1)
     if "attention_mask" in row:
-        real = np.asarray(row["attention_mask"]) == 1
-        ids, labeled = ids[real], labeled[real]
+        unpadded = np.asarray(row["attention_mask"]) == 1
+        ids, labeled = ids[unpadded], labeled[unpadded]
     labeled_positions = np.flatnonzero(labeled)
     if len(labeled_positions) == 0:
         return ids.tolist(), []

@@ -151,7 +151,15 @@ class DecodedRows(Rows):
         return Example(self._text(prompt[len(self._start) * begun :]), "", None, response)
 
     def slice(self, start: int, size: int) -> list[Example]:
-        """Decode up to `size` rows from row `start` on."""
+        """Decode up to `size` rows from row `start` on.
+
+        Args:
+            start (`int`): Number of the first row, from 0.
+            size (`int`): Rows to decode.
+
+        Returns:
+            `list[Example]`: The rows.
+        """
         return [self[index] for index in range(start, min(start + size, len(self)))]
 
     def _text(self, ids: list[int]) -> str:

@@ -17,7 +17,14 @@ BY_LENGTH = ("group_by_length", "batch_rebalance")
 
 
 def check_training_set(trainer: Any) -> None:
-    """Raise InputError unless the trainer has a training set of single rows and a tokenizer."""
+    """Check that the trainer has a training set of single rows and a tokenizer.
+
+    Args:
+        trainer (`transformers.Trainer`): The trainer.
+
+    Raises:
+        InputError: it has not.
+    """
     dataset = trainer.train_dataset
     if dataset is None:
         raise InputError("the trainer has no training set; give it train_dataset")
@@ -43,7 +50,15 @@ def check_training_set(trainer: Any) -> None:
 
 
 def check_selection(trainer: Any, refresh: str | int) -> None:
-    """Raise InputError for a refresh that is none, or that the trainer's settings do not allow."""
+    """Check how often rows are chosen anew.
+
+    Args:
+        trainer (`transformers.Trainer`): The trainer.
+        refresh (`str | int`): "never", "epoch" or a number of steps.
+
+    Raises:
+        InputError: a refresh that is none, or that the trainer's settings do not allow.
+    """
     if isinstance(trainer.train_dataset, ChosenRows):
         raise InputError("the trainer's rows are chosen already; add one MIWVSelectionCallback")
     if isinstance(refresh, str) and refresh not in REFRESHES:

@@ -160,17 +160,22 @@ def _scored(data: str, settings: Mapping[str, Any]) -> Path | Dataset:
 
 
 def show_scored(scored: Dataset, run: dict[str, Any]) -> None:
-    """Print the summary table, and the rows at both ends of the ranking."""
+    """Print the summary table, and the rows at both ends of the ranking.
+
+    Args:
+        scored (`Dataset`): The scored rows.
+        run (`dict[str, Any]`): The record (run.json).
+    """
     scores = np.array(scored["miwv"], dtype=float)
     ranked = np.argsort(-scores, kind="stable")[: int(np.isfinite(scores).sum())]
     shape = Shape(run["data"]["shape"], run["data"]["columns"])
     highest, lowest = (
-        [_shown(scored[int(index)], shape) for index in part] for part in (ranked[:SHOWN], ranked[::-1][:SHOWN])
+        [_with_texts(scored[int(index)], shape) for index in part] for part in (ranked[:SHOWN], ranked[::-1][:SHOWN])
     )
     show_summary(run, highest, lowest)
 
 
-def _shown(row: dict[str, Any], shape: Shape) -> dict[str, Any]:
+def _with_texts(row: dict[str, Any], shape: Shape) -> dict[str, Any]:
     example = read_example(row, shape, row["row"])
     return {**row, "prompt": example.bare_prompt, "response": example.shown_response}
 
@@ -184,7 +189,7 @@ def _quantization(load_in_4bit: bool, load_in_8bit: bool) -> str | None:
 def _revisions(
     data: str, model: str, revision: str | None, of_data: str | None, of_model: str | None
 ) -> tuple[str | None, str | None]:
-    """--revision goes to the one of DATA and MODEL that is on the Hub."""
+    """Give --revision to the one of DATA and MODEL that is on the Hub."""
     if revision is None:
         return of_data, of_model
     on_hub = [not is_local(data), not Path(model).expanduser().exists()]

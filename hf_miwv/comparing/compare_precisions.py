@@ -179,13 +179,17 @@ def compare_scores(reference: ScoreColumns, other: ScoreColumns, fraction: float
         for name in ("miwv", "loss_zero_shot", "loss_one_shot")
     )
     differences = {"miwv": miwv, "losses": np.concatenate([zero_shot, one_shot])}
-    some = both.any()
+    any_compared = both.any()
     return {
         "rows_compared": int(both.sum()),
         "rank_correlation": rank_correlation(reference.miwv, other.miwv),
         "top_share_overlap": len(np.intersect1d(top, other_top)) / len(top),
-        "largest_difference": {name: float(values.max()) if some else None for name, values in differences.items()},
-        "mean_difference": {name: float(values.mean()) if some else None for name, values in differences.items()},
+        "largest_difference": {
+            name: float(values.max()) if any_compared else None for name, values in differences.items()
+        },
+        "mean_difference": {
+            name: float(values.mean()) if any_compared else None for name, values in differences.items()
+        },
         "changed_status": sum(
             status != other_status for status, other_status in zip(reference.status, other.status, strict=True)
         ),

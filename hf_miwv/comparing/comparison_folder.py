@@ -31,6 +31,12 @@ def write_comparison(
     line and the identity of the comparison; all but the command line is the same for the same
     comparison. It is a report and no data set, so `write_folder`, which writes rows, is not for it.
 
+    Args:
+        report (`dict[str, Any]`): The report of `comparison.compare`.
+        output (`Path`): The folder to write.
+        overwrite (`bool`, *optional*, defaults to `False`): Replace `output` where it holds something.
+        origin (`Mapping[str, Any]`, *optional*): Facts of the command for run.json ("command_line").
+
     Raises:
         InputError: `output` holds something else, or cannot be written.
     """
@@ -55,7 +61,14 @@ def write_comparison(
 
 
 def identity_of(report: dict[str, Any]) -> dict[str, Any]:
-    """Return all that the result depends on, under the names that a user is told when one differs."""
+    """Return all that the result depends on, under the names that a user is told when one differs.
+
+    Args:
+        report (`dict[str, Any]`): The report of `comparison.compare`.
+
+    Returns:
+        `dict[str, Any]`: The identity.
+    """
     return {
         "scored folders": [[folder["name"], folder["fingerprint"]] for folder in report["folders"]],
         "fractions": list(report["fractions"]),

@@ -30,6 +30,13 @@ def draw_comparison(report: dict[str, Any], folder: Path) -> dict[str, list[str]
 
     Keyed by what they show: "overlap" and, where sources are known, "sources", one per fraction;
     "spearman" and "lengths", one each.
+
+    Args:
+        report (`dict[str, Any]`): The report of `comparison.compare`.
+        folder (`Path`): Folder of the PNGs.
+
+    Returns:
+        `dict[str, list[str]]`: Kind of picture -> names.
     """
     shares = list(report["fractions"])
     with warnings.catch_warnings():
@@ -45,6 +52,12 @@ def draw_comparison(report: dict[str, Any], folder: Path) -> dict[str, list[str]
 def percent(share: str) -> str:
     """Format a fraction in per cent.
 
+    Args:
+        share (`str`): The fraction, in decimal notation.
+
+    Returns:
+        `str`: The per cents.
+
     >>> [percent(share) for share in ("0.015", "1")]
     ['1.5 %', '100 %']
     """
@@ -52,7 +65,16 @@ def percent(share: str) -> str:
 
 
 def draw_overlap(report: dict[str, Any], share: str, folder: Path) -> str:
-    """Draw the overlap of the choices at this fraction, as a matrix of colors and per cents."""
+    """Draw the overlap of the choices at this fraction, as a matrix of colors and per cents.
+
+    Args:
+        report (`dict[str, Any]`): The report of `comparison.compare`.
+        share (`str`): The fraction.
+        folder (`Path`): Folder of the PNG.
+
+    Returns:
+        `str`: Its name.
+    """
     part = report["fractions"][share]
     names = list(report["rankings"])
     overlap, expected = (_matrix(part[name], names) for name in ("overlap", "expected"))
@@ -72,7 +94,15 @@ def draw_overlap(report: dict[str, Any], share: str, folder: Path) -> str:
 
 
 def draw_correlations(report: dict[str, Any], folder: Path) -> str:
-    """Draw Spearman's rank correlations as a matrix; a cell without one is left gray."""
+    """Draw Spearman's rank correlations as a matrix; a cell without one is left gray.
+
+    Args:
+        report (`dict[str, Any]`): The report of `comparison.compare`.
+        folder (`Path`): Folder of the PNG.
+
+    Returns:
+        `str`: Its name.
+    """
     from matplotlib.colors import LinearSegmentedColormap
 
     names = list(report["rankings"])
@@ -89,7 +119,15 @@ def draw_correlations(report: dict[str, Any], folder: Path) -> str:
 
 
 def draw_lengths(report: dict[str, Any], folder: Path) -> str:
-    """Draw response lengths of every choice: median, and a line from the 10 to the 90 % quantile."""
+    """Draw response lengths of every choice: median, and a line from the 10 to the 90 % quantile.
+
+    Args:
+        report (`dict[str, Any]`): The report of `comparison.compare`.
+        folder (`Path`): Folder of the PNG.
+
+    Returns:
+        `str`: Its name.
+    """
     shares = list(report["fractions"])
     parts = length_parts(report)
     names = list(parts)
@@ -117,7 +155,14 @@ def draw_lengths(report: dict[str, Any], folder: Path) -> str:
 
 
 def length_parts(report: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return lengths by name and fraction: all scored rows of each folder under "", then the choices."""
+    """Return lengths by name and fraction: all scored rows of each folder under "", then the choices.
+
+    Args:
+        report (`dict[str, Any]`): The report of `comparison.compare`.
+
+    Returns:
+        `dict[str, dict[str, dict[str, Any]]]`: Name -> fraction -> lengths.
+    """
     several = len(report["folders"]) > 1
     whole = {
         f"{folder['name']}: all scored rows" if several else "all scored rows": {"": folder["lengths"]}
@@ -131,7 +176,16 @@ def length_parts(report: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]
 
 
 def draw_sources(report: dict[str, Any], share: str, folder: Path) -> str:
-    """Draw of which sources all rows and the choices at this fraction are, as shares of a bar."""
+    """Draw of which sources all rows and the choices at this fraction are, as shares of a bar.
+
+    Args:
+        report (`dict[str, Any]`): The report of `comparison.compare`.
+        share (`str`): The fraction.
+        folder (`Path`): Folder of the PNG.
+
+    Returns:
+        `str`: Its name.
+    """
     choices = report["fractions"][share]["choices"]
     bars = {"all rows": report["sources"], **{name: choices[name]["sources"] for name in choices}}
     names = list(report["sources"]["rows"])[: len(SOURCE_COLORS)]
@@ -141,14 +195,14 @@ def draw_sources(report: dict[str, Any], share: str, folder: Path) -> str:
     )
     figure.set_size_inches(max(7.2, 6 + _label_width(list(bars))), 1.6 + 0.36 * len(bars))
     whole = np.array([sum(part["rows"].values()) + part["others"] for part in bars.values()])
-    left = np.zeros(len(bars))
+    bar_starts = np.zeros(len(bars))
     for name, color in (*zip(names, SOURCE_COLORS, strict=False), (None, WHOLE)):
         counts = np.array([_source_rows(part, name, names) for part in bars.values()])
         if name is not None or counts.any():
             label = "others" if name is None else _short(name)
             widths = 100 * counts / whole
-            axes.barh(range(len(bars)), widths, left=left, color=color, label=label, height=0.7)
-            left += widths
+            axes.barh(range(len(bars)), widths, left=bar_starts, color=color, label=label, height=0.7)
+            bar_starts += widths
     axes.set_xlim(0, 100)
     axes.set_ylim(len(bars) - 0.4, -0.6)
     axes.grid(visible=False)

@@ -79,8 +79,8 @@ def left_out(report: dict[str, Any]) -> list[str]:
         `list[str]`: A line for each.
     """
     folders: dict[tuple[str, str], list[str]] = {}
-    for left in report["left_out"]:
-        folders.setdefault((left["method"], left["reason"]), []).append(left["folder"])
+    for entry in report["left_out"]:
+        folders.setdefault((entry["method"], entry["reason"]), []).append(entry["folder"])
     return [f"left out: {method} of {', '.join(names)}: {reason}" for (method, reason), names in folders.items()]
 
 

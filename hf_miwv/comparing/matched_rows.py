@@ -38,9 +38,15 @@ logger = logging.getLogger(__name__)
 
 
 class Scored(NamedTuple):
-    """A scored folder: the name it is shown under, its N rows, their score columns, its run.json.
+    """Hold a scored folder.
 
     Row i is the same row in all folders of a comparison: the rows are in the first one's order.
+
+    Attributes:
+        name (`str`): The name that it is shown under.
+        dataset (`Dataset`): Its N rows.
+        columns (`ScoreColumns`): Their scores.
+        run (`dict[str, Any]`): Its run.json.
     """
 
     name: str
@@ -52,8 +58,15 @@ class Scored(NamedTuple):
 def read_scored(folders: Sequence[str | Path]) -> list[Scored]:
     """Read the folders, each with its rows in the order of the first.
 
-    A folder may be on the Hub: OWNER/NAME or OWNER/NAME@REVISION. Raises InputError for one that
-    `hf-miwv score` did not write or that is given twice, and where they do not hold the same rows.
+    Args:
+        folders (`Sequence[str | Path]`): Folders, here or on the Hub (OWNER/NAME or OWNER/NAME@REVISION).
+
+    Returns:
+        `list[Scored]`: The folders.
+
+    Raises:
+        InputError: a folder that `hf-miwv score` did not write or that is given twice, or folders that do
+            not hold the same rows.
     """
     names = folder_names([Path(folder).expanduser() for folder in folders])
     scored: list[Scored] = []
@@ -85,7 +98,14 @@ def folder_names(folders: Sequence[Path]) -> list[str]:
 
     A folder in the Hub's cache is called by repository and commit.
 
-    Raises InputError where one folder is given twice.
+    Args:
+        folders (`Sequence[Path]`): The folders.
+
+    Returns:
+        `list[str]`: A name for each.
+
+    Raises:
+        InputError: one folder is given twice.
 
     >>> folder_names([Path("/a/scored"), Path("/b/scored")])
     ['a/scored', 'b/scored']
@@ -103,11 +123,21 @@ def folder_names(folders: Sequence[Path]) -> list[str]:
 
 
 def match_rows(first: Dataset, other: Dataset, names: tuple[str, str]) -> np.ndarray:
-    """Find for each of the (N,) rows of `first` the position of the same row in `other`, (N,) int64.
+    """Find for each row of `first` the position of the same row in `other`.
 
     The same row: of the same `row_keys`, which means equal in every column but those that scoring
-    adds; copies are matched in their order. Raises InputError, with the number of rows that match,
-    unless all do.
+    adds; copies are matched in their order.
+
+    Args:
+        first (`Dataset`): N rows.
+        other (`Dataset`): The same rows in any order.
+        names (`tuple[str, str]`): Names of the two, for the message.
+
+    Returns:
+        `np.ndarray`: (N,) int64 positions.
+
+    Raises:
+        InputError: not all rows match; with the number of those that do.
     """
     keys, other_keys = row_keys(first), row_keys(other)
     position_of = {key: position for position, key in enumerate(other_keys)}
@@ -126,7 +156,14 @@ def match_rows(first: Dataset, other: Dataset, names: tuple[str, str]) -> np.nda
 
 
 def data_columns(dataset: Dataset) -> list[str]:
-    """List the names of the columns that scoring did not add, sorted."""
+    """List the names of the columns that scoring did not add, sorted.
+
+    Args:
+        dataset (`Dataset`): The scored rows.
+
+    Returns:
+        `list[str]`: The names.
+    """
     added = {*SCORE_COLUMNS, *REQUESTED_COLUMNS}
     return sorted(name for name in dataset.column_names if name not in added)
 
@@ -136,8 +173,17 @@ def source_values(scored: Scored, wanted: str | None) -> tuple[str, list[str]] |
 
     Without `wanted`: the first of `SOURCE_NAMES` that is not a column of the prompt or response
     and has at most `MOST_SOURCES` values, each for two rows or more on average (the bound is
-    ours); None where there is none. Raises InputError where `wanted` is no column of text,
-    numbers or truth values.
+    ours).
+
+    Args:
+        scored (`Scored`): The scored rows.
+        wanted (`str`, *optional*): The column that was asked for.
+
+    Returns:
+        `tuple[str, list[str]] | None`: The column and its values; None where there is none.
+
+    Raises:
+        InputError: `wanted` is no column of text, numbers or truth values.
     """
     if wanted is not None:
         if wanted not in scored.dataset.column_names:
@@ -172,7 +218,15 @@ def _is_plain(dataset: Dataset, column: str) -> bool:
 
 
 def check_text_columns(dataset: Dataset, columns: Sequence[str]) -> None:
-    """Raise InputError for a column that the data set does not have."""
+    """Check that the data set has these columns.
+
+    Args:
+        dataset (`Dataset`): The rows.
+        columns (`Sequence[str]`): The columns that were asked for.
+
+    Raises:
+        InputError: it lacks one of them.
+    """
     for column in columns:
         if column not in dataset.column_names:
             hint = did_you_mean(column, data_columns(dataset))
@@ -183,6 +237,14 @@ def example_texts(scored: Scored, position: int, columns: Sequence[str]) -> dict
     """Return the texts to show of the row at `position`: these columns, or prompt and response if none is named.
 
     A text of more than `MOST_CHARACTERS` is cut there, and says how much is missing.
+
+    Args:
+        scored (`Scored`): The scored rows.
+        position (`int`): Position of the row.
+        columns (`Sequence[str]`): Columns to show.
+
+    Returns:
+        `dict[str, str]`: Column -> text.
     """
     row: Mapping[str, Any] = scored.dataset[position]
     if columns:
@@ -199,6 +261,13 @@ def _as_text(value: Any) -> str:
 
 
 def shorten(text: str) -> str:
-    """Return the text, or its first `MOST_CHARACTERS` with the number of those that are left out."""
+    """Return the text, or its first `MOST_CHARACTERS` with the number of those that are left out.
+
+    Args:
+        text (`str`): Any text.
+
+    Returns:
+        `str`: The text to show.
+    """
     missing = len(text) - MOST_CHARACTERS
     return text if missing <= 0 else f"{text[:MOST_CHARACTERS]} … ({missing:,} characters more)"

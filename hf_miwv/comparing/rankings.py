@@ -15,7 +15,14 @@ from hf_miwv.results.statistics import rank_correlation
 
 
 class Ranking(NamedTuple):
-    """The rows as one method orders them, by one folder: scores (N,) float64, nan for none."""
+    """Hold the rows as one method orders them, by one folder.
+
+    Attributes:
+        name (`str`): Name of the ranking.
+        folder (`Scored`): The scored rows.
+        method (`str`): One of METHODS.
+        scores (`np.ndarray`): (N,) float64, nan for none.
+    """
 
     name: str
     folder: Scored
@@ -24,9 +31,15 @@ class Ranking(NamedTuple):
 
 
 def check_methods(methods: Sequence[str] | None, seed: int) -> None:
-    """Raise InputError for a list that is empty or has a name that is unknown or there twice.
+    """Check a list of methods, and the seed of the random choice.
 
-    And for a seed that the random choice cannot take.
+    Args:
+        methods (`Sequence[str]`, *optional*): The methods; None for the default ones.
+        seed (`int`): The seed.
+
+    Raises:
+        InputError: the list is empty or has a name that is unknown or stands there twice; or a seed that the
+            random choice cannot take.
     """
     check_method(RANDOM, seed)
     if methods is None:
@@ -42,9 +55,19 @@ def check_methods(methods: Sequence[str] | None, seed: int) -> None:
 def rank(
     folders: Sequence[Scored], methods: Sequence[str] | None, seed: int
 ) -> tuple[list[Ranking], list[dict[str, str]]]:
-    """Every method on every folder, and what of the default `methods` is left out, and why.
+    """Rank the rows by every method on every folder.
 
-    Raises InputError where a method that is asked for cannot be had of a folder.
+    Args:
+        folders (`Sequence[Scored]`): The scored folders.
+        methods (`Sequence[str]`, *optional*): The methods; None for all that the columns allow.
+        seed (`int`): Seed of the random choice.
+
+    Returns:
+        `tuple[list[Ranking], list[dict[str, str]]]`: The rankings, and the default methods that are left out,
+        with folder and reason.
+
+    Raises:
+        InputError: a method that is asked for cannot be had of a folder.
     """
     wanted = methods or [*(name for name in METHODS if not name.endswith(LOW)), f"miwv{LOW}"]
     rankings: list[Ranking] = []
@@ -76,10 +99,14 @@ def _scores(folder: Scored, method: str, seed: int) -> np.ndarray:
 
 
 def correlations(rankings: Sequence[Ranking]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Spearman's rank correlation of each two rankings over the rows that both score.
+    """Compute Spearman's rank correlation of each two rankings over the rows that both score.
 
-    "correlation" and "rows", each by ranking and ranking; a correlation is None where
-    `rank_correlation` is.
+    Args:
+        rankings (`Sequence[Ranking]`): The rankings.
+
+    Returns:
+        `dict[str, dict[str, dict[str, Any]]]`: "correlation" and "rows", each by ranking and ranking; a
+        correlation is None where `rank_correlation` is.
     """
     finite = {ranking.name: np.isfinite(ranking.scores) for ranking in rankings}
     return {

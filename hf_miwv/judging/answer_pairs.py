@@ -119,18 +119,18 @@ def pair_answers(a: Sequence[Answer], b: Sequence[Answer]) -> Pairs:
             f"no line of the two files has the same {matched_by} ({a[0].location} and "
             f"{b[0].location} are the first); give answers to the same prompts"
         )
-    lonely = [
-        [mine[key] for key in mine if key not in other]
-        for mine, other in ((answers_a, answers_b), (answers_b, answers_a))
+    unpaired = [
+        [answers[key] for key in answers if key not in partners]
+        for answers, partners in ((answers_a, answers_b), (answers_b, answers_a))
     ]
-    for lines in filter(None, lonely):
+    for lines in filter(None, unpaired):
         logger.warning(
             "%s: no answer with this %s in the other file; such lines: %d, left out",
             lines[0].location,
             matched_by,
             len(lines),
         )
-    return Pairs(pairs, matched_by, len(lonely[0]), len(lonely[1]))
+    return Pairs(pairs, matched_by, len(unpaired[0]), len(unpaired[1]))
 
 
 def _read_answer(row: Any, location: str) -> Answer:

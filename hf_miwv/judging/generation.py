@@ -22,20 +22,39 @@ STAND_IN = "answer"  # templates are asked what they write before some answer
 
 
 class Generated(NamedTuple):
-    """The model's text; "complete": it ended by itself, "cut": it ran into the limit."""
+    """Hold a generated text.
+
+    Attributes:
+        text (`str`): The model's text.
+        status (`str`): "complete": it ended by itself; "cut": it ran into the limit.
+    """
 
     text: str
     status: Literal["complete", "cut"]
 
 
 def default_batch_tokens(model: Any) -> int:
-    """Return the tokens that are generated in, prompts and padding included; our choice."""
+    """Return the tokens that are generated in, prompts and padding included; our choice.
+
+    Args:
+        model (`PreTrainedModel`): The causal LM.
+
+    Returns:
+        `int`: Tokens of a batch, at most.
+    """
     on_cpu = model.get_input_embeddings().weight.device.type == "cpu"
     return CPU_BATCH_TOKENS if on_cpu else ACCELERATOR_BATCH_TOKENS
 
 
 def longest_prompt(model: Any, max_new_tokens: int) -> int:
     """Return the tokens a prompt may have, so that max_new_tokens still fit behind it in the model's limit.
+
+    Args:
+        model (`PreTrainedModel`): The causal LM.
+        max_new_tokens (`int`): Tokens of an answer, at most.
+
+    Returns:
+        `int`: Tokens; without a limit sys.maxsize.
 
     Raises:
         InputError: max_new_tokens is below 1, or leaves no room for a prompt.
@@ -74,10 +93,18 @@ def prompt_ids(prompts: Prompts, examples: Sequence[Example], source: str | None
 
 
 def generation_batches(lengths: Sequence[int], max_new_tokens: int, batch_tokens: int) -> list[list[int]]:
-    """Batch indices of prompts, longest first: (longest + max_new_tokens) x rows <= limit in each batch.
+    """Batch prompts, longest first: (longest + max_new_tokens) x rows <= limit in each batch.
 
     A prompt alone is always a batch. Equal lengths stay in order, so the batches hang on nothing
     but the arguments.
+
+    Args:
+        lengths (`Sequence[int]`): (N,) tokens of each prompt.
+        max_new_tokens (`int`): Tokens of an answer, at most.
+        batch_tokens (`int`): The limit, in tokens.
+
+    Returns:
+        `list[list[int]]`: Indices of the prompts of each batch.
     """
     batches: list[list[int]] = []
     # Longest first, so that a lack of memory shows in the first batch.
@@ -97,6 +124,15 @@ def generate(model: Any, tokenizer: Any, prompts: Sequence[list[int]], max_new_t
     Prompts are padded on their left to (rows, longest). The checkpoint's own generation settings
     (sampling, penalties) are left out, but for its end tokens; special tokens and the white space
     around the text are taken off.
+
+    Args:
+        model (`PreTrainedModel`): The causal LM.
+        tokenizer (`PreTrainedTokenizerBase`): Its tokenizer.
+        prompts (`Sequence[list[int]]`): Ids of B prompts.
+        max_new_tokens (`int`): Tokens of an answer, at most.
+
+    Returns:
+        `list[Generated]`: B texts.
 
     Raises:
         InputError: the batch does not fit into memory.

@@ -14,6 +14,13 @@ def draw_outcomes(scores: dict[str, Any], folder: Path) -> list[str]:
     """Draw run["scores"]; return the name of the PNG written to `folder`, none without a verdict.
 
     A bar is the judged pairs of a test set in shares; all pairs together stand on top.
+
+    Args:
+        scores (`dict[str, Any]`): run["scores"].
+        folder (`Path`): Folder of the PNG.
+
+    Returns:
+        `list[str]`: Its name; empty without a verdict.
     """
     bars = {"all": scores["all"]}
     if len(scores["sets"]) <= MOST_SETS:
@@ -23,13 +30,13 @@ def draw_outcomes(scores: dict[str, Any], folder: Path) -> list[str]:
         return []
     figure, axes = new_figure("A against B", "Pairs judged in both orders; in the bars: pairs")
     labels = [f"{name[:30]}\n{counts['win_score']:.3f}" for name, counts in bars.items()]
-    left = [0.0] * len(bars)
+    bar_starts = [0.0] * len(bars)
     for part, color in (("wins", BELOW), ("ties", WHOLE), ("losses", ABOVE)):
         counts = [bar[part] for bar in bars.values()]
         shares = [bar[part] / bar["judged"] for bar in bars.values()]
-        drawn = axes.barh(labels, shares, left=left, color=color, label=f"{part} of A")
+        drawn = axes.barh(labels, shares, left=bar_starts, color=color, label=f"{part} of A")
         axes.bar_label(drawn, [f"{count:,}" if count else "" for count in counts], label_type="center")
-        left = [start + share for start, share in zip(left, shares, strict=True)]
+        bar_starts = [start + share for start, share in zip(bar_starts, shares, strict=True)]
     axes.invert_yaxis()
     axes.grid(visible=False)
     axes.set_xlim(0, 1)

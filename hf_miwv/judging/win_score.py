@@ -44,6 +44,13 @@ def pair_outcome(a_first: tuple[float, float], b_first: tuple[float, float]) -> 
     "win": A scores higher in both orders, or in one with the other a tie. "lose": B does. Else
     "tie": equal in both, or one order each (arXiv 2511.07074 counts win/win and win/tie as wins).
 
+    Args:
+        a_first (`tuple[float, float]`): Scores with A shown first.
+        b_first (`tuple[float, float]`): Scores with B shown first.
+
+    Returns:
+        `Outcome`: The outcome.
+
     >>> pair_outcome((8, 6), (7, 7)), pair_outcome((8, 6), (6, 8))
     ('win', 'tie')
     """
@@ -55,6 +62,14 @@ def win_score(wins: int, ties: int, losses: int) -> float | None:
     """Return (wins - losses) / (wins + ties + losses) + 1, from 0 to 2; 1 is parity (arXiv 2511.07074).
 
     None where there is no pair.
+
+    Args:
+        wins (`int`): Pairs that A wins.
+        ties (`int`): Pairs without a winner.
+        losses (`int`): Pairs that B wins.
+
+    Returns:
+        `float | None`: The score.
     """
     pairs = wins + ties + losses
     return (wins - losses) / pairs + 1 if pairs else None
@@ -67,6 +82,15 @@ def win_score_interval(wins: int, ties: int, losses: int, seed: int = 0) -> tupl
     distribution Multinomial(n, (wins, ties, losses) / n), so only counts and seed matter, never
     the order of the pairs. 10,000 resamples; interval, level and number are our choice (the
     paper gives none). None where there is no pair.
+
+    Args:
+        wins (`int`): Pairs that A wins.
+        ties (`int`): Pairs without a winner.
+        losses (`int`): Pairs that B wins.
+        seed (`int`, *optional*, defaults to 0): Seed of the bootstrap.
+
+    Returns:
+        `tuple[float, float] | None`: Its ends.
     """
     pairs = wins + ties + losses
     if not pairs:
@@ -85,6 +109,13 @@ def tally(pairs: Sequence[Judged], seed: int = 0) -> dict[str, Any]:
     Pairs without a readable verdict in both orders are counted by status and left out of the
     score. "higher" counts, over both orders of the judged pairs, whether the answer shown first
     or second got the higher score; "orders_agree" the pairs with the same result in both.
+
+    Args:
+        pairs (`Sequence[Judged]`): The pairs.
+        seed (`int`, *optional*, defaults to 0): Seed of the bootstrap interval.
+
+    Returns:
+        `dict[str, Any]`: The counts and scores, ready for JSON.
     """
     outcomes = Counter(pair.outcome for pair in pairs if pair.outcome)
     counts = (outcomes["win"], outcomes["tie"], outcomes["lose"])
@@ -105,7 +136,15 @@ def tally(pairs: Sequence[Judged], seed: int = 0) -> dict[str, Any]:
 
 
 def tally_sets(pairs: Sequence[Judged], seed: int = 0) -> dict[str, dict[str, Any]]:
-    """Run `tally` on each test set by name, where pairs have one."""
+    """Run `tally` on each test set by name, where pairs have one.
+
+    Args:
+        pairs (`Sequence[Judged]`): The pairs.
+        seed (`int`, *optional*, defaults to 0): Seed of the bootstrap intervals.
+
+    Returns:
+        `dict[str, dict[str, Any]]`: Name of a test set -> its tally.
+    """
     names = sorted({pair.test_set for pair in pairs if pair.test_set is not None})
     return {name: tally([pair for pair in pairs if pair.test_set == name], seed) for name in names}
 

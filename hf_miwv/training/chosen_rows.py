@@ -24,7 +24,12 @@ logger = logging.getLogger(__name__)
 
 
 class TrainingRows(NamedTuple):
-    """Columns `input_ids` and `labels`, and what became of the chosen rows."""
+    """Hold the chosen rows as the trainer reads them.
+
+    Attributes:
+        dataset (`Dataset`): Columns `input_ids` and `labels`.
+        counts (`dict[str, int]`): Rows and tokens, used and left out.
+    """
 
     dataset: Dataset
     counts: dict[str, int]

@@ -44,12 +44,21 @@ logger = logging.getLogger(__name__)
 
 
 class Tuning(NamedTuple):
-    """The model, its loading and its settings for tuning, before anything is loaded."""
+    """Hold a model, its loading and its settings for tuning, before anything is loaded.
 
-    source: str  # what from_pretrained reads: a Hub id or a safetensors folder
-    loading: Mapping[str, Any]  # arguments of load_model
-    settings: Mapping[str, Any]  # arguments of trl.SFTConfig
-    lora: Mapping[str, Any] | None  # arguments of peft.LoraConfig; None: all weights are tuned
+    Attributes:
+        source (`str`): A name for `from_pretrained`: a Hub id or a safetensors folder.
+        loading (`Mapping[str, Any]`): Arguments of `load_model`.
+        settings (`Mapping[str, Any]`): Arguments of trl.SFTConfig.
+        lora (`Mapping[str, Any]`, *optional*): Arguments of peft.LoraConfig; None where all weights are tuned.
+        template (`str`, *optional*): Template of the rows, as in `score`.
+        columns (`Mapping[str, str]`, *optional*): Standard column name -> column of the data set.
+    """
+
+    source: str
+    loading: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    lora: Mapping[str, Any] | None
     template: str | None
     columns: Mapping[str, str] | None
 

@@ -134,7 +134,7 @@ def _check(sections: dict[str, dict[str, Any]], content: Mapping[Any, Any]) -> l
 
 def _check_section(name: str, section: dict[str, Any], hints: Hints) -> list[str]:
     """List the faults of a section; replace values that fit by the objects that they stand for."""
-    refused = {key: why for why, keys in SET_BY_US.get(name, {}).items() for key in keys}
+    refused = {key: reason for reason, keys in SET_BY_US.get(name, {}).items() for key in keys}
     faults = []
     for key, value in section.items():
         if key in refused:

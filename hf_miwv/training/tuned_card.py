@@ -20,7 +20,15 @@ CURVE = "training_curve.png"
 
 
 def draw_curve(curve: list[dict[str, Any]], folder: Path) -> str:
-    """Write training_curve.png: the loss of each logged step, mean nats per labeled token."""
+    """Write training_curve.png: the loss of each logged step, mean nats per labeled token.
+
+    Args:
+        curve (`list[dict[str, Any]]`): The result of `loss_curve`.
+        folder (`Path`): Folder of the PNG.
+
+    Returns:
+        `str`: Its name.
+    """
     from matplotlib.ticker import MaxNLocator
 
     figure, axes = new_figure("Training loss", "mean over the tokens of responses and their ends")
@@ -33,7 +41,13 @@ def draw_curve(curve: list[dict[str, Any]], folder: Path) -> str:
 
 
 def write_model_card(run: dict[str, Any], picture: str, folder: Path) -> None:
-    """Write README.md to `folder`; `picture` is the name of the curve that lies beside it."""
+    """Write README.md to `folder`; `picture` is the name of the curve that lies beside it.
+
+    Args:
+        run (`dict[str, Any]`): The record (run.json).
+        picture (`str`): Name of the curve that lies beside it.
+        folder (`Path`): The folder.
+    """
     environment = markdown_environment()
     environment.filters.update(number=write_number, escape=escape)
     text = environment.get_template("model_card.md.jinja").render(
@@ -51,7 +65,14 @@ def write_model_card(run: dict[str, Any], picture: str, folder: Path) -> None:
 
 
 def front_matter(run: dict[str, Any]) -> str:
-    """Return the YAML block at the head of the card."""
+    """Return the YAML block at the head of the card.
+
+    Args:
+        run (`dict[str, Any]`): The record (run.json).
+
+    Returns:
+        `str`: The block, with its marks.
+    """
     import yaml
 
     content = card_metadata(run)
@@ -63,6 +84,12 @@ def card_metadata(run: dict[str, Any]) -> dict[str, Any]:
 
     base_model and datasets are named only where they are ids on the Hub, which refuses others;
     the license only where the recipe gives it.
+
+    Args:
+        run (`dict[str, Any]`): The record (run.json).
+
+    Returns:
+        `dict[str, Any]`: The metadata.
     """
     content: dict[str, Any] = {
         "library_name": "transformers" if run["recipe"]["lora"] is None else "peft",
@@ -79,7 +106,14 @@ def card_metadata(run: dict[str, Any]) -> dict[str, Any]:
 
 
 def setting_rows(run: dict[str, Any]) -> list[tuple[str, Any]]:
-    """List what was tuned, with which settings, seeds and versions."""
+    """List what was tuned, with which settings, seeds and versions.
+
+    Args:
+        run (`dict[str, Any]`): The record (run.json).
+
+    Returns:
+        `list[tuple[str, Any]]`: Words and value of each.
+    """
     model, rows, lora = run["model"], run["rows"], run["recipe"]["lora"]
     adapter = lora and ", ".join(f"{name} {value}" for name, value in lora.items())
     recorded = {
