@@ -20,30 +20,33 @@ UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT
 
 
 class Refused(click.ClickException):
-    """A refusal: the caller's input cannot be used."""
+    """Refuse input of the caller that cannot be used: exit code 2 and no traceback."""
 
     exit_code = 2
 
 
 class Interrupted(click.ClickException):
-    """The caller has pressed Ctrl-C."""
+    """End after Ctrl-C, with the exit code that shells give for it."""
 
     exit_code = INTERRUPTED
 
     def show(self, file: Any = None) -> None:
+        """Print the message on a line of its own, behind the terminal's ^C."""
         click.echo(f"\n{self.message}", err=True)
 
 
 class Commands(click.Group):
-    """A group that turns InputError into a message and exit code 2, and knows mistyped commands.
+    """Group commands, turn InputError into a message and exit code 2, and know mistyped commands.
 
     Its help lists the commands in the order in which people need them.
     """
 
     def list_commands(self, context: click.Context) -> list[str]:
+        """List the commands in the order in which they were added; click would sort them."""
         return list(self.commands)
 
     def invoke(self, context: click.Context) -> Any:
+        """Run a command; turn its InputError into a refusal."""
         try:
             return super().invoke(context)
         except KeyboardInterrupt as error:
@@ -62,6 +65,7 @@ class Commands(click.Group):
     def resolve_command(
         self, context: click.Context, arguments: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; name the nearest one where it is mistyped."""
         if arguments and arguments[0] not in self.commands:
             hint = did_you_mean(arguments[0], self.commands)
             raise click.UsageError(f"no such command {arguments[0]!r}: {hint}", context)
@@ -78,9 +82,9 @@ def _kept_words() -> str:
 
 
 def _unwritable_cache(error: BaseException | None) -> str | None:
-    """The message where a cache of the libraries cannot be written; None where it is another fault.
+    """Say that a cache of the libraries cannot be written; None where it is another fault.
 
-    By the path in the error or in what caused it, and the folders that the environment names or
+    By the path in the error or in its causes, and the folders that the environment names or
     the libraries use.
     """
     while error is not None and not isinstance(error, OSError):
@@ -103,7 +107,11 @@ def _unwritable_cache(error: BaseException | None) -> str | None:
 
 
 def start_logging(*packages: str) -> None:
-    """Log messages of these packages to stderr; of several processes, one does the talking."""
+    """Log messages of these packages to stderr; of several processes, one does the talking.
+
+    Args:
+        *packages (`str`): Names of the packages.
+    """
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     first = os.environ.get("RANK", "0") == "0"
     # bitsandbytes tells of a faster kernel that it could not fetch, whatever it is asked for

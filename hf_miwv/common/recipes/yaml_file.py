@@ -12,7 +12,17 @@ from hf_miwv.common.recipes.yaml_text import read_yaml
 
 
 def load_mapping(path: Path) -> dict[Any, Any]:
-    """The mapping that a YAML file holds. Raises InputError where it holds none."""
+    """Read the mapping that a YAML file holds.
+
+    Args:
+        path (`Path`): The file.
+
+    Returns:
+        `dict[Any, Any]`: The mapping.
+
+    Raises:
+        InputError: the file cannot be read, or holds none.
+    """
     try:
         content = read_yaml(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:

@@ -12,20 +12,34 @@ BLOCK = 1000  # rows hashed at a time
 
 
 def content_fingerprint(dataset: Dataset) -> str:
-    """A hash of every column of every row, in order, wherever the data set came from."""
+    """Hash every column of every row, in order, wherever the data set came from.
+
+    Args:
+        dataset (`Dataset`): The rows.
+
+    Returns:
+        `str`: Hexadecimal digits.
+    """
     digest = xxhash.xxh3_128(str(dataset.features).encode())
     arrow = dataset.with_format("arrow")
-    for first in range(0, len(dataset), BLOCK):
-        table = arrow[first : first + BLOCK].combine_chunks()
+    for start in range(0, len(dataset), BLOCK):
+        # Combined, because the same rows may lie in other chunks in another file.
+        table = arrow[start : start + BLOCK].combine_chunks()
         for batch in table.to_batches():
             digest.update(batch.serialize())
     return digest.hexdigest()
 
 
 def model_fingerprint(model: torch.nn.Module) -> str:
-    """A hash of every parameter and buffer as loaded: name, type, shape and bytes.
+    """Hash every parameter and buffer as loaded: name, type, shape and bytes.
 
     Weights that are kept off the machine's memory ("meta") count by name and shape only.
+
+    Args:
+        model (`torch.nn.Module`): The loaded model.
+
+    Returns:
+        `str`: Hexadecimal digits.
     """
     digest = xxhash.xxh3_128()
     for name, tensor in model.state_dict().items():
@@ -39,7 +53,14 @@ def model_fingerprint(model: torch.nn.Module) -> str:
 
 
 def token_fingerprint(*tables: TokenTable) -> str:
-    """A hash of every token id and of where each sequence ends."""
+    """Hash every token id and where each sequence ends.
+
+    Args:
+        *tables (`TokenTable`): The sequences.
+
+    Returns:
+        `str`: Hexadecimal digits.
+    """
     digest = xxhash.xxh3_128()
     for table in tables:
         digest.update(table.lengths.tobytes())

@@ -29,7 +29,14 @@ NUMPY_SHORT = re.compile(r"^\d+ requested and \d+ written$")
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:
-    """Read the run.json of a folder that this program wrote; None where there is none."""
+    """Read the run.json of a folder that this program wrote; None where there is none.
+
+    Args:
+        folder (`Path`): The folder.
+
+    Returns:
+        `dict[str, Any] | None`: The record.
+    """
     path = folder / RECORD
     try:
         record = json.loads(path.read_text("utf-8"))
@@ -61,10 +68,21 @@ def check_output(output: Path, overwrite: bool, source: Path | None = None) -> N
 
 
 def is_finished(output: Path, identity: dict[str, Any], overwrite: bool, holds: str = "data/*.parquet") -> bool:
-    """Whether `output`, with files like `holds`, is the whole result of the run with this identity.
+    """Check whether `output` is the whole result of the run with this identity.
 
-    To run it again would give the same bytes. Raises InputError where it is the result of another
-    run and may not be replaced.
+    To run it again would give the same bytes.
+
+    Args:
+        output (`Path`): The folder.
+        identity (`dict[str, Any]`): All that the result depends on, by name.
+        overwrite (`bool`): Whether the result of another run may be replaced.
+        holds (`str`, *optional*, defaults to `"data/*.parquet"`): Glob of files without which it is not whole.
+
+    Returns:
+        `bool`: True where nothing is left to do.
+
+    Raises:
+        InputError: it is the result of another run and may not be replaced.
     """
     record = read_record(output)
     if record is None:
@@ -79,7 +97,11 @@ def is_finished(output: Path, identity: dict[str, Any], overwrite: bool, holds: 
 
 
 def remove_left_over(output: Path) -> None:
-    """Remove the work folder of a finished output, which a kill behind its last step has left."""
+    """Remove the work folder of a finished output, which a kill behind its last step has left.
+
+    Args:
+        output (`Path`): The output.
+    """
     folder = workspace_of(output)
     if folder.is_dir():
         with Workspace(folder):  # under its lock; it is removed at the end
@@ -109,7 +131,15 @@ def write_folder(
     run: dict[str, Any],
     decorate: Callable[[Path], None],
 ) -> None:
-    """Write the data set, run.json and whatever `decorate(folder)` adds; then put it in place."""
+    """Write the data set, run.json and whatever `decorate(folder)` adds; then put it in place.
+
+    Args:
+        output (`Path`): The folder to write.
+        workspace (`Workspace`): The open workspace beside it.
+        dataset (`Dataset`): The rows.
+        run (`dict[str, Any]`): The record.
+        decorate (`Callable[[Path], None]`): Adds further files, such as the card.
+    """
 
     def fill(draft: Path) -> None:
         (draft / "data").mkdir()
@@ -122,11 +152,18 @@ def write_folder(
 
 
 def put_in_place(output: Path, workspace: Workspace, fill: Callable[[Path], None]) -> None:
-    """`fill(folder)` writes all of `output` into a draft, which then takes its place and name.
+    """Fill a draft with all of `output`, and rename it to that.
 
     The draft lies inside the workspace, is called as the output will be, and is flushed to disk
     before it is renamed. An earlier `output` is moved into the workspace first and goes with it.
-    Raises InputError where there is no room or no permission to write.
+
+    Args:
+        output (`Path`): The folder to write.
+        workspace (`Workspace`): The open workspace beside it.
+        fill (`Callable[[Path], None]`): Writes all of `output` into the draft.
+
+    Raises:
+        InputError: there is no room or no permission to write.
     """
     drafts, replaced = workspace.folder / DRAFTS, workspace.folder / "replaced"
     draft = drafts / output.name
@@ -138,12 +175,17 @@ def put_in_place(output: Path, workspace: Workspace, fill: Callable[[Path], None
         flush_all(draft)
         if output.exists():
             os.rename(output, replaced)
+        # Not copied: the draft is on the same disk, and a rename is whole or not done at all.
         os.rename(draft, output)
 
 
 @contextmanager
 def write_errors(output: Path) -> Iterator[None]:
-    """Turn a full disk or a folder without write permission into an InputError."""
+    """Turn a full disk or a folder without write permission into an InputError.
+
+    Args:
+        output (`Path`): The output, for the message.
+    """
     try:
         yield
     except OSError as error:
@@ -159,6 +201,7 @@ def write_errors(output: Path) -> Iterator[None]:
 
 
 def _write_shards(dataset: Dataset, folder: Path) -> None:
+    # By bytes and not by rows, so that no shard is too large for a viewer of the Hub.
     shards = max(1, -(-dataset.data.nbytes // SHARD_BYTES))
     for index in range(shards):
         part = dataset.shard(shards, index, contiguous=True)
@@ -166,6 +209,11 @@ def _write_shards(dataset: Dataset, folder: Path) -> None:
 
 
 def flush_all(folder: Path) -> None:
+    """Flush a folder and all in it to the disk.
+
+    Args:
+        folder (`Path`): The folder.
+    """
     for path in [*folder.rglob("*"), folder]:
         descriptor = os.open(path, os.O_RDONLY)
         os.fsync(descriptor)
@@ -201,7 +249,14 @@ def check_file(
 def put_file_in_place(
     part: Path, output: Path, workspace: Workspace, command_line: Sequence[str] | None = None
 ) -> None:
-    """Rename a whole file in the workspace to its place, and mark whose it is until the workspace goes."""
+    """Rename a whole file in the workspace to its place, and mark whose it is until the workspace goes.
+
+    Args:
+        part (`Path`): The finished file, in the workspace.
+        output (`Path`): Its final name.
+        workspace (`Workspace`): The open workspace.
+        command_line (`Sequence[str]`, *optional*): The command that wrote it.
+    """
     workspace.write_json(PLACED, {"command_line": None if command_line is None else list(command_line)})
     os.replace(part, output)
 

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 class FolderRun:
-    """One run of a command, from the first look at its output folder to the finished folder.
+    """Lead one run of a command from the first look at its output folder to the finished one.
 
         run = FolderRun(output, overwrite, inputs=[data])      # refused here, before any work
         if run.is_finished(identity):                          # this very result is there already
@@ -46,20 +46,24 @@ class FolderRun:
         holds: str = "data/*.parquet",
         processes: Processes | None = None,
     ) -> None:
+        # Before any work: an output that cannot be written must not cost hours.
         for source in inputs or [None]:
             check_output(output, overwrite, source)
         self.output, self._overwrite, self._holds, self._processes = output, overwrite, holds, processes
         self._at_work = False
 
     def is_finished(self, identity: dict[str, Any], before_cleaning: Callable[[], None] | None = None) -> bool:
-        """Whether the output is the whole result of the run with this identity, on every process.
+        """Check whether the output is the whole result of the run with this identity, on every process.
 
-        Says so, and removes what a kill behind the last step has left beside it.
+        Says so, and removes the work that a kill behind the last step has left beside it.
 
         Args:
-            identity (`dict`): What the result depends on, by the names that a user is told.
-            before_cleaning (`Callable`, *optional*): Called first where the result is there; it may
+            identity (`dict`): All that the result depends on, by the names that a user is told.
+            before_cleaning (`Callable`, *optional*): Called first where the result is finished; it may
                 still use that work.
+
+        Returns:
+            `bool`: True where nothing is left to do.
 
         Raises:
             InputError: it is the result of another run and may not be replaced; what differs.
@@ -115,6 +119,6 @@ def _tell_of_earlier_work(changed: list[str] | None, workspace: Workspace) -> No
 
 
 def _of_other_launches(folder: Path) -> list[str]:
-    """Names of workspaces beside one that were those of another number of processes."""
+    """List the workspaces beside one that were those of another number of processes."""
     world = folder.name.rpartition("-")[2]
     return [path.name for path in folder.parent.glob("process-*-of-*") if path.name.rpartition("-")[2] != world]

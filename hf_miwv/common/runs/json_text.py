@@ -15,16 +15,16 @@ def json_text(value: Any, *, indent: int | None = None, sort_keys: bool = False)
     A text with half a surrogate pair, which UTF-8 cannot hold, is written in ASCII throughout.
 
     NaN and infinities have no spelling in JSON (Python's `NaN` is refused by other readers): a
-    statistic that is undefined becomes null. NumPy's numbers become plain ones, and what JSON knows
-    nothing of its text, so that a record is never lost over a setting of a strange type.
+    statistic that is undefined becomes null. NumPy's numbers become plain ones, and an object that JSON
+    does not know its text, so that a record is never lost over a setting of a strange type.
 
     Args:
-        value: mappings, sequences, strings, numbers, booleans and None, nested.
-        indent: blanks of each level; None writes one line.
-        sort_keys: whether keys are written in their order.
+        value (`Any`): Mappings, sequences, strings, numbers, booleans and None, nested.
+        indent (`int`, *optional*): Blanks of each level; None writes one line.
+        sort_keys (`bool`, *optional*, defaults to `False`): Whether keys are written in their order.
 
     Returns:
-        The text, without a line break at its end.
+        `str`: The text, without a line break at its end.
     """
     try:
         return _dumps(value, indent, sort_keys)
@@ -43,7 +43,7 @@ def _dumps(value: Any, indent: int | None, sort_keys: bool) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A number of NumPy or torch as Python's; anything else as its text."""
+    """Turn a number of NumPy or torch into Python's; anything else into its text."""
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
         number = value.item()
         return None if isinstance(number, float) and not math.isfinite(number) else number

@@ -26,13 +26,27 @@ IDENTITY = "identity.json"
 
 
 def workspace_of(output: Path) -> Path:
-    """Where the unfinished work for `output` lies: beside it, so that a rename puts it in place."""
+    """Return the folder of unfinished work for an output: beside it, so that a rename moves the result there.
+
+    Args:
+        output (`Path`): The output, a file or a folder.
+
+    Returns:
+        `Path`: OUTPUT.work.
+    """
     output = output.absolute()
     return output.with_name(f"{output.name}.work")
 
 
 def earlier_identity(folder: Path) -> dict[str, Any] | None:
-    """Read the identity of the unfinished run in a workspace; None where there is none."""
+    """Read the identity of the unfinished run in a workspace; None where there is none.
+
+    Args:
+        folder (`Path`): The workspace.
+
+    Returns:
+        `dict[str, Any] | None`: The identity.
+    """
     try:
         return json.loads((folder / IDENTITY).read_text("utf-8"))["content"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -40,22 +54,34 @@ def earlier_identity(folder: Path) -> dict[str, Any] | None:
 
 
 def differing_names(earlier: dict[str, Any], identity: dict[str, Any]) -> list[str]:
-    """List the keys whose values differ between two identities, however they are spelled."""
+    """List the keys whose values differ between two identities, however they are spelled.
+
+    Args:
+        earlier (`dict[str, Any]`): An identity that was read.
+        identity (`dict[str, Any]`): The identity of this run.
+
+    Returns:
+        `list[str]`: The keys, in order.
+    """
     first, second = respelled(earlier), respelled(identity)
     return [name for name in sorted(first.keys() | second.keys()) if first.get(name) != second.get(name)]
 
 
 class DamagedWorkError(InputError):
-    """A file of unfinished work that is not as it was written."""
+    """Report a file of unfinished work that is not as it was written."""
 
 
 class Workspace:
-    """A folder beside the output, named after it, that holds finished parts of an unfinished run.
+    """Keep the finished parts of an unfinished run in a folder beside the output, named after it.
 
     Every file is whole or absent (written aside, flushed to disk, renamed), except the journals,
     which grow line by line and lose at most their last, torn line. Each carries a checksum, so that
     damage by a disk is seen, and not scored. Work belongs to an identity (settings, model, data,
     versions); under another identity it is thrown away.
+
+    Args:
+        folder (`Path`): The folder; made, and locked until the workspace closes.
+        root (`Path`, *optional*): A parent that is ours too, and is removed when nothing is left in it.
 
     Raises:
         InputError: the folder cannot be written, or another process works in it; or, in reading, a
@@ -63,7 +89,7 @@ class Workspace:
     """
 
     def __init__(self, folder: Path, root: Path | None = None) -> None:
-        """`root`: a parent that is ours too, and goes when nothing is left in it."""
+        """Make the folder and take its lock."""
         self.folder = folder
         self._root = root or folder
         try:
@@ -80,8 +106,12 @@ class Workspace:
     def claim(self, identity: dict[str, Any]) -> list[str] | None:
         """Take the folder for a run with this identity.
 
-        Returns None where there is no earlier work, [] where there is and it is this run's own,
-        and else the names of what differs, after throwing that work away.
+        Args:
+            identity (`dict[str, Any]`): All that the result depends on, by name.
+
+        Returns:
+            `list[str] | None`: None where there is no earlier work, [] where it is this run's own, and else the
+            names of the differing parts; that work is thrown away.
         """
         earlier = self.read_json(IDENTITY)
         if earlier is None:
@@ -114,31 +144,36 @@ class Workspace:
             KEPT.append(self._root)
 
     def read_json(self, name: str) -> Any | None:
+        """Read a value that `write_json` wrote; None where there is no such file."""
         path = self.folder / name
         if not path.exists():
             return None
         return self._open(path, path.read_bytes())
 
     def write_json(self, name: str, value: Any) -> None:
+        """Write a value as a whole file with its checksum."""
         self._write(name, _sealed(value))
 
     def read_array(self, name: str) -> np.ndarray | None:
+        """Read an array that `write_array` wrote; None where there is no such file."""
         path = self.folder / name
         if not path.exists():
             return None
-        digest, left = xxhash.xxh3_64(), path.stat().st_size - DIGITS
+        digest, bytes_left = xxhash.xxh3_64(), path.stat().st_size - DIGITS
         with open(path, "rb") as file:
-            while left > 0 and (block := file.read(min(BLOCK, left))):
+            while bytes_left > 0 and (block := file.read(min(BLOCK, bytes_left))):
                 digest.update(block)
-                left -= len(block)
+                bytes_left -= len(block)
             if file.read() != digest.hexdigest().encode():
                 raise self._damaged(path)
         return np.load(path, allow_pickle=False)  # which reads no further than the array
 
     def write_array(self, name: str, value: np.ndarray) -> None:
+        """Write an array as a whole file with its checksum behind it."""
         path = self.folder / f"{name}.part"
         with open(path, "w+b") as file:
             np.save(file, value, allow_pickle=False)
+            # Read back and not hashed on the way: `np.save` writes in pieces that it does not hand out.
             file.seek(0)
             digest = xxhash.xxh3_64()
             while block := file.read(BLOCK):
@@ -148,23 +183,32 @@ class Workspace:
         os.replace(path, self.folder / name)
 
     def read_journal(self, name: str) -> list[Any]:
-        """The whole lines of a journal; a torn last line is cut off."""
+        """Read the whole lines of a journal; a torn last line is cut off.
+
+        Args:
+            name (`str`): Name of the journal.
+
+        Returns:
+            `list[Any]`: The values that `append_journal` added; empty where there is no such file.
+        """
         path = self.folder / name
         if not path.exists():
             return []
         content = path.read_bytes()
         whole = content[: content.rfind(b"\n") + 1]
         if len(whole) < len(content):
+            # Otherwise the next line would be appended to the torn one, and both would be lost.
             os.truncate(path, len(whole))
         return [self._open(path, line) for line in whole.split(b"\n")[:-1]]
 
     def append_journal(self, name: str, value: Any) -> None:
+        """Add a line to a journal, on the disk when the call returns."""
         with open(self.folder / name, "ab") as file:
             file.write(_sealed(value) + b"\n")
             _flush(file)
 
     def _open(self, path: Path, sealed: bytes) -> Any:
-        """The value that `_sealed` made this JSON of."""
+        """Return the value that `_sealed` made this JSON of."""
         text = sealed[HEAD:-1]
         if sealed != _seal(text):
             raise self._damaged(path)
@@ -186,6 +230,10 @@ def put_sealed(draft: Path, path: Path) -> None:
 
     For files that a library maps into memory, which cannot carry a checksum behind them. The
     checksum comes first: a run killed in between leaves no file without one.
+
+    Args:
+        draft (`Path`): The finished file.
+        path (`Path`): Its final name.
     """
     part = path.with_name(f"{path.name}.xxh3.part")
     with open(part, "w", encoding="ascii") as file:
@@ -198,7 +246,14 @@ def put_sealed(draft: Path, path: Path) -> None:
 def is_sealed(path: Path) -> bool:
     """Tell whether `put_sealed` wrote the file, after reading all of it.
 
-    Raises DamagedWorkError where the file is not as it was written.
+    Args:
+        path (`Path`): The file.
+
+    Returns:
+        `bool`: False where the file or its checksum does not exist.
+
+    Raises:
+        DamagedWorkError: the file is not as it was written.
     """
     seal = _seal_of(path)
     if not (path.exists() and seal.exists()):
@@ -228,7 +283,7 @@ def _digest_of(path: Path) -> str:
 
 
 def _sealed(value: Any) -> bytes:
-    """A JSON object of the value and of the checksum of its text."""
+    """Write a JSON object of the value and of the checksum of its text."""
     return _seal(json_text(value).encode())
 
 
