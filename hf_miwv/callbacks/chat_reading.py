@@ -67,7 +67,7 @@ class ChatReader(ChatPrompts):
         openings: list[tuple[str, str | None]] = [(marks.opening, None)]
         if marks.system:
             openings.append(marks.system)
-        # The longer opening first: a template may begin every conversation as it begins one with a system turn.
+        # The longer opening first: the shorter one may be its beginning.
         for opening, closing in sorted(openings, key=lambda pair: -len(pair[0])):
             turns = self._turns(text, opening, closing)
             example = Example("", "", tuple(turns), response)

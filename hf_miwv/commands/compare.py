@@ -64,7 +64,7 @@ def compare_command(
     from hf_miwv.comparing.comparison_tables import show_comparison
 
     for folder in scored:
-        # With --overwrite an OUTPUT that is one of the compared folders would be removed.
+        # With --overwrite an OUTPUT that is one of the compared folders would be replaced.
         check_output(output, overwrite, Path(folder).expanduser())
     report = compare(
         scored,

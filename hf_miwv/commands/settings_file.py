@@ -69,7 +69,7 @@ def _option_value(value: Any, parameter: click.Parameter) -> Any:
 def _fault(key: Any, value: Any, parameter: click.Parameter) -> str | None:
     if _is_flag(parameter):
         return None if isinstance(value, bool) else f"{key}: {value!r} is not true or false"
-    # YAML 1.1 reads no, off and y as truth values, and a column of that name would silently become False.
+    # YAML 1.1 reads no, off, yes and on as truth values: text would become "False" in silence.
     if isinstance(value, bool):
         return f"{key}: YAML reads this word as {value}; put it in quotes"
     if isinstance(value, (str, int, float)):

@@ -44,7 +44,7 @@ def train_command(recipe: Path, output: Path | None, overwrite: bool, keys: tupl
     data, model, output_section = dict(wanted.data), dict(wanted.model), wanted.output
     source, columns = data.pop("source"), data.pop("columns", None)
     small = [name for name in ("4bit", "8bit") if model.pop(f"load_in_{name}", False)]
-    # With --overwrite an output folder that is also read would be removed.
+    # With --overwrite an output folder that is also read would be replaced.
     for read in (source, wanted.model["name"], output_section.get("scored")):
         if read is not None and is_local(read):
             check_output(Path(output_section["folder"]), overwrite, Path(read).expanduser())

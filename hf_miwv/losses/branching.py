@@ -62,7 +62,7 @@ def branching_obstacle(model: Any) -> str | None:
         words = probe_fault(error, len(ids))
         logger.warning("the rows do not share passes: the model takes no trees (%s)", words)
         return f"the model takes no trees ({words[:100]})"
-    # Quantized and autocast layers round by the whole batch, so they need the wide tolerance.
+    # Quantized and autocast layers compute with fewer bits than the dtype of the model says.
     exact = quantization_of(model) is None and not torch.is_autocast_enabled(model.device.type)
     tolerance = TOLERANCE.get(model.dtype, HALF_TOLERANCE) if exact else HALF_TOLERANCE
     if not np.allclose(together, alone, rtol=0, atol=tolerance, equal_nan=True):

@@ -101,7 +101,7 @@ def grow_forest(
         `Forest`: The units, and how many one-shot passes share what.
     """
     forest = Forest(passes, packed=obstacle is None)
-    # The trunk would be rotated by frequencies that the longer pass, alone, would not have.
+    # Passes of two length classes are rotated otherwise: one is not the beginning of the other.
     classes = None if rule is None else rule.classes(_whole_lengths(passes))
     rows, lengths = len(passes.responses), passes.lengths
     children: list[list[tuple[int, int]]] = [[] for _ in range(rows)]

@@ -150,9 +150,9 @@ class ResponseLosses:
         self._wanted, self._reached = (rows, positions), False
         logits = self._run_packed(trees) if self._packed else self._run_padded(trees)
         picked = (rows.to(logits.device), positions.to(logits.device))
-        # Models that do not call their output layer through the hook return logits for every position.
+        # Where the output layer was not called as a module, the hook did not run: these are all positions.
         logits = logits[0] if self._reached else logits[picked]
-        # float64 for the mean: a sum of thousands of float32 losses would depend on its order.
+        # float64 for the mean: a sum of thousands of float32 losses would lose digits.
         losses = token_losses(logits, targets.to(logits.device)).double().cpu().numpy()
         return np.array([part.mean() for part in np.split(losses, np.cumsum(lengths)[:-1])])
 

@@ -81,7 +81,7 @@ def score_forest(
 
 
 def _open_plan(workspace: Workspace, lengths: np.ndarray, budget: int, packed: bool) -> BatchPlan:
-    # The first plan stands, whatever is computed now: other batches would round the losses otherwise.
+    # A resumed run keeps the plan on disk: in other batches the losses would be rounded otherwise.
     order, budgets = workspace.read_array("order.npy"), workspace.read_json("budgets.json")
     if order is not None and budgets is not None:
         return BatchPlan(lengths, order, [(start, tokens) for start, tokens in budgets], packed)

@@ -91,7 +91,7 @@ class ChatPrompts:
             for example, texts in zip(examples, rendered, strict=True)
             if not isinstance(texts, RowError)
         ]
-        # The tokenizer works on the texts of many rows at once, and so several times as fast.
+        # The tokenizer takes the texts of all rows in one call, which is much faster than row by row.
         tokens = iter(self._divide(pairs))
         return [RowTokens([], [], fault=texts) if isinstance(texts, RowError) else next(tokens) for texts in rendered]
 

@@ -198,7 +198,7 @@ def rank_correlation(first: np.ndarray, second: np.ndarray) -> float | None:
     first, second = first[both], second[both]
     if len(first) < 3 or np.ptp(first) == 0 or np.ptp(second) == 0:
         return None
-    # scipy takes half a second to import, and most commands never come here.
+    # Imported here, because scipy takes long to import and most commands never come here.
     from scipy.stats import spearmanr
 
     return float(spearmanr(first, second).statistic)

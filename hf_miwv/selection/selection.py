@@ -86,7 +86,7 @@ def select(
     whole = ScoreColumns.from_dataset(dataset)
     scores = method_scores(dataset, method, seed)
     undesired = np.array(["undesired_response" in flags for flags in whole.flags], dtype=bool)
-    # A bad answer is one that the model rightly finds unlikely: by its score it would come first.
+    # Answers that are marked as bad (KTO's label: false) are the ones that a model should not learn.
     passed = undesired & np.isfinite(scores) & (not include_undesired)
     if passed.any():
         logger.info(

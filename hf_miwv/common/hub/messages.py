@@ -55,7 +55,7 @@ def pause(error: Exception, seconds: float) -> None:
         error (`Exception`): The failure.
         seconds (`float`): Seconds to wait at least.
     """
-    # A second more than asked for: the clocks of both sides need not agree.
+    # A second more than asked for, so that the limit is over for certain.
     asked = _asked_wait(error)
     wait = max(seconds, asked + 1) if asked is not None else seconds
     logger.warning("the Hub: %s; again in %g s", _reason(error), wait)

@@ -152,7 +152,7 @@ def push(
     files = describe(paths, with_base_model(folder, base_model))
     api = HfApi(library_name="hf-miwv-lmt")
     with explained_hub_errors(repository):
-        # The Hub checks a card only in the commit, after all files were uploaded; so it is asked first.
+        # A card that the Hub refuses must not cost an upload, nor leave an empty repository behind.
         _validate_card(files.get(CARD), kind)
         url, private = _open_repository(api, destination)
         return _commit(api, destination, files, url, private)

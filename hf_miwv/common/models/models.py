@@ -87,7 +87,7 @@ def load_model(
     if gguf:
         need("gguf", f"model {source!r}", "gguf")
     folder = name
-    # bitsandbytes quantizes no weights that come out of a GGUF file, so those are converted first and then
+    # transformers quantizes no weights that come out of a GGUF file, so those are converted first and then
     # loaded like any other checkpoint.
     if gguf and quantization is None:
         loading = _dequantized_loading()
