@@ -71,14 +71,17 @@ def longest_prompt(model: Any, max_new_tokens: int) -> int:
 
 
 def prompt_ids(prompts: Prompts, examples: Sequence[Example], source: str | None = None) -> list[list[int]]:
-    """Encode what the template writes before each example's response, as in scoring.
+    """Encode the text that the template writes before each example's response, as in scoring.
 
     The responses are not looked at.
 
     Args:
-        prompts: the template.
-        examples: those of all rows of `source`, where it is given, in order.
-        source: name of the data, for messages.
+        prompts (`Prompts`): The template with its tokenizer.
+        examples (`Sequence[Example]`): N rows; with `source`, all rows of it, in order.
+        source (`str`, *optional*): Name of the data, for messages.
+
+    Returns:
+        `list[list[int]]`: Ids of N prompts.
 
     Raises:
         InputError: the template fails on an example.

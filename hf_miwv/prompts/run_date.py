@@ -35,14 +35,14 @@ def run_date(tokenizer: Any, output: str | Path | None, overwrite: bool, process
     """Find the day on which a run began, where its chat template prints the date.
 
     Args:
-        tokenizer: of the model.
-        output: the folder of the run. Work of it that is unfinished or, unless it is to be
-            overwritten, finished, with the same template, began on the day that it says.
-        overwrite: whether a finished result is replaced.
-        processes: take the day of the first.
+        tokenizer (`PreTrainedTokenizerBase`): The model's tokenizer.
+        output (`str | Path`, *optional*): The folder of the run. Work of it that is unfinished or, unless it is
+            to be overwritten, finished, with the same template, began on the day that it says.
+        overwrite (`bool`): Whether a finished result is replaced.
+        processes (`Processes`): The processes of the run, which take the day of the first.
 
     Returns:
-        The day, today without earlier work; None where the template prints none.
+        `date | None`: The day, today without earlier work; None where the template prints none.
     """
     if not asks_for_date(tokenizer):
         return None

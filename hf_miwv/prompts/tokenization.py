@@ -70,7 +70,7 @@ class TokenizedRows:
         """Find the rows with the same x.
 
         Args:
-            prompts: (N,) x of each row as text, or a digest of it.
+            prompts (`Sequence[str | bytes]`): (N,) x of each row as text, or a digest of it.
         """
         first: dict[str | bytes, int] = {}
         self.groups = [first.setdefault(prompt, row) for row, prompt in enumerate(prompts)]
@@ -89,7 +89,7 @@ class TokenizedRows:
             max_length (`int`): Tokens of a sequence, at most.
 
         Returns:
-            "responses_cut": some of y is left; "responses_gone": nothing of it is.
+            `dict[str, int]`: "responses_cut": some of y is left; "responses_gone": nothing of it is.
         """
         prompts, responses = self.prompts.lengths, self.responses.lengths
         long = (prompts + responses > max_length) & (responses > 0)
@@ -100,7 +100,8 @@ class TokenizedRows:
         """Count the rows that cannot be read by kind, the most frequent first.
 
         Returns:
-            Of each kind "fault" (in words), "rows", and "first" (the numbers of the first rows).
+            `list[dict[str, Any]]`: Of each kind "fault" (in words), "rows", and "first" (the numbers of the first
+            rows).
         """
         by_kind: dict[str, list[int]] = defaultdict(list)
         for row, fault in self.faults.items():
@@ -117,11 +118,14 @@ def tokenize_rows(
     """Read, render and tokenize every row once.
 
     Args:
-        rows: N rows.
-        prompts: render and tokenize them.
-        progress: whether a bar is shown; default True.
-        unreadable_rows: what becomes of rows that cannot be read or rendered: "refuse" (default),
-            after all rows were looked at, or "flag".
+        rows (`Rows`): N rows.
+        prompts (`Prompts`): The template with its tokenizer.
+        progress (`bool`, *optional*, defaults to `True`): Whether a bar is shown.
+        unreadable_rows (`str`, *optional*, defaults to `"refuse"`): "refuse" rows that cannot be read or
+            rendered, after all rows were looked at, or "flag" them.
+
+    Returns:
+        `TokenizedRows`: N rows as token ids.
 
     Raises:
         InputError: rows that cannot be read or rendered, counted by kind, unless they are to be

@@ -78,8 +78,8 @@ def replaced_attention(model: Any, name: str) -> Iterator[None]:
     Of a model with several parts (text, vision) only the text part's is replaced: it alone runs.
 
     Args:
-        model: a transformers model.
-        name: as registered with `AttentionInterface`.
+        model (`PreTrainedModel`): A transformers model.
+        name (`str`): Name of the attention, as registered with `AttentionInterface`.
     """
     config, text = model.config, model.config.get_text_config()
     replacement: Any = name

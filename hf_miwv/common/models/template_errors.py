@@ -35,11 +35,14 @@ def template_line(error: BaseException) -> int | None:
 
 
 def template_fault(error: BaseException) -> str | None:
-    """Say in a line why a template failed and where; None for an error that is no template's.
+    """Say in a line why a template failed and where.
 
     Args:
-        error: what rendering or compiling raised; not only jinja2's own errors, because a template
-            can divide by zero, index past an end, or call itself without end.
+        error (`BaseException`): The error of rendering or compiling; not only jinja2's own errors, because a
+            template can divide by zero, index past an end, or call itself without end.
+
+    Returns:
+        `str | None`: The line; None for an error that is no template's.
     """
     line = template_line(error)
     if line is None and not isinstance(error, jinja2.TemplateError):
