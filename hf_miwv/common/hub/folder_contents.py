@@ -113,8 +113,8 @@ def read_contents(folder: Path, token: str | None, allowed: Collection[str] = ()
         `tuple[dict[str, Path], list[str]]`: Path in the folder -> path, and the paths that are left out.
 
     Raises:
-        InputError: a pickle, or a token or key in a file, all of them together; or a file among
-            `allowed` is not pushed at all.
+        InputError: a pickle, a zip file that may hold one, or a token or key in a file, all of them together;
+            or a file among `allowed` is not pushed at all.
     """
     files: dict[str, Path] = {}
     left_out: list[str] = []
@@ -220,11 +220,14 @@ def _name_in(folder: Path, allowed_file: str, files: Collection[str]) -> str:
 def _fault(name: str, path: Path, token: str | None) -> str | None:
     """Say why a file must not be pushed; None where it may be."""
     anyway = f"or send it all the same with --allow {shlex.quote(name)}"
-    if is_pickle(path):
-        return (
-            f"{path}: is a pickle, which runs code where it is loaded; save weights with "
-            f"model.save_pretrained(folder), and take other files out of the folder, {anyway}"
-        )
+    try:
+        if is_pickle(path):
+            return (
+                f"{path}: is a pickle, which runs code where it is loaded; save weights with "
+                f"model.save_pretrained(folder), and take other files out of the folder, {anyway}"
+            )
+    except InputError as error:
+        return f"{error}, {anyway}"
     words = find_secret(path, token)
     if words is None:
         return None

@@ -5,13 +5,18 @@ from __future__ import annotations
 import io
 import pickletools
 import zipfile
+import zlib
+from lzma import LZMAError
 from pathlib import Path
+
+from hf_miwv.common.errors import InputError
 
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib")
 OLD_PROTOCOL_BYTES = 10_000_000  # the longest file that is read for protocols 0 and 1
 CALLS = {"GLOBAL", "STACK_GLOBAL", "INST", "OBJ", "REDUCE", "BUILD", "NEWOBJ"}
 NUMPY, ZIP = b"\x93NUMPY", b"PK\x03\x04"
 HEAD = 4096  # bytes
+UNREADABLE = (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, zlib.error, LZMAError)
 
 
 def is_pickle(path: Path) -> bool:
@@ -26,6 +31,9 @@ def is_pickle(path: Path) -> bool:
 
     Returns:
         `bool`: True for a pickle.
+
+    Raises:
+        InputError: a zip file that is torn or encrypted, so that nobody can say.
     """
     if path.suffix.lower() in PICKLES:
         return True
@@ -50,8 +58,11 @@ def _is_zip_with_pickle(path: Path) -> bool:
                 with archive.open(name) as member:
                     if _begins_as_pickle(member.read(HEAD)):
                         return True
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError):  # torn, or encrypted
-        return False
+    except UNREADABLE as error:
+        raise InputError(
+            f"{path}: is a zip file that cannot be read ({error}), so it may hold a pickle, which runs code where "
+            "it is loaded; save it whole and without a password, or take it out of the folder"
+        ) from error
     return False
 
 

@@ -193,7 +193,6 @@ def test_pickles_are_told_by_what_they_hold(tmp_path: Path, name: str) -> None:
         b'{"json": "text."}\n',
         b"cats\nand dogs.\n",
         b"A sentence.\n",
-        b"PK\x03\x04 torn",
         array(np.arange(5)),
         array(np.array(["a", "b"])),
         zipped(arr=array(np.arange(3))),
@@ -205,6 +204,46 @@ def test_pickles_are_told_by_what_they_hold(tmp_path: Path, name: str) -> None:
     for number, content in enumerate(innocent):
         path.write_bytes(content)
         assert not is_pickle(path), number
+
+
+def encrypted(content: bytes) -> bytes:
+    """The archive with the first bit of its members' flags set, by which zip says that a password is needed."""
+    local, central = content.index(b"PK\x03\x04"), content.index(b"PK\x01\x02")
+    flagged = bytearray(content)
+    flagged[local + 6] |= 1
+    flagged[central + 8] |= 1
+    return bytes(flagged)
+
+
+def deflated_and_torn() -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("data", pickle.dumps(list(range(1000))))
+    content = bytearray(stream.getvalue())
+    content[40:60] = b"\xff" * 20
+    return bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"PK\x03\x04 torn", "not a zip file"),
+        (encrypted(zipped(data=pickle.dumps([Path("x")]))), "encrypted"),
+        (zipped(data=pickle.dumps([Path("x")]))[:-30], "not a zip file"),
+        (deflated_and_torn(), "decompressing"),
+    ],
+)
+def test_zip_files_that_cannot_be_looked_into_are_refused(
+    hub: HubServer, model: Path, content: bytes, reason: str
+) -> None:
+    (model / "state").write_bytes(content)
+    with pytest.raises(InputError, match=rf"state: is a zip file that cannot be read \(.*{reason}") as refused:
+        push(model, "ada/model")
+    assert "save it whole and without a password" in str(refused.value)
+    assert "--allow state" in str(refused.value)
+    assert hub.seen == []
+    push(model, "ada/model", allow=["state"])
+    assert "state" in hub.files("model", "ada/model")
 
 
 def test_what_is_refused_is_named_and_sent_where_it_is_allowed(hub: HubServer, model: Path) -> None:
