@@ -9,13 +9,16 @@ from typing import Any, Protocol
 import torch
 from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
 
-from hf_lmt.translation.batches import default_batch_tokens
 from hf_lmt.translation.decoding import decode, sharing_obstacle
 from hf_lmt.translation.store import Entry
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.models.end_tokens import end_tokens
+from hf_miwv.common.models.generation import generate_padded
 from hf_miwv.common.models.memory import is_out_of_memory
 from hf_miwv.common.runs.fingerprints import model_fingerprint
+
+CPU_BATCH_TOKENS = 32_768  # some 20 sentences with 5 beams; our choice
+ACCELERATOR_BATCH_TOKENS = 131_072
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +58,7 @@ class TransformersBackend:
         self._ends = sorted(ends | _line_breaks(tokenizer) if form == "text" else ends)
         self._form = form
         device = model.get_input_embeddings().weight.device.type
-        self.batch_tokens = batch_tokens or default_batch_tokens(device)
+        self.batch_tokens = batch_tokens or (CPU_BATCH_TOKENS if device == "cpu" else ACCELERATOR_BATCH_TOKENS)
         config = model.config.get_text_config()
         self.context = getattr(config, "max_position_embeddings", None)
         self._obstacle = sharing_obstacle(model)
@@ -77,32 +80,18 @@ class TransformersBackend:
     def _decode(self, prompts: Sequence[list[int]], caps: Sequence[int]) -> list[list[int]]:
         return decode(self._model, prompts, caps, self._ends, self.beams)
 
-    @torch.inference_mode()
     def _generate(self, prompts: Sequence[list[int]], caps: Sequence[int]) -> list[list[int]]:
         """`generate` of transformers, each row up to its own cap."""
-        model, width = self._model, max(map(len, prompts))
-        device = model.get_input_embeddings().weight.device
-        ids = torch.tensor([[self._ends[0]] * (width - len(row)) + row for row in prompts])
-        mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in prompts])
-        own, model.generation_config = (
-            model.generation_config,
-            GenerationConfig(
-                do_sample=False,
-                num_beams=self.beams,
-                max_new_tokens=max(caps),
-                eos_token_id=self._ends,
-                pad_token_id=self._ends[0],
-            ),
+        settings = GenerationConfig(
+            do_sample=False,
+            num_beams=self.beams,
+            max_new_tokens=max(caps),
+            eos_token_id=self._ends,
+            pad_token_id=self._ends[0],
         )
-        try:
-            written = model.generate(
-                input_ids=ids.to(device),
-                attention_mask=mask.to(device),
-                stopping_criteria=StoppingCriteriaList([_Caps(caps, width)]),
-            )
-        finally:
-            model.generation_config = own
-        return [self._until_end(row[:cap]) for row, cap in zip(written[:, width:].tolist(), caps, strict=True)]
+        stopping = StoppingCriteriaList([_Caps(caps, max(map(len, prompts)))])
+        written = generate_padded(self._model, prompts, settings, stopping_criteria=stopping)
+        return [self._until_end(row[:cap]) for row, cap in zip(written, caps, strict=True)]
 
     def _until_end(self, ids: list[int]) -> list[int]:
         ends = set(self._ends)

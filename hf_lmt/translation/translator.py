@@ -73,7 +73,7 @@ class Translator:
             model was trained with where it says so, else "lmt".
         form (`str`, *optional*): "conversation" or "text"; by default the form that the model was
             trained with where it says so.
-        batch_tokens (`int`, *optional*): Tokens of a batch, as in `batches.plan_batches`.
+        batch_tokens (`int`, *optional*): Tokens of a batch, as in `plan_batches`.
         work (`str | Path`, *optional*): A folder to keep finished texts in, and to take them from.
 
     Attributes:

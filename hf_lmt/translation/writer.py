@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hf_lmt.translation.batches import plan_batches
 from hf_lmt.translation.generate import Backend, write_halving
 from hf_lmt.translation.store import Entry, Store, entry_key
+from hf_miwv.common.models.generation import plan_batches
 
 Notify = Callable[[int], None]
 

@@ -14,6 +14,7 @@ from datasets import Dataset
 from tqdm.auto import tqdm
 
 from hf_miwv.common.cards.parts import shown_name
+from hf_miwv.common.models.generation import plan_batches
 from hf_miwv.common.models.models import LoadedModel
 from hf_miwv.common.runs.fingerprints import model_fingerprint
 from hf_miwv.common.runs.folder import check_file, put_file_in_place, write_errors
@@ -22,7 +23,6 @@ from hf_miwv.common.runs.workspace import Workspace, workspace_of
 from hf_miwv.judging.generation import (
     default_batch_tokens,
     generate,
-    generation_batches,
     longest_prompt,
     prompt_ids,
 )
@@ -141,7 +141,7 @@ def _generate_all(
         )
     keys, lengths = list(prompts), [len(prompt) for prompt in prompts.values()]
     with tqdm(total=len(keys), initial=len(generated), desc="answering", unit="prompt", disable=not progress) as bar:
-        for batch in generation_batches(lengths, max_new_tokens, batch_tokens):
+        for batch in plan_batches(lengths, [max_new_tokens] * len(keys), 1, batch_tokens):
             missing = [keys[index] for index in batch if keys[index] not in generated]
             if not missing:
                 continue

@@ -1,4 +1,4 @@
-"""Greedy generation: token ids of prompts -> what the model writes after them, in batches."""
+"""Greedy generation: token ids of prompts -> what the model writes after them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
-import torch
 from transformers import GenerationConfig
 
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.models.end_tokens import end_tokens
+from hf_miwv.common.models.generation import generate_padded
 from hf_miwv.common.models.memory import is_out_of_memory
 from hf_miwv.prompts.choose_prompts import Prompts
 from hf_miwv.rows.examples import Example
@@ -95,32 +95,6 @@ def prompt_ids(prompts: Prompts, examples: Sequence[Example], source: str | None
     return [tokens.prompt for tokens in encoded]
 
 
-def generation_batches(lengths: Sequence[int], max_new_tokens: int, batch_tokens: int) -> list[list[int]]:
-    """Batch prompts, longest first: (longest + max_new_tokens) x rows <= limit in each batch.
-
-    A prompt alone is always a batch. Equal lengths stay in order, so the batches hang on nothing
-    but the arguments.
-
-    Args:
-        lengths (`Sequence[int]`): (N,) tokens of each prompt.
-        max_new_tokens (`int`): Tokens of an answer, at most.
-        batch_tokens (`int`): The limit, in tokens.
-
-    Returns:
-        `list[list[int]]`: Indices of the prompts of each batch.
-    """
-    batches: list[list[int]] = []
-    # Longest first, so that a lack of memory shows in the first batch.
-    for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
-        batch = batches[-1] if batches else []
-        if batch and (lengths[batch[0]] + max_new_tokens) * (len(batch) + 1) <= batch_tokens:
-            batch.append(index)
-        else:
-            batches.append([index])
-    return batches
-
-
-@torch.inference_mode()
 def generate(model: Any, tokenizer: Any, prompts: Sequence[list[int]], max_new_tokens: int) -> list[Generated]:
     """Generate the most probable token at every step, up to max_new_tokens, after each of the prompts.
 
@@ -142,28 +116,17 @@ def generate(model: Any, tokenizer: Any, prompts: Sequence[list[int]], max_new_t
     """
     ends = end_tokens(model, tokenizer)
     filler = ends[0] if tokenizer.pad_token_id is None else tokenizer.pad_token_id
-    width = max(len(prompt) for prompt in prompts)
-    device = model.get_input_embeddings().weight.device
-    # Padded on the left, so that every row goes on at the same position.
-    ids = torch.tensor([[filler] * (width - len(prompt)) + prompt for prompt in prompts])
-    mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])
-    # `generate` merges its arguments with the checkpoint's settings, so those have to be out of the way.
-    settings, model.generation_config = (
-        model.generation_config,
-        GenerationConfig(do_sample=False, max_new_tokens=max_new_tokens, eos_token_id=ends, pad_token_id=filler),
-    )
+    settings = GenerationConfig(do_sample=False, max_new_tokens=max_new_tokens, eos_token_id=ends, pad_token_id=filler)
     try:
-        written = model.generate(input_ids=ids.to(device), attention_mask=mask.to(device))
+        written = generate_padded(model, prompts, settings)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
         raise InputError(
-            f"{len(prompts)} prompts of up to {width} tokens do not fit into memory at once; give "
+            f"{len(prompts)} prompts of up to {max(map(len, prompts))} tokens do not fit into memory at once; give "
             "a smaller --batch-tokens or --max-new-tokens, --dtype bfloat16, or another --device"
         ) from error
-    finally:
-        model.generation_config = settings
-    return [_until_end(tokenizer, row, ends) for row in written[:, width:].tolist()]
+    return [_until_end(tokenizer, row, ends) for row in written]
 
 
 def _until_end(tokenizer: Any, ids: list[int], ends: list[int]) -> Generated:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hf_miwv.common.models.generation import plan_batches
 from hf_miwv.common.models.models import LoadedModel
 from hf_miwv.common.runs.fingerprints import model_fingerprint
 from hf_miwv.judging.generation import (
     default_batch_tokens,
     generate,
-    generation_batches,
     longest_prompt,
     prompt_ids,
 )
@@ -66,8 +66,8 @@ def model_judge(loaded: LoadedModel, *, max_new_tokens: int = 512, batch_tokens:
             "batch_tokens": budget,
         },
         ask=ask,
-        batches=lambda questions: generation_batches(
-            [len(question) for question in encode(questions)], max_new_tokens, budget
+        batches=lambda questions: plan_batches(
+            [len(question) for question in encode(questions)], [max_new_tokens] * len(questions), 1, budget
         ),
         concurrency=1,
     )

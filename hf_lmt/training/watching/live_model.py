@@ -10,13 +10,13 @@ import numpy as np
 
 from hf_lmt.data.method.prompts import as_text
 from hf_lmt.training.watching.sample import WatchedRow
-from hf_lmt.translation.batches import plan_batches
 from hf_lmt.translation.lengths import length_cap
 from hf_lmt.translation.prompt_registry import PromptStyle, find_style
 from hf_lmt.translation.requests import Request, Translation, check_hints, check_request
 from hf_lmt.translation.translator import Translator
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.models.batch_tokens import default_batch_tokens
+from hf_miwv.common.models.generation import plan_batches
 from hf_miwv.common.models.row_tokens import encode
 from hf_miwv.common.runs.processes import gather_dict
 from hf_miwv.common.trainer.live_trainer import processes_of, tokenizer_of, undisturbed

@@ -10,12 +10,12 @@ import torch
 from tiny import make_model, make_tokenizer
 from transformers import GenerationConfig, GPT2LMHeadModel
 
-from hf_lmt.translation.batches import plan_batches
 from hf_lmt.translation.decoding import decode, sharing_obstacle
 from hf_lmt.translation.generate import TransformersBackend, write_halving
 from hf_lmt.translation.lengths import length_cap
 from hf_lmt.translation.store import Entry
 from hf_miwv.common.errors import InputError
+from hf_miwv.common.models.generation import plan_batches
 
 END = 2
 NEAR_TIE = 1e-4  # nats per token

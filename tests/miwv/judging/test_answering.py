@@ -16,12 +16,13 @@ from tiny import CHATML, THINKING, make_model, make_rows, make_tokenizer
 
 from hf_miwv import InputError
 from hf_miwv.commands.answer import answer_command
+from hf_miwv.common.models.generation import plan_batches
 from hf_miwv.common.models.models import LoadedModel
 from hf_miwv.common.runs.folder import check_file, put_file_in_place
 from hf_miwv.common.runs.workspace import Workspace, workspace_of
 from hf_miwv.judging.answer_pairs import pair_answers, read_answers
 from hf_miwv.judging.answering import answer
-from hf_miwv.judging.generation import generate, generation_batches, prompt_ids
+from hf_miwv.judging.generation import generate, prompt_ids
 from hf_miwv.prompts.choose_prompts import choose_prompts
 from hf_miwv.rows.examples import Example
 
@@ -74,7 +75,7 @@ def test_sampling_settings_of_a_checkpoint_do_not_count() -> None:
     ],
 )
 def test_batches(lengths: list[int], tokens: int, expected: list[list[int]]) -> None:
-    assert generation_batches(lengths, 10, tokens) == expected
+    assert plan_batches(lengths, [10] * len(lengths), 1, tokens) == expected
 
 
 @pytest.mark.parametrize(
