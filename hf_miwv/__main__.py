@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from hf_miwv.commands.judge import judge_command
 from hf_miwv.commands.precision import precision_command
 from hf_miwv.commands.settings_file import read_settings
 from hf_miwv.commands.train import train_command
-from hf_miwv.common.command_line import Commands, start_logging
+from hf_miwv.common.command_line import Commands, options, start_logging
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.hub.push_command import TO_HUB_OPTIONS, push_command, take_hub_options
 from hf_miwv.common.reading.options import field_option
@@ -45,24 +44,6 @@ def main() -> None:
 def _settings(context: click.Context, _: click.Parameter, path: Path | None) -> None:
     if path is not None:
         context.default_map = read_settings(path, context.command)
-
-
-def options(*decorators: Callable[..., Any]) -> Callable[..., Any]:
-    """Join several click options into one decorator, in their order.
-
-    Args:
-        *decorators (`Callable`): The options.
-
-    Returns:
-        `Callable`: The decorator.
-    """
-
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        for decorator in reversed(decorators):
-            function = decorator(function)
-        return function
-
-    return decorate
 
 
 data_options = options(

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from hf_lmt.commands.model_options import weight_options
 from hf_miwv.common.app.serving import serving_options
 
 logger = logging.getLogger(__name__)
@@ -44,16 +45,7 @@ logger = logging.getLogger(__name__)
 )
 @click.option("--prompt", help="As for translate. [default: what the model was trained with, else lmt]")
 @click.option("--form", type=click.Choice(["conversation", "text"]), help="As for translate. [default: the prompt's]")
-@click.option(
-    "--dtype",
-    type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
-    default="auto",
-    show_default=True,
-    help="Of the weights; auto: the checkpoint's.",
-)
-@click.option("--load-in-8bit", "quantization", flag_value="8bit", help="8-bit weights.")
-@click.option("--load-in-4bit", "quantization", flag_value="4bit", help="4-bit weights (NF4).")
-@click.option("--device", help="cpu, cuda, cuda:1, mps. [default: the accelerator at hand]")
+@weight_options
 @serving_options
 def app_command(
     model: str | None,

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import click
 
-_OPTIONS = (
+from hf_miwv.common.command_line import options
+
+language_names_option = click.option(
+    "--language-names",
+    metavar="NAME=CODE",
+    help="What names mean that are not known, with commas between: no=nb,zh-TW=zh.",
+)
+source_options = options(
     click.option(
         "--languages",
         metavar="CODES",
         help="Languages to read, with commas between. Where the data has two names of one "
         "language, en=en-US says which is read.",
     ),
-    click.option(
-        "--language-names",
-        metavar="NAME=CODE",
-        help="What names mean that are not known, with commas between: no=nb,zh-TW=zh.",
-    ),
+    language_names_option,
     click.option(
         "--cells",
         metavar="NAMES",
@@ -31,16 +33,7 @@ _OPTIONS = (
         help="For TMX: leave out and count units that are not valid XML.",
     ),
 )
-
-
-language_names_option = _OPTIONS[1]
-
-
-def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --languages, --language-names, --cells and --skip-broken-units to a command."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+"""--languages, --language-names, --cells and --skip-broken-units."""
 
 
 def source_fields(

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from hf_lmt.commands.model_options import weight_options
+
 if TYPE_CHECKING:
     from hf_lmt.translation.files import Reading
     from hf_lmt.translation.translator import Translator
@@ -90,16 +92,7 @@ logger = logging.getLogger(__name__)
     help="A turn in the chat template, or text, for base models. [default: the prompt's]",
 )
 @click.option("--backend", type=click.Choice(["transformers", "vllm"]), default="transformers", show_default=True)
-@click.option(
-    "--dtype",
-    type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
-    default="auto",
-    show_default=True,
-    help="Of the weights; auto: the checkpoint's.",
-)
-@click.option("--load-in-8bit", "quantization", flag_value="8bit", help="8-bit weights.")
-@click.option("--load-in-4bit", "quantization", flag_value="4bit", help="4-bit weights (NF4).")
-@click.option("--device", help="cpu, cuda, cuda:1, mps. [default: the accelerator at hand]")
+@weight_options
 @click.option(
     "--work",
     type=click.Path(path_type=Path, file_okay=False),

@@ -1,4 +1,4 @@
-"""Basics of both command lines: refusals without a traceback, mistyped commands, Ctrl-C."""
+"""Basics of both command lines: refusals without a traceback, mistyped commands, Ctrl-C, options together."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -118,3 +119,21 @@ def start_logging(*packages: str) -> None:
     logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
     for package in packages:
         logging.getLogger(package).setLevel(logging.INFO if first else logging.WARNING)
+
+
+def options(*decorators: Callable[..., Any]) -> Callable[..., Any]:
+    """Join several click options into one decorator, in their order.
+
+    Args:
+        *decorators (`Callable`): The options.
+
+    Returns:
+        `Callable`: The decorator.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return decorate

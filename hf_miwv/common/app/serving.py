@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hf_miwv.common.command_line import options
 from hf_miwv.common.errors import InputError
 
 if TYPE_CHECKING:
@@ -276,34 +277,27 @@ def _address_in(scope: Mapping[str, Any]) -> list[str]:
     return [f"[{address}]" if address.version == 6 else str(address)]
 
 
-def serving_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say where an app is served: the same for every app.
-
-    Args:
-        function (`Callable`): A command's function.
-
-    Returns:
-        `Callable`: The function with the options.
-    """
-    host = click.option(
+serving_options = options(
+    click.option(
         "--host",
         default="127.0.0.1",
         show_default=True,
         help="Address to listen "
         "at. The default is reached from this machine only; 0.0.0.0 from all "
         "that can reach it, without a password.",
-    )
-    port = click.option(
+    ),
+    click.option(
         "--port",
         type=click.IntRange(1, 65535),
         help="Port to listen at. [default: 7860, or a free one where that is taken]",
-    )
-    allowed = click.option(
+    ),
+    click.option(
         "--allowed-host",
         "allowed_hosts",
         metavar="NAME",
         multiple=True,
         help="A name under which the app is reached, beside localhost and --host, without port; "
         "may be given several times. Requests under other names are refused.",
-    )
-    return host(port(allowed(function)))
+    ),
+)
+"""The options that say where an app is served: the same for every app."""

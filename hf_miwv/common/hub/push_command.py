@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from hf_miwv.common.command_line import options
+
 logger = logging.getLogger(__name__)
 
-PUSH_OPTIONS = (
+push_options = options(
     click.argument("repository", metavar="USER/NAME"),
     click.option(
         "--public",
@@ -37,7 +38,6 @@ PUSH_OPTIONS = (
     ),
 )
 """Options that `hf-miwv push` and `hf-lmt push` have in common, behind the folder."""
-
 
 TO_HUB_OPTIONS = (
     click.option(
@@ -85,20 +85,6 @@ def take_hub_options(arguments: dict[str, Any]) -> dict[str, Any] | None:
     check_destination(repository, options["revision"], options["pull_request"])
     check_login()
     return {"repository": repository, **options}
-
-
-def push_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that `hf-miwv push` and `hf-lmt push` have in common.
-
-    Args:
-        command (`Callable`): A command's function.
-
-    Returns:
-        `Callable`: The function with the options.
-    """
-    for option in reversed(PUSH_OPTIONS):
-        command = option(command)
-    return command
 
 
 @click.command(
