@@ -23,7 +23,7 @@ from hf_lmt.data.corpora.tmx import read_tmx
 from hf_lmt.data.curation import identification
 from hf_lmt.data.curation.identification import LanguageIdentification
 from hf_lmt.data.curation.near_duplicates import NearDuplicates
-from hf_lmt.data.prepare.data_recipe import trl_keys
+from hf_lmt.data.prepare.data_recipe import read_data_recipe
 from hf_lmt.evaluation.direction_scores import split_metrics
 from hf_lmt.evaluation.metrics.corpus_scores import check_metrics
 from hf_lmt.evaluation.metrics.judgeable import why_not_judgeable
@@ -81,7 +81,8 @@ def open_adapter(folder: Path) -> None:
         ("train", "peft", lambda _: check_installed()),
         ("train", "peft", open_adapter),
         ("train", "trl", lambda _: check_installed()),
-        ("train", "trl", lambda _: trl_keys()),
+        ("train", "trl", lambda _: read_data_recipe({"data": [{"path": "x"}], "max_steps": 3})),
+        ("train", "trl", lambda _: read_data_recipe({"datasets": [{"path": "x"}]})),
         ("translate", "sentencex", lambda _: split_document("One. Two.", "en", "de")),
         ("vllm", "vllm", lambda _: VllmBackend("x", None, "auto", 1, {})),
     ],

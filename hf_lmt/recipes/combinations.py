@@ -8,13 +8,9 @@ from typing import Any
 
 from hf_lmt.recipes.evaluation_section import check_measurable
 from hf_lmt.recipes.launch import Launch
-from hf_lmt.recipes.training_keys import BATCH
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.hub.hub_section import hub_faults
 
-PER_DEVICE = "per_device_train_batch_size"
-ACCUMULATION = "gradient_accumulation_steps"
-DEFAULT_PER_DEVICE = 8  # TRL's own
 FLASH = ("flash_attention_2", "flash_attention_3")
 
 
@@ -137,33 +133,3 @@ def publishing_faults(
             "load; leave every_save out (the finished model is whole), or take ddp.yaml"
         )
     return faults
-
-
-def set_accumulation(training: dict[str, Any], batch: Any, launch: Launch, faults: list[str]) -> None:
-    """Set the accumulation so that global batch = processes x rows of each device x accumulation.
-
-    What cannot be divided goes to `faults`, with the numbers.
-    """
-    if batch is None:
-        return
-    if ACCUMULATION in training:
-        faults.append(f"{ACCUMULATION} follows from {BATCH} and the processes; give one of them")
-        return
-    each = training.get(PER_DEVICE, DEFAULT_PER_DEVICE)
-    if not isinstance(each, int) or not isinstance(batch, int) or min(each, batch) < 1:
-        faults.append(f"{BATCH} {batch} and {PER_DEVICE} {each}: give whole numbers, 1 or more")
-        return
-    step = launch.processes * each
-    if batch % step:
-        fitting = [size for size in range(1, batch + 1) if batch % (launch.processes * size) == 0]
-        advice = (
-            f"give {PER_DEVICE}: {min(fitting, key=lambda size: abs(size - each))}"
-            if fitting
-            else f"no number of rows fits {launch.processes} processes; change {BATCH}"
-        )
-        faults.append(
-            f"{BATCH} {batch} is no multiple of {step}: {launch.processes} "
-            f"process{'es' * (launch.processes > 1)} x {each} rows each ({PER_DEVICE}); {advice}"
-        )
-        return
-    training[ACCUMULATION] = batch // step

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hf_lmt.data.prepare.data_recipe import SECTIONS, DataRecipe, read_data_recipe
+from hf_lmt.data.prepare.data_recipe import SECTIONS, DataRecipe, read_data_recipe, with_named_datasets
 from hf_lmt.recipes.combinations import (
     merge_faults,
     model_faults,
@@ -15,30 +16,26 @@ from hf_lmt.recipes.combinations import (
     publishing_faults,
     saving_faults,
     sequence_faults,
-    set_accumulation,
 )
-from hf_lmt.recipes.command_overrides import overridden
 from hf_lmt.recipes.evaluation_section import watching_faults
 from hf_lmt.recipes.launch import Launch
-from hf_lmt.recipes.training_keys import (
-    BATCH,
-    LMT_HUB_KEYS,
-    OWN_KEYS,
-    SET_BY_US,
-    Hints,
-    known_keys,
-    model_keys,
-    training_keys,
-)
+from hf_lmt.recipes.training_keys import LMT_HUB_KEYS, OURS, TOP_KEYS, TRL_REFUSED
 from hf_miwv.common.errors import InputError, did_you_mean
 from hf_miwv.common.hub.fetching import fetch_folder, read_record_of
+from hf_miwv.common.hub.hub_section import hub_of_trl_keys
 from hf_miwv.common.reading.reading import is_local
+from hf_miwv.common.recipes.batch import BATCH, set_accumulation
+from hf_miwv.common.recipes.command_overrides import overridden
+from hf_miwv.common.recipes.fields import Hints
 from hf_miwv.common.recipes.installed import check_installed
 from hf_miwv.common.recipes.overrides import read_overrides
 from hf_miwv.common.recipes.packages import locate
+from hf_miwv.common.recipes.trl_keys import read_trl_keys
 from hf_miwv.common.recipes.values import fault_of, fit
 from hf_miwv.common.recipes.yaml_file import load_mapping
 from hf_miwv.common.runs.folder import read_record
+
+logger = logging.getLogger(__name__)
 
 MODEL = "model_name_or_path"
 FOR_ROWS = (MODEL, "model_revision", "chat_template_path")  # the tokenizer that checks them
@@ -89,28 +86,30 @@ def read_training_recipe(path: Path, words: Sequence[str] = (), launch: Launch |
     launch = launch or Launch.from_environment()
     faults: list[str] = []
     overrides = read_overrides(words, faults)
-    content = overridden(load_mapping(path), overrides, faults)
-    model, training = (
-        _typed(content, model_keys(), faults),
-        _typed(content, training_keys(), faults),
-    )
-    own = _typed(content, OWN_KEYS, faults)
-    faults += _unknown(content)
+    content = with_named_datasets(overridden(load_mapping(path), overrides, faults), faults)
+    keys = read_trl_keys(content, OURS, TRL_REFUSED, faults)
+    model, training = keys.model, keys.training
+    top = _typed(content, TOP_KEYS, faults)
     _locate(model, faults)
     rows = _ready_rows(content, faults)
     data = _data_recipe(content, model, rows, faults)
     mixture = _is_mixture(content, rows)
     evaluation = _evaluation(content, faults)
     hub = _section("hub", content, LMT_HUB_KEYS, faults)
-    faults += publishing_faults(hub, model, training, launch)
+    hub = hub_of_trl_keys(keys.pushing, hub, training.get("output_dir"), faults)
+    if top.get("license"):
+        hub = {"license": top["license"], **hub}
+    faults += publishing_faults({key: hub[key] for key in hub if key != "license"}, model, training, launch)
     if not content.get("output_dir"):
         faults.append("output_dir is missing: the folder to write the model to")
     faults += model_faults(model, launch) + precision_faults(model, training)
-    faults += merge_faults(bool(own.get("merge")), model, launch)
+    faults += merge_faults(bool(top.get("merge")), model, launch)
     faults += sequence_faults(model, training, mixture) + saving_faults(training, evaluation)
-    set_accumulation(training, own.get(BATCH), launch, faults)
+    set_accumulation(training, top.get(BATCH), launch.processes, faults)
     if faults or data is None:
         raise InputError.of_faults(path, faults)
+    for line in keys.without_effect:
+        logger.warning("%s: %s", path, line)
     return TrainingRecipe(
         data,
         rows,
@@ -119,8 +118,8 @@ def read_training_recipe(path: Path, words: Sequence[str] = (), launch: Launch |
         training,
         evaluation,
         hub,
-        bool(own.get("merge")),
-        own.get(BATCH),
+        bool(top.get("merge")),
+        top.get(BATCH),
         Path(training.pop("output_dir")),
         content,
         overrides,
@@ -132,25 +131,13 @@ def _typed(content: Mapping[Any, Any], hints: Hints, faults: list[str]) -> dict[
     """The keys of `hints` that the recipe has, as what they stand for."""
     typed = {}
     for key in hints:
-        if key in SECTIONS or key not in content:
+        if key not in content:
             continue
         if fault := fault_of(key, content[key], hints[key]):
             faults.append(fault)
         else:
             typed[key] = fit(content[key], hints[key])
     return typed
-
-
-def _unknown(content: Mapping[Any, Any]) -> list[str]:
-    known, faults = known_keys(), []
-    for key in content:
-        if isinstance(key, bool):
-            faults.append(f"unknown key: YAML reads this word as {key}; put it in quotes")
-        elif key in SET_BY_US:
-            faults.append(f"{key} cannot be given: {SET_BY_US[key]}")
-        elif key not in known:
-            faults.append(f"unknown key {key!r}; {did_you_mean(str(key), known)}")
-    return faults
 
 
 def _locate(model: dict[str, Any], faults: list[str]) -> None:

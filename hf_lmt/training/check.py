@@ -12,7 +12,6 @@ from typing import Any
 from datasets import Dataset
 
 from hf_lmt.data.prepare.prepare import prepare
-from hf_lmt.recipes.combinations import ACCUMULATION, DEFAULT_PER_DEVICE, PER_DEVICE
 from hf_lmt.recipes.launch import Launch
 from hf_lmt.recipes.training_recipe import MODEL, TrainingRecipe
 from hf_lmt.training.checks_before import check_special_tokens
@@ -23,6 +22,7 @@ from hf_miwv.common.errors import InputError
 from hf_miwv.common.hub.hub_section import hub_words
 from hf_miwv.common.models.vocabulary import unknown_token
 from hf_miwv.common.reading.reading import is_local
+from hf_miwv.common.recipes.batch import ACCUMULATION, DEFAULT_PER_DEVICE, PER_DEVICE
 from hf_miwv.common.runs.folder import read_record
 from hf_miwv.common.trainer.trainable import trainable_source
 

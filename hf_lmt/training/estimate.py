@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from hf_lmt.recipes.combinations import DEFAULT_PER_DEVICE, PER_DEVICE
 from hf_lmt.recipes.launch import Launch
+from hf_miwv.common.recipes.batch import DEFAULT_PER_DEVICE, PER_DEVICE
 
 WIDTHS = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0, "auto": 2.0}  # bytes a weight
 QUANTIZED = {"4bit": 0.516, "8bit": 1.004}  # with scales: QLoRA, section 3; LLM.int8()

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import click
 
-from hf_miwv.common.hub.hub_names import path_name
-
 logger = logging.getLogger(__name__)
 
 
@@ -19,61 +17,54 @@ logger = logging.getLogger(__name__)
     help="""
     Score the data of a recipe with its model, choose, and tune the model on what was chosen.
 
-    The recipe is a YAML file with the sections model, data, scoring, selection, training (the
-    names of trl.SFTConfig), lora (those of peft.LoraConfig; left out for full tuning), output and
-    hub (where to push to). KEYS replace keys of its training section: --max_steps 3 --learning_rate
-    1e-5. Killed at any moment, the same command goes on where it stopped. Needs the extra
-    hf-miwv-lmt[train].
+    The recipe is a YAML file with TRL's own names at its top (trl.SFTConfig, trl.ModelConfig, dataset_name or
+    datasets), and the sections data, scoring, selection and hub; a file for `trl sft` is one once it has a
+    section selection. KEYS replace parts of it: --max_steps 3 --selection.fraction 0.1. Killed at any moment,
+    the same command goes on where it stopped. Needs the extra hf-miwv-lmt[train].
     """,
 )
 @click.option(
     "--config", "recipe", required=True, type=click.Path(path_type=Path), help="The recipe; see recipes/miwv."
 )
-@click.option("--output", type=click.Path(path_type=Path), help="Folder to write, in place of the recipe's own.")
+@click.option(
+    "--output", type=click.Path(path_type=Path), help="Folder to write, in place of the recipe's output_dir."
+)
 @click.option("--overwrite", is_flag=True, help="Replace what the output folder holds.")
 @click.argument("keys", nargs=-1, type=click.UNPROCESSED)
 def train_command(recipe: Path, output: Path | None, overwrite: bool, keys: tuple[str, ...]) -> None:
-    """Train by the recipe; see the help text."""
-    from hf_miwv.common.reading.reading import is_local, read_dataset
+    """Score, select and tune by a recipe."""
     from hf_miwv.common.runs.folder import check_output
     from hf_miwv.common.runs.processes import Processes
+    from hf_miwv.training.recipe_rows import local_inputs, origin_of, read_rows
     from hf_miwv.training.train_recipe import read_recipe
     from hf_miwv.training.training import train
 
     wanted = read_recipe(recipe, keys, output)
-    data, model, output_section = dict(wanted.data), dict(wanted.model), wanted.output
-    source, columns = data.pop("source"), data.pop("columns", None)
-    small = [name for name in ("4bit", "8bit") if model.pop(f"load_in_{name}", False)]
-    # With --overwrite an output folder that is also read would be replaced.
-    for read in (source, wanted.model["name"], output_section.get("scored")):
-        if read is not None and is_local(read):
-            check_output(Path(output_section["folder"]), overwrite, Path(read).expanduser())
-    logger.info("reading %s", source)
+    for path in local_inputs(wanted.datasets, wanted.model, wanted.scored):
+        check_output(wanted.output_dir, overwrite, path)
+    held_out = [{**entry, "split": wanted.test_split} for entry in wanted.datasets] if wanted.test_split else None
     run = train(
-        read_dataset(source, **data),
-        model.pop("name"),
-        output=output_section["folder"],
+        read_rows(wanted.datasets),
+        wanted.model,
+        output=wanted.output_dir,
         selection=wanted.selection,
         training=wanted.training,
         lora=wanted.lora,
-        loading=model | {"quantization": small[0]} if small else model,
+        loading=wanted.loading,
         scoring=wanted.scoring,
-        columns=columns,
-        scored=output_section.get("scored"),
-        license=output_section.get("license"),
+        columns=wanted.columns,
+        held_out=read_rows(held_out) if held_out else None,
+        scored=wanted.scored,
+        license=wanted.license,
         hub=wanted.hub,
         recipe=wanted.text,
         overwrite=overwrite,
-        origin={
-            "source": path_name(source) if is_local(source) else source,
-            **data,
-            "command_line": ["hf-miwv", *sys.argv[1:]],
-        },
+        origin={**origin_of(wanted.datasets), "command_line": ["hf-miwv", *sys.argv[1:]]},
     )
     if Processes.launched().first:
         logger.info(
             "%d steps, last loss %.4f nats per token; written: %s",
             run["steps"],
             run["loss_curve"][-1]["loss"],
-            output_section["folder"],
+            wanted.output_dir,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 from datasets import Dataset
@@ -65,9 +66,11 @@ def prepare_rows(chosen: Dataset, shape: Shape, prompts: Prompts, tokenizer: Any
     counts: Counter[str] = Counter(chosen=len(chosen), cut=0, no_room=0, empty_response=0)
     columns: dict[str, list[list[int]]] = {"input_ids": [], "labels": []}
     rows = Rows(chosen, shape)
+    scored = "miwv_flags" in chosen.column_names  # held-out rows are not
     for index, (example, tokens) in enumerate(_encoded(rows, prompts)):
-        # A tokenizer that was changed between scoring and training would train on other tokens than were scored.
-        _check_as_scored(chosen[index], len(tokens.response))
+        if scored:
+            # A tokenizer that was changed between scoring and training would train on other tokens than were scored.
+            _check_as_scored(chosen[index], len(tokens.response))
         empty = not example.has_response or not tokens.response
         if empty or len(tokens.prompt) >= max_length:
             counts["empty_response" if empty else "no_room"] += 1
@@ -153,6 +156,9 @@ def check_trainer(trainer: Any, rows: TrainingRows) -> None:
     first = [trainer.train_dataset[index] for index in range(min(len(rows.dataset), 8))]
     # The collator may mask or shift labels itself, so a real batch is looked at and not its settings.
     labels = trainer.data_collator(first)["labels"].tolist()
+    if len(labels) < len(first):  # padding_free: the rows of a batch behind one another
+        starts = [0, *accumulate(len(row["labels"]) for row in first)]
+        labels = [labels[0][start:end] for start, end in pairwise(starts)]
     for row, batch_labels in zip(first, labels, strict=True):
         wanted = [label for label in row["labels"] if label != MASKED]
         if not wanted or [label for label in batch_labels if label != MASKED] != wanted:

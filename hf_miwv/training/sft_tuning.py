@@ -91,8 +91,8 @@ def try_out(tuning: Tuning) -> dict[str, Any]:
     }
     if described["dtype"] == "float16" and tuning.lora is None:
         raise InputError(
-            "these weights are float16, in which full tuning loses the small steps; in model give "
-            "dtype: float32 and, in training, bf16: true or fp16: true"
+            "these weights are float16, in which full tuning loses the small steps; give dtype: float32 and "
+            "bf16: true or fp16: true"
         )
     ends = [loaded.tokenizer.eos_token_id, loaded.tokenizer.pad_token_id]
     known = [token for token in ends if token is not None]
@@ -115,12 +115,14 @@ def _arguments(tuning: Tuning, folder: Path, model: Any) -> Any:
     from trl import SFTConfig
 
     on_cpu = pick_device(tuning.loading.get("device")).type == "cpu"
-    limit = length_limit(model, tuning.settings.get("max_length"))
+    limit: int | None = length_limit(model, tuning.settings.get("max_length"))
+    if tuning.settings.get("padding_free"):
+        limit = None  # TRL asks for it: rows come to it cut
     settings = {"logging_steps": 1, **tuning.settings, "max_length": limit}
     try:
         return SFTConfig(output_dir=str(folder), use_cpu=on_cpu, **settings)
     except (ValueError, ImportError) as error:
-        raise InputError(f"training: {error}") from error
+        raise InputError(f"the trainer refuses the recipe: {error}") from error
 
 
 def _check_arguments(arguments: Any, model: Any) -> None:
@@ -135,7 +137,7 @@ def _check_arguments(arguments: Any, model: Any) -> None:
     try:
         SFTTrainer.get_optimizer_cls_and_kwargs(arguments, model)
     except (ValueError, ImportError) as error:
-        raise InputError(f"training: {error}") from error
+        raise InputError(f"the trainer refuses the recipe: {error}") from error
 
 
 def _adapter(lora: Mapping[str, Any]) -> Any:
@@ -151,6 +153,7 @@ def tune(
     processes: Processes,
     callbacks: Sequence[Any] = (),
     date: str | None = None,
+    held_out: Dataset | None = None,
 ) -> tuple[Any, dict[str, Any]]:
     """Tune the model on the chosen rows.
 
@@ -164,6 +167,8 @@ def tune(
         callbacks (`Sequence[Any]`, *optional*, defaults to `()`): Callbacks, which see each checkpoint when it
             is whole.
         date (`str`, *optional*): The date that the chat template printed when the rows were scored.
+        held_out (`Dataset`, *optional*): Rows as they came, whose loss is measured where the settings have an
+            `eval_strategy`.
 
     Returns:
         `tuple[SFTTrainer, dict[str, Any]]`: The trainer after its last step, and run.json's part on the
@@ -177,16 +182,22 @@ def tune(
     loaded = load_model(tuning.source, **tuning.loading)
     use_cache = loaded.model.config.use_cache
     arguments = _arguments(tuning, checkpoints, loaded.model)
+    max_length = length_limit(loaded.model, tuning.settings.get("max_length"))
+    _set_end(loaded, arguments.eos_token)
     shape = recognize(chosen.column_names, tuning.columns)
     conversational = Rows(chosen, shape).conversational()
     prompts = choose_prompts(tuning.template, loaded.tokenizer, shape.name, conversational, parse_date(date))
-    rows = prepare_rows(chosen, shape, prompts, loaded.tokenizer, arguments.max_length)
+    rows = prepare_rows(chosen, shape, prompts, loaded.tokenizer, max_length)
     ids = TokenTable(rows.dataset["input_ids"])
     # On an accelerator an id without an embedding ends the process without a reason.
     check_tables(loaded.model, loaded.tokenizer, [ids], "training row {}".format)
     difference = compare_with_inference(chosen, shape, prompts, loaded.tokenizer)
+    evaluation = None
+    if held_out is not None:
+        of_held_out = recognize(held_out.column_names, tuning.columns)
+        evaluation = prepare_rows(held_out, of_held_out, prompts, loaded.tokenizer, max_length)
     logger.info("training on %d rows, %d tokens", rows.counts["used"], rows.counts["tokens"])
-    trainer = _trainer(tuning, loaded, arguments, rows, [MarkWhole(processes), *callbacks])
+    trainer = _trainer(tuning, loaded, arguments, rows, evaluation, [MarkWhole(processes), *callbacks])
     try:
         with explained_dead_workers(checkpoints):
             trainer.train(resume_from_checkpoint=newest_whole_checkpoint(checkpoints, processes))
@@ -201,19 +212,20 @@ def tune(
         size = arguments.per_device_train_batch_size
         raise InputError(
             f"out of memory in training on {size} rows of up to {int(ids.lengths.max())} tokens at once: give "
-            f"training: per_device_train_batch_size: {max(1, size // 2)} with more gradient_accumulation_steps, or "
-            "gradient_checkpointing: true; or a section lora, model: load_in_4bit: true, or a smaller max_length"
+            f"per_device_train_batch_size: {max(1, size // 2)} with more gradient_accumulation_steps, or "
+            "gradient_checkpointing: true; or use_peft: true, load_in_4bit: true, or a smaller max_length"
         ) from error
     trainer.model.config.use_cache = use_cache  # the trainer turns it off
     return trainer, {
         "template": {"name": prompts.name, "sha256": prompts.sha256},
-        "settings": effective_settings(arguments),
+        "settings": {**effective_settings(arguments), "max_length": max_length},
         "seeds": {"training": arguments.seed, "data": arguments.data_seed},
         "rows": rows.counts,
         "prompts_unlike_inference": difference,
         "steps": trainer.state.global_step,
         "epochs": trainer.state.epoch,
         "loss_curve": loss_curve(trainer.state.log_history),
+        "held_out": None if evaluation is None else {"rows": evaluation.counts, "losses": _held_out_losses(trainer)},
         "timing": {
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": {"training": round(time.perf_counter() - began, 3)},
@@ -226,6 +238,7 @@ def _trainer(
     loaded: LoadedModel,
     arguments: Any,
     rows: TrainingRows,
+    evaluation: TrainingRows | None,
     callbacks: Sequence[Any],
 ) -> Any:
     from trl import SFTTrainer
@@ -237,6 +250,7 @@ def _trainer(
         model=loaded.model,
         args=arguments,
         train_dataset=rows.dataset,
+        eval_dataset=None if evaluation is None else evaluation.dataset,
         processing_class=loaded.tokenizer,
         peft_config=None if tuning.lora is None else _adapter(tuning.lora),
         callbacks=list(callbacks),
@@ -245,6 +259,29 @@ def _trainer(
     sort_adapter_modules(trainer.model)
     check_trainer(trainer, rows)
     return trainer
+
+
+def _held_out_losses(trainer: Any) -> list[dict[str, Any]]:
+    """List each evaluation's step and loss: mean nats per token of the held-out responses and their ends."""
+    return [
+        {"step": entry["step"], "loss": entry["eval_loss"]}
+        for entry in trainer.state.log_history
+        if "eval_loss" in entry
+    ]
+
+
+def _set_end(loaded: LoadedModel, token: str | None) -> None:
+    """Make a token of the vocabulary the end of a sequence, for tokenizer and model, as TRL's `eos_token` does."""
+    if token is None:
+        return
+    if token not in loaded.tokenizer.get_vocab():
+        raise InputError(
+            f"eos_token {token!r} is not in the tokenizer's vocabulary; give one that is, such as the one that ends "
+            "a turn of its chat template"
+        )
+    loaded.tokenizer.eos_token = token
+    for config in (loaded.model.config, loaded.model.generation_config):
+        config.eos_token_id = loaded.tokenizer.eos_token_id
 
 
 def _name_sequences(sequences: Sequence[np.ndarray], chosen: Dataset, shape: Shape, prompts: Prompts) -> list[str]:

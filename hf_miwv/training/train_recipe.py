@@ -1,7 +1,8 @@
-"""A recipe for `hf-miwv train`: one YAML file, checked as a whole, all faults told together."""
+"""A recipe for `hf-miwv train`: one flat YAML file, checked as a whole, all faults told together."""
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,131 +12,182 @@ from typing import Any
 import yaml
 
 from hf_miwv.common.errors import InputError, did_you_mean
-from hf_miwv.common.hub.hub_section import hub_faults
-from hf_miwv.common.recipes.fields import Hints
+from hf_miwv.common.hub.hub_section import hub_faults, hub_of_trl_keys
+from hf_miwv.common.models.models import DTYPES
+from hf_miwv.common.recipes.batch import BATCH, set_accumulation
+from hf_miwv.common.recipes.command_overrides import overridden
+from hf_miwv.common.recipes.fields import Hints, one_of
 from hf_miwv.common.recipes.installed import check_installed
 from hf_miwv.common.recipes.overrides import read_overrides
 from hf_miwv.common.recipes.packages import locate
+from hf_miwv.common.recipes.trl_datasets import read_dataset_keys
+from hf_miwv.common.recipes.trl_keys import read_trl_keys
 from hf_miwv.common.recipes.values import fault_of, fit
 from hf_miwv.common.recipes.yaml_file import load_mapping
 from hf_miwv.results.methods import check_method, needed_columns
 from hf_miwv.selection.diversity import check_diversity
 from hf_miwv.selection.selection import check_choice
-from hf_miwv.training.recipe_keys import SET_BY_US, known_keys
+from hf_miwv.training.former_sections import flattened
+from hf_miwv.training.recipe_keys import SECTION_REFUSED, SECTIONS, TOP_KEYS, TRL_REFUSED, section_hints
 
-SECTIONS = ("model", "data", "scoring", "selection", "training", "lora", "output", "hub")
-BATCH = "global_batch_size"
-REQUIRED = (("model", "name"), ("data", "source"), ("output", "folder"))
+logger = logging.getLogger(__name__)
+
+LORA_KEYS = {
+    "lora_r": "r",
+    "lora_alpha": "lora_alpha",
+    "lora_dropout": "lora_dropout",
+    "lora_target_modules": "target_modules",
+    "lora_target_parameters": "target_parameters",
+    "lora_modules_to_save": "modules_to_save",
+    "use_rslora": "use_rslora",
+    "use_dora": "use_dora",
+}
+"""trl.ModelConfig's key -> peft.LoraConfig's, as in trl.get_peft_config."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Hold the sections of a recipe as plain values.
+    """A recipe whose every part is right, as plain values.
 
-    Attributes:
-        model (`dict[str, Any]`): The model and its loading.
-        data (`dict[str, Any]`): The rows.
-        scoring (`dict[str, Any]`): Arguments of `score`.
-        selection (`dict[str, Any]`): Arguments of `select`.
-        training (`dict[str, Any]`): Arguments of trl.SFTConfig.
-        lora (`dict[str, Any]`, *optional*): Arguments of peft.LoraConfig; None for full tuning.
-        output (`dict[str, Any]`): Folders to write.
-        hub (`dict[str, Any]`): Where on the Hub the model goes.
+    Args:
+        model (`str`): Hub id, folder or GGUF file.
+        loading (`dict`): Arguments of `load_model`.
+        datasets (`list[dict]`): Data sets, read one behind the other: path, and as in TRL's `datasets` name,
+            split, data_dir, data_files, columns, fraction, and revision and field of ours.
+        test_split (`str`, *optional*): The split of held-out rows, where `eval_strategy` is not "no".
+        columns (`dict`, *optional*): Standard column name -> column of these data sets.
+        scoring, selection (`dict`): Arguments of `score` and `select`.
+        training (`dict`): Arguments of trl.SFTConfig.
+        lora (`dict`, *optional*): Arguments of peft.LoraConfig; None for full tuning.
+        output_dir (`Path`): The folder to write.
+        scored (`str`, *optional*): Where the scored rows stay.
+        license (`str`, *optional*): License of the tuned model.
+        hub (`dict`): Keys of HUB_KEYS.
         text (`str`): The file as it is, or with overrides its content with them in it.
     """
 
-    model: dict[str, Any]
-    data: dict[str, Any]
+    model: str
+    loading: dict[str, Any]
+    datasets: list[dict[str, Any]]
+    test_split: str | None
+    columns: dict[str, str] | None
     scoring: dict[str, Any]
     selection: dict[str, Any]
     training: dict[str, Any]
     lora: dict[str, Any] | None
-    output: dict[str, Any]
+    output_dir: Path
+    scored: str | None
+    license: str | None
     hub: dict[str, Any]
     text: str
 
 
 def read_recipe(path: Path, overrides: Sequence[str] = (), output: Path | None = None) -> Recipe:
-    """Read a recipe, with overrides of its training keys.
+    """Read the recipe in the YAML file `path`, with `overrides` of its keys.
 
-    The keys of `training` are those of trl.SFTConfig, of `lora` peft.LoraConfig's, of `scoring` and
-    `selection` the arguments of `score` and `select`; their types come from those annotations.
-    `global_batch_size` (rows a step) becomes gradient_accumulation_steps by the number of processes. A
-    name package:NAME/PATH stands for a file or folder of an installed Python package.
+    At the top stand TRL's own keys (`common.recipes.trl_keys`) and TOP_KEYS; the sections are `data`,
+    `scoring` and `selection` with the arguments of `score` and `select`, `lora` for keys of peft.LoraConfig
+    that TRL has no name for, and `hub`. A name package:NAME/PATH stands for a file or folder of an installed
+    Python package. The sections of earlier recipes are read, with a line in the log that says what to write.
 
     Args:
-        path (`Path`): The YAML file.
-        overrides (`Sequence[str]`, *optional*, defaults to `()`): Words of a command line: --max_steps 3,
-            --max-steps 3 or --max_steps=3; their values are read as YAML.
-        output (`Path`, *optional*): Replaces output: folder.
+        path (`Path`): A YAML file.
+        overrides (`Sequence[str]`, *optional*): Words of a command line: --max_steps 3, --max-steps 3 or
+            --scoring.max_length=512; their values are read as YAML.
+        output (`Path`, *optional*): Takes the place of `output_dir`.
 
     Returns:
         `Recipe`: The recipe.
 
     Raises:
-        InputError: unknown keys, values of the wrong type, combinations that cannot be; all of them
-            together.
+        InputError: Unknown keys, values of the wrong type, combinations that cannot be; all told together.
     """
     check_installed()
-    content = load_mapping(path)
     faults: list[str] = []
-    sections = {name: _section(name, content, faults) for name in SECTIONS}
+    written = load_mapping(path)
+    flat, lines = flattened(written, faults)
     changes = read_overrides(overrides, faults)
-    sections["training"] |= changes
-    text = _text(path, content, changes)
+    content = overridden(flat, changes, faults)
     if output is not None:
-        sections["output"]["folder"] = str(output)
-    faults += _check(sections, content)
+        content["output_dir"] = str(output)
+    keys = read_trl_keys(content, (*SECTIONS, *TOP_KEYS), TRL_REFUSED, faults, {"dtype": one_of(DTYPES)})
+    sections = {name: _section(name, content, hints, faults) for name, hints in section_hints().items()}
+    top = _typed(content, TOP_KEYS, faults)
+    datasets, test_split = _datasets(sections["data"], content, faults)
+    model, training = keys.model, keys.training
+    lora = _lora(model, sections["lora"] if "lora" in content else None, faults)
+    output_dir = training.pop("output_dir", None)
+    if not output_dir and not _has(faults, "output_dir"):
+        faults.append("output_dir is missing: the folder to write the model to")
+    if not model.get("model_name_or_path") and not _has(faults, "model_name_or_path", "model:"):
+        faults.append("model_name_or_path is missing: a Hub id, a folder or a GGUF file")
+    if not _has(faults, "selection", "scoring"):  # checked by code that needs the right types
+        faults += _selection_faults(sections["selection"], sections["scoring"])
+    faults += _combinations(model, training, lora is not None)
+    if training.get("eval_strategy", "no") != "no" and test_split is None:
+        faults.append("eval_strategy: there is nothing to evaluate on; give dataset_test_split, or data: test_split")
+    hub = hub_of_trl_keys(keys.pushing, sections["hub"], output_dir, faults)
+    if not _has(faults, "hub"):
+        faults += hub_faults(hub, str(model.get("model_name_or_path")), lora is not None, training)
+    set_accumulation(training, top.get(BATCH), int(os.environ.get("WORLD_SIZE", "1")), faults)
+    name = _located("model_name_or_path", model.get("model_name_or_path"), faults)
+    for entry in datasets:
+        entry["path"] = _located("data: source", entry.get("path"), faults)
+    if "embedder" in sections["scoring"]:
+        sections["scoring"]["embedder"] = _located("scoring: embedder", sections["scoring"]["embedder"], faults)
     if faults:
         raise InputError.of_faults(path, faults)
-    for section, key in (("model", "name"), ("data", "source"), ("scoring", "embedder")):
-        if key in sections[section]:
-            try:
-                sections[section][key] = locate(sections[section][key])
-            except InputError as error:
-                raise InputError(f"{path}: {section}: {key}: {error}") from error
-    lora = sections.pop("lora")
-    return Recipe(**sections, lora=lora if "lora" in content else None, text=text)
+    for line in (*lines, *keys.without_effect):
+        logger.warning("%s: %s", path, line)
+    return Recipe(
+        model=str(name),
+        loading=_loading(model, training, top),
+        datasets=datasets,
+        test_split=test_split if training.get("eval_strategy", "no") != "no" else None,
+        columns=sections["data"].get("columns"),
+        selection=sections["selection"],
+        training=training,
+        lora=lora,
+        output_dir=Path(str(output_dir)),
+        scored=sections["scoring"].pop("output_dir", None),
+        scoring=sections["scoring"],
+        license=top.get("license"),
+        hub=hub,
+        text=path.read_text("utf-8") if not changes else _text(path, content, changes),
+    )
 
 
 def _text(path: Path, content: Mapping[Any, Any], changes: Mapping[str, Any]) -> str:
-    if not changes:
-        return path.read_text("utf-8")
     words = ", ".join(f"{name}: {value}" for name, value in changes.items())
-    training = {**(content.get("training") or {}), **changes}
-    changed = yaml.safe_dump({**content, "training": training}, sort_keys=False, allow_unicode=True)
+    changed = yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True)
     return f"# {path.name}, with changes of the command line: {words}\n{changed}"
 
 
-def _section(name: str, content: Mapping[Any, Any], faults: list[str]) -> dict[str, Any]:
+def _has(faults: Sequence[str], *beginnings: str) -> bool:
+    return any(fault.startswith(beginnings) for fault in faults)
+
+
+def _typed(content: Mapping[Any, Any], hints: Hints, faults: list[str]) -> dict[str, Any]:
+    typed = {}
+    for key in hints:
+        if content.get(key) is None:
+            continue
+        if fault := fault_of(key, content[key], hints[key]):
+            faults.append(fault)
+        else:
+            typed[key] = fit(content[key], hints[key])
+    return typed
+
+
+def _section(name: str, content: Mapping[Any, Any], hints: Hints, faults: list[str]) -> dict[str, Any]:
+    """Return the section with its values as what they stand for; what is wrong goes to `faults`."""
     section = content.get(name, {})
-    if isinstance(section, dict):
-        return dict(section)
-    hint = " (for all of peft's defaults: {})" if name == "lora" else ""
-    faults.append(f"{name}: give a mapping of keys to values{hint}, not {section!r}")
-    return {}
-
-
-def _check(sections: dict[str, dict[str, Any]], content: Mapping[Any, Any]) -> list[str]:
-    """List the faults of the whole; replace values by the objects that they stand for."""
-    known = (*SECTIONS, BATCH)
-    faults = [f"unknown section {name!r}; {did_you_mean(str(name), known)}" for name in content if name not in known]
-    typed = {name: _check_section(name, sections[name], hints) for name, hints in known_keys().items()}
-    faults += [fault for part in typed.values() for fault in part]
-    faults += [f"{section}: {key} is missing" for section, key in REQUIRED if sections[section].get(key) is None]
-    if not typed["selection"] + typed["scoring"]:  # checked by code that needs the right types
-        faults += _selection_faults(sections["selection"], sections["scoring"])
-    faults += _combinations(sections["model"], sections["training"], "lora" in content)
-    if not typed["hub"] + typed["model"]:
-        model = str(sections["model"].get("name"))
-        faults += hub_faults(sections["hub"], model, "lora" in content, sections["training"])
-    return faults + _set_batch(sections["training"], content.get(BATCH))
-
-
-def _check_section(name: str, section: dict[str, Any], hints: Hints) -> list[str]:
-    """List the faults of a section; replace values that fit by the objects that they stand for."""
-    refused = {key: reason for reason, keys in SET_BY_US.get(name, {}).items() for key in keys}
-    faults = []
+    if not isinstance(section, Mapping):
+        hint = " (for all of peft's defaults: {})" if name == "lora" else ""
+        faults.append(f"{name}: give a mapping of keys to values{hint}, not {section!r}")
+        return {}
+    refused = {key: why for why, keys in SECTION_REFUSED.get(name, {}).items() for key in keys}
+    typed = {}
     for key, value in section.items():
         if key in refused:
             faults.append(f"{name}: {key} cannot be given: {refused[key]}")
@@ -145,8 +197,73 @@ def _check_section(name: str, section: dict[str, Any], hints: Hints) -> list[str
         elif fault := fault_of(key, value, hints[key]):
             faults.append(f"{name}: {fault}")
         else:
-            section[key] = fit(value, hints[key])
-    return faults
+            typed[key] = fit(value, hints[key])
+    return typed
+
+
+def _datasets(
+    data: dict[str, Any], content: Mapping[Any, Any], faults: list[str]
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Return the data sets of the section `data`, or of TRL's keys, and the split of held-out rows."""
+    named = read_dataset_keys(content, faults)
+    test_split = data.get("test_split") or named.test_split or ("test" if named.entries else None)  # TRL's default
+    source = data.get("source")
+    if source is None:
+        entries = [dict(entry) for entry in named.entries]
+        if not entries and not _has(faults, "data", "dataset"):
+            faults.append("data: source is missing: give a Hub id, a file or a folder, or dataset_name")
+        only = {key: value for key, value in data.items() if key not in ("columns", "test_split")}
+        for entry in entries:
+            entry |= {"name" if key == "config" else key: value for key, value in only.items()}
+        return entries, test_split
+    if named.entries:
+        faults.append("data: source and dataset_name or datasets both say where rows come from; leave one out")
+    names = {"source": "path", "config": "name"}
+    return [
+        {
+            names.get(key, key): value
+            for key, value in data.items()
+            if key not in ("columns", "test_split") and value is not None
+        }
+    ], test_split
+
+
+def _lora(model: Mapping[str, Any], section: dict[str, Any] | None, faults: list[str]) -> dict[str, Any] | None:
+    """Return the arguments of peft.LoraConfig: TRL's keys with its defaults, and over them the section's."""
+    adapter_keys = [key for key in LORA_KEYS if key in model]
+    if not model.get("use_peft"):
+        if adapter_keys:
+            faults.append(f"{', '.join(adapter_keys)}: no effect without use_peft: true; add it, or leave them out")
+        return section
+    from trl import ModelConfig
+
+    defaults = ModelConfig()
+    flat = {name: model.get(key, getattr(defaults, key)) for key, name in LORA_KEYS.items()}
+    return {**{name: value for name, value in flat.items() if value is not None}, **(section or {})}
+
+
+def _loading(model: Mapping[str, Any], training: dict[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of `load_model`; keys that it acts on are taken out of `training`."""
+    device = top.get("device") or ("cpu" if training.get("use_cpu") else None)
+    training.pop("use_cpu", None)
+    small = [size for size in ("4bit", "8bit") if model.get(f"load_in_{size}")]
+    loading = {
+        "revision": model.get("model_revision"),
+        "dtype": model.get("dtype"),
+        "attention": model.get("attn_implementation"),
+        "device": device,
+        "trust_remote_code": training.pop("trust_remote_code", None),
+        "quantization": small[0] if small else None,
+    }
+    return {name: value for name, value in loading.items() if value is not None}
+
+
+def _located(key: str, name: str | None, faults: list[str]) -> str | None:
+    try:
+        return None if name is None else locate(name)
+    except InputError as error:
+        faults.append(f"{key}: {error}")
+        return None
 
 
 def _combinations(model: Mapping[str, Any], training: Mapping[str, Any], adapter: bool) -> list[str]:
@@ -154,19 +271,18 @@ def _combinations(model: Mapping[str, Any], training: Mapping[str, Any], adapter
     small = [key for key in ("load_in_4bit", "load_in_8bit") if model.get(key) is True]
     faults = []
     if len(small) == 2:
-        faults.append("model: give one of load_in_4bit and load_in_8bit")
+        faults.append("give one of load_in_4bit and load_in_8bit")
     if small and not adapter:
         faults.append(
-            f"model: {small[0]} holds the weights still; add a section lora (lora: {{}} for its "
-            "defaults), or leave it out for full tuning"
+            f"{small[0]} holds the weights still, so full tuning cannot be; add use_peft: true "
+            "(QLoRA), or leave it out"
         )
     if model.get("dtype") == "float16" and not adapter:
         faults.append(
-            "model: full tuning in float16 loses the small steps; give dtype: float32 and, in "
-            "training, bf16: true or fp16: true"
+            "dtype: float16: full tuning in it loses the small steps; give float32 and bf16: true or fp16: true"
         )
     if training.get("bf16") is True and training.get("fp16") is True:
-        faults.append("training: give one of bf16 and fp16")
+        faults.append("give one of bf16 and fp16")
     return faults
 
 
@@ -191,24 +307,3 @@ def _selection_faults(selection: Mapping[str, Any], scoring: Mapping[str, Any]) 
     if limits["diversity"] is not None and not scoring.get("keep_embeddings"):
         faults.append("selection: diversity needs the embeddings; in scoring, keep_embeddings: true")
     return faults
-
-
-def _set_batch(training: dict[str, Any], batch: Any) -> list[str]:
-    """Set the accumulation so that batch = processes x per device x accumulation, or say why it cannot be."""
-    if batch is None:
-        return []
-    if fault := fault_of(BATCH, batch, int):
-        return [fault]
-    if "gradient_accumulation_steps" in training:
-        return [f"training: gradient_accumulation_steps follows from {BATCH}; give one of them"]
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
-    each = training.get("per_device_train_batch_size", 8)  # trl's default
-    if not isinstance(each, int) or each < 1:
-        return [] if not isinstance(each, int) else [f"training: per_device_train_batch_size {each}: give 1 or more"]
-    if batch < 1 or batch % (processes * each):
-        return [
-            f"{BATCH} {batch} is no multiple of {processes} process{'es' * (processes > 1)} x "
-            f"{each} rows each (per_device_train_batch_size); change one of the three"
-        ]
-    training["gradient_accumulation_steps"] = batch // (processes * each)
-    return []

@@ -60,6 +60,7 @@ def train(
     loading: Mapping[str, Any] | None = None,
     scoring: Mapping[str, Any] | None = None,
     columns: Mapping[str, str] | None = None,
+    held_out: Dataset | None = None,
     scored: str | Path | None = None,
     license: str | None = None,
     hub: Mapping[str, Any] | None = None,
@@ -87,6 +88,8 @@ def train(
         scoring (`Mapping[str, Any]`, *optional*): Arguments of `score`.
         columns (`Mapping[str, str]`, *optional*): Standard column name -> column of this data set, for
             rows of another shape.
+        held_out (`Dataset`, *optional*): Rows of the same shape that are not trained on; their loss is
+            measured where `training` has an `eval_strategy`.
         scored (`str | Path`, *optional*): Where the scored rows are kept, for other runs to choose from;
             by default they are removed when the model is saved.
         license (`str`, *optional*): License of the tuned model, for its card, where it is known.
@@ -117,6 +120,9 @@ def train(
         columns=columns,
     )
     run = _start_record(dataset, model, tuning, scoring, selection, origin, license)
+    if held_out is not None:
+        run["data"]["held_out"] = {"rows": len(held_out), "fingerprint": content_fingerprint(held_out)}
+        run["identity"]["held-out rows"] = run["data"]["held_out"]["fingerprint"]
     root = workspace_of(output)
     # A run that was killed behind its last step may still have checkpoints to push.
     if folder_run.is_finished(run["identity"], partial(finish_saves, hub, root, root / "training" / "checkpoints")):
@@ -138,7 +144,7 @@ def train(
                 )
                 logger.info("%d rows chosen", len(chosen))
             processes.agree(None)
-            _tune_to_folder(tuning, run, folder_run, processes, hub, recipe)
+            _tune_to_folder(tuning, run, folder_run, processes, hub, recipe, held_out)
     if processes.first:
         push_result(output, hub)
     return run
@@ -223,6 +229,7 @@ def _tune_to_folder(
     processes: Processes,
     hub: Mapping[str, Any],
     recipe: str | None,
+    held_out: Dataset | None,
 ) -> None:
     output = folder_run.output
     root = workspace_of(output)
@@ -239,6 +246,7 @@ def _tune_to_folder(
             processes,
             callbacks=[pushing] if pushing else [],
             date=((run["chosen_run"] or {}).get("template") or {}).get("date"),
+            held_out=held_out,
         )
         run |= report
         _write(trainer, run, root, output, processes, recipe)

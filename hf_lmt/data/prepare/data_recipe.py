@@ -22,11 +22,16 @@ from hf_lmt.data.prepare.sections import (
 )
 from hf_lmt.directions import Direction
 from hf_miwv.common.errors import InputError, did_you_mean
+from hf_miwv.common.extras import need
+from hf_miwv.common.recipes.batch import BATCH
+from hf_miwv.common.recipes.trl_datasets import read_dataset_keys
+from hf_miwv.common.recipes.trl_keys import DATASETS, trl_hints
 from hf_miwv.common.recipes.values import fault_of
 from hf_miwv.common.recipes.yaml_file import load_mapping
 
 SECTIONS = ("data", "directions", "curation", "downsampling", "pmp", "seed", "mixture", "evaluation", "hub")
 LATER = ("evaluation", "hub")  # known, and read by other commands
+OF_TRAINING = (BATCH, "merge", "license")  # keys of ours that `train` reads, and `prepare` leaves alone
 PACKAGE = "package:"
 
 
@@ -77,8 +82,8 @@ def read_data_recipe(recipe: Path | Mapping[Any, Any]) -> DataRecipe:
         InputError: Unknown keys, values of the wrong type, combinations that cannot be; all told
             together.
     """
-    content = load_mapping(recipe) if isinstance(recipe, Path) else dict(recipe)
     faults = Faults()
+    content = with_named_datasets(load_mapping(recipe) if isinstance(recipe, Path) else recipe, faults)
     own = {key: value for key, value in content.items() if key in SECTIONS}
     training = {key: value for key, value in content.items() if key not in SECTIONS}
     faults += _unknown(training)
@@ -140,7 +145,8 @@ def _unknown(training: Mapping[Any, Any]) -> list[str]:
     """Faults for keys that are not TRL's; TRL is only imported where there are any."""
     if not training:
         return []
-    known = {*SECTIONS, *trl_keys()}
+    need("train", "a recipe with keys for training", "trl", instead="or leave them out")
+    known = {*SECTIONS, *OF_TRAINING, *trl_hints()}
     return [
         f"unknown key {key!r}; {did_you_mean(str(key), known)}"
         if not isinstance(key, bool)
@@ -150,26 +156,34 @@ def _unknown(training: Mapping[Any, Any]) -> list[str]:
     ]
 
 
-def trl_keys() -> set[str]:
-    """Return the names of the training keys that a recipe may have: the fields of TRL's classes.
+def with_named_datasets(content: Mapping[Any, Any], faults: list[str]) -> dict[Any, Any]:
+    """Return the recipe with the data sets of TRL's `dataset_name` or `datasets` as sources in `data`.
+
+    Their path, split and configuration are a source's; it says more of itself in `data`.
+
+    Args:
+        content (`Mapping`): A recipe.
+        faults (`list[str]`): What cannot be is added to it.
 
     Returns:
-        `set[str]`: The names.
-
-    Raises:
-        InputError: TRL is not installed.
+        `dict`: The recipe without TRL's keys for data sets.
     """
-    from dataclasses import fields
-    from importlib.util import find_spec
-
-    if find_spec("trl") is None:
-        raise InputError(
-            "the recipe has training keys, and TRL, which knows them, is not installed; run "
-            "pip install 'hf-miwv-lmt[train]', or leave them out"
-        )
-    from trl import ModelConfig, SFTConfig
-
-    return {one.name for settings in (SFTConfig, ModelConfig) for one in fields(settings)}
+    named = [key for key in DATASETS if content.get(key) is not None]
+    if not named:
+        return dict(content)
+    keys = read_dataset_keys(content, faults)
+    rest = {key: value for key, value in content.items() if key not in DATASETS}
+    if content.get("data") is not None:
+        faults.append(f"data and {', '.join(named)} both say where rows come from; leave one out")
+    if keys.test_split not in (None, "test"):
+        faults.append("dataset_test_split: held-out sentences are those of the section evaluation; give its sets")
+    names = {"path": "path", "name": "config", "split": "split"}
+    for entry in keys.entries:
+        if more := [key for key in entry if key not in names]:
+            faults.append(f"datasets: {', '.join(more)}: a source of translations has none; see the section data")
+    if keys.entries:
+        rest["data"] = [{names[key]: value for key, value in entry.items() if key in names} for entry in keys.entries]
+    return rest
 
 
 def _located(name: Any, location: str, faults: list[str]) -> Any:

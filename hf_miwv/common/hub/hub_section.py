@@ -11,6 +11,7 @@ from hf_miwv.common.errors import InputError
 from hf_miwv.common.hub.background import WAITING, BackgroundPush
 from hf_miwv.common.hub.folder_contents import CARD
 from hf_miwv.common.hub.hub_card import join_card
+from hf_miwv.common.hub.messages import explained_hub_errors
 from hf_miwv.common.hub.names import is_repository, repository_fault
 from hf_miwv.common.hub.push import MAIN, make_repository
 from hf_miwv.common.hub.push_checkpoints import Complete, PushCheckpoints
@@ -28,7 +29,70 @@ HUB_KEYS: Mapping[str, Any] = {
 main one where not said. every_save: each checkpoint as the revision step-N, while the training
 runs. base_model: OWNER/NAME, of a model that was read from a local path."""
 
+EVERY_SAVE = ("every_save", "checkpoint", "all_checkpoints")  # of transformers' HubStrategy
+
 logger = logging.getLogger(__name__)
+
+
+def hub_of_trl_keys(
+    pushing: Mapping[str, Any], hub: Mapping[str, Any], output_dir: str | None, faults: list[str]
+) -> dict[str, Any]:
+    """Return the section `hub`, with what TRL's keys for pushing say in it.
+
+    `push_to_hub: true` pushes the finished model to `hub_model_id`, by default the name of output_dir
+    under the user's account as in transformers; private unless `hub_private_repo: false` (ours:
+    transformers makes what the account's default says). `hub_strategy` every_save, checkpoint and
+    all_checkpoints push each checkpoint as the revision step-N; end, and no word, the finished model alone
+    (ours: transformers' default is every_save). `hub_revision` is the branch of the finished model.
+
+    Args:
+        pushing (`Mapping`): The keys of `common.recipes.trl_keys.PUSHING` that the recipe has, typed.
+        hub (`Mapping`): Its section `hub`, typed.
+        output_dir (`str`, *optional*): The recipe's key.
+        faults (`list[str]`): All that is wrong is added to it.
+
+    Returns:
+        `dict`: The section, with keys of HUB_KEYS.
+    """
+    if not pushing.get("push_to_hub"):
+        if without := [key for key in pushing if key != "push_to_hub"]:
+            faults.append(f"{', '.join(without)}: no effect without push_to_hub: true; add it, or leave them out")
+        return dict(hub)
+    meant: dict[str, Any] = {}
+    strategy = getattr(pushing.get("hub_strategy"), "value", pushing.get("hub_strategy"))
+    repo_id = pushing.get("hub_model_id") or hub.get("repo_id") or Path(output_dir or "").name
+    if repo_id and "/" not in repo_id:
+        repo_id = _under_my_account(repo_id, faults)
+    if repo_id:
+        meant["repo_id"] = repo_id
+    if pushing.get("hub_private_repo") is not None:
+        meant["private"] = pushing["hub_private_repo"]
+    if strategy is not None:
+        meant["every_save"] = strategy in EVERY_SAVE
+    if pushing.get("hub_revision"):
+        meant["revision"] = pushing["hub_revision"]
+    for key in meant:
+        if key in hub and hub[key] != meant[key]:
+            faults.append(f"hub: {key} is {hub[key]!r}, and TRL's keys say {meant[key]!r}; give it once")
+    return {**meant, **hub}
+
+
+def _under_my_account(name: str, faults: list[str]) -> str | None:
+    """Return OWNER/NAME with the user that is logged in as the owner."""
+    from huggingface_hub import get_token, whoami
+
+    if get_token() is None:
+        faults.append(
+            f"push_to_hub: you are not logged in, so the owner of {name} is not known; run `hf auth login`, or give "
+            f"hub_model_id: OWNER/{name}"
+        )
+        return None
+    try:
+        with explained_hub_errors("push_to_hub", f"give hub_model_id: OWNER/{name}"):
+            return f"{whoami()['name']}/{name}"
+    except InputError as error:
+        faults.append(str(error))
+        return None
 
 
 def hub_faults(hub: Mapping[str, Any], model: str, adapter: bool, training: Mapping[str, Any]) -> list[str]:

@@ -84,7 +84,7 @@ def read(content: dict[str, Any], folder: Path, *words: str, launch: Launch | No
         ({"evaluation": {}}, ["evaluation: sets: give a list of names or paths"]),
         ({"hub": {"repo_id": "no-owner", "privat": True}}, ["give OWNER/NAME", "'private'"]),
         ({"resume_from_checkpoint": "x"}, ["cannot be given: a killed run goes on by itself"]),
-        ({"fsdp": "full_shard"}, ["fsdp cannot be given: the launch file says it"]),
+        ({"fsdp": "full_shard"}, ["fsdp cannot be given: the launch file of"]),
         ({"attn_implementation": "flash_attention_2"}, ["flash-attn", "or give sdpa"]),
         ({"use_liger_kernel": True}, ["liger-kernel, which is not installed"]),
         ({"global_batch_size": 8, "gradient_accumulation_steps": 2}, ["give one of them"]),
@@ -94,7 +94,7 @@ def read(content: dict[str, Any], folder: Path, *words: str, launch: Launch | No
 def test_faults_are_told_together(change: dict[Any, Any], messages: list[str], tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         read({**BASE, **change, "warmup_ratio": 0.1}, tmp_path)
-    for message in [*messages, "unknown key 'warmup_ratio'; did you mean"]:
+    for message in [*messages, "unknown key 'warmup_ratio'; its name is warmup_steps (below 1 it is a share"]:
         assert message in str(caught.value)
 
 

@@ -236,9 +236,9 @@ def test_other_settings_do_not_go_on_from_old_checkpoints_but_keep_the_scores(
     [
         ("training: {", "lora: {target_modules: [no_proj]}\ntraining: {", "lora: Target modules"),
         ("training: {", "training: {max_length: 4096, ", "max length 4096 is above the model's own"),
-        ("training: {", "training: {optim: adamw_anyprecision, ", "training: Please install"),
+        ("training: {", "training: {optim: adamw_anyprecision, ", "the trainer refuses the recipe: Please install"),
         ("device: cpu", "device: tpu9", "device 'tpu9' cannot be used here"),
-        ("device: cpu", "dtype: float16", "full tuning in float16 loses the small steps"),
+        ("device: cpu", "dtype: float16", "dtype: float16: full tuning in it loses the small steps"),
         ("source: ", "source: ./nothing/", "no such file or folder"),
     ],
 )

@@ -53,4 +53,4 @@ def test_changes_of_the_command_line_are_in_the_recipe_that_is_kept(recipe: Path
     assert invoke(recipe, "--max_steps", 1).exit_code == 0
     kept = (tmp_path / "tuned" / "recipe.yaml").read_text()
     assert kept.startswith("# recipe.yaml, with changes of the command line: max_steps: 1\n")
-    assert yaml.safe_load(kept)["training"]["max_steps"] == 1
+    assert yaml.safe_load(kept)["max_steps"] == 1

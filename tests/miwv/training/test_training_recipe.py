@@ -22,11 +22,10 @@ from hf_miwv.training.train_recipe import read_recipe
 ROOT = Path(__file__).parents[3]
 RECIPES = sorted((ROOT / "recipes" / "miwv").glob("*.yaml"))
 GOOD = {
-    "model": "{name: owner/model}",
+    "model_name_or_path": "owner/model",
     "data": "{source: owner/data}",
     "selection": "{fraction: 0.01}",
-    "training": "{}",
-    "output": "{folder: out}",
+    "output_dir": "out",
 }
 
 pytestmark = pytest.mark.skipif(
@@ -35,7 +34,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def write(folder: Path, **sections: str | None) -> Path:
-    """GOOD with these sections in place of its own; None leaves one out."""
+    """GOOD with these keys in place of its own; None leaves one out."""
     lines = {**GOOD, **sections}
     path = folder / "recipe.yaml"
     path.write_text("".join(f"{k}: {v}\n" for k, v in lines.items() if v is not None))
@@ -45,7 +44,7 @@ def write(folder: Path, **sections: str | None) -> Path:
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_every_recipe_parses_and_its_launch_line_runs_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = path.read_text()
-    head = text[: text.index("\nmodel:")].replace("#", " ").replace("\\\n", " ")
+    head = text[: text.index("\nmodel_name_or_path:")].replace("#", " ").replace("\\\n", " ")
     (line,) = re.findall(r"accelerate launch .*", head)
     words = shlex.split(line)
     launch = ROOT / words[words.index("--config_file") + 1]
@@ -108,93 +107,110 @@ def test_the_paper_recipes_hold_the_paper_settings(name: str) -> None:
     assert {key: recipe.training[key] for key in expected} == expected
     assert recipe.lora is None
     assert content["global_batch_size"] == 128
-    assert content["model"] == {"name": "meta-llama/Llama-2-7b-hf", "dtype": "float32"}
+    assert (recipe.model, recipe.loading) == ("meta-llama/Llama-2-7b-hf", {"dtype": "float32"})
     assert content["data"] == {"source": source}
-    assert content["scoring"] == {"embedder": "BAAI/bge-large-en-v1.5", "template": "alpaca", "dtype": "bfloat16"}
+    assert recipe.scoring == {"embedder": "BAAI/bge-large-en-v1.5", "template": "alpaca", "dtype": "bfloat16"}
     assert {key: float(value) for key, value in content["selection"].items() if key != "method"} == {
         key: float(value) for key, value in kept.items()
     }
     assert content["selection"]["method"] == "miwv"
-    assert content["output"] == {"folder": f"miwv-trained/{name}", "scored": scored}
+    assert (recipe.output_dir, recipe.scored) == (Path(f"miwv-trained/{name}"), scored)
 
 
 @pytest.mark.parametrize(
-    ("sections", "messages"),
+    ("keys", "messages"),
     [
-        ({"modle": "{name: x}"}, ["unknown section 'modle'; did you mean 'model'?"]),
-        ({"model": "{nmae: x}"}, ["model: unknown key 'nmae'; did you mean 'name'?", "model: name is missing"]),
+        ({"modle": "{name: x}"}, ["unknown key 'modle'; the nearest of"]),
+        ({"model_nmae_or_path": "x"}, ["unknown key 'model_nmae_or_path'; did you mean 'model_name_or_path'?"]),
+        ({"model_name_or_path": None}, ["model_name_or_path is missing: a Hub id, a folder or a GGUF file"]),
         ({"data": "[a]"}, ["data: give a mapping of keys to values, not ['a']"]),
         ({"lora": "null"}, ["lora: give a mapping of keys to values (for all of peft's defaults: {})"]),
-        ({"output": "{}"}, ["output: folder is missing"]),
-        ({"training": "{learning_rat: 1.0e-5}"}, ["unknown key 'learning_rat'; did you mean "]),
-        ({"training": "{warmup_ratio: 0.03}"}, ["training: unknown key 'warmup_ratio'"]),
-        ({"model": "{name: 'package:../x'}"}, ["model: name: package:../x: give package:NAME/PATH"]),
+        ({"output_dir": None}, ["output_dir is missing"]),
+        ({"learning_rat": "1.0e-5"}, ["unknown key 'learning_rat'; did you mean "]),
+        ({"warmup_ratio": "0.03"}, ["unknown key 'warmup_ratio'; its name is warmup_steps (below 1 it is a share"]),
+        ({"torch_dtype": "bfloat16"}, ["unknown key 'torch_dtype'; its name is dtype now"]),
+        ({"model_name_or_path": "'package:../x'"}, ["model_name_or_path: package:../x: give package:NAME/PATH"]),
         ({"data": "{source: 'package:a..b/c'}"}, ["data: source: package:a..b/c: give package:"]),
         ({"data": "{source: 'package:'}"}, ["package:: give package:NAME/PATH"]),
         ({"data": "{source: 'package:os/../x'}"}, ["give package:NAME/PATH"]),
         ({"data": "{source: 'package:hf_miwv//etc'}"}, ["give package:NAME/PATH"]),
         ({"data": "{source: 'package:sys/x'}"}, ["this needs the package sys, which is not"]),
         ({"data": "{source: 'package:__main__/x'}"}, ["this needs the package --main--, which is not"]),
-        ({"training": "{learning_rate: fast}"}, ["learning_rate: 'fast' is not a number"]),
-        ({"training": "{num_train_epochs: yes}"}, ["num_train_epochs: True is not a number"]),
-        ({"training": "{max_steps: 2.7}"}, ["max_steps: 2.7 is not a whole number"]),
-        ({"training": "{max_steps: 2e1}"}, ["max_steps: '2e1' is not a whole number"]),
-        ({"training": "{save_strategy: no}"}, ["save_strategy: YAML reads this word as False; put it in quotes"]),
+        ({"learning_rate": "fast"}, ["learning_rate: 'fast' is not a number"]),
+        ({"num_train_epochs": "yes"}, ["num_train_epochs: True is not a number"]),
+        ({"max_steps": "2.7"}, ["max_steps: 2.7 is not a whole number"]),
+        ({"max_steps": "2e1"}, ["max_steps: '2e1' is not a whole number"]),
+        ({"save_strategy": "no"}, ["save_strategy: YAML reads this word as False; put it in quotes"]),
         (
-            {"training": "{lr_scheduler_type: cosin}"},
+            {"lr_scheduler_type": "cosin"},
             ["lr_scheduler_type: 'cosin' is not one of its values; did you mean 'cosine'"],
         ),
-        ({"training": "{loss_type: nil}"}, ["loss_type: 'nil' is not one of its values; did you mean 'nll'?"]),
-        ({"training": "{run_name: 7}"}, ["YAML reads 7 as a number, and this is text; put it in"]),
-        ({"training": "{bf16: true, fp16: true}"}, ["training: give one of bf16 and fp16"]),
-        ({"training": "{output_dir: x}"}, ["output_dir cannot be given: output: folder says where"]),
-        ({"training": "{packing: true}"}, ["packing cannot be given: each row stays a sequence"]),
-        ({"training": "{push_to_hub: true}"}, ["push_to_hub cannot be given: the section hub"]),
+        ({"loss_type": "nil"}, ["loss_type: 'nil' is not one of its values; did you mean 'nll'?"]),
+        ({"run_name": "7"}, ["YAML reads 7 as a number, and this is text; put it in"]),
+        ({"bf16": "true", "fp16": "true"}, ["give one of bf16 and fp16"]),
+        ({"packing": "true"}, ["packing cannot be given: each row stays a sequence"]),
+        ({"hub_model_id": "a/b"}, ["hub_model_id: no effect without push_to_hub: true"]),
+        ({"push_to_hub": "true"}, ["push_to_hub: you are not logged in, so the owner of out is not known"]),
+        ({"push_to_hub": "true", "hub_model_id": "a/b", "hub": "{repo_id: a/c}"}, ["repo_id is 'a/c', and TRL's"]),
+        ({"hub_token": "hf_x"}, ["hub_token cannot be given: a recipe holds no token"]),
         ({"hub": "{every_save: true}"}, ["hub: every_save: nothing says where to; give repo_id"]),
         ({"hub": "{repo_id: here, private: 1}"}, ["hub: private: 1 is not true or false"]),
         ({"hub": "{repo_id: here}"}, ["hub: repo_id 'here': the Hub does not take it"]),
         ({"hub": "{repo_id: a/b, revison: x}"}, ["unknown key 'revison'; did you mean 'revision'"]),
         (
-            {"hub": "{repo_id: a/b}", "model": "{name: ./here}", "lora": "{}"},
+            {"hub": "{repo_id: a/b}", "model_name_or_path": "./here", "use_peft": "true"},
             ["hub: the adapter would name its base model by a local path"],
         ),
-        ({"training": "{resume_from_checkpoint: x}"}, ["a killed run goes on by itself"]),
+        ({"resume_from_checkpoint": "x"}, ["a killed run goes on by itself"]),
+        ({"chat_template_path": "x"}, ["chat_template_path cannot be given: training uses the tokens that were"]),
+        ({"bnb_4bit_quant_type": "fp4"}, ["bnb_4bit_quant_type cannot be given: 4-bit weights are NF4"]),
+        ({"assistant_only_loss": "true"}, ["assistant_only_loss cannot be given: the loss is over the response"]),
+        ({"model_init_kwargs": "{low_cpu: 1}"}, ["model_init_kwargs: low_cpu: only dtype, torch_dtype"]),
+        ({"model_init_kwargs": "{dtype: float16}", "dtype": "float32"}, ["dtype says 'float32'; give one"]),
         ({"scoring": "{pooling: cls}"}, ["scoring: pooling: 'cls' is not one of its values"]),
         ({"scoring": "{also: ifd}"}, ["also: 'ifd' is not a list"]),
-        ({"scoring": "{model_revision: main}"}, ["model_revision cannot be given: give it in the"]),
+        ({"scoring": "{model_revision: main}"}, ["model_revision cannot be given: give it at the top"]),
+        ({"scoring": "{output: x}"}, ["output cannot be given: give output_dir"]),
         ({"scoring": "{dataset: x}"}, ["scoring: unknown key 'dataset'"]),
         ({"scoring": "{field: x}"}, ["field cannot be given: give it in the section data"]),
         ({"data": "{source: rows.json, field: 3}"}, ["data: field: YAML reads 3 as a number"]),
+        ({"data": None}, ["data: source is missing: give a Hub id, a file or a folder, or dataset_name"]),
+        ({"dataset_name": "a/b"}, ["data: source and dataset_name or datasets both say where rows come from"]),
+        ({"data": None, "dataset_name": "a/b", "datasets": "[{path: a/c}]"}, ["dataset_name and datasets both say"]),
+        ({"data": None, "dataset_config": "x"}, ["dataset_config: of which data set? give dataset_name"]),
+        ({"data": None, "datasets": "[{pth: a/c}]"}, ["datasets, number 1: give a mapping with a path"]),
+        ({"data": None, "datasets": "[{path: a, splt: b}]"}, ["number 1: unknown key 'splt'; did you mean 'split'"]),
+        ({"eval_strategy": "steps"}, ["eval_strategy: there is nothing to evaluate on; give dataset_test_split"]),
+        ({"dataset_streaming": "true"}, ["dataset_streaming cannot be given: rows are read as a whole"]),
         ({"selection": "{}"}, ["selection: give one of fraction, count and threshold; got none"]),
         ({"selection": "{fraction: 0.1, count: 3}"}, ["got fraction and count"]),
         ({"selection": "{fraction: 2}"}, ["selection: fraction 2 is outside (0, 1]"]),
         ({"selection": "{fraction: 0.1, method: mivw}"}, ["method 'mivw' is not one of ours: did you"]),
         ({"selection": "{fraction: 0.1, method: ifd}"}, ["in scoring, also: [ifd]"]),
         ({"selection": "{fraction: 0.1, diversity: 0.9}"}, ["in scoring, keep_embeddings: true"]),
+        ({"load_in_4bit": "true"}, ["load_in_4bit holds the weights still, so full tuning cannot be; add use_peft"]),
         (
-            {"model": "{name: x, load_in_4bit: true}"},
-            ["model: load_in_4bit holds the weights still; add a section lora"],
-        ),
-        (
-            {"model": "{name: x, load_in_4bit: true, load_in_8bit: true}", "lora": "{}"},
+            {"load_in_4bit": "true", "load_in_8bit": "true", "use_peft": "true"},
             ["give one of load_in_4bit and load_in_8bit"],
         ),
-        ({"model": "{name: x, dtype: float16}"}, ["full tuning in float16 loses the small steps"]),
-        ({"model": "{name: x, dtype: fp32}"}, ["model: dtype: 'fp32' is not one of its values"]),
+        ({"dtype": "float16"}, ["dtype: float16: full tuning in it loses the small steps"]),
+        ({"dtype": "fp32"}, ["dtype: 'fp32' is not one of its values"]),
+        ({"lora_r": "8"}, ["lora_r: no effect without use_peft: true"]),
+        ({"use_peft": "true", "lora_r": "8.5"}, ["lora_r: 8.5 is not a whole number"]),
         ({"lora": "{r: 8.5}"}, ["lora: r: 8.5 is not a whole number"]),
         ({"lora": "{bias: some}"}, ["lora: bias: 'some' is not one of its values"]),
         ({"lora": "{target_modules: [1]}"}, ["lora: target_modules: [1] is not a"]),
         ({"lora": "{task_type: CAUSAL_LM}"}, ["task_type cannot be given"]),
-        ({"global_batch_size": "12"}, ["global_batch_size 12 is no multiple of 1 process x 8 rows"]),
+        ({"global_batch_size": "12"}, ["global_batch_size 12 is no multiple of 8: 1 process x 8 rows"]),
         ({"global_batch_size": "many"}, ["global_batch_size: 'many' is not a whole number"]),
         (
-            {"global_batch_size": "8", "training": "{gradient_accumulation_steps: 2}"},
-            ["gradient_accumulation_steps follows from global_batch_size; give one of them"],
+            {"global_batch_size": "8", "gradient_accumulation_steps": "2"},
+            ["gradient_accumulation_steps follows from global_batch_size and the processes; give one of them"],
         ),
         (
-            {"modle": "{}", "training": "{max_steps: x, bf_16: no}", "selection": "{}", "data": "{}"},
+            {"modle": "{}", "max_steps": "x", "bf_16": "no", "selection": "{}", "data": "{}"},
             [
-                "unknown section 'modle'",
+                "unknown key 'modle'",
                 "max_steps: 'x'",
                 "unknown key 'bf_16'; did you mean 'bf16'",
                 "selection: give one of",
@@ -203,21 +219,32 @@ def test_the_paper_recipes_hold_the_paper_settings(name: str) -> None:
         ),
     ],
 )
-def test_what_is_refused(sections: dict[str, str], messages: list[str], tmp_path: Path) -> None:
+def test_what_is_refused(
+    keys: dict[str, str], messages: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
     with pytest.raises(InputError) as refused:
-        read_recipe(write(tmp_path, **sections))
+        read_recipe(write(tmp_path, **keys))
     for message in messages:
         assert message in str(refused.value)
 
 
 def test_numbers_that_yaml_reads_as_text_are_numbers(tmp_path: Path) -> None:
-    recipe = read_recipe(write(tmp_path, training="{learning_rate: 2e-5, weight_decay: 0}"))
+    recipe = read_recipe(write(tmp_path, learning_rate="2e-5", weight_decay="0"))
     assert recipe.training == {"learning_rate": 2e-5, "weight_decay": 0}
 
 
-def test_a_recipe_without_lora_tunes_everything_and_an_empty_one_an_adapter(tmp_path: Path) -> None:
+def test_an_adapter_takes_the_keys_and_defaults_of_trl(tmp_path: Path) -> None:
+    from trl import ModelConfig, get_peft_config
+
     assert read_recipe(write(tmp_path)).lora is None
     assert read_recipe(write(tmp_path, lora="{}")).lora == {}
+    recipe = read_recipe(write(tmp_path, use_peft="true", lora_r="8", use_rslora="true", lora="{bias: all}"))
+    expected = get_peft_config(ModelConfig(use_peft=True, lora_r=8, use_rslora=True))
+    assert recipe.lora is not None
+    for name, value in recipe.lora.items():
+        assert value == ("all" if name == "bias" else getattr(expected, name))
+    assert recipe.lora["lora_dropout"] == 0.05  # TRL's default; peft's is 0
 
 
 @pytest.mark.parametrize(
@@ -229,11 +256,18 @@ def test_a_recipe_without_lora_tunes_everything_and_an_empty_one_an_adapter(tmp_
         (["--save_strategy", "'no'"], {"save_strategy": "no", "seed": 1}),
     ],
 )
-def test_the_command_line_replaces_training_keys(words: list[str], expected: dict[str, Any], tmp_path: Path) -> None:
-    path = write(tmp_path, training="{seed: 1}")
+def test_the_command_line_replaces_keys(words: list[str], expected: dict[str, Any], tmp_path: Path) -> None:
+    path = write(tmp_path, seed="1")
     recipe = read_recipe(path, words, Path("elsewhere"))
     assert recipe.training == expected
-    assert recipe.output["folder"] == "elsewhere"
+    assert recipe.output_dir == Path("elsewhere")
+
+
+def test_the_command_line_replaces_keys_of_sections(tmp_path: Path) -> None:
+    recipe = read_recipe(write(tmp_path), ["--selection.fraction", "0.5", "--scoring.max_length=128"])
+    assert (recipe.selection, recipe.scoring) == ({"fraction": 0.5}, {"max_length": 128})
+    assert "selection.fraction: 0.5" in recipe.text.splitlines()[0]
+    assert yaml.safe_load(recipe.text)["scoring"] == {"max_length": 128}
 
 
 @pytest.mark.parametrize(
@@ -243,7 +277,7 @@ def test_the_command_line_replaces_training_keys(words: list[str], expected: dic
         (["--max_steps"], "--max_steps: give a key of the recipe and its value"),
         (["max_steps", "3"], "max_steps: give a key of the recipe and its value"),
         (["--max_steps", "three"], "max_steps: 'three' is not a whole number"),
-        (["--output_dir", "x"], "output_dir cannot be given"),
+        (["--output_dir.x", "x"], "--output_dir.x: output_dir of the recipe has no keys to change"),
     ],
 )
 def test_command_line_faults_are_refused(words: list[str], message: str, tmp_path: Path) -> None:
@@ -252,12 +286,35 @@ def test_command_line_faults_are_refused(words: list[str], message: str, tmp_pat
     assert message in str(refused.value)
 
 
+def test_sections_of_before_are_read_and_said_in_the_keys_of_today(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(
+        "model: {name: owner/model, attention: sdpa, device: cpu, load_in_4bit: true, revision: abc}\n"
+        "data: {source: owner/data, split: 'train[:9]'}\nselection: {count: 2}\n"
+        "scoring: {max_length: 64}\ntraining: {max_steps: 3}\nlora: {r: 4}\n"
+        "output: {folder: out, scored: kept, license: mit}\n"
+    )
+    recipe = read_recipe(path, ["--max_steps", "5"])
+    assert recipe.loading == {"revision": "abc", "attention": "sdpa", "device": "cpu", "quantization": "4bit"}
+    assert recipe.datasets == [{"path": "owner/data", "split": "train[:9]"}]
+    assert (recipe.training, recipe.lora) == ({"max_steps": 5}, {"r": 4})  # peft's defaults, as ever
+    assert (recipe.output_dir, recipe.scored, recipe.license) == (Path("out"), "kept", "mit")
+    assert "attn_implementation for attention" in caplog.text
+    assert "the section training is of before: write its keys at the top of the recipe" in caplog.text
+    assert "scoring.output_dir for scored" in caplog.text
+    path.write_text(path.read_text() + "model_name_or_path: owner/other\n")
+    with pytest.raises(InputError, match="model: name: model_name_or_path is given at the top, too"):
+        read_recipe(path)
+
+
 @pytest.mark.parametrize(("processes", "each", "accumulation"), [(1, 4, 32), (8, 4, 4), (4, 2, 16)])
 def test_the_accumulation_follows_from_the_processes(
     processes: int, each: int, accumulation: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", str(processes))
-    path = write(tmp_path, training=f"{{per_device_train_batch_size: {each}}}", global_batch_size="128")
+    path = write(tmp_path, per_device_train_batch_size=str(each), global_batch_size="128")
     assert read_recipe(path).training["gradient_accumulation_steps"] == accumulation
 
 
@@ -300,24 +357,29 @@ def test_all_defaults_of_the_libraries_fit_their_own_annotations() -> None:
 
     from trl import SFTConfig
 
-    from hf_miwv.training.recipe_keys import SET_BY_US, known_keys
+    from hf_lmt.recipes.training_keys import TRL_REFUSED as REFUSED_BY_LMT
+    from hf_miwv.common.recipes.trl_keys import DATASETS, NO_EFFECT, PUSHING, REFUSED, sft_hints, trl_hints
+    from hf_miwv.training.recipe_keys import SECTION_REFUSED, TRL_REFUSED, section_hints
 
-    known = known_keys()
+    known = trl_hints()
     for field in fields(SFTConfig):
         if field.init and field.default is not MISSING:
             value = getattr(field.default, "value", field.default)
-            assert fault_of(field.name, value, known["training"][field.name]) is None
-    for section, reasons in SET_BY_US.items():
-        assert {name for names in reasons.values() for name in names} <= set(known[section])
+            assert fault_of(field.name, value, sft_hints()[field.name]) is None
+    for refused in (REFUSED, TRL_REFUSED, REFUSED_BY_LMT):
+        assert {name for names in refused.values() for name in names} <= set(known)
+    assert {*DATASETS, *NO_EFFECT, *PUSHING} <= set(known)
+    for section, reasons in SECTION_REFUSED.items():
+        hints = section_hints()[section]
+        assert {name for names in reasons.values() for name in names} <= set(hints)
 
 
 def test_an_unknown_key_is_told_the_nearest_of_many(tmp_path: Path) -> None:
     path = tmp_path / "r.yaml"
     path.write_text(
-        "model: {name: m}\ndata: {source: d}\noutput: {folder: o}\n"
-        "selection: {fraction: 0.1}\ntraining: {qzzz_steqz: 1}\n"
+        "model_name_or_path: m\ndata: {source: d}\noutput_dir: o\nselection: {fraction: 0.1}\nqzzz_steqz: 1\n"
     )
-    with pytest.raises(InputError, match="training: unknown key 'qzzz_steqz'; the nearest of") as told:
+    with pytest.raises(InputError, match="unknown key 'qzzz_steqz'; the nearest of") as told:
         read_recipe(path)
     listed = str(told.value).rpartition("ones: ")[2].split(", ")
     assert len(listed) == 12
