@@ -127,7 +127,7 @@ def measure(given: argparse.Namespace, pool: Dataset, held: Dataset) -> dict[str
         train(
             pool,
             model,
-            output=folder,
+            output_dir=folder,
             scored=given.scored or given.output / "scored",
             scoring=scoring,
             selection=wanted,

@@ -19,12 +19,12 @@ from hf_lmt.commands.report import report_command
 from hf_lmt.commands.synthesize import synthesize_command
 from hf_lmt.commands.train import train_command
 from hf_lmt.commands.translate import translate_command
-from hf_miwv.common.command_line import Commands, start_logging
+from hf_miwv.common.command_line import CONTEXT, Commands, start_logging
 
 
 @click.group(
     cls=Commands,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=CONTEXT,
     help="""
     Train and judge one model that translates 60 languages in 234 directions (LMT, arXiv
     2511.07003) without losing some of them.

@@ -15,7 +15,7 @@ from hf_miwv.commands.judge import judge_command
 from hf_miwv.commands.precision import precision_command
 from hf_miwv.commands.settings_file import read_settings
 from hf_miwv.commands.train import train_command
-from hf_miwv.common.command_line import Commands, options, start_logging
+from hf_miwv.common.command_line import CONTEXT, Commands, options, start_logging
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.hub.push_command import TO_HUB_OPTIONS, push_command, take_hub_options
 from hf_miwv.common.reading.options import field_option
@@ -27,7 +27,7 @@ HIGH = "A high score means that the model is weak on the row even with an exampl
 
 @click.group(
     cls=Commands,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=CONTEXT,
     help=f"""
     Choose the instructions that would teach your own model most (MIWV, arXiv 2511.07074).
 
@@ -61,7 +61,9 @@ scoring_options = options(
         "folder beside OUTPUT, with no other copy of it on the disk.",
     ),
     click.option(
+        "--max-samples",
         "--limit",
+        "max_samples",
         type=int,
         metavar="ROWS",
         help="With --streaming: score the first ROWS rows, and no more. A stream without end needs it.",
@@ -128,7 +130,9 @@ scoring_options = options(
         "--keep-embeddings", is_flag=True, help="Write the prompts' embeddings, too: what --diversity of select needs."
     ),
     click.option(
+        "--attn-implementation",
         "--attention",
+        "attn_implementation",
         type=click.Choice(["auto", "sdpa", "flash_attention_2", "flash_attention_3", "eager"]),
         default="auto",
         show_default=True,

@@ -45,7 +45,7 @@ def other_versions(identity: dict[str, Any]) -> list[str]:
 
 
 def test_scored_rows_are_chosen_from_and_compared(earlier: Path) -> None:
-    assert len(select("scored", count=3, output="chosen")) == 3
+    assert len(select("scored", count=3, output_dir="chosen")) == 3
     assert (read_record(earlier / "chosen") or {})["scored_run"]["command"] == "score"
     report = compare(["scored"], fractions=[0.5])
     assert report["folders"][0]["name"] == "scored"
@@ -58,7 +58,13 @@ def test_scoring_goes_on_where_it_ended(earlier: Path, caplog: pytest.LogCapture
     assert journal.read_text().count("\n") == 5
     with caplog.at_level(logging.INFO, "hf_miwv"):
         rows = score(
-            "rows.jsonl", "model", embedder="embedder", output="half", device="cpu", batch_tokens=64, progress=False
+            "rows.jsonl",
+            "model",
+            embedder="embedder",
+            output_dir="half",
+            device="cpu",
+            batch_tokens=64,
+            progress=False,
         )
     differs = {*other_versions(identity)} | (
         {"processor threads"}

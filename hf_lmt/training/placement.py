@@ -82,7 +82,7 @@ def load_trainable(recipe: TrainingRecipe, source: str, launch: Launch) -> Any:
             source,
             revision=revision,
             dtype=dtype,
-            attention=attention or "auto",
+            attn_implementation=attention or "auto",
             device="cpu" if recipe.training.get("use_cpu") else None,
             trust_remote_code=trust,
             quantization=quantization,

@@ -31,7 +31,9 @@ from hf_miwv.common.reading.options import field_option
 )
 @click.option("--template", help="alpaca, chat, plain or a Jinja file. [default: by the rows]")
 @click.option(
+    "--max-samples",
     "--sample",
+    "sample",
     type=int,
     default=200,
     show_default=True,

@@ -49,7 +49,7 @@ def score_data(
     load_in_8bit: bool = False,
     overwrite: bool = False,
     streaming: bool = False,
-    limit: int | None = None,
+    max_samples: int | None = None,
     license: str | None = None,
     **settings: Any,
 ) -> None:
@@ -58,23 +58,24 @@ def score_data(
     data_revision, model_revision = data_revision or of_data, model_revision or of_model
     check_output(output, overwrite, _local(data))
     data_revision, model_revision = _revisions(data, model, revision, data_revision, model_revision)
-    if limit is not None and not streaming:
-        raise InputError(f"--limit {limit}: is for --streaming; else give --split train[:{limit}]")
+    if max_samples is not None and not streaming:
+        raise InputError(f"--max-samples {max_samples}: is for --streaming; else give --split train[:{max_samples}]")
     logger.info("reading %s", data)
     wanted = {"split": split, "config": data_config, "revision": data_revision, "field": field}
     dataset: Dataset | IterableDataset
     if streaming:
-        dataset, split = open_stream(data, **wanted, limit=limit)
+        dataset, split = open_stream(data, **wanted, limit=max_samples)
     else:
         dataset = read_dataset(data, **wanted)
     scored = score(
         dataset,
         model,
-        output=output,
+        output_dir=output,
         columns=parse_columns(columns) if columns else None,
         embedder=embedder or DEFAULT_EMBEDDER,
         model_revision=model_revision,
-        quantization=_quantization(load_in_4bit, load_in_8bit),
+        load_in_4bit=load_in_4bit,
+        load_in_8bit=load_in_8bit,
         overwrite=overwrite,
         origin={
             "source": _name(data),
@@ -133,7 +134,7 @@ def select_data(
         diversity=diversity,
         seed=seed,
         include_undesired=include_undesired,
-        output=output,
+        output_dir=output,
         overwrite=overwrite,
         origin={"command_line": ["hf-miwv", *sys.argv[1:]]},
     )
@@ -178,12 +179,6 @@ def show_scored(scored: Dataset, run: dict[str, Any]) -> None:
 def _with_texts(row: dict[str, Any], shape: Shape) -> dict[str, Any]:
     example = read_example(row, shape, row["row"])
     return {**row, "prompt": example.bare_prompt, "response": example.shown_response}
-
-
-def _quantization(load_in_4bit: bool, load_in_8bit: bool) -> str | None:
-    if load_in_4bit and load_in_8bit:
-        raise InputError("give one of --load-in-4bit and --load-in-8bit")
-    return "4bit" if load_in_4bit else "8bit" if load_in_8bit else None
 
 
 def _revisions(

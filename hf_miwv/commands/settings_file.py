@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from hf_miwv.common.command_line import option_name
 from hf_miwv.common.errors import InputError, did_you_mean
 from hf_miwv.common.recipes.yaml_file import load_mapping
 
@@ -30,7 +31,7 @@ def read_settings(path: Path, command: click.Command) -> dict[str, Any]:
     known = {name: parameter for parameter in command.params for name in _keys(parameter)}
     faults, settings = [], {}
     for key, value in load_mapping(path).items():
-        parameter = known.get(str(key).replace("-", "_"))
+        parameter = known.get(option_name(str(key)))
         if parameter is None:
             faults.append(f"unknown key {key!r}: {did_you_mean(str(key), known)}")
         elif fault := _fault(key, value, parameter):
@@ -45,8 +46,8 @@ def read_settings(path: Path, command: click.Command) -> dict[str, Any]:
 
 def _keys(parameter: click.Parameter) -> list[str]:
     if isinstance(parameter, click.Argument):
-        return [str(parameter.name)]
-    names = [option.lstrip("-").replace("-", "_") for option in parameter.opts]
+        return [option_name(str(parameter.name))]
+    names = [option_name(option.lstrip("-")) for option in parameter.opts]
     return [name for name in names if name not in ("settings", "help")]
 
 

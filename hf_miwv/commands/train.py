@@ -46,7 +46,7 @@ def train_command(recipe: Path, output: Path | None, overwrite: bool, keys: tupl
     run = train(
         read_rows(wanted.datasets),
         wanted.model,
-        output=wanted.output_dir,
+        output_dir=wanted.output_dir,
         selection=wanted.selection,
         training=wanted.training,
         lora=wanted.lora,

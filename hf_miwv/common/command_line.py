@@ -20,6 +20,25 @@ ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.EEXIST}
 UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, *ABSENT}
 
 
+def option_name(name: str) -> str:
+    """Return the name under which an option is known: dashes for underscores, `output` for `output_dir`.
+
+    The libraries write --output_dir and --num_beams, other programs --output-dir; both are read.
+
+    Args:
+        name (`str`): A name as it was typed, without its dashes in front.
+
+    Returns:
+        `str`: The name, with dashes.
+    """
+    dashed = name.replace("_", "-")
+    return "output" if dashed == "output-dir" else dashed
+
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "token_normalize_func": option_name}
+"""Settings of click for both programs."""
+
+
 class Refused(click.ClickException):
     """Refuse input of the caller that cannot be used: exit code 2 and no traceback."""
 

@@ -219,7 +219,7 @@ def _measure(precision: str, rows: Dataset, model: str, settings: dict[str, Any]
                 rows,
                 loaded.model,
                 tokenizer=loaded.tokenizer,
-                output=output,
+                output_dir=output,
                 overwrite_columns=True,
                 **settings,
             )

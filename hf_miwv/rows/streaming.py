@@ -60,7 +60,7 @@ def open_stream(
     """
     source, revision = pinned(os.fspath(source), revision)
     if limit is not None and limit < 1:
-        raise InputError(f"--limit {limit}: give the number of rows to take, 1 or more")
+        raise InputError(f"--max-samples {limit}: give the number of rows to take, 1 or more")
     if is_local(source):
         splits = _open_local(Path(source).expanduser(), config, revision, field)
     else:
@@ -141,6 +141,6 @@ def _named(splits: dict[str, Any], source: str, split: str) -> str:
     if "[" in split or "+" in split:
         raise InputError(
             f"{source}: --split {split!r}: a stream has no slices; give one of "
-            f"{', '.join(splits)}, and --limit ROWS for its first rows"
+            f"{', '.join(splits)}, and --max-samples ROWS for its first rows"
         )
     raise InputError(f"{source}: has no split {split!r}; {did_you_mean(split, splits)}")

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from datasets import Dataset, IterableDataset
 
 from hf_miwv.common.errors import InputError, did_you_mean
+from hf_miwv.common.former_names import former_names, loaded_in
 from hf_miwv.common.models.batch_tokens import default_batch_tokens
 from hf_miwv.common.models.causality import check_causal
 from hf_miwv.common.models.model_tokenizer import text_tokenizer
 from hf_miwv.common.models.models import LoadedModel, length_limit, load_embedder, load_model
+from hf_miwv.common.models.quantization import quantization_by
 from hf_miwv.common.models.vocabulary import check_ids, check_tables
 from hf_miwv.common.reading.reading import is_local, read_dataset
 from hf_miwv.common.runs.folder import write_folder
@@ -48,6 +50,7 @@ EMBED_TEXTS = ("rendered", "bare")
 logger = logging.getLogger(__name__)
 
 
+@former_names({"attention": "attn_implementation", "quantization": loaded_in, "output": "output_dir"})
 def score(
     dataset: Any,
     model: Any,
@@ -58,7 +61,7 @@ def score(
     field: str | None = None,
     tokenizer: Any = None,
     embedder: str | SentenceTransformer = DEFAULT_EMBEDDER,
-    output: str | Path | None = None,
+    output_dir: str | Path | None = None,
     columns: Mapping[str, str] | None = None,
     template: str | None = None,
     pooling: str = "mean",
@@ -66,8 +69,9 @@ def score(
     max_length: int | None = None,
     batch_tokens: int | None = None,
     dtype: str = "auto",
-    attention: str = "auto",
-    quantization: str | None = None,
+    attn_implementation: str = "auto",
+    load_in_4bit: bool = False,
+    load_in_8bit: bool = False,
     search: str = "auto",
     avoid_duplicate_neighbors: bool = False,
     also: Sequence[str] = (),
@@ -107,7 +111,7 @@ def score(
         embedder (`str | SentenceTransformer`, *optional*, defaults to `"BAAI/bge-large-en-v1.5"`): The
             model that the neighbors are searched with: a Hub id, a folder, or a loaded
             SentenceTransformer.
-        output (`str | Path`, *optional*): A folder to write: parquet, card, pictures, run.json. With it,
+        output_dir (`str | Path`, *optional*): A folder to write: parquet, card, pictures, run.json. With it,
             a killed run goes on where it stopped when it is called again.
         columns (`Mapping[str, str]`, *optional*): Standard column name -> column of this data set, for
             rows of another shape.
@@ -123,9 +127,11 @@ def score(
             the CPU, else 16,384.
         dtype (`str`, *optional*, defaults to `"auto"`): Data type of the weights, for a model by name;
             "auto" is the checkpoint's.
-        attention (`str`, *optional*, defaults to `"auto"`): Attention implementation, for a model by
+        attn_implementation (`str`, *optional*, defaults to `"auto"`): Attention implementation, for a model by
             name: "sdpa", "eager", "flash_attention_2", ...; "auto" is the library's choice.
-        quantization (`str`, *optional*): "4bit" or "8bit" weights by bitsandbytes, for a model by name.
+        load_in_4bit (`bool`, *optional*, defaults to `False`): Weights of a model by name in 4 bits (NF4,
+            bitsandbytes); a GGUF file is converted to safetensors first.
+        load_in_8bit (`bool`, *optional*, defaults to `False`): In 8 bits.
         search (`str`, *optional*, defaults to `"auto"`): How to search for the neighbors: "exact", by
             "index", or "auto" (see `hf_miwv.neighbors.index`).
         avoid_duplicate_neighbors (`bool`, *optional*, defaults to `False`): Take the nearest row with
@@ -148,7 +154,7 @@ def score(
             a row; the default is that of trl.SFTConfig. Rows that it would cut are counted.
         date (`str`, *optional*): The date, as in "2026-11-29", for a chat template that prints it; by
             default the day on which the run began.
-        overwrite (`bool`, *optional*, defaults to `False`): Replace `output` where it holds something.
+        overwrite (`bool`, *optional*, defaults to `False`): Replace `output_dir` where it holds something.
         overwrite_columns (`bool`, *optional*, defaults to `False`): Replace columns of the data set that
             have the names of the new ones.
         origin (`Mapping[str, Any]`, *optional*): Facts for run.json of where the rows come from
@@ -172,15 +178,15 @@ def score(
     processes = Processes.launched()
     progress = progress and processes.first
     folder_run = None
-    if output is not None:
+    if output_dir is not None:
         local = isinstance(dataset, (str, Path)) and is_local(str(dataset))
         inputs = [Path(str(dataset)).expanduser() if local else None]
-        folder_run = FolderRun(Path(output), overwrite, inputs=inputs, processes=processes)
+        folder_run = FolderRun(Path(output_dir), overwrite, inputs=inputs, processes=processes)
     dataset, named = take_rows(dataset, split=split, config=config, revision=data_revision, field=field)
     origin = {**named, **(origin or {})}
     streamed = isinstance(dataset, IterableDataset)
     if isinstance(dataset, IterableDataset):
-        spool_output = Path(output) if output is not None else None
+        spool_output = Path(output_dir) if output_dir is not None else None
         dataset = spool(dataset, spool_output, origin=origin, processes=processes, progress=progress)
     _check_rows(dataset)
     dataset = check_columns(dataset, overwrite_columns)
@@ -190,8 +196,8 @@ def score(
         tokenizer,
         revision=model_revision,
         dtype=dtype,
-        attention=attention,
-        quantization=quantization,
+        attn_implementation=attn_implementation,
+        quantization=quantization_by(load_in_4bit, load_in_8bit),
         device=device,
         trust_remote_code=trust_remote_code,
     )
@@ -204,7 +210,7 @@ def score(
         )
     rows = Rows(dataset, shape, origin.get("source") or "")
     if today is None:
-        today = run_date(loaded.tokenizer, output, overwrite, processes)
+        today = run_date(loaded.tokenizer, output_dir, overwrite, processes)
     prompts = choose_prompts(template, loaded.tokenizer, shape.name, rows.conversational(), today)
     table = tokenize_rows(rows, prompts, progress, unreadable_rows)
     if processes.first:

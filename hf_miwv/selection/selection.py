@@ -12,6 +12,7 @@ import numpy as np
 from datasets import Dataset
 
 from hf_miwv.common.errors import InputError
+from hf_miwv.common.former_names import former_names
 from hf_miwv.common.hub.fetching import fetch_written
 from hf_miwv.common.reading.reading import read_dataset
 from hf_miwv.common.runs.fingerprints import content_fingerprint
@@ -29,6 +30,7 @@ from hf_miwv.selection.diversity import check_diversity, choose_diverse
 logger = logging.getLogger(__name__)
 
 
+@former_names({"output": "output_dir"})
 def select(
     scored: Dataset | str | Path,
     *,
@@ -39,7 +41,7 @@ def select(
     diversity: float | None = None,
     seed: int = 0,
     include_undesired: bool = False,
-    output: str | Path | None = None,
+    output_dir: str | Path | None = None,
     overwrite: bool = False,
     origin: Mapping[str, Any] | None = None,
 ) -> Dataset:
@@ -65,8 +67,8 @@ def select(
         seed (`int`, *optional*, defaults to `0`): Seed of the method "random"; no other depends on it.
         include_undesired (`bool`, *optional*, defaults to `False`): Choose also from rows flagged
             `undesired_response` (KTO's `label: false`), by default from none of them.
-        output (`str | Path`, *optional*): A folder to write: parquet, card, pictures, run.json.
-        overwrite (`bool`, *optional*, defaults to `False`): Replace `output` where it holds something.
+        output_dir (`str | Path`, *optional*): A folder to write: parquet, card, pictures, run.json.
+        overwrite (`bool`, *optional*, defaults to `False`): Replace `output_dir` where it holds something.
         origin (`Mapping[str, Any]`, *optional*): Facts of the command for run.json ("command_line").
 
     Returns:
@@ -81,7 +83,7 @@ def select(
     check_method(method, seed)
     check_diversity(diversity)
     folder = None if isinstance(scored, Dataset) else fetch_written(scored) or Path(scored)
-    folder_run = None if output is None else FolderRun(Path(output), overwrite, inputs=[folder])
+    folder_run = None if output_dir is None else FolderRun(Path(output_dir), overwrite, inputs=[folder])
     dataset = scored if isinstance(scored, Dataset) else read_dataset(folder or scored)
     whole = ScoreColumns.from_dataset(dataset)
     scores = method_scores(dataset, method, seed)

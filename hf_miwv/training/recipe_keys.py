@@ -77,13 +77,12 @@ SECTION_REFUSED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         IN_MODEL: ("base_model_name_or_path", "revision"),
     },
     "scoring": {
-        IN_MODEL: ("model_revision", "device", "trust_remote_code", "quantization"),
+        IN_MODEL: ("model_revision", "device", "trust_remote_code", "load_in_4bit", "load_in_8bit"),
         "give it in the section data": ("columns", "split", "config", "field"),
         "give it in the section data, as revision": ("data_revision",),
-        "give output_dir": ("output",),
         "what is there and is not of this recipe stays": ("overwrite",),
     },
-    "selection": {"the chosen rows lie beside the training": ("output", "overwrite")},
+    "selection": {"the chosen rows lie beside the training": ("output_dir", "overwrite")},
 }
 """Section -> reason -> keys of the functions behind it that a recipe does not give."""
 
@@ -109,7 +108,6 @@ def section_hints() -> dict[str, Hints]:
         "data": field_hints(DataSection),
         "scoring": {
             "embedder": str,
-            "output_dir": str,
             **scoring,
             **{name: one_of(known) for name, known in words.items()},
         },

@@ -250,7 +250,7 @@ def _loading(model: Mapping[str, Any], training: dict[str, Any], top: Mapping[st
     loading = {
         "revision": model.get("model_revision"),
         "dtype": model.get("dtype"),
-        "attention": model.get("attn_implementation"),
+        "attn_implementation": model.get("attn_implementation"),
         "device": device,
         "trust_remote_code": training.pop("trust_remote_code", None),
         "quantization": small[0] if small else None,

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from datasets import Dataset
 
+from hf_miwv.common.former_names import former_names, loaded_in
 from hf_miwv.common.hub.hub_section import (
     finish_saves,
     open_hub,
@@ -49,11 +50,12 @@ LIBRARIES = ("trl", "peft", "accelerate")  # beside those of `new_record`
 logger = logging.getLogger(__name__)
 
 
+@former_names({"output": "output_dir"})
 def train(
     dataset: Dataset,
     model: str,
     *,
-    output: str | Path,
+    output_dir: str | Path,
     selection: Mapping[str, Any],
     training: Mapping[str, Any] | None = None,
     lora: Mapping[str, Any] | None = None,
@@ -78,12 +80,12 @@ def train(
     Args:
         dataset (`Dataset`): Rows of a known shape, as in `score`.
         model (`str`): Name of the causal LM: a Hub id, a folder or a GGUF file (converted once).
-        output (`str | Path`): A folder to write: the model (or adapter) as safetensors, tokenizer and
+        output_dir (`str | Path`): A folder to write: the model (or adapter) as safetensors, tokenizer and
             chat template, model card, training curve, run.json.
         selection (`Mapping[str, Any]`): Arguments of `select`.
         training (`Mapping[str, Any]`, *optional*): Arguments of trl.SFTConfig.
         lora (`Mapping[str, Any]`, *optional*): Arguments of peft.LoraConfig; None tunes all weights.
-        loading (`Mapping[str, Any]`, *optional*): Arguments of `load_model`. `score` takes attention,
+        loading (`Mapping[str, Any]`, *optional*): Arguments of `load_model`. `score` takes attn_implementation,
             dtype and quantization of these unless `scoring` says otherwise.
         scoring (`Mapping[str, Any]`, *optional*): Arguments of `score`.
         columns (`Mapping[str, str]`, *optional*): Standard column name -> column of this data set, for
@@ -96,7 +98,7 @@ def train(
         hub (`Mapping[str, Any]`, *optional*): Where on the Hub the model goes, as in
             `common.hub.hub_section.HUB_KEYS`; nowhere without.
         recipe (`str`, *optional*): Text that is kept beside the model, as recipe.yaml.
-        overwrite (`bool`, *optional*, defaults to `False`): Replace `output` where it holds something.
+        overwrite (`bool`, *optional*, defaults to `False`): Replace `output_dir` where it holds something.
         origin (`Mapping[str, Any]`, *optional*): Facts of the data and the command for run.json, as in
             `score`.
 
@@ -108,7 +110,7 @@ def train(
             settings alone, before anything is scored. Or the finished model cannot be pushed.
     """
     hub = hub or {}
-    output, loading, scoring = Path(output), dict(loading or {}), dict(scoring or {})
+    output, loading, scoring = Path(output_dir), dict(loading or {}), dict(scoring or {})
     origin, processes = origin or {}, Processes.launched()
     folder_run = FolderRun(output, overwrite, holds="*.safetensors", processes=processes)
     tuning = Tuning(
@@ -137,7 +139,7 @@ def train(
                 logger.info("choosing from %s", scored or root / "scored")
                 chosen = select(
                     Path(scored or root / "scored"),
-                    output=root / "chosen",
+                    output_dir=root / "chosen",
                     overwrite=True,
                     origin=origin,
                     **selection,
@@ -205,13 +207,14 @@ def _score(
     origin: Mapping[str, Any],
 ) -> None:
     shared = dict(tuning.loading)
+    shared |= loaded_in(shared.pop("quantization", None))
     # what the trainer will cut is counted by its own limit, where the recipe gives one
     length = tuning.settings.get("max_length") or scoring.get("max_length") or 2048
     scoring = {"trainer_max_length": length, **scoring}
     score(
         dataset,
         model,
-        output=scored or root / "scored",
+        output_dir=scored or root / "scored",
         columns=tuning.columns,
         model_revision=shared.pop("revision", None),
         overwrite=scored is None,  # only ever ours

@@ -11,9 +11,11 @@ import numpy as np
 from accelerate.utils.memory import clear_device_cache
 
 from hf_miwv.common.errors import InputError
+from hf_miwv.common.former_names import former_names, loaded_in
 from hf_miwv.common.models.batch_tokens import default_batch_tokens
 from hf_miwv.common.models.memory import is_out_of_memory
 from hf_miwv.common.models.models import LoadedModel, length_limit, load_model
+from hf_miwv.common.models.quantization import quantization_by
 from hf_miwv.common.models.vocabulary import check_tables
 from hf_miwv.losses.batch_plan import BatchPlan
 from hf_miwv.losses.demonstrations import Passes, build_passes
@@ -39,6 +41,7 @@ from hf_miwv.transforms.base import (
 MEASURED = ("loss_zero_shot", "loss_one_shot", "response_tokens", "miwv_status")
 
 
+@former_names({"attention": "attn_implementation", "quantization": loaded_in})
 @dataclass
 class MeasureLosses(PromptTransform):
     """Add both losses of each row, in mean nats per response token, and what became of it.
@@ -62,9 +65,10 @@ class MeasureLosses(PromptTransform):
         date (`str`, *optional*): As it was set for RenderPrompts.
         dtype (`str`, *optional*, defaults to `"auto"`): Data type of the weights, such as "bfloat16";
             "auto" is the checkpoint's.
-        attention (`str`, *optional*, defaults to `"auto"`): Attention implementation: "sdpa", "eager",
+        attn_implementation (`str`, *optional*, defaults to `"auto"`): Attention implementation: "sdpa", "eager",
             "flash_attention_2", ...; "auto" is the library's choice.
-        quantization (`str`, *optional*): "4bit" or "8bit" weights by bitsandbytes.
+        load_in_4bit (`bool`, *optional*, defaults to `False`): Weights in 4 bits (NF4, bitsandbytes).
+        load_in_8bit (`bool`, *optional*, defaults to `False`): Weights in 8 bits (bitsandbytes).
         max_length (`int`, *optional*): Tokens of a sequence; by default 2,048, or the model's limit if
             that is smaller.
         batch_tokens (`int`, *optional*): Tokens of a forward pass, padding included; by default 1,024
@@ -80,8 +84,9 @@ class MeasureLosses(PromptTransform):
 
     _: KW_ONLY
     dtype: str = "auto"
-    attention: str = "auto"
-    quantization: str | None = None
+    attn_implementation: str = "auto"
+    load_in_4bit: bool = False
+    load_in_8bit: bool = False
     max_length: int | None = None
     batch_tokens: int | None = None
     device: str | None = None
@@ -99,10 +104,10 @@ class MeasureLosses(PromptTransform):
             self.model,
             revision=self.revision,
             dtype=self.dtype,
-            attention=self.attention,
+            attn_implementation=self.attn_implementation,
             device=self.device,
             trust_remote_code=self.trust_remote_code,
-            quantization=self.quantization,
+            quantization=quantization_by(self.load_in_4bit, self.load_in_8bit),
         )
 
     def __call__(self, batch: Batch) -> dict[str, Any]:

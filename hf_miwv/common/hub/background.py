@@ -33,7 +33,7 @@ class BackgroundPush:
     not finished; those that a killed program leaves there, `resume` goes on with.
 
     Args:
-        **options (`Any`): Options of `push` that all have in common, such as `public`.
+        **options (`Any`): Options of `push` that all have in common, such as `private`.
 
     >>> with BackgroundPush() as background:                                # doctest: +SKIP
     ...     background.push_revision("run/checkpoint-100", "ada/model", "step-100")

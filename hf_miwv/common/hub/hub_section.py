@@ -222,7 +222,7 @@ def push_result(output: Path, hub: Mapping[str, Any]) -> None:
         push_folder(
             output,
             logger,
-            repository=hub["repo_id"],
+            repo_id=hub["repo_id"],
             revision=hub.get("revision"),
             **_options(hub),
         )
@@ -235,7 +235,7 @@ def push_result(output: Path, hub: Mapping[str, Any]) -> None:
 
 def _options(hub: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that all pushes have in common."""
-    return {"public": not hub.get("private", True), "base_model": hub.get("base_model")}
+    return {"private": hub.get("private", True), "base_model": hub.get("base_model")}
 
 
 def write_checkpoint_card(folder: Path, metadata: Mapping[str, Any], repository: str, step: int) -> None:

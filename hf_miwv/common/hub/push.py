@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from huggingface_hub.errors import HTTPError
 
 from hf_miwv.common.errors import InputError
+from hf_miwv.common.former_names import former_names, private_of
 from hf_miwv.common.hub.changes import Changes, Remote, find_changes
 from hf_miwv.common.hub.folder_contents import CARD, LocalFile, describe, kind_of, read_contents, read_text
 from hf_miwv.common.hub.hub_card import check_config, with_base_model
@@ -82,11 +83,12 @@ class Pushed:
     config: str | None
 
 
+@former_names({"repository": "repo_id", "public": private_of})
 def push(
     folder: str | Path,
-    repository: str,
+    repo_id: str,
     *,
-    public: bool = False,
+    private: bool = True,
     revision: str | None = None,
     pull_request: bool = False,
     message: str | None = None,
@@ -107,9 +109,9 @@ def push(
 
     Args:
         folder (`str | Path`): The finished folder.
-        repository (`str`): OWNER/NAME; made where it does not exist.
-        public (`bool`, *optional*, defaults to `False`): Whether all may read a repository made now, and
-            whether it is meant that an existing public one is written to. A private one stays private.
+        repo_id (`str`): OWNER/NAME; made where it does not exist.
+        private (`bool`, *optional*, defaults to `True`): Whether a repository made now is private; False
+            also says that it is meant where an existing public one is written to. A private one stays private.
         revision (`str`, *optional*): A branch, made from the main one where it does not exist; or
             refs/pr/N. By default the main branch.
         pull_request (`bool`, *optional*, defaults to `False`): Propose the commit for the main branch in
@@ -135,9 +137,9 @@ def push(
     folder = Path(folder).expanduser()
     kind = kind_of(folder)
     destination = Destination(
-        repository,
+        repo_id,
         kind,
-        public,
+        not private,
         revision or MAIN,
         pull_request,
         config,
@@ -151,7 +153,7 @@ def push(
         logger.info("left out, as unfinished work or a trainer's state: %s", ", ".join(left_out))
     files = describe(paths, with_base_model(folder, base_model))
     api = HfApi(library_name="hf-miwv-lmt")
-    with explained_hub_errors(repository):
+    with explained_hub_errors(repo_id):
         # A card that the Hub refuses must not cost an upload, nor leave an empty repository behind.
         _validate_card(files.get(CARD), kind)
         url, private = _open_repository(api, destination)

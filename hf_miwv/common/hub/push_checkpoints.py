@@ -11,12 +11,14 @@ from typing import Any
 from transformers import TrainerCallback
 from transformers.trainer import TRAINER_STATE_NAME
 
+from hf_miwv.common.former_names import former_names, private_of
 from hf_miwv.common.hub.background import BackgroundPush, forget
 from hf_miwv.common.runs.json_text import json_text
 
 Complete = Callable[[Path, int], None]
 
 
+@former_names({"repository": "repo_id", "public": private_of})
 class PushCheckpoints(TrainerCallback):
     """Push each checkpoint that a trainer saves as the revision step-N of a repository.
 
@@ -25,19 +27,19 @@ class PushCheckpoints(TrainerCallback):
     too. The end of the training, or `close`, waits for all of them.
 
     Args:
-        repository (`str`): OWNER/NAME on the Hub.
+        repo_id (`str`): OWNER/NAME on the Hub.
         whole (`str`, *optional*, defaults to `"trainer_state.json"`): A file that a checkpoint has once
             it is whole.
         complete (`Callable[[Path, int], None]`, *optional*): Called with the folder to be pushed and its
             step, to add to it; as in `BackgroundPush.push_revision`.
         wait (`bool`, *optional*, defaults to `True`): Whether the end of the training waits; else
             `close` is to be called.
-        **options (`Any`): Options of `push`, such as `public`.
+        **options (`Any`): Options of `push`, such as `private`.
     """
 
     def __init__(
         self,
-        repository: str,
+        repo_id: str,
         *,
         whole: str = TRAINER_STATE_NAME,
         complete: Complete | None = None,
@@ -45,7 +47,7 @@ class PushCheckpoints(TrainerCallback):
         **options: Any,
     ) -> None:
         """Set up the callback; nothing is pushed before the training begins."""
-        self._repository, self._whole, self._complete = repository, whole, complete
+        self._repository, self._whole, self._complete = repo_id, whole, complete
         self._wait, self._options = wait, options
         self._background: BackgroundPush | None = None
         self._folder, self._steps = Path(), set[int]()

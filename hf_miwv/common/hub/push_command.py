@@ -13,7 +13,7 @@ from hf_miwv.common.command_line import options
 logger = logging.getLogger(__name__)
 
 push_options = options(
-    click.argument("repository", metavar="USER/NAME"),
+    click.argument("repo_id", metavar="USER/NAME"),
     click.option(
         "--public",
         is_flag=True,
@@ -68,12 +68,12 @@ def take_hub_options(arguments: dict[str, Any]) -> dict[str, Any] | None:
 
     repository = arguments.pop("push_to_hub")
     options = {
-        "public": arguments.pop("public"),
+        "private": not arguments.pop("public"),
         "revision": arguments.pop("hub_revision"),
         "pull_request": arguments.pop("pull_request"),
     }
     if repository is None:
-        if any(options.values()):
+        if not options["private"] or options["revision"] or options["pull_request"]:
             raise InputError(
                 "--public, --hub-revision and --pull-request: are for --push-to-hub "
                 "USER/NAME; give it, or leave them out"
@@ -84,7 +84,7 @@ def take_hub_options(arguments: dict[str, Any]) -> dict[str, Any] | None:
 
     check_destination(repository, options["revision"], options["pull_request"])
     check_login()
-    return {"repository": repository, **options}
+    return {"repo_id": repository, **options}
 
 
 @click.command(
@@ -104,8 +104,8 @@ def take_hub_options(arguments: dict[str, Any]) -> dict[str, Any] | None:
     metavar="NAME",
     help="Push a data set as one of several configurations of USER/NAME: scored and chosen rows side by side.",
 )
-def push_command(folder: Path, **options: Any) -> None:
+def push_command(folder: Path, public: bool, **options: Any) -> None:
     """Push the folder; see the help text."""
     from hf_miwv.common.hub.telling import push_folder
 
-    push_folder(folder, logger, **options)
+    push_folder(folder, logger, private=not public, **options)

@@ -47,7 +47,7 @@ def load_model(
     *,
     revision: str | None = None,
     dtype: str = "auto",
-    attention: str = "auto",
+    attn_implementation: str = "auto",
     device: str | None = None,
     trust_remote_code: bool = False,
     quantization: str | None = None,
@@ -62,7 +62,7 @@ def load_model(
         revision (`str`, *optional*): Branch, tag or commit on the Hub.
         dtype (`str`, *optional*, defaults to `"auto"`): One of DTYPES. "auto" is the checkpoint's own, and
             float32 for GGUF, which is dequantized. Of a quantized model that of its other weights.
-        attention (`str`, *optional*, defaults to `"auto"`): transformers' name of the kernels; "auto" leaves
+        attn_implementation (`str`, *optional*, defaults to `"auto"`): transformers' name of the kernels; "auto" leaves
             the choice to transformers.
         device (`str`, *optional*): Device of all of it, by default the accelerator at hand. "split" spreads
             the model over all accelerators here (see `hf_miwv.common.models.devices`).
@@ -101,7 +101,7 @@ def load_model(
         loaded: Any = kind.from_pretrained(
             folder,
             dtype=dtype if dtype == "auto" else getattr(torch, dtype),
-            attn_implementation=None if attention == "auto" else attention,
+            attn_implementation=None if attn_implementation == "auto" else attn_implementation,
             device_map=placement,
             # Pickled weights would run code as they are loaded.
             use_safetensors=None if gguf else True,

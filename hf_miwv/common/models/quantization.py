@@ -14,6 +14,24 @@ from hf_miwv.common.errors import InputError, did_you_mean
 QUANTIZATIONS = ("4bit", "8bit")
 
 
+def quantization_by(load_in_4bit: bool, load_in_8bit: bool) -> str | None:
+    """Name the quantization that two switches ask for.
+
+    Args:
+        load_in_4bit (`bool`): Weights in 4 bits.
+        load_in_8bit (`bool`): Weights in 8 bits.
+
+    Returns:
+        `str | None`: "4bit", "8bit" or None.
+
+    Raises:
+        InputError: Both are on.
+    """
+    if load_in_4bit and load_in_8bit:
+        raise InputError("give one of load_in_4bit and load_in_8bit")
+    return "4bit" if load_in_4bit else "8bit" if load_in_8bit else None
+
+
 def quantized_loading(quantization: str) -> BitsAndBytesConfig:
     """Return how bitsandbytes keeps the weights of all linear layers but the output layer.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from inspect import signature
+from inspect import signature, unwrap
 from types import NoneType, SimpleNamespace
 from typing import Any, Literal
 
@@ -22,7 +22,7 @@ def argument_hints(function: Callable[..., Any], inner: tuple[str, ...]) -> Hint
     names = [name for name in signature(function).parameters if name not in inner]
     # Of these alone, because the types of the others may be of libraries that are loaded later.
     kept = SimpleNamespace(__annotations__={name: function.__annotations__[name] for name in names})
-    return typing.get_type_hints(kept, function.__globals__)
+    return typing.get_type_hints(kept, unwrap(function).__globals__)
 
 
 def field_hints(settings: Any) -> Hints:

@@ -191,7 +191,7 @@ def test_what_cannot_be_used_is_refused(given: dict[str, Any], message: str, sco
 
 def test_folders_of_another_kind_are_refused(scored: Path, tmp_path: Path) -> None:
     chosen = tmp_path / "chosen"
-    select(scored, count=3, output=chosen)
+    select(scored, count=3, output_dir=chosen)
     (tmp_path / "rows").mkdir()
     for folders, message in (
         ([chosen], "written by `hf-miwv select`; give the folder with all"),
@@ -308,8 +308,8 @@ def test_the_command_compares_two_real_scorings(
     model_folder: Path, embedder_folder: Path, rows: Dataset, tmp_path: Path
 ) -> None:
     settings: dict[str, Any] = {"embedder": str(embedder_folder), "progress": False}
-    score(rows, str(model_folder), output=tmp_path / "alpaca", also=["ifd"], **settings)
-    score(rows, str(model_folder), output=tmp_path / "plain", template="plain", **settings)
+    score(rows, str(model_folder), output_dir=tmp_path / "alpaca", also=["ifd"], **settings)
+    score(rows, str(model_folder), output_dir=tmp_path / "plain", template="plain", **settings)
     folders = [str(tmp_path / name) for name in ("alpaca", "plain")]
     arguments = [*folders, "--fractions", "0.1, 0.5", "--output", str(tmp_path / "out")]
     result = CliRunner().invoke(compare_command, arguments, catch_exceptions=False)

@@ -295,7 +295,7 @@ def test_the_scoring_is_recorded(folder: Path, scored: Dataset) -> None:
 @pytest.mark.parametrize("method", [name for name in METHODS if name != "miwv"])
 def test_card_record_and_table_name_the_method_and_claim_no_miwv(method: str, folder: Path, tmp_path: Path) -> None:
     output = tmp_path / "chosen"
-    chosen = select(folder, method=method, seed=4, count=5, output=output)
+    chosen = select(folder, method=method, seed=4, count=5, output_dir=output)
     run = json.loads((output / "run.json").read_text())
     scores = method_scores(load_dataset(str(folder), split="train"), method, seed=4)
     assert (run["selection"]["method"], run["selection"]["seed"]) == (method, 4)
@@ -330,11 +330,11 @@ def test_a_threshold_is_on_the_methods_score_and_ties_go_by_row(scored: Dataset)
 
 
 def test_another_method_is_another_choice(folder: Path, tmp_path: Path) -> None:
-    select(folder, method="random", count=5, output=tmp_path / "chosen")
+    select(folder, method="random", count=5, output_dir=tmp_path / "chosen")
     with pytest.raises(InputError, match="not the same: seed"):
-        select(folder, method="random", seed=1, count=5, output=tmp_path / "chosen")
+        select(folder, method="random", seed=1, count=5, output_dir=tmp_path / "chosen")
     with pytest.raises(InputError, match="not the same: method"):
-        select(folder, count=5, output=tmp_path / "chosen")
+        select(folder, count=5, output_dir=tmp_path / "chosen")
 
 
 def test_stopped_in_the_further_passes_it_goes_on(tmp_path: Path, embedder_folder: Path) -> None:

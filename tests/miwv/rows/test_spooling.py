@@ -210,7 +210,12 @@ def test_a_full_disk(tmp_path: Path) -> None:
 
 def scored(stream: Any, embedder: Path, output: Path | None) -> Dataset:
     return score(
-        stream, make_model("llama"), tokenizer=make_tokenizer(), embedder=str(embedder), output=output, progress=False
+        stream,
+        make_model("llama"),
+        tokenizer=make_tokenizer(),
+        embedder=str(embedder),
+        output_dir=output,
+        progress=False,
     )
 
 

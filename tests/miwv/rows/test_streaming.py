@@ -88,7 +88,7 @@ def test_limit_takes_the_first_rows_and_says_so(tmp_path: Path, caplog: pytest.L
 @pytest.mark.parametrize(
     ("name", "content", "options", "message"),
     [
-        ("a.jsonl", lines(ROWS), {"limit": 0}, "--limit 0: give the number of rows"),
+        ("a.jsonl", lines(ROWS), {"limit": 0}, "--max-samples 0: give the number of rows"),
         ("a.jsonl", lines(ROWS), {"split": "train[:5]"}, "a stream has no slices; give one of train"),
         ("a.jsonl", lines(ROWS), {"split": "trian"}, "has no split 'trian'; did you mean 'train'?"),
         ("a.jsonl", lines(ROWS), {"revision": "x"}, "--revision x: is for Hub data sets"),
@@ -162,7 +162,7 @@ def test_the_streamed_file_gives_the_same_bytes(tmp_path: Path, models: list[obj
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["score", "--limit", "5"], "--limit 5: is for --streaming; else give --split train[:5]"),
+        (["score", "--limit", "5"], "--max-samples 5: is for --streaming; else give --split train[:5]"),
         (["select", "--count", "5", "--streaming"], "--streaming: for scoring; give --model too"),
     ],
 )

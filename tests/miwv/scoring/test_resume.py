@@ -108,7 +108,7 @@ def run(output: Path, embedder: Path, fail: Any = None, rows: int = 24) -> Datas
         model,
         tokenizer=make_tokenizer(),
         embedder=str(embedder),
-        output=output,
+        output_dir=output,
         batch_tokens=4096,
         progress=False,
     )

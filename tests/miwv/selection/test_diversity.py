@@ -82,7 +82,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, embedder_folder: Path) -> P
         make_model("llama"),
         tokenizer=make_tokenizer(),
         embedder=str(embedder_folder),
-        output=output,
+        output_dir=output,
         keep_embeddings=True,
         progress=False,
         embed_text="bare",
@@ -124,7 +124,7 @@ def test_select_equals_the_plain_choice(choice: dict[str, Any], folder: Path, sc
         wanted = len(ranked)
     expected, passed_over = plain_choice(ranked, vectors, wanted, cosine)
     assert passed_over > 0
-    found = select(folder, **choice, diversity=cosine, output=tmp_path / "chosen")
+    found = select(folder, **choice, diversity=cosine, output_dir=tmp_path / "chosen")
     assert found["row"] == expected
     chosen = load_dataset(str(tmp_path / "chosen"), split="train")
     assert chosen["row"] == expected
@@ -156,7 +156,7 @@ def test_too_few_are_far_apart(folder: Path, scored: Dataset, tmp_path: Path) ->
     assert 1 <= len(far) < 12
     with pytest.raises(InputError, match=f"count 12: only {len(far)} rows with a score have"):
         select(folder, count=12, diversity=0.9)
-    chosen = select(folder, fraction="0.5", diversity=0.9, output=tmp_path / "chosen")
+    chosen = select(folder, fraction="0.5", diversity=0.9, output_dir=tmp_path / "chosen")
     assert chosen["row"] == far
     note = json.loads((tmp_path / "chosen" / "run.json").read_text())["selection"]["note"]
     assert note == (

@@ -116,10 +116,10 @@ def folders(tmp_path: Path, embedder_folder: Path) -> Path:
         make_model("llama"),
         tokenizer=make_tokenizer(),
         embedder=str(embedder_folder),
-        output=tmp_path / "scored",
+        output_dir=tmp_path / "scored",
         progress=False,
     )
-    select(tmp_path / "scored", count=5, output=tmp_path / "chosen")
+    select(tmp_path / "scored", count=5, output_dir=tmp_path / "chosen")
     return tmp_path
 
 
@@ -177,11 +177,11 @@ def test_run_json_tells_what_was_done(folders: Path) -> None:
 
 def test_the_same_choice_again_is_there_already_and_another_is_refused(folders: Path) -> None:
     before = (folders / "chosen" / "run.json").stat().st_mtime_ns
-    select(folders / "scored", count=5, output=folders / "chosen")
+    select(folders / "scored", count=5, output_dir=folders / "chosen")
     assert (folders / "chosen" / "run.json").stat().st_mtime_ns == before
     with pytest.raises(InputError, match="another run \\(not the same: count\\)"):
-        select(folders / "scored", count=6, output=folders / "chosen")
-    select(folders / "scored", count=6, output=folders / "chosen", overwrite=True)
+        select(folders / "scored", count=6, output_dir=folders / "chosen")
+    select(folders / "scored", count=6, output_dir=folders / "chosen", overwrite=True)
     assert len(load_dataset(str(folders / "chosen"), split="train")) == 6
 
 
@@ -197,10 +197,10 @@ def test_what_may_not_be_replaced(folders: Path, monkeypatch: pytest.MonkeyPatch
         (folders, True, "holds the input"),
     ):
         with pytest.raises(InputError, match=message):
-            select(scored, count=5, output=output, overwrite=overwrite)
+            select(scored, count=5, output_dir=output, overwrite=overwrite)
     monkeypatch.chdir(other)
     with pytest.raises(InputError, match="is the folder you stand in"):
-        select(scored, count=5, output=other, overwrite=True)
+        select(scored, count=5, output_dir=other, overwrite=True)
     assert (other / "thesis.txt").read_text() == "years of work"
 
 
@@ -209,4 +209,4 @@ def test_a_folder_that_cannot_be_written(folders: Path) -> None:
     locked = folders / "locked"
     locked.mkdir(mode=0o500)
     with pytest.raises(InputError, match="cannot be written"):
-        select(folders / "scored", count=5, output=locked / "chosen")
+        select(folders / "scored", count=5, output_dir=locked / "chosen")

@@ -46,7 +46,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory, model_folder: Path, embedde
         Dataset.from_list(make_rows(12)),
         str(model_folder),
         embedder=str(embedder_folder),
-        output=output,
+        output_dir=output,
         device="cpu",
         progress=False,
     )

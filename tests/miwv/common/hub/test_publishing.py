@@ -28,7 +28,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def chosen(scored: Path) -> Path:
-    select(scored, fraction=0.25, output=scored.with_name("chosen"))
+    select(scored, fraction=0.25, output_dir=scored.with_name("chosen"))
     return scored.with_name("chosen")
 
 
@@ -116,19 +116,19 @@ def test_what_somebody_else_wrote_is_replaced_aloud(
 
 
 def test_public_only_where_it_is_said(hub: HubServer, model: Path) -> None:
-    assert not push(model, "ada/open", public=True).private
+    assert not push(model, "ada/open", private=False).private
     assert not hub.store.find("model", "ada/open").private
     (model / "config.json").write_text("{}")
     with pytest.raises(InputError, match=r"ada/open: is public on the Hub.*give --public"):
         push(model, "ada/open")
     assert hub.files("model", "ada/open")["config.json"] != b"{}"
-    push(model, "ada/open", public=True)
+    push(model, "ada/open", private=False)
     assert hub.files("model", "ada/open")["config.json"] == b"{}"
 
 
 def test_a_private_repository_stays_private(hub: HubServer, model: Path, caplog: pytest.LogCaptureFixture) -> None:
     push(model, "ada/model")
-    assert push(model, "ada/model", public=True).private
+    assert push(model, "ada/model", private=False).private
     assert "ada/model is private and stays so" in caplog.text
 
 

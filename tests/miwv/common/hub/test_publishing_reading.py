@@ -60,8 +60,8 @@ def test_what_was_pushed_comes_back_by_its_id(
     hub: HubServer, tmp_path: Path, model_folder: Path, embedder_folder: Path
 ) -> None:
     scored = write_scored(tmp_path / "scored", make_rows(24), [0.1 * one for one in range(24)])
-    select(scored, fraction=0.25, output=tmp_path / "chosen")
-    select(scored, fraction=0.125, output=tmp_path / "half")
+    select(scored, fraction=0.25, output_dir=tmp_path / "chosen")
+    select(scored, fraction=0.125, output_dir=tmp_path / "half")
     push(scored, "ada/rows", config="scored")
     push(tmp_path / "chosen", "ada/rows", config="chosen")
     push(tmp_path / "chosen", "ada/chosen")
@@ -85,7 +85,7 @@ def test_what_was_pushed_comes_back_by_its_id(
         "generated": 2,
         "card": "A model.",
     }
-    select(scored, fraction=0.5, output=tmp_path / "by-path")
+    select(scored, fraction=0.5, output_dir=tmp_path / "by-path")
     assert rows_of(tmp_path / "by-id") == rows_of(tmp_path / "by-path")
     assert rows_of(tmp_path / "again").num_rows == 6
 
@@ -100,7 +100,7 @@ def test_a_pushed_folder_comes_back_with_all_that_lies_in_it(hub: HubServer, tmp
     assert read_record(fetch_folder("ada/rows", config="rows")) == read_record(scored)
     compared = [compare([str(folder)])["folders"][0] for folder in (back, scored)]
     assert compared[0]["fingerprint"] == compared[1]["fingerprint"]
-    select(back, fraction=0.5, output=tmp_path / "by-id")
+    select(back, fraction=0.5, output_dir=tmp_path / "by-id")
     record = read_record(tmp_path / "by-id")
     assert record is not None
     assert record["scored_run"]["model"] == (read_record(scored) or {})["model"]
