@@ -32,6 +32,7 @@ from hf_miwv.common.command_line import CONTEXT, Commands, start_logging
 )
 @click.version_option(package_name="hf-miwv-lmt", prog_name="hf-lmt")
 def main() -> None:
+    """Start logging; the command does the rest."""
     start_logging("hf_lmt", "hf_miwv")
 
 

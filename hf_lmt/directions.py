@@ -52,7 +52,7 @@ class Direction(_Codes):
 
 
 def _pairs() -> tuple[Direction, ...]:
-    pivots = [Direction(*two) for two in combinations(PIVOTS, 2)]
+    pivots = [Direction(*pair) for pair in combinations(PIVOTS, 2)]
     others = [code for code in LANGUAGES if code not in PIVOTS]
     return (*pivots, *(Direction(pivot, other) for pivot in PIVOTS for other in others))
 
@@ -111,6 +111,7 @@ def auxiliary_of(direction: Direction) -> str | None:
     Returns:
         `str | None`: A language code; None where the paper has none.
     """
+    # The pair of pivots itself has two, and a pair without a pivot none: the paper gives a hint for neither.
     pivots = [code for code in direction if code in PIVOTS]
     if len(pivots) != 1:
         return None
@@ -138,12 +139,14 @@ def match_directions(globs: Iterable[str]) -> list[Direction]:
     Raises:
         InputError: As `fits`, and where a direction named has one language twice.
     """
-    found: dict[Direction, None] = {}
-    for glob in globs:
-        matches = [one for one in DIRECTIONS if fits(glob, one)]
-        found |= dict.fromkeys(matches or [parse_direction(glob)])
-    place = {direction: index for index, direction in enumerate(DIRECTIONS)}
-    return sorted(found, key=lambda direction: place.get(direction, len(place)))
+    matched: dict[Direction, None] = {}
+    for pattern in globs:
+        matches = [direction for direction in DIRECTIONS if fits(pattern, direction)]
+        # A pattern that matches none of the 234 must be one direction
+        # outside of them, or is refused by name here.
+        matched |= dict.fromkeys(matches or [parse_direction(pattern)])
+    position = {direction: index for index, direction in enumerate(DIRECTIONS)}
+    return sorted(matched, key=lambda direction: position.get(direction, len(position)))
 
 
 def fits(glob: str, direction: Direction) -> bool:
@@ -178,6 +181,7 @@ def most_specific(globs: Iterable[str], direction: Direction) -> str | None:
             that beforehand.
     """
     fitting = sorted({(glob.count("*"), glob) for glob in globs if fits(glob, direction)})
+    # Which of two equally specific patterns is meant cannot be known, and taking either would be a silent choice.
     if len(fitting) > 1 and fitting[0][0] == fitting[1][0]:
         raise InputError(
             f"{direction}: {fitting[0][1]} and {fitting[1][1]} fit equally well; give {direction} itself, too"

@@ -57,7 +57,14 @@ class Tag(NamedTuple):
 
 
 def parse_tag(name: str) -> Tag | None:
-    """The parts of a language tag; None for what is none."""
+    """Split a language tag into its parts.
+
+    Args:
+        name (`str`): A tag of BCP 47 in any case, with `-` or `_` between its parts.
+
+    Returns:
+        `Tag | None`: The parts; None where the name is no tag.
+    """
     match = _TAG.fullmatch(plain(name))
     if match is None:
         return None
@@ -66,12 +73,14 @@ def parse_tag(name: str) -> Tag | None:
 
 @cache
 def _codes() -> dict[str, str]:
-    """Name in lower case -> code. LMT's own codes win over what others use the same letters for."""
+    """Map names in lower case to codes. LMT's own codes win over what others use the same letters for."""
     codes = {code: code for code in LANGUAGES}
     for code, language in LANGUAGES.items():
         flores = [name for name in (language.flores200, language.flores_plus) if name]
         languages = [name.partition("_")[0] for name in flores]
         others = (language.ntrex, language.iso639_3, *language.other_codes)
+        # In this order: a code of FLORES wins over one of the other systems, and
+        # these over a bare language without its script.
         for name in (*flores, *others, *languages):
             if name:
                 codes.setdefault(plain(name), code)
@@ -80,7 +89,7 @@ def _codes() -> dict[str, str]:
 
 @cache
 def _scripts(code: str) -> frozenset[str]:
-    """Names of the scripts that LMT writes a language in, in lower case: "hani", and "hans"."""
+    """Name the scripts that LMT writes a language in, in lower case: "hani", and "hans"."""
     language = LANGUAGES[code]
     tags = (language.flores200, language.flores_plus, *language.other_codes)
     named = (plain(tag).partition("_")[2] for tag in tags if tag)
@@ -89,7 +98,7 @@ def _scripts(code: str) -> frozenset[str]:
 
 @cache
 def code_of(name: str) -> str | None:
-    """LMT's code for a language as LMT, FLORES, NTREX, ISO 639 or BCP 47 writes it; else None.
+    """Return LMT's code for a language as LMT, FLORES, NTREX, ISO 639 or BCP 47 writes it; else None.
 
     A region or orthography (`en-US`, `de-1996`) is passed over, a script (`uz_Latn`) must be the
     one that LMT writes the language in, and Chinese in traditional characters, or of a region that
@@ -104,32 +113,38 @@ def code_of(name: str) -> str | None:
     code = _codes().get(tag.language) if tag else None
     if tag is None or code is None:
         return None
+    # LMT has one script for each language: the same language in another
+    # script would be training data of the wrong kind.
     if tag.script is not None:
         return code if tag.script in _scripts(code) else None
     return None if code == "zh" and tag.region in TRADITIONAL_CHINESE else code
 
 
 def resolve(name: str, language_names: Mapping[str, str]) -> str | None:
-    """`code_of`, with what the user says about names first.
+    """Return `code_of` a name, unless the user says what the name stands for.
 
     Args:
-        name: a language as a file writes it.
-        language_names: other name -> code. A name without region stands for those with one, too:
-            {"no": "nb"} is also about `no-NO`.
+        name (`str`): A language as a file writes it.
+        language_names (`Mapping[str, str]`): Other name -> code. A name without region stands for those
+            with one, too: {"no": "nb"} is also about `no-NO`.
+
+    Returns:
+        `str | None`: A code of LMT; None where it does not have the language.
     """
     if not language_names:
         return code_of(name)
-    said = {plain(other): code for other, code in language_names.items()}
+    code_by_name = {plain(other): code for other, code in language_names.items()}
     tag = parse_tag(name)
-    if plain(name) in said:
-        return said[plain(name)]
-    if tag and tag.region and (bare := plain(name).rpartition(f"_{tag.region}")[0]) in said:
-        return said[bare]
+    if plain(name) in code_by_name:
+        return code_by_name[plain(name)]
+    # What is said of `no` holds for `no-NO` as well: corpora add regions, and the user need not list them.
+    if tag and tag.region and (bare := plain(name).rpartition(f"_{tag.region}")[0]) in code_by_name:
+        return code_by_name[bare]
     return code_of(name)
 
 
 def is_language_name(name: str) -> bool:
-    """Whether a name is probably that of a language, of LMT or not: `no`, `srp`, `sr-Latn-RS`.
+    """Tell whether a name is probably that of a language, of LMT or not: `no`, `srp`, `sr-Latn-RS`.
 
     A column `url` or a file ending `.ids` is none.
     """
@@ -142,7 +157,7 @@ def is_language_name(name: str) -> bool:
 
 
 def names_and_counts(counts: Mapping[str, int]) -> str:
-    """ "no (4), sr (2)", the most frequent first, and how many more there are.
+    """Join names and counts for a message, the most frequent first, and how many more there are.
 
     >>> names_and_counts({"sr": 2, "no": 4})
     'no (4), sr (2)'
@@ -154,7 +169,7 @@ def names_and_counts(counts: Mapping[str, int]) -> str:
 
 
 def how_to_name(names: Iterable[str]) -> str:
-    """The end of a message on names that LMT does not know, where one is Norwegian's; else empty.
+    """Return the end of a message on names that LMT does not know, where one is Norwegian's; else empty.
 
     `no` is Norwegian of either kind, and LMT has Bokmål: the user has to say that it is that.
     """
@@ -169,5 +184,5 @@ def how_to_name(names: Iterable[str]) -> str:
 
 
 def plain(name: str) -> str:
-    """The name in lower case, with `_` between its parts."""
+    """Return the name in lower case, with `_` between its parts."""
     return name.lower().replace("-", "_")

@@ -13,17 +13,17 @@ __all__ = ["LANGUAGES", "PIVOTS", "TIERS", "Language", "Tier", "language"]
 
 
 def _names_elsewhere() -> dict[str, str]:
-    """Every other name of a language, in lower case -> its code."""
+    """Map every other name of a language, in lower case, to its code."""
     return {
-        name.casefold(): one.code
-        for one in LANGUAGES.values()
-        for name in (one.code, one.name, *_codes_elsewhere(one))
+        name.casefold(): known.code
+        for known in LANGUAGES.values()
+        for name in (known.code, known.name, *_codes_elsewhere(known))
         if name
     }
 
 
-def _codes_elsewhere(one: Language) -> tuple[str | None, ...]:
-    return (one.flores200, one.flores_plus, one.ntrex, one.iso639_3, *one.other_codes)
+def _codes_elsewhere(known: Language) -> tuple[str | None, ...]:
+    return (known.flores200, known.flores_plus, known.ntrex, known.iso639_3, *known.other_codes)
 
 
 NEAR: Mapping[str, tuple[str, str]] = MappingProxyType(

@@ -53,13 +53,15 @@ def in_processes(
     context = multiprocessing.get_context(start)
     waiting: deque[Future[Result]] = deque()
     with (
-        told_of_deaths(num_proc),
+        explained_deaths(num_proc),
         ProcessPoolExecutor(num_proc, mp_context=context, initializer=_begin, initargs=(run,)) as pool,
     ):
         try:
             for task in tasks:
                 waiting.append(pool.submit(_work, task))
                 if len(waiting) >= AHEAD * num_proc:
+                    # Enough tasks to keep every process busy, and no more: results
+                    # wait in memory until they are taken.
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
@@ -68,7 +70,7 @@ def in_processes(
 
 
 @contextmanager
-def told_of_deaths(num_proc: int | None) -> Iterator[None]:
+def explained_deaths(num_proc: int | None) -> Iterator[None]:
     """Turn the death of a process of a pool, ours or that of `datasets`, into an InputError."""
     try:
         yield
@@ -77,6 +79,8 @@ def told_of_deaths(num_proc: int | None) -> Iterator[None]:
             raise
         fewer = max(1, (num_proc or 2) // 2)
         raise InputError(
+            # `datasets` raises a bare RuntimeError for the same death, so only
+            # its message tells it from other faults.
             f"one of the {num_proc} processes was killed from outside, most likely by the system "
             "for want of memory (the kernel's log says so: dmesg). What was finished is kept, and "
             f"the same command with fewer processes goes on from there: --num-proc {fewer} "
@@ -95,7 +99,7 @@ def _begin(run: Callable[[Any], Any]) -> None:
 
 
 def _leave_with_parent() -> None:
-    """A killed parent does not end its pool, whose processes would wait for work for ever."""
+    """End with a killed parent: it does not end its pool, whose processes would wait for work for ever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])

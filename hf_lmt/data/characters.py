@@ -29,12 +29,12 @@ INVISIBLE = r"[\p{Z}\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\u2800]+"
 LETTERS = r"[\p{L}--[\p{Script=Common}\p{Script=Inherited}]]+"
 WORDS = r"[\p{L}\p{M}\p{N}]+"
 NO_LETTER, OTHER_SCRIPT = 0, 1
-SCRIPTS = tuple(dict.fromkeys(script for one in LANGUAGES.values() for script in one.scripts))
+SCRIPTS = tuple(dict.fromkeys(script for language in LANGUAGES.values() for script in language.scripts))
 """The scripts of the registry; in `script_table` the first of them is OTHER_SCRIPT + 1."""
 
 
 class Characters(NamedTuple):
-    """The texts of a batch, one after another.
+    """Characters of the texts of a batch, one after another.
 
     codes: (C,) code points; ends: (B,) how many of them there are up to the end of each text.
     """
@@ -44,21 +44,31 @@ class Characters(NamedTuple):
 
     def sums(self, values: np.ndarray) -> np.ndarray:
         """(B,) sum over each text of (C,) values, one for each character."""
+        # Sums over texts are differences of one running sum, so no loop over texts is needed.
         kind = np.float64 if values.dtype.kind == "f" else np.int64
         totals = np.concatenate([[0], np.cumsum(values, dtype=kind)])[[0, *self.ends]]
         return np.diff(totals)
 
     def texts(self) -> np.ndarray:
-        """(C,) the place in the batch of each character's text."""
+        """(C,) the position in the batch of each character's text."""
         return np.repeat(np.arange(len(self.ends)), np.diff(self.ends, prepend=0))
 
 
 def characters(texts: pyarrow.Array) -> Characters:
-    """The characters of (B,) large_string; a null counts as an empty text."""
+    """Look up the characters of texts as one array.
+
+    Args:
+        texts (`pyarrow.Array`): (B,) large_string; a null counts as an empty text.
+
+    Returns:
+        `Characters`: Their code points, and where each text ends.
+    """
     texts = texts.fill_null("")
     _, offsets, data = texts.buffers()
-    places = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
-    content = data[places[0] : places[-1]].to_pybytes() if data is not None else b""
+    offsets_of_texts = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
+    # Arrow's buffer holds more than this slice of texts; the offsets say which bytes are theirs.
+    content = data[offsets_of_texts[0] : offsets_of_texts[-1]].to_pybytes() if data is not None else b""
+    # UTF-32 has four bytes for each character, so its bytes are an array of code points as they stand.
     codes = np.frombuffer(content.decode("utf-8").encode("utf-32-le"), np.uint32)
     return Characters(codes, np.cumsum(pyarrow.compute.utf8_length(texts).to_numpy()))
 
@@ -68,8 +78,8 @@ def weighted_lengths(texts: pyarrow.Array) -> np.ndarray:
 
     A length of 100 so is about as much said in Chinese as in English or Thai.
     """
-    found = characters(texts)
-    return found.sums(weight_table()[found.codes])
+    content = characters(texts)
+    return content.sums(weight_table()[content.codes])
 
 
 @cache
@@ -77,34 +87,34 @@ def weight_table() -> np.ndarray:
     """(CODE_POINTS,) float32: the WEIGHTS of scripts, 1 elsewhere."""
     table = np.ones(CODE_POINTS, np.float32)
     for script, weight in WEIGHTS.items():
-        table[places_of(rf"\p{{Script={script}}}+")] = weight
+        table[matching_code_points(rf"\p{{Script={script}}}+")] = weight
     return table
 
 
 @cache
 def invisible_table() -> np.ndarray:
     """(CODE_POINTS,) bool: blanks, controls, and what shows nothing by itself."""
-    return places_of(INVISIBLE)
+    return matching_code_points(INVISIBLE)
 
 
 @cache
 def script_table() -> np.ndarray:
-    """(CODE_POINTS,) uint8: NO_LETTER, OTHER_SCRIPT, or the place in SCRIPTS after these.
+    """(CODE_POINTS,) uint8: NO_LETTER, OTHER_SCRIPT, or the position in SCRIPTS after these.
 
     Letters that several scripts share (the lengthening mark of kana) count as no letter.
     """
-    table = np.where(places_of(LETTERS), OTHER_SCRIPT, NO_LETTER).astype(np.uint8)
-    for place, script in enumerate(SCRIPTS, start=OTHER_SCRIPT + 1):
-        table[(table == OTHER_SCRIPT) & places_of(rf"\p{{Script={script}}}+")] = place
+    table = np.where(matching_code_points(LETTERS), OTHER_SCRIPT, NO_LETTER).astype(np.uint8)
+    for script_code, script in enumerate(SCRIPTS, start=OTHER_SCRIPT + 1):
+        table[(table == OTHER_SCRIPT) & matching_code_points(rf"\p{{Script={script}}}+")] = script_code
     return table
 
 
 @cache
 def folded_length_table() -> np.ndarray:
     """(CODE_POINTS,) uint8: characters of words when case is folded ("ß" has 2), 0 for others."""
-    table = places_of(WORDS).astype(np.uint8)
-    for code in np.flatnonzero(table):
-        table[code] = len(chr(code).casefold())
+    table = matching_code_points(WORDS).astype(np.uint8)
+    for code_point in np.flatnonzero(table):
+        table[code_point] = len(chr(code_point).casefold())
     return table
 
 
@@ -112,12 +122,12 @@ def folded_length_table() -> np.ndarray:
 def digit_table() -> np.ndarray:
     """(CODE_POINTS,) int8: the value 0-9 of a decimal digit in any script, -1 for others."""
     table = np.full(CODE_POINTS, -1, np.int8)
-    for code in np.flatnonzero(places_of(r"\p{Nd}+")):
-        table[code] = unicodedata.decimal(chr(code), -1)
+    for code_point in np.flatnonzero(matching_code_points(r"\p{Nd}+")):
+        table[code_point] = unicodedata.decimal(chr(code_point), -1)
     return table
 
 
-def places_of(pattern: str) -> np.ndarray:
+def matching_code_points(pattern: str) -> np.ndarray:
     """(CODE_POINTS,) bool: the code points that a pattern of the `regex` library matches."""
     table = np.zeros(CODE_POINTS, bool)
     for match in regex.finditer(pattern, _everything(), flags=regex.VERSION1):
@@ -127,6 +137,6 @@ def places_of(pattern: str) -> np.ndarray:
 
 @cache
 def _everything() -> str:
-    """Each code point at its own place."""
+    """Return each code point at the position of its number."""
     codes = np.arange(CODE_POINTS, dtype=np.uint32)
     return codes.tobytes().decode("utf-32-le", "surrogatepass")

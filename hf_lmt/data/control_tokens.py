@@ -50,17 +50,24 @@ def conversation_ids(
 ) -> list[int]:
     """Return (T,) ids of a conversation: the chat template's words are control, contents are text.
 
-    The template is rendered with marks in the place of contents, which part it into pieces.
+    The template is rendered with marks instead of contents, which part it into pieces.
 
     Args:
-        arguments: what the template is told.
+        tokenizer (`PreTrainedTokenizerBase`): With a chat template.
+        turns (`Sequence[Mapping[str, Any]]`): Each with `role` and `content`.
+        arguments (`Mapping[str, Any] | None`): Further variables of the template.
+        add_generation_prompt (`bool`): End with what begins the assistant's turn.
+
+    Returns:
+        `list[int]`: (T,) ids.
 
     Raises:
-        InputError: the template changes contents otherwise than by trimming them, so that they
+        InputError: The template changes contents otherwise than by trimming them, so that they
             cannot be told from its own words.
     """
     contents = [str(turn["content"]) for turn in turns]
-    marks = [f"\ue000{place}\ue001" for place in range(len(turns))]
+    # From Unicode's private use area: no template writes these, and no tokenizer has a token for them.
+    marks = [f"\ue000{index}\ue001" for index in range(len(turns))]
     settings = {
         "tokenize": False,
         "add_generation_prompt": add_generation_prompt,
@@ -74,11 +81,13 @@ def conversation_ids(
     )
     pieces, rest = [], marked
     for mark in marks:
-        before, found, rest = rest.partition(mark)
-        if not found:
+        before, separator, rest = rest.partition(mark)
+        if not separator:
             raise _not_told_apart(tokenizer, contents)
         pieces.append(before)
     pieces.append(rest)
+    # Templates may trim contents. Either form has to give the rendering to the
+    # letter, or the ids would not be those that training used.
     for texts in (contents, [text.strip() for text in contents]):
         if _joined(pieces, texts) == rendered:
             ids = []
@@ -90,11 +99,13 @@ def conversation_ids(
 
 
 def _joined(pieces: Sequence[str], texts: Sequence[str]) -> str:
-    return "".join(part for two in zip(pieces, [*texts, ""], strict=True) for part in two)
+    return "".join(part for piece_and_text in zip(pieces, [*texts, ""], strict=True) for part in piece_and_text)
 
 
 def _not_told_apart(tokenizer: Any, contents: Sequence[str]) -> InputError:
-    word = next(w for w in control_words(tokenizer) if any(w in text for text in contents))
+    word = next(
+        control_word for control_word in control_words(tokenizer) if any(control_word in text for text in contents)
+    )
     return InputError(
         f"a text holds {word!r}, which is a control token of this model, and the chat template "
         "changes texts, so that the two cannot be told apart; take such rows out (the curation "

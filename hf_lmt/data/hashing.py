@@ -4,7 +4,7 @@ Every decision about a row (keep it, give it a hint) compares a hash with a shar
 
     h = mix(xxh3_64(decision, seed, direction) xor xxh3_64(key))        h / 2^64 < share
 
-so it depends on nothing but the row, the seed and the decision's own name: not on the place of the
+so it depends on nothing but the row, the seed and the decision's own name: not on the position of the
 row, the number of processes, shards or rows before it. The rows of a smaller share are among those
 of a larger one, and decisions of different names are independent. That sampling goes by hash is
 the habit of OpusFilter's `split` (Helsinki-NLP); the hash and its fields are our choice.
@@ -70,12 +70,13 @@ def key_column(batch: Batch) -> pyarrow.LargeStringArray:
     """
     if "row_key" not in column_names(batch):
         return content_keys(batch)
-    given = text_column(batch, "row_key", required=False).fill_null("")
-    missing = pyarrow.compute.equal(given, "")
+    row_key = text_column(batch, "row_key", required=False).fill_null("")
+    missing = pyarrow.compute.equal(row_key, "")
+    # Most sources name all their rows or none: hashing only those without a key spares the others their texts.
     if not missing.true_count:
-        return given
-    found = content_keys(batch).filter(missing)
-    return pyarrow.compute.replace_with_mask(given, missing, found)
+        return row_key
+    computed = content_keys(batch).filter(missing)
+    return pyarrow.compute.replace_with_mask(row_key, missing, computed)
 
 
 def content_keys(batch: Batch, *, normalized: bool = False) -> pyarrow.LargeStringArray:
@@ -99,6 +100,7 @@ def content_keys(batch: Batch, *, normalized: bool = False) -> pyarrow.LargeStri
     texts = [corpora, *(text_column(batch, name) for name in ("source", "target"))]
     corpora, source, target = texts if normalized else map(normal_form, texts)
     directions = direction_column(batch).dictionary_decode()
+    # One long string of digests and its offsets make the Arrow column at once, without a Python string per row.
     contents = as_bytes(joined_fields([corpora, directions, source, target]))
     digests = b"".join(map(xxhash.xxh3_128_digest, contents)).hex()
     ends = np.arange(0, len(digests) + 1, 32, dtype=np.int64)
@@ -145,12 +147,14 @@ def direction_column(batch: Batch) -> pyarrow.DictionaryArray:
     """
     source, target = (text_column(batch, name).dictionary_encode() for name in ("source_lang", "target_lang"))
     width = len(target.dictionary)
-    places = direction_codes(source) * width + direction_codes(target)
-    there = np.bincount(places, minlength=len(source.dictionary) * width) > 0
-    codes = (np.cumsum(there) - 1)[places]
+    # Both codes in one number, so that counting numbers finds the pairs
+    # that occur and text is made once for each.
+    pair_codes = direction_codes(source) * width + direction_codes(target)
+    present = np.bincount(pair_codes, minlength=len(source.dictionary) * width) > 0
+    codes = (np.cumsum(present) - 1)[pair_codes]
     languages, others = source.dictionary.to_pylist(), target.dictionary.to_pylist()
-    found = np.flatnonzero(there).tolist()
-    names = [f"{languages[place // width]}-{others[place % width]}" for place in found]
+    present_codes = np.flatnonzero(present).tolist()
+    names = [f"{languages[code // width]}-{others[code % width]}" for code in present_codes]
     return pyarrow.DictionaryArray.from_arrays(codes, pyarrow.array(names, pyarrow.large_string()))
 
 
@@ -180,6 +184,7 @@ def decision_hashes(
     if not isinstance(keys, pyarrow.Array):
         keys = pyarrow.array(keys, pyarrow.large_string())
     digest = xxhash.xxh3_64_intdigest
+    # The constant fields are hashed once for each direction, and the loop over rows hashes nothing but keys.
     heads = [digest(FIELD.join((decision, str(seed), name)).encode()) for name in directions.dictionary.to_pylist()]
     return mix(text_hashes(keys) ^ np.array(heads, np.uint64)[direction_codes(directions)])
 
@@ -195,6 +200,8 @@ def mix(hashes: np.ndarray) -> np.ndarray:
     Returns:
         `np.ndarray`: (B,) uint64.
     """
+    # Without this step rows whose two hashes share bits would share
+    # decisions; it makes each output bit depend on all.
     hashes = (hashes ^ (hashes >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     hashes = (hashes ^ (hashes >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return hashes ^ (hashes >> np.uint64(31))
@@ -210,6 +217,7 @@ def below(hashes: np.ndarray, shares: float | np.ndarray) -> np.ndarray:
     Returns:
         `np.ndarray`: (B,) bool.
     """
+    # In floating point hash / 2^64 would round near the limit; a limit as an integer compares exactly.
     shares = np.broadcast_to(np.asarray(shares, np.float64), hashes.shape)
     whole = shares >= 1
     limits = np.where(whole, 0.0, np.ceil(shares * SPAN)).astype(np.uint64)  # below 2^64
@@ -278,6 +286,7 @@ def _as_text(values: Any, name: str) -> pyarrow.Array:
     try:
         if isinstance(values, str):
             raise TypeError("one text instead of a list of them")
+        # A table read from disk comes in chunks, and nothing below copes with more than one.
         if isinstance(values, pyarrow.ChunkedArray):  # combining copies even a single one
             values = values.chunk(0) if values.num_chunks == 1 else values.combine_chunks()
         elif not isinstance(values, pyarrow.Array):

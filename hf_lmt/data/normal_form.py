@@ -46,15 +46,17 @@ def normal_form(texts: pyarrow.Array) -> pyarrow.Array:
 
 def _doubtful(texts: pyarrow.Array) -> np.ndarray:
     """(B,) bool: texts that may not be in form NFC."""
+    # ASCII has nothing to compose, and most texts of many corpora are nothing else: they need no look at all.
     ascii_only = pyarrow.compute.string_is_ascii(texts).fill_null(True)
     doubtful = ~ascii_only.to_numpy(zero_copy_only=False)
     for first in range(0, len(texts), TEXTS):
-        own = doubtful[first : first + TEXTS]
-        if own.any():
-            found = characters(texts.slice(first, TEXTS).filter(pyarrow.array(own)))
-            places = np.flatnonzero(_unsure(_table().take(found.codes, mode="clip")))
-            rows = np.searchsorted(found.ends, places, side="right")
-            own[own] = np.bincount(rows, minlength=len(found.ends)) > 0
+        in_doubt = doubtful[first : first + TEXTS]
+        if in_doubt.any():
+            content = characters(texts.slice(first, TEXTS).filter(pyarrow.array(in_doubt)))
+            positions = np.flatnonzero(_unsure(_table().take(content.codes, mode="clip")))
+            # The tables say which characters are in doubt; a search in the ends of texts says whose they are.
+            rows = np.searchsorted(content.ends, positions, side="right")
+            in_doubt[in_doubt] = np.bincount(rows, minlength=len(content.ends)) > 0
     return doubtful
 
 
@@ -70,20 +72,22 @@ def _unsure(kinds: np.ndarray) -> np.ndarray:
 def _table() -> np.ndarray:
     """(CODE_POINTS,) uint8: what each character is."""
     table = np.full(CODE_POINTS, ANY, np.uint8)
-    for code in range(PLANES):
-        character = chr(code)
+    for code_point in range(PLANES):
+        character = chr(code_point)
         if unicodedata.combining(character):
-            table[code] |= MARK | MARK << BEHIND
+            table[code_point] |= MARK | MARK << BEHIND
         decomposed = unicodedata.decomposition(character)
         if not decomposed or decomposed.startswith("<"):
             continue  # the latter is for NFKC
+        # A character that NFC replaces is in doubt wherever it stands; any
+        # other only where two of them may compose.
         if unicodedata.normalize("NFC", character) != character:
-            table[code] |= ANY << BEHIND
+            table[code_point] |= ANY << BEHIND
         else:
             first, second = (int(part, 16) for part in decomposed.split())
             table[first] |= FIRST
             table[second] |= FIRST << BEHIND
-            table[code] |= MARK if unicodedata.combining(chr(second)) else 0  # it ends with one
-    for places, kind in JAMO.items():
-        table[places] |= kind
+            table[code_point] |= MARK if unicodedata.combining(chr(second)) else 0  # it ends with one
+    for code_points, kind in JAMO.items():
+        table[code_points] |= kind
     return table

@@ -37,10 +37,13 @@ class Tally:
     names: set[str] = field(default_factory=set)
 
     def counts(self, notes: Mapping[str, int]) -> dict[str, Any]:
-        """Return the counts as JSON; what hardly ever happens is only there where it did.
+        """Return the counts as JSON; counts that are nearly always 0 are left out where they are.
 
         Args:
-            notes: counts of the reader, such as units left out.
+            notes (`Mapping[str, int]`): Counts of the reader, such as units left out.
+
+        Returns:
+            `dict[str, Any]`: The counts by name.
         """
         seldom = {
             **notes,
@@ -71,7 +74,8 @@ def row_blocks(
 ) -> Iterator[pa.Table]:
     """Yield tables of `row_schema`; `tally` is filled on the way.
 
-    Raises InputError for what the reading of the source finds.
+    Raises:
+        InputError: The source cannot be read as what it says it is.
     """
     schema = row_schema(contents)
     for name, path in contents.other_files.items():
@@ -79,7 +83,7 @@ def row_blocks(
     items: Any = contents.records if contents.units is None else contents.units
     for batch in _batches(items):
         if contents.units is None:
-            parts = [_own_rows(source, batch, directions, auxiliaries, tally)]
+            parts = [_program_rows(source, batch, directions, auxiliaries, tally)]
         else:
             parts = _unit_rows(source, contents, batch, directions, auxiliaries, tally)
         tally.sentences += len(batch)
@@ -89,7 +93,7 @@ def row_blocks(
 
 
 def _completed(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    """The rows with nulls in the columns that they lack."""
+    """Add the columns that rows lack, with nulls."""
     for name in schema.names:
         if name not in rows.column_names:
             rows = rows.append_column(name, pa.nulls(len(rows), pa.string()))
@@ -104,10 +108,12 @@ def _unit_rows(
     auxiliaries: bool,
     tally: Tally,
 ) -> list[pa.Table]:
-    """The rows of units with one text of each language, and of the others one by one."""
+    """Make the rows of units with one text of each language in one table, and those of the others one by one."""
     read = [_versions(source, unit, tally) for unit in units]
-    special = [place for place, versions in enumerate(read) if is_special(versions)]
+    special = [index for index, versions in enumerate(read) if is_special(versions)]
     lines = _lines(source, contents, units, read, tally.sentences)
+    # Units with one text of each language, nearly all, become columns: Arrow
+    # then makes the rows of a direction at once.
     rows = expand_block(
         lines,
         directions,
@@ -119,19 +125,21 @@ def _unit_rows(
     if not special:
         return [rows]
     asked = frozenset(directions)
-    found: list[dict[str, Any]] = []
-    for place in special:
-        own = list(_special_rows(source, units[place], read[place], asked, auxiliaries, tally))
-        tally.without_rows += not own
-        line = tally.sentences + place if units[place].line is None else units[place].line
-        multiway = len({version.code for version in read[place]}) > 2
+    special_rows: list[dict[str, Any]] = []
+    for index in special:
+        rows_of_unit = list(_special_rows(source, units[index], read[index], asked, auxiliaries, tally))
+        tally.without_rows += not rows_of_unit
+        line = tally.sentences + index if units[index].line is None else units[index].line
+        # A line number marks a sentence that many languages share, and
+        # downsampling by `line` thins such rows alone.
+        multiway = len({version.code for version in read[index]}) > 2
         multiway = multiway if source.multiway is None else source.multiway
-        found += [row | {"line": line if multiway else None} for row in own]
-    return [rows, with_keys(pa.Table.from_pylist(found, row_schema(contents)))]
+        special_rows += [row | {"line": line if multiway else None} for row in rows_of_unit]
+    return [rows, with_keys(pa.Table.from_pylist(special_rows, row_schema(contents)))]
 
 
 def _versions(source: Source, unit: Unit, tally: Tally) -> list[Version]:
-    """The texts of a unit that are read; all are counted by language."""
+    """List the texts of a unit that are read; all are counted by language."""
     versions = []
     for name, text in (*unit.texts.items(), *unit.further):
         if text is None:
@@ -155,7 +163,7 @@ def _special_rows(
     auxiliaries: bool,
     tally: Tally,
 ) -> Iterator[dict[str, Any]]:
-    """The rows of a unit with two texts of a language."""
+    """Yield the rows of a unit with two texts of a language."""
     for names in names_by_code(versions).values():
         tally.variants.update(names if len(names) > 1 else ())
     pairs, left_out = further_pairs(versions, asked)
@@ -169,11 +177,13 @@ def _special_rows(
 
 
 def _batches(items: Iterable[Any]) -> Iterator[list[Any]]:
-    """Records, or units, as many at a time as a block may hold."""
+    """Yield records, or units, as many at a time as a block may hold."""
     batch: list[Any] = []
     rows = 0
     for item in items:
         batch.append(item)
+        # A sentence in n languages gives up to 4 rows for each of them;
+        # blocks are bounded by rows, not by sentences.
         if isinstance(item, Unit):  # from and into English and Chinese
             rows += 4 * (len(item.further) + sum(text is not None for text in item.texts.values()))
         if rows >= ROWS or len(batch) == SENTENCES:
@@ -190,15 +200,19 @@ def _lines(
     read: list[list[Version]],
     first: int,
 ) -> pa.Table:
-    """The units as a table: a column of texts per language; corpus, row_key, line, and those kept.
+    """Put units into a table: a column of texts per language; corpus, row_key, line, and those kept.
 
     A unit with two texts of a language has a line without texts.
 
     Args:
-        read: the texts of each unit.
-        first: the place of the first unit in the source.
+        source (`Source`): Names the corpus of units that name none.
+        contents (`Contents`): Says which further columns are kept.
+        units (`list[Unit]`): The units.
+        read (`list[list[Version]]`): The texts of each unit.
+        first (`int`): The position of the first unit in the source.
     """
     texts: dict[str, list[str | None]] = {}
+    # A special unit keeps its line, empty, so that the numbers of lines are those of the source.
     for index, versions in enumerate(read):
         for version in versions if not is_special(versions) else ():
             texts.setdefault(version.code, [None] * len(units))[index] = version.text
@@ -217,26 +231,28 @@ def _lines(
 
 
 def _without_rows(lines: pa.Table, directions: list[Direction]) -> int:
-    """How many lines have no two texts of a direction."""
-    there = {name: lines[name].is_valid().to_numpy() for name in lines.column_names if name in LANGUAGES}
+    """Count the lines that have no two texts of a direction."""
+    has_text = {name: lines[name].is_valid().to_numpy() for name in lines.column_names if name in LANGUAGES}
     gives_row = sum(
-        there[one.source] & there[one.target] for one in directions if one.source in there and one.target in there
+        has_text[direction.source] & has_text[direction.target]
+        for direction in directions
+        if direction.source in has_text and direction.target in has_text
     )
     return int((gives_row == 0).sum()) if not isinstance(gives_row, int) else len(lines)
 
 
-def _own_rows(
+def _program_rows(
     source: Source,
     batch: list[tuple[str, Record]],
     directions: list[Direction],
     auxiliaries: bool,
     tally: Tally,
 ) -> pa.Table:
-    """Rows of this program's own form, in the asked directions."""
+    """Select the rows of this program's form in the asked directions."""
     asked, rows = set(directions), []
-    for place, record in batch:
-        row = _own_row(place, record, source, tally)
-        _check_auxiliary(place, row)
+    for location, record in batch:
+        row = _program_row(location, record, source, tally)
+        _check_auxiliary(location, row)
         if not auxiliaries:
             row |= {"auxiliary_lang": None, "auxiliary": None}
         whole = row["source"] is not None and row["target"] is not None
@@ -246,26 +262,26 @@ def _own_rows(
     return with_keys(pa.Table.from_pylist(rows, ROW_SCHEMA))
 
 
-def _own_row(place: str, record: Record, source: Source, tally: Tally) -> dict[str, Any]:
-    """One row; what CSV has no cell for is empty there, and null here."""
+def _program_row(location: str, record: Record, source: Source, tally: Tally) -> dict[str, Any]:
+    """Read one row; what CSV has no cell for is empty there, and null here."""
     return {
         "source_lang": _code(record, "source_lang", source, tally),
         "target_lang": _code(record, "target_lang", source, tally),
-        "source": _text(place, record, "source"),
-        "target": _text(place, record, "target"),
-        "auxiliary_lang": _text(place, record, "auxiliary_lang") or None,
-        "auxiliary": _text(place, record, "auxiliary") or None,
-        "corpus": _text(place, record, "corpus") or source.corpus_name,
+        "source": _text(location, record, "source"),
+        "target": _text(location, record, "target"),
+        "auxiliary_lang": _text(location, record, "auxiliary_lang") or None,
+        "auxiliary": _text(location, record, "auxiliary") or None,
+        "corpus": _text(location, record, "corpus") or source.corpus_name,
         "row_key": None if record.get("row_key") in (None, "") else str(record["row_key"]),
         "line": whole_number(record.get("line")),
     }
 
 
-def _check_auxiliary(place: str, row: dict[str, Any]) -> None:
+def _check_auxiliary(location: str, row: dict[str, Any]) -> None:
     code, direction = row["auxiliary_lang"], (row["source_lang"], row["target_lang"])
     if code in direction:
         raise InputError(
-            f"{place}: auxiliary_lang is {code}, a language of {'-'.join(direction)} itself; give "
+            f"{location}: auxiliary_lang is {code}, a language of {'-'.join(direction)} itself; give "
             "a third one, or leave auxiliary_lang and auxiliary empty"
         )
 
@@ -281,8 +297,8 @@ def _code(record: Record, column: str, source: Source, tally: Tally) -> str:
     return code
 
 
-def _text(place: str, record: Record, name: str) -> str | None:
+def _text(location: str, record: Record, name: str) -> str | None:
     text = record.get(name)
     if text is not None and not isinstance(text, str):
-        raise InputError(f"{place}: {name} is {text!r}, and must be text")
+        raise InputError(f"{location}: {name} is {text!r}, and must be text")
     return None if text is None else unicodedata.normalize("NFC", text)

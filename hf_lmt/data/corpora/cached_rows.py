@@ -20,20 +20,26 @@ from hf_miwv.common.runs.json_text import json_text
 
 
 def cache_folder(name: str, made_of: Any) -> Path:
-    """Where something lies in the cache: named after all that it is made of, as JSON."""
+    """Return the folder of something in the cache: named after all that it is made of, as JSON."""
     key = xxhash.xxh3_128_hexdigest(json.dumps(made_of).encode())
     return Path(datasets.config.HF_DATASETS_CACHE) / f"lmt-{name}-{key}"
 
 
 def cached_rows(folder: Path, schema: pa.Schema, blocks: Iterable[pa.Table], counts: Callable[[], dict]) -> Loaded:
-    """The rows of `blocks`, from `folder` where they are there.
+    """Read rows from `folder`, which is written from `blocks` first where it does not exist.
 
     Args:
-        folder: from `cache_folder`; there as a whole or not at all.
-        blocks: not begun where the rows are there.
-        counts: called after the last block; may raise, and then nothing is kept.
+        folder (`Path`): From `cache_folder`; it exists as a whole or not at all.
+        schema (`pa.Schema`): Columns of the rows.
+        blocks (`Iterable[pa.Table]`): The rows; not begun where the folder exists.
+        counts (`Callable[[], dict]`): Called after the last block; may raise, and then nothing is kept.
+
+    Returns:
+        `Loaded`: The rows, mapped into memory, and their counts.
     """
     if not (folder / "counts.json").exists():
+        # A name of its own for each attempt: two processes that read the
+        # same source do not write into one folder.
         draft = folder.with_name(f"{folder.name}.{uuid4().hex}")
         draft.mkdir(parents=True)
         try:
@@ -46,5 +52,5 @@ def cached_rows(folder: Path, schema: pa.Schema, blocks: Iterable[pa.Table], cou
                 os.rename(draft, folder)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
-    found = json.loads((folder / "counts.json").read_text("utf-8"))
-    return Loaded(Dataset.from_file(str(folder / "rows.arrow")), found)
+    row_counts = json.loads((folder / "counts.json").read_text("utf-8"))
+    return Loaded(Dataset.from_file(str(folder / "rows.arrow")), row_counts)

@@ -35,12 +35,12 @@ class Lines(NamedTuple):
 
 
 def has_header(path: Path, source: Source) -> bool:
-    """Whether the first line of a TSV file names columns."""
+    """Tell whether the first line of a TSV file names columns."""
     return is_header(next(iter(separated_lines(path))), source)
 
 
 def is_header(cells: Sequence[str], source: Source) -> bool:
-    """Whether cells are names of columns: two languages, or source and target.
+    """Tell whether cells are names of columns: two languages, or source and target.
 
     >>> is_header(["src", "tgt"], Source("a.tsv")), is_header(["Hello.", "Hallo."], Source("a.tsv"))
     (True, False)
@@ -51,12 +51,12 @@ def is_header(cells: Sequence[str], source: Source) -> bool:
 
 
 def read_cells(path: Path, source: Source) -> Lines:
-    """The lines of a TSV or CSV file by `source.cells`, else by its languages or the file's name.
+    """Read the lines of a TSV or CSV file by `source.cells`, else by its languages or the file's name.
 
     A first line that names columns is no pair.
 
     Raises:
-        InputError: cells that cannot be, or another number of them than the lines have.
+        InputError: Cells that cannot be, or another number of them than the lines have.
     """
     names = tuple(source.cells) or tuple(source.languages) or _languages_of_name(path)
     _check_names(path, names, source)
@@ -84,8 +84,12 @@ def _check_names(path: Path, names: Sequence[str], source: Source) -> None:
 
 def _units(path: Path, names: Sequence[str], kept: Sequence[str], source: Source) -> Iterator[Unit]:
     for number, cells in enumerate(_lines(path), 1):
+        # A line with a cell too many would put a text under the wrong
+        # language: better to refuse the file than to guess.
         if len(cells) != len(names):
             raise InputError(_misfit(path, number, cells, names, source))
+        # Headers were looked for by `has_header` already; this is the file whose
+        # cells the user named although it has them.
         if number == 1 and is_header(cells, source):
             continue
         line = dict(zip(names, cells, strict=True))
@@ -115,7 +119,7 @@ def _lines(path: Path) -> Iterator[list[str]]:
 
 
 def _languages_of_name(path: Path) -> tuple[str, ...]:
-    """("en", "de") of a file called news.en-de.tsv."""
+    """Return ("en", "de") for a file called news.en-de.tsv."""
     for part in path.name.split("."):
         codes = [code_of(side) for side in part.split("-")]
         if len(codes) > 1 and all(codes):
@@ -124,12 +128,14 @@ def _languages_of_name(path: Path) -> tuple[str, ...]:
 
 
 def _misfit(path: Path, number: int, cells: Sequence[str], names: Sequence[str], source: Source) -> str:
-    """The message for a line with more or fewer cells than names, with what to give."""
+    """Write the message for a line with more or fewer cells than names, with what to give."""
     kinds = [_kind_of(cell) for cell in cells]
-    for place, kind in enumerate(kinds):
-        if kind == SCORE and (before := kinds[:place].count(SCORE)):
-            kinds[place] = f"{SCORE}{before + 1}"
+    # Every score needs a name of its own: score, score2, score3.
+    for index, kind in enumerate(kinds):
+        if kind == SCORE and (before := kinds[:index].count(SCORE)):
+            kinds[index] = f"{SCORE}{before + 1}"
     languages = [name for name in names if source.code_of(name) is not None]
+    # As many texts as languages: then the advice can be a line to paste, and not a pattern.
     if kinds.count(None) == len(languages) > 1:
         remaining = iter(languages)
         guess = ",".join(kind or next(remaining) for kind in kinds)
@@ -144,7 +150,7 @@ def _misfit(path: Path, number: int, cells: Sequence[str], names: Sequence[str],
 
 
 def _kind_of(cell: str) -> str | None:
-    """A name for a cell that is no text: score, or -; None for text."""
+    """Name a cell that is no text: score, or -; None for text."""
     if _NUMBER.fullmatch(cell):
         return SCORE
     return UNREAD if _ADDRESS.fullmatch(cell) else None

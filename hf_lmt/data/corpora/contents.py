@@ -50,8 +50,8 @@ class Contents(NamedTuple):
         kind: one of KINDS.
         state: what tells this content from another: files with sizes and times, or the fingerprint
             of a data set.
-        units: its sentences; None for kind "rows", whose records are in `records`, each with its
-            place.
+        units: its sentences; None for kind "rows", whose records are in `records`, each with its location
+            for messages.
         kept: columns that each row has beside its own, such as scores.
         other_files: {name: file} of languages that LMT does not have.
         notes: filled as it is read: units left out, segments with line breaks.
@@ -69,7 +69,7 @@ class Contents(NamedTuple):
 def open_source(source: Source) -> Contents:
     """Find out what the source is, and open it.
 
-    Raises InputError where that cannot be found out, or it is not what its `kind` says.
+    Raises:\n        InputError: The kind cannot be found out, or the source is not what its `kind` says.
     """
     medium = _medium(source)
     notes: Counter[str] = Counter()
@@ -78,14 +78,15 @@ def open_source(source: Source) -> Contents:
         units = _tmx_units(path, source, notes)
         return Contents("tmx", state_of_files([path]), units, notes=notes)
     if medium in ("text", "flores"):
-        found = _text_files(source, medium)
-        state = state_of_files([*found.files.values(), *found.others.values()])
-        return Contents(medium, state, _text_units(found.files), other_files=found.others)
+        language_files = _text_files(source, medium)
+        state = state_of_files([*language_files.files.values(), *language_files.others.values()])
+        return Contents(medium, state, _text_units(language_files.files), other_files=language_files.others)
     if source.cells or medium == "tsv":
         path = _only_file(source)
         lines = read_cells(path, source)
         return Contents("tsv", state_of_files([path]), lines.units, kept=lines.kept)
     state, records = open_records(source)
+    # The kind is read from the first records, which go back before the others: a stream cannot be read twice.
     head = list(islice(records, HEAD))
     first = [record for _, record in head]
     kind = source.kind or shape_of(first, source)
@@ -97,7 +98,7 @@ def open_source(source: Source) -> Contents:
 
 
 def _medium(source: Source) -> str:
-    """How to open it: tmx, text, flores, tsv, or records."""
+    """Tell how to open it: tmx, text, flores, tsv, or records."""
     if source.kind is not None:
         return "records" if source.kind in RECORD_KINDS else source.kind
     if not isinstance(source.path, str):
@@ -108,9 +109,11 @@ def _medium(source: Source) -> str:
         return "tmx"
     if name.endswith(".tsv") and path.is_file():
         return "records" if has_header(path, source) else "tsv"
-    if path.is_dir() and any(code_of(one.stem) for one in [*path.glob("*.dev*"), *path.glob("*/*.dev*")]):
+    if path.is_dir() and any(code_of(file.stem) for file in [*path.glob("*.dev*"), *path.glob("*/*.dev*")]):
         return "flores"
     if not path.exists():
+        # Files that only begin alike are not enough: a second language, of
+        # LMT or not, says that they belong together.
         beside = files_with_prefix(path, source)
         if len(beside.files) > 1 or (beside.files and beside.others):
             return "text"
@@ -138,6 +141,7 @@ def state_of_files(files: Iterable[Path]) -> list[str]:
             stat = path.stat()
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+        # Size and time, as make does: hashing gigabytes of text on every start would cost more than reading them.
         state.append(f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}")
     return state
 
@@ -146,27 +150,27 @@ def _text_files(source: Source, medium: str) -> LanguageFiles:
     """Of the asked languages only; InputError where one of them has no file."""
     if isinstance(source.path, Mapping):
         files = {code: Path(file).expanduser() for code, file in source.path.items()}
-        found = LanguageFiles(files, {})
+        language_files = LanguageFiles(files, {})
     elif medium == "flores":
-        found = files_of_flores(Path(source.path).expanduser(), source.split, source)
+        language_files = files_of_flores(Path(source.path).expanduser(), source.split, source)
     else:
-        found = files_with_prefix(Path(source.path).expanduser(), source)
-    others = f"; not LMT's: {', '.join(found.others)}" if found.others else ""
-    others += how_to_name(found.others)
+        language_files = files_with_prefix(Path(source.path).expanduser(), source)
+    others = f"; not LMT's: {', '.join(language_files.others)}" if language_files.others else ""
+    others += how_to_name(language_files.others)
     for code in source.languages:
-        if code not in found.files:
+        if code not in language_files.files:
             raise InputError(
                 f"{source.name}: has no file in {code}, which the source asks for; "
-                f"there are: {', '.join(found.files) or 'none'}{others}"
+                f"there are: {', '.join(language_files.files) or 'none'}{others}"
             )
-    files = {code: found.files[code] for code in source.languages or found.files}
+    files = {code: language_files.files[code] for code in source.languages or language_files.files}
     if len(files) < 2:
         raise InputError(
             f"{source.name}: needs plain text files in two languages or more, and found "
             f"{', '.join(map(str, files.values())) or 'none'}{others}; give what their names have "
             "in common"
         )
-    return LanguageFiles(files, found.others)
+    return LanguageFiles(files, language_files.others)
 
 
 def _text_units(files: Mapping[str, Path]) -> Iterator[Unit]:
@@ -203,9 +207,13 @@ def open_records(source: Source) -> tuple[list[str], Iterator[tuple[str, Record]
 
 
 def _plain_json_files(folder: Path) -> list[Path]:
-    """The JSON Lines files of a folder of nothing else: their columns may differ from one another,
-    as `{"translation": ...}` does from pair to pair."""
+    """List the JSON Lines files of a folder of nothing else.
+
+    Their columns may differ from one another, as `{"translation": ...}` does from pair to pair.
+    """
     files = sorted(path for path in folder.iterdir() if path.is_file())
+    # A README beside the data is usual on the Hub; any other file means
+    # that `load_dataset` knows the folder better.
     data = [path for path in files if path.name.lower().endswith(JSON_LINES)]
     others = [path for path in files if path not in data and path.suffix.lower() != ".md"]
     return [] if others else data
@@ -241,6 +249,7 @@ def _dataset_records(dataset: Any, name: str) -> Iterator[tuple[str, Record]]:
     from hf_miwv.common.reading.json_types import plain_rows
 
     table = dataset.with_format("arrow")
+    # A block at a time becomes Python objects, so memory stays flat for a data set of any size.
     for start in range(0, len(table), BATCH):
         block = plain_rows(table[start : start + BATCH])
         for row, record in enumerate(block, start):
@@ -248,10 +257,10 @@ def _dataset_records(dataset: Any, name: str) -> Iterator[tuple[str, Record]]:
 
 
 def _units(kind: str, records: Iterator[tuple[str, Record]], columns: Columns) -> Iterator[Unit]:
-    for place, record in records:
+    for location, record in records:
         if kind == "table":
-            yield table_unit(place, record, columns)
+            yield table_unit(location, record, columns)
         elif kind == "translation":
-            yield translation_unit(place, record)
+            yield translation_unit(location, record)
         else:
-            yield from smol_units(place, record)
+            yield from smol_units(location, record)

@@ -91,6 +91,7 @@ def load(
     counts = json.loads((folder / "counts.json").read_text("utf-8"))
     _report(source, counts)
     rows = Dataset.from_file(str(folder / "rows.arrow"))
+    # Nearly no source has variants; columns of nothing but nulls would stay with its rows to the end.
     return Loaded(rows if "variants" in counts else rows.remove_columns(list(VARIANTS)), counts)
 
 
@@ -119,6 +120,8 @@ def load_translations(rows: Dataset, name: str) -> Dataset:
 def _folder(source: Source, contents: Contents, directions: list[Direction], auxiliaries: bool) -> Path:
     """Name the folder of the rows after all that they are made of."""
     made_of = [
+        # Everything that decides about the rows is in the name, so a change of
+        # the source or of its options reads it again.
         *(LAYOUT, contents.kind, contents.state, source.corpus_name, source.languages),
         *(source.multiway, directions, auxiliaries, dict(source.variants)),
         *(dict(source.language_names), source.cells, source.skip_broken_units),
@@ -129,6 +132,7 @@ def _folder(source: Source, contents: Contents, directions: list[Direction], aux
 
 def _write(folder: Path, source: Source, contents: Contents, asked: list[Direction], auxiliaries: bool) -> None:
     """Write rows and counts to `folder`, which appears as a whole or not at all."""
+    # A name of its own for each attempt: two processes that read the same source do not write into one folder.
     draft = folder.with_name(f"{folder.name}.{uuid4().hex}")
     draft.mkdir(parents=True)
     logger.info("reading %s (%s)", source.name, contents.kind)
@@ -152,13 +156,14 @@ def _write_rows(path: Path, blocks: Iterator[pa.Table], schema: pa.Schema) -> No
 
 
 def _check(source: Source, tally: Tally, asked: list[Direction], notes: Mapping[str, int]) -> None:
-    there = ", ".join(sorted(tally.languages)) or "none"
+    present = ", ".join(sorted(tally.languages)) or "none"
     for code in source.languages:
         if code not in tally.languages:
             raise InputError(
-                f"{source.name}: has no text in {code}, which the source asks for; LMT's languages in it: {there}"
+                f"{source.name}: has no text in {code}, which the source asks for; LMT's languages in it: {present}"
             )
     for code, name in source.variants.items():
+        # A misspelled variant would silently read nothing of a language.
         if not any(plain(name) == plain(other) for other in tally.names):
             names = sorted(other for other in tally.names if source.code_of(other) == code)
             raise InputError(
@@ -172,12 +177,12 @@ def _check(source: Source, tally: Tally, asked: list[Direction], notes: Mapping[
         left_out = f" ({broken:,} broken units are left out)" if broken else ""
         raise InputError(f"{source.name}: holds no sentences{left_out}; give one with at least one")
     if others := ", ".join(tally.other_languages):
-        there += f"; not LMT's: {others} (`hf-lmt languages` lists those that are)"
-        there += how_to_name(tally.other_languages)
+        present += f"; not LMT's: {others} (`hf-lmt languages` lists those that are)"
+        present += how_to_name(tally.other_languages)
     directions = ", ".join(map(str, asked[:4])) + (", ..." if len(asked) > 4 else "")
     raise InputError(
         f"{source.name}: none of its {tally.sentences:,} sentences is in both languages of an "
-        f"asked direction ({directions}); LMT's languages in it: {there}"
+        f"asked direction ({directions}); LMT's languages in it: {present}"
     )
 
 

@@ -108,6 +108,8 @@ def load_monolingual(
         made_of.append(dict(source.language_names))
     loaded = cached_rows(
         cache_folder("texts", made_of),
+        # The checks run after the last block and before the rows are kept: a
+        # source with a fault leaves nothing in the cache.
         TEXT_SCHEMA,
         _blocks(contents.texts, source, language, tally),
         lambda: _checked(source, language, tally),
@@ -147,11 +149,11 @@ def _language_of(text: Text, source: Source, language: str | None, tally: Tally)
 
 def _table(texts: list[tuple[str, Text]], corpus: str) -> pa.Table:
     codes = pa.array([code for code, _ in texts], pa.string())
-    contents = pa.array([unicodedata.normalize("NFC", one.text or "") for _, one in texts], pa.string())
-    corpora = pa.array([one.corpus or corpus for _, one in texts], pa.string())
-    own = pa.array([one.row_key for _, one in texts], pa.string())
+    contents = pa.array([unicodedata.normalize("NFC", text.text or "") for _, text in texts], pa.string())
+    corpora = pa.array([text.corpus or corpus for _, text in texts], pa.string())
+    source_keys = pa.array([text.row_key for _, text in texts], pa.string())
     keys = pa.array(text_keys(corpora, codes.dictionary_encode(), contents), pa.string())
-    columns = [codes, contents, corpora, pc.coalesce(own, keys)]
+    columns = [codes, contents, corpora, pc.coalesce(source_keys, keys)]
     return pa.table(columns, schema=TEXT_SCHEMA)
 
 
@@ -159,12 +161,12 @@ def _checked(source: Source, language: str | None, tally: Tally) -> dict[str, An
     """Return the counts; raise InputError where there are no rows."""
     if tally.rows:
         return tally.counts()
-    there = ", ".join(f"{name} ({texts:,})" for name, texts in tally.other_languages.items())
-    if not there:
+    languages_and_counts = ", ".join(f"{name} ({texts:,})" for name, texts in tally.other_languages.items())
+    if not languages_and_counts:
         raise InputError(f"{source.name}: all of its {tally.texts:,} texts are empty; give others")
     asked = language or "a language of LMT (`hf-lmt languages` lists them)"
     raise InputError(
-        f"{source.name}: has no text in {asked}; there are: {there}"
+        f"{source.name}: has no text in {asked}; there are: {languages_and_counts}"
         f"{how_to_name(_unknown(source, tally.other_languages))}"
     )
 
@@ -174,7 +176,7 @@ def _report(source: Source, counts: dict[str, Any]) -> None:
     if counts["empty"]:
         logger.warning("%s: %s empty texts are left out", source.name, f"{counts['empty']:,}")
     if counts["other_languages"]:
-        others = ", ".join(f"{name} ({n:,})" for name, n in counts["other_languages"].items())
+        others = ", ".join(f"{name} ({count:,})" for name, count in counts["other_languages"].items())
         logger.warning(
             "%s: texts in languages that are not asked for, or that LMT does not have, are left out: %s%s",
             source.name,

@@ -20,7 +20,7 @@ KINDS = {
     "documents": "a column text, and a column lang unless language is given",
     "table": "one column per language",
 }
-OWN_KEYS = ("row_key", "row_id", IDENTIFIER)
+ROW_KEY_COLUMNS = ("row_key", "row_id", IDENTIFIER)
 
 
 class Text(NamedTuple):
@@ -41,10 +41,10 @@ class Texts(NamedTuple):
 
 
 def open_texts(source: Source, kind: str | None, language: str | None) -> Texts:
-    """Find out what the source is, and open it.
+    """Detect the kind of the source, and open it.
 
     Raises:
-        InputError: that cannot be found out, it is not what `kind` says, or it does not say which
+        InputError: The kind cannot be detected, it is not what `kind` says, or it does not say which
             language its texts are in.
     """
     if kind is not None and kind not in KINDS:
@@ -54,9 +54,10 @@ def open_texts(source: Source, kind: str | None, language: str | None) -> Texts:
         files = _text_files(path, source, language)
         return Texts("text", [*files, *state_of_files(files.values())], _line_texts(files))
     state, records = open_records(source)
+    # The kind is read from the first records, which go back before the others: a stream cannot be read twice.
     head = list(islice(records, HEAD))
     read = _reader([record for _, record in head], source, kind, language)
-    texts = chain.from_iterable(read(*one) for one in chain(head, records))
+    texts = chain.from_iterable(read(*location_and_record) for location_and_record in chain(head, records))
     return Texts(kind or "records", state, texts)
 
 
@@ -64,7 +65,8 @@ def _is_plain(path: Path, source: Source) -> bool:
     if path.is_file() or path.name.endswith((".txt", ".txt.gz")):
         return file_format_of(path) is None
     if path.is_dir():
-        names = [one.name for one in [*path.glob("*.*"), *path.glob("*/*.dev*")]]
+        names = [file.name for file in [*path.glob("*.*"), *path.glob("*/*.dev*")]]
+        # The dev split of FLORES names its files after languages, without .txt.
         return any(name.removesuffix(".gz").endswith(".txt") for name in names) or any(
             ".dev" in name and source.code_of(name.partition(".")[0]) for name in names
         )
@@ -89,13 +91,13 @@ def _text_files(path: Path, source: Source, language: str | None) -> dict[str, P
     return asked
 
 
-def _with_others(found: LanguageFiles) -> dict[str, Path]:
+def _with_others(language_files: LanguageFiles) -> dict[str, Path]:
     """With the files of languages that LMT does not have, whose texts are counted."""
-    return {**found.files, **found.others} if found.files else {}
+    return {**language_files.files, **language_files.others} if language_files.files else {}
 
 
 def _language_of_name(path: Path, source: Source) -> str:
-    """ "ky" of ky.txt, news.ky, or either with .gz."""
+    """Return the part of a name that is a language: "ky" of ky.txt, news.ky, or either with .gz."""
     name = path.name.removesuffix(".gz").removesuffix(".txt")
     for part in (name, name.rpartition(".")[2]):
         if source.code_of(part):
@@ -118,7 +120,7 @@ def _files_of_folder(folder: Path, source: Source) -> dict[str, Path]:
 
 
 def _only(path: Path, name: str, files: Mapping[str, Path], source: Source) -> Path:
-    """The path, unless there is another file in its language."""
+    """Return the path, unless there is another file in its language."""
     for other, file in files.items():
         code = source.code_of(name)
         if other == name or (code and source.code_of(other) == code):
@@ -145,15 +147,17 @@ def _reader(
                 f"{source.name}: has a column text and no column lang; give language, the code of "
                 "the language that the texts are in, or add the column"
             )
-        return lambda place, record: _document(place, record, language)
+        return lambda location, record: _document(location, record, language)
     codes = _codes(head, source, language)
     if not codes:
         raise _no_texts(source, columns)
-    return lambda place, record: _table_texts(place, record, codes)
+    return lambda location, record: _table_texts(location, record, codes)
 
 
 def _codes(head: list[Record], source: Source, language: str | None) -> dict[str, str]:
     """{column: language} of a table: the asked one, or all that are there, LMT's or not."""
+    # For one language the source is read as if it asked for that language
+    # alone, so that no other column is checked.
     asked = replace(source, languages=[language] if language else [])
     columns = text_columns(head, asked)
     others = () if language or not columns.texts else columns.others
@@ -169,26 +173,26 @@ def _no_texts(source: Source, columns: list[str]) -> InputError:
     )
 
 
-def _document(place: str, record: Record, language: str | None) -> Iterator[Text]:
+def _document(location: str, record: Record, language: str | None) -> Iterator[Text]:
     name = record.get("lang") if "lang" in record else language
-    yield Text(str(name), _text(place, record, "text"), _own_key(record), _corpus(record))
+    yield Text(str(name), _text(location, record, "text"), _row_key(record), _corpus(record))
 
 
-def _table_texts(place: str, record: Record, codes: Mapping[str, str]) -> Iterator[Text]:
-    key = _own_key({name: value for name, value in record.items() if name not in codes})
+def _table_texts(location: str, record: Record, codes: Mapping[str, str]) -> Iterator[Text]:
+    key = _row_key({name: value for name, value in record.items() if name not in codes})
     for column, code in codes.items():
-        yield Text(code, _text(place, record, column), key, _corpus(record))
+        yield Text(code, _text(location, record, column), key, _corpus(record))
 
 
-def _text(place: str, record: Record, column: str) -> str | None:
+def _text(location: str, record: Record, column: str) -> str | None:
     text = record.get(column)
     if text is not None and not isinstance(text, str):
-        raise InputError(f"{place}: {column} is {text!r:.60}, and must be text")
+        raise InputError(f"{location}: {column} is {text!r:.60}, and must be text")
     return text
 
 
-def _own_key(record: Record) -> str | None:
-    keys = (record[name] for name in OWN_KEYS if record.get(name) not in (None, ""))
+def _row_key(record: Record) -> str | None:
+    keys = (record[name] for name in ROW_KEY_COLUMNS if record.get(name) not in (None, ""))
     return next(map(str, keys), None)
 
 

@@ -28,8 +28,8 @@ ROW_SCHEMA = pa.schema(
         "line": pa.int64(),
     }
 )
-"""The columns of a row. `row_key` is the source's own name for the sentence, or `content_key`, and
-never its place. `line`, the place of the sentence in a multi-way corpus, is null elsewhere."""
+"""The columns of a row. `row_key` is the source's name for the sentence, or `content_key`, and
+never its position. `line`, the position of the sentence in a multi-way corpus, is null elsewhere."""
 
 
 def expand(
@@ -40,20 +40,31 @@ def expand(
     corpus: str | None = None,
     multiway: bool | None = None,
 ) -> Dataset:
-    """Each line of a table in each direction that both languages have a text for.
+    """Turn each line of a table into a row for each direction that both languages have a text for.
 
     `{"en": "Good day", "de": "Guten Tag", "nl": "Goedendag"}` gives en-de, en-nl, and the two back;
     with `auxiliaries`, en-de carries the Dutch sentence as its hint (`auxiliary_of`).
 
-    Columns named by LMT's codes are texts; `corpus`, `row_key` and `line` are kept where they are
-    there. Rows without a `row_key` get `hashing.content_key`; `line` is otherwise the place in the
+    Columns named by LMT's codes are texts; `corpus`, `row_key` and `line` are kept where the table
+    has them. Rows without a `row_key` get `hashing.content_key`; `line` is otherwise the position in the
     table. All other columns go. Texts are normalized
     to NFC. A null text gives no row, an empty one does. A line is multi-way where it has texts in
     more than two languages, unless `multiway` says so for all. Rows go to disk block by block;
     directions vary faster than blocks of lines, and slower than lines.
 
+    Args:
+        table (`Dataset`): Columns of texts by LMT's codes.
+        directions (`Iterable[Direction]`, *optional*, defaults to `DIRECTIONS`): The directions of rows.
+        auxiliaries (`bool`, *optional*, defaults to `True`): Put the text of the auxiliary language beside
+            each row.
+        corpus (`str`, *optional*): The corpus of all rows.
+        multiway (`bool`, *optional*): Whether all lines are multi-way, or none.
+
+    Returns:
+        `Dataset`: Rows with the columns of ROW_SCHEMA.
+
     Raises:
-        InputError: the table has fewer than two languages, or one of its columns is not text.
+        InputError: The table has fewer than two languages, or one of its columns is not text.
     """
     texts = [name for name in table.column_names if name in LANGUAGES]
     if len(texts) < 2:
@@ -63,6 +74,7 @@ def expand(
         )
     block = partial(
         _expand_rows,
+        # Plain pairs, because `map` pickles its function and hashes it into the cache's name.
         directions=[(one.source, one.target) for one in directions],
         auxiliaries=auxiliaries,
         corpus=corpus,
@@ -106,7 +118,7 @@ def expand_block(
     multiway: bool | None = None,
     kept: Sequence[str] = (),
 ) -> pa.Table:
-    """`expand` for lines in memory, as Arrow: columns of texts, `corpus`, `row_key`, `line`.
+    """Do what `expand` does, for lines in memory, as Arrow: columns of texts, `corpus`, `row_key`, `line`.
 
     Columns of text named in `kept`, such as scores, go along with each row of their line.
     """
@@ -114,30 +126,32 @@ def expand_block(
     block = _with_column(block, "line", _multiway_lines(block, texts, multiway))
     if "corpus" in block.column_names:
         block = _with_column(block, "corpus", _normalized(block, "corpus"))
-    there = {name: column.is_valid().to_numpy(zero_copy_only=False) for name, column in texts.items()}
+    # Masks as arrays: the rows of a direction are then one `and` of two columns, for hundreds of directions.
+    has_text = {name: column.is_valid().to_numpy(zero_copy_only=False) for name, column in texts.items()}
     hints = {name: _unless_blank(column) for name, column in texts.items()} if auxiliaries else {}
     others = {name: _column(block, name) for name in ("corpus", "row_key", "line", *kept)}
     schema = with_columns(ROW_SCHEMA, kept)
     parts = [schema.empty_table()]
     for direction in directions:
         if direction.source in texts and direction.target in texts:
-            places = np.flatnonzero(there[direction.source] & there[direction.target])
-            if len(places):
-                parts.append(_rows(places, texts, hints, others, direction, schema))
+            lines = np.flatnonzero(has_text[direction.source] & has_text[direction.target])
+            if len(lines):
+                parts.append(_rows(lines, texts, hints, others, direction, schema))
     return with_keys(pa.concat_tables(parts))
 
 
 def _rows(
-    places: np.ndarray,
+    lines: np.ndarray,
     texts: dict[str, pa.Array],
     hints: dict[str, pa.Array],
     others: dict[str, pa.Array],
     direction: Direction,
     schema: pa.Schema,
 ) -> pa.Table:
-    """The rows of a direction from the (B,) lines that have both texts."""
-    size, taken = len(places), pa.array(places)
+    """Make the rows of a direction from the (B,) lines that have both texts."""
+    size, taken = len(lines), pa.array(lines)
     hint = auxiliary_of(direction)
+    # A blank auxiliary is no hint; it was made null, and takes its language with it below.
     auxiliary = hints[hint].take(taken) if hint in hints else pa.nulls(size, pa.string())
     columns = {
         "source_lang": pa.repeat(direction.source, size),
@@ -152,7 +166,7 @@ def _rows(
 
 
 def _column(block: pa.Table, name: str) -> pa.Array:
-    """A column of ROW_SCHEMA or one that is kept, null where the block has none."""
+    """Return a column of ROW_SCHEMA or one that is kept, null where the block has none."""
     kind = ROW_SCHEMA.field(name).type if name in ROW_SCHEMA.names else pa.string()
     if name not in block.column_names:
         return pa.nulls(len(block), kind)
@@ -160,7 +174,7 @@ def _column(block: pa.Table, name: str) -> pa.Array:
 
 
 def with_columns(schema: pa.Schema, names: Iterable[str]) -> pa.Schema:
-    """The schema with further columns of text."""
+    """Add further columns of text to a schema."""
     for name in names:
         schema = schema.append(pa.field(name, pa.string()))
     return schema
@@ -171,13 +185,13 @@ def _unless_blank(texts: pa.Array) -> pa.Array:
 
 
 def with_keys(rows: pa.Table) -> pa.Table:
-    """Rows of ROW_SCHEMA, their texts in form NFC, with `row_key` filled in where it was null."""
-    place, keys = rows.column_names.index("row_key"), rows["row_key"].combine_chunks()
+    """Return rows of ROW_SCHEMA, their texts in form NFC, with `row_key` filled in where it was null."""
+    column_index, keys = rows.column_names.index("row_key"), rows["row_key"].combine_chunks()
     if keys.null_count:
         missing = keys.is_null()
-        found = content_keys(rows.filter(missing), normalized=True).cast(pa.string())
-        keys = pc.replace_with_mask(keys, missing, found)
-    return rows.set_column(place, "row_key", keys)
+        computed = content_keys(rows.filter(missing), normalized=True).cast(pa.string())
+        keys = pc.replace_with_mask(keys, missing, computed)
+    return rows.set_column(column_index, "row_key", keys)
 
 
 def _normalized(block: pa.Table, name: str) -> pa.Array:

@@ -24,7 +24,7 @@ def write_parts(
     run: Mapping[str, Any],
     decorate: Callable[[Path], None],
 ) -> None:
-    """`write_folder`, with the first part in `data/` and each other one in a folder of its name.
+    """Write what `write_folder` does, with the first part in `data/` and each other one in a folder of its name.
 
     A part without rows is left out. `decorate(folder)` writes the card, whose front matter is that
     of `front_matter`, and pictures.
@@ -49,16 +49,19 @@ def front_matter(
     directions: Iterable[str],
     licenses: Iterable[str | None],
 ) -> str:
-    """The YAML block at the head of a card, which says where the parts lie; the first is default.
+    """Write the YAML block at the head of a card, which says where the parts lie; the first is default.
 
     Args:
-        run: the run.json; a digest of it keeps `load_dataset` from opening an earlier folder of
-            the same name.
-        title: of the data set.
-        tags: for the Hub.
-        parts: name -> rows, as for `write_parts`.
-        directions: those of the rows, for the languages.
-        licenses: of each source, None where it is not recorded.
+        run (`Mapping[str, Any]`): The run.json; a digest of it keeps `load_dataset` from opening an
+            earlier folder of the same name.
+        title (`str`): Title of the data set.
+        tags (`Sequence[str]`): Tags for the Hub.
+        parts (`Mapping[str, int]`): Name -> rows, as for `write_parts`.
+        directions (`Iterable[str]`): Directions of the rows, for the languages.
+        licenses (`Iterable[str | None]`): License of each source, None where it is not recorded.
+
+    Returns:
+        `str`: The block, with its lines of dashes.
     """
     import yaml
 
@@ -75,6 +78,7 @@ def front_matter(
                 "config_name": name,
                 "description": f"run {run_digest(dict(run))}",
                 "data_files": [{"split": "train", "path": f"{folder}/train-*.parquet"}],
+                # Without a default, `load_dataset` would refuse a folder of several configurations.
                 **({"default": True} if name == first and others else {}),
             }
             for name, folder in folders.items()
@@ -86,7 +90,7 @@ def front_matter(
 
 
 def license_names(licenses: Iterable[str | None]) -> list[str]:
-    """The licenses of all sources for the metadata, each once, by the Hub's names.
+    """List the licenses of all sources for the metadata, each once, by the Hub's names.
 
     What is recorded in other words stands in the card's text alone, and counts here, like what is
     not recorded, as "unknown": else the rest would be taken for the license of the whole. Empty
@@ -95,5 +99,7 @@ def license_names(licenses: Iterable[str | None]) -> list[str]:
     >>> license_names(["cc-by-4.0", None, "cc-by-4.0"]), license_names([None])
     (['cc-by-4.0', 'unknown'], [])
     """
-    named = {one if one and LICENSE.fullmatch(one) else UNKNOWN for one in licenses}
+    named = {
+        license_name if license_name and LICENSE.fullmatch(license_name) else UNKNOWN for license_name in licenses
+    }
     return sorted(named) if named != {UNKNOWN} else []

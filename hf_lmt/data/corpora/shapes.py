@@ -28,7 +28,7 @@ class Unit(NamedTuple):
     """One sentence in several languages.
 
     texts: by language, each named as in the file.
-    row_id, corpus, line: what the source calls it, and its place in a multi-way corpus.
+    row_id, corpus, line: what the source calls it, and its position in a multi-way corpus.
     further: (language, text) of texts under a name that `texts` has, such as synonyms.
     kept: {column: text} of cells that are no texts, such as scores.
     """
@@ -52,9 +52,10 @@ class Columns(NamedTuple):
 
 
 def shape_of(records: Collection[Record], source: Source) -> str:
-    """The kind of these first records, by their columns: rows, translation, smol or table.
+    """Detect the kind of these first records, by their columns: rows, translation, smol or table.
 
-    Raises InputError, with the columns and the kinds that there are, where none fits.
+    Raises:
+        InputError: None fits; with the columns and the kinds that there are.
     """
     columns = {column for record in records for column in record}
     if columns.issuperset(ROW_COLUMNS):
@@ -63,8 +64,8 @@ def shape_of(records: Collection[Record], source: Source) -> str:
         return "translation"
     if columns.issuperset(SMOL_COLUMNS):
         return "smol"
-    found = text_columns(records, source)
-    if len(found.texts) > 1:
+    columns_of_texts = text_columns(records, source)
+    if len(columns_of_texts.texts) > 1:
         return "table"
     known = "; ".join(f"{kind}: {KINDS[kind]}" for kind in RECORD_KINDS)
     hint = ""
@@ -73,8 +74,8 @@ def shape_of(records: Collection[Record], source: Source) -> str:
             f"; if {' and '.join(pair)} hold a text and its translation, say in which languages, "
             "as in --languages en,de"
         )
-    elif found.others:
-        hint = f"; LMT does not have {', '.join(found.others)}{how_to_name(found.others)}"
+    elif columns_of_texts.others:
+        hint = f"; LMT does not have {', '.join(columns_of_texts.others)}{how_to_name(columns_of_texts.others)}"
     raise InputError(
         f"{source.name}: has the columns {', '.join(sorted(columns)) or '(none)'}, and these are "
         f"of no known kind; known are {known}{hint}"
@@ -82,7 +83,7 @@ def shape_of(records: Collection[Record], source: Source) -> str:
 
 
 def check_shape(kind: str, records: Collection[Record], source: Source) -> None:
-    """Raises InputError where these first records are not of a kind, or lack an asked language."""
+    """Raise InputError where these first records are not of a kind, or lack an asked language."""
     columns = sorted({column for record in records for column in record})
     needed = {"rows": ROW_COLUMNS, "translation": ("translation",), "smol": SMOL_COLUMNS}
     missing = [column for column in needed.get(kind, ()) if column not in columns]
@@ -99,21 +100,21 @@ def check_shape(kind: str, records: Collection[Record], source: Source) -> None:
 
 
 def pair_columns(columns: Collection[str]) -> tuple[str, str] | None:
-    """The two columns of a pair that do not say their languages: source and target, src and tgt."""
+    """Return the two columns of a pair that do not say their languages: source and target, src and tgt."""
     names = {column.strip().lower(): column for column in columns}
     pairs = (pair for pair in PAIR_COLUMNS if set(pair) <= names.keys())
     return next(((names[first], names[second]) for first, second in pairs), None)
 
 
 def text_columns(records: Collection[Record], source: Source) -> Columns:
-    """The columns of a table's texts, by its first records.
+    """Select the columns of a table's texts, by its first records.
 
     `id` may be Indonesian or what rows are called: it is text where `languages` names it or,
     without any, where one of its values has a blank. Columns of PAIR_COLUMNS are in the two
     `languages` of the source, where none is named after a language.
 
     Raises:
-        InputError: two columns are in one language.
+        InputError: Two columns are in one language.
     """
     columns = dict.fromkeys(column for record in records for column in record)
     codes: dict[str, str] = {}
@@ -124,11 +125,12 @@ def text_columns(records: Collection[Record], source: Source) -> Columns:
         if code is None and is_language_name(name) and _has_text(records, column):
             others.append(column)
         if code is None or not source.reads(name):
+            # A column `en` of ids, or without any text in the first records, is no language that was left out.
             continue
         if column == IDENTIFIER and not source.languages and not _is_text(records):
             continue
         if code in codes.values():
-            other = next(one for one in codes if codes[one] == code)
+            other = next(column_of_code for column_of_code in codes if codes[column_of_code] == code)
             raise InputError(
                 f"{source.name}: columns {other!r} and {column!r} are both {code}; remove one of "
                 f"them, or say which to read with --languages {code}={other} "
@@ -150,13 +152,20 @@ def _is_text(records: Collection[Record]) -> bool:
     return any(isinstance(value, str) and " " in value.strip() for value in values)
 
 
-def table_unit(place: str, record: Record, columns: Columns, kept: Collection[str] = ()) -> Unit:
-    """A line of a table; texts in languages that LMT does not have are under their columns' names.
+def table_unit(location: str, record: Record, columns: Columns, kept: Collection[str] = ()) -> Unit:
+    """Read a line of a table; texts in languages that LMT does not have are under their columns' names.
 
-    kept: columns that go along as text.
+    Args:
+        location (`str`): The beginning of messages.
+        record (`Record`): The line.
+        columns (`Columns`): Its columns of texts.
+        kept (`Collection[str]`, *optional*, defaults to `()`): Columns that go along as text.
+
+    Returns:
+        `Unit`: The unit.
     """
     texts = {column: record.get(column) for column in columns.texts}
-    _check_texts(place, texts)
+    _check_texts(location, texts)
     texts = {columns.texts[column]: text for column, text in texts.items()}
     texts |= {name: record[name] for name in columns.others if isinstance(record.get(name), str)}
     cells = {name: str(record[name]) for name in kept if record.get(name) is not None}
@@ -164,19 +173,19 @@ def table_unit(place: str, record: Record, columns: Columns, kept: Collection[st
     return Unit(texts, _row_id(record, columns.texts), _corpus(record), line, kept=cells)
 
 
-def translation_unit(place: str, record: Record) -> Unit:
-    """A row of WMT, OPUS or LMT-60-sft-data on the Hub: `{"translation": {"en": .., "de": ..}}`."""
+def translation_unit(location: str, record: Record) -> Unit:
+    """Read a row of WMT, OPUS or LMT-60-sft-data on the Hub: `{"translation": {"en": .., "de": ..}}`."""
     texts = record.get("translation")
     if not isinstance(texts, Mapping) or len(texts) < 2:
         raise InputError(
-            f'{place}: translation is {_short(texts)}; give {{"translation": {{LANGUAGE: text, LANGUAGE: text}}}}'
+            f'{location}: translation is {_short(texts)}; give {{"translation": {{LANGUAGE: text, LANGUAGE: text}}}}'
         )
-    _check_texts(place, texts)
+    _check_texts(location, texts)
     return Unit(dict(texts), _row_id(record), _corpus(record))
 
 
-def smol_units(place: str, record: Record) -> Iterator[Unit]:
-    """The sentences of a row of google/smol (arXiv 2502.12301).
+def smol_units(location: str, record: Record) -> Iterator[Unit]:
+    """Yield the sentences of a row of google/smol (arXiv 2502.12301).
 
     SmolSent has a sentence and its translation (`src`, `trg`), SmolDoc the sentences of a document
     (`srcs`, `trgs`), Gatitos several translations of one expression (`src`, `trgs`).
@@ -189,24 +198,26 @@ def smol_units(place: str, record: Record) -> Iterator[Unit]:
     if isinstance(sources, str):
         sources = [sources] * len(targets or [])
     if not isinstance(sources, list) or not isinstance(targets, list):
-        raise InputError(f"{place}: needs src or srcs, and trg or trgs, as in google/smol")
+        raise InputError(f"{location}: needs src or srcs, and trg or trgs, as in google/smol")
     if len(sources) != len(targets):
         raise InputError(
-            f"{place}: has {len(sources)} sentences in srcs and {len(targets)} in trgs: the row is "
+            f"{location}: has {len(sources)} sentences in srcs and {len(targets)} in trgs: the row is "
             "misaligned; remove it"
         )
     for index, pair in enumerate(zip(sources, targets, strict=True)):
         texts = dict(zip((source, target), pair, strict=True))
-        _check_texts(place, texts)
+        _check_texts(location, texts)
+        # Sentences of one document share its id, and copies by id are taken
+        # for one: the position keeps them apart.
         row_id = _row_id(record)
         yield Unit(texts, f"{row_id}/{index}" if row_id and len(targets) > 1 else row_id)
 
 
-def _check_texts(place: str, texts: Mapping[str, Any]) -> None:
+def _check_texts(location: str, texts: Mapping[str, Any]) -> None:
     for name, text in texts.items():
         if text is not None and not isinstance(text, str):
             raise InputError(
-                f"{place}: {name} is {_short(text)}, and must be text; name the languages to read "
+                f"{location}: {name} is {_short(text)}, and must be text; name the languages to read "
                 "in the source (languages) if this is none"
             )
 
@@ -224,6 +235,7 @@ def _corpus(record: Record) -> str | None:
 
 
 def whole_number(value: Any) -> int | None:
+    """Read a whole number; None for what is none."""
     try:
         return int(value)
     except (TypeError, ValueError):

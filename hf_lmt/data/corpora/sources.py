@@ -86,6 +86,8 @@ class Source:
 
     def __post_init__(self) -> None:
         _check_path(self.path)
+        # A mapping of languages is the short form of `variants`; it asks
+        # for no language, so the list stays empty.
         if isinstance(self.languages, Mapping):
             object.__setattr__(self, "variants", {**self.languages, **self.variants})
             object.__setattr__(self, "languages", ())
@@ -98,6 +100,7 @@ class Source:
             )
         for code in self.languages:
             _check_code(code, f"{self.name}: languages")
+        # Caps are matched against the 234 before any file is read: a misspelled direction would limit nothing.
         self._check_names()
         if not is_number(self.weight) or not math.isfinite(self.weight) or self.weight < 0:
             raise InputError(f"{self.name}: weight {self.weight!r}: give a number that is not below 0")
@@ -128,7 +131,7 @@ class Source:
                     f"{self.name}: language_names: {name!r} is no name; write it in quotes, as in {{'no': nb}}"
                 )
             _check_code(code, f"{self.name}: language_names: {name}")
-        if not _is_list(self.cells) or not all(isinstance(one, str) for one in self.cells):
+        if not _is_list(self.cells) or not all(isinstance(cell, str) for cell in self.cells):
             raise InputError(
                 f"{self.name}: cells {self.cells!r}: give a list, as in [score, en, de]; - stands "
                 "for a cell that is not read"
@@ -194,22 +197,23 @@ class Source:
     def corpus_name(self) -> str:
         """Return `corpus`, or the name of the file or folder without its ending."""
         if self.corpus is not None:
+            # Of many files the first stands for all: their names have the corpus in common.
             return self.corpus
         first = self.path if isinstance(self.path, str) else next(iter(self.path.values()))
         return Path(first.removesuffix(".gz")).stem
 
 
-def american(given: Mapping[Any, Any]) -> dict[Any, Any]:
+def american(values: Mapping[Any, Any]) -> dict[Any, Any]:
     """Take `licence`, as recipes may have it, for `license`."""
-    return {"license" if key == "licence" else key: value for key, value in given.items()}
+    return {"license" if key == "licence" else key: value for key, value in values.items()}
 
 
-def source_from(given: Mapping[Any, Any], place: str) -> Source:
+def source_from(values: Mapping[Any, Any], location: str) -> Source:
     """Make a source of its fields, as YAML has them.
 
     Args:
-        given (`Mapping[Any, Any]`): Field -> value.
-        place (`str`): The beginning of messages.
+        values (`Mapping[Any, Any]`): Field -> value.
+        location (`str`): The beginning of messages.
 
     Returns:
         `Source`: The source.
@@ -217,17 +221,17 @@ def source_from(given: Mapping[Any, Any], place: str) -> Source:
     Raises:
         InputError: An unknown field, none called path, or a value that cannot be.
     """
-    given = american(given)
-    known = [one.name for one in fields(Source)]
-    for name in given:
+    values = american(values)
+    known = [field_of_source.name for field_of_source in fields(Source)]
+    for name in values:
         if name not in known:
-            raise InputError(f"{place}: unknown key {name!r}; {did_you_mean(str(name), known)}")
-    if "path" not in given:
-        raise InputError(f"{place}: {dict(given)!r:.100}: path is missing")
+            raise InputError(f"{location}: unknown key {name!r}; {did_you_mean(str(name), known)}")
+    if "path" not in values:
+        raise InputError(f"{location}: {dict(values)!r:.100}: path is missing")
     try:
-        return Source(**given)
+        return Source(**values)
     except InputError as error:
-        raise InputError(f"{place}: {error}") from error
+        raise InputError(f"{location}: {error}") from error
 
 
 def _check_path(path: object) -> None:

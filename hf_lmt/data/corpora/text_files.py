@@ -22,7 +22,7 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 @contextmanager
 def open_bytes(path: Path) -> Iterator[IO[bytes]]:
-    """A file, unzipped where it ends in .gz; InputError where it cannot be read."""
+    """Open a file, unzipped where it ends in .gz; InputError where it cannot be read."""
     opener: Any = gzip.open if path.suffix.lower() == ".gz" else open
     try:
         with opener(path, "rb") as file:
@@ -34,12 +34,15 @@ def open_bytes(path: Path) -> Iterator[IO[bytes]]:
 
 
 def read_lines(path: Path) -> Iterator[str]:
-    """The lines of a UTF-8 text file, without their ends.
+    """Yield the lines of a UTF-8 text file, without their ends.
 
-    Raises InputError for a file that cannot be read, is empty, or is not UTF-8 (line named).
+    Raises:
+        InputError: The file cannot be read, is empty, or is not UTF-8 (line named).
     """
     number = 0
     with open_bytes(path) as file:
+        # Read as bytes and split at line feeds: text mode would also split
+        # at separators that belong to a sentence.
         for number, line in enumerate(file, 1):
             if number == 1:
                 line = line.removeprefix(BYTE_ORDER_MARK)
@@ -54,10 +57,12 @@ def read_lines(path: Path) -> Iterator[str]:
 
 
 def aligned_lines(files: Mapping[str, Path]) -> Iterator[dict[str, str]]:
-    """{language: text} for each line of files that are translations of one another.
+    """Yield {language: text} for each line of files that are translations of one another.
 
-    Raises InputError, before the first line, where their numbers of lines differ (both named).
+    Raises:
+        InputError: Before the first line, where the numbers of lines differ (both named).
     """
+    # The files are read twice, because a shift would pair every sentence behind it with a wrong one.
     counts = {path: count_lines(path) for path in files.values()}
     first, *others = counts
     for path in others:
@@ -71,9 +76,10 @@ def aligned_lines(files: Mapping[str, Path]) -> Iterator[dict[str, str]]:
 
 
 def separated_lines(path: Path) -> Iterator[list[str]]:
-    """The cells of each line of a TSV file; quotation marks are text.
+    """Yield the cells of each line of a TSV file; quotation marks are text.
 
-    Raises InputError for a line with another number of cells than the first.
+    Raises:
+        InputError: A line has another number of cells than the first.
     """
     width = None
     for number, line in enumerate(read_lines(path), 1):
@@ -98,13 +104,18 @@ class LanguageFiles(NamedTuple):
 
 
 def files_with_prefix(prefix: Path, source: Source | None = None) -> LanguageFiles:
-    """The files named PREFIX.LANGUAGE or PREFIX.LANGUAGE.gz.
+    """List the files named PREFIX.LANGUAGE or PREFIX.LANGUAGE.gz.
 
     Args:
-        source: says what names mean that LMT does not know, and which of two names is read.
+        prefix (`Path`): Folder, and how the names begin.
+        source (`Source`, *optional*): Says what names mean that LMT does not know, and which of two names
+            is read.
+
+    Returns:
+        `LanguageFiles`: The files by language.
 
     Raises:
-        InputError: two files are in one language.
+        InputError: Two files are in one language.
     """
     named = []
     for path in sorted(prefix.parent.glob("*")) if prefix.parent.is_dir() else []:
@@ -114,13 +125,18 @@ def files_with_prefix(prefix: Path, source: Source | None = None) -> LanguageFil
 
 
 def files_of_flores(folder: Path, split: str | None, source: Source | None = None) -> LanguageFiles:
-    """The files of a FLORES folder: LANGUAGE.SPLIT in it or in the folders in it.
+    """List the files of a FLORES folder: LANGUAGE.SPLIT in it or in the folders in it.
 
     Args:
-        source: as in `files_with_prefix`.
+        folder (`Path`): The folder.
+        split (`str | None`): The split; None where there is but one.
+        source (`Source`, *optional*): As in `files_with_prefix`.
+
+    Returns:
+        `LanguageFiles`: The files by language.
 
     Raises:
-        InputError: a split that is not there, or none given where there are several; two files are
+        InputError: A split that does not exist, or none where there are several; two files are
             in one language.
     """
     paths = [path for path in [*folder.glob("*.*"), *folder.glob("*/*.*")] if path.is_file()]
@@ -137,7 +153,7 @@ def files_of_flores(folder: Path, split: str | None, source: Source | None = Non
 
 
 def count_lines(path: Path) -> int:
-    """How many lines a file has; InputError where it cannot be read."""
+    """Count the lines of a file; InputError where it cannot be read."""
     with open_bytes(path) as file:
         return sum(1 for _ in file)
 
@@ -148,21 +164,21 @@ def _code(name: str, source: Source | None) -> str | None:
 
 def _by_language(named: Iterable[tuple[str, Path]], source: Source | None) -> LanguageFiles:
     """Names as the files have them, to codes; names that are no language's are passed over."""
-    found = LanguageFiles({}, {})
+    language_files = LanguageFiles({}, {})
     names: dict[str, str] = {}
     for name, path in named:
         code = _code(name, source)
         if code is None:
             if is_language_name(name):
-                found.others[name] = path
+                language_files.others[name] = path
             continue
         if source is not None and not source.is_chosen(name):
             continue
-        if code in found.files:
+        if code in language_files.files:
             raise InputError(
-                f"{found.files[code]} and {path} are both {code}; remove or rename one of them, or "
+                f"{language_files.files[code]} and {path} are both {code}; remove or rename one of them, or "
                 f"say which to read with --languages {code}={names[code]} "
                 f"(languages: {{{code}: {names[code]}}})"
             )
-        found.files[code], names[code] = path, name
-    return found
+        language_files.files[code], names[code] = path, name
+    return language_files

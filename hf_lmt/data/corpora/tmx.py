@@ -33,20 +33,24 @@ class TmxUnit(NamedTuple):
 
 
 def read_tmx(path: Path, notes: Counter[str] | None = None, *, skip_broken: bool = False) -> Iterator[TmxUnit]:
-    """The translation units of a file, one in memory at a time.
+    """Yield the translation units of a file, one in memory at a time.
 
     Inline elements give their text, except those that hold codes of the original file. A line
     break in a segment, with the blanks around it, becomes one blank, and none at its ends: files
     printed for reading have them (`xml:space="preserve"` keeps them).
 
     Args:
-        path: the file, in any encoding that Python has a codec for; gzipped where it ends in .gz.
-        notes: counts `broken_units` left out and `joined_lines`, segments with line breaks.
-        skip_broken: leave out units that are not valid XML, such as with control characters or
-            undefined entities, and count them.
+        path (`Path`): The file, in any encoding that Python has a codec for; gzipped where it ends in .gz.
+        notes (`Counter[str]`, *optional*): Counts `broken_units` left out and `joined_lines`, segments with
+            line breaks.
+        skip_broken (`bool`, *optional*, defaults to `False`): Leave out units that are not valid XML, such
+            as with control characters or undefined entities, and count them.
+
+    Yields:
+        `TmxUnit`: The next unit.
 
     Raises:
-        InputError: the file is not TMX, is broken (line named), declares entities, or is in an
+        InputError: The file is not TMX, is broken (line named), declares entities, or is in an
             unknown encoding; or defusedxml is not installed.
     """
     need("curate", f"{path}: TMX", "defusedxml")
@@ -59,7 +63,7 @@ def read_tmx(path: Path, notes: Counter[str] | None = None, *, skip_broken: bool
 
 
 def _elements(path: Path, reader: Utf8Reader) -> Iterator[Any]:
-    """The elements `tu` of a file, as it is parsed."""
+    """Yield the elements `tu` of a file, as it is parsed."""
     from defusedxml.common import DefusedXmlException
     from defusedxml.ElementTree import DefusedXMLParser, iterparse
 
@@ -85,7 +89,7 @@ def _elements(path: Path, reader: Utf8Reader) -> Iterator[Any]:
 
 
 def _valid_elements(path: Path, reader: Utf8Reader, notes: Counter[str]) -> Iterator[Any]:
-    """The elements `tu` that are valid by themselves; the others are counted.
+    """Yield the elements `tu` that are valid by themselves; the others are counted.
 
     A parser cannot go on behind a fault, so each unit is cut out of the text and parsed alone.
     """
@@ -102,6 +106,7 @@ def _valid_elements(path: Path, reader: Utf8Reader, notes: Counter[str]) -> Iter
             root = match[1] if match else ""
         if not is_unit:
             continue
+        # The root element goes around the unit again, because its namespaces may be declared there.
         try:
             yield fromstring(f"<{root}>{part}</tmx>")[0]
         except (ParseError, DefusedXmlException, IndexError):
@@ -109,9 +114,9 @@ def _valid_elements(path: Path, reader: Utf8Reader, notes: Counter[str]) -> Iter
 
 
 def _cut_units(reader: Utf8Reader) -> Iterator[tuple[bool, str]]:
-    """(whether it is a unit, text) of the parts of a file; the first is its beginning.
+    """Yield (whether it is a unit, text) of the parts of a file; the first is its beginning.
 
-    A unit that does not end before the next begins is a part of its own, and so broken.
+    A unit that does not end before the next begins is a part by itself, and so broken.
     """
     rest, searched = "", 0
     beginning = True
@@ -120,6 +125,7 @@ def _cut_units(reader: Utf8Reader) -> Iterator[tuple[bool, str]]:
         while True:
             start = _UNIT_START.search(rest, searched)
             if start is None:
+                # A tag may be cut in two by the end of the chunk, so its last characters are searched again.
                 searched = max(0, len(rest) - len("<tu>"))
                 break
             end = rest.find(_UNIT_END, start.end())
@@ -129,6 +135,7 @@ def _cut_units(reader: Utf8Reader) -> Iterator[tuple[bool, str]]:
             if beginning:
                 yield False, rest[: start.start()]
                 beginning = False
+            # A unit without an end would swallow the next; it stops where that begins, and is counted as broken.
             following = _UNIT_START.search(rest, start.end(), end)
             stop = following.start() if following else end + len(_UNIT_END)
             yield True, rest[start.start() : stop]
@@ -152,17 +159,17 @@ def _texts(unit: Any, notes: Counter[str]) -> Iterator[tuple[str, str]]:
 
 
 def _text(segment: Any) -> str:
-    """The text of a segment; inline elements may be nested by the thousand, so no recursion."""
+    """Join the text of a segment; inline elements may be nested by the thousand, so no recursion."""
     parts: list[str] = []
-    waiting: list[Any] = [segment]
-    while waiting:
-        item = waiting.pop()
+    stack: list[Any] = [segment]
+    while stack:
+        item = stack.pop()
         if isinstance(item, str):
             parts.append(item)
         elif _tag(item) not in NATIVE_CODES:
             for child in reversed(item):
-                waiting += [child.tail or "", child]
-            waiting.append(item.text or "")
+                stack += [child.tail or "", child]
+            stack.append(item.text or "")
     return "".join(parts)
 
 

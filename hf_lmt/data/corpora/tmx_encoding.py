@@ -33,7 +33,7 @@ class Utf8Reader:
     """A file whose `read` gives UTF-8, whatever it is encoded in; `text` gives text.
 
     Raises:
-        InputError: the encoding is unknown, or the bytes are not in it (line named).
+        InputError: The encoding is unknown, or the bytes are not in it (line named).
     """
 
     def __init__(self, path: Path, file: IO[bytes]) -> None:
@@ -44,11 +44,11 @@ class Utf8Reader:
         self._line = 1
 
     def read(self, size: int = 2**16) -> bytes:
-        """About `size` bytes of UTF-8; none at the end."""
+        """Return about `size` bytes of UTF-8; none at the end."""
         return self.text(size).encode("utf-8")
 
     def text(self, size: int = 2**16) -> str:
-        """The text of the next `size` bytes or more; none at the end."""
+        """Return the text of the next `size` bytes or more; none at the end."""
         while True:
             chunk, self._head = self._head or self._file.read(size), b""
             try:
@@ -63,12 +63,14 @@ class Utf8Reader:
                     f"is in ({error}); save it as UTF-8"
                 ) from error
             self._line += text.count("\n")
+            # A chunk may end within a character, and then decode to nothing; an
+            # empty text would say that the file ends.
             if text or not chunk:
                 return text
 
 
 def _encoding_of(path: Path, head: bytes) -> str:
-    """The encoding by byte order mark, else by the shape of the first bytes, else as declared."""
+    """Detect the encoding by byte order mark, else by the shape of the first bytes, else as declared."""
     for mark, encoding in (*BYTE_ORDER_MARKS, *WITHOUT_MARK):
         if head.startswith(mark):
             return encoding

@@ -4,7 +4,7 @@ Translation memories have both: `en-US` and `en-GB` of a sentence, and synonyms 
 text of each language makes the rows that any unit makes. Beside them:
 
 - each further name of a language (en-GB) is paired with the first text under every name of every
-  other language, and never with another name of its own;
+  other language, and never with another name of the same;
 - each further text under a name is paired with the first text of English and of Chinese, and those
   of English and Chinese with the first text of every other language: without a limit synonyms of
   many languages would multiply;
@@ -42,7 +42,7 @@ class FurtherPairs(NamedTuple):
 
 
 def first_versions(versions: Sequence[Version]) -> dict[str, Version]:
-    """{code: the first text of the language}."""
+    """Return {code: the first text of the language}."""
     first: dict[str, Version] = {}
     for version in versions:
         first.setdefault(version.code, version)
@@ -50,24 +50,27 @@ def first_versions(versions: Sequence[Version]) -> dict[str, Version]:
 
 
 def names_by_code(versions: Sequence[Version]) -> dict[str, list[str]]:
-    """{code: names that the unit has for it}, each once, in the unit's order."""
+    """Return {code: names that the unit has for it}, each once, in the unit's order."""
     names: dict[str, dict[str, None]] = {}
     for version in versions:
         names.setdefault(version.code, {})[version.name] = None
-    return {code: list(own) for code, own in names.items()}
+    return {code: list(names_of_code) for code, names_of_code in names.items()}
 
 
 def is_special(versions: Sequence[Version]) -> bool:
-    """Whether a unit has two texts of a language."""
+    """Tell whether a unit has two texts of a language."""
     return len({version.code for version in versions}) < len(versions)
 
 
 def further_pairs(versions: Sequence[Version], asked: frozenset[Direction]) -> FurtherPairs:
-    """The pairs of a unit beside those of its first texts, in an asked direction either way.
+    """Return the pairs of a unit beside those of its first texts, in an asked direction either way.
 
     Args:
-        versions: all texts of the unit, those of `Unit.texts` before further ones.
-        asked: directions of which rows are made.
+        versions (`Sequence[Version]`): All texts of the unit, those of `Unit.texts` before further ones.
+        asked (`frozenset[Direction]`): Directions of which rows are made.
+
+    Returns:
+        `FurtherPairs`: The pairs, and how many are left out.
     """
     by_name: dict[tuple[str, str], Version] = {}
     repeated = []
@@ -76,19 +79,22 @@ def further_pairs(versions: Sequence[Version], asked: frozenset[Direction]) -> F
             repeated.append(version)
     first = first_versions(versions)
     named = list(by_name.values())
-    found = [
-        (one, other)
-        for place, one in enumerate(named)
-        for other in named[place + 1 :]
-        if one.code != other.code and not (first[one.code] is one and first[other.code] is other)
+    # Other names: every pair of two languages, but for the pair of their first texts, which is a row anyway.
+    candidates = [
+        (version, other)
+        for index, version in enumerate(named)
+        for other in named[index + 1 :]
+        if version.code != other.code and not (first[version.code] is version and first[other.code] is other)
     ]
-    found += [
+    # Synonyms: only with first texts, and with English or Chinese on a side,
+    # so that they grow by sums and not by products.
+    candidates += [
         (version, other)
         for version in repeated
         for code, other in first.items()
         if code != version.code and (code in PIVOTS or version.code in PIVOTS)
     ]
-    wanted = [pair for pair in found if any(one in asked for one in _ways(pair))]
+    wanted = [pair for pair in candidates if any(direction in asked for direction in _both_directions(pair))]
     return FurtherPairs(wanted[:MAX_FURTHER], max(0, len(wanted) - MAX_FURTHER))
 
 
@@ -98,7 +104,7 @@ def unit_rows(
     asked: frozenset[Direction],
     auxiliaries: bool,
 ) -> Iterator[dict[str, Any]]:
-    """The rows of a unit in the asked directions: of its first texts, then of further pairs.
+    """Yield the rows of a unit in the asked directions: of its first texts, then of further pairs.
 
     `source_variant` and `target_variant` are the source's names of a language that the unit has
     under several. The hint is the first text in the auxiliary language.
@@ -106,8 +112,10 @@ def unit_rows(
     first = first_versions(versions)
     names = names_by_code(versions)
     variants = {version: version.name for version in versions if len(names[version.code]) > 1}
-    for one, other in (*combinations(first.values(), 2), *pairs):
-        for direction, source, target in zip(_ways((one, other)), (one, other), (other, one), strict=True):
+    for left, right in (*combinations(first.values(), 2), *pairs):
+        for direction, source, target in zip(
+            _both_directions((left, right)), (left, right), (right, left), strict=True
+        ):
             if direction not in asked:
                 continue
             hint = first.get(auxiliary_of(direction) or "") if auxiliaries else None
@@ -124,6 +132,6 @@ def unit_rows(
             }
 
 
-def _ways(pair: tuple[Version, Version]) -> tuple[Direction, Direction]:
-    one, other = pair
-    return Direction(one.code, other.code), Direction(other.code, one.code)
+def _both_directions(pair: tuple[Version, Version]) -> tuple[Direction, Direction]:
+    version, other = pair
+    return Direction(version.code, other.code), Direction(other.code, version.code)

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow
 
-from hf_lmt.data.characters import CODE_POINTS, characters, places_of
+from hf_lmt.data.characters import CODE_POINTS, characters, matching_code_points
 from hf_lmt.data.hashing import mix
 from hf_lmt.languages import language
 
@@ -145,8 +145,8 @@ def _values() -> np.ndarray:
 def _kinds() -> np.ndarray:
     """(CODE_POINTS,) uint8: COUNTS, BLANK or IGNORED."""
     kinds = np.full(CODE_POINTS, COUNTS, np.uint8)
-    kinds[places_of(r"[\p{Z}\p{Cc}]+")] = BLANK
-    kinds[places_of(r"[\p{P}\p{S}\p{Cf}]+")] = IGNORED
+    kinds[matching_code_points(r"[\p{Z}\p{Cc}]+")] = BLANK
+    kinds[matching_code_points(r"[\p{P}\p{S}\p{Cf}]+")] = IGNORED
     return kinds
 
 

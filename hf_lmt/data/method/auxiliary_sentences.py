@@ -32,8 +32,8 @@ BATCH = 10_000  # rows
 
 Hint = tuple[str, str]  # language, text
 Join = tuple[str, str]  # pivot, auxiliary language
-Found = tuple[np.ndarray, np.ndarray]  # hashes, places
-Offered = tuple[np.ndarray, np.ndarray, np.ndarray]  # hashes of pivots and of hints, places
+Sentences = tuple[np.ndarray, np.ndarray]  # hashes, positions
+Offered = tuple[np.ndarray, np.ndarray, np.ndarray]  # hashes of pivots and of hints, positions
 
 
 class AuxiliarySentences:
@@ -65,7 +65,7 @@ class AuxiliarySentences:
                 f"AuxiliarySentences reads a datasets.Dataset, not {type(rows).__name__}: give {dataset_advice(rows)}"
             )
         self._texts = rows.select_columns(["source", "target"]).with_format("arrow")
-        self._found = _gather(rows)
+        self._sentences = _gather(rows)
         self._scattered: ScatteredRows | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -91,9 +91,9 @@ class AuxiliarySentences:
         return self._join(rows)
 
     def _join(self, batch: Batch) -> dict[str, list[str]]:
-        hints = given_hints(batch)
-        for (_, auxiliary_lang), rows, places in self._matches(batch, hints):
-            for row, text in zip(rows.tolist(), self._read(places), strict=True):
+        hints = hints_of_rows(batch)
+        for (_, auxiliary_lang), rows, positions in self._matches(batch, hints):
+            for row, text in zip(rows.tolist(), self._read(positions), strict=True):
                 hints[row] = (auxiliary_lang, text)
         return {
             "auxiliary_lang": [hint[0] if hint else "" for hint in hints],
@@ -106,23 +106,25 @@ class AuxiliarySentences:
         directions, sides = direction_column(batch), _sides(batch)
         for code, name in enumerate(directions.dictionary.to_pylist()):
             join = _join_of(name)
-            if join not in self._found:
+            if join not in self._sentences:
                 continue
             rows = np.flatnonzero(lacking & (direction_codes(directions) == code))
             pivots = sides[name.split("-").index(join[0])].take(pyarrow.array(rows))
-            hashes, places = self._found[join]
+            hashes, positions = self._sentences[join]
             sought = _hashes(pivots)
-            spots = np.minimum(np.searchsorted(hashes, sought), len(hashes) - 1)
-            hit = hashes[spots] == sought
+            # The nearest hash that is not lower; it counts as a match only where it is the very same.
+            candidates = np.minimum(np.searchsorted(hashes, sought), len(hashes) - 1)
+            hit = hashes[candidates] == sought
             if hit.any():
-                yield join, rows[hit], places[spots[hit]]
+                yield join, rows[hit], positions[candidates[hit]]
 
-    def _read(self, places: np.ndarray) -> list[str]:
+    def _read(self, positions: np.ndarray) -> list[str]:
         if self._scattered is None:
             self._scattered = ScatteredRows(self._texts)
-        table = self._scattered[places // 2]
+        # Two positions for each row, source and target: half of the number is the row, its last bit the side.
+        table = self._scattered[positions // 2]
         sides = [table[name].to_pylist() for name in ("source", "target")]
-        return [sides[side][row] for row, side in enumerate((places % 2).tolist())]
+        return [sides[side][row] for row, side in enumerate((positions % 2).tolist())]
 
 
 @lru_cache(maxsize=4096)
@@ -142,7 +144,7 @@ def _offers(name: str) -> list[tuple[Join, int]]:
     return [(join, side) for side, join in enumerate((direction, direction[::-1])) if join in joins]
 
 
-def _gather(rows: Dataset) -> dict[Join, Found]:
+def _gather(rows: Dataset) -> dict[Join, Sentences]:
     """Gather for each join (S,) sorted uint64 hashes of pivot texts, and (S,) positions of their hints.
 
     A position is 2 x row + side, side 1 where the hint is the row's target.
@@ -155,22 +157,23 @@ def _gather(rows: Dataset) -> dict[Join, Found]:
         for code, name in enumerate(directions.dictionary.to_pylist()):
             if not _offers(name):
                 continue
-            own = np.flatnonzero(whole & (direction_codes(directions) == code))
-            hashes = [_hashes(texts.take(pyarrow.array(own))) for texts in sides]
+            rows_of_direction = np.flatnonzero(whole & (direction_codes(directions) == code))
+            hashes = [_hashes(texts.take(pyarrow.array(rows_of_direction))) for texts in sides]
             for join, side in _offers(name):
-                places = 2 * (own + first) + 1 - side
-                gathered[join].append((hashes[side], hashes[1 - side], places))
+                positions = 2 * (rows_of_direction + first) + 1 - side
+                gathered[join].append((hashes[side], hashes[1 - side], positions))
         first += len(batch)
     parts = {join: zip(*parts, strict=True) for join, parts in sorted(gathered.items())}
-    found = {join: _lowest(*map(np.concatenate, part)) for join, part in parts.items()}
-    return {join: one for join, one in found.items() if len(one[0])}
+    sentences = {join: _lowest(*map(np.concatenate, part)) for join, part in parts.items()}
+    return {join: arrays for join, arrays in sentences.items() if len(arrays[0])}
 
 
-def _lowest(pivots: np.ndarray, hints: np.ndarray, places: np.ndarray) -> Found:
+def _lowest(pivots: np.ndarray, hints: np.ndarray, positions: np.ndarray) -> Sentences:
     """Keep each pivot hash once, sorted, with the position of its hint of the lowest hash."""
+    # Among several sentences of one pivot the lowest hash wins, which no order of the rows can change.
     order = np.lexsort((hints, pivots))
     unique, first = np.unique(pivots[order], return_index=True)
-    return unique, places[order[first]]
+    return unique, positions[order[first]]
 
 
 def _sides(batch: Batch) -> tuple[pyarrow.Array, pyarrow.Array]:
@@ -186,7 +189,7 @@ def _hashes(texts: pyarrow.Array) -> np.ndarray:
     return text_hashes(texts, normalized=False)
 
 
-def given_hints(batch: Batch) -> list[Hint | None]:
+def hints_of_rows(batch: Batch) -> list[Hint | None]:
     """Return the auxiliary sentences that the rows have already.
 
     Args:
@@ -200,12 +203,12 @@ def given_hints(batch: Batch) -> list[Hint | None]:
     """
     directions = direction_column(batch).to_pylist()
     languages, texts = (optional_texts(batch, name) for name in ("auxiliary_lang", "auxiliary"))
-    there = [text is not None and bool(text.strip()) for text in texts]
-    for name, code in {row[:2] for row in zip(directions, languages, there, strict=True) if row[2]}:
+    has_text = [text is not None and bool(text.strip()) for text in texts]
+    for name, code in {row[:2] for row in zip(directions, languages, has_text, strict=True) if row[2]}:
         if code is None or language(code).code in name.split("-"):
             raise InputError(
                 f"{name}: a row's auxiliary_lang is {code!r}: give the language of its auxiliary, "
                 "and none that the direction has itself, or leave the auxiliary empty"
             )
-    rows = zip(languages, texts, there, strict=True)
-    return [(str(code), str(text)) if given else None for code, text, given in rows]
+    rows = zip(languages, texts, has_text, strict=True)
+    return [(str(code), str(text)) if present else None for code, text, present in rows]

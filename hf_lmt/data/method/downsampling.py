@@ -40,7 +40,7 @@ from hf_lmt.directions import (
     most_specific,
     parse_direction,
 )
-from hf_lmt.pool import told_of_deaths
+from hf_lmt.pool import explained_deaths
 from hf_miwv.common.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -175,18 +175,19 @@ class StrategicDownsampling:
             kept = dataset.select(np.flatnonzero(self.kept(dataset)))
         else:
             arrow = dataset.with_format("arrow")  # only what decides becomes Python objects
-            with told_of_deaths(num_proc):
+            with explained_deaths(num_proc):
                 kept = arrow.filter(self, batched=True, batch_size=BATCH, num_proc=num_proc)
-            given = dict(dataset.format)
-            kept = kept.with_format(**given.pop("format_kwargs"), **given)
+            format_before = dict(dataset.format)
+            kept = kept.with_format(**format_before.pop("format_kwargs"), **format_before)
         logger.info("Strategic Downsampling: %s of %s rows stay", len(kept), len(dataset))
         return kept
 
     def _mask(self, batch: Batch) -> np.ndarray:
-        """(B,) bool: what the rates keep; a direction with a count is kept whole."""
+        """Return (B,) bool of the rows that the rates keep; a direction with a count is kept whole."""
         directions = direction_column(batch)
         rates = [self._open_rate(_direction(name)) for name in _names(directions)]
         row_rates = np.array(rates, np.float64)[direction_codes(directions)]
+        # Rows that no rate below 1 reaches are kept without a hash: forward directions are most of the rows.
         decided = self._reaches(batch, row_rates < 1)
         mask = np.ones(len(directions), bool)
         if decided.any():
@@ -206,7 +207,7 @@ class StrategicDownsampling:
                 "each row its place in the multi-way corpus, null elsewhere, or leave out "
                 "multiway_only"
             )
-        return rows & _there(batch["line"])
+        return rows & _not_null(batch["line"])
 
     def kept(self, dataset: Dataset) -> np.ndarray:
         """Decide which rows stay: by rate, and of each counted direction the lowest hashes.
@@ -229,13 +230,14 @@ class StrategicDownsampling:
                 continue
             directions = direction_column(batch)
             for name, rows in self._counted_rows(batch, directions):
-                places = np.flatnonzero(rows) + first
-                counted[name].append((places, _hashes(self.seed, batch, directions, rows)))
+                positions = np.flatnonzero(rows) + first
+                counted[name].append((positions, _hashes(self.seed, batch, directions, rows)))
         mask = np.concatenate(masks)
+        # In the order of names, so that the warnings come in the same order whatever the order of rows.
         for name, parts in sorted(counted.items()):
-            places, hashes = (np.concatenate(part) for part in zip(*parts, strict=True))
-            mask[places] = False
-            mask[places[self._first(name, hashes)]] = True
+            positions, hashes = (np.concatenate(part) for part in zip(*parts, strict=True))
+            mask[positions] = False
+            mask[positions[self._first(name, hashes)]] = True
         return mask
 
     def _counted_rows(self, batch: Batch, directions: pyarrow.DictionaryArray) -> Iterator[tuple[str, np.ndarray]]:
@@ -258,12 +260,12 @@ def _batches(arrow: Dataset) -> Iterator[tuple[int, pyarrow.Table]]:
 
     Texts are read only where a row has no key.
     """
-    there = [name for name in READ if name in arrow.column_names]
-    keyed = [name for name in KEYED if name in there]
-    narrow = arrow.select_columns(keyed if "row_key" in there else there)
+    present = [name for name in READ if name in arrow.column_names]
+    keyed = [name for name in KEYED if name in present]
+    narrow = arrow.select_columns(keyed if "row_key" in present else present)
     for first, batch in zip(range(0, len(arrow), BATCH), narrow.iter(BATCH), strict=True):
-        if "row_key" in there and not _has_keys(batch):
-            batch = arrow.select_columns(there)[first : first + BATCH]
+        if "row_key" in present and not _has_keys(batch):
+            batch = arrow.select_columns(present)[first : first + BATCH]
         yield first, batch
 
 
@@ -277,16 +279,17 @@ def _hashes(seed: int, batch: Batch, directions: pyarrow.DictionaryArray, rows: 
     names, chosen = column_names(batch), pyarrow.array(rows)
     chosen_directions = directions.filter(chosen)
     if "row_key" in names:
-        given = text_column(batch, "row_key", required=False).fill_null("").filter(chosen)
-        if not pyarrow.compute.equal(given, "").true_count:
-            return decision_hashes(DECISION, seed, chosen_directions, given)
+        keys = text_column(batch, "row_key", required=False).fill_null("").filter(chosen)
+        # Without keys the hash is of the contents, so the texts have to be read as well.
+        if not pyarrow.compute.equal(keys, "").true_count:
+            return decision_hashes(DECISION, seed, chosen_directions, keys)
     needed = [name for name in KEY_COLUMNS if name in names]
     columns = [text_column(batch, name, name in ("source", "target")) for name in needed]
     table = pyarrow.table([column.filter(chosen) for column in columns], needed)
     return decision_hashes(DECISION, seed, chosen_directions, key_column(table))
 
 
-def _there(column: Any) -> np.ndarray:
+def _not_null(column: Any) -> np.ndarray:
     """(B,) bool: which values are not null.
 
     A data set with a format of torch, numpy or pandas has nan where a number is null.

@@ -8,12 +8,12 @@ from typing import Any
 import pyarrow
 from datasets import Dataset, DatasetDict, IterableDataset, IterableDatasetDict
 
-from hf_lmt.pool import told_of_deaths
+from hf_lmt.pool import explained_deaths
 from hf_miwv.common.errors import InputError
 
 
 def is_data(rows: Any) -> bool:
-    """Whether these are a data set, a stream, or splits of either; and not a batch of columns."""
+    """Tell whether these are a data set, a stream, or splits of either; and not a batch of columns."""
     return isinstance(rows, (Dataset, DatasetDict, IterableDataset, IterableDatasetDict))
 
 
@@ -39,7 +39,7 @@ def rows_as_dataset(rows: Any) -> str:
 
 
 def dataset_advice(rows: Any) -> str:
-    """Write what to give in place of rows of another type, with the import that it needs.
+    """Write what to give instead of rows of another type, with the import that it needs.
 
     >>> dataset_advice([{"source": "Hello."}])
     'Dataset.from_list(rows), after: from datasets import Dataset'
@@ -65,9 +65,10 @@ def check_batch(step: Any, rows: Any) -> None:
 
 
 def mapped(step: Any, rows: Any, num_proc: int | None) -> Any:
-    """`map` over a data set, a stream or each split."""
+    """Call `map` over a data set, a stream or each split."""
     if isinstance(rows, (DatasetDict, IterableDatasetDict)):
         return type(rows)({name: mapped(step, part, num_proc) for name, part in rows.items()})
+    # A stream is read by whoever iterates over it, and takes no processes.
     processes = {} if isinstance(rows, IterableDataset) else {"num_proc": num_proc}
-    with told_of_deaths(num_proc):
+    with explained_deaths(num_proc):
         return rows.with_format(None).map(step, batched=True, **processes)

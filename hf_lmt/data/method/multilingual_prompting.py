@@ -18,7 +18,7 @@ from hf_lmt.data.hashing import (
     key_column,
     text_column,
 )
-from hf_lmt.data.method.auxiliary_sentences import Hint, given_hints
+from hf_lmt.data.method.auxiliary_sentences import Hint, hints_of_rows
 from hf_lmt.data.method.mapping import check_batch, is_data, mapped
 from hf_lmt.data.method.prompts import (
     Wording,
@@ -117,12 +117,14 @@ class ParallelMultilingualPrompting:
                 "them with remove_columns"
             )
         columns = [text_column(batch, name).to_pylist() for name in COLUMNS]
-        hints = given_hints(batch)
+        hints = hints_of_rows(batch)
+        # Whether a row is drawn is decided before looking at its auxiliary, so a
+        # corpus that gains hints keeps its other rows.
         hinted = self._drawn(batch) & np.array([hint is not None for hint in hints], bool)
         drawn = [hint if keep else None for hint, keep in zip(hints, hinted, strict=True)]
         rows = [self._row(*row) for row in zip(*columns, drawn, strict=True)]
-        told = thinking_arguments(self.thinking) if self.form == "conversation" else {}
-        added = ("prompt", "completion", *(["chat_template_kwargs"] if told else []))
+        template_arguments = thinking_arguments(self.thinking) if self.form == "conversation" else {}
+        added = ("prompt", "completion", *(["chat_template_kwargs"] if template_arguments else []))
         return {**{name: [row[name] for row in rows] for name in added}, "hinted": hinted.tolist()}
 
     def _row(self, source_lang: str, target_lang: str, source: str, target: str, hint: Hint | None) -> dict[str, Any]:

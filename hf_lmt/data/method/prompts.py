@@ -45,7 +45,7 @@ class Wording:
     translate, {auxiliary_text} for its translation into the auxiliary language; `{{` is a brace.
 
     Raises:
-        InputError: a template has an unknown field, or lacks {target} or {text}, or the one with a
+        InputError: A template has an unknown field, or lacks {target} or {text}, or the one with a
             hint {auxiliary_text}.
     """
 
@@ -102,21 +102,29 @@ def translation_prompt(
     'Translate the following text from English into German:\nEnglish: Thanks.\nGerman:'
 
     Args:
-        source_lang, target_lang, auxiliary_lang: codes, such as "kk".
-        wording: a name in WORDINGS, or templates of your own.
-        names: code -> what the model calls the language, where that is not LMT's name.
+        source (`str`): The text to translate.
+        source_lang (`str`): Code of its language, such as "en".
+        target_lang (`str`): Code of the language to translate into, such as "kk".
+        auxiliary (`str`, *optional*): Its translation into a third language, as a hint.
+        auxiliary_lang (`str`, *optional*): Code of the third language.
+        wording (`str | Wording`, *optional*, defaults to `"released"`): A name in WORDINGS, or templates.
+        names (`Mapping[str, str]`, *optional*): Code -> what the model calls the language, where that is
+            not LMT's name.
+
+    Returns:
+        `str`: The prompt.
 
     Raises:
-        InputError: an unknown language or wording, an empty text, an auxiliary without its
+        InputError: An unknown language or wording, an empty text, an auxiliary without its
             language, or one in the language of source or target.
     """
     templates = find_wording(wording)
     direction = Direction(source_lang, target_lang)
     if not source or not source.strip():
         raise InputError(f"{direction}: the source {source!r} has no text: leave the row out")
-    called = names or {}
+    model_names = names or {}
     sides = {
-        side: called.get(code, language(code).name)
+        side: model_names.get(code, language(code).name)
         for side, code in (("source", source_lang), ("target", target_lang))
     }
     if auxiliary is None and auxiliary_lang is None:
@@ -131,13 +139,13 @@ def translation_prompt(
             f"{direction}: the auxiliary is in {auxiliary_lang}, a language of the direction "
             "itself: give a sentence in a third one"
         )
-    third = called.get(auxiliary_lang, language(auxiliary_lang).name)
+    third = model_names.get(auxiliary_lang, language(auxiliary_lang).name)
     hint = {"auxiliary": third, "auxiliary_text": auxiliary}
     return templates.hinted.format(**sides, **hint, text=source)
 
 
 def find_wording(wording: str | Wording) -> Wording:
-    """Return the wording of that name, or the one given; InputError for an unknown name."""
+    """Return the wording of that name, or the wording itself; InputError for an unknown name."""
     if isinstance(wording, Wording):
         return wording
     if wording not in WORDINGS:
@@ -152,18 +160,22 @@ def as_conversation(prompt: str, completion: str | None = None, *, thinking: str
     [{'role': 'assistant', 'content': 'Danke.'}]
 
     Args:
-        completion: the target text; None for a model that is to write it.
-        thinking: a name in THINKING; what it tells the template stands in `chat_template_kwargs`,
-            which TRL's trainer and `prompt_ids` read.
+        prompt (`str`): From `translation_prompt`.
+        completion (`str`, *optional*): The target text; None for a model that is to write it.
+        thinking (`str`, *optional*, defaults to `"disabled"`): A name in THINKING; its arguments stand in
+            `chat_template_kwargs`, which TRL's trainer and `prompt_ids` read.
+
+    Returns:
+        `dict[str, Any]`: prompt, completion and chat_template_kwargs, where there are any.
 
     Raises:
-        InputError: an unknown name.
+        InputError: An unknown name.
     """
     row: dict[str, Any] = {"prompt": [{"role": "user", "content": prompt}]}
     if completion is not None:
         row["completion"] = [{"role": "assistant", "content": completion}]
-    told = thinking_arguments(thinking)
-    return {**row, "chat_template_kwargs": told} if told else row
+    template_arguments = thinking_arguments(thinking)
+    return {**row, "chat_template_kwargs": template_arguments} if template_arguments else row
 
 
 def as_text(prompt: str, completion: str | None = None) -> dict[str, Any]:
@@ -203,7 +215,7 @@ def prompt_ids(tokenizer: Any, row: Mapping[str, Any]) -> list[int]:
 
 
 def _ids(tokenizer: Any, text: str) -> list[int]:
-    """A text with what the tokenizer puts around it; nothing that it holds is control."""
+    """Encode a text with what the tokenizer puts around it; nothing that it holds is control."""
     if holds_control(tokenizer, [text]):
         return text_ids(tokenizer, text, add_special_tokens=True)
     return list(tokenizer(text)["input_ids"])
@@ -218,18 +230,19 @@ def check_same_prompt(tokenizer: Any, row: Mapping[str, Any], thinking: str = "d
     prompt with generation prompt and of the whole row.
 
     Args:
-        row: prompt and completion, as conversation or text.
-        thinking: what translating will tell the chat template; a name in THINKING.
+        tokenizer (`PreTrainedTokenizerBase`): Of the model.
+        row (`Mapping[str, Any]`): Prompt and completion, as conversation or text.
+        thinking (`str`, *optional*, defaults to `"disabled"`): A name in THINKING, which translating will use.
 
     Returns:
-        What the loss covers before the target: "", or a think block with `thinking="template"`;
-        for the record of the run.
+        `str`: The text that the loss covers before the target: "", or a think block with
+        `thinking="template"`; for the record of the run.
 
     Raises:
-        InputError: the ids differ, or with `thinking="disabled"` something comes before the target.
+        InputError: The ids differ, or with `thinking="disabled"` something comes before the target.
     """
-    told = thinking_arguments(thinking)
-    asked = prompt_ids(tokenizer, {"prompt": row["prompt"], "chat_template_kwargs": told})
+    template_arguments = thinking_arguments(thinking)
+    asked = prompt_ids(tokenizer, {"prompt": row["prompt"], "chat_template_kwargs": template_arguments})
     masked = _masked_ids(tokenizer, row)
     if masked != asked:
         shared = _common_length(masked, asked)
@@ -254,17 +267,19 @@ def _masked_ids(tokenizer: Any, row: Mapping[str, Any]) -> list[int]:
         whole = _ids(tokenizer, prompt + completion)
     else:
         whole = _chat_ids(tokenizer, prompt + completion, row, add_generation_prompt=False)
+    # TRL masks what the prompt alone and the whole row have in common, token by token; so does this.
     return whole[: _common_length(prompt_ids(tokenizer, row), whole)]
 
 
 def _before_target(tokenizer: Any, row: Mapping[str, Any]) -> str:
     if isinstance(row["prompt"], str):
         return ""
-    told = row.get("chat_template_kwargs") or {}
+    template_arguments = row.get("chat_template_kwargs") or {}
     start, whole = (
-        apply_chat_template(tokenizer, turns, tokenize=False, add_generation_prompt=ask, **told)
+        apply_chat_template(tokenizer, turns, tokenize=False, add_generation_prompt=ask, **template_arguments)
         for turns, ask in ((row["prompt"], True), (row["prompt"] + row["completion"], False))
     )
+    # Templates may trim the answer, so the target is searched for without the blanks around it.
     target = row["completion"][-1]["content"].strip()
     if target not in whole[len(start) :]:
         raise InputError(
@@ -274,15 +289,17 @@ def _before_target(tokenizer: Any, row: Mapping[str, Any]) -> str:
 
 
 def _chat_ids(tokenizer: Any, turns: list[Any], row: Mapping[str, Any], *, add_generation_prompt: bool) -> list[int]:
-    told = row.get("chat_template_kwargs") or {}
+    template_arguments = row.get("chat_template_kwargs") or {}
+    # Only rows that hold control tokens as text take the slower path, which
+    # shields their contents from the tokenizer.
     if holds_control(tokenizer, (turn["content"] for turn in turns)):
-        return conversation_ids(tokenizer, turns, told, add_generation_prompt=add_generation_prompt)
+        return conversation_ids(tokenizer, turns, template_arguments, add_generation_prompt=add_generation_prompt)
     encoded = apply_chat_template(
-        tokenizer, turns, add_generation_prompt=add_generation_prompt, return_dict=True, **told
+        tokenizer, turns, add_generation_prompt=add_generation_prompt, return_dict=True, **template_arguments
     )
     return list(encoded["input_ids"])
 
 
-def _common_length(one: list[int], other: list[int]) -> int:
-    pairs = zip(one, other, strict=False)
+def _common_length(ids: list[int], other_ids: list[int]) -> int:
+    pairs = zip(ids, other_ids, strict=False)
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))

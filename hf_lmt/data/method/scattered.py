@@ -10,9 +10,9 @@ from datasets import Dataset
 
 
 class ScatteredRows:
-    """Reads rows by their places, in any order, as one Arrow table.
+    """Read rows by their indices, in any order, as one Arrow table.
 
-    `dataset[places]` cuts a table for each row; here each record batch is asked once for all of
+    `dataset[indices]` cuts a table for each row; here each record batch is asked once for all of
     its rows. What is read is the memory-mapped file of the data set.
     """
 
@@ -22,23 +22,27 @@ class ScatteredRows:
         self._schema = rows.data.table.schema
         self._indices = None if rows._indices is None else rows._indices.column(0).to_numpy()
 
-    def __getitem__(self, places: np.ndarray) -> pa.Table:
-        """The rows at (B,) places, in this order."""
-        places = places if self._indices is None else self._indices[places].astype(np.int64)
-        homes = np.searchsorted(self._ends, places, "right")
-        by_home = np.argsort(homes, kind="stable")
-        sorted_homes, sorted_places = homes[by_home], places[by_home]
-        found, starts = np.unique(sorted_homes, return_index=True)
+    def __getitem__(self, row_indices: np.ndarray) -> pa.Table:
+        """Return the rows of (B,) indices, in this order."""
+        # A data set that was shuffled or selected maps its rows to those of the file.
+        row_indices = row_indices if self._indices is None else self._indices[row_indices].astype(np.int64)
+        batch_of_row = np.searchsorted(self._ends, row_indices, "right")
+        by_batch = np.argsort(batch_of_row, kind="stable")
+        sorted_batches, sorted_indices = batch_of_row[by_batch], row_indices[by_batch]
+        batch_numbers, starts = np.unique(sorted_batches, return_index=True)
         parts = [
-            self._batches[home].take(pa.array(own - self._ends[home] + len(self._batches[home])))
-            for home, own in zip(found, np.split(sorted_places, starts[1:]), strict=True)
+            self._batches[batch_number].take(
+                pa.array(indices_in_batch - self._ends[batch_number] + len(self._batches[batch_number]))
+            )
+            for batch_number, indices_in_batch in zip(batch_numbers, np.split(sorted_indices, starts[1:]), strict=True)
         ]
-        back = np.empty(len(places), np.int64)
-        back[by_home] = np.arange(len(places))
+        # The rows come batch by batch; this brings them back into the order that was asked for.
+        sorted_position = np.empty(len(row_indices), np.int64)
+        sorted_position[by_batch] = np.arange(len(row_indices))
         table = pa.Table.from_batches(parts, self._schema).combine_chunks()
-        return table.take(pa.array(back))
+        return table.take(pa.array(sorted_position))
 
-    def batches(self, places: np.ndarray, size: int) -> Iterator[pa.Table]:
-        """The rows at (B,) places, `size` at a time."""
-        for first in range(0, len(places), size):
-            yield self[places[first : first + size]]
+    def batches(self, row_indices: np.ndarray, size: int) -> Iterator[pa.Table]:
+        """Yield the rows of (B,) indices, `size` at a time."""
+        for first in range(0, len(row_indices), size):
+            yield self[row_indices[first : first + size]]
