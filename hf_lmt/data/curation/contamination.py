@@ -82,22 +82,23 @@ class EvaluationOverlap(Step):
                 raise InputError(f"contamination: {option} {value!r}: give a whole number of at least 1")
 
     def __getstate__(self) -> dict[str, Any]:
-        own = ("notes", "_indices", "_answers")
-        return {name: value for name, value in vars(self).items() if name not in own}
+        not_pickled = ("notes", "_indices", "_answers")
+        return {name: value for name, value in vars(self).items() if name not in not_pickled}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, notes={}, _indices=None, _answers={})
 
     def __call__(self, rows: pyarrow.Table) -> list[str | None]:
+        """Judge the rows, as `Step` says."""
         self.load()
         if not self.sets:
             return [None] * len(rows)
-        found = {side: self._first_sets(rows, side) for side in ("source", "target")}
+        first_sets = {side: self._first_sets(rows, side) for side in ("source", "target")}
         return reasons(
             {
-                f"{side} in {label}": found[side] == place
-                for place, label in enumerate(map(_label, self.sets), start=1)
-                for side in found
+                f"{side} in {label}": first_sets[side] == number
+                for number, label in enumerate(map(_label, self.sets), start=1)
+                for side in first_sets
             }
         )
 
@@ -108,19 +109,20 @@ class EvaluationOverlap(Step):
 
     @property
     def idle(self) -> bool:
+        """Tell whether there is no set to compare with."""
         return not self.sets
 
     def load(self) -> None:
         """Read the sets now, and not with the first rows: what cannot be read shows at once."""
         if self._indices is not None:
             return
-        found, counts = [], {}
-        for one in self.sets:
-            texts = read_evaluation_set(one)
-            found.append(_index(texts, self.words, self.characters))
+        indices, counts = [], {}
+        for evaluation_set in self.sets:
+            texts = read_evaluation_set(evaluation_set)
+            indices.append(_index(texts, self.words, self.characters))
             total = sum(map(len, texts.values()))
-            counts[_label(one)] = {"texts": total, "languages": len(texts)}
-        self._indices = found
+            counts[_label(evaluation_set)] = {"texts": total, "languages": len(texts)}
+        self._indices = indices
         self.notes.update({"sets": counts} if counts else {"checked": "not checked"})
 
     def contents(self) -> list[str]:
@@ -129,42 +131,46 @@ class EvaluationOverlap(Step):
         return [_digest(index) for index in self._indices or ()]
 
     def _first_sets(self, rows: pyarrow.Table, side: str) -> np.ndarray:
-        """(B,) the place of the first set that the side overlaps with, from 1; 0 for none."""
+        """(B,) the number of the first set that the side overlaps with, from 1; 0 for none."""
         languages = text_column(rows, f"{side}_lang").dictionary_encode()
         unspaced = np.array([is_unspaced(code) for code in languages.dictionary.to_pylist()], bool)
         groups = unspaced[languages.indices.to_numpy()]
         texts = text_column(rows, side)
-        found = np.zeros(len(rows), np.int64)
+        first_sets = np.zeros(len(rows), np.int64)
         for kind in (False, True):
             chosen = groups == kind
             if chosen.any():
-                found[chosen] = self._answered(texts.filter(pyarrow.array(chosen)), kind)
-        return found
+                first_sets[chosen] = self._answered(texts.filter(pyarrow.array(chosen)), kind)
+        return first_sets
 
     def _answered(self, texts: pyarrow.Array, unspaced: bool) -> np.ndarray:
         """(B,) as `_first_sets`: from memory, or looked up once for each distinct text."""
         self.load()
+        # Emptied as a whole, not text by text: keeping track of which answers are
+        # old would cost more than to look some up again.
         if len(self._answers) > REMEMBERED:
             self._answers.clear()
-        hashes, first, places = np.unique(text_hashes(texts), return_index=True, return_inverse=True)
+        # A multi-way row repeats one text dozens of times; each distinct text is folded and looked up once.
+        hashes, first, hash_of_row = np.unique(text_hashes(texts), return_index=True, return_inverse=True)
         keys = [(number, unspaced) for number in hashes.tolist()]
-        fresh = [place for place, key in enumerate(keys) if key not in self._answers]
+        fresh = [index for index, key in enumerate(keys) if key not in self._answers]
         for begin in range(0, len(fresh), TEXTS):
-            some = fresh[begin : begin + TEXTS]
-            answers = self._look_up(texts.take(pyarrow.array(first[some])), unspaced)
-            self._answers.update(zip((keys[place] for place in some), answers, strict=True))
-        return np.array([self._answers[key] for key in keys], np.int64)[places]
+            batch = fresh[begin : begin + TEXTS]
+            answers = self._look_up(texts.take(pyarrow.array(first[batch])), unspaced)
+            self._answers.update(zip((keys[index] for index in batch), answers, strict=True))
+        return np.array([self._answers[key] for key in keys], np.int64)[hash_of_row]
 
     def _look_up(self, texts: pyarrow.Array, unspaced: bool) -> list[int]:
         folded = fold(texts.to_pylist())
         whole = whole_texts(folded)
         runs = _runs(folded, unspaced, self.words, self.characters)
-        found = np.zeros(len(texts), np.int64)
-        for place, index in reversed(list(enumerate(self._indices or (), start=1))):
-            found[_among(whole, index.whole)] = place
+        first_sets = np.zeros(len(texts), np.int64)
+        # From the last set to the first, so that the first one that overlaps is what remains.
+        for number, index in reversed(list(enumerate(self._indices or (), start=1))):
+            first_sets[_among(whole, index.whole)] = number
             known = index.characters if unspaced else index.words
-            found[runs.rows[_among(runs.hashes, known)]] = place
-        return found.tolist()
+            first_sets[runs.rows[_among(runs.hashes, known)]] = number
+        return first_sets.tolist()
 
 
 def _runs(folded: Folded, unspaced: bool, words: int, characters: int) -> Any:
@@ -175,19 +181,20 @@ def _among(hashes: np.ndarray, known: np.ndarray) -> np.ndarray:
     """(S,) bool: whether each is one of `known`, (K,) sorted."""
     if not len(known):
         return np.zeros(len(hashes), bool)
-    places = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
-    return known[places] == hashes
+    nearest = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
+    return known[nearest] == hashes
 
 
 def _index(texts: Mapping[str, Sequence[str]], words: int, characters: int) -> _Index:
     whole, runs = [], {False: [np.zeros(0, np.uint64)], True: [np.zeros(0, np.uint64)]}
-    for name, found in texts.items():
+    for name, texts_of_language in texts.items():
         unspaced = is_unspaced(code_of(name) or name)
-        for begin in range(0, len(found), TEXTS):
-            folded = fold(found[begin : begin + TEXTS])
+        for begin in range(0, len(texts_of_language), TEXTS):
+            folded = fold(texts_of_language[begin : begin + TEXTS])
             whole.append(whole_texts(folded))
             runs[unspaced].append(np.unique(_runs(folded, unspaced, words, characters).hashes))
     all_whole = np.unique(np.concatenate(whole))
+    # 0 is the hash of a text of which folding leaves nothing; it would match every such text.
     return _Index(all_whole[all_whole != 0], *(np.unique(np.concatenate(runs[kind])) for kind in runs))
 
 
@@ -203,10 +210,12 @@ def contents_of_sets(steps: Sequence[Step]) -> list[str]:
     return [digest for step in steps if isinstance(step, EvaluationOverlap) for digest in step.contents()]
 
 
-def _label(one: str | Source | Mapping[str, Any]) -> str:
-    if isinstance(one, str):
-        return one
-    return (one if isinstance(one, Source) else source_from(one, "contamination: sets")).name
+def _label(evaluation_set: str | Source | Mapping[str, Any]) -> str:
+    if isinstance(evaluation_set, str):
+        return evaluation_set
+    return (
+        evaluation_set if isinstance(evaluation_set, Source) else source_from(evaluation_set, "contamination: sets")
+    ).name
 
 
 def _listed(sets: Any) -> tuple[Any, ...]:
@@ -219,10 +228,10 @@ def _listed(sets: Any) -> tuple[Any, ...]:
         raise InputError(
             f"contamination: sets: {sets!r}: give a list of names ({', '.join(EVALUATION_SETS)}) or paths, or none"
         )
-    for one in sets:
-        if one == "none":
+    for evaluation_set in sets:
+        if evaluation_set == "none":
             raise InputError("contamination: sets: none stands alone; leave it or the others out")
-        if not isinstance(one, (str, Source, Mapping)):
+        if not isinstance(evaluation_set, (str, Source, Mapping)):
             known = ", ".join(EVALUATION_SETS)
-            raise InputError(f"contamination: sets: {one!r}: give names ({known}) or paths")
+            raise InputError(f"contamination: sets: {evaluation_set!r}: give names ({known}) or paths")
     return tuple(sets)

@@ -44,21 +44,23 @@ class Copy(Step):
         check_number("copy: least", self.least, 0)
 
     def __call__(self, rows: pyarrow.Table) -> list[str | None]:
+        """Judge the rows, as `Step` says."""
         source, target = (normal_form(text_column(rows, side)) for side in ("source", "target"))
+        # Lengths first, as arrays over the batch: only pairs of the same length are compared letter by letter.
         folded, weighted = _word_lengths(source)
         alike = (folded == _word_lengths(target)[0]) & (weighted >= self.least)
-        for place in np.flatnonzero(alike):  # of a hundred other rows, about one has this length
-            words = _words(source[place].as_py())
-            same = words == _words(target[place].as_py())
-            alike[place] = same and any(map(str.isalpha, words))
+        for row_index in np.flatnonzero(alike):  # of a hundred other rows, about one has this length
+            words = _words(source[row_index].as_py())
+            same = words == _words(target[row_index].as_py())
+            alike[row_index] = same and any(map(str.isalpha, words))
         return with_reason(alike, "target is the source")
 
 
 def _word_lengths(texts: pyarrow.Array) -> tuple[np.ndarray, np.ndarray]:
     """(B,) characters of words with case folded, and (B,) their weights as they stand."""
-    found = characters(texts)
-    folded = folded_length_table()[found.codes]
-    return found.sums(folded), found.sums(weight_table()[found.codes] * (folded > 0))
+    content = characters(texts)
+    folded = folded_length_table()[content.codes]
+    return content.sums(folded), content.sums(weight_table()[content.codes] * (folded > 0))
 
 
 def _words(text: str) -> str:

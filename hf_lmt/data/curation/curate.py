@@ -59,29 +59,29 @@ def curate(rows: Dataset, steps: Sequence[Step], *, keep_rejects: bool = False, 
     for step in steps:
         step.load()
     codes, names = _directions(rows)
-    found = _Outcome(np.zeros(len(rows), np.int16), [(None, None)])
+    outcome = _Outcome(np.zeros(len(rows), np.int16), [(None, None)])
     counted = []
     for step in steps:
-        before = found.staying
+        before = outcome.staying
         if changes(step):
             rows = _transformed(step, rows)
         if not step.idle:
-            _apply(step, rows, found, progress)
-        counted.append(_step_counts(step, before, found, codes, names))
+            _apply(step, rows, outcome, progress)
+        counted.append(_step_counts(step, before, outcome, codes, names))
     counts = {
         "rows_in": len(rows),
-        "rows_out": int(found.staying.sum()),
-        "directions": _by_direction(names, codes, {"in": None, "out": found.staying}),
+        "rows_out": int(outcome.staying.sum()),
+        "directions": _by_direction(names, codes, {"in": None, "out": outcome.staying}),
         "steps": counted,
     }
     if not counts["rows_out"]:
         raise InputError(_nothing_left(counts))
-    rejects = _rejects(rows, found) if keep_rejects else None
-    return Curated(_left(rows, found), rejects, counts)
+    rejects = _rejects(rows, outcome) if keep_rejects else None
+    return Curated(_left(rows, outcome), rejects, counts)
 
 
 class _Outcome(NamedTuple):
-    """codes: (N,) places in `labels`, 0 for rows that stay; labels: (step, reason) of each."""
+    """codes: (N,) positions in `labels`, 0 for rows that stay; labels: (step, reason) of each."""
 
     codes: np.ndarray
     labels: list[tuple[str | None, str | None]]
@@ -103,33 +103,36 @@ def _check(rows: Dataset, steps: Sequence[Step]) -> None:
 
 
 def _directions(rows: Dataset) -> tuple[np.ndarray, list[str]]:
-    """(N,) places in the sorted names of the directions, and these names."""
+    """Return (N,) positions in the sorted names of the directions, and these names."""
     arrow = rows.select_columns(["source_lang", "target_lang"]).with_format("arrow")
-    places: dict[str, int] = {}
+    code_of: dict[str, int] = {}
     parts = []
     for batch in arrow.iter(BATCH):
         column = direction_column(batch)
-        own = [places.setdefault(name, len(places)) for name in column.dictionary.to_pylist()]
-        parts.append(np.array(own, np.int32)[direction_codes(column)])
-    order = sorted(places)
-    renamed = np.argsort(np.array([places[name] for name in order]))
+        codes_of_batch = [code_of.setdefault(name, len(code_of)) for name in column.dictionary.to_pylist()]
+        parts.append(np.array(codes_of_batch, np.int32)[direction_codes(column)])
+    # The codes were given in the order of rows; sorted names make the counts the same for any order.
+    order = sorted(code_of)
+    renamed = np.argsort(np.array([code_of[name] for name in order]))
     return renamed[np.concatenate(parts)].astype(np.int32), order
 
 
-def _apply(step: Step, rows: Dataset, found: _Outcome, progress: bool) -> None:
+def _apply(step: Step, rows: Dataset, outcome: _Outcome, progress: bool) -> None:
     """Let the step survey and judge the rows that stay, and write down what it says."""
     if surveys(step):
-        step.survey(_left(rows, found))
+        step.survey(_left(rows, outcome))
     known: dict[str | None, int] = {None: 0}
-    total = int(found.staying.sum())
+    total = int(outcome.staying.sum())
     with tqdm(total=total, desc=step.name, unit="row", disable=not progress) as bar:
-        for first, batch in _staying_batches(rows, found):
+        for first, batch in _staying_batches(rows, outcome):
             reasons = step(batch)
             for reason in set(reasons) - known.keys():
-                known[reason] = len(found.labels)
-                found.labels.append((step.name, reason))
-            judged = first + np.flatnonzero(found.codes[first : first + BATCH] == 0)
-            found.codes[judged] = [known[reason] for reason in reasons]
+                known[reason] = len(outcome.labels)
+                outcome.labels.append((step.name, reason))
+            # The step saw only the rows that were staying, so its reasons go back to
+            # their positions among all rows of the batch.
+            judged = first + np.flatnonzero(outcome.codes[first : first + BATCH] == 0)
+            outcome.codes[judged] = [known[reason] for reason in reasons]
             bar.update(len(batch))
 
 
@@ -147,48 +150,50 @@ def _transformed(step: Step, rows: Dataset) -> Dataset:
     return changed.with_format(None)
 
 
-def _left(rows: Dataset, found: _Outcome) -> Dataset:
+def _left(rows: Dataset, outcome: _Outcome) -> Dataset:
     """Write out the rows that stay: `select` would read them one by one, thirty times slower."""
-    if found.staying.all():
+    if outcome.staying.all():
         return rows
 
     def staying(batch: pa.Table, indices: list[int]) -> pa.Table:
-        return batch.filter(pa.array(found.codes[indices] == 0))
+        return batch.filter(pa.array(outcome.codes[indices] == 0))
 
     return _written(rows, staying, "keeping")
 
 
-def _written(rows: Dataset, change: Callable[[pa.Table, list[int]], pa.Table], what: str) -> Dataset:
-    """`map` over Arrow tables; the result is in the cache on disk, or in memory where `rows` is."""
+def _written(rows: Dataset, change: Callable[[pa.Table, list[int]], pa.Table], description: str) -> Dataset:
+    """Call `map` over Arrow tables; the result is in the cache on disk, or in memory where `rows` is."""
     arrow = rows.with_format("arrow")
-    changed = arrow.map(change, with_indices=True, batched=True, batch_size=BATCH, desc=what)
+    changed = arrow.map(change, with_indices=True, batched=True, batch_size=BATCH, desc=description)
     return changed.with_format(None)
 
 
-def _staying_batches(rows: Dataset, found: _Outcome) -> Iterator[tuple[int, pa.Table]]:
-    """Each batch's first place and those of its rows that stay, where there are any."""
+def _staying_batches(rows: Dataset, outcome: _Outcome) -> Iterator[tuple[int, pa.Table]]:
+    """Yield each batch's first position and those of its rows that stay, where there are any."""
     arrow = rows.with_format("arrow")
     for first, batch in zip(range(0, len(rows), BATCH), arrow.iter(BATCH), strict=True):
-        mask = found.codes[first : first + BATCH] == 0
+        mask = outcome.codes[first : first + BATCH] == 0
         if mask.any():
             yield first, batch if mask.all() else batch.filter(pa.array(mask))
 
 
 def _step_counts(
-    step: Step, before: np.ndarray, found: _Outcome, codes: np.ndarray, names: list[str]
+    step: Step, before: np.ndarray, outcome: _Outcome, codes: np.ndarray, names: list[str]
 ) -> dict[str, Any]:
-    rejected = before & ~found.staying
-    per_label = np.bincount(found.codes, minlength=len(found.labels))
-    own = [
+    rejected = before & ~outcome.staying
+    per_label = np.bincount(outcome.codes, minlength=len(outcome.labels))
+    reasons_and_rows = [
         (str(reason), int(rows))
-        for (name, reason), rows in zip(found.labels, per_label, strict=True)
+        for (name, reason), rows in zip(outcome.labels, per_label, strict=True)
         if name == step.name
     ]
     return {
         "name": step.name,
         "rows_in": int(before.sum()),
         "rejected": int(rejected.sum()),
-        "reasons": dict(sorted(own, key=lambda one: (-one[1], one[0]))),
+        "reasons": dict(
+            sorted(reasons_and_rows, key=lambda reason_and_rows: (-reason_and_rows[1], reason_and_rows[0]))
+        ),
         "directions": _by_direction(names, codes, {"in": before, "rejected": rejected}),
         "notes": dict(getattr(step, "notes", {})),
     }
@@ -202,16 +207,16 @@ def _by_direction(
         key: np.bincount(codes if mask is None else codes[mask], minlength=len(names)).tolist()
         for key, mask in masks.items()
     }
-    return {name: {key: counts[key][place] for key in masks} for place, name in enumerate(names)}
+    return {name: {key: counts[key][code] for key in masks} for code, name in enumerate(names)}
 
 
-def _rejects(rows: Dataset, found: _Outcome) -> Dataset:
-    """Return the rejected rows with `rejected_by` and `reason`, in place of columns of these names."""
-    labels = [pa.array(part, pa.string()) for part in zip(*found.labels, strict=True)]
+def _rejects(rows: Dataset, outcome: _Outcome) -> Dataset:
+    """Return the rejected rows with `rejected_by` and `reason`, instead of columns of these names."""
+    labels = [pa.array(part, pa.string()) for part in zip(*outcome.labels, strict=True)]
     kept = [name for name in rows.column_names if name not in REJECT_COLUMNS]
 
     def rejected(batch: pa.Table, indices: list[int]) -> pa.Table:
-        codes = found.codes[indices]
+        codes = outcome.codes[indices]
         chosen = batch.filter(pa.array(codes > 0))
         for name, texts in zip(REJECT_COLUMNS, labels, strict=True):
             chosen = chosen.append_column(name, texts.take(pa.array(codes[codes > 0])))

@@ -20,7 +20,7 @@ LABELED = 0.005  # share taken from which on it stands over the bar
 
 
 def grouped(directions: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The directions by GROUPS, each in one: en-zh with those from English, zh-en from Chinese."""
+    """Group the directions by GROUPS, each in one: en-zh with those from English, zh-en from Chinese."""
     groups: dict[str, list[str]] = {group: [] for group in GROUPS}
     for name in directions:
         source, target = name.split("-")
@@ -30,11 +30,11 @@ def grouped(directions: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def draw_directions(directions: Mapping[str, Mapping[str, int]], path: Path) -> None:
-    """Bars of each direction's rows before and after, a row of bars for each group, as a PNG.
+    """Draw bars of each direction's rows before and after, a row of bars for each group, as a PNG.
 
     Args:
-        directions: {direction: {"in": rows, "out": rows}}.
-        path: where to write it; the same to the byte for the same rows.
+        directions (`Mapping[str, Mapping[str, int]]`): {direction: {"in": rows, "out": rows}}.
+        path (`Path`): Where to write it; the same to the byte for the same rows.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -57,6 +57,7 @@ def draw_directions(directions: Mapping[str, Mapping[str, int]], path: Path) -> 
     for axes, (group, members) in zip(panels, groups.items(), strict=True):
         _draw_group(axes, group, {name: directions[name] for name in members}, widest)
     panels[0].legend(frameon=False, fontsize=8, ncols=2, loc="lower right", bbox_to_anchor=(1, 1))
+    # Without the version of Matplotlib in it, the file is the same to the byte on other machines.
     figure.savefig(path, dpi=DOTS_PER_INCH, metadata={"Software": None})
 
 
@@ -64,14 +65,14 @@ def _draw_group(axes: Axes, group: str, directions: Mapping[str, Mapping[str, in
     from hf_miwv.common.cards.figures import label_counts
 
     before, after = (np.array([rows[key] for rows in directions.values()]) for key in ("in", "out"))
-    places = np.arange(len(before))
-    axes.bar(places, before, 0.8, color=WHOLE, alpha=0.55, label="before")
-    axes.bar(places, after, 0.5, color=BELOW, label="after")
-    for place, (first, left) in enumerate(zip(before, after, strict=True)):
+    positions = np.arange(len(before))
+    axes.bar(positions, before, 0.8, color=WHOLE, alpha=0.55, label="before")
+    axes.bar(positions, after, 0.5, color=BELOW, label="after")
+    for position, (first, left) in enumerate(zip(before, after, strict=True)):
         if first and (taken := (first - left) / first) >= LABELED:
             axes.annotate(
                 f"−{taken:.0%}" if taken >= 0.095 else f"−{taken:.1%}",
-                (place, first),
+                (position, first),
                 (0, 2),
                 textcoords="offset points",
                 ha="center",
@@ -83,7 +84,7 @@ def _draw_group(axes: Axes, group: str, directions: Mapping[str, Mapping[str, in
     axes.set_xlim(-0.8, widest - 0.2)
     axes.margins(y=0.3)
     axes.set_title(f"{group} ({len(before)} directions)", loc="left", fontsize=9, color=INK)
-    axes.set_xticks(places, [_tick(group, name) for name in directions], fontsize=6, rotation=90)
+    axes.set_xticks(positions, [_tick(group, name) for name in directions], fontsize=6, rotation=90)
     axes.set_ylabel("rows", fontsize=8)
     axes.tick_params(axis="y", labelsize=7)
     label_counts(axes)
@@ -93,6 +94,6 @@ def _draw_group(axes: Axes, group: str, directions: Mapping[str, Mapping[str, in
 
 
 def _tick(group: str, name: str) -> str:
-    """The language that a group's directions differ in; else the direction."""
+    """Return the language that a group's directions differ in; else the direction."""
     source, target = name.split("-")
     return {"en-*": target, "zh-*": target, "*-en": source, "*-zh": source}.get(group, name)

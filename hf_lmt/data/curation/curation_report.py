@@ -52,7 +52,7 @@ def step_rows(counts: Mapping[str, Any]) -> list[tuple[str, ...]]:
         notes = step.get("notes", {})
         reasons = notes.get("checked", reasons)  # "not checked", of contamination
         if trimmed := {side: texts for side, texts in notes.get("trimmed", {}).items() if texts}:
-            reasons = "trimmed: " + ", ".join(f"{side} {n:,}" for side, n in trimmed.items())
+            reasons = "trimmed: " + ", ".join(f"{side} {count:,}" for side, count in trimmed.items())
         if without := notes.get("without"):
             reasons = "; ".join(filter(None, [reasons, f"without a score, kept: {without:,}"]))
         share = _share(step["rejected"], step["rows_in"])
@@ -76,7 +76,7 @@ def direction_rows(counts: Mapping[str, Any]) -> list[tuple[str, ...]]:
     listed = {**groups, **{name: [name] for name in lost[:WORST]}}
     rows: list[tuple[str, ...]] = []
     for name, members in listed.items():
-        before, after = (sum(directions[one][key] for one in members) for key in ("in", "out"))
+        before, after = (sum(directions[member][key] for member in members) for key in ("in", "out"))
         taken = _share(before - after, before)
         numbers = (write_number(before), write_number(after))
         rows.append((name, *numbers, taken, _most_by(counts, members)))
@@ -88,8 +88,11 @@ def _share(part: int, whole: int) -> str:
 
 
 def _most_by(counts: Mapping[str, Any], directions: list[str]) -> str:
-    """The step that took most of these directions' rows, and how many."""
-    taken = {step["name"]: sum(step["directions"][one]["rejected"] for one in directions) for step in counts["steps"]}
+    """Name the step that took most of these directions' rows, and how many."""
+    taken = {
+        step["name"]: sum(step["directions"][direction]["rejected"] for direction in directions)
+        for step in counts["steps"]
+    }
     most = max(taken, key=lambda name: taken[name], default=None)
     return f"{most} {taken[most]:,}" if most and taken[most] else ""
 

@@ -72,14 +72,15 @@ def steps_from(settings: Mapping[str, Any] | None) -> list[Step]:
     faults = [f"unknown step {name!r}: {did_you_mean(str(name), STEPS)}" for name in settings if name not in STEPS]
     steps: list[Step] = []
     for name in STEPS:
-        given = settings.get(name, name in DEFAULT)
-        if given is None or given is False:
+        setting = settings.get(name, name in DEFAULT)
+        if setting is None or setting is False:
             continue
-        found = _faults(name, given)
-        faults += found
-        if not found:
+        faults_of_step = _faults(name, setting)
+        faults += faults_of_step
+        # A step with a fault is not made, but the others are read on: all faults are told at once.
+        if not faults_of_step:
             try:
-                steps.append(_step_class(name)(**({} if given is True else given)))
+                steps.append(_step_class(name)(**({} if setting is True else setting)))
             except InputError as error:
                 faults.append(str(error))
     if faults:
@@ -96,19 +97,19 @@ def settings_of(steps: Sequence[Step]) -> dict[str, dict[str, Any]]:
     Returns:
         `dict[str, dict[str, Any]]`: {step: {setting: value}}.
     """
-    return {step.name: {one.name: getattr(step, one.name) for one in _options(type(step))} for step in steps}
+    return {step.name: {option.name: getattr(step, option.name) for option in _options(type(step))} for step in steps}
 
 
-def _faults(name: str, given: Any) -> list[str]:
+def _faults(name: str, setting: Any) -> list[str]:
     """List the faults of a step's settings, as far as names and types tell."""
-    if given is True:
+    if setting is True:
         return []
-    if not isinstance(given, Mapping):
-        return [f"{name} {given!r}: give its settings, such as {{setting: value}}, or true or false"]
+    if not isinstance(setting, Mapping):
+        return [f"{name} {setting!r}: give its settings, such as {{setting: value}}, or true or false"]
     hints = get_type_hints(_step_class(name))
-    options = {one.name: hints[one.name] for one in _options(_step_class(name))}
+    options = {option.name: hints[option.name] for option in _options(_step_class(name))}
     faults = []
-    for option, value in given.items():
+    for option, value in setting.items():
         if option not in options:
             hint = did_you_mean(str(option), options) if options else "it has no settings."
             faults.append(f"{name}: unknown setting {option!r}: {hint}")
@@ -123,12 +124,12 @@ def _faults(name: str, given: Any) -> list[str]:
 
 def _step_class(name: str) -> type[Step]:
     module, _, class_name = STEPS[name].rpartition(".")
-    found = getattr(import_module(f"hf_lmt.data.curation.{module}"), class_name)
-    return cast("type[Step]", found)
+    step_class = getattr(import_module(f"hf_lmt.data.curation.{module}"), class_name)
+    return cast("type[Step]", step_class)
 
 
 def _options(step: type[Step]) -> list[Any]:
-    return [one for one in fields(cast(Any, step)) if one.init]
+    return [field_of_step for field_of_step in fields(cast(Any, step)) if field_of_step.init]
 
 
 def _fits(value: Any, hint: Any) -> bool:
@@ -137,16 +138,17 @@ def _fits(value: Any, hint: Any) -> bool:
     if hint is Any:
         return True
     if origin in (Union, types.UnionType):
-        return any(_fits(value, one) for one in arguments)
+        return any(_fits(value, argument) for argument in arguments)
     if origin is Literal:
+        # A bool is an int in Python; as a number it would hide that YAML read `yes` or `on` as true.
         return value in arguments
     if hint in (int, float):
         return isinstance(value, (int, hint)) and not isinstance(value, bool)
     if isinstance(origin, type) and issubclass(origin, Mapping):
-        return isinstance(value, Mapping) and all(_fits(one, arguments[1]) for one in value.values())
+        return isinstance(value, Mapping) and all(_fits(item, arguments[1]) for item in value.values())
     if isinstance(origin, type) and issubclass(origin, Sequence):
         listed = isinstance(value, Sequence) and not isinstance(value, str)
-        return listed and all(_fits(one, arguments[0]) for one in value)
+        return listed and all(_fits(item, arguments[0]) for item in value)
     return isinstance(value, hint)
 
 
@@ -156,7 +158,7 @@ def _in_words(hint: Any) -> str:
     if hint in words:
         return words[hint]
     if get_origin(hint) in (Union, types.UnionType):
-        return " or ".join(_in_words(one) for one in get_args(hint))
+        return " or ".join(_in_words(argument) for argument in get_args(hint))
     if get_origin(hint) is Literal:
         return " or ".join(map(repr, get_args(hint)))
     origin = get_origin(hint)

@@ -33,8 +33,9 @@ class Duplicates(SurveyStep):
     words: ClassVar[Reasons] = (None, "same source and target")
 
     def survey(self, rows: Dataset) -> None:
+        """Find the rows beyond the first of each group of equal ones."""
         groups = _group_hashes(rows, ("source", "target"))
-        self._found(_beyond(ScatteredRows(rows), np.arange(len(rows)), groups, 1, self.name))
+        self._set_reasons(_beyond(ScatteredRows(rows), np.arange(len(rows)), groups, 1, self.name))
 
 
 @dataclass
@@ -68,15 +69,18 @@ class Caps(SurveyStep):
                 raise InputError(f"caps: {option} {cap!r}: give a whole number of at least 1")
 
     def survey(self, rows: Dataset) -> None:
+        """Find the rows beyond the caps: first of sources, then of targets."""
         codes, scattered = np.zeros(len(rows), np.int8), ScatteredRows(rows)
         caps = (("source", self.per_source), ("target", self.per_target))
         for code, (side, cap) in enumerate(caps, start=1):
             if cap is not None:
+                # Only rows that the first cap left count for the second; else a row
+                # could be taken for one that is gone already.
                 left = np.flatnonzero(codes == 0)
                 groups = _group_hashes(rows, (side,))[left]
                 gone = _beyond(scattered, left, groups, cap, f"{self.name} {side}")
                 codes[left[gone]] = code
-        self._found(codes)
+        self._set_reasons(codes)
 
 
 def _group_hashes(rows: Dataset, sides: Sequence[str]) -> np.ndarray:
@@ -89,18 +93,19 @@ def _group_hashes(rows: Dataset, sides: Sequence[str]) -> np.ndarray:
     return np.concatenate(parts) if parts else np.zeros(0, np.uint64)
 
 
-def _beyond(rows: ScatteredRows, places: np.ndarray, groups: np.ndarray, cap: int, decision: str) -> np.ndarray:
-    """(N,) bool: rows at (N,) places that are not the first `cap` of their group, (N,) uint64.
+def _beyond(rows: ScatteredRows, row_indices: np.ndarray, groups: np.ndarray, cap: int, decision: str) -> np.ndarray:
+    """Return (N,) bool: rows at (N,) indices that are not the first `cap` of their group, (N,) uint64.
 
     First come rows with an auxiliary, then low hashes. Rows of equal hash are put in order by all
     that is in them; only wholly equal rows keep theirs.
     """
     _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    # Texts are read only for rows in groups that are too large: nearly all rows of most corpora need no look.
     crowded = np.flatnonzero(sizes[group] > cap)
     gone = np.zeros(len(groups), bool)
     if len(crowded):
-        found = rows.batches(places[crowded], BATCH)
-        keys = [preferences(batch, decision) for batch in found]
+        batches = rows.batches(row_indices[crowded], BATCH)
+        keys = [preferences(batch, decision) for batch in batches]
         bare, hashes, contents = (np.concatenate(part) for part in zip(*keys, strict=True))
         order = np.lexsort((contents, hashes, bare, group[crowded]))
         gone[crowded[order[_ranks(group[crowded][order]) >= cap]]] = True
@@ -108,6 +113,6 @@ def _beyond(rows: ScatteredRows, places: np.ndarray, groups: np.ndarray, cap: in
 
 
 def _ranks(groups: np.ndarray) -> np.ndarray:
-    """(K,) how many of the same group come before each, where groups lie together."""
+    """Return (K,) how many of the same group come before each, where groups lie together."""
     starts = np.flatnonzero(np.diff(groups, prepend=-1))
     return np.arange(len(groups)) - np.repeat(starts, np.diff([*starts, len(groups)]))

@@ -26,7 +26,7 @@ class UntrustedScoresError(InputError):
 
 
 def scores_of_command(command: Sequence[str], pairs: Iterable[Pair]) -> Iterator[float]:
-    """The scores that a program writes, one for each pair, as soon as it writes them.
+    """Yield the scores that a program writes, one for each pair, as soon as it writes them.
 
     The program reads one JSON object per line, {"src": text, "mt": text}, until its input ends, and
     writes one line for each in the same order: {"score": number}, or the number alone. What it says
@@ -46,6 +46,8 @@ def scores_of_command(command: Sequence[str], pairs: Iterable[Pair]) -> Iterator
             raise InputError(
                 f"quality: {shown}: cannot be started ({error.strerror}); give a program that is there"
             ) from error
+        # Pairs are written in another thread: a program that answers at once would
+        # fill its pipe, and both sides would wait for ever.
         feeder = _Feeder(process.stdin, pairs)
         feeder.start()
         try:
@@ -57,7 +59,7 @@ def scores_of_command(command: Sequence[str], pairs: Iterable[Pair]) -> Iterator
 
 
 class _Feeder(threading.Thread):
-    """Writes pairs to a program while its answers are read, and counts them.
+    """Write pairs to a program while its answers are read, and counts them.
 
     A program that takes no more is no fault here: the missing answers tell.
     """
@@ -66,13 +68,13 @@ class _Feeder(threading.Thread):
         super().__init__(daemon=True)
         assert file is not None  # noqa: S101 - Popen was asked for a pipe
         self._file, self._pairs = file, pairs
-        self.given = 0
+        self.pairs_written = 0
         self.error: BaseException | None = None
 
     def run(self) -> None:
         try:
             for source, target in self._pairs:
-                self.given += 1
+                self.pairs_written += 1
                 self._file.write(json.dumps({"src": source, "mt": target}).encode() + b"\n")
         except BrokenPipeError:
             pass
@@ -84,6 +86,7 @@ class _Feeder(threading.Thread):
 
 
 def _read_scores(process: subprocess.Popen[bytes], feeder: _Feeder, errors: IO[bytes], shown: str) -> Iterator[float]:
+    # A line without its end may be half a number of a program that died, so it waits for the exit status.
     read, unfinished = 0, b""
     for line in process.stdout or ():
         if not line.endswith(b"\n"):
@@ -106,9 +109,9 @@ def _read_scores(process: subprocess.Popen[bytes], feeder: _Feeder, errors: IO[b
     if unfinished:
         read += 1
         yield _score(unfinished, read, feeder, shown)
-    if read != feeder.given:
+    if read != feeder.pairs_written:
         raise UntrustedScoresError(
-            f"quality: {shown}: wrote {read:,} scores for {feeder.given:,} pairs; it must write "
+            f"quality: {shown}: wrote {read:,} scores for {feeder.pairs_written:,} pairs; it must write "
             "one line for each. None of them is used"
         )
 
@@ -125,16 +128,17 @@ def _score(line: bytes, number: int, feeder: _Feeder, shown: str) -> float:
             f"quality: {shown}: line {number} of its output is {text!r}, and must be a score, "
             'such as {"score": 0.83}; let it write all else to stderr. None of its scores is used'
         ) from error
-    if number > feeder.given:
+    # An answer before its question cannot be about it.
+    if number > feeder.pairs_written:
         raise UntrustedScoresError(
-            f"quality: {shown}: wrote {number:,} scores when it had been given {feeder.given:,} "
+            f"quality: {shown}: wrote {number:,} scores when it had been given {feeder.pairs_written:,} "
             "pairs; it must write one line for each. None of them is used"
         )
     return float(value)
 
 
 def scores_of_model(model: Any, pairs: Iterable[Pair]) -> Iterator[float]:
-    """Cosine of the two embeddings of each pair, by a loaded SentenceTransformer."""
+    """Yield the cosine of the two embeddings of each pair, by a loaded SentenceTransformer."""
     rest = iter(pairs)
     while batch := list(islice(rest, BATCH)):
         texts = [text for pair in batch for text in pair]

@@ -26,9 +26,9 @@ class EvaluationSet(NamedTuple):
     access: str
 
     def files_in(self, folder: Path) -> list[Path]:
-        """The files that fit the first pattern that any fits."""
-        found = (sorted(folder.glob(pattern)) for pattern in self.files)
-        return next(filter(None, found), [])
+        """List the files that fit the first pattern that any fits."""
+        matches = (sorted(folder.glob(pattern)) for pattern in self.files)
+        return next(filter(None, matches), [])
 
 
 EVALUATION_SETS: Mapping[str, EvaluationSet] = {
@@ -48,8 +48,8 @@ each language), and WMT24++ (998 segments from English into 55 languages and reg
 OTHER_NAMES = {"no_NO": "nb_NO"}  # WMT24++: what it calls Norwegian is Bokmål
 
 
-def read_evaluation_set(given: str | Source | Mapping[str, Any]) -> dict[str, list[str]]:
-    """{language: texts} of an evaluation set, in LMT's languages.
+def read_evaluation_set(evaluation_set: str | Source | Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return {language: texts} of an evaluation set, in LMT's languages.
 
     Languages are named as the set names them (`eng_Latn`, `ar_EG`), which
     `language_codes.code_of` understands. Texts of a language are in the set's order: in a set that
@@ -57,7 +57,7 @@ def read_evaluation_set(given: str | Source | Mapping[str, Any]) -> dict[str, li
     for each.
 
     Args:
-        given: one of EVALUATION_SETS, which is read from the Hub or its cache; or a local copy of
+        evaluation_set: one of EVALUATION_SETS, which is read from the Hub or its cache; or a local copy of
             one (a folder with the same files); or what `Source` can read, as a path, a `Source` or
             its fields: a FLORES-200 folder is {"path": FOLDER, "split": "devtest"}; or one plain
             text file whose name ends in its language (news.de).
@@ -66,51 +66,61 @@ def read_evaluation_set(given: str | Source | Mapping[str, Any]) -> dict[str, li
         InputError: there is no such set or path, or it cannot be read; for a named set the message
             says how to get it.
     """
-    if isinstance(given, str):
-        texts = _from_path(given)
+    if isinstance(evaluation_set, str):
+        texts = _from_path(evaluation_set)
     else:
-        source = given if isinstance(given, Source) else source_from(given, "evaluation set")
+        source = (
+            evaluation_set if isinstance(evaluation_set, Source) else source_from(evaluation_set, "evaluation set")
+        )
         texts = _from_source(source)
-    texts = {name: found for name, found in sorted(texts.items()) if code_of(name) and found}
+    texts = {
+        name: texts_of_language
+        for name, texts_of_language in sorted(texts.items())
+        if code_of(name) and texts_of_language
+    }
     if not texts:
-        raise InputError(f"evaluation set {given!r}: no text in a language of LMT is in it; give one that has some")
+        raise InputError(
+            f"evaluation set {evaluation_set!r}: no text in a language of LMT is in it; give one that has some"
+        )
     return texts
 
 
-def _from_path(given: str) -> dict[str, list[str]]:
-    if given in EVALUATION_SETS:
-        return _from_folder(_fetched(given))
-    path = Path(given).expanduser()
+def _from_path(name_or_path: str) -> dict[str, list[str]]:
+    if name_or_path in EVALUATION_SETS:
+        return _from_folder(_fetched(name_or_path))
+    path = Path(name_or_path).expanduser()
     if not path.exists() and not list(path.parent.glob(f"{path.name}.*")):
         raise InputError(
-            f"evaluation set {given!r}: there is no such file or folder, and it is no known set; "
-            f"{did_you_mean(given, EVALUATION_SETS)}"
+            f"evaluation set {name_or_path!r}: there is no such file or folder, and it is no known set; "
+            f"{did_you_mean(name_or_path, EVALUATION_SETS)}"
         )
-    if path.is_dir() and any(one.files_in(path) for one in EVALUATION_SETS.values()):
+    # A copy of a known set is told by its files, whatever its folder is called.
+    if path.is_dir() and any(known_set.files_in(path) for known_set in EVALUATION_SETS.values()):
         return _from_folder(path)
     language = path.name.removesuffix(".gz").rpartition(".")[2]
     if path.is_file() and "." in path.name and code_of(language):
         return {language: list(read_lines(path))}
-    return _from_source(Source(given))
+    return _from_source(Source(name_or_path))
 
 
 def _fetched(name: str) -> Path:
-    """The folder of a known set in the Hub's cache."""
+    """Fetch the folder of a known set in the Hub's cache."""
     from huggingface_hub import snapshot_download
 
-    one = EVALUATION_SETS[name]
+    known_set = EVALUATION_SETS[name]
     try:
-        folder = Path(snapshot_download(one.repository, repo_type="dataset", allow_patterns=[*one.files]))
+        folder = Path(snapshot_download(known_set.repository, repo_type="dataset", allow_patterns=[*known_set.files]))
     except Exception as error:
-        raise InputError(f"{hub_error('evaluation set', one.repository, error)}. {_ways(name)}") from error
-    if not one.files_in(folder):
+        raise InputError(f"{hub_error('evaluation set', known_set.repository, error)}. {_advice(name)}") from error
+    if not known_set.files_in(folder):
         raise InputError(
-            f"evaluation set {one.repository!r}: the copy in the cache has no {' or '.join(one.files)}. {_ways(name)}"
+            f"evaluation set {known_set.repository!r}: the copy in the cache has no "
+            f"{' or '.join(known_set.files)}. {_advice(name)}"
         )
     return folder
 
 
-def _ways(name: str) -> str:
+def _advice(name: str) -> str:
     return (
         f"To look for overlap with {name}: {EVALUATION_SETS[name].access}; or give the path of a "
         "local copy in place of the name; or look for none, which is recorded as "
@@ -120,21 +130,21 @@ def _ways(name: str) -> str:
 
 
 def _from_folder(folder: Path) -> dict[str, list[str]]:
-    """A copy of a known set: FLORES+ has a file per language, WMT24++ one per pair."""
-    flores, wmt = (one.files_in(folder) for one in EVALUATION_SETS.values())
+    """Read a copy of a known set: FLORES+ has a file per language, WMT24++ one per pair."""
+    flores, wmt = (known_set.files_in(folder) for known_set in EVALUATION_SETS.values())
     if flores:
         return {path.stem: list(flores_plus_texts(path).values()) for path in flores if code_of(path.stem)}
     texts: dict[str, list[str]] = {}
     for path in wmt:
         source, _, target = path.stem.partition("-")
         pairs = list(_pairs(path))
-        texts.setdefault(source, [one for one, _ in pairs])  # the same in each file
-        texts[OTHER_NAMES.get(target, target)] = [other for _, other in pairs]
+        texts.setdefault(source, [source_text for source_text, _ in pairs])  # the same in each file
+        texts[OTHER_NAMES.get(target, target)] = [target_text for _, target_text in pairs]
     return texts
 
 
 def flores_plus_texts(path: Path) -> dict[str, str]:
-    """{id: text} of a language in FLORES+: JSONL, or Parquet as in its releases before 2025.
+    """Return {id: text} of a language in FLORES+: JSONL, or Parquet as in its releases before 2025.
 
     Raises:
         InputError: the file cannot be read, or has no columns `id` and `text`.
@@ -162,7 +172,7 @@ def _parquet_texts(path: Path) -> dict[str, str]:
     except (OSError, pyarrow.ArrowException, KeyError) as error:
         raise InputError(f"{path}: no Parquet file with columns id and text ({error}); fetch the set again") from error
     ids, texts = table["id"].to_pylist(), table["text"].to_pylist()
-    return {str(one): text for one, text in zip(ids, texts, strict=True)}
+    return {str(row_id): text for row_id, text in zip(ids, texts, strict=True)}
 
 
 def _pairs(path: Path) -> Iterator[tuple[str, str]]:
@@ -177,13 +187,14 @@ def _pairs(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def _from_source(source: Source) -> dict[str, list[str]]:
-    """{language: texts}, under the set's own names where `code_of` knows them."""
+    """Return {language: texts}, under the set's names where `code_of` knows them."""
     contents = open_source(source)
     texts: dict[str, list[str]] = {}
 
     def add(name: str, text: str | None) -> None:
         code = source.code_of(name)
         if text is not None and code is not None:
+            # The set's name for a language tells its regions apart, which have a list of texts each.
             texts.setdefault(name if code_of(name) == code else code, []).append(text)
 
     for unit in contents.units or ():

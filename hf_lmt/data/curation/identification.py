@@ -38,9 +38,13 @@ class Identifier(Protocol):
     """labels: all that it can answer. Called with a text: (label, probability), likeliest first."""
 
     @property
-    def labels(self) -> frozenset[str]: ...
+    def labels(self) -> frozenset[str]:
+        """Return all labels that it can answer."""
+        ...
 
-    def __call__(self, text: str) -> Sequence[tuple[str, float]]: ...
+    def __call__(self, text: str) -> Sequence[tuple[str, float]]:
+        """Return (label, probability) of a text, likeliest first."""
+        ...
 
 
 @dataclass
@@ -97,33 +101,38 @@ class LanguageIdentification(Step):
         vars(self).update(state, notes={"not_covered": Counter(), "too_short": 0})
 
     def __call__(self, rows: pyarrow.Table) -> list[str | None]:
+        """Judge the rows, as `Step` says."""
         sides = ("source", "target")
         return reasons({f"{side} in another language": self._foreign(rows, side) for side in sides})
 
     def _foreign(self, rows: pyarrow.Table, side: str) -> np.ndarray:
-        """(B,) bool: whether the side is taken for another language."""
+        """Return (B,) bool: whether the side is taken for another language."""
         codes = text_column(rows, f"{side}_lang").to_pylist()
         texts = text_column(rows, side)
-        found = characters(texts)
-        letters = weight_table()[found.codes] * (script_table()[found.codes] != NO_LETTER)
-        short = found.sums(letters) < self.least_letters
+        content = characters(texts)
+        letters = weight_table()[content.codes] * (script_table()[content.codes] != NO_LETTER)
+        short = content.sums(letters) < self.least_letters
+        # Asked once for each language of the batch, not for each of its rows.
         covered = {code: bool(_labels(self.model, code)) for code in set(codes)}
         foreign = np.zeros(len(rows), bool)
-        for place, (code, text) in enumerate(zip(codes, texts.to_pylist(), strict=True)):
+        for row_index, (code, text) in enumerate(zip(codes, texts.to_pylist(), strict=True)):
             if not covered[code]:
                 self.notes["not_covered"][code] += 1
-            elif short[place]:
+            elif short[row_index]:
                 self.notes["too_short"] += 1
             else:
-                foreign[place] = not _is_in(code, text, self.model, self.threshold)
+                foreign[row_index] = not _is_in(code, text, self.model, self.threshold)
         return foreign
 
 
 @lru_cache(maxsize=REMEMBERED)
 def _is_in(code: str, text: str, model: str | None, threshold: float) -> bool:
     labels = _labels(model, code)
+    # Identifiers read a line: fastText takes a line feed for the end of the text, and refuses it.
     ranked = _identifier(model)(text.replace("\n", " "))
     lenient = model is None and code in LOW_SCORES
+    # In a low-resource language probabilities are spread thin; the
+    # likeliest label still tells (arXiv 2511.07003).
     if lenient or language(code).tier == "low":
         return bool(ranked) and ranked[0][0] in labels
     return sum(probability for label, probability in ranked if label in labels) >= threshold
@@ -131,9 +140,9 @@ def _is_in(code: str, text: str, model: str | None, threshold: float) -> bool:
 
 @lru_cache(maxsize=1000)
 def _labels(model: str | None, code: str) -> frozenset[str]:
-    """The identifier's labels that count as the language; none where it does not know it."""
-    own = _identifier(model).labels.intersection(language(code).identification_labels)
-    return own | frozenset(ALSO_ACCEPTED.get(code, ()) if model is None and own else ())
+    """Return the identifier's labels that count as the language; none where it does not know it."""
+    labels = _identifier(model).labels.intersection(language(code).identification_labels)
+    return labels | frozenset(ALSO_ACCEPTED.get(code, ()) if model is None and labels else ())
 
 
 @lru_cache(maxsize=2)

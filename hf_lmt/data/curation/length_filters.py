@@ -22,10 +22,11 @@ class Empty(Step):
     name: ClassVar[str] = "empty"
 
     def __call__(self, rows: pyarrow.Table) -> list[str | None]:
+        """Judge the rows, as `Step` says."""
         blank = {}
         for side in ("source", "target"):
-            found = characters(text_column(rows, side, required=False))
-            blank[f"{side} empty"] = found.sums(~invisible_table()[found.codes]) == 0
+            content = characters(text_column(rows, side, required=False))
+            blank[f"{side} empty"] = content.sums(~invisible_table()[content.codes]) == 0
         return reasons(blank)
 
 
@@ -54,6 +55,7 @@ class Length(Step):
             raise InputError(f"length: least {self.least} is above most {self.most}")
 
     def __call__(self, rows: pyarrow.Table) -> list[str | None]:
+        """Judge the rows, as `Step` says."""
         wrong = {}
         for side in ("source", "target"):
             lengths = weighted_lengths(text_column(rows, side))
@@ -88,6 +90,8 @@ class LengthRatio(Step):
         check_number("length_ratio: allowance", self.allowance, 0)
 
     def __call__(self, rows: pyarrow.Table) -> list[str | None]:
+        # The allowance goes to both sides before they are compared, so that it counts little for long texts.
+        """Judge the rows, as `Step` says."""
         source, target = (weighted_lengths(text_column(rows, side)) + self.allowance for side in ("source", "target"))
         return reasons(
             {

@@ -34,6 +34,7 @@ class TerminalPunctuation(Step):
     name: ClassVar[str] = "terminal_punctuation"
 
     def __call__(self, rows: pyarrow.Table) -> list[str | None]:
+        """Judge the rows, as `Step` says."""
         (source, source_asks), (target, target_asks) = (
             _endings(text_column(rows, side)) for side in ("source", "target")
         )
@@ -68,6 +69,7 @@ class Digits(Step):
         check_number("digits: least", self.least, 0, 1)
 
     def __call__(self, rows: pyarrow.Table) -> list[str | None]:
+        """Judge the rows, as `Step` says."""
         source, target = (_digit_counts(text_column(rows, side)) for side in ("source", "target"))
         differing, all_digits = np.abs(source - target).sum(1), (source + target).sum(1)
         return with_reason(all_digits - differing < self.least * all_digits, "other figures")
@@ -77,11 +79,11 @@ def _endings(texts: pyarrow.Array) -> tuple[np.ndarray, np.ndarray]:
     """(B,) bool whether each ends with a mark that ends sentences, and whether that one asks."""
     bare = pyarrow.compute.replace_substring_regex(texts, AFTER, "")
     last = pyarrow.compute.utf8_slice_codeunits(bare, -1)
-    asks = _is_one_of(last, QUESTIONS)
-    return asks | _is_one_of(last, STOPS), asks
+    asks = _is_mark(last, QUESTIONS)
+    return asks | _is_mark(last, STOPS), asks
 
 
-def _is_one_of(characters: pyarrow.Array, marks: str) -> np.ndarray:
+def _is_mark(characters: pyarrow.Array, marks: str) -> np.ndarray:
     values = pyarrow.array(list(marks), pyarrow.large_string())
     return pyarrow.compute.is_in(characters, values).to_numpy(zero_copy_only=False)
 
@@ -90,14 +92,15 @@ def _among(rows: pyarrow.Table, left_out: frozenset[str]) -> np.ndarray:
     """(B,) bool: whether neither side is in one of these languages."""
     values = pyarrow.array(sorted(left_out), pyarrow.large_string())
     sides = [text_column(rows, name) for name in ("source_lang", "target_lang")]
-    found = [pyarrow.compute.is_in(side, values).to_numpy(zero_copy_only=False) for side in sides]
-    return ~(found[0] | found[1])
+    in_language = [pyarrow.compute.is_in(side, values).to_numpy(zero_copy_only=False) for side in sides]
+    return ~(in_language[0] | in_language[1])
 
 
 def _digit_counts(texts: pyarrow.Array) -> np.ndarray:
     """(B, 9) how often each of the digits 1-9 is in each text."""
-    found = characters(texts)
-    digits = digit_table()[found.codes]
+    content = characters(texts)
+    digits = digit_table()[content.codes]
     counted = digits > 0
-    places = found.texts()[counted] * 9 + digits[counted] - 1
-    return np.bincount(places, minlength=9 * len(texts)).reshape(len(texts), 9)
+    # Row and digit in one number, so that one count over the batch fills the whole table.
+    cells = content.texts()[counted] * 9 + digits[counted] - 1
+    return np.bincount(cells, minlength=9 * len(texts)).reshape(len(texts), 9)

@@ -28,8 +28,8 @@ PATTERNS = {
 
 @dataclass
 class Markup(Step):
-    """Takes rows with HTML tags, HTML entities, LaTeX or control tokens of language models in a
-    side, or a side of addresses alone.
+    """Takes rows with HTML tags, HTML entities, LaTeX or control tokens in a side, or a side of addresses alone.
+
 
     Addresses are URLs and e-mail addresses; within a text they may stand. Only names that HTML and
     LaTeX have count, so "1 < 2" and "AT&T;" stay; control tokens are `<|im_end|>` and the like. Of
@@ -39,10 +39,11 @@ class Markup(Step):
     name: ClassVar[str] = "markup"
 
     def __call__(self, rows: pyarrow.Table) -> list[str | None]:
-        found = {}
+        """Judge the rows, as `Step` says."""
+        matches_by_reason = {}
         for side in ("source", "target"):
             texts = text_column(rows, side)
             for kind, pattern in PATTERNS.items():
                 matches = pyarrow.compute.match_substring_regex(texts, pattern)
-                found[f"{kind} in {side}"] = matches.to_numpy(zero_copy_only=False)
-        return reasons(found)
+                matches_by_reason[f"{kind} in {side}"] = matches.to_numpy(zero_copy_only=False)
+        return reasons(matches_by_reason)

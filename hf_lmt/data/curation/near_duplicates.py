@@ -20,7 +20,7 @@ from hf_lmt.data.method.scattered import ScatteredRows
 from hf_miwv.common.extras import need
 
 PERMUTATIONS = 128  # of a signature: the error of a similarity of 0.8 is 0.035
-FOUND = 0.99  # the least share of pairs at the threshold that become candidates
+RECALL = 0.99  # the least share of pairs at the threshold that become candidates
 COMPARED = 20_000  # pairs of signatures at a time
 TARGET = 0x5851F42D4C957F2D  # tells what a target says from the same in a source
 
@@ -57,33 +57,35 @@ class NearDuplicates(SurveyStep):
         need("curate", "near_duplicates", "rensa", instead="or leave the step out")
 
     def survey(self, rows: Dataset) -> None:
+        """Find the rows that another one stands for, direction by direction."""
         codes, scattered = np.zeros(len(rows), np.int8), ScatteredRows(rows)
-        for places in _directions(rows):
-            codes[places[self._beyond(scattered, places)]] = 1
-        self._found(codes)
+        for row_indices in _directions(rows):
+            codes[row_indices[self._beyond(scattered, row_indices)]] = 1
+        self._set_reasons(codes)
 
-    def _beyond(self, rows: ScatteredRows, places: np.ndarray) -> np.ndarray:
-        """(N,) bool: rows at (N,) places, of one direction, that a better one stands for."""
+    def _beyond(self, rows: ScatteredRows, row_indices: np.ndarray) -> np.ndarray:
+        """Return (N,) bool: rows at (N,) indices, of one direction, that a better one stands for."""
         keys, parts = [], []
-        for batch in rows.batches(places, BATCH):
+        for batch in rows.batches(row_indices, BATCH):
             keys.append(preferences(batch, self.name))
             parts.append(_signatures(batch))
         bare, hashes, contents = (np.concatenate(part) for part in zip(*keys, strict=True))
+        # In the order of preference, so that of connected rows the first is the one to keep.
         order = np.lexsort((contents, hashes, bare))
-        gone = np.zeros(len(places), bool)
+        gone = np.zeros(len(row_indices), bool)
         gone[order[_doubled(np.concatenate(parts)[order], self.threshold)]] = True
         return gone
 
 
 def _directions(rows: Dataset) -> Iterator[np.ndarray]:
-    """The places of each direction's rows, rising."""
+    """Yield the indices of each direction's rows, rising."""
     known: dict[str, int] = {}
     parts = [np.zeros(0, np.int16)]
     columns = rows.select_columns(["source_lang", "target_lang"]).with_format("arrow")
     for batch in columns.iter(BATCH):
         column = direction_column(batch)
-        own = [known.setdefault(name, len(known)) for name in column.dictionary.to_pylist()]
-        parts.append(np.array(own, np.int16)[direction_codes(column)])
+        codes_of_batch = [known.setdefault(name, len(known)) for name in column.dictionary.to_pylist()]
+        parts.append(np.array(codes_of_batch, np.int16)[direction_codes(column)])
     codes = np.concatenate(parts)
     order = np.argsort(codes, kind="stable")
     yield from np.split(order, np.cumsum(np.bincount(codes))[:-1]) if len(codes) else ()
@@ -94,6 +96,7 @@ def _signatures(batch: pyarrow.Table) -> np.ndarray:
     from rensa import RMinHash
 
     source, target = _runs(batch, "source"), _runs(batch, "target")
+    # The same text as a source and as a target has to count as two different things.
     hashes = np.concatenate((source.hashes, target.hashes ^ np.uint64(TARGET)))
     rows = np.concatenate((source.rows, target.rows))
     order = np.argsort(rows, kind="stable")
@@ -108,6 +111,7 @@ def _runs(batch: pyarrow.Table, side: str) -> Grams:
     folded = fold(text_column(batch, side).to_pylist())
     runs = character_grams(folded, size)
     lengths = np.diff(folded.bounds)
+    # A side shorter than a run is one run as a whole, or it would be like nothing at all.
     short = np.flatnonzero((lengths > 0) & (lengths < size))
     whole = folded.hashes(folded.bounds[short], folded.bounds[short + 1])
     return Grams(np.concatenate((runs.hashes, whole)), np.concatenate((runs.rows, short)))
@@ -118,6 +122,8 @@ def _doubled(signatures: np.ndarray, threshold: float) -> np.ndarray:
     speaking = np.flatnonzero((signatures != np.iinfo(np.uint32).max).any(axis=1))
     width = _band_width(threshold)
     pairs = [np.zeros((2, 0), np.int64)]
+    # Rows that agree in a whole band are candidates; comparing all pairs
+    # would take time with the square of the rows.
     for first in range(0, PERMUTATIONS - width + 1, width):
         band = np.zeros(len(speaking), np.uint64)
         for column in range(first, first + width):
@@ -126,6 +132,7 @@ def _doubled(signatures: np.ndarray, threshold: float) -> np.ndarray:
         pairs += _alike(signatures, speaking[order], band[order], threshold)
     earlier, later = np.concatenate(pairs, axis=1)
     graph = coo_array((np.ones(len(earlier), bool), (earlier, later)), shape=(len(signatures),) * 2)
+    # Pairs chain up: a like b, b like c. One row of the whole chain stays, and not one of each pair.
     _, groups = connected_components(graph, directed=False)
     doubled = np.ones(len(signatures), bool)
     doubled[np.unique(groups, return_index=True)[1]] = False
@@ -154,11 +161,11 @@ def _agreement(signatures: np.ndarray, left: np.ndarray, right: np.ndarray) -> n
 
 
 def _band_width(threshold: float) -> int:
-    """The most numbers of a band with which pairs at the threshold still meet in some band.
+    """Return the most numbers of a band with which pairs at the threshold still meet in some band.
 
     They do with probability 1 - (1 - threshold^width)^bands.
     """
     for width in range(32, 1, -1):
-        if 1 - (1 - threshold**width) ** (PERMUTATIONS // width) >= FOUND:
+        if 1 - (1 - threshold**width) ** (PERMUTATIONS // width) >= RECALL:
             return width
     return 1

@@ -32,7 +32,7 @@ INVERSE = pow(BASE, -1, 2**64)
 
 
 def is_unspaced(code: str) -> bool:
-    """Whether a language is written without blanks between its words.
+    """Tell whether a language is written without blanks between its words.
 
     Raises InputError for an unknown language.
     """
@@ -42,8 +42,8 @@ def is_unspaced(code: str) -> bool:
 class Folded(NamedTuple):
     """A batch of B folded texts, M characters in all without blanks, in W words.
 
-    sums: (M + 1,) uint64, of value(c) * BASE^place before each place.
-    inverses: (M + 1,) uint64, BASE^-place.
+    sums: (M + 1,) uint64, of value(c) * BASE^position before each position.
+    inverses: (M + 1,) uint64, BASE^-position.
     bounds: (B + 1,) where each text begins, and the last one ends.
     words: (W,) where each word begins. word_rows: (W,) the text that it is in.
     """
@@ -56,6 +56,7 @@ class Folded(NamedTuple):
 
     def hashes(self, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
         """(S,) uint64, of the spans from each start up to, not with, each end."""
+        # Dividing by BASE^start makes the hash of a span the same wherever in the batch the span stands.
         return mix((self.sums[ends] - self.sums[starts]) * self.inverses[starts])
 
 
@@ -67,24 +68,24 @@ class Grams(NamedTuple):
 
 
 def fold(texts: Sequence[str]) -> Folded:
-    """The texts, ready to be hashed; takes 50 bytes or so for each of their characters."""
+    """Fold texts, ready to be hashed; this takes 50 bytes or so for each of their characters."""
     simple = [unicodedata.normalize("NFKC", text).casefold() for text in texts]
-    found = characters(pyarrow.array(simple, pyarrow.large_string()))
-    kinds = _kinds()[found.codes]
-    ends = np.concatenate(([0], found.ends))
-    kept = np.concatenate(([0], np.cumsum(kinds == COUNTS, dtype=np.int64)))  # before each place
-    solid = kinds != IGNORED  # what is ignored is not there, not even between words
+    content = characters(pyarrow.array(simple, pyarrow.large_string()))
+    kinds = _kinds()[content.codes]
+    ends = np.concatenate(([0], content.ends))
+    kept = np.concatenate(([0], np.cumsum(kinds == COUNTS, dtype=np.int64)))  # before each position
+    solid = kinds != IGNORED  # what is ignored does not part words
     solid_kinds, solid_before = kinds[solid], np.concatenate(([0], np.cumsum(solid)))
     begins = np.ones(len(solid_kinds) + 1, bool)  # of words: after a blank, or first in a text
     begins[1:] = solid_kinds == BLANK
     begins[solid_before[ends]] = True
     words = np.flatnonzero(begins[:-1] & (solid_kinds == COUNTS))
-    places = np.flatnonzero(solid)[words]
+    positions = np.flatnonzero(solid)[words]
     return Folded(
-        *_running_sums(found.codes[kinds == COUNTS]),
+        *_running_sums(content.codes[kinds == COUNTS]),
         bounds=kept[ends],
-        words=kept[places],
-        word_rows=np.searchsorted(found.ends, places, side="right"),
+        words=kept[positions],
+        word_rows=np.searchsorted(content.ends, positions, side="right"),
     )
 
 
@@ -95,18 +96,19 @@ def whole_texts(folded: Folded) -> np.ndarray:
 
 
 def word_grams(folded: Folded, size: int) -> Grams:
-    """Every run of `size` words; none of a text with fewer."""
+    """Return every run of `size` words; none of a text with fewer."""
     words, rows = folded.words, folded.word_rows
     if len(words) < size:
         return _no_grams()
     first = np.flatnonzero(rows[: len(rows) - size + 1] == rows[size - 1 :])
+    # A word ends where the next one begins, but never beyond its text: the last run would reach into the next.
     next_words = np.append(words, folded.bounds[-1])[first + size]
     ends = np.minimum(next_words, folded.bounds[rows[first] + 1])
     return Grams(folded.hashes(words[first], ends), rows[first])
 
 
 def character_grams(folded: Folded, size: int) -> Grams:
-    """Every run of `size` characters; none of a text with fewer."""
+    """Return every run of `size` characters; none of a text with fewer."""
     lengths = np.diff(folded.bounds)
     counts = np.maximum(lengths - size + 1, 0)
     if not counts.any():
@@ -122,6 +124,7 @@ def _running_sums(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     size = len(codes)
     powers, inverses = _powers(max(size.bit_length(), 10))
     sums = np.zeros(size + 1, np.uint64)
+    # Overflow is wanted: unsigned sums of NumPy are modulo 2^64 anyway.
     np.cumsum(_values()[codes] * powers[:size], out=sums[1:])
     return sums, inverses[: size + 1]
 

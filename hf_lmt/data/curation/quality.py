@@ -85,14 +85,16 @@ class QualityEstimation(Step):
             )
         if isinstance(self.languages, str):
             raise InputError(f"quality: languages must be a list, as in [{self.languages}]")
-        given = [one.code for one in LANGUAGES.values() if one.comet == "covered"]
-        codes = given if self.languages is None else self.languages
+        covered_codes = [
+            known_language.code for known_language in LANGUAGES.values() if known_language.comet == "covered"
+        ]
+        codes = covered_codes if self.languages is None else self.languages
         self._covered = frozenset(language(code).code for code in codes)
         self._forget()
 
     def __getstate__(self) -> dict[str, Any]:
-        own = ("notes", "_scores", "_loaded")
-        return {name: value for name, value in vars(self).items() if name not in own}
+        not_pickled = ("notes", "_scores", "_loaded")
+        return {name: value for name, value in vars(self).items() if name not in not_pickled}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, notes={})
@@ -103,11 +105,13 @@ class QualityEstimation(Step):
         self._score(self._missing(rows.with_format("arrow").iter(BATCH)))
 
     def __call__(self, rows: pyarrow.Table) -> list[str | None]:
+        """Judge the rows, as `Step` says."""
         covered = self._is_covered(rows, count=True)
         keys = pair_keys(text_column(rows, "source"), text_column(rows, "target"))
         if not self._known.known(keys[covered]).all():
             self._score(self._missing([rows]))
         low = np.zeros(len(rows), bool)
+        # Rounded, because the order of a batch moves the last digits of a score, and a row must not go for that.
         low[covered] = self._known.of(keys[covered]).round(DIGITS) < self.threshold
         self.notes["scored"] += int(covered.sum())
         return with_reason(low, "quality below the threshold")
@@ -130,16 +134,16 @@ class QualityEstimation(Step):
         """(B,) bool: whether the estimator knows both languages."""
         covered = np.ones(len(rows), bool)
         sides = [text_column(rows, f"{side}_lang").to_pylist() for side in ("source", "target")]
-        for place, codes in enumerate(zip(*sides, strict=True)):
+        for row_index, codes in enumerate(zip(*sides, strict=True)):
             for code in codes:
                 if code not in self._covered:
-                    covered[place] = False
+                    covered[row_index] = False
                     if count:
                         self.notes["not_covered"][code] += 1
         return covered
 
     def _missing(self, batches: Iterable[pyarrow.Table]) -> Iterator[tuple[int, Pair]]:
-        """(key, pair) of rows that are covered and have no score yet."""
+        """Yield (key, pair) of rows that are covered and have no score yet."""
         for rows in batches:
             sources, targets = (text_column(rows, side) for side in ("source", "target"))
             keys = pair_keys(sources, targets)
@@ -150,6 +154,7 @@ class QualityEstimation(Step):
 
     def _score(self, missing: Iterator[tuple[int, Pair]]) -> None:
         """Have the estimator score these, and write its scores down."""
+        # Looked at before anything starts: with all scores in the cache no model is loaded.
         first = next(missing, None)
         if first is None:
             return  # no estimator starts for nothing
@@ -160,6 +165,7 @@ class QualityEstimation(Step):
                 keys.append(key)
                 yield pair
 
+        # Pairs are answered in their order, so the oldest key that has no score is the one of the next score.
         self._known.add((keys.popleft(), score) for score in self._estimate(pairs()))
 
     def _estimate(self, pairs: Iterator[Pair]) -> Iterator[float]:
@@ -184,5 +190,6 @@ class QualityEstimation(Step):
         files = [Path(word).expanduser() for word in words]
         if self.model is not None and Path(self.model).is_dir():
             files += sorted(Path(self.model).rglob("*"))
+        # Size and time tell a retrained model or a changed program from the one whose scores are in the cache.
         states = [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in files if file.is_file()]
         return xxhash.xxh3_128_hexdigest(json.dumps([words, states]).encode())

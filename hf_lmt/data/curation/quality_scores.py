@@ -29,15 +29,15 @@ class QualityScores:
         self._read()
 
     def known(self, keys: np.ndarray) -> np.ndarray:
-        """(B,) bool: whether there is a score for each key."""
+        """Return (B,) bool: whether there is a score for each key."""
         return ~np.isnan(self.of(keys))
 
     def of(self, keys: np.ndarray) -> np.ndarray:
-        """(B,) scores, nan where there is none."""
+        """Return (B,) scores, nan where there is none."""
         if not len(self._keys):
             return np.full(len(keys), np.nan)
-        places = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
-        return np.where(self._keys[places] == keys, self._scores[places], np.nan)
+        nearest = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
+        return np.where(self._keys[nearest] == keys, self._scores[nearest], np.nan)
 
     def add(self, scored: Iterable[tuple[int, float]]) -> None:
         """Write down (key, score) one by one, then know them, also where the iterable raises.
@@ -46,11 +46,12 @@ class QualityScores:
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with open(self._path, "ab") as file:
+            # A killed run may have left half a record; behind it all others would be shifted.
             start = file.tell() - file.tell() % RECORD.itemsize
             file.truncate(start)
             try:
-                for one in scored:
-                    file.write(np.array(one, RECORD).tobytes())
+                for key_and_score in scored:
+                    file.write(np.array(key_and_score, RECORD).tobytes())
                     file.flush()
             except UntrustedScoresError:
                 file.truncate(start)
@@ -63,12 +64,13 @@ class QualityScores:
             return
         content = self._path.read_bytes()
         records = np.frombuffer(content[: len(content) // RECORD.itemsize * RECORD.itemsize], RECORD)
+        # Two runs at a time may both write a score; the first one counts.
         self._keys, first = np.unique(records["key"], return_index=True)
         self._scores = records["score"][first]
 
 
 def pair_keys(sources: pyarrow.Array, targets: pyarrow.Array) -> np.ndarray:
-    """(B,) uint64: what a pair of texts is known by."""
+    """Return (B,) uint64 that stand for pairs of texts."""
     separator = pyarrow.scalar(FIELD, pyarrow.large_string())
     joined = pyarrow.compute.binary_join_element_wise(sources, targets, separator)
     return text_hashes(joined)

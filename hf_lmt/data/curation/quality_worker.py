@@ -18,6 +18,12 @@ CHUNK = 64  # batches that are given to COMET at once, which sorts them by lengt
 
 
 def main(name: str, batch_size: int) -> None:
+    """Score the pairs of standard input, a JSON object per line, until it ends.
+
+    Args:
+        name (`str`): A COMET model without reference: its id on the Hub, or a checkpoint.
+        batch_size (`int`): Pairs at a time.
+    """
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what libraries print would be taken for a score
 
@@ -26,10 +32,12 @@ def main(name: str, batch_size: int) -> None:
 
     model = load_from_checkpoint(name if os.path.isfile(name) else download_model(name))
     gpus = int(torch.cuda.is_available())
+    # COMET sorts what it gets by length, so chunks are much larger than a
+    # batch; flushed, a chunk survives a kill.
     while lines := list(islice(sys.stdin, CHUNK * batch_size)):
         pairs = [json.loads(line) for line in lines]
-        found = model.predict(pairs, batch_size=batch_size, gpus=gpus, progress_bar=False)
-        answers.writelines(json.dumps({"score": float(score)}) + "\n" for score in found.scores)
+        prediction = model.predict(pairs, batch_size=batch_size, gpus=gpus, progress_bar=False)
+        answers.writelines(json.dumps({"score": float(score)}) + "\n" for score in prediction.scores)
         answers.flush()
 
 

@@ -54,6 +54,7 @@ class Score(Step):
         self.notes = {"without": 0}
 
     def __call__(self, rows: pyarrow.Table) -> list[str | None]:
+        """Judge the rows, as `Step` says."""
         if self.column not in rows.column_names:
             raise InputError(
                 f"score: the rows have no column {self.column!r} (they have "
@@ -64,6 +65,7 @@ class Score(Step):
         values = np.array([math.nan if cell is None else _number(cell) for cell in cells])
         absent = np.array([cell is None for cell in cells], bool)
         self.notes["without"] = self.notes.get("without", 0) + int(absent.sum())
+        # Comparing with nan warns, and is False, as it should be: rows without a score stay.
         with np.errstate(invalid="ignore"):
             return reasons(
                 {
@@ -75,7 +77,7 @@ class Score(Step):
 
 
 def _number(cell: Any) -> float:
-    """The number that a cell holds, NaN for none."""
+    """Read the number that a cell holds, NaN for none."""
     try:
         return float(cell)
     except (TypeError, ValueError):

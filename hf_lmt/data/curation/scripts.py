@@ -52,23 +52,24 @@ class Script(Step):
         check_number("script: least_letters", self.least_letters, 0)
 
     def __call__(self, rows: pyarrow.Table) -> list[str | None]:
+        """Judge the rows, as `Step` says."""
         return reasons({f"{side} in another script": self._foreign(rows, side) for side in ("source", "target")})
 
     def _foreign(self, rows: pyarrow.Table, side: str) -> np.ndarray:
         """(B,) bool: whether too few letters are expected ones."""
         languages = text_column(rows, f"{side}_lang").dictionary_encode()
         expected = np.stack([_expected(code) for code in languages.dictionary.to_pylist()])
-        found = characters(text_column(rows, side))
-        scripts = script_table()[found.codes]
-        weights = weight_table()[found.codes] * (scripts != NO_LETTER)
-        places = languages.indices.to_numpy()[found.texts()]
-        letters = found.sums(weights)
-        own = found.sums(weights * expected[places, scripts])
-        return (letters >= self.least_letters) & (own < self.least_share * letters)
+        content = characters(text_column(rows, side))
+        scripts = script_table()[content.codes]
+        weights = weight_table()[content.codes] * (scripts != NO_LETTER)
+        language_of_character = languages.indices.to_numpy()[content.texts()]
+        letters = content.sums(weights)
+        expected_letters = content.sums(weights * expected[language_of_character, scripts])
+        return (letters >= self.least_letters) & (expected_letters < self.least_share * letters)
 
 
 @cache
 def _expected(code: str) -> np.ndarray:
     """(OTHER_SCRIPT + 1 + number of SCRIPTS,) bool: whether the language is written in each."""
     scripts = language(code).scripts
-    return np.array([False] * (OTHER_SCRIPT + 1) + [one in scripts for one in SCRIPTS])
+    return np.array([False] * (OTHER_SCRIPT + 1) + [known_script in scripts for known_script in SCRIPTS])

@@ -127,7 +127,8 @@ def with_reason(rejected: np.ndarray, reason: str) -> list[str | None]:
 
 def reasons(cases: Mapping[str, np.ndarray]) -> list[str | None]:
     """Return (B,) the first reason of which (B,) bool holds, else None."""
-    found = np.full(len(next(iter(cases.values()))), None, object)
+    first_reasons = np.full(len(next(iter(cases.values()))), None, object)
+    # From the last reason to the first, so that the first one that holds is what remains.
     for reason, rejected in reversed(list(cases.items())):
-        found[rejected] = reason
-    return found.tolist()
+        first_reasons[rejected] = reason
+    return first_reasons.tolist()

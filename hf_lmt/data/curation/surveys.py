@@ -23,8 +23,8 @@ Reasons = Sequence[str | None]
 class SurveyStep(Step):
     """A step that finds its reasons in the survey, and then hands them out in the rows' order."""
 
-    _reasons: np.ndarray = field(init=False, repr=False, compare=False)  # (N,) places in `words`
-    _given: int = field(init=False, repr=False, compare=False, default=0)
+    _reasons: np.ndarray = field(init=False, repr=False, compare=False)  # (N,) positions in `words`
+    _rows_answered: int = field(init=False, repr=False, compare=False, default=0)
 
     words: ClassVar[Reasons] = ()
 
@@ -32,22 +32,26 @@ class SurveyStep(Step):
         self._reasons = np.zeros(0, np.int8)
 
     def __call__(self, rows: pyarrow.Table) -> list[str | None]:
-        first, self._given = self._given, self._given + len(rows)
-        if self._given > len(self._reasons):
+        # `curate` shows the surveyed rows again, each once and in their order, so
+        # counting them is enough to know which they are.
+        """Return the reasons of the next rows, in the order of the survey."""
+        first, self._rows_answered = self._rows_answered, self._rows_answered + len(rows)
+        if self._rows_answered > len(self._reasons):
             raise InputError(
                 f"{self.name}: was given rows that it has not surveyed; give it to "
                 "curate(rows, [...]), which lets it see all rows first"
             )
-        return [self.words[code] for code in self._reasons[first : self._given]]
+        return [self.words[code] for code in self._reasons[first : self._rows_answered]]
 
-    def _found(self, codes: np.ndarray) -> None:
-        self._reasons, self._given = codes.astype(np.int8), 0
+    def _set_reasons(self, codes: np.ndarray) -> None:
+        self._reasons, self._rows_answered = codes.astype(np.int8), 0
 
 
 def preferences(batch: pyarrow.Table, decision: str) -> tuple[np.ndarray, ...]:
     """Return (B,) whether there is no auxiliary, (B,) hash of the decision, (B,) hash of the content."""
     bare = np.array([not text for text in optional_texts(batch, "auxiliary")], bool)
     hashes = decision_hashes(f"curation {decision}", 0, direction_column(batch), row_keys(batch))
+    # The content as a last resort: rows of equal hash are ordered by what they hold, and not by who comes first.
     contents = _digests([json.dumps(row, sort_keys=True, default=str) for row in batch.to_pylist()])
     return bare, hashes, contents
 

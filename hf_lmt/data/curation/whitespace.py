@@ -17,7 +17,7 @@ _RUN = r"[\s\v\x{85}\x{a0}\x{2028}\x{2029}]+"
 
 @dataclass
 class Whitespace(Step):
-    """Trims both sides of each row, and counts the texts that changed; takes no row.
+    """Trim both sides of each row, and counts the texts that changed; takes no row.
 
     White space within a text stays as it is unless `inner` is set: then each run of it, line breaks
     among them, becomes one blank. Not among the defaults, since layout may be meant; the choice is
@@ -38,7 +38,7 @@ class Whitespace(Step):
         self.notes = {"trimmed": dict.fromkeys(SIDES, 0)}
 
     def transform(self, rows: pyarrow.Table) -> pyarrow.Table:
-        """The rows with trimmed texts."""
+        """Return the rows with trimmed texts."""
         for side in SIDES:
             texts = text_column(rows, side, required=False)
             changed = pc.utf8_trim_whitespace(texts)
@@ -47,9 +47,11 @@ class Whitespace(Step):
             different = pc.sum(pc.cast(pc.not_equal(changed, texts), pyarrow.int64())).as_py() or 0
             self.notes["trimmed"][side] += different
             if different:
-                place, kind = rows.column_names.index(side), rows.schema.field(side).type
-                rows = rows.set_column(place, side, changed.cast(kind))
+                # The type of the column stays, because the blocks of a data set must agree in it.
+                column_index, kind = rows.column_names.index(side), rows.schema.field(side).type
+                rows = rows.set_column(column_index, side, changed.cast(kind))
         return rows
 
     def __call__(self, rows: pyarrow.Table) -> list[str | None]:
+        """Keep every row: this step only changes texts."""
         return [None] * len(rows)
