@@ -71,13 +71,13 @@ def translate_text(
         raise InputError("the hint has no text: give the same sentence in a third language")
     whole = hints == "given" or not split
     pieces = [(text, True)] if whole else split_document(text, *direction)
-    requests = [Request(one, *direction, words, language) for one, inside in pieces if inside]
+    requests = [Request(piece, *direction, words, language) for piece, inside in pieces if inside]
     tokens, seconds = translator.counts["tokens"], translator.seconds
-    found = list(translator.stream(requests, hints=hints, notify=notify))
-    sentences = [_sentence(translator, *both, hints) for both in zip(requests, found, strict=True)]
-    texts = [one.text if whole else " ".join(one.text.splitlines()) for one in found]
+    translations = list(translator.stream(requests, hints=hints, notify=notify))
+    sentences = [_sentence(translator, *both, hints) for both in zip(requests, translations, strict=True)]
+    texts = [translation.text if whole else " ".join(translation.text.splitlines()) for translation in translations]
     tokens, seconds = translator.counts["tokens"] - tokens, translator.seconds - seconds
-    return Translated(join_document(pieces, texts), sentences, _summary(found, tokens, seconds))
+    return Translated(join_document(pieces, texts), sentences, _summary(translations, tokens, seconds))
 
 
 def about_direction(source: str, target: str) -> str:
@@ -98,26 +98,26 @@ def about_direction(source: str, target: str) -> str:
     return f"{known} A hint of the model's own is in {LANGUAGES[through].name}."
 
 
-def _sentence(translator: Translator, request: Request, found: Translation, hints: str) -> Sentence:
+def _sentence(translator: Translator, request: Request, translation: Translation, hints: str) -> Sentence:
     hint = "–"
     auxiliary = None
-    if found.hint and found.hint_lang:
-        hint = f"{LANGUAGES[found.hint_lang].name}: {found.hint}"
-        auxiliary = (found.hint_lang, found.hint)
-    elif found.hint_dropped:
-        hint = f"none: {DROPPED[found.hint_dropped]}"
-    elif hints == "self" and found.status != "empty":
+    if translation.hint and translation.hint_lang:
+        hint = f"{LANGUAGES[translation.hint_lang].name}: {translation.hint}"
+        auxiliary = (translation.hint_lang, translation.hint)
+    elif translation.hint_dropped:
+        hint = f"none: {DROPPED[translation.hint_dropped]}"
+    elif hints == "self" and translation.status != "empty":
         hint = "none for this direction"
     prompt = ""
     if request.source.strip():
         prompt = translator.style.text(request.source, request.source_lang, request.target_lang, auxiliary)
-    return Sentence(request.source, hint, found.text, STATUS[found.status], prompt)
+    return Sentence(request.source, hint, translation.text, STATUS[translation.status], prompt)
 
 
-def _summary(found: list[Translation], tokens: int, seconds: float) -> str:
-    count = len(found)
-    told = f"{count} sentence{'' if count == 1 else 's'}, {tokens:,} tokens in {seconds:.1f} s"
+def _summary(translations: list[Translation], tokens: int, seconds: float) -> str:
+    count = len(translations)
+    summary = f"{count} sentence{'' if count == 1 else 's'}, {tokens:,} tokens in {seconds:.1f} s"
     if seconds and tokens:
-        told += f", {tokens / seconds:.1f} a second"
-    hinted = sum(one.hint is not None for one in found)
-    return f"{told}; {hinted} hinted" if hinted else told
+        summary += f", {tokens / seconds:.1f} a second"
+    hinted = sum(translation.hint is not None for translation in translations)
+    return f"{summary}; {hinted} hinted" if hinted else summary

@@ -80,12 +80,12 @@ def _add_translating(translator: Translator, model: str) -> None:
 
 
 def _languages(label: str, value: str) -> gradio.Dropdown:
-    named = sorted((f"{one.name} ({code})", code) for code, one in LANGUAGES.items())
+    named = sorted((f"{known_language.name} ({code})", code) for code, known_language in LANGUAGES.items())
     return gradio.Dropdown(named, value=value, label=label)
 
 
 def _add_hints(translator: Translator) -> tuple[Any, ...]:
-    """The way to hints, where the prompt knows any; a hint of one's own; whether to split."""
+    """Add the hint mode, where the prompt knows any; a hint to write; whether to split."""
     able = translator.style.hints
     hints = gradio.Radio(
         [*HINTS.items()],
@@ -93,7 +93,7 @@ def _add_hints(translator: Translator) -> tuple[Any, ...]:
         label="Hint in a third language",
         visible=able,
     )
-    with gradio.Row(visible=False) as own:
+    with gradio.Row(visible=False) as hint_row:
         language = _languages("Language of the hint", "ru")
         words = gradio.Textbox(label="The same text in that language", scale=3)
     split = gradio.Checkbox(
@@ -101,7 +101,7 @@ def _add_hints(translator: Translator) -> tuple[Any, ...]:
         label="Sentence by sentence",
         info="Lines and paragraphs stay. With a hint of yours the text is translated as one.",
     )
-    hints.change(lambda way: gradio.Row(visible=way == "given"), hints, own, api_visibility="private")
+    hints.change(lambda mode: gradio.Row(visible=mode == "given"), hints, hint_row, api_visibility="private")
     return hints, language, words, split
 
 
@@ -139,10 +139,10 @@ def _connect(translator: Translator, fields: Fields, answer: Answer, button: gra
             done += count
             progress((done, None), unit="sentences")
 
-        found = translate_text(translator, text or "", source, target, hints, (hint_lang, hint), split, notify)
-        prompts = "\n\n".join(one.prompt for one in found.sentences if one.prompt)
-        lines = [list(one[:4]) for one in found.sentences]
-        return found.text, f"<p>{found.summary}</p>", lines, prompts
+        translated = translate_text(translator, text or "", source, target, hints, (hint_lang, hint), split, notify)
+        prompts = "\n\n".join(sentence.prompt for sentence in translated.sentences if sentence.prompt)
+        lines = [list(sentence[:4]) for sentence in translated.sentences]
+        return translated.text, f"<p>{translated.summary}</p>", lines, prompts
 
     button.click(
         show_faults(translate),
@@ -155,7 +155,7 @@ def _connect(translator: Translator, fields: Fields, answer: Answer, button: gra
 
 
 def _connect_languages(fields: Fields, answer: Answer, swap: gradio.Button, note: gradio.HTML) -> None:
-    """A change of language says what is known of the direction and turns the text its way."""
+    """Say what is known of a new direction, and turn the texts to the side that they are written from."""
 
     def changed(source: str, target: str) -> tuple[Any, ...]:
         try:
@@ -167,7 +167,7 @@ def _connect_languages(fields: Fields, answer: Answer, swap: gradio.Button, note
 
     languages = [fields.source, fields.target]
     gradio.on(
-        [one.change for one in languages],
+        [dropdown.change for dropdown in languages],
         changed,
         languages,
         [note, fields.text, answer.text],

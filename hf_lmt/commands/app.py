@@ -62,15 +62,15 @@ def app_command(
         raise InputError("nothing to show: give --model MODEL, --evaluation EVAL, or both")
     require_gradio()
     hosts = host_names(host, allowed_hosts)
-    with listen(host, port) as place:
+    with listen(host, port) as address:
         from hf_lmt.app.translation_page import EVALUATION, build_page
 
         documents = {}
         if evaluations:
-            documents[EVALUATION] = _page(evaluations, is_private(place))
+            documents[EVALUATION] = _page(evaluations, is_private(address))
         translator = _load(model, given) if model is not None else None
         page = build_page(translator, model or "", bool(evaluations))
-        serve(make_app(page, documents, hosts), place)
+        serve(make_app(page, documents, hosts), address)
 
 
 def _page(evaluations: tuple[str, ...], with_texts: bool) -> str:

@@ -106,7 +106,7 @@ def curate_command(
     show_curation(run)
 
 
-def changed_settings(given: dict[Any, Any], changes: tuple[str, ...]) -> dict[Any, Any]:
+def changed_settings(step_settings: dict[Any, Any], changes: tuple[str, ...]) -> dict[Any, Any]:
     """The settings with each STEP.SETTING=VALUE or STEP=VALUE in their place; values are YAML."""
     import yaml
 
@@ -122,11 +122,11 @@ def changed_settings(given: dict[Any, Any], changes: tuple[str, ...]) -> dict[An
             value = read_yaml(text)
         except yaml.YAMLError as error:
             raise InputError(f"--set {change}: {text!r} is no value: {error}") from error
-        given = with_setting(given, step, option, value) if option else {**given, step: value}
-    return given
+        step_settings = with_setting(step_settings, step, option, value) if option else {**step_settings, step: value}
+    return step_settings
 
 
-def with_setting(given: dict[Any, Any], step: str, option: str, value: Any) -> dict[Any, Any]:
+def with_setting(step_settings: dict[Any, Any], step: str, option: str, value: Any) -> dict[Any, Any]:
     """The settings with one option of a step set to a value."""
-    own = given.get(step)
-    return {**given, step: {**(own if isinstance(own, dict) else {}), option: value}}
+    options = step_settings.get(step)
+    return {**step_settings, step: {**(options if isinstance(options, dict) else {}), option: value}}

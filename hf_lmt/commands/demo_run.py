@@ -64,8 +64,8 @@ def write_lines(output: Path) -> None:
     """Every sixth line of the sample into held-out.jsonl, the others into lines.jsonl."""
     table = read_dataset(str(files("hf_lmt") / "sample" / "sentences.csv"))
     parts: dict[str, list[str]] = {"lines": [], "held-out": []}
-    for place, line in enumerate(table.select_columns(list(LANGUAGES))):
-        name = "held-out" if place % HELD_OUT == 0 else "lines"
+    for index, line in enumerate(table.select_columns(list(LANGUAGES))):
+        name = "held-out" if index % HELD_OUT == 0 else "lines"
         parts[name].append(json_text(line) + "\n")
     for name, lines in parts.items():
         write_whole(output / f"{name}.jsonl", "".join(lines).encode())
@@ -92,19 +92,19 @@ def show(judged: dict[str, Evaluation], output: Path) -> None:
     from rich.text import Text
 
     console, scores = Console(), Table("chrF++", *judged, box=SIMPLE_HEAD)
-    figures = {name: one.scores["directions"] for name, one in judged.items()}
+    figures = {name: evaluation.scores["directions"] for name, evaluation in judged.items()}
     for direction in figures["before"]:
-        values = [own[direction]["scores"]["chrf++"]["value"] for own in figures.values()]
+        values = [directions[direction]["scores"]["chrf++"]["value"] for directions in figures.values()]
         scores.add_row(direction, *(f"{value:.1f}" for value in values))
     sentences = Table(*judged, box=SIMPLE_HEAD, title=f"{SHOWN} held-out lines, {EXAMPLE}")
-    texts = [one.hypotheses(parse_direction(EXAMPLE))[:SHOWN] for one in judged.values()]
+    texts = [evaluation.hypotheses(parse_direction(EXAMPLE))[:SHOWN] for evaluation in judged.values()]
     for rows in zip(*texts, strict=True):
         sentences.add_row(*(Text(row["hypothesis"]) for row in rows))
     console.print(scores, sentences)
-    logger.info(what_next(output / "model", program("hf-lmt")))
+    logger.info(next_steps(output / "model", program("hf-lmt")))
 
 
-def what_next(model: Path, command: str) -> str:
+def next_steps(model: Path, command: str) -> str:
     """The picture to open, and what to type: to the model that was made, then on one's own."""
     return (
         f"The picture: {model / SCORES}\nThe card:    {model / 'README.md'}\n\n"

@@ -59,14 +59,14 @@ def diagnose_command(
     if json_file is not None and not json_file.absolute().parent.is_dir():
         raise InputError(f"--json {json_file}: no such folder; make it first")
     before = evaluations[0] if len(evaluations) == 2 else None
-    found = diagnose(before, evaluations[-1], training_rows, samples)
-    show_diagnosis(found)
+    diagnosis = diagnose(before, evaluations[-1], training_rows, samples)
+    show_diagnosis(diagnosis)
     if json_file is not None:
         part = json_file.with_name(f"{json_file.name}.part")
-        part.write_text(as_json(found), "utf-8")
+        part.write_text(as_json(diagnosis), "utf-8")
         part.replace(json_file)
     if output is not None:
-        write_diagnosis(found, output, overwrite, {"command_line": ["hf-lmt", *sys.argv[1:]]})
+        write_diagnosis(diagnosis, output, overwrite, {"command_line": ["hf-lmt", *sys.argv[1:]]})
         click.echo(f"written: open {output / 'index.html'}", err=True)
-    if found.alarm:
+    if diagnosis.alarm:
         sys.exit(1)

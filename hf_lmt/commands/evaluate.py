@@ -111,7 +111,7 @@ def evaluate_command(
 
     translating = {name: given.pop(name) for name in TRANSLATING if name != "work"}
     reading = source_fields(languages, language_names, cells, skip_broken_units)
-    found = evaluate(
+    evaluation = evaluate(
         Source(data, split=split, **reading),
         output,
         model=model,
@@ -122,7 +122,7 @@ def evaluate_command(
         **given,
         **(translating if model is not None else {}),
     )
-    show_evaluation(found)
+    show_evaluation(evaluation)
 
 
-evaluate_command.params += [one for one in translate_command.params if one.name in TRANSLATING]
+evaluate_command.params += [option for option in translate_command.params if option.name in TRANSLATING]

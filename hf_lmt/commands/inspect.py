@@ -93,17 +93,17 @@ def inspect_command(
     data = data or str(files("hf_lmt") / "sample" / "sentences.csv")
     source = Source(data, kind=kind, corpus=corpus, split=split, **source_fields(**reading))
     rows = load(source, asked or DIRECTIONS).rows
-    found = inspect_rows(
+    inspection = inspect_rows(
         rows,
         downsampling=downsampling,
         directions=asked,
         evaluation_sets=listed(evaluation_sets or ""),
         identification=LanguageIdentification() if identify else None,
     )
-    show_inspection(found, every)
+    show_inspection(inspection, every)
     if json_file is not None:
         part = json_file.with_name(f"{json_file.name}.part")
-        part.write_text(as_json(found) + "\n", "utf-8")
+        part.write_text(as_json(inspection) + "\n", "utf-8")
         part.replace(json_file)
     if output is not None:
-        write_inspection(found, output, overwrite, {"command_line": ["hf-lmt", *sys.argv[1:]]})
+        write_inspection(inspection, output, overwrite, {"command_line": ["hf-lmt", *sys.argv[1:]]})

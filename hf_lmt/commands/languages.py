@@ -36,12 +36,12 @@ def languages_command(codes: tuple[str, ...], as_json: bool) -> None:
 
     chosen = [language(code) for code in codes] or list(LANGUAGES.values())
     if as_json:
-        click.echo(json.dumps([asdict(one) for one in chosen], ensure_ascii=False, indent=2))
+        click.echo(json.dumps([asdict(chosen_language) for chosen_language in chosen], ensure_ascii=False, indent=2))
         return
     console = Console()
     if codes:
-        for one in chosen:
-            console.print(_language_table(one))
+        for chosen_language in chosen:
+            console.print(_language_table(chosen_language))
         return
     console.print(_overview(chosen))
     console.print(
@@ -57,28 +57,28 @@ def _overview(chosen: Sequence[Language]) -> Table:
     table = Table(box=SIMPLE_HEAD, padding=0)
     for header in ("code", "name in prompts", "tier", "scripts", "hint", "FLORES+", "BLEU", "COMET"):
         table.add_column(header, no_wrap=True)
-    for one in chosen:
+    for chosen_language in chosen:
         table.add_row(
-            one.code,
-            one.name,
-            one.tier,
-            " ".join(one.scripts),
-            one.auxiliary,
-            one.flores_plus,
-            one.sacrebleu_tokenizer,
-            one.comet,
+            chosen_language.code,
+            chosen_language.name,
+            chosen_language.tier,
+            " ".join(chosen_language.scripts),
+            chosen_language.auxiliary,
+            chosen_language.flores_plus,
+            chosen_language.sacrebleu_tokenizer,
+            chosen_language.comet,
         )
     return table
 
 
-def _language_table(one: Language) -> Table:
+def _language_table(chosen_language: Language) -> Table:
     """All fields of a language, a line each, under the names that Python has for them."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    title = f"{one.code}: {one.name}"
+    title = f"{chosen_language.code}: {chosen_language.name}"
     table = Table(box=SIMPLE_HEAD, show_header=False, title=title, title_justify="left")
-    for field, value in asdict(one).items():
+    for field, value in asdict(chosen_language).items():
         table.add_row(field, _in_words(value))
     return table
 

@@ -90,7 +90,7 @@ def synthesize_command(
 
 
 _shared = [
-    *(one for one in translate_command.params if one.name in ("model", *TRANSLATING)),
-    *(one for one in curate_command.params if one.name in CURATING),
+    *(option for option in translate_command.params if option.name in ("model", *TRANSLATING)),
+    *(option for option in curate_command.params if option.name in CURATING),
 ]
 synthesize_command.params += _shared

@@ -183,8 +183,8 @@ def _lines(
         bar.update(count)
 
     with tqdm(total=total, unit="line", desc="translating") as bar:
-        for one in translator.stream(requests(), notify=advance):
-            yield write_line(kept.popleft(), one, reading)
+        for translation in translator.stream(requests(), notify=advance):
+            yield write_line(kept.popleft(), translation, reading)
     _report(translator)
 
 

@@ -86,8 +86,8 @@ def judge_directions(tasks: Iterable[Task], num_proc: int) -> Iterator[Judged]:
 def judge(task: Task) -> Judged:
     """Compute the figures of one direction, COMET's excepted."""
     direction, sources, hypotheses, references, metrics, _ = task
-    one = Translations(direction, hypotheses, references)
-    ((_, statistics),) = statistics_of_directions([one], metrics)
+    translations = Translations(direction, hypotheses, references)
+    ((_, statistics),) = statistics_of_directions([translations], metrics)
     rates = behavior_rates(sources, hypotheses, direction, references, _identifier(task))
     shared = fan_in(sources, hypotheses, references)
     reasons = {name: why_not_judgeable(name, direction.target) for name in metrics}
@@ -124,8 +124,8 @@ def can_identify() -> bool:
 
 def pooled(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the rate of several directions' rows together."""
-    found = list(parts)
-    count, rows = (sum(part[name] for part in found) for name in ("count", "rows"))
+    all_parts = list(parts)
+    count, rows = (sum(part[name] for part in all_parts) for name in ("count", "rows"))
     return {"value": count / rows if rows else None, "count": count, "rows": rows}
 
 
@@ -142,10 +142,10 @@ def _identifier(task: Task) -> Identifier | None:
     foreign, covered = _foreign(tuple(task.hypotheses), target)
     if not covered:
         return None
-    own = language(target).identification_labels[0]
+    expected_label = language(target).identification_labels[0]
 
     def identify(_: Sequence[str]) -> list[str]:
-        return [OTHER if one else own for one in foreign]
+        return [OTHER if is_foreign else expected_label for is_foreign in foreign]
 
     identify.signature = f"py3langid.{version('py3langid')}"  # type: ignore[attr-defined]
     return identify

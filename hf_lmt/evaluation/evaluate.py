@@ -119,13 +119,13 @@ def evaluate(
     split_metrics(metrics)  # refuses what cannot be measured before a set or model is loaded
     folder_run = FolderRun(output, overwrite, holds=f"{HYPOTHESES}/*.jsonl")
     opened = open_set(data, split, limit, seed)
-    given = None if hypotheses is None else read_hypotheses(hypotheses)
+    written_hypotheses = None if hypotheses is None else read_hypotheses(hypotheses)
     name = model if isinstance(model, str) else None
     plan = make_plan(
         opened,
         directions,
         metrics,
-        there=given,
+        available=written_hypotheses,
         hints=hints,
         comet_python=comet_python,
         install_comet=install_comet,
@@ -134,8 +134,16 @@ def evaluate(
     with folder_run.work() as workspace:
         store = work or workspace.folder / "translations"
         translator = None if model is None else _loaded(model, store, translating)
-        rows = {one: align(given[one], opened, one) for one in plan.lines} if given else {}
-        by_id = [str(one) for one in plan.lines if given and matched_by_id(given[one], opened, one)]
+        rows = (
+            {direction: align(written_hypotheses[direction], opened, direction) for direction in plan.lines}
+            if written_hypotheses
+            else {}
+        )
+        by_id = [
+            str(direction)
+            for direction in plan.lines
+            if written_hypotheses and matched_by_id(written_hypotheses[direction], opened, direction)
+        ]
         if by_id:
             logger.info(
                 "hypotheses are matched with the lines of the set by their ids, in any order: %s",
@@ -149,7 +157,7 @@ def evaluate(
             rows = translate_lines(translator, plan.lines, hints, progress)
         translated = time.monotonic()
         judged = _judge(plan, rows, num_proc, workspace, progress)
-        figures = {one.direction: one.figures for one in judged}
+        figures = {judged_direction.direction: judged_direction.figures for judged_direction in judged}
         seconds = {"translating": translated - began, "judging": time.monotonic() - translated}
         run = complete_record(run, count_rows(rows), plan.marks, seconds)
         write_evaluation(output, workspace, run, summarize(figures, plan), rows, judged, plan)
@@ -173,8 +181,15 @@ def _judge(plan: Plan, rows: Rows, num_proc: int, workspace: Workspace, progress
     if not identify:
         logger.warning("no off_target_language: its identifier comes with pip install 'hf-miwv-lmt[curate]'")
     tasks = [
-        Task(one, lines.sources, [row["hypothesis"] for row in rows[one]], lines.references, plan.counted, identify)
-        for one, lines in plan.lines.items()
+        Task(
+            direction,
+            lines.sources,
+            [row["hypothesis"] for row in rows[direction]],
+            lines.references,
+            plan.counted,
+            identify,
+        )
+        for direction, lines in plan.lines.items()
     ]
     judged = [
         *tqdm(
@@ -182,12 +197,14 @@ def _judge(plan: Plan, rows: Rows, num_proc: int, workspace: Workspace, progress
         )
     ]
     for metric in plan.learned:
-        found: dict[Direction, Statistics] = {}
+        statistics_by_direction: dict[Direction, Statistics] = {}
         if plan.comet is not None and metric not in plan.unavailable:
-            found = comet_statistics(metric, tasks, plan.comet, workspace.folder)
-        for one in judged:
-            statistics, reason = found.get(one.direction), plan.unavailable.get(metric)
-            one.figures["scores"][metric] = score_figures(statistics, metric, one.direction, reason)
+            statistics_by_direction = comet_statistics(metric, tasks, plan.comet, workspace.folder)
+        for judged_direction in judged:
+            statistics, reason = statistics_by_direction.get(judged_direction.direction), plan.unavailable.get(metric)
+            judged_direction.figures["scores"][metric] = score_figures(
+                statistics, metric, judged_direction.direction, reason
+            )
             if statistics is not None:
-                one.counts.statistics[metric] = statistics
+                judged_direction.counts.statistics[metric] = statistics
     return judged

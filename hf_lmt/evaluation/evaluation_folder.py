@@ -156,26 +156,27 @@ def read_evaluation(folder: str | Path) -> Evaluation:
         InputError: There is none, it is damaged, or of another format than this version writes.
     """
     name, folder = str(folder), fetch_folder(folder)
-    found = {}
+    contents = {}
     for file in (RUN, SCORES):
         path = folder / file
         try:
-            found[file] = respelled(json.loads(path.read_text("utf-8")))
+            contents[file] = respelled(json.loads(path.read_text("utf-8")))
         except (OSError, ValueError) as error:
             raise _damaged(path, error) from error
-    if found[RUN].get("command") != "evaluate" or found[SCORES].get("format") != FORMAT:
+    if contents[RUN].get("command") != "evaluate" or contents[SCORES].get("format") != FORMAT:
         raise InputError(
             f"{name} is no evaluation of format {FORMAT}; give a folder that this version of hf-lmt evaluate wrote"
         )
-    return Evaluation(folder, found[RUN], found[SCORES], name)
+    return Evaluation(folder, contents[RUN], contents[SCORES], name)
 
 
 def write_counts(path: Path, counts: SentenceCounts) -> None:
     """Write one direction's counts: whole numbers in the fewest bytes that hold them all."""
     described = {
-        name: {"signature": one.signature, "settings": one.settings} for name, one in counts.statistics.items()
+        name: {"signature": statistics.signature, "settings": statistics.settings}
+        for name, statistics in counts.statistics.items()
     }
-    arrays = {f"metric/{name}": _compact(one.counts) for name, one in counts.statistics.items()}
+    arrays = {f"metric/{name}": _compact(statistics.counts) for name, statistics in counts.statistics.items()}
     arrays |= {f"flag/{name}": flags for name, flags in counts.flags.items()}
     np.savez_compressed(
         path,
@@ -194,10 +195,10 @@ def read_counts(path: Path) -> SentenceCounts:
             name: Statistics(
                 name,
                 arrays[f"metric/{name}"].astype(np.float64),
-                own["signature"],
-                tuple((key, value) for key, value in own["settings"]),
+                description["signature"],
+                tuple((key, value) for key, value in description["settings"]),
             )
-            for name, own in described.items()
+            for name, description in described.items()
         }
         flags = {name.removeprefix("flag/"): arrays[name] for name in arrays.files if name.startswith("flag/")}
         return SentenceCounts(statistics, flags, arrays["asked"])

@@ -45,6 +45,7 @@ class Plan:
 
     @property
     def metrics(self) -> list[str]:
+        """List all metrics, counted ones before learned ones."""
         return [*self.counted, *self.learned]
 
 
@@ -53,7 +54,7 @@ def make_plan(
     directions: Sequence[str] | None,
     metrics: Sequence[str],
     *,
-    there: Collection[Direction] | None,
+    available: Collection[Direction] | None,
     contamination: Mapping[str, Any],
     hints: str,
     comet_python: Path | None,
@@ -62,14 +63,14 @@ def make_plan(
     """Make the plan of `evaluate`, whose arguments these are.
 
     Args:
-        there: directions that there are hypotheses for; None where a model will write them.
+        available: directions that there are hypotheses for; None where a model will write them.
         contamination: of `check_training`.
 
     Raises:
         InputError: as `choose_directions`, `split_metrics` and `find_comet`.
     """
     counted, learned = split_metrics(metrics)
-    lines, missing = choose_directions(opened, directions, there)
+    lines, missing = choose_directions(opened, directions, available)
     comet = find_comet(comet_python, install_comet) if learned else None
     unavailable = {
         name: reason for name in learned if (reason := NO_COMET if comet is None else gate_of(name)) is not None
@@ -82,7 +83,7 @@ def make_plan(
 
 
 def choose_directions(
-    opened: EvaluationSet, globs: Sequence[str] | None, there: Collection[Direction] | None
+    opened: EvaluationSet, globs: Sequence[str] | None, available: Collection[Direction] | None
 ) -> tuple[dict[Direction, Lines], dict[Direction, str]]:
     """Choose the lines of each direction to judge, and say why others that were asked for have none.
 
@@ -90,7 +91,7 @@ def choose_directions(
         InputError: a direction that is named cannot be judged, or none can.
     """
     if globs is None:
-        asked = match_directions(map(str, opened.directions() if there is None else there))
+        asked = match_directions(map(str, opened.directions() if available is None else available))
         named = set(asked)
     else:
         asked = match_directions(globs)
@@ -99,16 +100,16 @@ def choose_directions(
     for direction in asked:
         own = opened.lines(direction)
         reason = None if own else obstacle(opened, direction)
-        if own and there is not None and direction not in there:
+        if own and available is not None and direction not in available:
             reason = "there are no hypotheses in this direction"
         if reason and direction in named:
-            raise InputError(f"{direction}: {reason}; {_offer(opened, there)}")
+            raise InputError(f"{direction}: {reason}; {_offer(opened, available)}")
         if reason:
             missing[direction] = reason
         elif own:
             lines[direction] = own
     if not lines:
-        raise InputError(f"no direction can be judged: {_offer(opened, there)}")
+        raise InputError(f"no direction can be judged: {_offer(opened, available)}")
     if missing:
         logger.warning("%d asked directions cannot be judged: %s", len(missing), shown(missing))
     return lines, missing
@@ -137,28 +138,28 @@ def check_training(opened: EvaluationSet, model: str | None, revision: str | Non
     if not training.looked_at:
         logger.warning("nothing says what %s was trained on; overlap with %s is not checked", model, opened.title)
         return {"checked": False, "why": "nothing says what it was trained on", "overlap": []}
-    found = training.overlap(opened)
-    if found and not allowed:
+    overlap = training.overlap(opened)
+    if overlap and not allowed:
         raise InputError(
-            f"{model} was trained on {opened.title} ({_said(found)}), so its figures there say "
+            f"{model} was trained on {opened.title} ({_said(overlap)}), so its figures there say "
             "nothing of other text; give another evaluation set, or --allow-contaminated, which "
             "marks every table"
         )
     return {
         "checked": True,
         "looked_at": list(training.looked_at),
-        "overlap": [one._asdict() for one in found],
+        "overlap": [claim._asdict() for claim in overlap],
     }
 
 
-def _said(found: Sequence[Claim]) -> str:
-    return "; ".join(f"{one.name!r}, says {one.said_by}" for one in found)
+def _said(claims: Sequence[Claim]) -> str:
+    return "; ".join(f"{claim.name!r}, says {claim.said_by}" for claim in claims)
 
 
 def _marks(opened: EvaluationSet, contamination: Mapping[str, Any], hints: str) -> list[str]:
     marks = []
     if contamination["overlap"]:
-        said = _said([Claim(**one) for one in contamination["overlap"]])
+        said = _said([Claim(**claim) for claim in contamination["overlap"]])
         marks.append(f"CONTAMINATED: the model was trained on this set ({said})")
     if hints == "given":
         marks.append("hints are the set's own texts (PMP-O): an upper bound")
@@ -167,9 +168,9 @@ def _marks(opened: EvaluationSet, contamination: Mapping[str, Any], hints: str) 
     return marks
 
 
-def _offer(opened: EvaluationSet, there: Collection[Direction] | None) -> str:
-    if there is not None:
-        return f"there are hypotheses in {shown(there)}, and the set has {_codes(opened)}"
+def _offer(opened: EvaluationSet, available: Collection[Direction] | None) -> str:
+    if available is not None:
+        return f"there are hypotheses in {shown(available)}, and the set has {_codes(opened)}"
     return f"the set has {_codes(opened)}"
 
 

@@ -25,30 +25,30 @@ def translate_lines(
     """
     from tqdm.auto import tqdm
 
-    total = sum(len(one.ids) for one in lines.values())
-    found: dict[Direction, list[dict[str, Any]]] = {direction: [] for direction in lines}
+    total = sum(len(direction_lines.ids) for direction_lines in lines.values())
+    rows_by_direction: dict[Direction, list[dict[str, Any]]] = {direction: [] for direction in lines}
     with tqdm(total=total, unit="line", desc="translating", disable=not progress) as bar:
         notify: Any = bar.update
         written = translator.stream(_requests(lines), hints=hints, notify=notify)
-        for direction, own in lines.items():
-            found[direction] = [_row(next(written), hints) for _ in own.ids]
-    return found
+        for direction, direction_lines in lines.items():
+            rows_by_direction[direction] = [_row(next(written), hints) for _ in direction_lines.ids]
+    return rows_by_direction
 
 
 def _requests(lines: Mapping[Direction, Lines]) -> Iterator[Request]:
-    for direction, own in lines.items():
-        for source, hint in zip(own.sources, own.hints, strict=True):
-            yield Request(source, *direction, hint, own.hint_lang if hint else None)
+    for direction, direction_lines in lines.items():
+        for source, hint in zip(direction_lines.sources, direction_lines.hints, strict=True):
+            yield Request(source, *direction, hint, direction_lines.hint_lang if hint else None)
 
 
-def _row(one: Translation, hints: str) -> dict[str, Any]:
+def _row(translation: Translation, hints: str) -> dict[str, Any]:
     return {
-        "hypothesis": one.text,
-        "status": one.status,
-        "tokens": one.tokens,
-        "hint_lang": one.hint_lang or "",
-        "hint": "" if hints == "given" else one.hint or "",
-        "hint_dropped": one.hint_dropped or "",
+        "hypothesis": translation.text,
+        "status": translation.status,
+        "tokens": translation.tokens,
+        "hint_lang": translation.hint_lang or "",
+        "hint": "" if hints == "given" else translation.hint or "",
+        "hint_dropped": translation.hint_dropped or "",
     }
 
 
@@ -56,10 +56,10 @@ def count_rows(rows: Mapping[Direction, Sequence[Mapping[str, Any]]]) -> dict[st
     """Rows by status, and by what became of their hints."""
     statuses: Counter[str] = Counter()
     dropped: Counter[str] = Counter()
-    for own in rows.values():
-        statuses.update(row["status"] for row in own)
-        dropped.update(row["hint_dropped"] for row in own if row["hint_dropped"])
-    hinted = sum(bool(row["hint_lang"]) for own in rows.values() for row in own)
+    for rows_of_direction in rows.values():
+        statuses.update(row["status"] for row in rows_of_direction)
+        dropped.update(row["hint_dropped"] for row in rows_of_direction if row["hint_dropped"])
+    hinted = sum(bool(row["hint_lang"]) for rows_of_direction in rows.values() for row in rows_of_direction)
     return {
         "directions": len(rows),
         "lines": statuses.total(),

@@ -40,16 +40,20 @@ def write_evaluation(
     plan: Plan,
 ) -> None:
     """Write all that `folder` lists; an earlier `output` goes with the workspace."""
-    hinted = any(row["hint_lang"] or row["hint_dropped"] for own in rows.values() for row in own)
+    hinted = any(
+        row["hint_lang"] or row["hint_dropped"] for rows_of_direction in rows.values() for row in rows_of_direction
+    )
 
     def fill(draft: Path) -> None:
         for name in (HYPOTHESES, STATISTICS):
             (draft / name).mkdir()
-        for one in judged:
-            lines = _lines(one, rows[one.direction], plan.lines[one.direction].ids, hinted)
-            path = draft / HYPOTHESES / f"{one.direction}.jsonl"
+        for judged_direction in judged:
+            lines = _lines(
+                judged_direction, rows[judged_direction.direction], plan.lines[judged_direction.direction].ids, hinted
+            )
+            path = draft / HYPOTHESES / f"{judged_direction.direction}.jsonl"
             path.write_text("".join(lines), "utf-8", newline="\n")
-            write_counts(draft / STATISTICS / f"{one.direction}.npz", one.counts)
+            write_counts(draft / STATISTICS / f"{judged_direction.direction}.npz", judged_direction.counts)
         for name, content in ((RUN, run), (SCORES, scores)):
             text = json_text(content, indent=2)
             (draft / name).write_text(text + "\n", "utf-8")
@@ -60,17 +64,19 @@ def write_evaluation(
     put_in_place(output, workspace, fill)
 
 
-def _lines(one: Judged, rows: Sequence[Mapping[str, Any]], ids: Sequence[str], hinted: bool) -> Iterator[str]:
-    flags = _flag_words(one.counts)
-    for place, (row_id, row) in enumerate(zip(ids, rows, strict=True)):
+def _lines(
+    judged_direction: Judged, rows: Sequence[Mapping[str, Any]], ids: Sequence[str], hinted: bool
+) -> Iterator[str]:
+    flags = _flag_words(judged_direction.counts)
+    for index, (row_id, row) in enumerate(zip(ids, rows, strict=True)):
         columns = {
             "id": row_id,
-            "source_lang": one.direction.source,
-            "target_lang": one.direction.target,
+            "source_lang": judged_direction.direction.source,
+            "target_lang": judged_direction.direction.target,
             "hypothesis": row["hypothesis"],
             "status": row["status"],
             "tokens": row["tokens"],
-            "flags": flags[place],
+            "flags": flags[index],
         }
         if hinted:
             columns |= {name: row[name] for name in HINT_COLUMNS}
@@ -80,5 +86,5 @@ def _lines(one: Judged, rows: Sequence[Mapping[str, Any]], ids: Sequence[str], h
 def _flag_words(counts: SentenceCounts) -> list[str]:
     """Which rates count each row, with blanks between."""
     return [
-        " ".join(name for name, flags in counts.flags.items() if flags[place]) for place in range(len(counts.asked))
+        " ".join(name for name, flags in counts.flags.items() if flags[index]) for index in range(len(counts.asked))
     ]

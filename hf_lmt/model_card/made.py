@@ -39,7 +39,7 @@ def source_rows(subject: Subject) -> list[tuple[str, ...]]:
     return [
         (
             source["corpus"],
-            shown_name(_one(source["path"])),
+            shown_name(_first_path(source["path"])),
             source["license"] or NOT_RECORDED,
             "not counted" if source["rows"] is None else write_number(source["rows"]),
         )
@@ -52,17 +52,17 @@ def language_rows(subject: Subject) -> list[tuple[str, ...]]:
     into, out = _rows_by_language(subject)
     doubtful = [code for code in subject.codes if why_unreliable("comet-22", code)]
     rows = []
-    for code, one in LANGUAGES.items():
+    for code, known_language in LANGUAGES.items():
         if code not in subject.codes:
             continue
         counts = (write_number(out.get(code, 0)), write_number(into.get(code, 0)))
         rows.append(
             (
-                one.name,
+                known_language.name,
                 code,
-                one.tier,
-                " ".join(one.scripts),
-                one.auxiliary or "",
+                known_language.tier,
+                " ".join(known_language.scripts),
+                known_language.auxiliary or "",
                 *(counts if subject.run else ()),
                 "no" if code in doubtful else "yes",
             )
@@ -71,6 +71,7 @@ def language_rows(subject: Subject) -> list[tuple[str, ...]]:
 
 
 def language_header(subject: Subject) -> tuple[str, ...]:
+    """Return the header of the table of languages; a run counts rows, a recipe does not."""
     counts = ("rows out of it", "rows into it") if subject.run else ()
     return ("language", "code", "tier", "script", "hint from", *counts, "COMET can judge")
 
@@ -167,15 +168,15 @@ def _rows_by_language(subject: Subject) -> tuple[dict[str, int], dict[str, int]]
     into: dict[str, int] = {}
     out: dict[str, int] = {}
     counts = subject.run["prepared"]["counts"]["directions"] if subject.run else {}
-    for name, own in counts.items():
+    for name, direction_counts in counts.items():
         if "-" in name:
             source, target = parse_direction(name)
-            out[source] = out.get(source, 0) + own["rows"]
-            into[target] = into.get(target, 0) + own["rows"]
+            out[source] = out.get(source, 0) + direction_counts["rows"]
+            into[target] = into.get(target, 0) + direction_counts["rows"]
     return into, out
 
 
-def _one(path: Any) -> str:
+def _first_path(path: Any) -> str:
     return path if isinstance(path, str) else next(iter(path.values()))
 
 

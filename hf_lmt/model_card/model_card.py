@@ -91,11 +91,11 @@ def render_model_card(
 
 
 def _title(subject: Subject, given: Given) -> str:
-    """The repository's name, else what the model is."""
+    """Return the repository's name, else what the model is."""
     if repository := given.repository or recorded(subject, "repo_id"):
         return repository.rpartition("/")[2]
-    what = "on monolingual and parallel text" if subject.prompts is None else "to translate"
-    return f"{shown_name(base_model(subject, given) or subject.base)}, trained {what}"
+    purpose = "on monolingual and parallel text" if subject.prompts is None else "to translate"
+    return f"{shown_name(base_model(subject, given) or subject.base)}, trained {purpose}"
 
 
 def _name(subject: Subject, given: Given) -> str:
@@ -113,7 +113,7 @@ def _paper(size: str) -> dict[str, str]:
 
 
 def _fenced(text: str, kind: str) -> str:
-    """A block of code that its text cannot close."""
+    """Write a block of code that its text cannot close."""
     longest = max((len(ticks) for ticks in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{kind}\n{text.rstrip()}\n{fence}"

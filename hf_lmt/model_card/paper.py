@@ -34,7 +34,7 @@ def paper_size(base: str) -> str | None:
 
 def group_rows(size: str) -> list[tuple[str, ...]]:
     """List group, COMET-22 and BLEU: means over all directions of the group, as the paper's own are."""
-    means = aggregate({one: dict(scores) for one, scores in reference_results(size).items()})
+    means = aggregate({direction: dict(scores) for direction, scores in reference_results(size).items()})
     return [(group, *(f"{means[group][metric].mean:.2f}" for metric in METRICS)) for group in GROUPS if group in means]
 
 
@@ -42,12 +42,13 @@ def language_rows(size: str) -> list[tuple[str, ...]]:
     """List for each language COMET-22 and BLEU of its four ways; "~" where COMET says little."""
     results = reference_results(size)
     return [
-        (f"{one.name} ({code})", *(_cell(results, way, code) for way in COLUMNS)) for code, one in LANGUAGES.items()
+        (f"{known_language.name} ({code})", *(_cell(results, column, code) for column in COLUMNS))
+        for code, known_language in LANGUAGES.items()
     ]
 
 
-def _cell(results: Results, way: str, code: str) -> str:
-    source, target = _ENDS[way](code)
+def _cell(results: Results, column: str, code: str) -> str:
+    source, target = _ENDS[column](code)
     if source == target:
         return ""
     direction = Direction(source, target)

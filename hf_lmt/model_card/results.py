@@ -69,16 +69,16 @@ def _section(evaluation: Evaluation, size: str | None) -> dict[str, Any]:
 def _paper(scores: dict[str, Any], size: str) -> dict[str, tuple[str, ...]]:
     """Group -> the paper's figures over the same directions."""
     return {
-        group: tuple(f"{own['paper'][size][metric]:.2f}" for metric in TITLES)
-        for group, own in scores["groups"].items()
-        if own["paper"]
+        group: tuple(f"{group_figures['paper'][size][metric]:.2f}" for metric in TITLES)
+        for group, group_figures in scores["groups"].items()
+        if group_figures["paper"]
     }
 
 
 def pictured(evaluation: Evaluation) -> list[str]:
     """List the measures of PICTURED that the evaluation has; the first ones that it has, where none."""
-    there = measures_of([evaluation])
-    return ([one for one in PICTURED if one in there] or there)[:MOST_PICTURED]
+    present = measures_of([evaluation])
+    return ([measure for measure in PICTURED if measure in present] or present)[:MOST_PICTURED]
 
 
 def eval_results(evaluations: Sequence[Evaluation]) -> list[EvalResult]:
@@ -87,23 +87,23 @@ def eval_results(evaluations: Sequence[Evaluation]) -> list[EvalResult]:
     What is marked (with contamination, or hints that are references) stays out, because metadata
     shows no mark; so do figures that say little of their direction.
     """
-    sets = [one.run["data"]["name"] for one in evaluations]
+    sets = [evaluation.run["data"]["name"] for evaluation in evaluations]
     return [
-        _result(one, name, words, metric, value, sets.count(own) > 1)
-        for one, own in zip(evaluations, sets, strict=True)
-        if not one.scores["marks"]
-        for name, words, metric, value in _figures(one.scores)
+        _result(evaluation, name, words, metric, value, sets.count(set_name) > 1)
+        for evaluation, set_name in zip(evaluations, sets, strict=True)
+        if not evaluation.scores["marks"]
+        for name, words, metric, value in _figures(evaluation.scores)
     ]
 
 
 def _figures(scores: dict[str, Any]) -> Iterator[tuple[str, str, str, float]]:
     """Name of group or direction, how to call it, metric, value."""
-    for group, own in scores["groups"].items():
-        for metric, mean in own["scores"].items():
+    for group, figures in scores["groups"].items():
+        for metric, mean in figures["scores"].items():
             if mean["mean"] is not None:
                 yield group, f"{group}, mean of {mean['count']}", metric, mean["mean"]
-    for direction, own in list(scores["directions"].items())[:INDEXED]:
-        for metric, score in own["scores"].items():
+    for direction, figures in list(scores["directions"].items())[:INDEXED]:
+        for metric, score in figures["scores"].items():
             if score["value"] is not None and not score["unreliable"]:
                 yield direction, direction, metric, score["value"]
 

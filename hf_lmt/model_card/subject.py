@@ -82,8 +82,8 @@ def planned(recipe: TrainingRecipe) -> Subject:
         directions=recipe.data.directions,
         settings=settings,
         sources=[
-            {"corpus": one.corpus_name, "path": one.path, "license": one.license, "rows": None}
-            for one in recipe.data.sources
+            {"corpus": source.corpus_name, "path": source.path, "license": source.license, "rows": None}
+            for source in recipe.data.sources
         ]
         + _monolingual(settings),
     )
@@ -96,13 +96,14 @@ def wording_of(prompts: Mapping[str, Any]) -> str | Wording:
 
 
 def _monolingual(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The sources of texts of a mixture, which count tokens and no rows."""
+    """Return the sources of texts of a mixture, which count tokens and no rows."""
     sources = (settings["mixture"] or {}).get("monolingual") or []
     return [
-        {"corpus": "monolingual", "path": one["path"], "license": one.get("license"), "rows": None} for one in sources
+        {"corpus": "monolingual", "path": part["path"], "license": part.get("license"), "rows": None}
+        for part in sources
     ]
 
 
 def _in_order(directions: Any) -> list[Direction]:
-    place = {direction: index for index, direction in enumerate(DIRECTIONS)}
-    return sorted(directions, key=lambda one: (place.get(one, len(place)), one))
+    rank = {direction: index for index, direction in enumerate(DIRECTIONS)}
+    return sorted(directions, key=lambda name: (rank.get(name, len(rank)), name))

@@ -59,12 +59,14 @@ def transformers_lines(subject: Subject, name: str) -> str:
     load = _LOAD.format(name=_quoted(name), prompt=_quoted(_prompt(subject, direction)))
     if subject.prompts is None or subject.prompts["form"] == "text":  # one line is one answer
         return load + _TEXT + _WRITE.format(first_line='.split("\\n")[0]')
-    told = "".join(f"\n    {key}={value}," for key, value in thinking_arguments(subject.prompts["thinking"]).items())
-    return load + _CHAT.format(told=told) + _WRITE.format(first_line="")
+    arguments = "".join(
+        f"\n    {key}={value}," for key, value in thinking_arguments(subject.prompts["thinking"]).items()
+    )
+    return load + _CHAT.format(told=arguments) + _WRITE.format(first_line="")
 
 
 def translator_lines(subject: Subject, name: str) -> str:
-    """The same with this package, which knows the prompt; for a model that was taught one."""
+    """Return the same with this package, which knows the prompt; for a model that was taught one."""
     direction = example_direction(subject.directions)
     return _TRANSLATOR.format(
         name=_quoted(name),
@@ -76,16 +78,17 @@ def translator_lines(subject: Subject, name: str) -> str:
 
 def example_direction(directions: Sequence[Direction]) -> Direction:
     """English to German, else the first direction out of a language that the sample has."""
-    known = [one for one in directions if one.source in _sample()]
+    known = [direction for direction in directions if direction.source in _sample()]
     return PREFERRED if PREFERRED in directions else [*known, *directions][0]
 
 
 def example_text(code: str) -> str:
+    """Return a sentence in a language, or figures where there is none."""
     return _sample().get(code, NUMBERS)
 
 
 def _sample() -> dict[str, str]:
-    """A sentence by language."""
+    """Return a sentence by language."""
     text = files("hf_lmt").joinpath("sample", "sentences.csv").read_text("utf-8")
     return list(csv.DictReader(text.splitlines()))[SAMPLE_LINE]
 

@@ -38,15 +38,15 @@ def write_model_card(folder: str | Path, evaluations: Sequence[str | Path] = (),
     run = read_record(folder)
     if run is None or run.get("command") != "train" or "launch" not in run:
         raise InputError(f"{folder}: is no model that hf-lmt train wrote; give such a folder, or a recipe (YAML)")
-    new = [read_evaluation(one) for one in evaluations]
-    for one in new:
-        _check_model(one, folder, given)
+    new = [read_evaluation(evaluation_folder) for evaluation_folder in evaluations]
+    for evaluation in new:
+        _check_model(evaluation, folder, given)
     given, words = _with_earlier(folder / CARD, given)
     subject = _publishable(trained(run), given)
     with write_errors(folder), tempfile.TemporaryDirectory(prefix=".card-", dir=folder) as draft:
-        for one in new:
-            _copy(one, Path(draft))
-        kept = [read_evaluation(place) for place in _present(folder, Path(draft))]
+        for evaluation in new:
+            _copy(evaluation, Path(draft))
+        kept = [read_evaluation(evaluation_folder) for evaluation_folder in _present(folder, Path(draft))]
         text = render_model_card(subject, kept, given, words)
         _put(Path(draft), folder, text)
     return folder / CARD
@@ -97,7 +97,7 @@ def _publishable(subject: Subject, given: Given) -> Subject:
 
 
 def _check_model(evaluation: Evaluation, folder: Path, given: Given) -> None:
-    """An evaluation of hypotheses from elsewhere says no model, and is taken as it is."""
+    """Refuse an evaluation of another model; one of hypotheses from elsewhere says no model, and is taken as it is."""
     model = evaluation.run["model"]
     if model is None or not model["source"]:
         return
@@ -113,33 +113,33 @@ def _check_model(evaluation: Evaluation, folder: Path, given: Given) -> None:
 
 def _copy(evaluation: Evaluation, draft: Path) -> None:
     """Copy the files that a card needs of an evaluation; sentences and counts stay in its own folder."""
-    place = draft / FOLDER / names_of([evaluation])[0]
-    if place.exists():
-        raise InputError(f"two evaluations are called {place.name}; rename one of their folders")
-    place.mkdir(parents=True)
+    destination = draft / FOLDER / names_of([evaluation])[0]
+    if destination.exists():
+        raise InputError(f"two evaluations are called {destination.name}; rename one of their folders")
+    destination.mkdir(parents=True)
     for name in COPIED:
-        shutil.copyfile(evaluation.folder / name, place / name)
-    draw_heat_map(evaluation, place, HEAT_MAP, pictured(evaluation))
+        shutil.copyfile(evaluation.folder / name, destination / name)
+    draw_heat_map(evaluation, destination, HEAT_MAP, pictured(evaluation))
 
 
 def _present(folder: Path, draft: Path) -> list[Path]:
-    """The evaluations that eval/ will hold, by name; new ones as they lie in the draft."""
-    found = {
+    """Return the evaluations that eval/ will hold, by name; new ones as they lie in the draft."""
+    folders = {
         place.name: place
         for root in (folder, draft)
         for place in (root / FOLDER).glob("*")
         if (place / SCORES).is_file()
     }
-    return [found[name] for name in sorted(found)]
+    return [folders[name] for name in sorted(folders)]
 
 
 def _put(draft: Path, folder: Path, text: str) -> None:
-    """The card last, so that it never names what is not there."""
+    """Put the card last, so that it never names what does not exist yet."""
     (draft / CARD).write_text(text, encoding="utf-8", newline="\n")
-    for place in sorted((draft / FOLDER).glob("*")):
-        target = folder / FOLDER / place.name
+    for evaluation_folder in sorted((draft / FOLDER).glob("*")):
+        target = folder / FOLDER / evaluation_folder.name
         target.parent.mkdir(exist_ok=True)
         if target.exists():
-            os.rename(target, draft / f"replaced-{place.name}")
-        os.rename(place, target)
+            os.rename(target, draft / f"replaced-{evaluation_folder.name}")
+        os.rename(evaluation_folder, target)
     os.replace(draft / CARD, folder / CARD)

@@ -82,12 +82,14 @@ def card_text(run: Mapping[str, Any], parts: Mapping[str, int]) -> str:
     title = f"{name}, with synthetic {into}"
     tags = ["translation", "synthetic", "machine-generated"]
     pivot = settings["pivot"]
-    by_way = f" by way of their {language(pivot).name} side" if pivot else ""
+    via_pivot = f" by way of their {language(pivot).name} side" if pivot else ""
     load = ['pairs = load_dataset("<this folder or Hub id>", split="train")']
     if parts.get("rejects"):
         load.append('rejects = load_dataset("<this folder or Hub id>", "rejects", split="train")')
     checked = "compared with evaluation sets" if run["contamination"] == "checked" else NOT_CHECKED
-    directions = [(one, write_number(rows["out"])) for one, rows in run["counts"]["curation"]["directions"].items()]
+    directions = [
+        (direction, write_number(rows["out"])) for direction, rows in run["counts"]["curation"]["directions"].items()
+    ]
     return "\n\n".join(
         [
             front_matter(
@@ -100,7 +102,7 @@ def card_text(run: Mapping[str, Any], parts: Mapping[str, int]) -> str:
             ),
             f"# {escape(title)}",
             f"**Synthetic data**, {run['rows']:,} pairs: the {into} side was written by the model "
-            f"{escape(model['source'])}{by_way}; no person has checked it. {SIDES[settings['as']]} "
+            f"{escape(model['source'])}{via_pivot}; no person has checked it. {SIDES[settings['as']]} "
             f"Overlap with evaluation sets: {checked}.",
             "## What became of the texts",
             table(("", ""), count_rows(run)),

@@ -122,7 +122,7 @@ def synthesize(
     flags: Counter[str | None] = Counter()
     pairs, flagged = _write_pairs(
         _translated(rows, translator, into, pivot, survey.texts.total(), progress),
-        lambda texts, found: make_pairs(texts, found, into, way, tag),
+        lambda texts, translations: make_pairs(texts, translations, into, way, tag),
         flags,
         folder,
     )
@@ -140,8 +140,8 @@ def _warn(survey: Survey, into: str, way: str) -> None:
     if survey.without_pivot:
         logger.warning("%s rows have no side in the pivot, and are left out", f"{survey.without_pivot:,}")
     made = [Direction(into, code) for code in survey.texts]
-    made = [one if side == "source" else one.opposite for side in WAYS[way] for one in made]
-    if others := sorted(str(one) for one in made if one not in DIRECTIONS):
+    made = [direction if side == "source" else direction.opposite for side in WAYS[way] for direction in made]
+    if others := sorted(str(direction) for direction in made if direction not in DIRECTIONS):
         logger.warning("not among LMT's 234 directions: %s", ", ".join(others))
 
 
@@ -161,10 +161,10 @@ def _translated(
 
     with tqdm(total=total, unit="line", desc=f"into {into}", disable=not progress) as bar:
         notify: Any = bar.update
-        found = translator.stream(requests(), notify=notify)
-        for first in found:
+        stream = translator.stream(requests(), notify=notify)
+        for first in stream:
             texts = waiting.popleft()
-            yield texts, [first, *islice(found, len(texts) - 1)]
+            yield texts, [first, *islice(stream, len(texts) - 1)]
 
 
 def _write_pairs(
@@ -184,9 +184,9 @@ def _write_pairs(
             stack.enter_context(pa.ipc.new_stream(sink, schema))
             for sink, schema in zip(sinks, schemas.values(), strict=True)
         ]
-        for texts, found in batches:
-            flags.update(map(reason_of, found))
-            for writer, table in zip(writers, make(texts, found), strict=True):
+        for texts, translations in batches:
+            flags.update(map(reason_of, translations))
+            for writer, table in zip(writers, make(texts, translations), strict=True):
                 writer.write_table(table.combine_chunks())
     if folder is None:
         pairs, flagged = (Dataset.from_buffer(sink.getvalue()) for sink in sinks)

@@ -99,7 +99,7 @@ def synthesize_source(
         )
         if folder_run.is_finished(run["identity"]):
             return read_record(output) or {}
-        found = synthesize(
+        synthesized = synthesize(
             loaded.rows,
             translator,
             into,
@@ -113,16 +113,16 @@ def synthesize_source(
             progress=progress,
         )
         translator.close()
-        run = complete_record(run, found.counts, found.rows, translator, time.monotonic() - began)
-        _write(output, workspace, found, run)
+        run = complete_record(run, synthesized.counts, synthesized.rows, translator, time.monotonic() - began)
+        _write(output, workspace, synthesized, run)
     logger.info("written: %s", output)
     return run
 
 
-def _write(output: Path, workspace: Workspace, found: Synthesized, run: dict[str, Any]) -> None:
-    parts = {"synthetic": found.rows}
-    if found.rejects is not None:
-        parts["rejects"] = found.rejects
+def _write(output: Path, workspace: Workspace, synthesized: Synthesized, run: dict[str, Any]) -> None:
+    parts = {"synthetic": synthesized.rows}
+    if synthesized.rejects is not None:
+        parts["rejects"] = synthesized.rejects
 
     def decorate(folder: Path) -> None:
         sizes = {name: len(rows) for name, rows in parts.items()}

@@ -29,7 +29,7 @@ SYNTHETIC_SCHEMA = pa.schema(
 """The columns of a row, and: true; "source" or "target", the side that the model wrote; the model;
 its commit on the Hub or, elsewhere, a hash of its weights."""
 
-FLAGGED_SCHEMA = pa.schema([*SYNTHETIC_SCHEMA, *(pa.field(one, pa.string()) for one in REJECT_COLUMNS)])
+FLAGGED_SCHEMA = pa.schema([*SYNTHETIC_SCHEMA, *(pa.field(column, pa.string()) for column in REJECT_COLUMNS)])
 """Rows that are not used, with the step that took them ("translation" here) and why."""
 
 WAYS = {"back": ("source",), "forward": ("target",), "both": ("source", "target")}
@@ -71,7 +71,7 @@ def reason_of(translation: Translation) -> str | None:
 
 
 def make_pairs(
-    texts: pa.Table, found: Sequence[Translation], into: str, way: str, tag: Tag
+    texts: pa.Table, translations: Sequence[Translation], into: str, way: str, tag: Tag
 ) -> tuple[pa.Table, pa.Table]:
     """Make the rows of a batch: those that can be used, and those that cannot.
 
@@ -88,12 +88,12 @@ def make_pairs(
     Returns:
         Tables of SYNTHETIC_SCHEMA and of FLAGGED_SCHEMA, (B,) or (2B,) rows together.
     """
-    machine = pa.array([one.text for one in found], pa.string())
+    machine = pa.array([translation.text for translation in translations], pa.string())
     machine = pc.utf8_normalize(machine, form="NFC")
     sides = [_rows(texts, machine, into, side, tag) for side in WAYS[way]]
     alternating = np.arange(len(sides) * len(texts)).reshape(len(sides), -1).T.ravel()
     rows = pa.concat_tables(sides).take(pa.array(alternating))
-    why = pa.array(np.repeat([reason_of(one) for one in found], len(sides)), pa.string())
+    why = pa.array(np.repeat([reason_of(translation) for translation in translations], len(sides)), pa.string())
     flagged = rows.append_column(REJECT_COLUMNS[0], pa.repeat("translation", len(rows)))
     flagged = flagged.append_column(REJECT_COLUMNS[1], why)
     return rows.filter(pc.is_null(why)), flagged.filter(pc.is_valid(why)).cast(FLAGGED_SCHEMA)
@@ -145,5 +145,5 @@ def _keys(texts: pa.Table, columns: dict[str, pa.Array], side: str) -> pa.Array:
         direction_column(columns).dictionary_decode().cast(pa.large_string()),
         pa.repeat(pa.scalar(side, pa.large_string()), len(texts)),
     ]
-    digests = [xxhash.xxh3_128_hexdigest(one) for one in as_bytes(joined_fields(fields))]
+    digests = [xxhash.xxh3_128_hexdigest(content) for content in as_bytes(joined_fields(fields))]
     return pa.array(digests, pa.string())

@@ -84,7 +84,7 @@ def read_rows(
     source = Source(path, kind=kind, corpus=corpus, split=split, language_names=language_names or {})
     asked = [Direction(pivot, code) for code in LANGUAGES if code not in (pivot, into)]
     if open_source(source).kind == "rows":
-        asked += [one.opposite for one in asked]
+        asked += [direction.opposite for direction in asked]
     return load(source, asked, auxiliaries=False)
 
 
@@ -110,16 +110,16 @@ def survey_texts(rows: Dataset, into: str, pivot: str | None) -> Survey:
     needed = ("lang", "text") if pivot is None else ("source_lang", "target_lang", "source", "target")
     _check_columns(rows, needed)
     names = [name for name in needed if name.endswith("lang")]
-    found: Counter[tuple[str, ...]] = Counter()
+    direction_counts: Counter[tuple[str, ...]] = Counter()
     for batch in rows.select_columns(names).with_format("arrow").iter(BATCH):
-        found.update(zip(*(text_column(batch, name).to_pylist() for name in names), strict=True))
-    for code in sorted({code for codes in found for code in codes}):
+        direction_counts.update(zip(*(text_column(batch, name).to_pylist() for name in names), strict=True))
+    for code in sorted({code for codes in direction_counts for code in codes}):
         language(code)
     survey = Survey(Counter(), 0, 0)
-    for codes, count in found.items():
+    for codes, count in direction_counts.items():
         survey = _with(survey, _human_language(codes, pivot), into, count)
     if not survey.texts:
-        raise InputError(_nothing(survey, found, into, pivot))
+        raise InputError(_nothing(survey, direction_counts, into, pivot))
     return survey
 
 
@@ -143,7 +143,7 @@ def _check_columns(rows: Dataset, needed: Sequence[str]) -> None:
 
 
 def _human_language(codes: tuple[str, ...], pivot: str | None) -> str | None:
-    """The language of the human side of the pair; None where the pivot is missing."""
+    """Return the language of the human side of the pair; None where the pivot is missing."""
     if pivot is None:
         return codes[0]
     if pivot not in codes:
@@ -160,11 +160,11 @@ def _with(survey: Survey, human: str | None, into: str, count: int) -> Survey:
     return survey
 
 
-def _nothing(survey: Survey, found: Counter[tuple[str, ...]], into: str, pivot: str | None) -> str:
-    there = ", ".join("-".join(codes) for codes in sorted(found))
+def _nothing(survey: Survey, direction_counts: Counter[tuple[str, ...]], into: str, pivot: str | None) -> str:
+    present = ", ".join("-".join(codes) for codes in sorted(direction_counts))
     if survey.without_pivot:
-        return f"no row has a side in {pivot}, the pivot, to be translated into {into}; there are: {there}"
-    return f"all of the texts are in {into} already (there are: {there}); give another language"
+        return f"no row has a side in {pivot}, the pivot, to be translated into {into}; there are: {present}"
+    return f"all of the texts are in {into} already (there are: {present}); give another language"
 
 
 def _texts_of(batch: pa.Table) -> pa.Table:
@@ -173,8 +173,8 @@ def _texts_of(batch: pa.Table) -> pa.Table:
     corpus = _optional(batch, "corpus").fill_null("")
     keys = _optional(batch, "row_key")
     if keys.null_count:
-        own = text_keys(corpus, lang.dictionary_encode(), text)
-        keys = pc.coalesce(keys, pa.array(own, pa.large_string()))
+        computed_keys = text_keys(corpus, lang.dictionary_encode(), text)
+        keys = pc.coalesce(keys, pa.array(computed_keys, pa.large_string()))
     lines = pa.nulls(len(batch), pa.int64())
     return _table([lang, text, lang, text, corpus, keys, lines])
 
@@ -209,7 +209,7 @@ def _normal(texts: pa.Array) -> pa.Array:
 
 
 def _optional(batch: pa.Table, name: str) -> pa.Array:
-    """A column of texts, null where there is none."""
+    """Return a column of texts, null where there is none."""
     if name in column_names(batch):
         return text_column(batch, name, required=False)
     return pa.nulls(len(batch), pa.large_string())

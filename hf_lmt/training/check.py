@@ -40,38 +40,38 @@ def check_recipe(recipe: TrainingRecipe, launch: Launch) -> dict[str, Any]:
         InputError: the model is no causal language model; it has no embedding for a token of the
             rows, or of the end of a text; what `prepare` finds in rows that are here.
     """
-    found: dict[str, Any] = {"unknown": {}, "rows": None, "groups": None, "tokens": None}
-    config = _config(recipe, found)
+    facts: dict[str, Any] = {"unknown": {}, "rows": None, "groups": None, "tokens": None}
+    config = _config(recipe, facts)
     # the rows of the embedding, as far as the configuration says: no weights are read
     embeddings = None if config is None else config.get_text_config().vocab_size
     with tempfile.TemporaryDirectory() as folder:
-        _count_rows(recipe, Path(folder), found, embeddings)
+        _count_rows(recipe, Path(folder), facts, embeddings)
     each = recipe.training.get(PER_DEVICE, DEFAULT_PER_DEVICE)
     accumulation = recipe.training.get(ACCUMULATION, 1)
     batch = launch.processes * each * accumulation
-    found |= {
+    facts |= {
         "launch": launch.words,
         "batch": batch,
         "batch_words": f"{launch.processes} x {each} x {accumulation} (processes, rows of each, accumulation)",
-        "steps": steps_of(found["rows"], batch, recipe.training),
-        "memory": _memory(recipe, launch, found),
+        "steps": steps_of(facts["rows"], batch, recipe.training),
+        "memory": _memory(recipe, launch, facts),
     }
-    return found
+    return facts
 
 
-def _count_rows(recipe: TrainingRecipe, folder: Path, found: dict[str, Any], embeddings: int | None) -> None:
+def _count_rows(recipe: TrainingRecipe, folder: Path, facts: dict[str, Any], embeddings: int | None) -> None:
     absent = [] if recipe.rows else _absent(recipe)
     if absent:
-        found["unknown"]["rows"] = f"not on this machine: {', '.join(absent)}"
-        _check_end(recipe, _source(recipe, found), embeddings)
+        facts["unknown"]["rows"] = f"not on this machine: {', '.join(absent)}"
+        _check_end(recipe, _source(recipe, facts), embeddings)
         return
     rows_folder = recipe.rows or folder / "rows"
     run = read_record(rows_folder) if recipe.rows else None
-    source = _source(recipe, found)
+    source = _source(recipe, facts)
     if run is None:
         training = {**recipe.data.training, MODEL: source} if source else {}
         run = prepare(replace(recipe.data, training=training), rows_folder, progress=False)
-    found |= {
+    facts |= {
         "rows": run["rows"],
         "groups": run["counts"]["groups"],
         "directions": run["counts"]["directions"],
@@ -89,8 +89,8 @@ def _count_rows(recipe: TrainingRecipe, folder: Path, found: dict[str, Any], emb
     if embeddings is not None:
         check_embeddings(tokens.dataset, sample, tokenizer, embeddings)
         check_special_tokens(tokenizer, sample, embeddings)
-    found["tokens"] = round(tokens.counts["tokens"] / len(sample) * len(rows))
-    found["sample"] = tokens.counts
+    facts["tokens"] = round(tokens.counts["tokens"] / len(sample) * len(rows))
+    facts["sample"] = tokens.counts
 
 
 def _check_end(recipe: TrainingRecipe, source: str | None, embeddings: int | None) -> None:
@@ -107,11 +107,15 @@ def _check_end(recipe: TrainingRecipe, source: str | None, embeddings: int | Non
 
 
 def _absent(recipe: TrainingRecipe) -> list[str]:
-    """Sources that are not here: ids of the Hub, files that are missing."""
+    """Return sources that are not here: ids of the Hub, files that are missing."""
     monolingual = (recipe.data.mixture or {}).get("monolingual") or []
     paths: list[Any] = [source.path for source in recipe.data.sources]
     paths += [source.get("path") for source in monolingual]
-    names = [str(path) for one in paths for path in (one.values() if isinstance(one, Mapping) else [one])]
+    names = [
+        str(path)
+        for paths_of_source in paths
+        for path in (paths_of_source.values() if isinstance(paths_of_source, Mapping) else [paths_of_source])
+    ]
     return [
         name
         for name in names
@@ -119,7 +123,7 @@ def _absent(recipe: TrainingRecipe) -> list[str]:
     ]
 
 
-def _source(recipe: TrainingRecipe, found: dict[str, Any]) -> str | None:
+def _source(recipe: TrainingRecipe, facts: dict[str, Any]) -> str | None:
     """The model's folder or id where its tokenizer can be read."""
     source = str(recipe.model[MODEL])
     try:
@@ -128,13 +132,13 @@ def _source(recipe: TrainingRecipe, found: dict[str, Any]) -> str | None:
     except InputError as error:
         if is_local(source):
             raise
-        found["unknown"]["tokens"] = str(error).splitlines()[0]
+        facts["unknown"]["tokens"] = str(error).splitlines()[0]
         return None
     return source
 
 
-def _config(recipe: TrainingRecipe, found: dict[str, Any]) -> Any | None:
-    """The model's config, None where it cannot be read.
+def _config(recipe: TrainingRecipe, facts: dict[str, Any]) -> Any | None:
+    """Return the model's config, None where it cannot be read.
 
     Raises:
         InputError: it is an encoder-decoder's.
@@ -147,7 +151,7 @@ def _config(recipe: TrainingRecipe, found: dict[str, Any]) -> Any | None:
         config = AutoConfig.from_pretrained(source, revision=recipe.model.get("model_revision"))
     except (OSError, ValueError) as error:
         words = str(error).splitlines()[0]
-        found["unknown"]["memory"] = f"the config of {source} cannot be read ({words})"
+        facts["unknown"]["memory"] = f"the config of {source} cannot be read ({words})"
         return None
     if getattr(config, "is_encoder_decoder", False):
         raise InputError(
@@ -157,8 +161,8 @@ def _config(recipe: TrainingRecipe, found: dict[str, Any]) -> Any | None:
     return config
 
 
-def _memory(recipe: TrainingRecipe, launch: Launch, found: dict[str, Any]) -> Memory | None:
-    config = _config(recipe, found)
+def _memory(recipe: TrainingRecipe, launch: Launch, facts: dict[str, Any]) -> Memory | None:
+    config = _config(recipe, facts)
     if config is None:
         return None
     try:
@@ -172,31 +176,33 @@ def _memory(recipe: TrainingRecipe, launch: Launch, found: dict[str, Any]) -> Me
     return memory_of(shape, recipe.model, recipe.training, launch)
 
 
-def show_check(found: Mapping[str, Any], recipe: TrainingRecipe) -> None:
+def show_check(facts: Mapping[str, Any], recipe: TrainingRecipe) -> None:
     """Print what `check_recipe` found."""
     from rich.console import Console
 
     from hf_lmt.data.prepare.preparation_summary import show_prepared
 
     console = Console()
-    if found["groups"]:
-        show_prepared({"counts": {"groups": found["groups"]}, "contamination": found["contamination"]})
-        _show_directions(console, found["directions"])
+    if facts["groups"]:
+        show_prepared({"counts": {"groups": facts["groups"]}, "contamination": facts["contamination"]})
+        _show_directions(console, facts["directions"])
     lines = [
         f"model: {recipe.content[MODEL]}",
-        f"launch: {found['launch']}; rows a step: {found['batch']} = {found['batch_words']}",
-        f"rows: {_number(found['rows'])}; steps: {_number(found['steps'])}; tokens of an epoch "
-        f"(estimated): {_number(found['tokens'])}",
-        *_memory_lines(found["memory"]),
+        f"launch: {facts['launch']}; rows a step: {facts['batch']} = {facts['batch_words']}",
+        f"rows: {_number(facts['rows'])}; steps: {_number(facts['steps'])}; tokens of an epoch "
+        f"(estimated): {_number(facts['tokens'])}",
+        *_memory_lines(facts["memory"]),
         *([f"hub: {hub_words(recipe.hub)}"] if recipe.hub.get("repo_id") else []),
-        *(f"{name}: {why}" for name, why in found["unknown"].items()),
+        *(f"{name}: {why}" for name, why in facts["unknown"].items()),
     ]
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _show_directions(console: Any, directions: Mapping[str, Mapping[str, int]]) -> None:
-    rows = {name: own["rows"] for name, own in directions.items() if own["rows"]}
+    rows = {
+        name: direction_counts["rows"] for name, direction_counts in directions.items() if direction_counts["rows"]
+    }
     words = ", ".join(f"{name} {count:,}" for name, count in sorted(rows.items()))
     text = fill(f"rows of each direction: {words}", console.width, break_on_hyphens=False)
     console.print(text, markup=False, highlight=False, soft_wrap=True)

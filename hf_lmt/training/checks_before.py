@@ -31,13 +31,13 @@ def check_world(trainer: Any, processes: Processes) -> int:
         InputError: it does not; the effective batch would be another one.
     """
     ranks = sorted(processes.gather(processes.rank))
-    found = trainer.accelerator.num_processes
-    if ranks != list(range(processes.world)) or found != processes.world:
+    world = trainer.accelerator.num_processes
+    if ranks != list(range(processes.world)) or world != processes.world:
         raise InputError(
-            f"{processes.world} processes were launched (WORLD_SIZE) and the trainer sees {found}; "
+            f"{processes.world} processes were launched (WORLD_SIZE) and the trainer sees {world}; "
             "start them with `accelerate launch --config_file recipes/accelerate/...`"
         )
-    return found
+    return world
 
 
 def check_prompts(tokenizer: Any, rows: Dataset, prompts: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,8 +71,8 @@ def check_special_tokens(tokenizer: Any, rows: Dataset, embeddings: int) -> list
     """
     row = rows[0]
     if isinstance(row.get("prompt"), list):
-        told = row.get("chat_template_kwargs") or {}
-        text = apply_chat_template(tokenizer, row["prompt"] + row["completion"], tokenize=False, **told)
+        template_arguments = row.get("chat_template_kwargs") or {}
+        text = apply_chat_template(tokenizer, row["prompt"] + row["completion"], tokenize=False, **template_arguments)
         content = "".join(turn["content"] for turn in row["prompt"] + row["completion"])
         words = sorted({word for word in MARKER.findall(text) if word not in content})
     else:
@@ -107,18 +107,21 @@ def check_first_batch(trainer: Any, rows: Dataset, mixture: bool) -> dict[str, i
         InputError: a row has no label, others than its target, or no end that generation heeds.
     """
     size = min(trainer.args.per_device_train_batch_size, len(trainer.train_dataset))
-    examples = [trainer.train_dataset[place] for place in range(size)]
+    examples = [trainer.train_dataset[index] for index in range(size)]
     batch = trainer.data_collator(
-        [{name: one[name] for name in ("input_ids", "labels", "seq_lengths") if name in one} for one in examples]
+        [
+            {name: example[name] for name in ("input_ids", "labels", "seq_lengths") if name in example}
+            for example in examples
+        ]
     )
     labels = batch["labels"].numpy()
     counted = {
         "rows": size,
-        "tokens": sum(len(one["input_ids"]) for one in examples),
+        "tokens": sum(len(example["input_ids"]) for example in examples),
         "labeled": int((labels != MASKED).sum()),
     }
     if mixture:
-        texts = sum(len(one.get("seq_lengths") or [0]) for one in examples)
+        texts = sum(len(example.get("seq_lengths") or [0]) for example in examples)
         if counted["labeled"] < counted["tokens"] - texts:
             raise InputError(
                 f"of {counted['tokens']} tokens of the first batch only {counted['labeled']} have "
@@ -126,30 +129,30 @@ def check_first_batch(trainer: Any, rows: Dataset, mixture: bool) -> dict[str, i
             )
         return counted
     tokenizer = trainer.processing_class
-    for example, found in zip(examples, _by_row(labels, examples), strict=True):
-        _check_labels(found, rows[example["row"]], example["cut"], tokenizer, _ends(trainer))
+    for example, row_labels in zip(examples, _by_row(labels, examples), strict=True):
+        _check_labels(row_labels, rows[example["row"]], example["cut"], tokenizer, _ends(trainer))
     return counted
 
 
 def _by_row(labels: np.ndarray, examples: list[dict[str, Any]]) -> list[np.ndarray]:
-    """The labels of each row, also of a batch that was flattened to one sequence."""
+    """Return the labels of each row, also of a batch that was flattened to one sequence."""
     if len(labels) == len(examples):
         return list(labels)
-    ends = np.cumsum([len(one["input_ids"]) for one in examples])[:-1]
+    ends = np.cumsum([len(example["input_ids"]) for example in examples])[:-1]
     return np.split(labels[0], ends)
 
 
 def _ends(trainer: Any) -> set[int]:
-    """The tokens at which generation stops."""
+    """Return the tokens at which generation stops."""
     model = trainer.accelerator.unwrap_model(trainer.model)
-    found = model.generation_config.eos_token_id
-    found = model.config.eos_token_id if found is None else found
-    return set(found) if isinstance(found, list) else {found} - {None}
+    end_tokens = model.generation_config.eos_token_id
+    end_tokens = model.config.eos_token_id if end_tokens is None else end_tokens
+    return set(end_tokens) if isinstance(end_tokens, list) else {end_tokens} - {None}
 
 
 def _check_labels(labels: np.ndarray, row: Mapping[str, Any], cut: bool, tokenizer: Any, ends: set[int]) -> None:
-    own = labels[labels != MASKED].tolist()
-    if not own:
+    labeled_ids = labels[labels != MASKED].tolist()
+    if not labeled_ids:
         raise InputError(
             f"{describe(row)}: no token of its target has a label; its prompt fills "
             "max_length, or the collator masks it"
@@ -157,11 +160,11 @@ def _check_labels(labels: np.ndarray, row: Mapping[str, Any], cut: bool, tokeniz
     target = row["completion"]
     target = target if isinstance(target, str) else target[-1]["content"]
     wanted = tokenizer.decode(tokenizer(target, add_special_tokens=False)["input_ids"]).strip()
-    found = tokenizer.decode(own).strip()
-    fits = wanted.startswith(found) if cut else wanted in found
-    if not fits or (not cut and len(own) > 2 * len(tokenizer(target)["input_ids"]) + 16):
-        raise InputError(f"{describe(row)}: the loss is over {found[:200]!r}, and the target is {wanted[:200]!r}")
-    if cut or ends.intersection(own):
+    text = tokenizer.decode(labeled_ids).strip()
+    fits = wanted.startswith(text) if cut else wanted in text
+    if not fits or (not cut and len(labeled_ids) > 2 * len(tokenizer(target)["input_ids"]) + 16):
+        raise InputError(f"{describe(row)}: the loss is over {text[:200]!r}, and the target is {wanted[:200]!r}")
+    if cut or ends.intersection(labeled_ids):
         return
     if not ends:
         raise InputError(
@@ -169,8 +172,8 @@ def _check_labels(labels: np.ndarray, row: Mapping[str, Any], cut: bool, tokeniz
             "generation_config.json and config.json), so it would never end a "
             "translation; save the base with one, or take another"
         )
-    end = tokenizer.decode(own[-2:])
-    if tokenizer.pad_token_id == tokenizer.eos_token_id and tokenizer.eos_token_id not in own:
+    end = tokenizer.decode(labeled_ids[-2:])
+    if tokenizer.pad_token_id == tokenizer.eos_token_id and tokenizer.eos_token_id not in labeled_ids:
         detail = f"; the padding token is the end itself ({tokenizer.eos_token})"
     else:
         detail = ""
@@ -191,13 +194,13 @@ def check_evaluation(rows: Dataset, sets: list[Any]) -> dict[str, Any]:
         return {"checked": "not checked"}
     overlap = EvaluationOverlap(sets)
     overlap.load()
-    first, count, place = None, 0, 0
+    first, count, position = None, 0, 0
     for batch in rows.with_format("arrow").iter(BATCH):
         hits = _hits(batch, overlap)
         if len(hits) and first is None:
-            first = place + int(hits[0])
+            first = position + int(hits[0])
         count += len(hits)
-        place += len(batch)
+        position += len(batch)
     if first is not None:
         raise InputError(
             f"{count} of {len(rows)} training rows say what an evaluation set says, the first "
@@ -210,10 +213,10 @@ def check_evaluation(rows: Dataset, sets: list[Any]) -> dict[str, Any]:
 def _hits(batch: pa.Table, overlap: EvaluationOverlap) -> np.ndarray:
     if "text" not in batch.column_names:
         return np.flatnonzero([reason is not None for reason in overlap(batch)])
-    texts, found = batch["text"].to_pylist(), np.zeros(len(batch), bool)
+    texts, overlapping = batch["text"].to_pylist(), np.zeros(len(batch), bool)
     for side in ("source_lang", "target_lang"):
         codes = np.array(batch[side].to_pylist(), object)
-        for code in {one for one in codes.tolist() if one}:
-            own = np.flatnonzero(codes == code)
-            found[own] |= overlap.overlaps([texts[place] for place in own], code)
-    return np.flatnonzero(found)
+        for code in {code_or_none for code_or_none in codes.tolist() if code_or_none}:
+            row_indices = np.flatnonzero(codes == code)
+            overlapping[row_indices] |= overlap.overlaps([texts[row_index] for row_index in row_indices], code)
+    return np.flatnonzero(overlapping)

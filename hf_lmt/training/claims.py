@@ -44,23 +44,23 @@ def claim_contents(workspace: Workspace, rows: Dataset, tokenizer: Any, model: A
         InputError: whole checkpoints were made of others, and not `overwrite`.
     """
     template = xxhash.xxh3_64_hexdigest((tokenizer.chat_template or "").encode())
-    found = {
+    contents = {
         "rows": content_fingerprint(rows),
         "tokenizer": f"{tokenizer_fingerprint(tokenizer)} {template}",
         "weights": model_fingerprint(model),
     }
     earlier = workspace.read_json(READ)
-    if earlier is not None and earlier != found:
+    if earlier is not None and earlier != contents:
         if _trained(workspace) and not overwrite:
             raise InputError(
                 f"{workspace.folder} holds checkpoints that were made of other "
-                f"{' and '.join(differing_names(earlier, found))} than are read now; give another "
+                f"{' and '.join(differing_names(earlier, contents))} than are read now; give another "
                 "output_dir, or --overwrite to begin anew"
             )
         for name in MADE_OF_IT:
             path = workspace.folder / name
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    workspace.write_json(READ, found)
+    workspace.write_json(READ, contents)
 
 
 def _trained(workspace: Workspace) -> bool:

@@ -23,14 +23,17 @@ class Clock(TrainerCallback):
 
     @property
     def seconds(self) -> float:
+        """Return the seconds of training, those before a resumption among them."""
         return self._earlier + time.monotonic() - self._began
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Take up the seconds that the checkpoint recorded."""
         path = _file(args, state)
         if state.global_step and path.is_file():
             self._earlier = float(path.read_text("utf-8"))
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Record the seconds beside the checkpoint, on the first process."""
         if self._first:
             _file(args, state).write_text(f"{self.seconds:.3f}\n", "utf-8")
 

@@ -27,6 +27,7 @@ class Memory(NamedTuple):
 
     @property
     def total(self) -> float:
+        """Return the sum of all parts."""
         return sum(self)
 
 

@@ -24,7 +24,7 @@ AS_TEXT = {"wording": "released", "form": "text", "thinking": "disabled"}  # aft
 
 
 def read_evaluation_rows(sets: Sequence[Any], directions: Sequence[Direction]) -> Dataset:
-    """The rows of the sets in these directions, set after set.
+    """Return the rows of the sets in these directions, set after set.
 
     Args:
         sets: names, paths or fields of `Source`, as in the section `evaluation`.
@@ -32,7 +32,7 @@ def read_evaluation_rows(sets: Sequence[Any], directions: Sequence[Direction]) -
     Raises:
         InputError: a set cannot be read, or none has a row in these directions.
     """
-    rows = [row for one in sets for row in _rows(one, directions)]
+    rows = [row for evaluation_set in sets for row in _rows(evaluation_set, directions)]
     if not rows:
         raise InputError(
             f"evaluation: sets: {sets}: none has a row in the directions of the "
@@ -41,8 +41,8 @@ def read_evaluation_rows(sets: Sequence[Any], directions: Sequence[Direction]) -
     return Dataset.from_list(rows)
 
 
-def _rows(given: Any, directions: Sequence[Direction]) -> Iterator[dict[str, Any]]:
-    opened = open_set(source_from(given, "evaluation: sets") if isinstance(given, Mapping) else given)
+def _rows(named: Any, directions: Sequence[Direction]) -> Iterator[dict[str, Any]]:
+    opened = open_set(source_from(named, "evaluation: sets") if isinstance(named, Mapping) else named)
     for direction in opened.directions():
         lines = opened.lines(direction) if direction in directions else None
         for key, source, target, hint in zip(*lines[:4], strict=True) if lines else ():
@@ -60,10 +60,10 @@ def _rows(given: Any, directions: Sequence[Direction]) -> Iterator[dict[str, Any
 
 def style_of_rows(rows: PreparedRows) -> PromptStyle:
     """How the rows ask for a translation; of a mixture, which asks for none, the words as text."""
-    given = rows.prompts or AS_TEXT
-    wording = given["wording"]
+    prompts = rows.prompts or AS_TEXT
+    wording = prompts["wording"]
     templates = Wording(**wording) if isinstance(wording, dict) else find_wording(wording)
-    return PromptStyle("recipe", templates, given["form"], given["thinking"])
+    return PromptStyle("recipe", templates, prompts["form"], prompts["thinking"])
 
 
 def tokenize_evaluation(
@@ -74,7 +74,7 @@ def tokenize_evaluation(
     path: Path,
     vocabulary: int,
 ) -> Tokenized:
-    """The watched sample of the rows as the trainer reads them: plain prompts, loss on the target.
+    """Return the watched sample of the rows as the trainer reads them: plain prompts, loss on the target.
 
     Without such rows a trainer does not evaluate at all.
 
@@ -89,13 +89,13 @@ def tokenize_evaluation(
     step = ParallelMultilingualPrompting(0.0, wording=style.wording, form=style.form, thinking=style.thinking)
     texts = [
         {
-            "source_lang": one.direction.source,
-            "target_lang": one.direction.target,
-            "source": one.source,
-            "target": one.target,
-            "row_key": str(place),
+            "source_lang": row.direction.source,
+            "target_lang": row.direction.target,
+            "source": row.source,
+            "target": row.target,
+            "row_key": str(index),
         }
-        for place, one in enumerate(sample.rows)
+        for index, row in enumerate(sample.rows)
     ]
     prompted = step(Dataset.from_list(texts))
     tokens = tokenize_rows(prompted, tokenizer, None, path, progress=False)

@@ -19,13 +19,13 @@ MAIN = "main"
 
 
 def load_tokenizer(recipe: TrainingRecipe, source: str) -> Any:
-    """The tokenizer, with the recipe's chat template and end-of-sequence token.
+    """Load the tokenizer, with the recipe's chat template and end-of-sequence token.
 
     Raises:
         InputError: there is none by that name, or its vocabulary lacks the token.
     """
-    given = {**recipe.model, "chat_template_path": recipe.training.get("chat_template_path")}
-    tokenizer = load_by_name({**given, MODEL: source})
+    settings = {**recipe.model, "chat_template_path": recipe.training.get("chat_template_path")}
+    tokenizer = load_by_name({**settings, MODEL: source})
     end = recipe.training.get("eos_token")
     if end is not None and end not in tokenizer.get_vocab():
         raise InputError(
@@ -38,7 +38,7 @@ def load_tokenizer(recipe: TrainingRecipe, source: str) -> Any:
 
 
 def check_kind(recipe: TrainingRecipe, source: str) -> None:
-    """That the model writes text and nothing else, by its configuration: no weights are read.
+    """Check that the model writes text and nothing else, by its configuration: no weights are read.
 
     Raises:
         InputError: no such model, or another kind, with what it is.
@@ -59,7 +59,7 @@ def check_kind(recipe: TrainingRecipe, source: str) -> None:
 
 
 def load_trainable(recipe: TrainingRecipe, source: str, launch: Launch) -> Any:
-    """The model as it will be trained.
+    """Load the model as it will be trained.
 
     Alone and with DDP each process loads the whole model onto its own device. Where weights are
     sharded (FSDP, ZeRO-3) there is no device map: the sharding library says who holds what.

@@ -66,7 +66,7 @@ def segment_attention(
     if kernel is not None:
         parts = (part[0].transpose(0, 1) for part in (query, key, value))
         before = -1 if sliding_window is None else sliding_window - 1
-        found = kernel(
+        output = kernel(
             *parts,
             cu_seq_lens_q,
             cu_seq_lens_q,
@@ -75,7 +75,7 @@ def segment_attention(
             scale=scaling,
             window_size=(before, 0),
         )
-        return found[None], None
+        return output[None], None
     ends = cu_seq_lens_q.tolist()
     attended = [
         _alone(

@@ -42,18 +42,18 @@ def name_sequences(sequences: Sequence[np.ndarray], tokens: Dataset, rows: Datas
 
 
 def _places(sequences: Sequence[np.ndarray], tokens: Dataset) -> dict[int, int]:
-    """{number of the sequence: its row}, by the very ids; read once, batch by batch."""
+    """Return {number of the sequence: its row}, by the very ids; read once, batch by batch."""
     wanted = {ids.astype(np.int32).tobytes(): number for number, ids in enumerate(sequences)}
     lengths_wanted = np.unique([len(ids) for ids in sequences])
-    found: dict[int, int] = {}
+    row_of_sequence: dict[int, int] = {}
     for batch in tokens.with_format("arrow").iter(BATCH):
         column = batch["input_ids"].combine_chunks()
         offsets, flat = column.offsets.to_numpy(), column.values.to_numpy()
-        for place in np.flatnonzero(np.isin(np.diff(offsets), lengths_wanted)).tolist():
-            key = flat[offsets[place] : offsets[place + 1]].tobytes()
+        for position in np.flatnonzero(np.isin(np.diff(offsets), lengths_wanted)).tolist():
+            key = flat[offsets[position] : offsets[position + 1]].tobytes()
             if key in wanted:
-                found.setdefault(wanted[key], batch["row"][place].as_py())
-    return found
+                row_of_sequence.setdefault(wanted[key], batch["row"][position].as_py())
+    return row_of_sequence
 
 
 def explain_out_of_memory(arguments: Any, longest: int, model: Mapping[str, Any], launch: Launch) -> InputError:
@@ -90,5 +90,5 @@ def _held() -> str:
     if not torch.cuda.is_available():
         return ""
     total = torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory
-    most = torch.cuda.max_memory_allocated()
-    return f": {most / 2**30:.1f} of {total / 2**30:.1f} GiB were held at most"
+    peak = torch.cuda.max_memory_allocated()
+    return f": {peak / 2**30:.1f} of {total / 2**30:.1f} GiB were held at most"

@@ -99,7 +99,7 @@ def _train_to_folder(
     overwrite: bool,
     watchers: Sequence[Watcher],
 ) -> None:
-    """The work, in a folder beside the output; adds to the record `run` what is known by then."""
+    """Do the work, in a folder beside the output; add to the record `run` what is known by then."""
     root = workspace_of(recipe.output)
     with folder_run.work() if processes.first else write_errors(recipe.output) as workspace:
         if workspace is not None:
@@ -122,7 +122,7 @@ def _train_to_folder(
 
 
 def _folder_run(recipe: TrainingRecipe, overwrite: bool, processes: Processes) -> FolderRun:
-    """The output cannot be where the model or the rows are read from."""
+    """Refuse an output folder that the model or the rows are read from."""
     read = (recipe.rows, Path(str(recipe.model[MODEL])))
     inputs = [None, *(path for path in read if path is not None and path.exists())]
     return FolderRun(recipe.output, overwrite, inputs=inputs, holds=WEIGHTS, processes=processes)

@@ -65,19 +65,19 @@ def tokenize_rows(rows: Dataset, tokenizer: Any, max_length: int | None, path: P
         _check_prefixes(pairs, rows, first, tokenizer)
         return _table(pairs, first, max_length)
 
-    found = write_rows(path, len(rows), part, num_proc=1, words="tokens", progress=progress)
-    if not len(found):
+    tokens = write_rows(path, len(rows), part, num_proc=1, words="tokens", progress=progress)
+    if not len(tokens):
         raise InputError(
             f"none of the {len(rows)} rows has room for a target: their prompts alone have "
             f"{max_length} tokens or more; give a larger max_length"
         )
-    return Tokenized(found, _count(found, len(rows)))
+    return Tokenized(tokens, _count(tokens, len(rows)))
 
 
 def open_tokens(path: Path, rows: Dataset) -> Tokenized:
     """Open the tokens that `tokenize_rows` wrote to `path`."""
-    found = Dataset.from_file(str(path))
-    return Tokenized(found, _count(found, len(rows)))
+    tokens = Dataset.from_file(str(path))
+    return Tokenized(tokens, _count(tokens, len(rows)))
 
 
 def check_embeddings(tokens: Dataset, rows: Dataset, tokenizer: Any, size: int) -> None:
@@ -117,9 +117,9 @@ def _text_ids(batch: pa.Table, tokenizer: Any) -> list[Pair]:
     end = tokenizer.eos_token
     bare = [text.removesuffix(end) for text in batch["text"].to_pylist()]
     encoded = tokenizer([text + end for text in bare])["input_ids"]
-    for place, text in enumerate(bare):
+    for index, text in enumerate(bare):
         if holds_control(tokenizer, [text]):
-            encoded[place] = [
+            encoded[index] = [
                 *text_ids(tokenizer, text, add_special_tokens=True),
                 tokenizer.eos_token_id,
             ]
@@ -133,24 +133,24 @@ def _prompt_ids(batch: pa.Table, tokenizer: Any) -> list[Pair]:
     prompts, completions = (batch[name].to_pylist() for name in ("prompt", "completion"))
     if isinstance(prompts[0], str):
         return _plain_pairs(prompts, completions, tokenizer)
-    told = (
+    template_arguments = (
         batch["chat_template_kwargs"].to_pylist()
         if "chat_template_kwargs" in batch.column_names
         else [None] * len(prompts)
     )
-    rows = list(zip(prompts, completions, told, strict=True))
+    rows = list(zip(prompts, completions, template_arguments, strict=True))
     wholes, starts = [], []
-    for index, (one, other, own) in enumerate(rows):
+    for index, (one, other, row_arguments) in enumerate(rows):
         try:
-            wholes.append(_rendered(tokenizer, one + other, own, False))
-            starts.append(_rendered(tokenizer, one, own, True))
+            wholes.append(_rendered(tokenizer, one + other, row_arguments, False))
+            starts.append(_rendered(tokenizer, one, row_arguments, True))
         except ChatTemplateError as fault:
             raise _TemplateRowError(str(fault), index) from fault
     pairs = _encoded(tokenizer, starts, wholes, add_special_tokens=False)  # the template has them
-    for place, (prompt, completion, own) in enumerate(rows):
+    for place, (prompt, completion, row_arguments) in enumerate(rows):
         if holds_control(tokenizer, (turn["content"] for turn in prompt + completion)):
             start, whole = (
-                conversation_ids(tokenizer, turns, own, add_generation_prompt=ask)
+                conversation_ids(tokenizer, turns, row_arguments, add_generation_prompt=ask)
                 for turns, ask in ((prompt, True), (prompt + completion, False))
             )
             pairs[place] = (start, whole)
@@ -159,13 +159,13 @@ def _prompt_ids(batch: pa.Table, tokenizer: Any) -> list[Pair]:
 
 def _plain_pairs(prompts: list[str], completions: list[str], tokenizer: Any) -> list[Pair]:
     end = tokenizer.eos_token
-    texts = [one + other for one, other in zip(prompts, completions, strict=True)]
+    texts = [prompt + completion for prompt, completion in zip(prompts, completions, strict=True)]
     wholes = [text + end for text in texts]
     pairs = _encoded(tokenizer, prompts, wholes, add_special_tokens=True)
-    for place, text in enumerate(texts):
+    for index, text in enumerate(texts):
         if holds_control(tokenizer, [text]):
-            start, whole = (text_ids(tokenizer, part, add_special_tokens=True) for part in (prompts[place], text))
-            pairs[place] = (start, [*whole, tokenizer.eos_token_id])
+            start, whole = (text_ids(tokenizer, part, add_special_tokens=True) for part in (prompts[index], text))
+            pairs[index] = (start, [*whole, tokenizer.eos_token_id])
     return pairs
 
 
@@ -177,14 +177,14 @@ def _encoded(tokenizer: Any, prompts: list[str], wholes: list[str], *, add_speci
     return list(zip(*encoded, strict=True))
 
 
-def _rendered(tokenizer: Any, turns: list[Any], told: dict[str, Any] | None, ask: bool) -> str:
-    return apply_chat_template(tokenizer, turns, tokenize=False, add_generation_prompt=ask, **(told or {}))
+def _rendered(tokenizer: Any, turns: list[Any], arguments: dict[str, Any] | None, ask: bool) -> str:
+    return apply_chat_template(tokenizer, turns, tokenize=False, add_generation_prompt=ask, **(arguments or {}))
 
 
 def _check_prefixes(pairs: Sequence[Pair], rows: Dataset, first: int, tokenizer: Any) -> None:
-    for place, (prompt, whole) in enumerate(pairs):
+    for index, (prompt, whole) in enumerate(pairs):
         if whole[: len(prompt)] != prompt:
-            row = rows[first + place]
+            row = rows[first + index]
             raise InputError(
                 f"{describe(row)}: the ids of the prompt, {tokenizer.decode(prompt)[-60:]!r}, are "
                 "not the beginning of those of the whole row, so training and translating would "
@@ -195,27 +195,29 @@ def _check_prefixes(pairs: Sequence[Pair], rows: Dataset, first: int, tokenizer:
 def _table(pairs: Sequence[Pair], first: int, max_length: int | None) -> pa.Table:
     limit = max_length or max((len(whole) for _, whole in pairs), default=0) + 1
     kept = [
-        (first + place, prompt, whole) for place, (prompt, whole) in enumerate(pairs) if len(prompt) < limit and whole
+        (first + position, prompt, whole)
+        for position, (prompt, whole) in enumerate(pairs)
+        if len(prompt) < limit and whole
     ]
     ids = [whole[:limit] for _, _, whole in kept]
     labels = [[MASKED] * len(prompt) + whole[len(prompt) : limit] for _, prompt, whole in kept]
-    places = [place for place, _, _ in kept]
+    positions = [place for place, _, _ in kept]
     cut = [len(whole) > limit for _, _, whole in kept]
-    return pa.table([ids, labels, places, cut], schema=SCHEMA)
+    return pa.table([ids, labels, positions, cut], schema=SCHEMA)
 
 
-def _count(found: Dataset, rows: int) -> dict[str, int]:
+def _count(tokens: Dataset, rows: int) -> dict[str, int]:
     """Rows and tokens, from the file itself: those of a run that went on, too."""
     counts = {
         "rows": rows,
-        "used": len(found),
-        "no_room": rows - len(found),
+        "used": len(tokens),
+        "no_room": rows - len(tokens),
         "cut": 0,
         "tokens": 0,
         "target_tokens": 0,
         "longest": 0,
     }
-    for batch in found.with_format("arrow").iter(BATCH):
+    for batch in tokens.with_format("arrow").iter(BATCH):
         lengths = np.diff(batch["input_ids"].combine_chunks().offsets.to_numpy())
         labels = batch["labels"].combine_chunks().flatten().to_numpy()
         counts["cut"] += int(batch["cut"].to_numpy().sum())

@@ -95,7 +95,7 @@ def tune(
         )
     sort_adapter_modules(trainer.accelerator.unwrap_model(trainer.model))
     show_briefly(trainer)
-    for callback in (one for watcher in watchers for one in watcher(trainer)):
+    for callback in (callback_of_watcher for watcher in watchers for callback_of_watcher in watcher(trainer)):
         trainer.add_callback(callback)
     trainer.add_callback(MarkWhole(run.processes))  # behind those that write into a checkpoint
     if pushing is not None:
@@ -144,14 +144,14 @@ def training_arguments(recipe: TrainingRecipe, checkpoints: Path, limit: int | N
     """
     from trl import SFTConfig
 
-    given = {name: value for name, value in recipe.training.items() if name not in HERE}
+    arguments = {name: value for name, value in recipe.training.items() if name not in HERE}
     ours = (
         {"max_length": limit}
-        if given.get("packing")
+        if arguments.get("packing")
         else {"max_length": None, "dataset_kwargs": {"skip_prepare_dataset": True}}
     )
     with refused_settings():
-        return SFTConfig(output_dir=str(checkpoints), seed=recipe.data.seed, **{**DEFAULTS, **given, **ours})
+        return SFTConfig(output_dir=str(checkpoints), seed=recipe.data.seed, **{**DEFAULTS, **arguments, **ours})
 
 
 def max_length_of(recipe: TrainingRecipe, model: Any) -> int | None:
@@ -196,8 +196,8 @@ def _check(trainer: Any, run: Run) -> dict[str, Any]:
     if run.rows.prompts is not None:
         checks["prompts"] = check_prompts(run.tokenizer, rows, run.rows.prompts)
     sets = run.recipe.evaluation.get("sets", [])
-    found = check_evaluation(rows, sets) if run.processes.first else None
-    checks["evaluation"] = run.processes.agree(found)
+    evaluation_overlap = check_evaluation(rows, sets) if run.processes.first else None
+    checks["evaluation"] = run.processes.agree(evaluation_overlap)
     return checks
 
 

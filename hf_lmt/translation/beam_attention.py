@@ -48,21 +48,26 @@ class SlotLayer(CacheLayerMixin):
         self.used = slots.shape[1]
         for name in ("keys", "values"):
             old = getattr(self, name)
+            # Copied with room behind, so that the next steps write their tokens
+            # without copying the whole cache again.
             kept = old.new_empty(len(rows), old.shape[1], self.used + self.room, old.shape[3])
             kept[:, :, : self.used] = old[rows[:, None], :, slots].transpose(1, 2)
             setattr(self, name, kept)
 
     def spread(self, rows: int) -> None:
-        """The one row there is, `rows` times."""
+        """Repeat the only row `rows` times."""
         self.keys, self.values = (old.repeat(rows, 1, 1, 1) for old in (self.keys, self.values))
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        """Return the length of keys that the mask covers, and their offset."""
         return self.used + query_length, 0
 
     def get_seq_length(self) -> int:
+        """Return the slots that are in use."""
         return self.used
 
     def get_max_length(self) -> int:
+        """Return -1: the cache grows as it is used."""
         return -1
 
     def _written(self, old: torch.Tensor, new: torch.Tensor, start: int) -> torch.Tensor:

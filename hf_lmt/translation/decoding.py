@@ -126,8 +126,8 @@ class _Reader:
     def read(self, tokens: torch.Tensor) -> torch.Tensor:
         """Return (R, beams, V) float32 logits after the (R, beams) tokens, each in a separate slot."""
         # A beam sees its own new token, and not those of the other beams, which lie in the slots beside it.
-        own = torch.eye(tokens.shape[1], dtype=torch.bool, device=tokens.device)
-        self._paths = torch.cat([self._paths, own.expand(len(tokens), -1, -1)], dim=2)
+        self_mask = torch.eye(tokens.shape[1], dtype=torch.bool, device=tokens.device)
+        self._paths = torch.cat([self._paths, self_mask.expand(len(tokens), -1, -1)], dim=2)
         output = self._model(
             input_ids=tokens,
             attention_mask=self._paths[:, None],
@@ -146,8 +146,8 @@ def _common_length(prompts: Sequence[Sequence[int]]) -> int:
     """
     # A prefix that the smallest and the largest prompt share is shared by all that sort between them.
     first, last = min(map(list, prompts)), max(map(list, prompts))  # the others lie between
-    most = min(map(len, prompts)) - 1
-    size = next((at for at in range(most) if first[at] != last[at]), most)
+    longest = min(map(len, prompts)) - 1
+    size = next((position for position in range(longest) if first[position] != last[position]), longest)
     return size if size >= COMMON and len(prompts) > 1 else 0
 
 

@@ -16,14 +16,14 @@ UNSPACED = frozenset({"bo", "ja", "km", "lo", "my", "th", "yue", "zh"})
 """Languages whose sentences follow each other without a blank (Burmese, Khmer, Lao, Thai and
 Tibetan put one where it is useful; the paper is silent, and none is our choice for zh yue ja)."""
 BLANKS_BETWEEN = UNSPACED - {"zh", "yue", "ja"}
-OWN_STOPS = {"km": re.compile(r"(?<=។)\s+"), "bo": re.compile(r"(?<=།)\s+")}
+SENTENCE_STOPS = {"km": re.compile(r"(?<=។)\s+"), "bo": re.compile(r"(?<=།)\s+")}
 LINE = re.compile(r"(\s*)(.*?)(\s*)", re.DOTALL)
 
 Piece = tuple[str, bool]  # text, whether it is a sentence to be translated
 
 
 def split_document(text: str, source_lang: str, target_lang: str) -> list[Piece]:
-    """The pieces of a document in order: sentences, and what stands between them.
+    """Return the pieces of a document in order: sentences, and what stands between them.
 
     Joined, with each sentence replaced by its translation, they are the translated document.
 
@@ -39,22 +39,22 @@ def split_document(text: str, source_lang: str, target_lang: str) -> list[Piece]
         match = LINE.fullmatch(line)
         before, content, after = match.groups() if match else ("", line, "")
         pieces.append((before, False))
-        for place, sentence in enumerate(_sentences(content, source_lang)):
-            pieces += [(joint if place else "", False), (sentence, True)]
+        for index, sentence in enumerate(_sentences(content, source_lang)):
+            pieces += [(joint if index else "", False), (sentence, True)]
         pieces.append((after, False))
     return [piece for piece in pieces if piece[0]]
 
 
 def join_document(pieces: Sequence[Piece], translations: Iterable[str]) -> str:
-    """The document with its sentences replaced, in order."""
+    """Return the document with its sentences replaced, in order."""
     translated = iter(translations)
     return "".join(next(translated) if sentence else text for text, sentence in pieces)
 
 
 def _sentences(text: str, code: str) -> list[str]:
-    parts = OWN_STOPS[code].split(text) if code in OWN_STOPS else [text]
-    found = [sentence.strip() for part in parts for sentence in _segmenter()(code, part)]
-    return [sentence for sentence in found if sentence]
+    parts = SENTENCE_STOPS[code].split(text) if code in SENTENCE_STOPS else [text]
+    sentences = [sentence.strip() for part in parts for sentence in _segmenter()(code, part)]
+    return [sentence for sentence in sentences if sentence]
 
 
 def _segmenter() -> Callable[[str, str], Iterable[str]]:

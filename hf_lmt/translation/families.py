@@ -38,7 +38,7 @@ class Family:
     chinese_names: Mapping[str, str] = field(default_factory=dict)
 
     def wording_for(self, wording: Wording, source_lang: str, target_lang: str) -> Wording:
-        """The templates of a direction."""
+        """Return the templates of a direction."""
         if self.chinese is None or not self._asks_in_chinese(source_lang, target_lang):
             return wording
         return Wording(self.chinese, self.chinese + "{auxiliary_text}")
@@ -47,7 +47,7 @@ class Family:
         """Code -> name of every language, in the language that a direction is asked for in."""
         if self.chinese is not None and self._asks_in_chinese(source_lang, target_lang):
             return dict(self.chinese_names)
-        return {code: self.names.get(code, one.name) for code, one in LANGUAGES.items()}
+        return {code: self.names.get(code, known_language.name) for code, known_language in LANGUAGES.items()}
 
     def _asks_in_chinese(self, source_lang: str, target_lang: str) -> bool:
         codes = {language(source_lang).code, language(target_lang).code}

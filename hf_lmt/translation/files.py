@@ -50,11 +50,12 @@ class Reading:
 
 
 def is_jsonl(path: Path | None) -> bool:
+    """Tell whether a path is JSON Lines by its ending."""
     return path is not None and path.suffix.lower() in (".jsonl", ".ndjson")
 
 
 def read_rows(file: BinaryIO, name: str, reading: Reading) -> Iterator[tuple[dict, Request]]:
-    """The columns of each row (none for a line of text) and what it asks for.
+    """Yield the columns of each row (none for a line of text) and what it asks for.
 
     Lines end with a line feed, or carriage return and line feed; a byte order mark is passed over.
 
@@ -64,29 +65,29 @@ def read_rows(file: BinaryIO, name: str, reading: Reading) -> Iterator[tuple[dic
     """
     for number, raw in enumerate(file, 1):
         line = raw.removeprefix(BOM) if number == 1 else raw
-        place = f"{name}, line {number}"
+        location = f"{name}, line {number}"
         try:
             text = line.decode("utf-8").removesuffix("\n").removesuffix("\r")
         except UnicodeDecodeError as error:
             raise InputError(
-                f"{place}: byte {error.start} is not UTF-8; convert the file first (iconv -t UTF-8)"
+                f"{location}: byte {error.start} is not UTF-8; convert the file first (iconv -t UTF-8)"
             ) from error
         try:
-            columns = _columns(text, place) if reading.jsonl else {"source": text}
+            columns = _columns(text, location) if reading.jsonl else {"source": text}
             request = _request(columns, reading)
             check_request(request, reading.hints)
         except InputError as error:
-            where = "" if str(error).startswith(place) else f"{place}: "
+            where = "" if str(error).startswith(location) else f"{location}: "
             raise InputError(f"{where}{error}") from error
         yield (columns if reading.jsonl else {}), request
 
 
-def write_line(columns: Mapping[str, Any], one: Translation, reading: Reading) -> str:
-    """The line of output for a row: a JSON object, or the text with line breaks as blanks."""
+def write_line(columns: Mapping[str, Any], translation: Translation, reading: Reading) -> str:
+    """Write the line of output for a row: a JSON object, or the text with line breaks as blanks."""
     if not reading.jsonl:
-        return (one.text if reading.documents else " ".join(one.text.splitlines())) + "\n"
-    added = dict(zip(ADDED, (one.text, one.status, one.tokens), strict=True))
-    hint = (one.hint, one.hint_lang, one.hint_dropped)
+        return (translation.text if reading.documents else " ".join(translation.text.splitlines())) + "\n"
+    added = dict(zip(ADDED, (translation.text, translation.status, translation.tokens), strict=True))
+    hint = (translation.hint, translation.hint_lang, translation.hint_dropped)
     hints = {} if reading.hints == "none" else dict(zip(ADDED_HINT, hint, strict=True))
     return json_text({**columns, **added, **hints}) + "\n"
 
@@ -96,34 +97,34 @@ def count_rows(rows: Iterable[Any]) -> int:
     return sum(1 for _ in rows)
 
 
-def _columns(text: str, place: str) -> dict[str, Any]:
+def _columns(text: str, location: str) -> dict[str, Any]:
     try:
         columns = json.loads(text)
     except ValueError as error:
-        raise InputError(f"{place}: not JSON ({error}); give an object in each line") from error
+        raise InputError(f"{location}: not JSON ({error}); give an object in each line") from error
     if not isinstance(columns, dict):
         raise InputError(
-            f"{place}: {text[:60]!r} is not an object; give rows with source, source_lang and target_lang"
+            f"{location}: {text[:60]!r} is not an object; give rows with source, source_lang and target_lang"
         )
-    check_characters(text, place)
+    check_characters(text, location)
     taken = [name for name in (*ADDED, *ADDED_HINT) if name in columns]
     if taken:
-        raise InputError(f"{place}: the row has {', '.join(taken)} already; rename or remove it")
+        raise InputError(f"{location}: the row has {', '.join(taken)} already; rename or remove it")
     return columns
 
 
 def _request(columns: Mapping[str, Any], reading: Reading) -> Request:
     defaults = {"source_lang": reading.source_lang, "target_lang": reading.target_lang}
-    given: dict[str, Any] = {name: columns.get(name, defaults.get(name)) for name in KEYS}
-    missing = [name for name, value in given.items() if value is None]
+    values: dict[str, Any] = {name: columns.get(name, defaults.get(name)) for name in KEYS}
+    missing = [name for name, value in values.items() if value is None]
     if missing:
         raise InputError(
             f"the row has no {', '.join(missing)} (it has {', '.join(columns) or 'nothing'}); add "
             "it; languages can also be given with --from and --to"
         )
     auxiliary: dict[str, Any] = {name: columns.get(name) for name in ("auxiliary", "auxiliary_lang")}
-    for name, value in {**given, **auxiliary}.items():
+    for name, value in {**values, **auxiliary}.items():
         if value is not None and not isinstance(value, str):
             raise InputError(f"{name} is {value!r}: give a text")
     document = reading.documents or columns.get("document") is True
-    return Request(**given, **auxiliary, document=document)
+    return Request(**values, **auxiliary, document=document)

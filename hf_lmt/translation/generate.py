@@ -66,6 +66,7 @@ class TransformersBackend:
             logger.warning("slower, by generate: beams do not share a cache: %s", self._obstacle)
 
     def made_by(self) -> Mapping[str, Any]:
+        """Return the settings that decide about translations, for the store and the record."""
         return {
             "backend": "transformers",
             "model": model_fingerprint(self._model),
@@ -74,6 +75,7 @@ class TransformersBackend:
         }
 
     def write(self, prompts: Sequence[list[int]], caps: Sequence[int]) -> list[Entry]:
+        """Translate prompts, each up to its cap of new tokens."""
         run = self._generate if self._obstacle else self._decode
         return [self._entry(ids) for ids in run(prompts, caps)]
 
@@ -117,7 +119,7 @@ class _Caps(StoppingCriteria):
 
 
 def _line_breaks(tokenizer: Any) -> set[int]:
-    """The ids of all tokens whose text has a line break."""
+    """Return the ids of all tokens whose text has a line break."""
     texts = tokenizer.batch_decode([[token] for token in range(len(tokenizer))])
     special = set(tokenizer.all_special_ids)
     return {token for token, text in enumerate(texts) if "\n" in text and token not in special}

@@ -39,19 +39,21 @@ def find_hints(requests: Sequence[Request], hints: str, write: Write) -> list[Hi
         return [Hint()] * len(requests)
     if hints == "given":
         return [
-            Hint(one.auxiliary_lang, one.auxiliary) if one.auxiliary and one.auxiliary.strip() else Hint()
-            for one in requests
+            Hint(request.auxiliary_lang, request.auxiliary)
+            if request.auxiliary and request.auxiliary.strip()
+            else Hint()
+            for request in requests
         ]
-    languages = [auxiliary_of(Direction(one.source_lang, one.target_lang)) for one in requests]
+    languages = [auxiliary_of(Direction(request.source_lang, request.target_lang)) for request in requests]
     asked = [row for row, code in enumerate(languages) if code is not None]
     firsts = [Request(requests[row].source, requests[row].source_lang, str(languages[row])) for row in asked]
     found = [Hint()] * len(requests)
     for row, first in zip(asked, write(firsts), strict=True):
-        found[row] = _own_hint(str(languages[row]), first)
+        found[row] = _hint_of(str(languages[row]), first)
     return found
 
 
-def _own_hint(code: str, first: Translation) -> Hint:
+def _hint_of(code: str, first: Translation) -> Hint:
     if first.status != "ok":
         return Hint(tokens=first.tokens, dropped=first.status)
     if not first.text:

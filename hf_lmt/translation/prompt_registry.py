@@ -98,7 +98,7 @@ class PromptStyle:
 
 
 def _without_hint(plain: str) -> Wording:
-    """A wording whose model knows no hints: the template for them is there, and never used."""
+    """Make a wording whose model knows no hints: the template for them exists, and is never used."""
     return Wording(plain, plain + "{auxiliary_text}")
 
 

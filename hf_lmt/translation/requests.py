@@ -72,16 +72,16 @@ def requests_of(
     count = len(texts)
     lists = {"source": source, "target": target, "auxiliaries": auxiliaries or [None] * count}
     columns: dict[str, list[Any]] = {
-        name: [one] * count if isinstance(one, str) else list(one) for name, one in lists.items()
+        name: [values] * count if isinstance(values, str) else list(values) for name, values in lists.items()
     }
     for name, column in columns.items():
         if len(column) != count:
             raise InputError(f"{count} texts, and {len(column)} of {name}: give one for each text")
     for row, text in enumerate(texts):
-        given = columns["auxiliaries"][row] or (None, None)
+        auxiliary = columns["auxiliaries"][row] or (None, None)
         if not isinstance(text, str):
             raise InputError(f"text {row} is {text!r}: give a str")
-        yield Request(text, columns["source"][row], columns["target"][row], given[1], given[0])
+        yield Request(text, columns["source"][row], columns["target"][row], auxiliary[1], auxiliary[0])
 
 
 def check_request(request: Request, hints: str) -> None:

@@ -76,13 +76,15 @@ class BeamSearch:
         rows = len(caps)
         self._scores = torch.zeros(rows, 1, device=caps.device)
         self._running = caps.new_zeros(rows, 1, 0)
-        self._found = caps.new_zeros(rows, beams, 0)
+        self._finished = caps.new_zeros(rows, beams, 0)
         self._lengths = caps.new_zeros(rows, beams)
-        self._found_scores = torch.full((rows, beams), NEVER, device=caps.device)
+        self._finished_scores = torch.full((rows, beams), NEVER, device=caps.device)
         self.done = torch.zeros_like(caps, dtype=torch.bool)
 
     def advance(self, logits: torch.Tensor) -> Step:
         """Choose the next beams, from (R, b, V) float32 logits of b beams: 1 at the first step, then B."""
+        # A log-softmax shifts all logits of a beam by one number, so the plain logits draw
+        # the same tokens, without another tensor of their size.
         totals = self._scores[:, :, None] - logits.logsumexp(-1, keepdim=True)
         drawn = logits.topk(self._to_draw(logits.shape[-1]), dim=-1)
         best = self._continuations(*drawn, totals)
@@ -91,7 +93,8 @@ class BeamSearch:
         still_open = self._without_ends(*drawn, logits)
         self._scores, tokens, parents = self._continuations(*still_open, totals)
         self._running = _append(self._running, parents, tokens)
-        settled = self._found_scores.amin(1)
+        # The worst of B candidates; a row that has fewer still has NEVER among its scores.
+        settled = self._finished_scores.amin(1)
         length = self._running.shape[2]
         full = settled > NEVER / 2
         self.done |= capped[:, 0] | (full & (self._scores[:, 0] / length <= settled))
@@ -99,13 +102,13 @@ class BeamSearch:
 
     def keep(self, rows: torch.Tensor) -> None:
         """Drop all rows but these."""
-        for name in ("_caps", "_scores", "_running", "_found", "_lengths", "_found_scores", "done"):
+        for name in ("_caps", "_scores", "_running", "_finished", "_lengths", "_finished_scores", "done"):
             setattr(self, name, getattr(self, name)[rows])
 
     def best(self, row: int) -> list[int]:
         """Return the token ids of a row's best candidate, its end token included."""
-        place = int(self._found_scores[row].argmax())
-        return self._found[row, place, : int(self._lengths[row, place])].tolist()
+        best_beam = int(self._finished_scores[row].argmax())
+        return self._finished[row, best_beam, : int(self._lengths[row, best_beam])].tolist()
 
     def _to_draw(self, vocabulary: int) -> int:
         """Count the tokens of each beam among which are the B best, and with few end tokens B others."""
@@ -118,6 +121,8 @@ class BeamSearch:
         """Return (R, b, k) logits and ids of tokens among which are the B best that do not end a text."""
         if len(self._ends) <= FEW_ENDS:
             return values.masked_fill(torch.isin(ids, self._ends), float("-inf")), ids
+        # With many end tokens, drawing B plus their number for each beam would
+        # cost more than a second topk without them.
         open_logits = logits.index_fill(-1, self._ends, float("-inf"))
         values, ids = open_logits.topk(min(self._beams, logits.shape[-1]), dim=-1)
         return values, ids
@@ -131,18 +136,22 @@ class BeamSearch:
 
     def _collect(self, scores: torch.Tensor, tokens: torch.Tensor, parents: torch.Tensor, ended: torch.Tensor) -> None:
         """Take the continuations that ended among the B best candidates."""
+        # A row that is done stays in the batch until the cache is tidied, and
+        # must get no better candidates meanwhile.
         open_rows = ~self.done[:, None]
         if not (ended & open_rows).any():
             return
         length = self._running.shape[2] + 1
         ended_scores = torch.where(ended & open_rows, scores / length, NEVER)
-        merged = torch.cat([self._found_scores, ended_scores], dim=1)
-        self._found_scores, places = merged.topk(self._beams, dim=1)
+        merged = torch.cat([self._finished_scores, ended_scores], dim=1)
+        self._finished_scores, positions = merged.topk(self._beams, dim=1)
         texts = _append(self._running, parents, tokens)
-        padded = torch.nn.functional.pad(self._found, (0, length - self._found.shape[2]))
-        self._found = _gather(torch.cat([padded, texts], dim=1), places)
+        # Candidates ended after different numbers of tokens: padding makes them
+        # one tensor, and their lengths say what counts.
+        padded = torch.nn.functional.pad(self._finished, (0, length - self._finished.shape[2]))
+        self._finished = _gather(torch.cat([padded, texts], dim=1), positions)
         lengths = torch.cat([self._lengths, torch.full_like(tokens, length)], dim=1)
-        self._lengths = lengths.gather(1, places)
+        self._lengths = lengths.gather(1, positions)
 
 
 def _gather(texts: torch.Tensor, places: torch.Tensor) -> torch.Tensor:

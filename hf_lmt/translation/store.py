@@ -42,23 +42,26 @@ class Store:
             raise InputError(f"--work {folder} cannot be used ({error}); give another folder") from error
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, Entry]:
-        """The entries that there are, by key."""
-        found: dict[bytes, Entry] = {}
+        """Return the entries that there are, by key."""
+        entries: dict[bytes, Entry] = {}
         for start in range(0, len(keys), ASK):
             part = keys[start : start + ASK]
             marks = ",".join("?" * len(part))
             query = f"SELECT key, text, status, tokens FROM texts WHERE key IN ({marks})"  # noqa: S608
-            found |= {row[0]: row[1:] for row in self._connection.execute(query, part)}
-        return found
+            entries |= {row[0]: row[1:] for row in self._connection.execute(query, part)}
+        return entries
 
     def add(self, entries: Mapping[bytes, Entry]) -> None:
         with self._connection:
+            # Another process may have written the same text meanwhile; equal
+            # keys mean equal texts, so either may stay.
             self._connection.executemany(
                 "INSERT OR IGNORE INTO texts VALUES (?, ?, ?, ?)",
                 [(key, *entry) for key, entry in entries.items()],
             )
 
     def close(self) -> None:
+        """Close the file."""
         self._connection.close()
 
 

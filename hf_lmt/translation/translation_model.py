@@ -40,7 +40,7 @@ def load_translation_model(
     device: str | None = None,
     quantization: str | None = None,
 ) -> TranslationModel:
-    """A model from a Hub id, a folder, a GGUF file, or a PEFT adapter's folder or Hub id.
+    """Load a model from a Hub id, a folder, a GGUF file, or a PEFT adapter's folder or Hub id.
 
     A Hub id may name its revision: OWNER/NAME@REVISION. An adapter is put on the base model that it
     names and merged into it, unless the base is quantized. No code from the Hub is run, and only
@@ -50,14 +50,14 @@ def load_translation_model(
         InputError: as `hf_miwv.common.models.models.load_model`; an adapter without safetensors weights or
             base model, or `peft` is missing; a damaged translation_prompt.json.
     """
-    given: dict[str, Any] = {"dtype": dtype, "device": device, "quantization": quantization}
+    arguments: dict[str, Any] = {"dtype": dtype, "device": device, "quantization": quantization}
     source, revision = pinned(source, revision)
     adapter = _adapter_folder(source, revision)
     if adapter is not None:
-        model, tokenizer = _with_adapter(adapter, given)
+        model, tokenizer = _with_adapter(adapter, arguments)
         commit = None if is_local(source) else adapter.name  # the cache names folders by commits
     else:
-        model, tokenizer, commit = load_model(source, revision=revision, **given)
+        model, tokenizer, commit = load_model(source, revision=revision, **arguments)
     return TranslationModel(model, tokenizer, find_identity(source, revision), commit)
 
 
@@ -72,15 +72,15 @@ def _adapter_folder(source: str, revision: str | None) -> Path | None:
 
 
 def find_identity(source: str, revision: str | None) -> PromptStyle | None:
-    """The `translation_prompt.json` of a folder, of the folder of a GGUF file, or on the Hub."""
+    """Find the `translation_prompt.json` of a folder, of the folder of a GGUF file, or on the Hub."""
     path = Path(source).expanduser()
     if path.exists():
         return read_prompt_identity(path if path.is_dir() else path.parent)
-    found = model_file(source, IDENTITY, revision)
-    return read_identity_file(found) if found else None
+    identity_file = model_file(source, IDENTITY, revision)
+    return read_identity_file(identity_file) if identity_file else None
 
 
-def _with_adapter(folder: Path, given: dict[str, Any]) -> tuple[Any, Any]:
+def _with_adapter(folder: Path, arguments: dict[str, Any]) -> tuple[Any, Any]:
     try:
         from peft import PeftModel
     except ImportError as error:
@@ -94,16 +94,16 @@ def _with_adapter(folder: Path, given: dict[str, Any]) -> tuple[Any, Any]:
         raise InputError(
             f"{folder} has no adapter_model.safetensors, and pickled weights are not read; save the adapter anew"
         )
-    model, tokenizer, _ = load_model(base, **given)
+    model, tokenizer, _ = load_model(base, **arguments)
     name = model.name_or_path
     try:
         adapted: Any = PeftModel.from_pretrained(model, str(folder))
-        if given["quantization"] is None:
+        if arguments["quantization"] is None:
             adapted = adapted.merge_and_unload()
             adapted.name_or_path = name
     except (RuntimeError, MemoryError) as error:
         if is_out_of_memory(error):
-            raise no_room_to_load("adapter", str(folder), given["device"], error) from error
+            raise no_room_to_load("adapter", str(folder), arguments["device"], error) from error
         raise
     if (folder / "tokenizer_config.json").is_file():
         from transformers import AutoTokenizer

@@ -110,7 +110,7 @@ class Translator:
         if max_new_tokens < 1:
             raise InputError(f"max_new_tokens {max_new_tokens}: give 1 or more")
         self.hints = check_hints(hints)
-        self._most, self._length_caps = max_new_tokens, length_caps
+        self._max_new_tokens, self._length_caps = max_new_tokens, length_caps
         self.counts: Counter[str] = Counter()
         self.seconds = 0.0
         self.commit: str | None = None
@@ -122,8 +122,8 @@ class Translator:
             others = {"tokenizer": tokenizer, "device": device, "quantization": quantization}
             engine = VllmBackend(model, revision, dtype, beams, others)
             self.tokenizer: Any = engine.tokenizer
-            own = find_identity(str(model), revision)
-            self.style: PromptStyle = find_style(prompt, form, own, self.tokenizer)
+            model_identity = find_identity(str(model), revision)
+            self.style: PromptStyle = find_style(prompt, form, model_identity, self.tokenizer)
             engine.form = self.style.form
             backend_used: Backend = engine
             self._model: Any = None  # vLLM has it, and says itself what it does not know
@@ -194,8 +194,8 @@ class Translator:
         """
         several = [texts] if isinstance(texts, str) else texts
         requests = list(requests_of(several, source, target, auxiliaries))
-        found = [one.text for one in self.stream(requests, hints=hints)]
-        return found[0] if isinstance(texts, str) else found
+        translations = [translation.text for translation in self.stream(requests, hints=hints)]
+        return translations[0] if isinstance(texts, str) else translations
 
     def stream(
         self,
@@ -220,15 +220,17 @@ class Translator:
         Raises:
             InputError: As `__call__`, when the block with the request is reached.
         """
-        way = self._check_way(hints)
+        hint_mode = self._checked_hint_mode(hints)
         remaining = iter(requests)
         while block := list(islice(remaining, BLOCK)):
+            # All of a block is checked before any of it is written: a fault in
+            # its last request costs no translating.
             for request in block:
-                check_request(request, way)
+                check_request(request, hint_mode)
             began = perf_counter()
-            found = self._translate(block, way, notify or _quiet)
+            translations = self._translate(block, hint_mode, notify or _quiet)
             self.seconds += perf_counter() - began
-            for translation in found:
+            for translation in translations:
                 self._count(translation)
                 yield translation
 
@@ -237,7 +239,7 @@ class Translator:
         style = self.style
         return {
             "made_by": dict(self._writer.backend.made_by()),
-            "max_new_tokens": self._most,
+            "max_new_tokens": self._max_new_tokens,
             "length_caps": self._length_caps,
             "prompt": {"name": style.name, "form": style.form, "sha256": style.sha256},
         }
@@ -246,55 +248,61 @@ class Translator:
         """Close the file of finished texts."""
         self._writer.close()
 
-    def _check_way(self, hints: str | None) -> str:
-        way = check_hints(self.hints if hints is None else hints)
-        if way != "none" and not self.style.hints:
+    def _checked_hint_mode(self, hints: str | None) -> str:
+        hint_mode = check_hints(self.hints if hints is None else hints)
+        if hint_mode != "none" and not self.style.hints:
             raise InputError(
-                f"hints {way!r}: the prompt {self.style.name!r} has no form for them; leave them "
+                f"hints {hint_mode!r}: the prompt {self.style.name!r} has no form for them; leave them "
                 "out, or give another prompt"
             )
-        return way
+        return hint_mode
 
-    def _translate(self, block: Sequence[Request], way: str, notify: Notify) -> list[Translation]:
+    def _translate(self, block: Sequence[Request], hint_mode: str, notify: Notify) -> list[Translation]:
         pieces = [
-            split_document(one.source, one.source_lang, one.target_lang)
-            if one.document
-            else [(one.source, bool(one.source.strip()))]
-            for one in block
+            split_document(request.source, request.source_lang, request.target_lang)
+            if request.document
+            else [(request.source, bool(request.source.strip()))]
+            for request in block
         ]
         sentences = [
-            Request(text, one.source_lang, one.target_lang, one.auxiliary, one.auxiliary_lang)
-            for one, parts in zip(block, pieces, strict=True)
+            Request(text, request.source_lang, request.target_lang, request.auxiliary, request.auxiliary_lang)
+            for request, parts in zip(block, pieces, strict=True)
             for text, is_sentence in parts
             if is_sentence
         ]
         plain = [Hint()] * len(sentences)
-        hints = find_hints(sentences, way, lambda some: self._write(some, plain[: len(some)], _quiet))
-        has_documents = any(one.document for one in block)
+        # A hint by the same model is a plain translation into the third
+        # language, so it is written first, without a hint.
+        hints = find_hints(sentences, hint_mode, lambda some: self._write(some, plain[: len(some)], _quiet))
+        # Sentences of a document are no requests, so with documents the block is counted when it is done.
+        has_documents = any(request.document for request in block)
         written = iter(self._write(sentences, hints, _quiet if has_documents else notify))
-        found = []
-        for one, parts in zip(block, pieces, strict=True):
+        translations = []
+        for request, parts in zip(block, pieces, strict=True):
             done = [next(written) for _, is_sentence in parts if is_sentence]
-            found.append(_joined(one, parts, done))
+            translations.append(_joined(request, parts, done))
         notify(len(block) if has_documents else len(block) - len(sentences))
-        return found
+        return translations
 
     def _write(self, requests: Sequence[Request], hints: Sequence[Hint], notify: Notify) -> list[Translation]:
         """Return the model's text for each request, with its hint."""
         prompts, caps = [], []
         context = self._writer.backend.context
-        for one, hint in zip(requests, hints, strict=True):
-            given = (hint.language, hint.text) if hint.language and hint.text else None
+        for request, hint in zip(requests, hints, strict=True):
+            auxiliary = (hint.language, hint.text) if hint.language and hint.text else None
             try:
-                prompt = self.style.ids(self.tokenizer, one.source, one.source_lang, one.target_lang, given)
+                prompt = self.style.ids(
+                    self.tokenizer, request.source, request.source_lang, request.target_lang, auxiliary
+                )
             except ChatTemplateError as fault:
-                raise InputError(f"text {one.source[:60]!r}: {fault}") from fault
-            cap = self._most
+                raise InputError(f"text {request.source[:60]!r}: {fault}") from fault
+            cap = self._max_new_tokens
             if self._length_caps:
-                cap = length_cap(one.source, one.source_lang, one.target_lang, cap)
+                cap = length_cap(request.source, request.source_lang, request.target_lang, cap)
             if self._model is not None:
-                check_ids(self._model, self.tokenizer, prompt, f"text {one.source[:60]!r}")
+                check_ids(self._model, self.tokenizer, prompt, f"text {request.source[:60]!r}")
             prompts.append(prompt)
+            # The prompt may leave less room than the cap; where it leaves none, the writer answers "too_long".
             caps.append(cap if context is None else min(cap, context - len(prompt)))
         entries = self._writer.write(prompts, caps, notify)
         return [
@@ -302,11 +310,11 @@ class Translator:
             for (text, status, tokens), hint in zip(entries, hints, strict=True)
         ]
 
-    def _count(self, one: Translation) -> None:
-        self.counts[one.status] += 1
-        self.counts["hinted"] += one.hint is not None
-        if one.hint_dropped:
-            self.counts[f"hint_{one.hint_dropped}"] += 1
+    def _count(self, translation: Translation) -> None:
+        self.counts[translation.status] += 1
+        self.counts["hinted"] += translation.hint is not None
+        if translation.hint_dropped:
+            self.counts[f"hint_{translation.hint_dropped}"] += 1
 
 
 def _quiet(count: int) -> None:
@@ -320,11 +328,11 @@ def _joined(request: Request, pieces: Sequence[Piece], done: Sequence[Translatio
     if not request.document:
         return done[0]
     return Translation(
-        join_document(pieces, [" ".join(one.text.splitlines()) for one in done]),
-        next(status for status in WORST if any(one.status == status for one in done)),
-        sum(one.tokens for one in done),
-        " ".join(one.hint for one in done if one.hint) or None,
-        next((one.hint_lang for one in done if one.hint), None),
-        sum(one.hint_tokens for one in done),
-        next((one.hint_dropped for one in done if one.hint_dropped), None),
+        join_document(pieces, [" ".join(part.text.splitlines()) for part in done]),
+        next(status for status in WORST if any(part.status == status for part in done)),
+        sum(part.tokens for part in done),
+        " ".join(part.hint for part in done if part.hint) or None,
+        next((part.hint_lang for part in done if part.hint), None),
+        sum(part.hint_tokens for part in done),
+        next((part.hint_dropped for part in done if part.hint_dropped), None),
     )

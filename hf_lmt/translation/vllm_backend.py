@@ -60,6 +60,7 @@ class VllmBackend:
         self.context: int | None = config.max_model_len
 
     def made_by(self) -> Mapping[str, Any]:
+        """Return the settings that decide about translations, for the store and the record."""
         from vllm import __version__
 
         return {
@@ -71,6 +72,7 @@ class VllmBackend:
         }
 
     def write(self, prompts: Sequence[list[int]], caps: Sequence[int]) -> list[Entry]:
+        """Translate prompts, each up to its cap of new tokens."""
         run = self._greedy if self.beams == 1 else self._beam_search
         return [self._entry(ids, cap) for ids, cap in zip(run(prompts, caps), caps, strict=True)]
 
@@ -88,7 +90,7 @@ class VllmBackend:
 
         written: dict[int, list[int]] = {}
         for cap in sorted(set(caps)):
-            rows = [row for row, own in enumerate(caps) if own == cap]
+            rows = [row for row, cap_of_row in enumerate(caps) if cap_of_row == cap]
             outputs = self._engine.beam_search(
                 [{"prompt_token_ids": prompts[row]} for row in rows],
                 BeamSearchParams(beam_width=self.beams, max_tokens=cap),
@@ -111,12 +113,12 @@ def _state(source: str, config: Any, revision: str | None) -> str:
     if not folder.is_dir():
         return getattr(config.hf_config, "_commit_hash", None) or revision or "main"
     stats = {path.name: path.stat() for path in sorted(folder.iterdir())}
-    files = [(name, one.st_size, one.st_mtime_ns) for name, one in stats.items()]
+    files = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats.items()]
     return hashlib.sha256(repr(files).encode()).hexdigest()[:16]
 
 
 def _checked(source: Any, others: Mapping[str, Any]) -> str:
-    """The name of the model."""
+    """Return the name of the model."""
     if not isinstance(source, str | Path):
         raise InputError("backend vllm loads the model itself: give its name or folder")
     if (Path(source).expanduser() / ADAPTER).is_file():
@@ -124,10 +126,10 @@ def _checked(source: Any, others: Mapping[str, Any]) -> str:
             f"{source} holds an adapter, and backend vllm is given whole models here; "
             "merge it into its base first, or leave --backend out"
         )
-    given = [name for name, value in others.items() if value is not None]
-    if given:
+    refused = [name for name, value in others.items() if value is not None]
+    if refused:
         raise InputError(
-            f"{' and '.join(given)} with backend vllm, which chooses its device "
+            f"{' and '.join(refused)} with backend vllm, which chooses its device "
             "and loads weights as they are; leave that out"
         )
     return str(source)

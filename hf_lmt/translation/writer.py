@@ -35,23 +35,30 @@ class Writer:
         `notify` is told the number of prompts of each part that is finished.
         """
         keys = [entry_key(self._made_by, *pair) for pair in zip(prompts, caps, strict=True)]
-        uses, places = Counter(keys), {key: place for place, key in enumerate(keys)}
-        found: dict[bytes, Entry] = {key: ("", "too_long", 0) for key, place in places.items() if caps[place] < 1}
-        notify(sum(uses[key] for key in found))
-        asked = [key for key in places if key not in found]
+        # Equal prompts with equal caps are one entry, which is written once
+        # and handed out as often as it is asked for.
+        uses, index_of_key = Counter(keys), {key: index for index, key in enumerate(keys)}
+        entries: dict[bytes, Entry] = {
+            key: ("", "too_long", 0) for key, index in index_of_key.items() if caps[index] < 1
+        }
+        notify(sum(uses[key] for key in entries))
+        asked = [key for key in index_of_key if key not in entries]
         if self._store:
-            found |= self._store.get(asked)
-        for batch in self._batches(asked, places, prompts, caps):
-            missing = [key for key in batch if key not in found]
+            entries |= self._store.get(asked)
+        for batch in self._batches(asked, index_of_key, prompts, caps):
+            # Planned with the others but not written again: the texts that remain
+            # lie in the batches of the run that was killed.
+            missing = [key for key in batch if key not in entries]
             self._counts["reused"] += len(batch) - len(missing)
             if missing:
-                some = [places[key] for key in missing]
-                parts = [prompts[place] for place in some], [caps[place] for place in some]
-                found |= self._written(missing, *parts)
+                some = [index_of_key[key] for key in missing]
+                parts = [prompts[index] for index in some], [caps[index] for index in some]
+                entries |= self._written(missing, *parts)
             notify(sum(uses[key] for key in batch))
-        return [found[key] for key in keys]
+        return [entries[key] for key in keys]
 
     def close(self) -> None:
+        """Close the store, if there is one."""
         if self._store:
             self._store.close()
 
@@ -68,7 +75,7 @@ class Writer:
             self.backend.beams,
             self.backend.batch_tokens,
         )
-        return [[asked[place] for place in batch] for batch in planned]
+        return [[asked[index] for index in batch] for batch in planned]
 
     def _written(self, keys: Sequence[bytes], prompts: Sequence[list[int]], caps: Sequence[int]) -> dict[bytes, Entry]:
         entries = dict(zip(keys, write_halving(self.backend, prompts, caps), strict=True))

@@ -69,7 +69,8 @@ class Contents(NamedTuple):
 def open_source(source: Source) -> Contents:
     """Find out what the source is, and open it.
 
-    Raises:\n        InputError: The kind cannot be found out, or the source is not what its `kind` says.
+    Raises:
+        InputError: The kind cannot be found out, or the source is not what its `kind` says.
     """
     medium = _medium(source)
     notes: Counter[str] = Counter()

@@ -30,7 +30,6 @@ PATTERNS = {
 class Markup(Step):
     """Takes rows with HTML tags, HTML entities, LaTeX or control tokens in a side, or a side of addresses alone.
 
-
     Addresses are URLs and e-mail addresses; within a text they may stand. Only names that HTML and
     LaTeX have count, so "1 < 2" and "AT&T;" stay; control tokens are `<|im_end|>` and the like. Of
     NTREX-128 it takes two texts, with "&#39;" left in.

@@ -125,8 +125,8 @@ def _describe(batch: pyarrow.Table, part: np.ndarray, directions: dict[str, int]
 
 
 def _numbers(names: pyarrow.DictionaryArray, known: dict[str, int]) -> np.ndarray:
-    own = [known.setdefault(name, len(known)) for name in names.dictionary.to_pylist()]
-    return np.array(own, np.int32)[direction_codes(names)]
+    codes_of_batch = [known.setdefault(name, len(known)) for name in names.dictionary.to_pylist()]
+    return np.array(codes_of_batch, np.int32)[direction_codes(names)]
 
 
 def _describe_texts(batch: pyarrow.Table, part: np.ndarray) -> None:
@@ -142,9 +142,9 @@ def _describe_texts(batch: pyarrow.Table, part: np.ndarray) -> None:
     hashes, heads = _hashes(texts), _hashes(codes) * SPREAD
     lengths, words, blank = _lengths(texts)
     foreign = _in_other_script(texts, codes, places, spoken)
-    for name, place, language, other in zip(SIDES, places, spoken, foreign, strict=True):
-        part[name] = hashes[place] ^ heads[language]
-        part[f"{name}_length"] = lengths[place]
+    for name, position, language, other in zip(SIDES, places, spoken, foreign, strict=True):
+        part[name] = hashes[position] ^ heads[language]
+        part[f"{name}_length"] = lengths[position]
         part[f"{name}_script"] = other
     part["foreign_target"] = hashes[places[1]] ^ heads[spoken[0]]
     part["blank"] = blank[places[0]] | blank[places[1]]
@@ -155,10 +155,10 @@ def _describe_texts(batch: pyarrow.Table, part: np.ndarray) -> None:
 
 def _lengths(texts: pyarrow.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(T,) characters, (T,) characters of words with case folded, (T,) whether a text is blank."""
-    found = characters(texts)
-    words = found.sums(folded_length_table()[found.codes])
-    blank = found.sums(~invisible_table()[found.codes]) == 0
-    return np.diff(found.ends, prepend=0), words, blank
+    content = characters(texts)
+    words = content.sums(folded_length_table()[content.codes])
+    blank = content.sums(~invisible_table()[content.codes]) == 0
+    return np.diff(content.ends, prepend=0), words, blank
 
 
 def _in_other_script(

@@ -18,7 +18,7 @@ REPORT = "inspection.json"
 
 
 def write_inspection(
-    found: Inspection,
+    inspection: Inspection,
     output: Path,
     overwrite: bool = False,
     origin: Mapping[str, Any] | None = None,
@@ -32,13 +32,13 @@ def write_inspection(
         InputError: `output` holds something, or cannot be written.
     """
     check_inspection_output(output, overwrite, (origin or {}).get("command_line"))
-    run = {**new_record("inspect", origin or {}, "hf_lmt"), "rows": found.rows}
+    run = {**new_record("inspect", origin or {}, "hf_lmt"), "rows": inspection.rows}
 
     def fill(draft: Path) -> None:
-        for name, content in ((REPORT, as_json(found)), (RECORD, json_text(run, indent=2))):
+        for name, content in ((REPORT, as_json(inspection)), (RECORD, json_text(run, indent=2))):
             (draft / name).write_text(content + "\n", "utf-8")
-        (draft / "inspection.txt").write_text(as_text(found, every=True), "utf-8")
-        draw_inspection(found, draft)
+        (draft / "inspection.txt").write_text(as_text(inspection, every=True), "utf-8")
+        draw_inspection(inspection, draft)
 
     with Workspace(workspace_of(output)) as workspace:
         put_in_place(output, workspace, fill)
@@ -50,5 +50,6 @@ def check_inspection_output(output: Path, overwrite: bool, command_line: Sequenc
     check_unused(output, overwrite, command_line)
 
 
-def as_json(found: Inspection) -> str:
-    return json_text(found.as_dict(), indent=2)
+def as_json(inspection: Inspection) -> str:
+    """Write an inspection as JSON text, indented."""
+    return json_text(inspection.as_dict(), indent=2)

@@ -56,7 +56,7 @@ MEASURES = (
 )
 
 
-def draw_inspection(found: Inspection, folder: Path) -> str:
+def draw_inspection(inspection: Inspection, folder: Path) -> str:
     """Draw every direction's measures; return the name of the PNG written to `folder`.
 
     A block for each kind of direction, a line for each language, the tiers apart. Each column has
@@ -67,8 +67,8 @@ def draw_inspection(found: Inspection, folder: Path) -> str:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    blocks = _blocks(found)
-    measures, folded = _told(found)
+    blocks = _blocks(inspection)
+    measures, folded = _shown_measures(inspection)
     lines = max(len(names) for names in blocks.values())
     across = min(ABREAST, len(blocks))
     down = -(-len(blocks) // across)
@@ -77,34 +77,40 @@ def draw_inspection(found: Inspection, folder: Path) -> str:
     figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     figure.suptitle(
-        f"{found.rows:,} rows in {len(found.directions)} directions{folded}",
+        f"{inspection.rows:,} rows in {len(inspection.directions)} directions{folded}",
         x=0.01,
         ha="left",
         fontsize=13,
         fontweight="bold",
         color=INK,
     )
-    most = {name: max(one["rows"] for one in found.directions.values()) for name in ("rows", "after")}
+    largest = {
+        name: max(measured["rows"] for measured in inspection.directions.values()) for name in ("rows", "after")
+    }
     places = figure.subplots(down, across, squeeze=False).ravel()
     for axes in places[len(blocks) :]:
         axes.set_axis_off()
     for axes, (kind, names) in zip(places, blocks.items(), strict=False):
-        _draw_block(axes, [found.directions.get(name) for name in names.values()], measures, most)
+        _draw_block(axes, [inspection.directions.get(name) for name in names.values()], measures, largest)
         axes.set_ylim(len(names) - 0.5, len(names) - lines - 0.5)  # languages at one height
         _label(axes, TITLES[kind], list(names), measures)
     return save(figure, folder, PICTURE)
 
 
-def _told(found: Inspection) -> tuple[list[Measure], str]:
-    """The measures that some direction has a value other than 0 of; the others in words."""
-    shown = [measure for measure in MEASURES if any(_value(one, measure) for one in found.directions.values())]
+def _shown_measures(inspection: Inspection) -> tuple[list[Measure], str]:
+    """Return the measures that some direction has a value other than 0 of; the others in words."""
+    shown = [
+        measure
+        for measure in MEASURES
+        if any(_value(measured, measure) for measured in inspection.directions.values())
+    ]
     folded = [measure.label for measure in MEASURES if measure not in shown]
     return shown, f"\n0 everywhere: {', '.join(folded)}" if folded else ""
 
 
-def _blocks(found: Inspection) -> dict[str, dict[str, str]]:
+def _blocks(inspection: Inspection) -> dict[str, dict[str, str]]:
     """{kind: {label of a line: its direction}}, for kinds that are there; by tier, then code."""
-    parsed = {name: parse_direction(name) for name in found.directions}
+    parsed = {name: parse_direction(name) for name in inspection.directions}
     kinds = {name: kind_of(direction) for name, direction in parsed.items()}
     codes = {code for name, two in parsed.items() if kinds[name] != "other" for code in two}
     blocks: dict[str, dict[str, str]] = {}
@@ -129,7 +135,7 @@ def _draw_block(
     axes: Axes,
     measured: list[Mapping[str, Any] | None],
     measures: Sequence[Measure],
-    most: Mapping[str, int],
+    largest: Mapping[str, int],
 ) -> None:
     from matplotlib.colors import LinearSegmentedColormap
 
@@ -138,29 +144,31 @@ def _draw_block(
         for name, color in (("faults", ABOVE), ("amounts", BELOW))
     )
     colors = np.ones((len(measured), len(measures), 4))
-    for y, one in enumerate(measured):
-        for x, measure in enumerate(measures):
-            if one is None:
-                colors[y, x] = (0.93, 0.94, 0.94, 1)
+    for line_index, measured_line in enumerate(measured):
+        for column_index, measure in enumerate(measures):
+            if measured_line is None:
+                colors[line_index, column_index] = (0.93, 0.94, 0.94, 1)
                 continue
-            value = _value(one, measure)
-            part = _part(value, measure, most)
-            colors[y, x] = amounts(0.6 * part) if measure.full is None else faults(part)
-            axes.text(x, y, _write(value, measure), ha="center", va="center", size=SMALL, color=INK)
+            value = _value(measured_line, measure)
+            part = _part(value, measure, largest)
+            colors[line_index, column_index] = amounts(0.6 * part) if measure.full is None else faults(part)
+            axes.text(
+                column_index, line_index, _write(value, measure), ha="center", va="center", size=SMALL, color=INK
+            )
     axes.imshow(colors, aspect="auto", interpolation="nearest")
 
 
-def _value(one: Mapping[str, Any], measure: Measure) -> float | None:
-    value = one["after"]["rows"] if measure.name == "after" else one[measure.name]
-    return value / one["rows"] if measure.share else value
+def _value(measured: Mapping[str, Any], measure: Measure) -> float | None:
+    value = measured["after"]["rows"] if measure.name == "after" else measured[measure.name]
+    return value / measured["rows"] if measure.share else value
 
 
-def _part(value: float | None, measure: Measure, most: Mapping[str, int]) -> float:
+def _part(value: float | None, measure: Measure, largest: Mapping[str, int]) -> float:
     """How much of its full color a cell has; what a sound direction has by right is white."""
     if value is None:
         return 0.0
     if measure.full is None:
-        return value if measure.share else value / most[measure.name]
+        return value if measure.share else value / largest[measure.name]
     least = 0.0 if measure.share else 1.0
     if measure.name == "length_ratio_spread":
         least = LIMITS["misaligned"].warning - 1
@@ -190,6 +198,6 @@ def _label(axes: Axes, title: str, lines: list[str], measures: Sequence[Measure]
     axes.tick_params(axis="y", length=0)
     axes.spines[:].set_visible(False)
     tiers = [LANGUAGES[line].tier if line in LANGUAGES else "" for line in lines]
-    for y in range(1, len(lines)):
-        if tiers[y] != tiers[y - 1]:
-            axes.axhline(y - 0.5, color=INK, linewidth=0.8)
+    for line_index in range(1, len(lines)):
+        if tiers[line_index] != tiers[line_index - 1]:
+            axes.axhline(line_index - 0.5, color=INK, linewidth=0.8)

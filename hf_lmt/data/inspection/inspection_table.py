@@ -32,7 +32,7 @@ CHECKS = {"evaluation_sets": "overlap with evaluation sets", "languages": "langu
 STYLES = {"severe": "bold red", "warning": "yellow", "note": "cyan"}
 
 
-def show_inspection(found: Inspection, every: bool = False, console: Console | None = None) -> None:
+def show_inspection(inspection: Inspection, every: bool = False, console: Console | None = None) -> None:
     """Print sums by group and target, the worst directions (or every one), and the verdict.
 
     On stdout unless a console is given.
@@ -42,41 +42,43 @@ def show_inspection(found: Inspection, every: bool = False, console: Console | N
     console = console or Console()
     if not console.is_terminal:
         console.width = max(LEAST_WIDTH, console.width)
-    console.print(target_table(found))
+    console.print(target_table(inspection))
     console.print(
-        measure_table(f"{found.rows:,} rows in {len(found.directions)} directions, by kind and tier", found.groups)
+        measure_table(
+            f"{inspection.rows:,} rows in {len(inspection.directions)} directions, by kind and tier", inspection.groups
+        )
     )
-    shown = list(found.directions) if every else worst_directions(found)
+    shown = list(inspection.directions) if every else worst_directions(inspection)
     if shown:
         title = "all directions" if every else "the worst directions"
-        console.print(measure_table(title, {name: found.directions[name] for name in shown}))
-    console.print(verdict_table(found))
-    missing = [words for name, words in CHECKS.items() if found.checked[name] == NOT_CHECKED]
+        console.print(measure_table(title, {name: inspection.directions[name] for name in shown}))
+    console.print(verdict_table(inspection))
+    missing = [words for name, words in CHECKS.items() if inspection.checked[name] == NOT_CHECKED]
     if missing:
         console.print(f"not checked: {', '.join(missing)}")
 
 
-def as_text(found: Inspection, every: bool = False) -> str:
+def as_text(inspection: Inspection, every: bool = False) -> str:
     """Return the output of `show_inspection` as text, without colors."""
     from rich.console import Console
 
     text = io.StringIO()
-    show_inspection(found, every, Console(file=text, width=LEAST_WIDTH))
+    show_inspection(inspection, every, Console(file=text, width=LEAST_WIDTH))
     return text.getvalue()
 
 
-def worst_directions(found: Inspection) -> list[str]:
+def worst_directions(inspection: Inspection) -> list[str]:
     """List up to WORST directions that findings name: by their worst finding, then by how many."""
     faults: dict[str, list[int]] = {}
-    for finding in found.findings:
+    for finding in inspection.findings:
         for name in finding.where:
-            if name in found.directions and finding.severity != "note":
+            if name in inspection.directions and finding.severity != "note":
                 faults.setdefault(name, []).append(SEVERITIES.index(finding.severity))
     order = sorted(faults, key=lambda name: (min(faults[name]), -len(faults[name])))
     return order[:WORST]
 
 
-def target_table(found: Inspection) -> Table:
+def target_table(inspection: Inspection) -> Table:
     """Tabulate how many sources stand behind one sentence, all source languages together."""
     table = new_table(
         "sources behind one sentence, all directions into a language together",
@@ -89,7 +91,7 @@ def target_table(found: Inspection) -> Table:
         "sources each",
         "most",
     )
-    for code, now in found.targets.items():
+    for code, now in inspection.targets.items():
         after = now["after"]
         table.add_row(
             LANGUAGES[code].name,
@@ -101,10 +103,10 @@ def target_table(found: Inspection) -> Table:
             f"{after['sources_per_target']:.1f}",
             str(after["largest"]),
         )
-    if found.downsampling is None:
+    if inspection.downsampling is None:
         table.caption = plain("no downsampling was tried")
     else:
-        table.caption = plain(f"left: by downsampling with rate {found.downsampling['rate']:g}")
+        table.caption = plain(f"left: by downsampling with rate {inspection.downsampling['rate']:g}")
     table.caption_justify = "left"
     return table
 
@@ -117,11 +119,11 @@ def measure_table(title: str, measures: Mapping[str, Mapping[str, Any]]) -> Tabl
     table = new_table(title, "")
     table.padding = (0, 0)
     table.show_header = True
-    lines = [_cells(one) for one in measures.values()]
+    lines = [_cells(measured) for measured in measures.values()]
     silent = {
         header
-        for place, header in enumerate(HEADERS)
-        if header.endswith("%") and all(cells[place] == "0" for cells in lines)
+        for column_index, header in enumerate(HEADERS)
+        if header.endswith("%") and all(cells[column_index] == "0" for cells in lines)
     }
     for header in HEADERS:
         if header not in silent:
@@ -137,33 +139,35 @@ def measure_table(title: str, measures: Mapping[str, Mapping[str, Any]]) -> Tabl
     return table
 
 
-def _cells(one: Mapping[str, Any]) -> list[str]:
-    spread = one["length_ratio_spread"]
-    percents = {name: _percent(one[name] / one["rows"]) for name in ("copies", "wrong_script", "duplicates", "hints")}
+def _cells(measured: Mapping[str, Any]) -> list[str]:
+    spread = measured["length_ratio_spread"]
+    percents = {
+        name: _percent(measured[name] / measured["rows"]) for name in ("copies", "wrong_script", "duplicates", "hints")
+    }
     return [
-        f"{one['rows']:,}",
-        f"{one['unique_targets']:,}",
-        f"{one['many_to_one']:.1f}",
-        f"{one['sources_behind']:.1f}",
+        f"{measured['rows']:,}",
+        f"{measured['unique_targets']:,}",
+        f"{measured['many_to_one']:.1f}",
+        f"{measured['sources_behind']:.1f}",
         percents["copies"],
         percents["wrong_script"],
         percents["duplicates"],
         "–" if spread is None else f"{spread:.1f}",
         percents["hints"],
-        f"{one['after']['rows']:,}",
+        f"{measured['after']['rows']:,}",
     ]
 
 
-def verdict_table(found: Inspection) -> Table:
+def verdict_table(inspection: Inspection) -> Table:
     """Tabulate each finding with what mends it, or that there is nothing to mend."""
     table = new_table("verdict", "", "")
     table.columns[1].no_wrap = False
     table.columns[1].justify = "left"
-    for finding in found.findings:
+    for finding in inspection.findings:
         style = STYLES[finding.severity]
         table.add_row(f"[{style}]{finding.severity}[/]", plain(finding.evidence))
         table.add_row("", plain(f"→ {finding.mend}"))
-    if not found.findings:
+    if not inspection.findings:
         table.add_row("", "nothing to mend")
     return table
 

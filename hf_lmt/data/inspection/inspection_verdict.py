@@ -91,7 +91,7 @@ def judge(
             as far as they are among the 234.
         rule: what Strategic Downsampling was tried with, in words; None without.
     """
-    found = [
+    findings = [
         *_degeneration(targets, rule),
         *_shares(directions),
         *_repeated_targets(directions),
@@ -100,7 +100,7 @@ def judge(
         *_tiny(directions),
         *_no_auxiliary(directions),
     ]
-    return sorted(found, key=lambda one: SEVERITIES.index(one.severity))
+    return sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))
 
 
 def _degeneration(targets: Measures, rule: str | None) -> Iterator[Finding]:
@@ -164,7 +164,7 @@ def _shares(directions: Measures) -> Iterator[Finding]:
         ("duplicates", "duplicates", "are there already", "use the curation step duplicates"),
     )
     for kind, measure, words, mend in kinds:
-        shares = {name: one[measure] / one["rows"] for name, one in directions.items()}
+        shares = {name: measured[measure] / measured["rows"] for name, measured in directions.items()}
         limit = LIMITS[kind]
         least = LEAST_FAULTS if limit.warning else 1
         over = {
@@ -179,7 +179,11 @@ def _shares(directions: Measures) -> Iterator[Finding]:
 
 def _repeated_targets(directions: Measures) -> Iterator[Finding]:
     limit = LIMITS["repeated_targets"]
-    over = {name: one["many_to_one"] for name, one in directions.items() if one["many_to_one"] >= limit.warning}
+    over = {
+        name: measured["many_to_one"]
+        for name, measured in directions.items()
+        if measured["many_to_one"] >= limit.warning
+    }
     yield from _finding(
         "repeated_targets",
         over,
@@ -194,8 +198,8 @@ def _misaligned(directions: Measures) -> Iterator[Finding]:
     """By corpus: one that is misaligned hides among others."""
     limit = LIMITS["misaligned"]
     spreads: dict[str, dict[str, float]] = {}
-    for name, one in directions.items():
-        for corpus, part in one["corpora"].items():
+    for name, measured in directions.items():
+        for corpus, part in measured["corpora"].items():
             spread = part["length_ratio_spread"]
             if part["rows"] >= LEAST_ROWS and spread is not None and spread >= limit.warning:
                 spreads.setdefault(corpus, {})[name] = spread
@@ -212,9 +216,11 @@ def _misaligned(directions: Measures) -> Iterator[Finding]:
 
 
 def _missing(directions: Measures, asked: Iterable[Direction] | None) -> Iterator[Finding]:
-    there = [parse_direction(name) for name in directions]
-    expected = [one.opposite for one in there if one.opposite in DIRECTIONS]
-    missing = [str(one) for one in (expected if asked is None else asked) if str(one) not in directions]
+    present = [parse_direction(name) for name in directions]
+    expected = [direction.opposite for direction in present if direction.opposite in DIRECTIONS]
+    missing = [
+        str(direction) for direction in (expected if asked is None else asked) if str(direction) not in directions
+    ]
     if missing:
         words = "asked for and not there" if asked is not None else "not there, their opposites are"
         yield Finding(
@@ -228,9 +234,9 @@ def _missing(directions: Measures, asked: Iterable[Direction] | None) -> Iterato
 
 def _tiny(directions: Measures) -> Iterator[Finding]:
     fullest: dict[frozenset[str], tuple[int, str]] = {}
-    for name, one in directions.items():
+    for name, measured in directions.items():
         pair = frozenset(name.split("-"))
-        fullest[pair] = max(fullest.get(pair, (0, "")), (one["rows"], name))
+        fullest[pair] = max(fullest.get(pair, (0, "")), (measured["rows"], name))
     small = {name: rows for rows, name in fullest.values() if rows < LIMITS["tiny"].warning}
     if small:
         worst = sorted(small, key=lambda name: (small[name], name))
@@ -248,8 +254,8 @@ def _no_auxiliary(directions: Measures) -> Iterator[Finding]:
     least = LIMITS["no_auxiliary"].warning
     without = [
         name
-        for name, one in directions.items()
-        if auxiliary_of(parse_direction(name)) and one["hints"] < least * one["rows"]
+        for name, measured in directions.items()
+        if auxiliary_of(parse_direction(name)) and measured["hints"] < least * measured["rows"]
     ]
     if without:
         reverse = sum(is_reverse(parse_direction(name)) for name in without)

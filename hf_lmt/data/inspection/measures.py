@@ -38,16 +38,16 @@ def measure_directions(facts: Facts) -> dict[str, dict[str, Any]]:
     rows. source_language_targets: rows whose target is no copy, but a source in the source's
     language elsewhere. corpora: {corpus: rows and length_ratio_spread}.
     """
-    place = {code: number for number, code in enumerate(LANGUAGES)}
+    rank = {code: number for number, code in enumerate(LANGUAGES)}
     order = np.argsort(facts.rows["direction"], kind="stable")
     edges = np.searchsorted(facts.rows["direction"][order], np.arange(len(facts.directions) + 1))
-    own_texts, behind = _texts_by_language(facts), sources_behind(facts.rows)
+    texts_by_language, behind = _texts_by_language(facts), sources_behind(facts.rows)
     measured = {}
-    for direction in sorted(facts.directions, key=lambda one: [place[code] for code in one]):
+    for direction in sorted(facts.directions, key=lambda direction_codes: [rank[code] for code in direction_codes]):
         number = facts.directions.index(direction)
         places = order[edges[number] : edges[number + 1]]
         rows = facts.rows[places]
-        foreign = _among(own_texts[direction.source], rows["foreign_target"]) & ~rows["blank"]
+        foreign = _among(texts_by_language[direction.source], rows["foreign_target"]) & ~rows["blank"]
         measured[str(direction)] = {
             **measure(rows),
             "sources_behind": float(behind[places].mean()),
@@ -125,9 +125,9 @@ def fan_in(sources: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
 def sources_behind(rows: np.ndarray) -> np.ndarray:
     """Count (n,) how many distinct sources, of any language, lead to each row's target; n above 0."""
     order, behind, counts = _by_target(rows["source"], rows["target"])
-    found = np.empty(len(rows), np.int64)
-    found[order] = np.repeat(behind, counts)
-    return found
+    sources_of_row = np.empty(len(rows), np.int64)
+    sources_of_row[order] = np.repeat(behind, counts)
+    return sources_of_row
 
 
 def _by_target(sources: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -146,17 +146,17 @@ def lengths(rows: np.ndarray) -> dict[str, Any]:
 
     length_ratio_spread = ratio at 95 % / ratio at 5 %. None without rows.
     """
-    found: dict[str, Any] = {}
+    quantiles: dict[str, Any] = {}
     for side in SIDES:
         values = rows[f"{side}_length"]
         median, most = np.percentile(values, (50, 95)).tolist() if len(values) else (None, None)
         mean = float(values.mean()) if len(values) else None
-        found[f"{side}_length"] = {"mean": mean, "median": median, "p95": most}
+        quantiles[f"{side}_length"] = {"mean": mean, "median": median, "p95": most}
     if not len(rows):
-        return {**found, "length_ratio": None, "length_ratio_spread": None}
+        return {**quantiles, "length_ratio": None, "length_ratio_spread": None}
     low, median, high = np.percentile(rows["target_length"] / rows["source_length"], PERCENTS)
     ratio = {"p5": float(low), "median": float(median), "p95": float(high)}
-    return {**found, "length_ratio": ratio, "length_ratio_spread": float(high / low)}
+    return {**quantiles, "length_ratio": ratio, "length_ratio_spread": float(high / low)}
 
 
 def measure_targets(facts: Facts) -> dict[str, dict[str, Any]]:
@@ -164,7 +164,7 @@ def measure_targets(facts: Facts) -> dict[str, dict[str, Any]]:
 
     This is where degeneration shows: one direction alone has each sentence once.
     """
-    into = np.array([one.target for one in facts.directions])[facts.rows["direction"]]
+    into = np.array([direction.target for direction in facts.directions])[facts.rows["direction"]]
     measured = {}
     for pivot in PIVOTS:
         rows = facts.rows[into == pivot]
@@ -181,15 +181,19 @@ def measure_groups(facts: Facts, directions: dict[str, dict[str, Any]]) -> dict[
     `directions`: their own measures, of which sources_behind is the mean over rows and
     length_ratio_spread the largest, for ratios of several languages do not go together.
     """
-    own = [f"{kind_of(one)} {tier_of(one)}" for one in facts.directions]
-    names = [f"{kind} {tier}" for kind in KINDS for tier in TIERS if f"{kind} {tier}" in own]
-    group_of_row = np.array([names.index(name) for name in own])[facts.rows["direction"]]
+    group_of_direction = [f"{kind_of(direction)} {tier_of(direction)}" for direction in facts.directions]
+    names = [f"{kind} {tier}" for kind in KINDS for tier in TIERS if f"{kind} {tier}" in group_of_direction]
+    group_of_row = np.array([names.index(name) for name in group_of_direction])[facts.rows["direction"]]
     measured = {}
     for number, name in enumerate(names):
         rows = facts.rows[group_of_row == number]
-        members = [directions[str(one)] for one, group in zip(facts.directions, own, strict=True) if group == name]
-        spreads = [one["length_ratio_spread"] or 0.0 for one in members]
-        behind = sum(one["sources_behind"] * one["rows"] for one in members) / len(rows)
+        members = [
+            directions[str(direction)]
+            for direction, group in zip(facts.directions, group_of_direction, strict=True)
+            if group == name
+        ]
+        spreads = [measured["length_ratio_spread"] or 0.0 for measured in members]
+        behind = sum(measured["sources_behind"] * measured["rows"] for measured in members) / len(rows)
         measured[name] = {
             "directions": len(members),
             **measure(rows),
@@ -201,7 +205,7 @@ def measure_groups(facts: Facts, directions: dict[str, dict[str, Any]]) -> dict[
 
 def _texts_by_language(facts: Facts) -> dict[str, np.ndarray]:
     """{source language: hashes of the texts that are a source in it, each once}."""
-    spoken = np.array([one.source for one in facts.directions])
+    spoken = np.array([direction.source for direction in facts.directions])
     codes = spoken[facts.rows["direction"]]
     return {code: np.unique(facts.rows["source"][codes == code]) for code in sorted(set(spoken))}
 
@@ -213,9 +217,9 @@ def _among(known: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 def _corpora(facts: Facts, rows: np.ndarray) -> dict[str, dict[str, Any]]:
     """{corpus: rows and length_ratio_spread} of a direction's rows."""
-    found = {}
+    by_corpus = {}
     for number in np.unique(rows["corpus"]):
-        own = rows[(rows["corpus"] == number)]
-        spread = lengths(own[~own["blank"]])["length_ratio_spread"]
-        found[facts.corpora[number]] = {"rows": len(own), "length_ratio_spread": spread}
-    return found
+        rows_of_corpus = rows[(rows["corpus"] == number)]
+        spread = lengths(rows_of_corpus[~rows_of_corpus["blank"]])["length_ratio_spread"]
+        by_corpus[facts.corpora[number]] = {"rows": len(rows_of_corpus), "length_ratio_spread": spread}
+    return by_corpus

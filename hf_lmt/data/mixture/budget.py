@@ -47,13 +47,13 @@ def fill(weights: np.ndarray, capacities: np.ndarray, budget: float) -> np.ndarr
     # before the first language at which the full ones and the open ones together would use as much.
     full_at = capacities / weights  # the level at which each language runs full
     order = np.argsort(full_at, kind="stable")
-    given = np.concatenate([[0.0], np.cumsum(capacities[order])])[:-1]  # to those full before
+    filled = np.concatenate([[0.0], np.cumsum(capacities[order])])[:-1]  # to those full before
     open_weight = np.cumsum(weights[order][::-1])[::-1]  # of the language and those after it
-    reached = given + full_at[order] * open_weight >= budget
+    reached = filled + full_at[order] * open_weight >= budget
     if not reached.any():
         return capacities.astype(np.float64)
     first = int(reached.argmax())
-    level = (budget - given[first]) / open_weight[first]
+    level = (budget - filled[first]) / open_weight[first]
     budgets = np.minimum(capacities, level * weights)
     budgets[order[:first]] = capacities[order[:first]]
     return budgets

@@ -55,7 +55,7 @@ def plan_budgets(groups: Mapping[int, np.ndarray], tokens: np.ndarray, settings:
         for part in PARTS
         if settings.shares[part] > 0
     }
-    capacities = {part: settings.repeat * sum(masses[group] for group in found) for part, found in of_part.items()}
+    capacities = {part: settings.repeat * sum(masses[group] for group in groups) for part, groups in of_part.items()}
     largest = _largest(capacities, settings)
     total = largest if settings.tokens is None else settings.tokens
     asked: dict[int, float] = {}
@@ -79,13 +79,13 @@ def _largest(capacities: Mapping[str, float], settings: Settings) -> int:
             )
     largest = int(largest_total(capacities, settings.shares))
     if settings.tokens is not None and settings.tokens > largest:
-        part = min(capacities, key=lambda one: capacities[one] / settings.shares[one])
+        part = min(capacities, key=lambda name: capacities[name] / settings.shares[name])
         needed = settings.shares[part] * settings.tokens
-        there = capacities[part] / settings.repeat
+        available = capacities[part] / settings.repeat
         raise InputError(
             f"tokens {settings.tokens:,}: part {part} would need {needed:,.0f} and has "
-            f"{there:,.0f}, each usable {settings.repeat:g} times; give tokens {largest:,} or "
+            f"{available:,.0f}, each usable {settings.repeat:g} times; give tokens {largest:,} or "
             f"fewer, more rows of this part, a smaller share, or repeat "
-            f"{np.ceil(needed / there * 100) / 100:g} or more"
+            f"{np.ceil(needed / available * 100) / 100:g} or more"
         )
     return largest

@@ -132,11 +132,11 @@ def mix(
 def _sources(bilingual: Any, monolingual: Any, settings: Settings) -> list[tuple[Dataset, MakeLines]]:
     """List the sources that are needed of the two, each with the function that makes lines of it."""
     shares = settings.shares
-    given = [
+    inputs = [
         (checked_rows("monolingual", monolingual, shares["monolingual"]), monolingual_lines),
         (checked_rows("bilingual", bilingual, shares["zh"] + shares["en"]), bilingual_lines),
     ]
-    return [(rows, make_lines) for rows, make_lines in given if rows is not None]
+    return [(rows, make_lines) for rows, make_lines in inputs if rows is not None]
 
 
 def _key(rows: Dataset) -> str:
@@ -170,8 +170,8 @@ def _written(
 
 def _mask(entries: np.ndarray, taken: list[Taken]) -> np.ndarray:
     mask = np.zeros(len(entries), bool)
-    for one in taken:
-        mask[one.places] = True
+    for taken_group in taken:
+        mask[taken_group.places] = True
     return mask
 
 
@@ -186,14 +186,14 @@ def _blocks(
             batch = arrow[start : start + BATCH]
             chosen = mask[first + start : first + start + len(batch)]
             if chosen.any():
-                own = entries[first + start : first + start + len(batch)][chosen]
-                yield _block(batch.filter(pa.array(chosen)), own, make_lines, seed)
+                entries_of_batch = entries[first + start : first + start + len(batch)][chosen]
+                yield _block(batch.filter(pa.array(chosen)), entries_of_batch, make_lines, seed)
         first += len(rows)
 
 
 def _block(batch: pa.Table, entries: np.ndarray, make_lines: MakeLines, seed: int) -> pa.Table:
     lines = make_lines(batch, seed)
-    there = "corpus" in batch.column_names
+    has_corpus = "corpus" in batch.column_names
     return pa.table(
         {
             "text": lines.text,
@@ -201,7 +201,7 @@ def _block(batch: pa.Table, entries: np.ndarray, make_lines: MakeLines, seed: in
             "source_lang": lines.source_lang,
             "target_lang": lines.target_lang,
             "tokens": entries["tokens"],
-            "corpus": batch["corpus"] if there else pa.nulls(len(batch), pa.string()),
+            "corpus": batch["corpus"] if has_corpus else pa.nulls(len(batch), pa.string()),
             "row_key": lines.row_key,
         }
     )
@@ -209,8 +209,8 @@ def _block(batch: pa.Table, entries: np.ndarray, make_lines: MakeLines, seed: in
 
 def _in_final_order(rows: Dataset, entries: np.ndarray, taken: list[Taken], seed: int) -> Dataset:
     """Repeat every row as often as it is taken, in the order of a hash."""
-    places = np.concatenate([one.places for one in taken])
-    passes = np.concatenate([one.passes for one in taken])
+    places = np.concatenate([taken_group.places for taken_group in taken])
+    passes = np.concatenate([taken_group.passes for taken_group in taken])
     order = final_order(entries["order"][places], passes, seed)
     lines = np.flatnonzero(_mask(entries, taken))  # the place of each written line
     return rows.select(np.searchsorted(lines, places[order]))

@@ -60,12 +60,12 @@ class Lines(NamedTuple):
 
 
 def group_of(part: str, code: str) -> int:
-    """The number of a language within a part."""
+    """Return the number of a language within a part."""
     return PARTS.index(part) * len(CODES) + CODES.index(code)
 
 
 def part_and_language(group: int) -> tuple[str, str]:
-    """The part and language that `group_of` numbered."""
+    """Return the part and language that `group_of` numbered."""
     return PARTS[group // len(CODES)], CODES[group % len(CODES)]
 
 
@@ -104,7 +104,7 @@ def bilingual_lines(batch: pa.Table, seed: int) -> Lines:
 
 
 def monolingual_lines(batch: pa.Table, seed: int) -> Lines:
-    """The text in NFC, else as it is, line breaks included.
+    """Return the text in NFC, else as it is, line breaks included.
 
     Raises:
         InputError: a column is missing or not text, or a language is unknown.
@@ -146,9 +146,9 @@ def _pair(batch: pa.Table) -> pa.Table:
     )
 
 
-def _either(pair: pa.Table, one: str, other: str, kept: np.ndarray) -> tuple[pa.Array, pa.Array]:
+def _either(pair: pa.Table, first_column: str, second_column: str, kept: np.ndarray) -> tuple[pa.Array, pa.Array]:
     """Both columns as they are where `kept`, and changed for each other elsewhere."""
-    first, second = (pair[name].combine_chunks() for name in (one, other))
+    first, second = (pair[name].combine_chunks() for name in (first_column, second_column))
     mask = pa.array(kept)
     return pc.if_else(mask, first, second), pc.if_else(mask, second, first)
 
@@ -195,11 +195,11 @@ def _group(pair: Direction, pivot: str) -> int:
 
 def _keys_and_ties(batch: pa.Table, keys: list[str]) -> tuple[pa.Array, np.ndarray]:
     """(B,) the rows' own keys or, where they have none, `keys`; and uint64 of these."""
-    given = _texts(batch, "row_key")
-    found = pc.if_else(pc.equal(given, ""), pa.array(keys, pa.large_string()), given)
+    row_keys = _texts(batch, "row_key")
+    filled_keys = pc.if_else(pc.equal(row_keys, ""), pa.array(keys, pa.large_string()), row_keys)
     digest = xxhash.xxh3_64_intdigest
-    hashes = (digest(key.encode()) for key in found.to_pylist())
-    return found, np.fromiter(hashes, np.uint64, len(found))
+    hashes = (digest(key.encode()) for key in filled_keys.to_pylist())
+    return filled_keys, np.fromiter(hashes, np.uint64, len(filled_keys))
 
 
 def _texts(batch: pa.Table, name: str) -> pa.Array:

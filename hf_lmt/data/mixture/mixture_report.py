@@ -35,11 +35,11 @@ def mixture_counts(
         entries: (N,) `token_counts.ENTRY`.
         groups: group -> places of its rows, copies left out.
     """
-    given = sum(one.tokens for one in taken.values())
-    first = [one.places[one.passes == 0] for one in taken.values()]
-    rows = sum(len(one.places) for one in taken.values())
+    tokens_taken = sum(taken_group.tokens for taken_group in taken.values())
+    first = [taken_group.places[taken_group.passes == 0] for taken_group in taken.values()]
+    rows = sum(len(taken_group.places) for taken_group in taken.values())
     return {
-        "tokens": {"asked": plan.total, "given": given, "at_most": plan.largest},
+        "tokens": {"asked": plan.total, "given": tokens_taken, "at_most": plan.largest},
         "rows": rows,
         "repeated": rows - sum(map(len, first)),
         "line_breaks": sum(int(entries["broken"][places].sum()) for places in first),
@@ -49,24 +49,26 @@ def mixture_counts(
             "no_pivot": int((entries["group"] == NO_PIVOT).sum()),
             "share_0": sum(len(rows) for group, rows in groups.items() if group not in taken),
         },
-        "parts": {part: _part(entries, part, plan, taken, given) for part, share in plan.shares.items() if share > 0},
+        "parts": {
+            part: _part(entries, part, plan, taken, tokens_taken) for part, share in plan.shares.items() if share > 0
+        },
     }
 
 
-def _part(entries: np.ndarray, part: str, plan: Plan, taken: Mapping[int, Taken], given: int) -> dict[str, Any]:
+def _part(entries: np.ndarray, part: str, plan: Plan, taken: Mapping[int, Taken], tokens_taken: int) -> dict[str, Any]:
     languages = {}
     for group in sorted(taken):
         name, code = part_and_language(group)
         if name == part:
             languages[code] = _language(entries, part, plan, group, taken[group])
-    tokens = sum(one["tokens"] for one in languages.values())
+    tokens = sum(language_counts["tokens"] for language_counts in languages.values())
     return {
         "share_asked": plan.shares[part],
-        "share": tokens / given,
-        "tokens_there": sum(one["tokens_there"] for one in languages.values()),
+        "share": tokens / tokens_taken,
+        "tokens_there": sum(language_counts["tokens_there"] for language_counts in languages.values()),
         "tokens_asked": round(plan.shares[part] * plan.total),
         "tokens": tokens,
-        "rows": sum(one["rows"] for one in languages.values()),
+        "rows": sum(language_counts["rows"] for language_counts in languages.values()),
         "languages": languages,
     }
 
@@ -90,18 +92,22 @@ def _language(entries: np.ndarray, part: str, plan: Plan, group: int, taken: Tak
 
 def report(counts: Mapping[str, Any]) -> None:
     """Say what a person should know about a mixture."""
-    for part, one in counts["parts"].items():
+    for part, part_counts in counts["parts"].items():
         logger.info(
             "mixture: %s: %s tokens of %s asked (share %.4f of %.4f), %s rows, %s languages",
             part,
-            f"{one['tokens']:,}",
-            f"{one['tokens_asked']:,}",
-            one["share"],
-            one["share_asked"],
-            f"{one['rows']:,}",
-            len(one["languages"]),
+            f"{part_counts['tokens']:,}",
+            f"{part_counts['tokens_asked']:,}",
+            part_counts["share"],
+            part_counts["share_asked"],
+            f"{part_counts['rows']:,}",
+            len(part_counts["languages"]),
         )
-        short = [code for code, of in one["languages"].items() if of["asked"] > of["budget"]]
+        short = [
+            code
+            for code, language_counts in part_counts["languages"].items()
+            if language_counts["asked"] > language_counts["budget"]
+        ]
         if short:
             logger.warning(
                 "mixture: %s: of %s languages all is used, and it is less than the temperature "

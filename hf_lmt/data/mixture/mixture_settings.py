@@ -53,9 +53,9 @@ def checked_settings(shares: Any, temperature: Any, tokens: Any, seed: Any, num_
         faults.append(str(error))
     if faults:
         raise InputError("\n  ".join(["the mixture's settings:", *faults]) if len(faults) > 1 else faults[0])
-    given = {part: float(share) for part, share in {**EQUAL, **shares}.items()}
-    total = sum(given.values())
-    normalized = {part: share / total for part, share in given.items()}
+    shares_of_parts = {part: float(share) for part, share in {**EQUAL, **shares}.items()}
+    total = sum(shares_of_parts.values())
+    normalized = {part: share / total for part, share in shares_of_parts.items()}
     return Settings(normalized, float(temperature), tokens, seed, float(repeat))
 
 

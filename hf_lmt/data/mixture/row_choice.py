@@ -34,14 +34,16 @@ def rows_by_group(entries: np.ndarray) -> tuple[dict[int, np.ndarray], int]:
     """
     places = np.flatnonzero(entries["group"] >= 0)
     fields = entries[places]
+    # Within a group copies have one hash; `tie` decides which of them
+    # comes first, whatever the order of the rows.
     ranks = np.lexsort((fields["tie"], fields["order"], fields["group"]))
     places, fields = places[ranks], fields[ranks]
     first = np.ones(len(places), bool)
     first[1:] = (fields["order"][1:] != fields["order"][:-1]) | (fields["group"][1:] != fields["group"][:-1])
     groups = fields["group"][first]
-    found, starts = np.unique(groups, return_index=True)
-    parts = np.split(places[first], starts[1:]) if len(found) else []
-    return dict(zip(found.tolist(), parts, strict=True)), int((~first).sum())
+    group_numbers, starts = np.unique(groups, return_index=True)
+    parts = np.split(places[first], starts[1:]) if len(group_numbers) else []
+    return dict(zip(group_numbers.tolist(), parts, strict=True)), int((~first).sum())
 
 
 def take(places: np.ndarray, tokens: np.ndarray, budget: float) -> Taken:
@@ -59,12 +61,13 @@ def take(places: np.ndarray, tokens: np.ndarray, budget: float) -> Taken:
         `Taken`: The rows that are taken, with the pass of each.
     """
     sums = np.cumsum(tokens, dtype=np.int64)
+    # Whole passes over all rows and then a part of one, so that no row is taken more than once more than another.
     whole, rest = divmod(budget, int(sums[-1]))
     count = int(np.searchsorted(sums, rest)) + 1 if rest > 0 else 0
     order = np.concatenate([np.tile(np.arange(len(places)), int(whole)), np.arange(count)])
     passes = np.repeat(np.arange(int(whole) + 1), [len(places)] * int(whole) + [count])
-    given = int(whole) * int(sums[-1]) + (int(sums[count - 1]) if count else 0)
-    return Taken(places[order], passes, given)
+    tokens_taken = int(whole) * int(sums[-1]) + (int(sums[count - 1]) if count else 0)
+    return Taken(places[order], passes, tokens_taken)
 
 
 def final_order(orders: np.ndarray, passes: np.ndarray, seed: int) -> np.ndarray:
@@ -81,7 +84,11 @@ def final_order(orders: np.ndarray, passes: np.ndarray, seed: int) -> np.ndarray
     hashes = np.empty(len(orders), np.uint64)
     for start in range(0, len(orders), BLOCK):
         part = slice(start, start + BLOCK)
-        keys = [f"{o:x} {p}" for o, p in zip(orders[part], passes[part], strict=True)]
+        # In the order that they were chosen by, all rows of a smaller budget would
+        # stand at the beginning; a second hash mixes them.
+        keys = [
+            f"{order_hash:x} {pass_number}" for order_hash, pass_number in zip(orders[part], passes[part], strict=True)
+        ]
         same = pa.array([""] * len(keys)).dictionary_encode()
         hashes[part] = decision_hashes(PLACE, seed, same, keys)
     return np.lexsort((passes, orders, hashes))

@@ -49,6 +49,7 @@ class Counting:
     folder: Path
 
     def path(self, block: int) -> Path:
+        """Return the file of a block of counts."""
         return self.folder / f"{block:06d}.npy"
 
 

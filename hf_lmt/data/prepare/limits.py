@@ -56,13 +56,13 @@ def cap_rows(rows: Dataset, sources: Sequence[Source], seed: int) -> np.ndarray:
     staying = np.ones(len(rows), bool)
     if not any(source.caps for source in sources):
         return staying
-    found: dict[tuple[int, str], list[tuple[np.ndarray, np.ndarray]]] = defaultdict(list)
+    candidates: dict[tuple[int, str], list[tuple[np.ndarray, np.ndarray]]] = defaultdict(list)
     first = 0
     for batch in _batches(rows):
         for which, places, hashes in _capped(batch, sources, seed):
-            found[which].append((places + first, hashes))
+            candidates[which].append((places + first, hashes))
         first += len(batch)
-    for (origin, name), parts in sorted(found.items()):
+    for (origin, name), parts in sorted(candidates.items()):
         places, hashes = (np.concatenate(part) for part in zip(*parts, strict=True))
         beyond = np.argsort(hashes, kind="stable")[sources[origin].cap_of(name) :]
         staying[places[beyond]] = False
@@ -83,5 +83,5 @@ def _capped(
     for origin in np.unique(origins).tolist():
         for code, name in enumerate(directions.dictionary.to_pylist()):
             if sources[origin].cap_of(name) is not None:
-                own = np.flatnonzero((origins == origin) & (codes == code))
-                yield (origin, name), own, hashes[own]
+                row_indices = np.flatnonzero((origins == origin) & (codes == code))
+                yield (origin, name), row_indices, hashes[row_indices]

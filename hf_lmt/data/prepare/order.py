@@ -46,9 +46,9 @@ def order_rows(rows: Dataset, sizes: list[int], seed: int) -> Ordered:
     arrow, first = rows.with_format("arrow"), 0
     for batch in arrow.iter(BATCH):
         directions = direction_column(batch)
-        own = slice(first, first + len(batch))
-        keys[own] = decision_hashes(DECISION, seed, directions, key_column(batch))
-        contents[own] = text_hashes(_contents(batch, directions))
+        batch_slice = slice(first, first + len(batch))
+        keys[batch_slice] = decision_hashes(DECISION, seed, directions, key_column(batch))
+        contents[batch_slice] = text_hashes(_contents(batch, directions))
         first += len(batch)
     order = np.lexsort((contents, keys))
     ends = np.cumsum(sizes)[:-1]

@@ -83,7 +83,7 @@ def complete_record(
 ) -> dict[str, Any]:
     """Return the record with what was counted; "timing" is the one part that differs between runs."""
     stages = made.pop("directions")
-    last = {name: own["rows"] for name, own in stages.items()}
+    last = {name: stage_counts["rows"] for name, stage_counts in stages.items()}
     asked = [str(direction) for direction in recipe.directions]
     return {
         **run,
@@ -104,7 +104,11 @@ def complete_record(
 
 def _step(counts: Mapping[str, Any]) -> dict[str, Any]:
     """Return the rows that one step of curation took, of which directions and why, and its notes."""
-    taken = {name: own["rejected"] for name, own in counts["directions"].items() if own["rejected"]}
+    taken = {
+        name: direction_counts["rejected"]
+        for name, direction_counts in counts["directions"].items()
+        if direction_counts["rejected"]
+    }
     return {
         "rejected": counts["rejected"],
         "reasons": counts["reasons"],
@@ -114,7 +118,7 @@ def _step(counts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """The value as JSON has it; what it has no form for by its text."""
+    """Return the value as JSON has it; what it has no form for by its text."""
     if isinstance(value, Mapping):
         return {str(name): _plain(part) for name, part in value.items() if not _inner(name)}
     if isinstance(value, (list, tuple, set, frozenset)):

@@ -29,10 +29,10 @@ def show_prepared(run: dict[str, Any]) -> None:
     grid.add_column("directions", no_wrap=True)
     for stage in stages:
         grid.add_column(HEADERS[stage], justify="right", no_wrap=True)
-    for group, own in groups.items():
+    for group, group_counts in groups.items():
         if group == "all":
             grid.add_section()
-        grid.add_row(group, *(f"{own[stage]:,}" for stage in stages))
+        grid.add_row(group, *(f"{group_counts[stage]:,}" for stage in stages))
     console = Console()
     console.print(grid)
     console.print(f"overlap with evaluation sets: {run['contamination']}")

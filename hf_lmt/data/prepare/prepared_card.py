@@ -80,7 +80,7 @@ def draw_directions(counts: Counts, folder: Path) -> str:
 
 
 def _tick(group: str, name: str) -> str:
-    """The language that the group's name leaves open, or the direction."""
+    """Return the language that the group's name leaves open, or the direction."""
     if group not in GROUPS[:4]:
         return name
     return name.split("-")[1 if group.endswith("2x") else 0]
@@ -150,14 +150,17 @@ def _source_rows(run: dict[str, Any]) -> list[tuple[str, ...]]:
 def _group_table(groups: Counts) -> str:
     stages = [stage for stage in STAGE_WORDS if stage in ("read", "rows") or groups["all"][stage]]
     header = ("directions", *(STAGE_WORDS[stage] for stage in stages))
-    return table(header, [(group, *(write_number(own[stage]) for stage in stages)) for group, own in groups.items()])
+    return table(
+        header,
+        [(group, *(write_number(group_counts[stage]) for stage in stages)) for group, group_counts in groups.items()],
+    )
 
 
 def _reason_table(curation: dict[str, Any] | None) -> str:
     rows = [
         (step, reason, write_number(count))
-        for step, own in (curation or {}).items()
-        for reason, count in own["reasons"].items()
+        for step, step_counts in (curation or {}).items()
+        for reason, count in step_counts["reasons"].items()
     ]
     return table(("step", "reason", "rows"), rows) if rows else "Curation took no row."
 
@@ -198,6 +201,6 @@ def _check_words(check: dict[str, Any] | None) -> str:
 
 
 def _missing(names: list[str]) -> str:
-    """The directions without rows, or as many as a reader looks at."""
+    """Return the directions without rows, or as many as a reader looks at."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more

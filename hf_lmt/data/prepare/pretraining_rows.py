@@ -14,14 +14,14 @@ from hf_lmt.data.prepare.stages import Running
 
 
 def mix_rows(pairs: Dataset, recipe: DataRecipe, running: Running) -> tuple[Dataset, Any]:
-    """The rows of `mixture.mix` on disk, and its counts with those of each monolingual source.
+    """Return the rows of `mixture.mix` on disk, and its counts with those of each monolingual source.
 
     Raises:
         InputError: as `mix` and `load_monolingual`, or the model's tokenizer cannot be read.
     """
     settings = {"seed": recipe.seed, **(recipe.mixture or {})}
     texts = [load_monolingual(**source) for source in settings.pop("monolingual", [])]
-    monolingual = concatenate_datasets([one.rows for one in texts]) if texts else None
+    monolingual = concatenate_datasets([loaded.rows for loaded in texts]) if texts else None
     mixed = mix(
         pairs,
         monolingual,
@@ -31,4 +31,4 @@ def mix_rows(pairs: Dataset, recipe: DataRecipe, running: Running) -> tuple[Data
     )
     arrow = mixed.rows.with_format("arrow")
     rows = running.write("mixed", len(mixed.rows), lambda first, last: arrow[first:last], "writing the mixture")
-    return rows, {**mixed.counts, "monolingual": [one.counts for one in texts]}
+    return rows, {**mixed.counts, "monolingual": [loaded.counts for loaded in texts]}

@@ -20,7 +20,7 @@ Part: TypeAlias = Callable[[int, int], pa.Table]
 
 
 def write_rows(path: Path, size: int, part: Part, *, num_proc: int, words: str, progress: bool) -> Dataset:
-    """The rows of `part(first, last)` for each span of 0..size, mapped into memory from `path`.
+    """Return the rows of `part(first, last)` for each span of 0..size, mapped into memory from `path`.
 
     The file is the same whatever `num_proc`: batches are always the same and come in order. One
     that is there already is whole, and is not made again. It has a checksum beside it.

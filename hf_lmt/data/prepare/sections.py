@@ -69,15 +69,15 @@ def read_directions(section: Any, faults: Faults) -> tuple[tuple[Direction, ...]
     if not isinstance(section, list) or not section:
         faults.append(f"directions: give a list, as in [en-*, kk-zh], not {section!r}")
         return (), frozenset()
-    found: list[str] = []
+    matched: list[str] = []
     for glob in section:
         fault = fault_of("directions", glob, str)
         if fault:
             faults.append(fault)
         elif faults.check("directions", match_directions, globs=[glob]) is not None:
-            found.append(glob)
-    named = match_directions(glob for glob in found if "*" not in glob)
-    return tuple(match_directions(found)), frozenset(named)
+            matched.append(glob)
+    named = match_directions(glob for glob in matched if "*" not in glob)
+    return tuple(match_directions(matched)), frozenset(named)
 
 
 def read_curation(section: Any, faults: Faults) -> tuple[Any, ...]:
@@ -100,8 +100,8 @@ def read_downsampling(section: Any, seed: int, faults: Faults) -> StrategicDowns
     """Read the section `downsampling`: true is the default, false is none."""
     if section is False:
         return None
-    given = _arguments("downsampling", section, StrategicDownsampling, seed, faults)
-    return None if given is None else faults.check("downsampling", StrategicDownsampling, **given)
+    arguments = _arguments("downsampling", section, StrategicDownsampling, seed, faults)
+    return None if arguments is None else faults.check("downsampling", StrategicDownsampling, **arguments)
 
 
 def read_prompting(section: Any, seed: int, faults: Faults) -> ParallelMultilingualPrompting:
@@ -109,18 +109,18 @@ def read_prompting(section: Any, seed: int, faults: Faults) -> ParallelMultiling
     plain = ParallelMultilingualPrompting(0.0, seed=seed)
     if section is False:
         return plain
-    given = _arguments("pmp", section, ParallelMultilingualPrompting, seed, faults)
-    if given is None:
+    arguments = _arguments("pmp", section, ParallelMultilingualPrompting, seed, faults)
+    if arguments is None:
         return plain
-    if isinstance(given.get("wording"), dict):
-        wording = given["wording"]
+    if isinstance(arguments.get("wording"), dict):
+        wording = arguments["wording"]
         if set(wording) != {"plain", "hinted"}:
             faults.append("pmp: wording: give a name, or two templates, {plain: ..., hinted: ...}")
             return plain
-        given["wording"] = faults.check("pmp", Wording, **wording)
-        if given["wording"] is None:
+        arguments["wording"] = faults.check("pmp", Wording, **wording)
+        if arguments["wording"] is None:
             return plain
-    return faults.check("pmp", ParallelMultilingualPrompting, **given) or plain
+    return faults.check("pmp", ParallelMultilingualPrompting, **arguments) or plain
 
 
 def read_mixture(section: Any, faults: Faults) -> Mapping[str, Any] | None:
@@ -136,7 +136,7 @@ def read_mixture(section: Any, faults: Faults) -> Mapping[str, Any] | None:
     known = ["monolingual", *argument_hints(mix, ("bilingual", "monolingual", "tokenizer", "num_proc"))]
     faults += [f"mixture: unknown key {key!r}; {did_you_mean(str(key), known)}" for key in section if key not in known]
     sources = section.get("monolingual", [])
-    if not isinstance(sources, list) or not all(isinstance(one, dict) for one in sources):
+    if not isinstance(sources, list) or not all(isinstance(entry, dict) for entry in sources):
         faults.append("mixture: monolingual: give a list of sources, each with a path")
         return None
     hints = typing.get_type_hints(load_monolingual)
@@ -150,7 +150,7 @@ def read_mixture(section: Any, faults: Faults) -> Mapping[str, Any] | None:
 
 
 def _arguments(name: str, section: Any, step: Any, seed: int, faults: Faults) -> dict[str, Any] | None:
-    """The arguments of a step, with the seed of the recipe where none is given."""
+    """Return the arguments of a step, with the seed of the recipe where none is given."""
     section = {} if section is True or section is None else section
     if not isinstance(section, dict):
         faults.append(f"{name}: give a mapping of settings, or false; not {section!r}")

@@ -56,9 +56,9 @@ def count_stages(left: Mapping[str, Counter[str]], hinted: Counter[str]) -> Coun
         hinted: rows with a hint, by direction.
     """
     counts: Counts = {}
-    place = {str(direction): index for index, direction in enumerate(DIRECTIONS)}
+    rank = {str(direction): index for index, direction in enumerate(DIRECTIONS)}
     stages, rows = list(left), list(left.values())
-    for name in sorted(rows[0], key=lambda name: (place.get(name, len(place)), name)):
+    for name in sorted(rows[0], key=lambda name: (rank.get(name, len(rank)), name)):
         taken = {
             stage: before[name] - after[name] for stage, before, after in zip(stages[1:], rows, rows[1:], strict=False)
         }
@@ -69,7 +69,7 @@ def count_stages(left: Mapping[str, Counter[str]], hinted: Counter[str]) -> Coun
 def by_group(counts: Counts) -> Counts:
     """Sum the counts over the directions of each group that has any, and over "all"."""
     sums: dict[str, Counter[str]] = {}
-    for name, own in counts.items():
+    for name, stage_counts in counts.items():
         for group in (group_of(parse_direction(name)), "all"):
-            sums.setdefault(group, Counter()).update(own)
+            sums.setdefault(group, Counter()).update(stage_counts)
     return {group: {stage: sums[group][stage] for stage in STAGES} for group in (*GROUPS, "all") if group in sums}

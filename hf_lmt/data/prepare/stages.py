@@ -61,26 +61,26 @@ class Loaded:
 
 
 def load_sources(recipe: DataRecipe) -> Loaded:
-    """The rows of every source in the asked directions.
+    """Return the rows of every source in the asked directions.
 
     Raises:
         InputError: as `load.load`; a direction asked for by name is in no source.
     """
-    parts, counts = zip(*(load(one, recipe.directions) for one in recipe.sources), strict=True)
+    parts, counts = zip(*(load(source, recipe.directions) for source in recipe.sources), strict=True)
     rows, sizes = concatenate_datasets(list(parts)), [len(part) for part in parts]
-    there = count_rows(rows)
-    missing = [name for name in map(str, recipe.directions) if not there[name]]
+    row_counts = count_rows(rows)
+    missing = [name for name in map(str, recipe.directions) if not row_counts[name]]
     if named := [name for name in map(str, recipe.named) if name in missing]:
         raise InputError(
             f"directions: {', '.join(sorted(named))}: asked for by name, and in no source; "
-            f"add one, or take it off the list (there are: {', '.join(sorted(there)[:12])}"
-            f"{', ...' if len(there) > 12 else ''})"
+            f"add one, or take it off the list (there are: {', '.join(sorted(row_counts)[:12])}"
+            f"{', ...' if len(row_counts) > 12 else ''})"
         )
     return Loaded(rows, sizes, list(counts), order_rows(rows, sizes, recipe.seed))
 
 
 def gather(loaded: Loaded, running: Running) -> None:
-    """The stage "rows": all in their order, with `origin` and with auxiliary sentences joined.
+    """Return the stage "rows": all in their order, with `origin` and with auxiliary sentences joined.
 
     A row that lacks one gets a sentence from any row that was read, by the English or Chinese text.
     """
@@ -92,8 +92,8 @@ def gather(loaded: Loaded, running: Running) -> None:
 
     def part(first: int, last: int) -> pa.Table:
         batch = scattered[order[first:last]]
-        found = joining(batch)
-        for name, texts in found.items():
+        joined = joining(batch)
+        for name, texts in joined.items():
             column = pa.array(texts, pa.string())
             column = pc.if_else(pc.equal(column, ""), None, column)
             batch = batch.set_column(batch.column_names.index(name), name, column)
@@ -163,7 +163,7 @@ def _outer(rows: Dataset) -> Dataset:
 
 
 def _copy(name: str, rows: Dataset, staying: np.ndarray | None, running: Running, always: bool = False) -> Dataset:
-    """The rows where (N,) bool `staying` holds, on disk; where all do, only if `always` written."""
+    """Return the rows where (N,) bool `staying` holds, on disk; where all do, only if `always` written."""
     if staying is not None and staying.all() and not always:
         return rows
     arrow = rows.with_format("arrow")
@@ -202,7 +202,7 @@ def _taken(stages: list[tuple[str, Counter[str]]], name: str | None) -> str:
 
 
 def prompt(rows: Dataset, recipe: DataRecipe, running: Running) -> tuple[Dataset, Counter[str]]:
-    """The rows with prompt, completion and hinted, and the hinted ones by direction."""
+    """Return the rows with prompt, completion and hinted, and the hinted ones by direction."""
     arrow, step = rows.with_format("arrow"), recipe.prompting
 
     def part(first: int, last: int) -> pa.Table:
@@ -212,9 +212,9 @@ def prompt(rows: Dataset, recipe: DataRecipe, running: Running) -> tuple[Dataset
             batch = batch.append_column(name, pa.array(added[name]))
         return batch
 
-    found = running.write("prompted", len(rows), part, "prompts")
+    prompted = running.write("prompted", len(rows), part, "prompts")
     hinted: Counter[str] = Counter()
     columns = ["source_lang", "target_lang", "hinted"]
-    for batch in found.select_columns(columns).with_format("arrow").iter(BATCH):
+    for batch in prompted.select_columns(columns).with_format("arrow").iter(BATCH):
         hinted.update(direction_column(batch.filter(batch["hinted"])).to_pylist())
-    return found, hinted
+    return prompted, hinted

@@ -116,8 +116,8 @@ class CometScorer:
                 command cannot be started, ends early or with an error, or answers something else
                 than a score for each row.
         """
-        given = {"sources": sources, "hypotheses": hypotheses}
-        check_texts(**given, **({} if references is None else {"references": references}))
+        texts_by_name = {"sources": sources, "hypotheses": hypotheses}
+        check_texts(**texts_by_name, **({} if references is None else {"references": references}))
         rows = _rows(sources, hypotheses, references)
         digest = hashlib.sha256("\n".join(rows).encode()).hexdigest()
         with Workspace(workspace) as work:

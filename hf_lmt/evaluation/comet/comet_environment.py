@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 def comet_environment(folder: str | Path, consent: bool = False) -> Path:
-    """The Python of an environment with COMET, which is made on first use if there is consent.
+    """Return the Python of an environment with COMET, which is made on first use if there is consent.
 
     Args:
         folder: of a virtual environment, either one that has `unbabel-comet`, or the place for one.

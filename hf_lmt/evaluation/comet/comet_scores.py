@@ -21,7 +21,7 @@ NO_COMET = "COMET is not installed; --install-comet does that, --comet-python po
 
 
 def find_comet(python: Path | None, install: bool) -> Path | None:
-    """The Python of an environment with COMET; None where there is none, with a warning.
+    """Return the Python of an environment with COMET; None where there is none, with a warning.
 
     Args:
         python: of such an environment; else it is looked for in ~/.cache/hf-lmt/comet, and made
@@ -68,23 +68,23 @@ def gate_of(metric: str) -> str | None:
 
 
 def comet_statistics(metric: str, tasks: Sequence[Task], python: Path, workspace: Path) -> dict[Direction, Statistics]:
-    """A mean over sentences for each direction; a killed run goes on from its last 512 rows.
+    """Compute a mean over sentences for each direction; a killed run goes on from its last 512 rows.
 
     Raises:
         InputError: as `comet.CometScorer.score`.
     """
-    logger.info("scoring %s lines by %s", f"{sum(len(one.sources) for one in tasks):,}", metric)
+    logger.info("scoring %s lines by %s", f"{sum(len(task.sources) for task in tasks):,}", metric)
     scorer = CometScorer(comet_command(python, metric))
-    references = [text for one in tasks for text in one.references]
-    found = scorer.score(
-        [text for one in tasks for text in one.sources],
-        [text for one in tasks for text in one.hypotheses],
+    references = [text for task in tasks for text in task.references]
+    scores = scorer.score(
+        [text for task in tasks for text in task.sources],
+        [text for task in tasks for text in task.hypotheses],
         references if MODELS[metric].references else None,
         workspace / metric,
     )
     statistics, start = {}, 0
     for task in tasks:
-        values = found.values[start : start + len(task.sources)]
-        statistics[task.direction] = mean_statistics(metric, values, found.signature)
+        values = scores.values[start : start + len(task.sources)]
+        statistics[task.direction] = mean_statistics(metric, values, scores.signature)
         start += len(task.sources)
     return statistics

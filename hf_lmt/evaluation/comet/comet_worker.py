@@ -21,31 +21,32 @@ from typing import Any, TextIO
 
 
 def main() -> None:
+    """Answer blocks of rows with their scores, until standard input ends."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", required=True)
     parser.add_argument("--block", type=int, default=512)
     parser.add_argument("--batch-size", type=int, default=16)
     options = parser.parse_args()
-    answers = own_stdout()
+    answers = redirect_stdout()
     model, gpus = load(options.model)
     signature = f"model:{options.model}|unbabel-comet:{version('unbabel-comet')}"
     print(json.dumps({"signature": signature}), file=answers, flush=True)
     for rows in blocks(sys.stdin, options.block):
-        found = model.predict(rows, batch_size=options.batch_size, gpus=gpus, progress_bar=False, num_workers=0)
-        for score in found["scores"]:
+        prediction = model.predict(rows, batch_size=options.batch_size, gpus=gpus, progress_bar=False, num_workers=0)
+        for score in prediction["scores"]:
             print(json.dumps({"score": float(score)}), file=answers)
         answers.flush()
 
 
-def own_stdout() -> TextIO:
-    """Standard output for the answers alone: whatever else is printed goes to standard error."""
+def redirect_stdout() -> TextIO:
+    """Keep standard output for the answers alone: whatever else is printed goes to standard error."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     return answers
 
 
 def load(name: str) -> tuple[Any, int]:
-    """A model by its name on the Hub or the path of a checkpoint, and how many GPUs to use.
+    """Load a model by its name on the Hub or the path of a checkpoint, and say how many GPUs to use.
 
     Not by COMET's `download_model`: that hides why the Hub refused, be it a gate or no network, and
     goes on to an address that may never answer.
@@ -61,6 +62,7 @@ def load(name: str) -> tuple[Any, int]:
 
 
 def blocks(lines: TextIO, size: int) -> Iterator[list[dict[str, str]]]:
+    """Yield the rows of standard input, up to `size` at a time."""
     while block := [json.loads(line) for line in islice(lines, size)]:
         yield block
 

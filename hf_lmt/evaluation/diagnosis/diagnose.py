@@ -49,14 +49,14 @@ class Diagnosis:
             "before": None if self.before is None else self.before.name,
             "after": self.after.name,
             "alarm": self.alarm,
-            "findings": [{**one._asdict(), "alarm": one.alarm} for one in self.findings],
+            "findings": [{**finding._asdict(), "alarm": finding.alarm} for finding in self.findings],
             "marks": self.marks,
             "training_rows": self.training,
             "bootstrap": {"samples": self.samples, "seed": self.seed},
             "thresholds": {
                 "margin": self.measured.margin,
                 "rows": ROWS,
-                **{name: one._asdict() for name, one in THRESHOLDS.items()},
+                **{name: threshold._asdict() for name, threshold in THRESHOLDS.items()},
             },
             **asdict(self.measured),
         }
@@ -95,7 +95,7 @@ def diagnose(
     second = read_evaluation(after)
     training = None if training_rows is None else sources_behind_targets(training_rows)
     measured = compare(first, second, samples, seed)
-    marks = [mark for one in (first, second) if one is not None for mark in one.scores["marks"]]
+    marks = [mark for evaluation in (first, second) if evaluation is not None for mark in evaluation.scores["marks"]]
     return Diagnosis(
         before=first,
         after=second,
@@ -108,6 +108,6 @@ def diagnose(
     )
 
 
-def as_json(found: Diagnosis) -> str:
+def as_json(diagnosis: Diagnosis) -> str:
     """Write a diagnosis as JSON text, indented, with a line break at the end."""
-    return json_text(found.as_dict(), indent=2) + "\n"
+    return json_text(diagnosis.as_dict(), indent=2) + "\n"

@@ -17,7 +17,7 @@ NUMBERS = "diagnosis.json"
 
 
 def write_diagnosis(
-    found: Diagnosis,
+    diagnosis: Diagnosis,
     output: Path,
     overwrite: bool = False,
     origin: Mapping[str, Any] | None = None,
@@ -31,16 +31,16 @@ def write_diagnosis(
     """
     from hf_miwv.common.runs.record import new_record
 
-    evaluations = [one for one in (found.before, found.after) if one is not None]
-    texts, why = texts_of(found.after)
+    evaluations = [evaluation for evaluation in (diagnosis.before, diagnosis.after) if evaluation is not None]
+    texts, why = texts_of(diagnosis.after)
 
     def fill(draft: Path) -> None:
-        (draft / NUMBERS).write_text(as_json(found), "utf-8")
-        draw_diagnosis(found, draft)
+        (draft / NUMBERS).write_text(as_json(diagnosis), "utf-8")
+        draw_diagnosis(diagnosis, draft)
         pictures = {"Changes": (draft / f"{PICTURE}.svg").read_bytes()}
         findings = [
-            {"title": TITLES[one.kind], "alarm": one.alarm, "evidence": one.evidence, "mend": one.mend}
-            for one in found.findings
+            {"title": TITLES[finding.kind], "alarm": finding.alarm, "evidence": finding.evidence, "mend": finding.mend}
+            for finding in diagnosis.findings
         ]
         page = render_page(evaluations, pictures, texts, why, findings)
         (draft / PAGE).write_text(page, "utf-8", newline="\n")

@@ -32,64 +32,74 @@ HEADERS = {
 }
 
 
-def show_diagnosis(found: Diagnosis, console: Console | None = None) -> None:
+def show_diagnosis(diagnosis: Diagnosis, console: Console | None = None) -> None:
     """Print the tables and the verdict, on stdout unless a console is given."""
     from rich.console import Console
 
     console = console or Console()
     if not console.is_terminal:
         console.width = max(LEAST_WIDTH, console.width)
-    console.print(metric_table(found))
-    console.print(rate_table(found))
-    console.print(verdict_table(found))
-    for note in notes(found):
+    console.print(metric_table(diagnosis))
+    console.print(rate_table(diagnosis))
+    console.print(verdict_table(diagnosis))
+    for note in notes(diagnosis):
         console.print(plain(note))
 
 
-def metric_table(found: Diagnosis) -> Table:
+def metric_table(diagnosis: Diagnosis) -> Table:
     """Tabulate each metric's mean over a group, before and after, with the interval of the difference."""
-    groups = found.measured.groups
-    metrics = list(dict.fromkeys(name for own in groups.values() for name in own.changes if name not in THRESHOLDS))
+    groups = diagnosis.measured.groups
+    metrics = list(
+        dict.fromkeys(
+            name for group_changes in groups.values() for name in group_changes.changes if name not in THRESHOLDS
+        )
+    )
     table = new_table(
-        "scores: means over n directions" + words_for(found.marks),
+        "scores: means over n directions" + words_for(diagnosis.marks),
         "",
         "n",
         *(METRICS.get(name, name) for name in metrics),
     )
     table.padding = (0, 0)
-    for group, own in groups.items():
-        counts = {own.count[name] for name in metrics if name in own.count}
-        cells = [_change(own, name, found) for name in metrics]
+    for group, group_changes in groups.items():
+        counts = {group_changes.count[name] for name in metrics if name in group_changes.count}
+        cells = [_change(group_changes, name, diagnosis) for name in metrics]
         table.add_row(scope_words(group), "/".join(map(str, sorted(counts))), *cells)
-    if any(own.apart for own in groups.values()):
+    if any(other_changes.apart for other_changes in groups.values()):
         table.caption = "~ without the directions in which COMET is unreliable"
         table.caption_justify = "left"
     return table
 
 
-def rate_table(found: Diagnosis) -> Table:
+def rate_table(diagnosis: Diagnosis) -> Table:
     """Tabulate each rate of behavior, before -> after, where anything shows it."""
-    groups = found.measured.groups
+    groups = diagnosis.measured.groups
     rates = [
         name
         for name in MEASURES
-        if any(own.changes[name].first or own.changes[name].second for own in groups.values() if name in own.changes)
+        if any(
+            group_changes.changes[name].first or group_changes.changes[name].second
+            for group_changes in groups.values()
+            if name in group_changes.changes
+        )
     ]
     if not rates:
         return new_table("no copied, blank, off-target, long, repeated or shared outputs")
-    table = new_table("what outputs show, % of lines" + words_for(found.marks), "", *(HEADERS[name] for name in rates))
+    table = new_table(
+        "what outputs show, % of lines" + words_for(diagnosis.marks), "", *(HEADERS[name] for name in rates)
+    )
     table.padding = (0, 0)
-    for group, own in groups.items():
-        table.add_row(scope_words(group), *(_rate(own.changes.get(name), found) for name in rates))
+    for group, group_changes in groups.items():
+        table.add_row(scope_words(group), *(_rate(group_changes.changes.get(name), diagnosis) for name in rates))
     return table
 
 
-def verdict_table(found: Diagnosis) -> Table:
+def verdict_table(diagnosis: Diagnosis) -> Table:
     """Tabulate each finding with its evidence and what to do."""
-    table = new_table("verdict" + words_for(found.marks), "", "")
+    table = new_table("verdict" + words_for(diagnosis.marks), "", "")
     table.columns[1].no_wrap = False
     table.columns[1].justify = "left"
-    for finding in found.findings:
+    for finding in diagnosis.findings:
         style = "bold red" if finding.alarm else "bold green"
         table.add_row(f"[{style}]{TITLES[finding.kind]}[/]", plain(finding.evidence))
         if finding.mend:
@@ -97,10 +107,10 @@ def verdict_table(found: Diagnosis) -> Table:
     return table
 
 
-def notes(found: Diagnosis) -> list[str]:
+def notes(diagnosis: Diagnosis) -> list[str]:
     """List the gaps in the figures, and the reasons to doubt them."""
-    measured = found.measured
-    lines = [f"marked: {mark}" for mark in found.marks]
+    measured = diagnosis.measured
+    lines = [f"marked: {mark}" for mark in diagnosis.marks]
     sides: Sequence[tuple[str, list[str]]] = (
         ("before", measured.only_before),
         ("after", measured.only_after),
@@ -113,13 +123,13 @@ def notes(found: Diagnosis) -> list[str]:
     return lines
 
 
-def _change(group: GroupChanges, metric: str, found: Diagnosis) -> str:
+def _change(group: GroupChanges, metric: str, diagnosis: Diagnosis) -> str:
     change = group.changes.get(metric)
     if change is None:
         return "–"
     digits = 3 if metric in COMET_METRICS else 1
     mark, low, high = "~" if group.apart.get(metric) else "", *astuple(change.interval)
-    if found.before is None:
+    if diagnosis.before is None:
         return f"{mark}{change.second:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
     return (
         f"{mark}{change.first:.{digits}f} → {change.second:.{digits}f}  "
@@ -127,8 +137,8 @@ def _change(group: GroupChanges, metric: str, found: Diagnosis) -> str:
     )
 
 
-def _rate(change: Comparison | None, found: Diagnosis) -> str:
+def _rate(change: Comparison | None, diagnosis: Diagnosis) -> str:
     if change is None:
         return "–"
-    first, second = (percent(one).removesuffix(" %") for one in (change.first, change.second))
-    return second if found.before is None or first == second else f"{first} → {second}"
+    first, second = (percent(rate).removesuffix(" %") for rate in (change.first, change.second))
+    return second if diagnosis.before is None or first == second else f"{first} → {second}"

@@ -42,13 +42,14 @@ class Finding(NamedTuple):
 
     @property
     def alarm(self) -> bool:
+        """Tell whether the finding is a failure."""
         return self.kind in ALARMS
 
 
 def judge(
     measured: Measured, compared: bool, training: Mapping[str, Mapping[str, Any]] | None = None
 ) -> list[Finding]:
-    """The findings, failures first, the widest scope first; one that says so where nothing is.
+    """List the findings, failures first, the widest scope first; one that says so where nothing changed.
 
     Looked at are the groups en2x, x2en, zh2x, x2zh and zero_shot, then each by tier, then each
     direction of 20 lines or more. What holds for a group is not said again of its parts. A loss of
@@ -61,7 +62,7 @@ def judge(
         training: as `training_rows.sources_behind_targets` has it.
     """
     said: dict[str, set[str]] = {}
-    found: list[tuple[str, tuple[str, ...]]] = []
+    kinds_and_scopes: list[tuple[str, tuple[str, ...]]] = []
     single: dict[str, list[str]] = {}
     past: dict[str, list[str]] = {}
     for scope, changes, is_direction in _scopes(measured):
@@ -74,11 +75,11 @@ def judge(
             if is_direction:
                 single.setdefault(kind, []).append(scope)
             else:
-                found.append((kind, (scope,)))
-    found += [(kind, tuple(_worst_first(kind, names, measured))) for kind, names in single.items()]
-    found.sort(key=lambda one: KINDS.index(one[0]))
-    if not found:
-        found = [("no_change", ("overall" if "overall" in measured.groups else "zero_shot",))]
+                kinds_and_scopes.append((kind, (scope,)))
+    kinds_and_scopes += [(kind, tuple(_worst_first(kind, names, measured))) for kind, names in single.items()]
+    kinds_and_scopes.sort(key=lambda kind_and_scopes: KINDS.index(kind_and_scopes[0]))
+    if not kinds_and_scopes:
+        kinds_and_scopes = [("no_change", ("overall" if "overall" in measured.groups else "zero_shot",))]
     return [
         Finding(
             kind,
@@ -86,18 +87,18 @@ def judge(
             evidence(kind, where, _past(kind, where, past, measured), measured, compared, training),
             mend(kind, where[0], training),
         )
-        for kind, where in found
+        for kind, where in kinds_and_scopes
     ]
 
 
 def _past(kind: str, where: tuple[str, ...], past: Mapping[str, list[str]], measured: Measured) -> tuple[str, ...]:
-    """The directions of a group that a kind of failure holds for by themselves."""
-    own = [name for name in past.get(kind.removeprefix("directional_"), []) if where[0] in wider(name)]
-    return tuple(_worst_first(kind, own, measured))
+    """Return the directions of a group that a kind of failure holds for by themselves."""
+    scopes = [name for name in past.get(kind.removeprefix("directional_"), []) if where[0] in wider(name)]
+    return tuple(_worst_first(kind, scopes, measured))
 
 
 def kinds_of(changes: Changes, is_direction: bool, compared: bool, margin: float) -> list[str]:
-    """The kinds of failure, or the gain, that one scope's changes come to.
+    """Return the kinds of failure, or the gain, that one scope's changes come to.
 
     Off-target output that is copied from the source is copying.
     """
@@ -130,7 +131,7 @@ def _explained_by_copies(changes: Changes) -> bool:
 
 
 def _scopes(measured: Measured) -> Iterator[tuple[str, Changes, bool]]:
-    """Groups, their parts by tier, directions: each with its changes, "quality" among them."""
+    """Yield groups, their parts by tier, directions: each with its changes, "quality" among them."""
     tiers = [f"{column}/{tier}" for column in COLUMNS for tier in TIERS]
     for name in (*COLUMNS, "zero_shot", *tiers):
         if name in measured.groups:
@@ -160,7 +161,7 @@ def _worst_first(kind: str, names: list[str], measured: Measured) -> list[str]:
 
     def size(name: str) -> float:
         changes = measured.directions[name]
-        rises = [changes[one].difference for one in measures if one in changes]
+        rises = [changes[measure].difference for measure in measures if measure in changes]
         quality: Comparison | None = changes.get(measured.quality)
         return -max(rises) if rises else quality.difference if quality else 0.0
 

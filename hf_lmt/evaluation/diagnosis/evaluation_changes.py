@@ -102,30 +102,32 @@ def compare(before: Evaluation | None, after: Evaluation, samples: int = SAMPLES
     """
     first = before or after
     directions = common_directions(first, after)
-    quality = next((one for one in QUALITY if one in first.metrics and one in after.metrics), None)
+    quality = next((metric for metric in QUALITY if metric in first.metrics and metric in after.metrics), None)
     if quality is None:
         raise InputError(
             f"{first.name} has {', '.join(first.metrics)}, {after.name} "
             f"{', '.join(after.metrics)}: a diagnosis needs {', '.join(QUALITY[:-1])} or "
             f"{QUALITY[-1]} in common"
         )
-    found = Measured(quality, {}, {}, {}, *_alone(first, after))
+    measured = Measured(quality, {}, {}, {}, *_alone(first, after))
     sums: dict[tuple[str, str], tuple[int, np.ndarray, np.ndarray]] = {}
     for direction in directions:
-        pairs = dict(_pairs(before, after, direction, quality, samples, seed, found))
-        found.directions[str(direction)] = {name: _comparison(pair, seed) for name, pair in pairs.items()}
+        pairs = dict(_pairs(before, after, direction, quality, samples, seed, measured))
+        measured.directions[str(direction)] = {name: _comparison(pair, seed) for name, pair in pairs.items()}
         for group in groups_of(direction):
-            _add(sums, found.groups.setdefault(group, GroupChanges()), group, direction, pairs)
+            _add(sums, measured.groups.setdefault(group, GroupChanges()), group, direction, pairs)
     for (group, name), (count, totals, resampled) in sums.items():
-        own = found.groups[group]
-        own.changes[name] = _comparison(_Pair(totals / count, resampled / count), seed)
-        own.count[name] = count
-    return replace(found, groups={name: found.groups[name] for name in GROUPS if name in found.groups})
+        group_changes = measured.groups[group]
+        group_changes.changes[name] = _comparison(_Pair(totals / count, resampled / count), seed)
+        group_changes.count[name] = count
+    return replace(measured, groups={name: measured.groups[name] for name in GROUPS if name in measured.groups})
 
 
 def _alone(before: Evaluation, after: Evaluation) -> tuple[list[str], list[str]]:
-    first, second = ([str(one) for one in two.directions] for two in (before, after))
-    return [one for one in first if one not in second], [one for one in second if one not in first]
+    first, second = ([str(direction) for direction in evaluation.directions] for evaluation in (before, after))
+    return [direction for direction in first if direction not in second], [
+        direction for direction in second if direction not in first
+    ]
 
 
 def _pairs(
@@ -135,7 +137,7 @@ def _pairs(
     quality: str,
     samples: int,
     seed: int,
-    found: Measured,
+    measured: Measured,
 ) -> Iterator[tuple[str, _Pair]]:
     """Each measure of a direction."""
     counts = after.counts(direction)
@@ -145,13 +147,13 @@ def _pairs(
         check_rates(before, after, direction)
         earlier = before.counts(direction)
         check_counts(earlier, counts, direction, ids)
-    found.lines[str(direction)] = len(counts.asked)
-    one, other = measures_of(earlier), measures_of(counts)
-    for name in {**one, **other}:
-        if name not in one or name not in other:
-            found.left_out.setdefault(name, []).append(str(direction))
+    measured.lines[str(direction)] = len(counts.asked)
+    first_measures, second_measures = measures_of(earlier), measures_of(counts)
+    for name in {**first_measures, **second_measures}:
+        if name not in first_measures or name not in second_measures:
+            measured.left_out.setdefault(name, []).append(str(direction))
             continue
-        pair = _resample(None if before is None else one[name], other[name], samples, seed)
+        pair = _resample(None if before is None else first_measures[name], second_measures[name], samples, seed)
         if pair is None:
             continue
         yield name, pair
@@ -172,15 +174,15 @@ def measures_of(counts: SentenceCounts) -> dict[str, Statistics]:
 def _resample(first: Statistics | None, second: Statistics, samples: int, seed: int) -> _Pair | None:
     """None where there is no value; `first` is 0 where it is None."""
     totals, resampled = [], []
-    for one in (first, second):
-        if one is None or _is_zero(one):
+    for counts_of_side in (first, second):
+        if counts_of_side is None or _is_zero(counts_of_side):
             totals.append(0.0)
             resampled.append(np.zeros(samples))
-        elif (value := score_of(one).value) is None:
+        elif (value := score_of(counts_of_side).value) is None:
             return None
         else:
             totals.append(value)
-            resampled.append(np.nan_to_num(resampled_values(one, samples, seed)))
+            resampled.append(np.nan_to_num(resampled_values(counts_of_side, samples, seed)))
     return _Pair(np.array(totals), np.stack(resampled))
 
 
@@ -211,10 +213,14 @@ def _unrelated(
     first, second = (
         mean_statistics(
             "unrelated",
-            np.where(one.asked, unrelated(one.statistics["chrf++"], one.flags, level), np.nan),
+            np.where(
+                counts_of_side.asked,
+                unrelated(counts_of_side.statistics["chrf++"], counts_of_side.flags, level),
+                np.nan,
+            ),
             "",
         )
-        for one in (earlier, counts)
+        for counts_of_side in (earlier, counts)
     )
     pair = _resample(None if before is None else first, second, samples, seed)
     if pair is not None:
@@ -240,5 +246,5 @@ def _add(
 
 
 def _comparison(pair: _Pair, seed: int) -> Comparison:
-    first, second = (float(one) for one in pair.totals)
+    first, second = (float(total) for total in pair.totals)
     return compare_resampled((first, second), list(pair.resampled), seed)

@@ -25,22 +25,22 @@ BESIDE_MEAN = {
 
 
 def common_directions(before: Evaluation, after: Evaluation) -> list[Direction]:
-    """The directions of both, in the order of the first.
+    """Return the directions of both, in the order of the first.
 
     Raises:
         InputError: the evaluations are of different sets or samples of one, or have no direction in
             common.
     """
-    own, other = before.run["data"], after.run["data"]
+    data_before, data_after = before.run["data"], after.run["data"]
     for name in ("name", "limit", "seed"):
-        if name == "seed" and own["limit"] is None:
+        if name == "seed" and data_before["limit"] is None:
             continue
-        if own[name] != other[name]:
+        if data_before[name] != data_after[name]:
             raise InputError(
-                f"{before.name} is of the set {_described(own)}, {after.name} of "
-                f"{_described(other)}; give two evaluations of the same lines"
+                f"{before.name} is of the set {_described(data_before)}, {after.name} of "
+                f"{_described(data_after)}; give two evaluations of the same lines"
             )
-    common = [one for one in before.directions if one in set(after.directions)]
+    common = [direction for direction in before.directions if direction in set(after.directions)]
     if not common:
         raise InputError(
             f"no direction in common: {before.name} has {write_some(before.directions, 5)}, "
@@ -50,19 +50,21 @@ def common_directions(before: Evaluation, after: Evaluation) -> list[Direction]:
 
 
 def check_lines(before: Evaluation, after: Evaluation, direction: Direction) -> list[str]:
-    """The ids of a direction's lines, the same in both.
+    """Return the ids of a direction's lines, the same in both.
 
     Raises:
         InputError: they differ; the message names the first that does.
     """
-    ids, others = ([str(row["id"]) for row in one.hypotheses(direction)] for one in (before, after))
+    ids, others = ([str(row["id"]) for row in evaluation.hypotheses(direction)] for evaluation in (before, after))
     if ids != others:
-        place, (first, second) = next(
-            (place, two) for place, two in enumerate(zip_longest(ids, others), 1) if two[0] != two[1]
+        number, (first, second) = next(
+            (number, pair_of_ids)
+            for number, pair_of_ids in enumerate(zip_longest(ids, others), 1)
+            if pair_of_ids[0] != pair_of_ids[1]
         )
         raise InputError(
             f"{direction}: different lines: {len(ids):,} in {before.name}, {len(others):,} in "
-            f"{after.name}; line {place} is {_id(first)} and {_id(second)}; evaluate both on the "
+            f"{after.name}; line {number} is {_id(first)} and {_id(second)}; evaluate both on the "
             "same lines"
         )
     return ids
@@ -92,15 +94,17 @@ def check_counts(before: SentenceCounts, after: SentenceCounts, direction: Direc
 
 def check_rates(before: Evaluation, after: Evaluation, direction: Direction) -> None:
     """Raise InputError where a rate of behavior was measured in two ways."""
-    own, other = (one.scores["directions"][str(direction)]["behavior"] for one in (before, after))
-    for name in own.keys() & other.keys():
-        first, second = own[name]["signature"], other[name]["signature"]
+    rates_before, rates_after = (
+        evaluation.scores["directions"][str(direction)]["behavior"] for evaluation in (before, after)
+    )
+    for name in rates_before.keys() & rates_after.keys():
+        first, second = rates_before[name]["signature"], rates_after[name]["signature"]
         if first != second:
             raise InputError(f"{direction}: the rate {name} has different signatures: {first} and {second}; {AGAIN}")
 
 
 def _other_reference(first: Statistics, second: Statistics) -> int | None:
-    """The first row whose counts of the reference differ; None where all are alike."""
+    """Return the first row whose counts of the reference differ; None where all are alike."""
     if first.metric not in BESIDE_MEAN:
         return None
     columns = BESIDE_MEAN[first.metric]
@@ -113,5 +117,5 @@ def _described(data: dict) -> str:
     return f"{data['name']!r}{limit}"
 
 
-def _id(one: str | None) -> str:
-    return "missing" if one is None else f"id {one!r}"
+def _id(row_id: str | None) -> str:
+    return "missing" if row_id is None else f"id {row_id!r}"

@@ -29,4 +29,6 @@ def sources_behind_targets(folder: str | Path) -> dict[str, dict[str, Any]]:
     except InputError as error:
         raise InputError(f"--training-rows {folder}: {error}") from error
     targets = measure_targets(facts)
-    return {code: {name: value for name, value in own.items() if name != "after"} for code, own in targets.items()}
+    return {
+        code: {name: value for name, value in counts.items() if name != "after"} for code, counts in targets.items()
+    }

@@ -84,7 +84,7 @@ def evidence(
     text = f"{head} {parts[0]}" if parts else head
     text = "; ".join([text, *parts[1:]])
     if kind in ("directional_degeneration", "degeneration"):
-        text += _other_way(scope, measured, compared) + _training_words(scope, training)
+        text += _opposite_scope(scope, measured, compared) + _training_words(scope, training)
     text += f"; also {named(where[1:])}" if where[1:] else ""
     if past:
         count = "1 direction passes a threshold" if len(past) == 1 else (f"{len(past)} directions pass thresholds")
@@ -152,7 +152,7 @@ def _rate_words(name: str, change: Comparison, compared: bool) -> str:
     return f"{MEASURES[name]} {verb} from {percent(change.first)} to {percent(change.second)}"
 
 
-def _other_way(scope: str, measured: Measured, compared: bool) -> str:
+def _opposite_scope(scope: str, measured: Measured, compared: bool) -> str:
     """How the opposite directions did."""
     opposite = opposite_of(scope)
     if opposite is None:

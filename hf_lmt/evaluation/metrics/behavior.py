@@ -95,8 +95,8 @@ def behavior_rates(
         InputError: The lists differ in length, are empty or hold something other than text, or the
             identifier returns another number of labels.
     """
-    given = {"sources": sources, "hypotheses": hypotheses}
-    check_texts(**given, **({} if references is None else {"references": references}))
+    texts_by_name = {"sources": sources, "hypotheses": hypotheses}
+    check_texts(**texts_by_name, **({} if references is None else {"references": references}))
     asked, blank = ~blanks(sources), blanks(hypotheses)
     shared = fan_in(sources, hypotheses, references).shared
     rates = {
@@ -123,9 +123,9 @@ def _rate(flags: np.ndarray, asked: np.ndarray, judged: np.ndarray | None = None
 
 
 def _off_target_script(hypotheses: Sequence[str], target: str, asked: np.ndarray) -> Rate:
-    own, all_letters = letters(hypotheses, target)
+    expected_letters, all_letters = letters(hypotheses, target)
     judged = all_letters >= SCRIPT_LETTERS
-    flags = own < SCRIPT_SHARE * all_letters
+    flags = expected_letters < SCRIPT_SHARE * all_letters
     return _rate(flags, asked, judged, script_share=SCRIPT_SHARE, letters=SCRIPT_LETTERS)
 
 

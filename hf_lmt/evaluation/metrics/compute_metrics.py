@@ -48,7 +48,9 @@ def make_compute_metrics(
 
     def compute_metrics(prediction: Any) -> dict[str, float]:
         ids = _token_ids(prediction.predictions)
-        hypotheses, references = (_texts(tokenizer, one) for one in (ids, np.asarray(prediction.label_ids)))
+        hypotheses, references = (
+            _texts(tokenizer, token_ids) for token_ids in (ids, np.asarray(prediction.label_ids))
+        )
         scores = corpus_scores(hypotheses, references, target, names)
         for name, score in scores.items():
             if score.unavailable:
@@ -63,8 +65,8 @@ def _token_ids(predictions: Any) -> np.ndarray:
         raise InputError(NO_TRANSLATIONS.format(what="several arrays, a model's raw output,"))
     array = np.asarray(predictions)
     if array.ndim != 2 or array.dtype.kind not in "iu":
-        what = f"an array of shape {array.shape} and type {array.dtype} (logits?)"
-        raise InputError(NO_TRANSLATIONS.format(what=what))
+        description = f"an array of shape {array.shape} and type {array.dtype} (logits?)"
+        raise InputError(NO_TRANSLATIONS.format(what=description))
     return array
 
 

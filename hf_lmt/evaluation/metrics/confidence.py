@@ -91,8 +91,8 @@ def paired_bootstrap(first: Statistics, second: Statistics, samples: int = SAMPL
             samples.
     """
     _check_pair(first, second)
-    totals = [values_of(one, one.counts.sum(axis=0, keepdims=True))[0] for one in (first, second)]
-    resampled = [resampled_values(one, samples, seed) for one in (first, second)]
+    totals = [values_of(statistics, statistics.counts.sum(axis=0, keepdims=True))[0] for statistics in (first, second)]
+    resampled = [resampled_values(statistics, samples, seed) for statistics in (first, second)]
     return compare_resampled((float(totals[0]), float(totals[1])), resampled, seed)
 
 

@@ -42,8 +42,8 @@ def fan_in(sources: Sequence[str], hypotheses: Sequence[str], references: Sequen
     Raises:
         InputError: the lists differ in length, are empty, or hold something other than text.
     """
-    given = {"sources": sources, "hypotheses": hypotheses}
-    check_texts(**given, **({} if references is None else {"references": references}))
+    texts_by_name = {"sources": sources, "hypotheses": hypotheses}
+    check_texts(**texts_by_name, **({} if references is None else {"references": references}))
     same = [normalized(text) for text in sources]
     right = [normalized(text) for text in references] if references is not None else None
     asked = _meanings(same, right)

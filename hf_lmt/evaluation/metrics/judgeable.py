@@ -38,14 +38,17 @@ def why_not_judgeable(metric: str, target: str) -> str | None:
     Raises:
         InputError: the language is unknown.
     """
-    one = language(target)
+    target_language = language(target)
     if metric == "spbleu":
-        return _spbleu_obstacle(one.name, one.flores200 is None)
-    if metric == "ter" and one.sacrebleu_tokenizer == "char":
-        return f"TER counts words, and {one.name} has no blanks between them; chrf++ can judge it"
-    segmenter = MODULES.get(one.sacrebleu_tokenizer) if metric == "bleu" else None
+        return _spbleu_obstacle(target_language.name, target_language.flores200 is None)
+    if metric == "ter" and target_language.sacrebleu_tokenizer == "char":
+        return f"TER counts words, and {target_language.name} has no blanks between them; chrf++ can judge it"
+    segmenter = MODULES.get(target_language.sacrebleu_tokenizer) if metric == "bleu" else None
     if segmenter is not None and find_spec(segmenter) is None:
-        return f"BLEU into {one.name} needs a segmenter that is not installed: pip install 'hf-miwv-lmt[evaluate]'"
+        return (
+            f"BLEU into {target_language.name} needs a segmenter that is not installed: "
+            "pip install 'hf-miwv-lmt[evaluate]'"
+        )
     return None
 
 
@@ -55,9 +58,9 @@ def why_unreliable(metric: str, target: str) -> str | None:
     COMET reads text with XLM-R. Of LMT's languages XLM-R has not seen bo, mvf, tg and yue
     (`Language.comet`); their scores are marked, and no mean takes them in silence.
     """
-    one = language(target)
-    if metric in COMET_METRICS and one.comet == "unreliable":
-        return f"COMET is unreliable into {one.name}: XLM-R was not trained on it"
+    target_language = language(target)
+    if metric in COMET_METRICS and target_language.comet == "unreliable":
+        return f"COMET is unreliable into {target_language.name}: XLM-R was not trained on it"
     return None
 
 

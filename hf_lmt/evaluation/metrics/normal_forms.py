@@ -18,7 +18,7 @@ from hf_lmt.languages import language
 
 
 def perfect_in_nfc(references: Sequence[str], target: str, metrics: Sequence[str]) -> dict[str, Any] | None:
-    """The scores of the references themselves in form NFC; None where they are in it already.
+    """Score the references themselves in form NFC; None where they are in it already.
 
     Args:
         references: (S,) as the set has them.
@@ -35,7 +35,7 @@ def perfect_in_nfc(references: Sequence[str], target: str, metrics: Sequence[str
 @lru_cache(maxsize=8)  # in a multi-way set each language has the same references many times over
 def _perfect(references: tuple[str, ...], target: str, metrics: tuple[str, ...]) -> dict[str, Any] | None:
     normal = [unicodedata.normalize("NFC", text) for text in references]
-    count = sum(one != other for one, other in zip(normal, references, strict=True))
+    count = sum(normal_text != other for normal_text, other in zip(normal, references, strict=True))
     if not count:
         return None
     scores = corpus_scores(normal, references, target, metrics)
@@ -48,17 +48,17 @@ def _perfect(references: tuple[str, ...], target: str, metrics: tuple[str, ...])
 
 def by_language(figures: Mapping[Direction, Mapping[str, Any]]) -> dict[str, Any]:
     """{code: `perfect_in_nfc`} of each target language, of its direction with the most lines."""
-    found: dict[str, Any] = {}
-    for direction, own in figures.items():
-        part = own.get("not_nfc")
-        known = found.get(direction.target)
+    by_code: dict[str, Any] = {}
+    for direction, direction_figures in figures.items():
+        part = direction_figures.get("not_nfc")
+        known = by_code.get(direction.target)
         if part and (known is None or part["rows"] > known["rows"]):
-            found[direction.target] = part
-    return dict(sorted(found.items()))
+            by_code[direction.target] = part
+    return dict(sorted(by_code.items()))
 
 
 def not_nfc_lines(scores: Mapping[str, Any]) -> list[str]:
-    """A sentence for each language of scores.json whose references are not all in NFC."""
+    """Write a sentence for each language of scores.json whose references are not all in NFC."""
     return [
         f"{part['count']:,} of {part['rows']:,} references in {language(code).name} ({code}) are "
         "not in Unicode's form NFC: a perfect translation in NFC would get "

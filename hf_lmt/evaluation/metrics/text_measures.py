@@ -46,11 +46,11 @@ def letters(texts: Sequence[str], target: str) -> tuple[np.ndarray, np.ndarray]:
     Each letter has the weight of its script (`data.characters.WEIGHTS`): a Latin name
     in a Chinese sentence takes three letters where a Chinese one takes one.
     """
-    found = characters(_column(texts))
-    scripts = script_table()[found.codes]
-    weights = weight_table()[found.codes] * (scripts != NO_LETTER)
+    content = characters(_column(texts))
+    scripts = script_table()[content.codes]
+    weights = weight_table()[content.codes] * (scripts != NO_LETTER)
     expected = np.array([False] * (OTHER_SCRIPT + 1) + [script in language(target).scripts for script in SCRIPTS])
-    return found.sums(weights * expected[scripts]), found.sums(weights)
+    return content.sums(weights * expected[scripts]), content.sums(weights)
 
 
 def lengths(texts: Sequence[str]) -> np.ndarray:
@@ -60,8 +60,8 @@ def lengths(texts: Sequence[str]) -> np.ndarray:
 
 def blanks(texts: Sequence[str]) -> np.ndarray:
     """Check whether nothing of each text shows, (S,) bool; zero-width characters do not."""
-    found = characters(_column(texts))
-    return found.sums(~invisible_table()[found.codes]) == 0
+    content = characters(_column(texts))
+    return content.sums(~invisible_table()[content.codes]) == 0
 
 
 def is_repetitive(text: str) -> bool:

@@ -20,7 +20,7 @@ SENTENCE_METRICS = ("chrf++", "chrf")
 
 
 def texts_of(evaluation: Evaluation) -> tuple[dict[Direction, Lines], str]:
-    """Sources and references of each direction; empty, with the reason, where they are not at hand.
+    """Return sources and references of each direction; empty, with the reason, where they are not at hand.
 
     They are those of the set as it was evaluated; one that has changed is not shown.
     """
@@ -28,8 +28,8 @@ def texts_of(evaluation: Evaluation) -> tuple[dict[Direction, Lines], str]:
         opened = set_of(evaluation)
     except InputError as error:
         return {}, str(error)
-    found = {direction: opened.lines(direction) for direction in evaluation.directions}
-    return {direction: lines for direction, lines in found.items() if lines is not None}, ""
+    lines_by_direction = {direction: opened.lines(direction) for direction in evaluation.directions}
+    return {direction: lines for direction, lines in lines_by_direction.items() if lines is not None}, ""
 
 
 def examples_of(evaluations: Sequence[Evaluation], direction: Direction, texts: Lines | None) -> list[dict[str, Any]]:
@@ -40,24 +40,24 @@ def examples_of(evaluations: Sequence[Evaluation], direction: Direction, texts: 
     "outputs": one for each system, {"text", "score", "flags"}, or None where it lacks the line.
     "source" and "reference" are None where `texts` is.
     """
-    systems = [_rows(one, direction) for one in evaluations]
+    systems = [_rows(evaluation, direction) for evaluation in evaluations]
     ids = list(dict.fromkeys(row_id for rows in systems for row_id in rows))
     chosen: dict[str, list[str]] = {}
-    for place, rows in enumerate(systems):
-        for row_id in _lowest({one: row["score"] for one, row in rows.items()}):
-            chosen.setdefault(row_id, []).append(f"worst {place}")
+    for system, rows in enumerate(systems):
+        for row_id in _lowest({row_id: row["score"] for row_id, row in rows.items()}):
+            chosen.setdefault(row_id, []).append(f"worst {system}")
     if len(systems) > 1:
         for row_id in _lowest(_falls(*systems[:2])):
             chosen.setdefault(row_id, []).append("fall")
-    for row_id in sorted(ids, key=lambda one: xxhash.xxh3_64_intdigest(one.encode()))[:EACH]:
+    for row_id in sorted(ids, key=lambda row_id: xxhash.xxh3_64_intdigest(row_id.encode()))[:EACH]:
         chosen.setdefault(row_id, []).append("chosen")
-    places = {} if texts is None else {row_id: place for place, row_id in enumerate(texts.ids)}
+    index_of_row = {} if texts is None else {row_id: index for index, row_id in enumerate(texts.ids)}
     return [
         {
             "id": row_id,
             "why": why,
-            "source": texts.sources[places[row_id]] if texts and row_id in places else None,
-            "reference": texts.references[places[row_id]] if texts and row_id in places else None,
+            "source": texts.sources[index_of_row[row_id]] if texts and row_id in index_of_row else None,
+            "reference": texts.references[index_of_row[row_id]] if texts and row_id in index_of_row else None,
             "outputs": [rows.get(row_id) for rows in systems],
         }
         for row_id, why in chosen.items()
@@ -86,12 +86,12 @@ def _sentence_scores(evaluation: Evaluation, direction: Direction, lines: int) -
 
 def _falls(first: Mapping[str, dict[str, Any]], second: Mapping[str, dict[str, Any]]) -> dict[str, float | None]:
     """Id -> how far the second system's score is above the first's, where it is below."""
-    found = {}
+    falls = {}
     for row_id in first.keys() & second.keys():
         before, after = first[row_id]["score"], second[row_id]["score"]
         if before is not None and after is not None and after < before:
-            found[row_id] = after - before
-    return found
+            falls[row_id] = after - before
+    return falls
 
 
 def _lowest(values: Mapping[str, float | None]) -> list[str]:

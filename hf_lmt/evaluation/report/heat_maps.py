@@ -16,12 +16,12 @@ from hf_lmt.evaluation.metrics.judgeable import COMET_METRICS
 from hf_lmt.evaluation.report.report_figures import (
     COLUMN_TITLES,
     Figure,
+    cells_of,
     described,
     directions_of,
     figure_of,
     is_rate,
     measures_of,
-    place_of,
     title_of,
 )
 from hf_lmt.registry import LANGUAGES
@@ -113,9 +113,9 @@ def draw_blocks(blocks: Sequence[Block], title: str, marks: Sequence[str] = ()) 
     parts = figure.subplots(rows, across, squeeze=False, sharey=True).ravel()
     for axes in parts[len(drawn) :]:
         axes.set_axis_off()
-    for place, (axes, block) in enumerate(zip(parts, drawn, strict=False)):
+    for panel, (axes, block) in enumerate(zip(parts, drawn, strict=False)):
         draw_block(axes, block, lines, columns)
-        axes.tick_params(axis="y", labelleft=place % across == 0)
+        axes.tick_params(axis="y", labelleft=panel % across == 0)
     return figure
 
 
@@ -127,7 +127,7 @@ def fold(blocks: Sequence[Block]) -> tuple[list[Block], list[str]]:
     telling = [
         block
         for block in blocks
-        if block.color != ABOVE or block.diverging or any(one.value for one in block.cells.values())
+        if block.color != ABOVE or block.diverging or any(cell.value for cell in block.cells.values())
     ]
     if not telling:
         return list(blocks), []
@@ -136,13 +136,14 @@ def fold(blocks: Sequence[Block]) -> tuple[list[Block], list[str]]:
 
 def lines_of(blocks: Sequence[Block]) -> list[str]:
     """List languages by tier and code, then directions without English and Chinese."""
-    there = {line for block in blocks for line, _ in block.cells}
-    return [*(code for code in LANGUAGES if code in there), *sorted(there - LANGUAGES.keys())]
+    lines_with_cells = {line for block in blocks for line, _ in block.cells}
+    return [*(code for code in LANGUAGES if code in lines_with_cells), *sorted(lines_with_cells - LANGUAGES.keys())]
 
 
 def columns_of(blocks: Sequence[Block]) -> list[str]:
-    there = {column for block in blocks for _, column in block.cells}
-    return [column for column in (*COLUMNS, "zero_shot") if column in there]
+    """List the columns that some block has a cell in, in the order of the map."""
+    columns_with_cells = {column for block in blocks for _, column in block.cells}
+    return [column for column in (*COLUMNS, "zero_shot") if column in columns_with_cells]
 
 
 def draw_block(
@@ -158,30 +159,30 @@ def draw_block(
         size: points of the smallest letters.
     """
     colors = np.tile(np.array(ABSENT), (len(lines), len(columns), 1))
-    for y, line in enumerate(lines):
-        for x, column in enumerate(columns):
+    for line_index, line in enumerate(lines):
+        for column_index, column in enumerate(columns):
             cell = block.cells.get((line, column))
             if cell is None or cell.value is None:
                 continue
-            colors[y, x] = _color(block, cell.value)
+            colors[line_index, column_index] = _color(block, cell.value)
             text = ("~" if cell.why else "") + _number(cell.value, block)
-            axes.text(x, y, text, ha="center", va="center", size=size, color=INK)
+            axes.text(column_index, line_index, text, ha="center", va="center", size=size, color=INK)
     axes.imshow(colors, aspect="auto", interpolation="nearest")
     title = "\n".join(_title_lines(block, columns))
     axes.set_title(title, loc="left", fontsize=8, fontweight="bold", color=INK)
     axes.xaxis.tick_top()
-    axes.set_xticks(range(len(columns)), [COLUMN_TITLES[one] for one in columns], size=max(6, size))
+    axes.set_xticks(range(len(columns)), [COLUMN_TITLES[column_code] for column_code in columns], size=max(6, size))
     axes.set_yticks(range(len(lines)), [_label(line) for line in lines], size=max(6, size))
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     tiers = [LANGUAGES[line].tier if line in LANGUAGES else "" for line in lines]
-    for y in range(1, len(lines)):
-        if tiers[y] != tiers[y - 1]:
-            axes.axhline(y - 0.5, color=INK, linewidth=0.9)
+    for line_index in range(1, len(lines)):
+        if tiers[line_index] != tiers[line_index - 1]:
+            axes.axhline(line_index - 0.5, color=INK, linewidth=0.9)
 
 
 def _title_lines(block: Block, columns: Sequence[str]) -> list[str]:
-    """The title, in lines that its block is wide enough for."""
+    """Return the title, in lines that its block is wide enough for."""
     return wrap(block.title, int((len(columns) * CELL + GAP) / LETTER), break_long_words=False)
 
 
@@ -197,10 +198,10 @@ def save_both(figure: Canvas, folder: Path, name: str) -> list[str]:
 
 
 def _block(measure: str, figures: Mapping[Any, Figure]) -> Block:
-    cells = {place: one for direction, one in figures.items() for place in place_of(direction)}
+    cells = {position: figure for direction, figure in figures.items() for position in cells_of(direction)}
     if is_rate(measure):
         return Block(title_of(measure), cells, 0.0, FULL_RATE, color=ABOVE)
-    values = [one.value for one in cells.values() if one.value is not None and not one.why]
+    values = [figure.value for figure in cells.values() if figure.value is not None and not figure.why]
     values = values or [0.0]
     low, high = min(values), max(values)
     if measure in LOWER_IS_BETTER:
@@ -230,12 +231,12 @@ def _number(value: float, block: Block) -> str:
 def _label(line: str) -> str:
     if line not in LANGUAGES:
         return line
-    one = LANGUAGES[line]
-    return f"{one.name} {line} · {one.tier}"
+    known_language = LANGUAGES[line]
+    return f"{known_language.name} {line} · {known_language.tier}"
 
 
 def _cut(text: str, width: float) -> str:
     """Cut a text to fit in so many inches at size 10."""
-    most = int(width * LETTERS)
+    max_characters = int(width * LETTERS)
     text = " ".join(text.split())
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return text if len(text) <= max_characters else text[: max_characters - 1] + "…"

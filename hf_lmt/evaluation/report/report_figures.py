@@ -57,9 +57,14 @@ class Figure(NamedTuple):
 
 def measures_of(evaluations: Sequence[Evaluation]) -> list[str]:
     """List the metrics and rates that any of the evaluations has, metrics first."""
-    metrics = dict.fromkeys(name for one in evaluations for name in one.metrics)
-    there = {name for one in evaluations for own in one.scores["directions"].values() for name in own["behavior"]}
-    return [*metrics, *(name for name in RATE_TITLES if name in there)]
+    metrics = dict.fromkeys(name for evaluation in evaluations for name in evaluation.metrics)
+    behaviors = {
+        name
+        for evaluation in evaluations
+        for direction_figures in evaluation.scores["directions"].values()
+        for name in direction_figures["behavior"]
+    }
+    return [*metrics, *(name for name in RATE_TITLES if name in behaviors)]
 
 
 def silent_measures(evaluations: Sequence[Evaluation]) -> list[str]:
@@ -68,9 +73,9 @@ def silent_measures(evaluations: Sequence[Evaluation]) -> list[str]:
     A column of zeros says nothing that a line with its name does not.
     """
     values: dict[str, list[float | None]] = {}
-    for one in evaluations:
-        for own in one.scores["directions"].values():
-            for name, rate in own["behavior"].items():
+    for evaluation in evaluations:
+        for direction_figures in evaluation.scores["directions"].values():
+            for name, rate in direction_figures["behavior"].items():
                 values.setdefault(name, []).append(rate["value"])
     return [
         name
@@ -86,23 +91,25 @@ def silent_words(evaluations: Sequence[Evaluation]) -> str:
 
 
 def is_rate(measure: str) -> bool:
+    """Tell whether a measure is a rate of behavior, and not a metric."""
     return measure in RATE_TITLES
 
 
 def title_of(measure: str) -> str:
+    """Return the title of a measure in tables and pictures."""
     return RATE_TITLES.get(measure) or METRIC_TITLES.get(measure, measure)
 
 
 def figure_of(evaluation: Evaluation, direction: Direction | str, measure: str) -> Figure:
     """Return a direction's score in its unit, or rate in per cent."""
-    own = evaluation.scores["directions"].get(str(direction))
-    if own is None:
+    direction_figures = evaluation.scores["directions"].get(str(direction))
+    if direction_figures is None:
         return Figure(None, why=evaluation.scores["missing"].get(str(direction), "not evaluated"))
     if is_rate(measure):
-        rate = own["behavior"].get(measure)
+        rate = direction_figures["behavior"].get(measure)
         value = None if rate is None else rate["value"]
         return Figure(None if value is None else 100 * value, why="" if rate else "not measured")
-    score = own["scores"].get(measure)
+    score = direction_figures["scores"].get(measure)
     if score is None:
         return Figure(None, why="not measured")
     why = score["unavailable"] or score["unreliable"] or ""
@@ -111,14 +118,16 @@ def figure_of(evaluation: Evaluation, direction: Direction | str, measure: str) 
 
 def directions_of(evaluations: Sequence[Evaluation]) -> list[Direction]:
     """List the directions that any of them has or misses, each once."""
-    names = [name for part in ("directions", "missing") for one in evaluations for name in one.scores[part]]
+    names = [
+        name for part in ("directions", "missing") for evaluation in evaluations for name in evaluation.scores[part]
+    ]
     return [parse_direction(name) for name in dict.fromkeys(names)]
 
 
-def place_of(direction: Direction) -> list[tuple[str, str]]:
+def cells_of(direction: Direction) -> list[tuple[str, str]]:
     """Return the direction's cells in a heat map, (line, column): between English and Chinese there are two.
 
-    >>> place_of(parse_direction("kk-zh"))
+    >>> cells_of(parse_direction("kk-zh"))
     [('kk', 'x2zh')]
     """
     columns = [group for group in groups_of(direction) if group in COLUMNS]
@@ -137,10 +146,12 @@ def tier_of(direction: Direction) -> str:
 def names_of(evaluations: Sequence[Evaluation]) -> list[str]:
     """Name the evaluations by their folders, with a number where two are called alike."""
     names = [
-        path_name(str(one.folder.resolve())) if is_local(one.name) else one.name.rpartition("/")[2]
-        for one in evaluations
+        path_name(str(evaluation.folder.resolve()))
+        if is_local(evaluation.name)
+        else evaluation.name.rpartition("/")[2]
+        for evaluation in evaluations
     ]
-    return [f"{name} ({place})" if names.count(name) > 1 else name for place, name in enumerate(names, 1)]
+    return [f"{name} ({number})" if names.count(name) > 1 else name for number, name in enumerate(names, 1)]
 
 
 def described(evaluation: Evaluation) -> dict[str, Any]:
@@ -166,22 +177,22 @@ def missing_reasons(evaluation: Evaluation) -> dict[str, list[str]]:
     reasons: dict[str, list[str]] = {}
     absent: dict[str, dict[str, None]] = {}
     for direction, reason in evaluation.scores["missing"].items():
-        what, lacks, languages = reason.partition(NO_TEXT)
+        metrics, lacks, languages = reason.partition(NO_TEXT)
         if lacks:
-            absent.setdefault(what, {}).update(dict.fromkeys(languages.split(" and ")))
-        reasons.setdefault(f"{what}{lacks}", []).append(direction)
-    for what, languages in absent.items():
+            absent.setdefault(metrics, {}).update(dict.fromkeys(languages.split(" and ")))
+        reasons.setdefault(f"{metrics}{lacks}", []).append(direction)
+    for metrics, languages in absent.items():
         names = ", ".join(languages)
         many = f"{len(languages)} languages: " if len(languages) > 1 else ""
-        reasons[f"{what}{NO_TEXT}{many}{names}"] = reasons.pop(f"{what}{NO_TEXT}")
+        reasons[f"{metrics}{NO_TEXT}{many}{names}"] = reasons.pop(f"{metrics}{NO_TEXT}")
     return reasons
 
 
 def signatures_of(evaluation: Evaluation) -> dict[str, list[str]]:
     """Map each measure to its signatures, each once; BLEU has one for each tokenizer."""
     found: dict[str, dict[str, None]] = {}
-    for own in evaluation.scores["directions"].values():
-        for name, content in {**own["scores"], **own["behavior"]}.items():
+    for direction_figures in evaluation.scores["directions"].values():
+        for name, content in {**direction_figures["scores"], **direction_figures["behavior"]}.items():
             if content["signature"]:
                 found.setdefault(name, {})[content["signature"]] = None
     return {name: list(signatures) for name, signatures in found.items()}

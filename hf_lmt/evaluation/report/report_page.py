@@ -72,8 +72,8 @@ def render_page(
     measures = [name for name in measures_of(evaluations) if name not in silent]
     return environment.get_template("evaluation_page.html.jinja").render(
         systems=[
-            {"name": name, **described(one), "signatures": signatures_of(one)}
-            for name, one in zip(names_of(evaluations), evaluations, strict=True)
+            {"name": name, **described(evaluation), "signatures": signatures_of(evaluation)}
+            for name, evaluation in zip(names_of(evaluations), evaluations, strict=True)
         ],
         measures=[title_of(name) for name in measures],
         groups=group_cells(evaluations, measures),
@@ -86,7 +86,7 @@ def render_page(
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         style=(TEMPLATES / "evaluation_page.css").read_text("utf-8"),
         data=as_script_data(page_data(evaluations, measures, texts)),
-        tiers=list(dict.fromkeys(one.tier for one in LANGUAGES.values())),
+        tiers=list(dict.fromkeys(known_language.tier for known_language in LANGUAGES.values())),
         columns={name: title for name, title in COLUMN_TITLES.items() if name != "overall"},
     )
 
@@ -138,8 +138,8 @@ def _direction(
         "target": target.name,
         "tier": tier_of(direction),
         "groups": groups_of(direction),
-        "figures": [[list(figure_of(one, direction, name)) for name in measures] for one in evaluations],
-        "missing": [one.scores["missing"].get(str(direction), "") for one in evaluations],
+        "figures": [[list(figure_of(evaluation, direction, name)) for name in measures] for evaluation in evaluations],
+        "missing": [evaluation.scores["missing"].get(str(direction), "") for evaluation in evaluations],
         "codes": list(direction),
         "examples": examples_of(evaluations, direction, texts),
     }

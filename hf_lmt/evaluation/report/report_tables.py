@@ -44,8 +44,8 @@ def show_report(evaluations: Sequence[Evaluation], console: Console | None = Non
     if not console.is_terminal:
         console.width = max(LEAST_WIDTH, console.width)
     names = names_of(evaluations)
-    for name, one in zip(names, evaluations, strict=True):
-        about = described(one)
+    for name, evaluation in zip(names, evaluations, strict=True):
+        about = described(evaluation)
         console.print(plain(f"{name}: {about['model']} on {about['set']}"))
     measures = measures_of(evaluations)
     scores = [name for name in measures if not is_rate(name)]
@@ -67,9 +67,9 @@ def show_report(evaluations: Sequence[Evaluation], console: Console | None = Non
 
 def group_cells(evaluations: Sequence[Evaluation], measures: Sequence[str]) -> list[tuple[str, list[list[Cell]]]]:
     """Return (group in words, cells by measure and system), for the groups that any of them has."""
-    groups = dict.fromkeys(name for one in evaluations for name in one.scores["groups"])
+    groups = dict.fromkeys(name for evaluation in evaluations for name in evaluation.scores["groups"])
     return [
-        (group_words(group), [[_cell(one, group, name) for one in evaluations] for name in measures])
+        (group_words(group), [[_cell(evaluation, group, name) for evaluation in evaluations] for name in measures])
         for group in groups
     ]
 
@@ -87,7 +87,7 @@ def group_words(group: str) -> str:
 def paper_table(evaluations: Sequence[Evaluation]) -> Table | None:
     """Tabulate the paper's own models in the same directions; None where the set is another."""
     groups = evaluations[0].scores["groups"]
-    rows = {name: own["paper"] for name, own in groups.items() if own["paper"]}
+    rows = {name: group_figures["paper"] for name, group_figures in groups.items() if group_figures["paper"]}
     if not rows:
         return None
     sizes = list(next(iter(rows.values())))
@@ -104,33 +104,33 @@ def paper_table(evaluations: Sequence[Evaluation]) -> Table | None:
 def notes_of(evaluations: Sequence[Evaluation]) -> list[str]:
     """List marks, missing directions with their reasons, and what the means leave out."""
     lines = []
-    for name, one in zip(names_of(evaluations), evaluations, strict=True):
-        lines += [f"{name} is marked: {mark}" for mark in one.scores["marks"]]
+    for name, evaluation in zip(names_of(evaluations), evaluations, strict=True):
+        lines += [f"{name} is marked: {mark}" for mark in evaluation.scores["marks"]]
         lines += [
             f"{name}: {_count(where)} missing ({write_some(where, NAMED)}): {reason}"
-            for reason, where in missing_reasons(one).items()
+            for reason, where in missing_reasons(evaluation).items()
         ]
-        lines += [f"{name}: {line}" for line in not_nfc_lines(one.scores)]
-        lines += _apart(name, one)
+        lines += [f"{name}: {line}" for line in not_nfc_lines(evaluation.scores)]
+        lines += _apart(name, evaluation)
     return lines
 
 
 def _shows(evaluations: Sequence[Evaluation], rate: str) -> bool:
     """Whether any output of any of them shows it."""
     return any(
-        own["behavior"].get(rate, {"count": 0})["count"]
-        for one in evaluations
-        for own in one.scores["directions"].values()
+        direction_figures["behavior"].get(rate, {"count": 0})["count"]
+        for evaluation in evaluations
+        for direction_figures in evaluation.scores["directions"].values()
     )
 
 
 def _apart(name: str, evaluation: Evaluation) -> list[str]:
     overall = evaluation.scores["groups"].get("overall", {"scores": {}})
     return [
-        f"{name}: ~ {title_of(metric)} is unreliable in {_count(own['apart'])}, left out "
-        f"of means: {write_some(own['apart'], NAMED)}"
-        for metric, own in overall["scores"].items()
-        if own["apart"]
+        f"{name}: ~ {title_of(metric)} is unreliable in {_count(score['apart'])}, left out "
+        f"of means: {write_some(score['apart'], NAMED)}"
+        for metric, score in overall["scores"].items()
+        if score["apart"]
     ]
 
 
@@ -142,7 +142,7 @@ def words_for(marks: Sequence[str]) -> str:
 
 
 def _table(title: str, evaluations: Sequence[Evaluation], names: Sequence[str], measures: Sequence[str]) -> Table:
-    marks = [mark for one in evaluations for mark in one.scores["marks"]]
+    marks = [mark for evaluation in evaluations for mark in evaluation.scores["marks"]]
     several = len(evaluations) > 1
     heads = [f"{title_of(measure)} {name}" if several else title_of(measure) for measure in measures for name in names]
     table = new_table(title + words_for(marks), "")
@@ -158,13 +158,13 @@ def _table(title: str, evaluations: Sequence[Evaluation], names: Sequence[str], 
 
 
 def _cell(evaluation: Evaluation, group: str, measure: str) -> Cell:
-    own: dict[str, Any] = evaluation.scores["groups"].get(group, {"scores": {}, "behavior": {}})
+    group_figures: dict[str, Any] = evaluation.scores["groups"].get(group, {"scores": {}, "behavior": {}})
     if is_rate(measure):
-        rate = own["behavior"].get(measure)
+        rate = group_figures["behavior"].get(measure)
         if rate is None or rate["value"] is None:
             return Cell("–", "not measured")
         return Cell(_percent(100 * rate["value"]), f"{rate['count']:,} of {rate['rows']:,} lines")
-    mean = own["scores"].get(measure)
+    mean = group_figures["scores"].get(measure)
     if mean is None:
         return Cell("–", "not measured")
     notes = [f"{mean['count']} directions"]

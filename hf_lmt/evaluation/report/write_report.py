@@ -136,7 +136,7 @@ def read_evaluations(folders: Sequence[str | Path]) -> list[Evaluation]:
     evaluations = [read_evaluation(folder) for folder in folders]
     first = evaluations[0]
     for other in evaluations[1:]:
-        names = [one.run["data"]["name"] for one in (first, other)]
+        names = [evaluation.run["data"]["name"] for evaluation in (first, other)]
         if names[0] != names[1]:
             raise InputError(
                 f"{first.name} is of the set {names[0]!r}, {other.name} of {names[1]!r}; give evaluations of one set"
@@ -186,9 +186,9 @@ def _write_into(
 ) -> None:
     several = len(evaluations) > 1
     pictures = {}
-    for place, (name, one) in enumerate(zip(names_of(evaluations), evaluations, strict=True), 1):
-        file = f"heat_map_{place}" if several else "heat_map"
-        draw_heat_map(one, draft, file)
+    for number, (name, evaluation) in enumerate(zip(names_of(evaluations), evaluations, strict=True), 1):
+        file = f"heat_map_{number}" if several else "heat_map"
+        draw_heat_map(evaluation, draft, file)
         title = f"Heat map of {name}" if several else "Heat map"
         pictures[title] = (draft / f"{file}.svg").read_bytes()
     page = render_page(evaluations, pictures, texts, without_texts)

@@ -63,14 +63,14 @@ def group_table(scores: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     A mean has the number of its directions in brackets where some of the group's are not in it.
     Rates that are 0 in every group have no column; `silent_rates` has them.
     """
-    found = scores["groups"]
+    groups_of_scores = scores["groups"]
     rates = [name for name in _rates(scores) if name not in silent_rates(scores)]
     header = ["", *scores["metrics"], *(BEHAVIOR[name] for name in rates)]
     rows = []
     for group in GROUPS:
-        if own := found.get(group):
-            means = [_mean(own["scores"].get(name), name) for name in scores["metrics"]]
-            shares = [_share(own["behavior"].get(name)) for name in rates]
+        if group_figures := groups_of_scores.get(group):
+            means = [_mean(group_figures["scores"].get(name), name) for name in scores["metrics"]]
+            shares = [_share(group_figures["behavior"].get(name)) for name in rates]
             rows.append([group, *means, *shares])
     return header, rows
 
@@ -81,7 +81,9 @@ def silent_rates(scores: dict[str, Any]) -> list[str]:
     return [
         name
         for name in _rates(scores)
-        if not any(own["behavior"][name]["count"] for own in groups if name in own["behavior"])
+        if not any(
+            group_figures["behavior"][name]["count"] for group_figures in groups if name in group_figures["behavior"]
+        )
     ]
 
 
@@ -93,7 +95,7 @@ def silent_words(scores: dict[str, Any]) -> str:
 
 def _rates(scores: dict[str, Any]) -> list[str]:
     groups = scores["groups"].values()
-    return [name for name in BEHAVIOR if any(name in own["behavior"] for own in groups)]
+    return [name for name in BEHAVIOR if any(name in group_figures["behavior"] for group_figures in groups)]
 
 
 def _not_nfc_table(scores: dict[str, Any]) -> str | None:
@@ -109,13 +111,15 @@ def worst_directions(scores: dict[str, Any]) -> tuple[str | None, list[tuple[str
     """
     for metric in sorted(scores["metrics"], key=lambda name: name != "chrf++"):
         values = [
-            (name, own["scores"][metric]["value"])
-            for name, own in scores["directions"].items()
-            if own["scores"][metric]["value"] is not None
+            (name, direction_figures["scores"][metric]["value"])
+            for name, direction_figures in scores["directions"].items()
+            if direction_figures["scores"][metric]["value"] is not None
         ]
         if values:
             sign = -1 if metric in LOWER_IS_BETTER else 1
-            return metric, sorted(values, key=lambda one: (sign * one[1], one[0]))[:WORST]
+            return metric, sorted(
+                values, key=lambda direction_and_value: (sign * direction_and_value[1], direction_and_value[0])
+            )[:WORST]
     return None, []
 
 
@@ -139,13 +143,13 @@ def _share(rate: dict[str, Any] | None) -> str:
 
 def signature_rows(scores: dict[str, Any]) -> list[tuple[str, str]]:
     """List metric and signature, each once; BLEU has one for each tokenizer."""
-    found = {
+    signatures = {
         (name, score["signature"]): None
-        for own in scores["directions"].values()
-        for name, score in own["scores"].items()
+        for direction_figures in scores["directions"].values()
+        for name, score in direction_figures["scores"].items()
         if score["signature"]
     }
-    return sorted(found, key=lambda one: list(scores["metrics"]).index(one[0]))
+    return sorted(signatures, key=lambda metric_and_signature: list(scores["metrics"]).index(metric_and_signature[0]))
 
 
 def _made_rows(run: dict[str, Any]) -> list[tuple[str, Any]]:
@@ -167,12 +171,12 @@ def _made_rows(run: dict[str, Any]) -> list[tuple[str, Any]]:
     return [*rows.items(), ("versions", ", ".join([package, *versions]))]
 
 
-def _contamination_words(found: dict[str, Any]) -> str:
-    if not found["checked"]:
-        return f"not checked: {found['why']}"
-    if not found["overlap"]:
-        return f"none known of ({', '.join(found['looked_at'])})"
-    return "; ".join(f"{one['name']}, says {one['said_by']}" for one in found["overlap"])
+def _contamination_words(contamination: dict[str, Any]) -> str:
+    if not contamination["checked"]:
+        return f"not checked: {contamination['why']}"
+    if not contamination["overlap"]:
+        return f"none known of ({', '.join(contamination['looked_at'])})"
+    return "; ".join(f"{claim['name']}, says {claim['said_by']}" for claim in contamination["overlap"])
 
 
 def _front_matter(run: dict[str, Any], scores: dict[str, Any]) -> str:

@@ -77,8 +77,8 @@ def _describe_set(opened: EvaluationSet, directions: Sequence[Direction]) -> dic
 def _digests(rows: Mapping[Direction, Sequence[Mapping[str, Any]]]) -> dict[str, str]:
     """xxh3_128 of each direction's texts."""
     return {
-        str(direction): xxhash.xxh3_128_hexdigest(FIELD.join(row["hypothesis"] for row in own).encode())
-        for direction, own in rows.items()
+        str(direction): xxhash.xxh3_128_hexdigest(FIELD.join(row["hypothesis"] for row in rows_of_direction).encode())
+        for direction, rows_of_direction in rows.items()
     }
 
 

@@ -16,21 +16,21 @@ STATUS_WORDS = {
 }
 
 
-def show_evaluation(found: Evaluation) -> None:
+def show_evaluation(evaluation: Evaluation) -> None:
     """Write the tables to standard error."""
     from rich.console import Console
     from rich.table import Table
 
     console = Console(stderr=True, width=None if sys.stderr.isatty() else 140, highlight=False)
-    scores = found.scores
+    scores = evaluation.scores
     header, rows = group_table(scores)
     table = Table(
-        title=f"{found.run['data']['title']}: means over directions",
+        title=f"{evaluation.run['data']['title']}: means over directions",
         box=None,
         caption="; ".join(filter(None, [*scores["marks"], silent_words(scores)])) or None,
     )
-    for place, name in enumerate(header):
-        table.add_column(name, justify="right" if place else "left")
+    for column_index, name in enumerate(header):
+        table.add_column(name, justify="right" if column_index else "left")
     for row in rows:
         table.add_row(*row)
     console.print(table)
@@ -38,14 +38,14 @@ def show_evaluation(found: Evaluation) -> None:
     if metric is not None:
         shown = ", ".join(f"{name} {write_score(metric, value)}" for name, value in worst)
         console.print(f"worst by {metric}: {shown}", markup=False)
-    for line in warnings_of(found):
+    for line in warnings_of(evaluation):
         console.print(f"note: {line}", markup=False)
-    console.print(f"in {found.folder}: README.md, scores.json, scores.csv", markup=False)
+    console.print(f"in {evaluation.folder}: README.md, scores.json, scores.csv", markup=False)
 
 
-def warnings_of(found: Evaluation) -> list[str]:
+def warnings_of(evaluation: Evaluation) -> list[str]:
     """List the warnings to read before using the figures, beside their marks."""
-    run, scores = found.run, found.scores
+    run, scores = evaluation.run, evaluation.scores
     lines = []
     if scores["missing"]:
         lines.append(f"{len(scores['missing'])} directions without figures: {_some(scores['missing'])}")
@@ -65,8 +65,8 @@ def warnings_of(found: Evaluation) -> list[str]:
 
 def _reasons(scores: dict[str, Any], metric: str, kind: str, known: bool) -> list[str]:
     reasons: dict[str, list[str]] = {}
-    for name, own in scores["directions"].items():
-        if reason := own["scores"][metric][kind]:
+    for name, direction_figures in scores["directions"].items():
+        if reason := direction_figures["scores"][metric][kind]:
             reasons.setdefault(reason, []).append(name)
     if known and kind == "unavailable":
         return []

@@ -25,14 +25,16 @@ COLUMNS = ("direction", "kind", "name", "value", "low", "high", "count", "rows",
 
 def summarize(figures: Mapping[Direction, dict[str, Any]], plan: Plan) -> dict[str, Any]:
     """Build the content of scores.json, as `folder` describes it, of each direction's figures."""
-    for direction, own in figures.items():
-        own["paper"] = _paper(direction) if _is_paper_set(plan.opened, own["lines"]) else None
+    for direction, direction_figures in figures.items():
+        direction_figures["paper"] = (
+            _paper(direction) if _is_paper_set(plan.opened, direction_figures["lines"]) else None
+        )
     return {
         "format": FORMAT,
         "set": plan.opened.name,
         "metrics": plan.metrics,
         "marks": list(plan.marks),
-        "directions": {str(direction): own for direction, own in figures.items()},
+        "directions": {str(direction): direction_figures for direction, direction_figures in figures.items()},
         "groups": _groups(figures, plan.missing),
         "not_nfc": by_language(figures),
         "missing": {str(direction): reason for direction, reason in plan.missing.items()},
@@ -41,23 +43,27 @@ def summarize(figures: Mapping[Direction, dict[str, Any]], plan: Plan) -> dict[s
 
 def _groups(figures: Mapping[Direction, dict[str, Any]], missing: Mapping[Direction, str]) -> dict[str, Any]:
     values = {
-        direction: {name: score["value"] for name, score in own["scores"].items()}
-        for direction, own in figures.items()
+        direction: {name: score["value"] for name, score in direction_figures["scores"].items()}
+        for direction, direction_figures in figures.items()
     }
     groups = {}
     for group, means in aggregate(values, [*figures, *missing]).items():
-        members = [one for one in figures if group in groups_of(one)]
-        names = dict.fromkeys(name for one in members for name in figures[one]["behavior"])
+        members = [direction for direction in figures if group in groups_of(direction)]
+        names = dict.fromkeys(name for direction in members for name in figures[direction]["behavior"])
         groups[group] = {
             "scores": {
                 name: {**asdict(mean), "missing": [*map(str, mean.missing)], "apart": [*map(str, mean.apart)]}
                 for name, mean in means.items()
             },
             "behavior": {
-                name: pooled(figures[one]["behavior"][name] for one in members if name in figures[one]["behavior"])
+                name: pooled(
+                    figures[direction]["behavior"][name]
+                    for direction in members
+                    if name in figures[direction]["behavior"]
+                )
                 for name in names
             },
-            "paper": _paper_means([figures[one]["paper"] for one in members]),
+            "paper": _paper_means([figures[direction]["paper"] for direction in members]),
         }
     return groups
 
@@ -68,18 +74,18 @@ def _is_paper_set(opened: EvaluationSet, lines: int) -> bool:
 
 def _paper(direction: Direction) -> dict[str, dict[str, float]] | None:
     """Return the scores that the paper reports of its own models in this direction, by size."""
-    found = {size: reference_results(size).get(direction) for size in SIZES}
-    return {size: scores for size, scores in found.items() if scores} or None
+    results_by_size = {size: reference_results(size).get(direction) for size in SIZES}
+    return {size: scores for size, scores in results_by_size.items() if scores} or None
 
 
 def _paper_means(members: Iterable[dict[str, dict[str, float]] | None]) -> dict[str, Any] | None:
-    """The paper's figures over the same directions; None where it lacks one of them."""
-    found = list(members)
-    whole = [one for one in found if one is not None]
-    if not whole or len(whole) < len(found):
+    """Return the paper's figures over the same directions; None where it lacks one of them."""
+    results = list(members)
+    whole = [result for result in results if result is not None]
+    if not whole or len(whole) < len(results):
         return None
     return {
-        size: {metric: sum(one[size][metric] for one in whole) / len(whole) for metric in PAPER_METRICS}
+        size: {metric: sum(result[size][metric] for result in whole) / len(whole) for metric in PAPER_METRICS}
         for size in SIZES
     }
 
@@ -89,15 +95,15 @@ def as_csv(scores: Mapping[str, Any]) -> str:
     text = io.StringIO()
     table = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
     table.writeheader()
-    for name, own in scores["directions"].items():
-        for kind, figures in (("score", own["scores"]), ("behavior", own["behavior"])):
+    for name, direction_figures in scores["directions"].items():
+        for kind, figures in (("score", direction_figures["scores"]), ("behavior", direction_figures["behavior"])):
             for figure, content in figures.items():
                 table.writerow(
                     {
                         "direction": name,
                         "kind": kind,
                         "name": figure,
-                        "rows": content.get("rows", own["lines"]),
+                        "rows": content.get("rows", direction_figures["lines"]),
                         "note": "; ".join(_notes(content, scores["marks"])),
                         **{
                             column: content[column]

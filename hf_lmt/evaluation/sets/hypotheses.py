@@ -68,14 +68,14 @@ def read_hypotheses(given: Given) -> dict[Direction, list[Hypothesis]]:
             for name, texts in given.items()
         }
     paths = [given] if isinstance(given, str | Path) else given
-    found: dict[Direction, list[Hypothesis]] = {}
-    homes: dict[Direction, Path] = {}
+    by_direction: dict[Direction, list[Hypothesis]] = {}
+    file_of_direction: dict[Direction, Path] = {}
     for path in _files(paths):
         for direction, hypothesis in _rows(path):
-            if homes.setdefault(direction, path) != path:
-                raise InputError(f"{direction} is in {homes[direction]} and in {path}; give one")
-            found.setdefault(direction, []).append(hypothesis)
-    return found
+            if file_of_direction.setdefault(direction, path) != path:
+                raise InputError(f"{direction} is in {file_of_direction[direction]} and in {path}; give one")
+            by_direction.setdefault(direction, []).append(hypothesis)
+    return by_direction
 
 
 def align(hypotheses: Sequence[Hypothesis], opened: EvaluationSet, direction: Direction) -> list[dict[str, Any]]:
@@ -99,15 +99,15 @@ def align(hypotheses: Sequence[Hypothesis], opened: EvaluationSet, direction: Di
         ids = whole.ids
     by_id = dict(zip(ids, hypotheses, strict=True))
     if len(by_id) < len(ids):
-        twice = next(one for place, one in enumerate(ids) if one in ids[:place])
+        twice = next(row_id for index, row_id in enumerate(ids) if row_id in ids[:index])
         raise InputError(f"{direction}: id {twice!r} is there twice; give each line once")
-    missing = [one for one in lines.ids if one not in by_id]
+    missing = [row_id for row_id in lines.ids if row_id not in by_id]
     if missing:
         raise InputError(
             f"{direction}: {len(hypotheses):,} hypotheses and {len(lines.ids):,} lines in the set; "
             f"{len(missing):,} lines have none, the first of them id {missing[0]!r}"
         )
-    return [_columns(by_id[one]) for one in lines.ids]
+    return [_columns(by_id[row_id]) for row_id in lines.ids]
 
 
 def matched_by_id(hypotheses: Sequence[Hypothesis], opened: EvaluationSet, direction: Direction) -> bool:
@@ -117,26 +117,26 @@ def matched_by_id(hypotheses: Sequence[Hypothesis], opened: EvaluationSet, direc
 
 
 def _ids(hypotheses: Sequence[Hypothesis]) -> list[str]:
-    return [str(one.columns.get("id", "")) for one in hypotheses]
+    return [str(hypothesis.columns.get("id", "")) for hypothesis in hypotheses]
 
 
-def _columns(one: Hypothesis) -> dict[str, Any]:
+def _columns(hypothesis: Hypothesis) -> dict[str, Any]:
     known = {
-        column: next((one.columns[name] for name in names if one.columns.get(name)), None)
+        column: next((hypothesis.columns[name] for name in names if hypothesis.columns.get(name)), None)
         for column, names in NAMES.items()
     }
     defaults = {name: value for name, value in DEFAULTS.items() if known.get(name) is None}
-    return {"hypothesis": one.text, **known, **defaults}
+    return {"hypothesis": hypothesis.text, **known, **defaults}
 
 
 def _check_order(hypotheses: Sequence[Hypothesis], lines: Lines, direction: Direction) -> None:
     counts = f"{direction}: {len(hypotheses):,} hypotheses and {len(lines.ids):,} lines in the set"
     rows = zip(hypotheses, lines.ids, lines.sources, strict=False)
-    for one, row_id, source in rows:
-        own = one.columns.get("source")
-        if isinstance(own, str) and _plain(own) != _plain(source):
+    for hypothesis, row_id, source in rows:
+        source_of_row = hypothesis.columns.get("source")
+        if isinstance(source_of_row, str) and _plain(source_of_row) != _plain(source):
             raise InputError(
-                f"{counts}; {one.place} translates {own[:60]!r}, and there (id {row_id!r}) the set "
+                f"{counts}; {hypothesis.place} translates {source_of_row[:60]!r}, and there (id {row_id!r}) the set "
                 f"has {source[:60]!r}; give hypotheses of this set, in its order"
             )
     if len(hypotheses) < len(lines.ids):
@@ -157,16 +157,16 @@ def _plain(text: str) -> str:
 
 
 def _files(paths: Sequence[str | Path]) -> Iterator[Path]:
-    for one in paths:
-        path = Path(one).expanduser()
+    for given_path in paths:
+        path = Path(given_path).expanduser()
         folder = path / HYPOTHESES if (path / HYPOTHESES).is_dir() else path
         if path.is_file():
             yield path
             continue
         files = [*folder.glob("*.txt"), *folder.glob("*.jsonl")] if path.is_dir() else []
         if not files:
-            what = "has no .txt or .jsonl file" if path.is_dir() else "is not there"
-            raise InputError(f"--hypotheses {path} {what}; give files named as en-de.txt, JSONL, or a folder of them")
+            fault = "has no .txt or .jsonl file" if path.is_dir() else "is not there"
+            raise InputError(f"--hypotheses {path} {fault}; give files named as en-de.txt, JSONL, or a folder of them")
         yield from sorted(files)
 
 
@@ -186,27 +186,27 @@ def _rows(path: Path) -> Iterator[tuple[Direction, Hypothesis]]:
 
 def _json_rows(path: Path) -> Iterator[tuple[Direction, Hypothesis]]:
     for number, line in enumerate(read_lines(path), 1):
-        place = f"{path}:{number}"
+        location = f"{path}:{number}"
         if not line.strip():
             continue
         try:
             row = json.loads(line)
         except ValueError as error:
-            raise InputError(f"{place}: not JSON ({error}); give an object in each line") from error
+            raise InputError(f"{location}: not JSON ({error}); give an object in each line") from error
         if not isinstance(row, dict) or "hypothesis" not in row:
-            raise InputError(f"{place}: no row with a hypothesis; give rows as hf-lmt translate writes them")
-        check_characters(line, place)
+            raise InputError(f"{location}: no row with a hypothesis; give rows as hf-lmt translate writes them")
+        check_characters(line, location)
         named = "-".join(str(row.get(name)) for name in LANGUAGES if name in row)
         try:
             direction = parse_direction(named or path.stem)
         except InputError as error:
             raise InputError(
-                f"{place}: {error}; give source_lang and target_lang, or a file named after the direction"
+                f"{location}: {error}; give source_lang and target_lang, or a file named after the direction"
             ) from error
-        yield direction, Hypothesis(place, _text(row["hypothesis"], place), row)
+        yield direction, Hypothesis(location, _text(row["hypothesis"], location), row)
 
 
-def _text(value: Any, place: str) -> str:
+def _text(value: Any, location: str) -> str:
     if not isinstance(value, str):
-        raise InputError(f"{place}: the hypothesis is {value!r}, not a text; an empty translation is an empty text")
+        raise InputError(f"{location}: the hypothesis is {value!r}, not a text; an empty translation is an empty text")
     return value

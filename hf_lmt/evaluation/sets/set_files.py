@@ -45,7 +45,7 @@ def recognized(folder: Path, split: str | None) -> Copy | None:
             return Copy(f"flores-{name}", folder, name)
         if any((folder / part / f"{english}.{name}").is_file() for part in (".", name)):
             others = {"dev", "devtest"} - {name}
-            if split is None and any((folder / f"{english}.{one}").is_file() for one in others):
+            if split is None and any((folder / f"{english}.{suffix}").is_file() for suffix in others):
                 raise InputError(f"{folder} has dev and devtest; choose one with --split")
             return Copy(f"flores-{name}", folder, name)
         if (mongolian := mongolian_file(folder, name)) and len(_beside(mongolian)) > 1:
@@ -61,7 +61,7 @@ def recognized(folder: Path, split: str | None) -> Copy | None:
 
 
 def read_copy(copy: Copy) -> Texts:
-    """The texts of a set in its folder.
+    """Read the texts of a set in its folder.
 
     Raises:
         InputError: files that cannot be read or do not fit together.
@@ -82,12 +82,12 @@ def read_copy(copy: Copy) -> Texts:
 
 def mongolian_file(folder: Path, split: str) -> Path | None:
     """FLORES-mvf's file of a split, anywhere in the folder."""
-    found = (path for name in MONGOLIAN for path in sorted(folder.rglob(name.format(split))))
-    return next(found, None)
+    matches = (path for name in MONGOLIAN for path in sorted(folder.rglob(name.format(split))))
+    return next(matches, None)
 
 
 def _beside(mongolian: Path) -> dict[str, Path]:
-    """It, and the files of other languages beside it: flores.devtest.en, flores.devtest.zh."""
+    """List the file, and those of other languages beside it: flores.devtest.en, flores.devtest.zh."""
     files = files_with_prefix(mongolian.with_suffix("")).files
     return {**{code: files[code] for code in sorted(files)}, "mvf": mongolian}
 
@@ -113,12 +113,12 @@ def _of_lines(files: Mapping[str, Path]) -> Texts:
 
 
 def _ntrex_files(folder: Path) -> dict[str, Path]:
-    there = {path.name: path for path in sorted(folder.rglob("newstest2019-*.txt"))}
+    file_by_name = {path.name: path for path in sorted(folder.rglob("newstest2019-*.txt"))}
     return {
-        code: there[pattern.format(language.ntrex)]
+        code: file_by_name[pattern.format(language.ntrex)]
         for code, language in LANGUAGES.items()
         for pattern in NTREX_FILES
-        if language.ntrex and pattern.format(language.ntrex) in there
+        if language.ntrex and pattern.format(language.ntrex) in file_by_name
     }
 
 
@@ -131,7 +131,7 @@ def _flores_plus(files: list[Path]) -> Texts:
         if path:
             rows[code] = flores_plus_texts(path)
     ids = list(next(iter(rows.values()), {}))
-    return Texts(ids, {code: [own.get(one) for one in ids] for code, own in rows.items()}, {})
+    return Texts(ids, {code: [text_by_id.get(row_id) for row_id in ids] for code, text_by_id in rows.items()}, {})
 
 
 def _wmt24(folder: Path) -> Texts:
@@ -155,7 +155,7 @@ def _wmt24(folder: Path) -> Texts:
             columns.setdefault(code, {})[segment] = row["target"]
     ids = list(english)
     texts: dict[str, Column] = {"en": [*english.values()]}
-    texts |= {code: [own.get(one) for one in ids] for code, own in columns.items()}
+    texts |= {code: [text_by_id.get(row_id) for row_id in ids] for code, text_by_id in columns.items()}
     return Texts(ids, texts, {"left_out_as_bad_sources": len(bad)})
 
 

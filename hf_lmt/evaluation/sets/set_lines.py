@@ -64,25 +64,26 @@ class EvaluationSet:
 
     @property
     def languages(self) -> list[str]:
-        there = {code for direction in self.rows for code in direction}
-        return sorted(there | self.texts.columns.keys())
+        """List the codes of all languages that the set has texts in."""
+        codes = {code for direction in self.rows for code in direction}
+        return sorted(codes | self.texts.columns.keys())
 
     def directions(self) -> list[Direction]:
-        """The directions that the set has lines in: of the 234, or of its rows."""
+        """Return the directions that the set has lines in: of the 234, or of its rows."""
         if self.rows:
             return list(self.rows)
-        there = self.texts.columns
-        return [one for one in DIRECTIONS if one.source in there and one.target in there]
+        columns = self.texts.columns
+        return [direction for direction in DIRECTIONS if direction.source in columns and direction.target in columns]
 
     def lines(self, direction: Direction) -> Lines | None:
-        """The lines with a source and a reference, in the set's order; None where there are none.
+        """Return the lines with a source and a reference, in the set's order; None where there are none.
 
         An empty reference is none, an empty source stays: what comes of it is judged.
         """
         if self.rows:
-            own = self.rows.get(direction, [])
-            hint_lang = next((one.hint_lang for one in own if one.hint), None)
-            lines = _as_lines([one[:4] for one in own], hint_lang)
+            rows_of_direction = self.rows.get(direction, [])
+            hint_lang = next((row.hint_lang for row in rows_of_direction if row.hint), None)
+            lines = _as_lines([row[:4] for row in rows_of_direction], hint_lang)
         else:
             lines = self._side_by_side(direction)
         return self._limited(lines, direction) if lines.ids else None
@@ -93,9 +94,9 @@ class EvaluationSet:
         hint_lang = auxiliary_of(direction)
         hints = columns.get(hint_lang or "", [None] * count)
         rows = [
-            one
-            for one in zip(self.texts.ids, sources, references, hints, strict=True)
-            if one[1] is not None and one[2]
+            line
+            for line in zip(self.texts.ids, sources, references, hints, strict=True)
+            if line[1] is not None and line[2]
         ]
         return _as_lines(rows, hint_lang if any(hints) else None)
 
@@ -107,10 +108,10 @@ class EvaluationSet:
         hashes = decision_hashes(DECISION, self.seed, heads, keys)
         kept = np.sort(np.argsort(hashes, kind="stable")[: self.limit]).tolist()
         rows = list(zip(*lines[:4], strict=True))
-        return _as_lines([rows[place] for place in kept], lines.hint_lang)
+        return _as_lines([rows[index] for index in kept], lines.hint_lang)
 
     def _keys(self, direction: Direction, lines: Lines) -> list[str]:
-        """A text for each line that is the same in all directions of its sentence."""
+        """Return a text for each line that is the same in all directions of its sentence."""
         if self.rows:
             first = min(direction, key=lambda code: (code != "en", code != "zh", code))
             return lines.sources if first == direction.source else lines.references
@@ -118,12 +119,12 @@ class EvaluationSet:
         columns = [self.texts.columns[code] for code in codes]
         texts = [next(text for text in row if text) for row in zip(*columns, strict=True)]
         by_id = dict(zip(self.texts.ids, texts, strict=True))
-        return [by_id[one] for one in lines.ids]
+        return [by_id[row_id] for row_id in lines.ids]
 
 
 def _as_lines(rows: Sequence[tuple[Any, ...]], hint_lang: str | None) -> Lines:
     """Rows of id, source, reference and hint, by columns."""
-    ids, sources, references, hints = ([row[place] for row in rows] for place in range(4))
+    ids, sources, references, hints = ([row[column] for row in rows] for column in range(4))
     return Lines(ids, sources, references, hints, hint_lang)
 
 

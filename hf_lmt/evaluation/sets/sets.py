@@ -103,27 +103,27 @@ def set_of(evaluation: Evaluation) -> EvaluationSet:
     """
     data = evaluation.run["data"]
     source = Source(data["given"], split=data["split"], **data.get("reading", {}))
-    found = open_set(source, limit=data["limit"], seed=data["seed"])
-    if fingerprint(found, evaluation.directions) != data["fingerprint"]:
+    opened = open_set(source, limit=data["limit"], seed=data["seed"])
+    if fingerprint(opened, evaluation.directions) != data["fingerprint"]:
         raise InputError(
             f"evaluation set {data['given']!r} has changed since {evaluation.name} "
             "was made; give the set as it was, or evaluate again"
         )
-    return found
+    return opened
 
 
 def _open(source: Source) -> EvaluationSet:
     name = source.name
     if isinstance(source.path, str) and name in NAMED_SETS and not Path(name).exists():
-        one = NAMED_SETS[name]
+        named_set = NAMED_SETS[name]
         _check_no_reading(source)
-        if source.split not in (None, one.split):
+        if source.split not in (None, named_set.split):
             raise InputError(
                 f"evaluation set {name} has no split {source.split!r} to choose; "
                 f"leave it out (sets: {', '.join(NAMED_SETS)})"
             )
         texts = _fetched(name)
-        return EvaluationSet(name, one.title, name, one.split, texts, notes=texts.notes)
+        return EvaluationSet(name, named_set.title, name, named_set.split, texts, notes=texts.notes)
     path = Path(name).expanduser()
     copy = recognized(path, source.split) if path.is_dir() and source.kind is None else None
     if copy:
@@ -132,7 +132,7 @@ def _open(source: Source) -> EvaluationSet:
         title = NAMED_SETS[copy.name].title
         split = copy.split or source.split
         return EvaluationSet(copy.name, title, name, split, texts, notes=texts.notes)
-    _check_there(source)
+    _check_exists(source)
     texts, rows, notes = _of_source(source, open_source(source))
     others = notes.get(OTHERS, {})
     if not rows and len(texts.columns) < 2:
@@ -143,9 +143,9 @@ def _open(source: Source) -> EvaluationSet:
         )
     for line in _noted(notes):
         logger.warning("evaluation set %s: %s", name, line)
-    own = source.corpus_name
+    corpus_name = source.corpus_name
     reading = {field: value for field in READING if (value := getattr(source, field)) and isinstance(source.path, str)}
-    return EvaluationSet(own, own, name, source.split, texts, rows, notes, reading=reading)
+    return EvaluationSet(corpus_name, corpus_name, name, source.split, texts, rows, notes, reading=reading)
 
 
 def _noted(notes: Mapping[str, Any]) -> Iterator[str]:
@@ -169,7 +169,7 @@ def _check_no_reading(source: Source) -> None:
         )
 
 
-def _check_there(source: Source) -> None:
+def _check_exists(source: Source) -> None:
     path = Path(source.name).expanduser()
     local = path.exists() or any(path.parent.glob(f"{path.name}.*"))
     if isinstance(source.path, str) and not local and source.path.count("/") != 1:
@@ -180,31 +180,31 @@ def _check_there(source: Source) -> None:
 
 
 def _fetched(name: str) -> Texts:
-    """A named set from the Hub, or its cache."""
+    """Fetch a named set from the Hub, or its cache."""
     from huggingface_hub import snapshot_download
 
-    one = NAMED_SETS[name]
-    if not one.files:
-        source = Source(one.repository, split=one.split)
+    named_set = NAMED_SETS[name]
+    if not named_set.files:
+        source = Source(named_set.repository, split=named_set.split)
         return _of_source(source, open_source(source))[0]
     try:
-        folder = Path(snapshot_download(one.repository, repo_type="dataset", allow_patterns=[*one.files]))
+        folder = Path(snapshot_download(named_set.repository, repo_type="dataset", allow_patterns=[*named_set.files]))
     except Exception as error:
         raise InputError(
-            f"{hub_error('evaluation set', one.repository, error)}. To evaluate on {one.title}: "
-            f"{one.access}; or give the path of a local copy in place of the name"
+            f"{hub_error('evaluation set', named_set.repository, error)}. To evaluate on {named_set.title}: "
+            f"{named_set.access}; or give the path of a local copy in place of the name"
         ) from error
-    if not any(found for pattern in one.files for found in folder.glob(f"**/{pattern}")):
+    if not any(file for pattern in named_set.files for file in folder.glob(f"**/{pattern}")):
         raise InputError(
-            f"{one.repository}: has no file {' or '.join(one.files)}; it may have "
+            f"{named_set.repository}: has no file {' or '.join(named_set.files)}; it may have "
             "changed. Give the path of a local copy"
         )
     if name == "flores-mvf" and mongolian_file(folder, "devtest") is None:
         raise InputError(
-            f"{one.repository}: has no file *.devtest.mvf; give the folder "
+            f"{named_set.repository}: has no file *.devtest.mvf; give the folder "
             "data/flores_mvf of the repository NiuTrans/LMT"
         )
-    return read_copy(Copy(name, folder, one.split))
+    return read_copy(Copy(name, folder, named_set.split))
 
 
 def _of_source(source: Source, contents: Contents) -> tuple[Texts, dict[Direction, list[Row]], dict[str, Any]]:
@@ -222,10 +222,10 @@ def _of_source(source: Source, contents: Contents) -> tuple[Texts, dict[Directio
                 others[name] = others.get(name, 0) + 1
         if all(isinstance(text, str) for text in texts) and None not in codes:
             direction = Direction(*map(str, codes))
-            own = rows.setdefault(direction, [])
+            rows_of_direction = rows.setdefault(direction, [])
             row_id = str(record.get("row_key") or number)
             hint = (record.get("auxiliary") or None, record.get("auxiliary_lang") or None)
-            own.append(Row(row_id, str(texts[0]), str(texts[1]), *hint))
+            rows_of_direction.append(Row(row_id, str(texts[0]), str(texts[1]), *hint))
     further = 0
     for number, unit in enumerate(contents.units or ()):
         ids.append(unit.row_id)
@@ -267,7 +267,7 @@ def _by_language(source: Source, unit: Unit, number: int, others: dict[str, int]
 
 
 def _unique(ids: list[str | None]) -> list[str]:
-    """The set's own ids where every line has one and no two the same, else numbers from 1."""
+    """Return the set's own ids where every line has one and no two the same, else numbers from 1."""
     if None not in ids and len(set(ids)) == len(ids):
-        return [str(one) for one in ids]
+        return [str(row_id) for row_id in ids]
     return [str(number) for number in range(1, len(ids) + 1)]

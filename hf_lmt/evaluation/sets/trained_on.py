@@ -68,8 +68,8 @@ class Training:
     def overlap(self, opened: EvaluationSet) -> list[Claim]:
         """List the claims that are, or hold, this evaluation set."""
         split = opened.split or ""
-        own = _sets(f"{opened.name} {split}") | _sets(_last_parts(opened.given, split))
-        return [one for one in self.claims if _same(one.name, own, opened)]
+        set_names = _sets(f"{opened.name} {split}") | _sets(_last_parts(opened.given, split))
+        return [claim for claim in self.claims if _same(claim.name, set_names, opened)]
 
 
 def training_of(model: str, revision: str | None = None) -> Training:
@@ -99,9 +99,9 @@ def training_of(model: str, revision: str | None = None) -> Training:
             continue
         for where, content in documents:
             looked_at.append(where)
-            for one in _names(content):
-                claims.setdefault(one, Claim(one, where))
-                for claim in _known(one):
+            for set_name in _names(content):
+                claims.setdefault(set_name, Claim(set_name, where))
+                for claim in _known(set_name):
                     claims.setdefault(claim.name, claim)
             waiting += _bases(content)
     looked_at += sorted({claim.said_by for claim in claims.values()} - set(looked_at))
@@ -124,7 +124,7 @@ def _documents(name: str, revision: str | None) -> Iterator[tuple[str, Mapping[s
 
 
 def _file(name: str, file: str, revision: str | None) -> Path | None:
-    """A file of a model here, on the Hub or in its cache; None where it cannot be had."""
+    """Read a file of a model here, on the Hub or in its cache; None where it cannot be had."""
     folder = Path(name).expanduser()
     if folder.exists():
         return folder / file if (folder / file).is_file() else None
@@ -152,8 +152,8 @@ def _json(path: Path) -> Mapping[str, Any]:
 
 def _names(content: Mapping[str, Any]) -> Iterator[str]:
     """Names and paths of data, in a card's `datasets` or under a record's data and sources."""
-    for one in _listed(content.get("datasets")):
-        yield str(one)
+    for dataset_name in _listed(content.get("datasets")):
+        yield str(dataset_name)
     for part in ("data", "recipe", "sources"):
         yield from _walk(content.get(part))
 
@@ -180,9 +180,9 @@ def _of_prepared(folder: Path) -> Iterator[str]:
 
 def _bases(content: Mapping[str, Any]) -> list[str]:
     model = content.get("model")
-    own = model.get("source") or model.get("name") if isinstance(model, Mapping) else None
-    found = [*_listed(content.get("base_model")), content.get("base_model_name_or_path"), own]
-    return [one for one in found if isinstance(one, str)]
+    base_model = model.get("source") or model.get("name") if isinstance(model, Mapping) else None
+    candidates = [*_listed(content.get("base_model")), content.get("base_model_name_or_path"), base_model]
+    return [candidate for candidate in candidates if isinstance(candidate, str)]
 
 
 def _listed(value: Any) -> Sequence[Any]:
@@ -191,7 +191,9 @@ def _listed(value: Any) -> Sequence[Any]:
 
 def _known(name: str) -> list[Claim]:
     """List the training sets that papers state for this model or data set."""
-    return [Claim(one, source) for glob, sets, source in _known_sets() if fnmatchcase(name, glob) for one in sets]
+    return [
+        Claim(set_name, source) for glob, sets, source in _known_sets() if fnmatchcase(name, glob) for set_name in sets
+    ]
 
 
 @cache
@@ -201,27 +203,27 @@ def _known_sets() -> list[tuple[str, list[str], str]]:
     return [(row["models"], row["sets"].split(), row["source"]) for row in rows]
 
 
-def _same(name: str, own: set[str], opened: EvaluationSet) -> bool:
-    if _sets(_last_parts(name)) & own:
+def _same(name: str, set_names: set[str], opened: EvaluationSet) -> bool:
+    if _sets(_last_parts(name)) & set_names:
         return True
     path, other = Path(name).expanduser(), Path(opened.given).expanduser()
     if path.exists() and other.exists() and path.resolve() == other.resolve():
         return True
-    plain = {re.sub(r"[^a-z0-9]", "", one.casefold()) for one in (name, opened.name)}
+    plain = {re.sub(r"[^a-z0-9]", "", text.casefold()) for text in (name, opened.name)}
     return len(plain) == 1 and not plain & GENERIC
 
 
 def _sets(name: str) -> set[str]:
-    """The published sets that a name speaks of."""
+    """Return the published sets that a name speaks of."""
     name = name.casefold()
-    found = {one for one, pattern in _PATTERNS.items() if re.search(pattern, name)}
-    if "flores" in found:
-        found = (found - {"flores"}) | (set() if found & FLORES else FLORES)
+    sets = {set_name for set_name, pattern in _PATTERNS.items() if re.search(pattern, name)}
+    if "flores" in sets:
+        sets = (sets - {"flores"}) | (set() if sets & FLORES else FLORES)
     for first, last in _YEAR.findall(name):
-        found |= {f"wmt{year}" for year in range(int(first), int(last or first) + 1)}
-    return found
+        sets |= {f"wmt{year}" for year in range(int(first), int(last or first) + 1)}
+    return sets
 
 
 def _last_parts(name: str, split: str = "") -> str:
-    """The end of a path: folders further up say nothing of what is in it."""
+    """Return the end of a path: folders further up say nothing of what is in it."""
     return " ".join(["/".join(Path(name).parts[-2:]), split])

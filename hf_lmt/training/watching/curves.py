@@ -102,5 +102,5 @@ def _line(axes: Axes, points: list[tuple[int, float]], label: str, color: str, s
 
 def _points(history: History, key: str) -> list[tuple[int, float]]:
     """Step and value, the first one logged at a step: a later one is of the best model, loaded."""
-    found = {entry["step"]: float(entry[key]) for entry in reversed(history) if key in entry}
-    return sorted(found.items())
+    value_by_step = {entry["step"]: float(entry[key]) for entry in reversed(history) if key in entry}
+    return sorted(value_by_step.items())

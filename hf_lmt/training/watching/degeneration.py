@@ -80,7 +80,7 @@ def loss_signs(history: Sequence[Entry], now: Entry) -> list[str]:
 
 
 def _extreme(history: Sequence[Entry], now: Entry, needed: Sequence[str], key: str, highest: bool) -> Entry | None:
-    """The first of the earlier evaluations with the highest or lowest value of `key`."""
+    """Return the first of the earlier evaluations with the highest or lowest value of `key`."""
     if any(name not in now for name in needed):
         return None
     known = [entry for entry in history if all(name in entry for name in needed)]

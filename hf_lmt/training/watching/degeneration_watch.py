@@ -81,7 +81,7 @@ class DegenerationWatch(TrainerCallback):
                 self._losses.too_long,
                 len(self._sample.rows),
             )
-        keys = logged_numbers({one: {"loss": 0.0} for one in self._sample.directions}, ["loss"])
+        keys = logged_numbers({direction: {"loss": 0.0} for direction in self._sample.directions}, ["loss"])
         check_best_metric(trainer.args, keys, [PREFIX], keys)
         self._trainer, self._rounds = trainer, Rounds()
         self._folder = Path(trainer.args.output_dir)
@@ -95,13 +95,13 @@ class DegenerationWatch(TrainerCallback):
         """Move before early stopping, so that it sees the numbers of this callback."""
         place_before_early_stopping(self._trainer, self)
 
-    def on_evaluate(self, args: Any, state: TrainerState, control: Any, **given: Any) -> None:
+    def on_evaluate(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
         """Measure, add the numbers to the metrics of the evaluation, draw the curves and warn."""
-        metrics: dict[str, float] = given["metrics"]  # what the trainer itself goes on with
+        metrics: dict[str, float] = kwargs["metrics"]  # what the trainer itself goes on with
         if not self._rounds.begins(state, metrics):
             return
         began = time.perf_counter()
-        values = {one: {"loss": loss} for one, loss in self._measure().items()}
+        values = {direction: {"loss": loss} for direction, loss in self._measure().items()}
         numbers = logged_numbers(values, ["loss"])
         signs = loss_signs(state.log_history, numbers)
         metrics |= numbers

@@ -16,8 +16,9 @@ class EarlyStopping(EarlyStoppingCallback):
     begins; a run that was killed after its last evaluation has no step left.
     """
 
-    def on_train_begin(self, args: Any, state: TrainerState, control: Any, **given: Any) -> None:
-        super().on_train_begin(args, state, control, **given)
+    def on_train_begin(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
+        """Take up the count of evaluations without a gain after a resumption."""
+        super().on_train_begin(args, state, control, **kwargs)
         if state.global_step > 0:
             self.early_stopping_patience_counter = _saved_count(state, type(self).__name__)
         if self.early_stopping_patience_counter >= self.early_stopping_patience:
@@ -25,8 +26,8 @@ class EarlyStopping(EarlyStoppingCallback):
 
 
 def _saved_count(state: TrainerState, name: str) -> int:
-    """Evaluations without a gain before the checkpoint; of several callbacks, the last one's."""
+    """Return evaluations without a gain before the checkpoint; of several callbacks, the last one's."""
     all_saved: Any = state.stateful_callbacks or {}
     saved = all_saved.get(name) or {}
-    one = saved[-1] if isinstance(saved, list) else saved
-    return int(one.get("attributes", {}).get("early_stopping_patience_counter", 0))
+    saved_callback = saved[-1] if isinstance(saved, list) else saved
+    return int(saved_callback.get("attributes", {}).get("early_stopping_patience_counter", 0))

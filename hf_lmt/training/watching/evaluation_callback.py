@@ -154,14 +154,14 @@ class TranslationEvaluationCallback(TrainerCallback):
         """Note that the training has ended: a later evaluation is written to final.json."""
         self._ended = True
 
-    def on_evaluate(self, args: Any, state: TrainerState, control: Any, **given: Any) -> None:
+    def on_evaluate(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
         """Translate and judge, add the numbers to the metrics of the evaluation, and warn."""
-        metrics: dict[str, float] = given["metrics"]  # what the trainer itself goes on with
+        metrics: dict[str, float] = kwargs["metrics"]  # what the trainer itself goes on with
         if not self._rounds.begins(state, metrics):
             return
         began = time.perf_counter()
-        found = self._translate()
-        judged = judge(self._sample.rows, found, self._metrics) if self._processes.first else {}
+        translations = self._translate()
+        judged = judge(self._sample.rows, translations, self._metrics) if self._processes.first else {}
         figures = self._processes.agree(judged)
         values = values_of_figures(figures)
         numbers = logged_numbers(values, [NAMES[metric] for metric in self._metrics])
@@ -198,7 +198,7 @@ class TranslationEvaluationCallback(TrainerCallback):
     def _check_metrics(self, trainer: Any) -> None:
         directions = self._sample.directions
         for metric in self._metrics:
-            reasons = {why_not_judgeable(metric, one.target) for one in directions} - {None}
+            reasons = {why_not_judgeable(metric, direction.target) for direction in directions} - {None}
             for reason in sorted(map(str, reasons)):
                 logger.warning("%s; its directions are left out of %s", reason, metric)
         keys, lower = expected_keys(directions, self._metrics)

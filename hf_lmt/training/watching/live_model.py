@@ -25,7 +25,7 @@ from hf_miwv.losses.losses import ResponseLosses, Tree
 
 @contextmanager
 def as_it_stands(trainer: Any) -> Iterator[Any]:
-    """The trainer's model without what data-parallel training puts around it, to be read only.
+    """Yield the trainer's model without what data-parallel training puts around it, to be read only.
 
     It is in evaluation mode, so without dropout and gradient checkpointing, under the trainer's
     own mixed precision and with its adapters; modes and random states are put back afterwards.
@@ -42,7 +42,7 @@ def as_it_stands(trainer: Any) -> Iterator[Any]:
 
 
 def style_of(prompt: str | PromptStyle | None, form: str | None, tokenizer: Any) -> PromptStyle:
-    """The prompt that is meant, as in `prompt_registry.find_style`; a style is taken as it is."""
+    """Return the prompt that is meant, as in `prompt_registry.find_style`; a style is taken as it is."""
     if not isinstance(prompt, PromptStyle):
         return find_style(prompt, form, None, tokenizer)
     return find_style(None, form, prompt, tokenizer)
@@ -90,11 +90,11 @@ class LiveTranslator:
     def __call__(self) -> list[Translation]:
         """(N,) translations of the rows, on every process."""
         processes = processes_of(self._trainer)
-        own = processes.deal(self._sizes).tolist()
+        dealt = processes.deal(self._sizes).tolist()
         with as_it_stands(self._trainer) as model:
-            stream = self._translator(model).stream([self._requests[row] for row in own])
-            found = gather_dict(processes, dict(zip(own, stream, strict=True)))
-        return [found[row] for row in range(len(self._requests))]
+            stream = self._translator(model).stream([self._requests[row] for row in dealt])
+            gathered = gather_dict(processes, dict(zip(dealt, stream, strict=True)))
+        return [gathered[row] for row in range(len(self._requests))]
 
     def _translator(self, model: Any) -> Translator:
         tokenizer, form = tokenizer_of(self._trainer), self._style.form
@@ -122,15 +122,15 @@ class LiveLosses:
             raise InputError(f"all {len(rows)} evaluation rows are longer than the model's {context} tokens")
 
     def __call__(self) -> dict[int, tuple[float, int]]:
-        """Number of a row -> nats of its target in total, and tokens, on every process."""
+        """Return number of a row -> nats of its target in total, and tokens, on every process."""
         processes, numbers = processes_of(self._trainer), list(self._trees)
         sizes = [self._trees[number].tokens for number in numbers]
-        own = [numbers[place] for place in processes.deal(np.array(sizes)).tolist()]
+        dealt = [numbers[index] for index in processes.deal(np.array(sizes)).tolist()]
         found: dict[int, tuple[float, int]] = {}
         with as_it_stands(self._trainer) as model:
             losses = ResponseLosses(model)
             with losses.ready():
-                for batch in self._batches(own):
+                for batch in self._batches(dealt):
                     trees = [self._trees[number] for number in batch]
                     for number, mean in zip(batch, losses(trees).tolist(), strict=True):
                         size = self._trees[number].response
@@ -140,7 +140,7 @@ class LiveLosses:
     def _batches(self, numbers: Sequence[int]) -> Iterator[list[int]]:
         lengths = [self._trees[number].tokens for number in numbers]
         for places in plan_batches(lengths, [0] * len(lengths), 1, self._batch_tokens):
-            yield [numbers[place] for place in places]
+            yield [numbers[index] for index in places]
 
 
 def _check_settings(
@@ -151,10 +151,10 @@ def _check_settings(
             raise InputError(f"{name} {number!r}: give a whole number, 1 or more")
     if check_hints(hints) != "none" and not style.hints:
         raise InputError(f"hints {hints!r}: the prompt {style.name!r} has no form for them")
-    if hints == "given" and not any((one.auxiliary or "").strip() for one in requests):
+    if hints == "given" and not any((request.auxiliary or "").strip() for request in requests):
         raise InputError("hints 'given': no row has an auxiliary; give 'none' or 'self'")
-    for one in requests:
-        check_request(one, hints)
+    for request in requests:
+        check_request(request, hints)
 
 
 def _tree(row: WatchedRow, style: PromptStyle, tokenizer: Any) -> Tree:

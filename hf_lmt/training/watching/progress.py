@@ -21,8 +21,9 @@ class Progress(ProgressCallback):
     files of the evaluation as before.
     """
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **given: Any) -> None:
-        super().on_log(args, state, control, logs=brief(logs or {}), **given)
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+        """Show the figures of a step, shortened."""
+        super().on_log(args, state, control, logs=brief(logs or {}), **kwargs)
 
 
 def brief(logs: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def callbacks_from(
     prompt: str | PromptStyle | None = None,
     form: str | None = None,
 ) -> list[TrainerCallback]:
-    """The callbacks that the section asks for, in the order in which to add them to the trainer.
+    """Return the callbacks that the section asks for, in the order in which to add them to the trainer.
 
     Args:
         rows: what `sets` of the section stands for, before it is tokenized.

@@ -59,6 +59,7 @@ class Sample:
 
     @property
     def directions(self) -> tuple[Direction, ...]:
+        """Return the directions of the rows, each once."""
         return tuple(dict.fromkeys(row.direction for row in self.rows))
 
     @property
@@ -68,7 +69,7 @@ class Sample:
 
 
 def choose_sample(rows: Dataset, per_direction: int, seed: int = 0, directions: Sequence[str] | None = None) -> Sample:
-    """The rows with the lowest hashes of seed and key, at most `per_direction` of a direction.
+    """Return the rows with the lowest hashes of seed and key, at most `per_direction` of a direction.
 
     The order of the rows makes no difference, nor do rows of other directions; a larger sample
     holds a smaller one. Copies of a row count once. Rows without text in source or target cannot
@@ -90,9 +91,9 @@ def choose_sample(rows: Dataset, per_direction: int, seed: int = 0, directions: 
     wanted = None if directions is None else set(map(str, match_directions(directions)))
     hashes, codes, names, counts = _hash_rows(rows, seed, wanted)
     places = _lowest(hashes, codes, per_direction)
-    found = _read(rows, places, hashes, [names[code] for code in codes[places]])
-    sample = Sample(tuple(found), {"rows": len(rows), "chosen": len(found), **counts})
-    _check_found(sample, directions)
+    read_rows = _read(rows, places, hashes, [names[code] for code in codes[places]])
+    sample = Sample(tuple(read_rows), {"rows": len(rows), "chosen": len(read_rows), **counts})
+    _check_sampled(sample, directions)
     return sample
 
 
@@ -128,9 +129,9 @@ def _hash_rows(
         asked = np.array([wanted is None or name in wanted for name in spelled], bool)
         numbers = np.array([names.setdefault(name, len(names)) for name in spelled], np.int64)
         local = direction_codes(directions)
-        own = slice(first, first + len(local))
-        hashes[own] = decision_hashes(DECISION, seed, directions, key_column(batch))
-        codes[own] = np.where(asked[local] & ~blank, numbers[local], -1)
+        batch_slice = slice(first, first + len(local))
+        hashes[batch_slice] = decision_hashes(DECISION, seed, directions, key_column(batch))
+        codes[batch_slice] = np.where(asked[local] & ~blank, numbers[local], -1)
         counts["other_directions"] += int((~asked[local]).sum())
         counts["blank"] += int((asked[local] & blank).sum())
         first += len(local)
@@ -156,7 +157,7 @@ def _blanks(texts: pa.Array) -> np.ndarray:
 
 
 def _read(rows: Dataset, places: np.ndarray, hashes: np.ndarray, names: Sequence[str]) -> list[WatchedRow]:
-    """The rows at these places, of equal hashes the one with the lowest texts."""
+    """Return the rows at these places, of equal hashes the one with the lowest texts."""
     if not len(places):
         return []
     table = rows.with_format("arrow")[places.tolist()]
@@ -167,19 +168,22 @@ def _read(rows: Dataset, places: np.ndarray, hashes: np.ndarray, names: Sequence
         optional_texts(table, "auxiliary"),
     )
     directions = {name: parse_direction(name) for name in dict.fromkeys(names)}
-    found: dict[tuple[str, int], WatchedRow] = {}
+    row_by_key: dict[tuple[str, int], WatchedRow] = {}
     for name, number, texts in zip(names, hashes[places].tolist(), zip(*columns, strict=True), strict=True):
         row = WatchedRow(directions[name], *texts)
-        other = found.get((name, number), row)
-        found[name, number] = min(row, other, key=lambda one: [text or "" for text in one[1:]])
-    order = {direction: place for place, direction in enumerate(DIRECTIONS)}
-    return [found[key] for key in sorted(found, key=lambda key: (order.get(directions[key[0]], len(order)), *key))]
+        other = row_by_key.get((name, number), row)
+        row_by_key[name, number] = min(row, other, key=lambda candidate: [text or "" for text in candidate[1:]])
+    rank_of = {direction: rank for rank, direction in enumerate(DIRECTIONS)}
+    return [
+        row_by_key[key]
+        for key in sorted(row_by_key, key=lambda key: (rank_of.get(directions[key[0]], len(rank_of)), *key))
+    ]
 
 
-def _check_found(sample: Sample, directions: Sequence[str] | None) -> None:
+def _check_sampled(sample: Sample, directions: Sequence[str] | None) -> None:
     counts = sample.counts
-    named = [] if directions is None else [one for one in directions if "*" not in one]
-    missing = [one for one in named if parse_direction(one) not in sample.directions]
+    named = [] if directions is None else [direction for direction in directions if "*" not in direction]
+    missing = [direction for direction in named if parse_direction(direction) not in sample.directions]
     if missing or not sample.rows:
         where = ", ".join(missing) if missing else "the directions asked for"
         raise InputError(

@@ -89,8 +89,8 @@ def place_before_early_stopping(trainer: Any, callback: TrainerCallback) -> None
     The list of callbacks is replaced and not changed, because the handler may be going through it.
     """
     handler = trainer.callback_handler
-    others = [one for one in handler.callbacks if one is not callback]
-    stops = [i for i, one in enumerate(others) if isinstance(one, EarlyStoppingCallback)]
+    others = [other for other in handler.callbacks if other is not callback]
+    stops = [i for i, other in enumerate(others) if isinstance(other, EarlyStoppingCallback)]
     if stops and handler.callbacks.index(callback) > stops[0]:
         handler.callbacks = [*others[: stops[0]], callback, *others[stops[0] :]]
 

@@ -39,30 +39,30 @@ def check_watched_metrics(metrics: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(metrics))
 
 
-def judge(rows: Sequence[WatchedRow], found: Sequence[Translation], metrics: Sequence[str]) -> Figures:
+def judge(rows: Sequence[WatchedRow], translations: Sequence[Translation], metrics: Sequence[str]) -> Figures:
     """Compute scores, rates and counts of each direction, from its rows and their translations.
 
     A blank translation is judged as it is, which is a score of 0 for its sentence.
     """
     places: dict[Direction, list[int]] = {}
-    for place, row in enumerate(rows):
-        places.setdefault(row.direction, []).append(place)
+    for row_index, row in enumerate(rows):
+        places.setdefault(row.direction, []).append(row_index)
     figures: Figures = {}
-    for direction, own in places.items():
-        sources, targets = [rows[i].source for i in own], [rows[i].target for i in own]
-        texts = [found[i].text for i in own]
+    for direction, row_indices in places.items():
+        sources, targets = [rows[index].source for index in row_indices], [rows[index].target for index in row_indices]
+        texts = [translations[index].text for index in row_indices]
         scores = corpus_scores(texts, targets, direction.target, metrics)
         rates = behavior_rates(sources, texts, direction, targets)
         figures[direction] = {
-            "rows": len(own),
-            "statuses": dict(sorted(Counter(found[i].status for i in own).items())),
+            "rows": len(row_indices),
+            "statuses": dict(sorted(Counter(translations[index].status for index in row_indices).items())),
             "scores": {
                 metric: {
-                    "value": one.value,
-                    "signature": one.signature,
-                    **({"unavailable": one.unavailable} if one.unavailable else {}),
+                    "value": score.value,
+                    "signature": score.signature,
+                    **({"unavailable": score.unavailable} if score.unavailable else {}),
                 }
-                for metric, one in scores.items()
+                for metric, score in scores.items()
             },
             "rates": {
                 name: {
@@ -82,10 +82,10 @@ def values_of_figures(figures: Figures) -> dict[Direction, dict[str, float | Non
     """Map each direction to its values by logged name."""
     return {
         direction: {
-            **{NAMES[name]: score["value"] for name, score in one["scores"].items()},
-            **{RATES[name]: rate["value"] for name, rate in one["rates"].items()},
+            **{NAMES[name]: score["value"] for name, score in direction_figures["scores"].items()},
+            **{RATES[name]: rate["value"] for name, rate in direction_figures["rates"].items()},
         }
-        for direction, one in figures.items()
+        for direction, direction_figures in figures.items()
     }
 
 
@@ -96,10 +96,10 @@ def logged_numbers(values: Values, by_direction: Sequence[str]) -> dict[str, flo
     `by_direction` also each direction; what has no value is left out.
     """
     numbers = {
-        f"eval_{name}_{group.replace('/', '_')}": one.mean
+        f"eval_{name}_{group.replace('/', '_')}": figure.mean
         for group, names in group_means(values).items()
-        for name, one in names.items()
-        if one.mean is not None
+        for name, figure in names.items()
+        if figure.mean is not None
     }
     for direction, names in values.items():
         for name in by_direction:
@@ -117,12 +117,12 @@ def expected_keys(directions: Sequence[Direction], metrics: Sequence[str]) -> tu
     """Return the keys that `logged_numbers` will give, and those of them that are better when lower."""
     names = [NAMES[metric] for metric in metrics]
     values = {
-        one: {
-            **{NAMES[name]: 0.0 for name in metrics if not why_not_judgeable(name, one.target)},
+        direction: {
+            **{NAMES[name]: 0.0 for name in metrics if not why_not_judgeable(name, direction.target)},
             **dict.fromkeys(RATES.values(), 0.0),
         }
-        for one in directions
+        for direction in directions
     }
     lower = (*RATES.values(), *LOWER_IS_BETTER)
     keys = set(logged_numbers(values, names))
-    return keys, {key for key in keys if key.startswith(tuple(f"eval_{one}_" for one in lower))}
+    return keys, {key for key in keys if key.startswith(tuple(f"eval_{prefix}_" for prefix in lower))}

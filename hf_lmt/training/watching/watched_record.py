@@ -43,12 +43,12 @@ def evaluation_record(
         "subset": {**sample.counts, "sha256": sample.sha256},
         "groups": {
             group: {
-                name: {"mean": one.mean, "count": one.count, "missing": list(map(str, one.missing))}
-                for name, one in names.items()
+                name: {"mean": figure.mean, "count": figure.count, "missing": list(map(str, figure.missing))}
+                for name, figure in names.items()
             }
             for group, names in group_means(values).items()
         },
-        "directions": {str(direction): one for direction, one in figures.items()},
+        "directions": {str(direction): direction_figures for direction, direction_figures in figures.items()},
         "signs": signs,
         "seconds": round(seconds, 3),
         "package": package_version(),

@@ -26,10 +26,10 @@ from hf_lmt.evaluation.report import heat_maps
 from hf_lmt.evaluation.report.heat_maps import Block, draw_blocks, draw_heat_map
 from hf_lmt.evaluation.report.report_figures import (
     Figure,
+    cells_of,
     described,
     directions_of,
     names_of,
-    place_of,
     silent_measures,
     title_of,
 )
@@ -209,7 +209,7 @@ def test_heat_maps_have_a_place_for_every_direction(folders: list[Path], tmp_pat
     first = (tmp_path / "heat_map.svg").read_bytes()
     draw_heat_map(evaluation, tmp_path)
     assert (tmp_path / "heat_map.svg").read_bytes() == first
-    places = {str(one): place_of(one) for one in directions_of([evaluation])}
+    places = {str(one): cells_of(one) for one in directions_of([evaluation])}
     assert places["en-zh"] == [("zh", "en2x"), ("en", "x2zh")]
 
 
