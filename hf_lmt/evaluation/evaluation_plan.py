@@ -98,16 +98,16 @@ def choose_directions(
         named = {parse_direction(glob) for glob in globs if "*" not in glob}
     lines, missing = {}, {}
     for direction in asked:
-        own = opened.lines(direction)
-        reason = None if own else obstacle(opened, direction)
-        if own and available is not None and direction not in available:
+        direction_lines = opened.lines(direction)
+        reason = None if direction_lines else obstacle(opened, direction)
+        if direction_lines and available is not None and direction not in available:
             reason = "there are no hypotheses in this direction"
         if reason and direction in named:
             raise InputError(f"{direction}: {reason}; {_offer(opened, available)}")
         if reason:
             missing[direction] = reason
-        elif own:
-            lines[direction] = own
+        elif direction_lines:
+            lines[direction] = direction_lines
     if not lines:
         raise InputError(f"no direction can be judged: {_offer(opened, available)}")
     if missing:

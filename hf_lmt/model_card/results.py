@@ -40,7 +40,7 @@ def sections(evaluations: Sequence[Evaluation], size: str | None) -> list[dict[s
     Args:
         size: of the paper's model that is set beside, where the set is the paper's.
     """
-    return [_section(one, size) for one in evaluations]
+    return [_section(evaluation, size) for evaluation in evaluations]
 
 
 def _section(evaluation: Evaluation, size: str | None) -> dict[str, Any]:

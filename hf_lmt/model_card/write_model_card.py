@@ -125,10 +125,10 @@ def _copy(evaluation: Evaluation, draft: Path) -> None:
 def _present(folder: Path, draft: Path) -> list[Path]:
     """Return the evaluations that eval/ will hold, by name; new ones as they lie in the draft."""
     folders = {
-        place.name: place
+        evaluation_folder.name: evaluation_folder
         for root in (folder, draft)
-        for place in (root / FOLDER).glob("*")
-        if (place / SCORES).is_file()
+        for evaluation_folder in (root / FOLDER).glob("*")
+        if (evaluation_folder / SCORES).is_file()
     }
     return [folders[name] for name in sorted(folders)]
 

@@ -140,20 +140,20 @@ def _prompt_ids(batch: pa.Table, tokenizer: Any) -> list[Pair]:
     )
     rows = list(zip(prompts, completions, template_arguments, strict=True))
     wholes, starts = [], []
-    for index, (one, other, row_arguments) in enumerate(rows):
+    for index, (prompt_turns, target_turns, row_arguments) in enumerate(rows):
         try:
-            wholes.append(_rendered(tokenizer, one + other, row_arguments, False))
-            starts.append(_rendered(tokenizer, one, row_arguments, True))
+            wholes.append(_rendered(tokenizer, prompt_turns + target_turns, row_arguments, False))
+            starts.append(_rendered(tokenizer, prompt_turns, row_arguments, True))
         except ChatTemplateError as fault:
             raise _TemplateRowError(str(fault), index) from fault
     pairs = _encoded(tokenizer, starts, wholes, add_special_tokens=False)  # the template has them
-    for place, (prompt, completion, row_arguments) in enumerate(rows):
+    for row_index, (prompt, completion, row_arguments) in enumerate(rows):
         if holds_control(tokenizer, (turn["content"] for turn in prompt + completion)):
             start, whole = (
                 conversation_ids(tokenizer, turns, row_arguments, add_generation_prompt=ask)
                 for turns, ask in ((prompt, True), (prompt + completion, False))
             )
-            pairs[place] = (start, whole)
+            pairs[row_index] = (start, whole)
     return pairs
 
 
@@ -201,7 +201,7 @@ def _table(pairs: Sequence[Pair], first: int, max_length: int | None) -> pa.Tabl
     ]
     ids = [whole[:limit] for _, _, whole in kept]
     labels = [[MASKED] * len(prompt) + whole[len(prompt) : limit] for _, prompt, whole in kept]
-    positions = [place for place, _, _ in kept]
+    positions = [row_index for row_index, _, _ in kept]
     cut = [len(whole) > limit for _, _, whole in kept]
     return pa.table([ids, labels, positions, cut], schema=SCHEMA)
 

@@ -47,10 +47,10 @@ def find_hints(requests: Sequence[Request], hints: str, write: Write) -> list[Hi
     languages = [auxiliary_of(Direction(request.source_lang, request.target_lang)) for request in requests]
     asked = [row for row, code in enumerate(languages) if code is not None]
     firsts = [Request(requests[row].source, requests[row].source_lang, str(languages[row])) for row in asked]
-    found = [Hint()] * len(requests)
+    new_hints = [Hint()] * len(requests)
     for row, first in zip(asked, write(firsts), strict=True):
-        found[row] = _hint_of(str(languages[row]), first)
-    return found
+        new_hints[row] = _hint_of(str(languages[row]), first)
+    return new_hints
 
 
 def _hint_of(code: str, first: Translation) -> Hint:

@@ -75,7 +75,7 @@ def expand(
     block = partial(
         _expand_rows,
         # Plain pairs, because `map` pickles its function and hashes it into the cache's name.
-        directions=[(one.source, one.target) for one in directions],
+        directions=[(direction.source, direction.target) for direction in directions],
         auxiliaries=auxiliaries,
         corpus=corpus,
         multiway=multiway,

@@ -60,13 +60,13 @@ def plan_budgets(groups: Mapping[int, np.ndarray], tokens: np.ndarray, settings:
     total = largest if settings.tokens is None else settings.tokens
     asked: dict[int, float] = {}
     budgets: dict[int, float] = {}
-    for part, found in of_part.items():
-        part_masses = np.array([masses[group] for group in found], np.float64)
+    for part, part_groups in of_part.items():
+        part_masses = np.array([masses[group] for group in part_groups], np.float64)
         weights = temperature_weights(part_masses, settings.temperature)
         budget = settings.shares[part] * total
         filled = fill(weights, settings.repeat * part_masses, budget)
-        asked |= zip(found, (budget * weights).tolist(), strict=True)
-        budgets |= zip(found, filled.tolist(), strict=True)
+        asked |= zip(part_groups, (budget * weights).tolist(), strict=True)
+        budgets |= zip(part_groups, filled.tolist(), strict=True)
     return Plan(masses, asked, budgets, settings.shares, total, largest)
 
 

@@ -35,7 +35,7 @@ def group_of(direction: Direction) -> str:
 
 def count_rows(rows: Dataset, staying: np.ndarray | None = None) -> Counter[str]:
     """Count rows by direction; with (N,) bool `staying`, those where it holds."""
-    found: Counter[str] = Counter()
+    by_direction: Counter[str] = Counter()
     arrow, first = rows.select_columns(["source_lang", "target_lang"]).with_format("arrow"), 0
     for batch in arrow.iter(BATCH):
         directions = direction_column(batch)
@@ -43,9 +43,9 @@ def count_rows(rows: Dataset, staying: np.ndarray | None = None) -> Counter[str]
         if staying is not None:
             codes = codes[staying[first : first + len(batch)]]
         counts = np.bincount(codes, minlength=len(names)).tolist()
-        found.update(dict(zip(names, counts, strict=True)))
+        by_direction.update(dict(zip(names, counts, strict=True)))
         first += len(batch)
-    return found
+    return by_direction
 
 
 def count_stages(left: Mapping[str, Counter[str]], hinted: Counter[str]) -> Counts:

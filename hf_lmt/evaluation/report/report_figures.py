@@ -190,9 +190,9 @@ def missing_reasons(evaluation: Evaluation) -> dict[str, list[str]]:
 
 def signatures_of(evaluation: Evaluation) -> dict[str, list[str]]:
     """Map each measure to its signatures, each once; BLEU has one for each tokenizer."""
-    found: dict[str, dict[str, None]] = {}
+    contents_by_name: dict[str, dict[str, None]] = {}
     for direction_figures in evaluation.scores["directions"].values():
         for name, content in {**direction_figures["scores"], **direction_figures["behavior"]}.items():
             if content["signature"]:
-                found.setdefault(name, {})[content["signature"]] = None
-    return {name: list(signatures) for name, signatures in found.items()}
+                contents_by_name.setdefault(name, {})[content["signature"]] = None
+    return {name: list(signatures) for name, signatures in contents_by_name.items()}

@@ -126,7 +126,7 @@ class LiveLosses:
         processes, numbers = processes_of(self._trainer), list(self._trees)
         sizes = [self._trees[number].tokens for number in numbers]
         dealt = [numbers[index] for index in processes.deal(np.array(sizes)).tolist()]
-        found: dict[int, tuple[float, int]] = {}
+        loss_of_row: dict[int, tuple[float, int]] = {}
         with as_it_stands(self._trainer) as model:
             losses = ResponseLosses(model)
             with losses.ready():
@@ -134,8 +134,8 @@ class LiveLosses:
                     trees = [self._trees[number] for number in batch]
                     for number, mean in zip(batch, losses(trees).tolist(), strict=True):
                         size = self._trees[number].response
-                        found[number] = mean * size, size
-            return gather_dict(processes, found)
+                        loss_of_row[number] = mean * size, size
+            return gather_dict(processes, loss_of_row)
 
     def _batches(self, numbers: Sequence[int]) -> Iterator[list[int]]:
         lengths = [self._trees[number].tokens for number in numbers]
