@@ -207,6 +207,11 @@ selection_options = options(
         metavar="COSINE",
         help="Pass over a row whose prompt has a cosine above this with one chosen before it.",
     ),
+    click.option(
+        "--prompt-completion",
+        is_flag=True,
+        help="Write each row as prompt and completion, as it was scored: what TRL's SFTTrainer reads.",
+    ),
 )
 output_options = options(
     click.option(
@@ -335,6 +340,7 @@ def _refuse_scoring_options(context: click.Context) -> None:
         "seed",
         "diversity",
         "include_undesired",
+        "prompt_completion",
         "model",
         "output",
         "overwrite",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 
 import click
+
+logger = logging.getLogger(__name__)
 
 
 @click.command(
@@ -34,9 +37,11 @@ def prepare_command(recipe: Path, output: Path, num_proc: int, keep_rejects: boo
     from hf_lmt.data.prepare.data_recipe import read_data_recipe
     from hf_lmt.data.prepare.preparation_summary import show_prepared
     from hf_lmt.data.prepare.prepare import prepare
+    from hf_lmt.data.prepare.trl_line import trl_line
 
+    data_recipe = read_data_recipe(recipe)
     run = prepare(
-        read_data_recipe(recipe),
+        data_recipe,
         output,
         num_proc=num_proc,
         overwrite=overwrite,
@@ -45,3 +50,7 @@ def prepare_command(recipe: Path, output: Path, num_proc: int, keep_rejects: boo
     )
     show_prepared(run)
     click.echo(f"written: {output}; open {output / 'README.md'}", err=True)
+    if line := trl_line(output, data_recipe.training):
+        logger.info("train on these rows with TRL:\n  %s", line)
+    else:
+        logger.info("TRL does not train GGUF weights; on this recipe's model: hf-lmt train --config %s", recipe)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from datasets import Dataset, IterableDataset
 
+from hf_miwv.commands.train_elsewhere import train_elsewhere
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.hub.fetching import fetch_written
 from hf_miwv.common.hub.hub_names import path_name
@@ -106,6 +107,7 @@ def select_data(
     seed: int = 0,
     diversity: float | None = None,
     include_undesired: bool = False,
+    prompt_completion: bool = False,
     **settings: Any,
 ) -> None:
     """Run `hf-miwv select`: with a model, score into the workspace first; then choose, write, show."""
@@ -125,7 +127,7 @@ def select_data(
             return
     else:
         scored = _scored(data, settings)
-    select(
+    chosen = select(
         scored,
         method=method,
         fraction=fraction,
@@ -134,12 +136,16 @@ def select_data(
         diversity=diversity,
         seed=seed,
         include_undesired=include_undesired,
+        prompt_completion=prompt_completion,
         output_dir=output,
         overwrite=overwrite,
         origin={"command_line": ["hf-miwv", *sys.argv[1:]]},
     )
-    show_selection(read_record(output) or {})
+    run = read_record(output) or {}
+    show_selection(run)
     logger.info("written: %s", output)
+    if told := train_elsewhere(chosen[0], run, output):
+        logger.info("%s", told)
 
 
 def _scored(data: str, settings: Mapping[str, Any]) -> Path | Dataset:

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
-import jinja2
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-from hf_miwv.common.errors import InputError
 from hf_miwv.common.models.row_tokens import RowTokens, encode, stand_in_token, start_tokens
-from hf_miwv.common.models.template_errors import template_fault, template_line
 from hf_miwv.common.reading.kinds import RowError
+from hf_miwv.prompts.text_template import TextTemplate
 from hf_miwv.rows.examples import Example
 from hf_miwv.rows.rows import Row
 from hf_miwv.rows.turns import Turn
 
-SHIPPED = ("alpaca", "plain")
 SEPARATOR = "\n\n"  # between the demonstration and the row's own prompt; the paper is silent
 
 
@@ -30,9 +22,7 @@ class TextPrompts:
 
     `start` is what the tokenizer puts before a text (its BOS, or nothing). Every part is tokenized
     apart, without special tokens, and joined, so both losses are over the same response tokens.
-    The template sees `instruction`, `input`, `prompt` (all of the prompt's text, with blank lines
-    between its parts), `messages` (the turns before the response; none for plain rows), `system`,
-    `history` (pairs of question and answer) and `tools`.
+    x is rendered by a TextTemplate.
 
     Args:
         name (`str`): "alpaca", "plain" or a Jinja file.
@@ -43,17 +33,8 @@ class TextPrompts:
     """
 
     def __init__(self, name: str, tokenizer: Any) -> None:
-        source = _read_template(name)
-        self.name = name if name in SHIPPED else Path(name).name
-        self.sha256 = hashlib.sha256(source.encode()).hexdigest()
-        environment = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined)
-        try:
-            self._template = environment.from_string(source)
-        except Exception as error:  # also what Python says of the code that Jinja makes of it
-            line = template_line(error)
-            location = name if line is None else f"{name}:{line}"
-            words = str(error) or type(error).__name__
-            raise InputError(f"{location}: not a Jinja template: {words}") from error
+        self._template = TextTemplate(name)
+        self.name, self.sha256 = self._template.name, self._template.sha256
         self._tokenizer = tokenizer
         self._start = start_tokens(tokenizer)
         self.date: date | None = None  # of chat templates alone
@@ -73,22 +54,7 @@ class TextPrompts:
         Raises:
             RowError: the template fails on the row.
         """
-        try:
-            return self._template.render(
-                instruction=example.instruction,
-                input=example.input,
-                prompt=example.bare_prompt,
-                messages=list(example.turns or ()),
-                system=example.system,
-                history=list(example.history),
-                tools=example.tools,
-            )
-        except Exception as error:  # whatever a template can do wrong, it is the template's fault
-            fault = template_fault(error) or f"{type(error).__name__}: {error}"
-            raise RowError(
-                f"the template {self.name} failed: {fault}; it may use instruction, input, "
-                "prompt, messages, system, history and tools"
-            ) from error
+        return self._template.render(example)
 
     def unrendered(self, example: Example) -> list[str]:
         """Name the parts of the row that leave no trace in x and y: y is the content of the answer.
@@ -179,14 +145,3 @@ def _more_keys(turns: Sequence[Turn]) -> list[str]:
     """List the keys with a value that turns have beside role and content."""
     keys = (key for turn in turns for key, value in turn.items() if value not in (None, "", [], {}))
     return [key for key in dict.fromkeys(keys) if key not in ("role", "content")]
-
-
-def _read_template(name: str) -> str:
-    if name in SHIPPED:
-        return (resources.files("hf_miwv") / "templates" / f"{name}.jinja").read_text("utf-8")
-    try:
-        return Path(name).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"template {name!r} cannot be read ({error}); give alpaca, chat, plain or the path of a Jinja file"
-        ) from error

@@ -24,8 +24,9 @@ from hf_miwv.results.score_pictures import draw_chosen, draw_length_comparison
 from hf_miwv.results.scored_card import write_card
 from hf_miwv.results.statistics import ScoreColumns, compare_lengths, describe, summarize
 from hf_miwv.rows.columns import read_embeddings
-from hf_miwv.rows.schema import EMBEDDING_COLUMN
+from hf_miwv.rows.schema import EMBEDDING_COLUMN, Shape
 from hf_miwv.selection.diversity import check_diversity, choose_diverse
+from hf_miwv.selection.prompt_completion import as_prompt_completion
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ def select(
     diversity: float | None = None,
     seed: int = 0,
     include_undesired: bool = False,
+    prompt_completion: bool = False,
     output_dir: str | Path | None = None,
     overwrite: bool = False,
     origin: Mapping[str, Any] | None = None,
@@ -67,6 +69,9 @@ def select(
         seed (`int`, *optional*, defaults to `0`): Seed of the method "random"; no other depends on it.
         include_undesired (`bool`, *optional*, defaults to `False`): Choose also from rows flagged
             `undesired_response` (KTO's `label: false`), by default from none of them.
+        prompt_completion (`bool`, *optional*, defaults to `False`): Write each row as `prompt` and
+            `completion`, as it was scored, in place of the columns that it had: what TRL's SFTTrainer
+            reads. Only for a folder, whose run.json says what the columns are.
         output_dir (`str | Path`, *optional*): A folder to write: parquet, card, pictures, run.json.
         overwrite (`bool`, *optional*, defaults to `False`): Replace `output_dir` where it holds something.
         origin (`Mapping[str, Any]`, *optional*): Facts of the command for run.json ("command_line").
@@ -77,7 +82,8 @@ def select(
     Raises:
         InputError: Not exactly one of fraction, count and threshold; a value out of range; an
             unknown method, or one whose column the rows lack; no scored rows; a count above the
-            rows that have a score or are far enough apart; an output folder that holds something.
+            rows that have a score or are far enough apart; an output folder that holds something; rows
+            that cannot be written as prompt and completion.
     """
     check_choice(fraction, count, threshold)
     check_method(method, seed)
@@ -101,12 +107,24 @@ def select(
     # Vectors of 4 KB a row are of no use to a trainer.
     ours = [name for name in (EMBEDDING_COLUMN,) if name in dataset.column_names]
     chosen = dataset.select(kept).remove_columns(ours)
+    earlier = read_record(folder) if folder else None
+    if prompt_completion:
+        if not earlier or not earlier.get("data") or not earlier.get("template"):
+            raise InputError(
+                f"{folder or 'the rows'}: no run.json says how they were scored, so they cannot be written as prompt "
+                "and completion; give the folder that score or select wrote"
+            )
+        scored_shape = Shape(earlier["data"]["shape"], earlier["data"]["columns"])
+        chosen, shape = as_prompt_completion(chosen, scored_shape, earlier["template"])
+        earlier = {**earlier, "data": {**earlier["data"], "shape": shape.name, "columns": dict(shape.columns)}}
     if folder_run is not None:
         asked = {"method": method, "seed": seed, **choice, "diversity": diversity}
         if undesired.any():
             asked["include_undesired"] = include_undesired
+        if prompt_completion:
+            asked["prompt_completion"] = True
         asked["fraction"] = None if fraction is None else str(fraction)
-        run = _record(origin or {}, read_record(folder) if folder else None, whole, chosen)
+        run = _record(origin or {}, earlier, whole, chosen)
         run["selection"] = {**asked, **_outcome(scores, kept), **report}
         run["identity"] = {
             "scored rows": content_fingerprint(dataset),

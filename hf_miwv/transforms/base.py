@@ -19,7 +19,7 @@ from hf_miwv.common.models.models import locate_weights
 from hf_miwv.common.runs.record import package_version
 from hf_miwv.prompts.choose_prompts import Prompts, choose_prompts
 from hf_miwv.prompts.run_date import parse_date
-from hf_miwv.prompts.text_prompts import SHIPPED
+from hf_miwv.prompts.text_template import SHIPPED
 from hf_miwv.rows.columns import FEATURES
 from hf_miwv.rows.examples import Example, read_example
 from hf_miwv.rows.schema import Shape

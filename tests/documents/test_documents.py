@@ -30,6 +30,7 @@ PAGES = [
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
 DOORS = {"hf-miwv": miwv_main, "hf-lmt": lmt_main, "hf_miwv": miwv_main, "hf_lmt": lmt_main}
+NOT_RUN_HERE = ("axolotl", "llamafactory-cli", "swift")  # trainers that are not installed here, as the page says
 FILE = re.compile(r"[\w./-]+\.(?:py|csv|md|yaml|jinja)\b|\b\w+/(?=[\s,:.]|$)")
 
 
@@ -63,6 +64,11 @@ def test_commands_parse(words: list[str]) -> None:
     elif words[:2] == ["accelerate", "launch"]:
         package, *own = words[words.index("-m") + 1 :]
         parse(DOORS[package], own)
+    elif words[:2] == ["trl", "sft"]:
+        parser = pytest.importorskip("trl.scripts.sft").make_parser()
+        assert not any(parser.parse_args_and_config([*words[2:], "--use_cpu", "--bf16", "False"])[4:])
+    elif words[0] in NOT_RUN_HERE:
+        assert (ROOT / "docs" / "use-the-rows-elsewhere.md").read_text("utf-8").count("not run here") == 5
     elif words[0] == "make":
         assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
     elif words[0] == "python":

@@ -22,7 +22,11 @@ def program(name: str) -> str:
     Returns:
         `str`: The command, quoted for a shell.
     """
-    return name if which(name) else shlex.quote(sys.argv[0])
+    if which(name):
+        return name
+    # `python -m` leaves the path of a module here, which is no program.
+    module = Path(sys.argv[0]).name == "__main__.py"
+    return f"{shlex.quote(sys.executable)} -m {name.replace('-', '_')}" if module else shlex.quote(sys.argv[0])
 
 
 def package_folder(name: str) -> Path:

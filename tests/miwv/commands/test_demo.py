@@ -67,6 +67,12 @@ def test_the_program_is_named_as_the_shell_finds_it(monkeypatch: pytest.MonkeyPa
     assert program("hf-miwv") == "hf-miwv"
 
 
+def test_the_program_of_a_module_is_python(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["/somewhere/hf_miwv/__main__.py"])
+    assert program("hf-miwv") == f"{sys.executable} -m hf_miwv"
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(
     not all(find_spec(name) for name in (MODEL_PACKAGE, EMBEDDER_PACKAGE, "gguf")),
