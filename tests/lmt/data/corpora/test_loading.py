@@ -1,6 +1,5 @@
-"""Sources of every kind to rows, and the messages for what cannot be read."""
+"""Corpora of every shape give the same rows."""
 
-import gzip
 import json
 import logging
 import os
@@ -14,64 +13,25 @@ from hf_lmt.data.corpora.load import load
 from hf_lmt.data.corpora.multiway import ROW_SCHEMA
 from hf_lmt.data.corpora.sources import Source
 from hf_lmt.data.hashing import content_key, row_keys
-from hf_lmt.directions import match_directions, parse_direction
-from hf_lmt.language_codes import code_of
+from hf_lmt.directions import match_directions
 from hf_miwv.common.errors import InputError
-
-ENGLISH = ["one", "", "two\u2028lines", " three "]
-GERMAN = ["eins", "leer", "zwei", "drei"]
-PAIRS = list(zip(ENGLISH, GERMAN, strict=True))
-EN_DE = [parse_direction("en-de")]
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path_factory, monkeypatch):
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("cache"))
-
-
-def write(folder, files):
-    for name, content in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        content = content if isinstance(content, bytes) else content.encode()
-        path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
-    return folder
-
-
-def text(lines, end="\n"):
-    return "".join(f"{line}{end}" for line in lines)
-
-
-def jsonl(records):
-    return text(map(json.dumps, records))
-
-
-def tmx(units, head='<!DOCTYPE tmx SYSTEM "tmx14.dtd">', encoding="utf-8"):
-    body = "".join(
-        f'<tu tuid="{number}">'
-        + "".join(f'<tuv xml:lang="{name}"><seg>{content}</seg></tuv>' for name, content in unit)
-        + "</tu>"
-        for number, unit in enumerate(units)
-    )
-    document = f'<?xml version="1.0" encoding="{encoding}"?>{head}<tmx version="1.4"><header/>'
-    return f"{document}<body>{body}</body></tmx>".encode(encoding)
-
-
-TRANSLATIONS = [{"translation": {"en": en, "de": de}} for en, de in PAIRS]
-TABLE = [{"en": en, "deu_Latn": de, "note": "x"} for en, de in PAIRS]
-MOSES = {"train.en": text(ENGLISH), "train.de": text(GERMAN)}
-FLORES = {
-    f"{split}/{name}.{split}": text(lines)
-    for split in ("dev", "devtest")
-    for name, lines in (("eng_Latn", ENGLISH), ("deu_Latn", GERMAN), ("ace_Latn", ["?"]))
-}
-SMOL = [
-    {"id": 7, "sl": "en", "tl": "de", "is_src_orig": True, "src": ENGLISH[0], "trg": GERMAN[0]},
-    {"id": "d", "sl": "en", "tl": "de", "srcs": ENGLISH[1:3], "trgs": GERMAN[1:3]},
-    {"sl": "de", "tl": "en", "src": GERMAN[3], "trgs": [ENGLISH[3]]},
-]
-ROWS = [{"source_lang": "en", "target_lang": "de", "source": en, "target": de} for en, de in PAIRS]
-XML = [[("en-US", en), ("DE", de)] for en, de in PAIRS]
+from tests.lmt.data.corpora.corpus_contents import (
+    EN_DE,
+    ENGLISH,
+    FLORES,
+    GERMAN,
+    MOSES,
+    PAIRS,
+    ROWS,
+    SMOL,
+    TABLE,
+    TRANSLATIONS,
+    XML,
+    jsonl,
+    text,
+    tmx,
+    write,
+)
 
 
 @pytest.mark.parametrize(
@@ -291,166 +251,3 @@ def test_nothing_is_left_of_a_source_that_could_not_be_read(tmp_path):
     with pytest.raises(InputError):
         load(str(tmp_path / "t"), EN_DE)
     assert os.listdir(datasets.config.HF_DATASETS_CACHE) == []
-
-
-BOMB = '<!DOCTYPE tmx [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]>'
-LATIN = text(["ein", "Gr\u00fc\u00dfe"]).encode("latin-1")
-
-
-@pytest.mark.parametrize(
-    ("files", "source", "words"),
-    [
-        (MOSES | {"train.de": "eins\n"}, {"path": "train"}, ["train.de and train.en are misaligned", "1 and 4 lines"]),
-        ({"t.en": "a\nb\n", "t.de": LATIN}, {"path": "t"}, ["t.de:2", "0xfc", "UTF-8"]),
-        ({"t.en": "", "t.de": ""}, {"path": "t"}, ["t.de", "empty"]),
-        ({"t.en": "a\n", "t.de": "b\n", "t.deu_Latn": "b\n"}, {"path": "t"}, ["t.de ", "both de"]),
-        ({"t.en": "a\n"}, {"path": "t.en"}, ["one language", "{language: file"]),
-        ({"t.en": "a\n"}, {"path": "t", "kind": "text"}, ["two languages", "t.en"]),
-        (MOSES, {"path": "train", "languages": ("en", "kk")}, ["no file in kk", "de, en"]),
-        (MOSES, {"path": {"en": "train.en", "de": "gone"}}, ["gone", "No such file"]),
-        (
-            {"t.en": "a\n", "t.de.gz.x": ""},
-            {"path": {"en": "t.en", "de": "t.de.gz.x"}},
-            ["t.en and t.de.gz.x", "1 and 0 lines"],
-        ),
-        (FLORES, {"path": "."}, ["dev, devtest", "split"]),
-        (FLORES, {"path": ".", "split": "deb"}, ["'deb'", "did you mean 'dev'"]),
-        (FLORES, {"path": "dev", "languages": ("en", "mvf")}, ["no file in mvf", "de, en"]),
-        ({"a/b.txt": "x"}, {"path": "a", "kind": "flores"}, ["LANGUAGE.SPLIT", "eng_Latn.dev"]),
-        ({"a.tsv": "a\tb\nc\td\te\n"}, {"path": "a.tsv", "languages": ("en", "de")}, ["a.tsv:2", "3 cells", "2"]),
-        ({"a.tsv": "a\tb\n"}, {"path": "a.tsv"}, ["2 cells", "not known", "give languages"]),
-        ({"a.tmx": b"<html></html>"}, {"path": "a.tmx"}, ["<html>", "<tmx>"]),
-        ({"a.tmx": tmx(XML)[:-30]}, {"path": "a.tmx"}, ["a.tmx:1", "not valid XML"]),
-        ({"a.tmx": tmx([[("en", "&b;"), ("de", "x")]], BOMB)}, {"path": "a.tmx"}, ["entities"]),
-        ({"a.tmx": tmx([])}, {"path": "a.tmx"}, ["no sentences"]),
-        ({"a.jsonl": jsonl(TRANSLATIONS)}, {"path": "a.jsonl", "kind": "table"}, ["kind table", "translation"]),
-        ({"a.jsonl": jsonl(TABLE)}, {"path": "a.jsonl", "kind": "smol"}, ["kind smol", "sl, tl"]),
-        ({"a.jsonl": jsonl(TABLE)}, {"path": "a.jsonl", "languages": ("en", "is")}, ["is", "deu_Latn"]),
-        ({"a.jsonl": jsonl([{"prompt": "a"}])}, {"path": "a.jsonl"}, ["prompt", "translation:"]),
-        ({"a.jsonl": jsonl([{"en": "a", "de": 1}])}, {"path": "a.jsonl"}, ["a.jsonl:1", "de is 1"]),
-        (
-            {"a.jsonl": jsonl([{"en": "a", "eng": "b", "de": "c"}])},
-            {"path": "a.jsonl"},
-            ["a.jsonl", "'en'", "'eng'", "both en"],
-        ),
-        ({"a.jsonl": jsonl([{"translation": "a"}])}, {"path": "a.jsonl"}, ["a.jsonl:1", "'a'"]),
-        ({"a.jsonl": '{"translation": \n'}, {"path": "a.jsonl"}, ["a.jsonl:1", "not valid JSON"]),
-        (
-            {"a.jsonl": jsonl([SMOL[1] | {"trgs": ["x"]}])},
-            {"path": "a.jsonl"},
-            ["a.jsonl:1", "2 sentences", "1 in trgs"],
-        ),
-        (
-            {"a.jsonl": jsonl([{"translation": {"en": "a", "kx": "b"}}])},
-            {"path": "a.jsonl"},
-            ["none of its 1 sentences", "en-de", "not LMT's: kx", "hf-lmt languages"],
-        ),
-        (
-            {"a.jsonl": jsonl(TRANSLATIONS)},
-            {"path": "a.jsonl", "languages": ("en", "de", "fr")},
-            ["no text in fr", "de, en"],
-        ),
-        (
-            {"a.jsonl": jsonl([ROWS[0], ROWS[0] | {"auxiliary_lang": "de", "auxiliary": "x"}])},
-            {"path": "a.jsonl"},
-            ["a.jsonl:2", "auxiliary_lang is de", "en-de itself", "third"],
-        ),
-        ({"a.csv": "en/de\na/b\n"}, {"path": "a.csv"}, ["en/de"]),
-        ({"a.json": "null"}, {"path": "a.json"}, ["a.json: row 0", "found null"]),
-        ({"d/a.json": "null"}, {"path": "d"}, ["a.json: row 0", "found null"]),
-        ({"a.jsonl": jsonl([*TRANSLATIONS, None])}, {"path": "a.jsonl"}, ["a.jsonl:5", "a row"]),
-        ({"a.jsonl.gz": jsonl([*TRANSLATIONS, None])}, {"path": "a.jsonl.gz"}, [".gz:5", "a row"]),
-        (
-            {"a.jsonl": jsonl([{"translation": {"en": "a \ud83d", "de": "b"}}])},
-            {"path": "a.jsonl"},
-            ["a.jsonl:1", "\\ud83d is half a character"],
-        ),
-        (
-            {"a.json": json.dumps([{"en": "a", "de": "b\udc00"}])},
-            {"path": "a.json"},
-            ["a.json: row 0", "\\udc00 is half a character"],
-        ),
-        ({}, {"path": "nowhere.jsonl"}, ["nowhere.jsonl", "no such file"]),
-        ({"t.en.gz": "a\n", "t.de": "b\n"}, {"path": "t", "kind": "tmx"}, ["cannot be read"]),
-    ],
-)
-def test_what_cannot_be_read_is_said_in_words(files, source, words, tmp_path, monkeypatch):
-    monkeypatch.chdir(write(tmp_path, files))
-    with pytest.raises(InputError) as error:
-        load(Source(**source), EN_DE)
-    assert all(word in str(error.value) for word in words), error.value
-
-
-def test_a_damaged_gzip_file_is_named(tmp_path):
-    write(tmp_path, {"t.en.gz": text(ENGLISH * 99), "t.de": text(GERMAN * 99)})
-    whole = (tmp_path / "t.en.gz").read_bytes()
-    (tmp_path / "t.en.gz").write_bytes(whole[:-9])
-    with pytest.raises(InputError, match=r"t\.en\.gz: damaged gzip"):
-        load(str(tmp_path / "t"), EN_DE)
-
-
-@pytest.mark.parametrize(
-    ("values", "words"),
-    [
-        ({"path": ""}, ["give a file"]),
-        ({"path": {"en": "a"}}, ["two languages"]),
-        ({"path": {False: "a", "en": "b"}}, ["False", "YAML", "quotes"]),
-        ({"path": "a", "kind": "tabel"}, ["'tabel'", "did you mean 'table'"]),
-        ({"path": "a", "languages": ["en", "dee"]}, ["languages", "dee"]),
-        ({"path": "a", "languages": ["en", False]}, ["False", "YAML"]),
-        ({"path": "a", "languages": "en"}, ["list"]),
-        ({"path": "a", "weight": -1}, ["weight -1"]),
-        ({"path": "a", "weight": float("nan")}, ["weight nan"]),
-        ({"path": "a", "caps": {"en-*": 1.5}}, ["en-*", "1.5", "whole number"]),
-        ({"path": "a", "caps": {"en-xx": 1}}, ["xx"]),
-    ],
-)
-def test_descriptions_that_cannot_be(values, words):
-    with pytest.raises(InputError) as error:
-        Source(**values)
-    assert all(word in str(error.value) for word in words), error.value
-
-
-@pytest.mark.parametrize(
-    ("path", "corpus"),
-    [
-        ("a/test.en-de.jsonl.gz", "test.en-de"),
-        ("google/smol", "smol"),
-        ({"en": "x.en", "de": "y"}, "x"),
-    ],
-)
-def test_the_corpus_is_named_after_the_path(path, corpus):
-    assert Source(path).corpus_name == corpus
-    assert Source(path, corpus="mine").corpus_name == "mine"
-
-
-@pytest.mark.parametrize(
-    ("name", "code"),
-    [
-        ("en", "en"),
-        ("EN-us", "en"),
-        ("eng_Latn", "en"),
-        ("eng", "en"),
-        ("pt-BR", "pt"),
-        ("zh-CN", "zh"),
-        ("zh_Hans", "zh"),
-        ("zho_Hans", "zh"),
-        ("cmn", "zh"),
-        ("zh-TW", None),
-        ("zho_Hant", None),
-        ("yue_Hant", "yue"),
-        ("uz_Latn", "uz"),
-        ("uz-Cyrl", None),
-        ("nob_Latn", "nb"),
-        ("no", None),
-        ("tgl_Latn", "tl"),
-        ("fil", "tl"),
-        ("id", "id"),
-        ("idea", None),
-        ("", None),
-        ("es-419", "es"),
-        ("mvf", "mvf"),
-    ],
-)
-def test_names_of_languages_in_other_systems(name, code):
-    assert code_of(name) == code
