@@ -126,7 +126,7 @@ def main() -> None:
                 given.data,
                 Path(folder) / system,
                 hypotheses=texts,
-                limit=given.lines,
+                max_samples=given.lines,
                 metrics=["chrf++"],
                 progress=False,
             )

@@ -166,7 +166,7 @@ def benchmark(given: argparse.Namespace) -> None:
     translator = Translator(
         model,
         tokenizer,
-        beams=BEAMS,
+        num_beams=BEAMS,
         max_new_tokens=given.new_tokens,
         length_caps=False,
         batch_tokens=given.batch_tokens,

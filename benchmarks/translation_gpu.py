@@ -58,7 +58,7 @@ def make_endless(tokenizer: Any, given: argparse.Namespace) -> Any:
 
 
 def translator_of(model: Any, tokenizer: Any, beams: int, new_tokens: int, **more: Any) -> Any:
-    return Translator(model, tokenizer, beams=beams, max_new_tokens=new_tokens, length_caps=False, **more)
+    return Translator(model, tokenizer, num_beams=beams, max_new_tokens=new_tokens, length_caps=False, **more)
 
 
 def timed(run: Callable[[], Any], device: torch.device) -> tuple[float, float]:

@@ -42,8 +42,8 @@ def main() -> None:
             str(held_out),
             folder / name,
             directions=DIRECTIONS,
-            limit=options.lines,
-            model=Translator(model, tokenizer, beams=1, max_new_tokens=48),
+            max_samples=options.lines,
+            model=Translator(model, tokenizer, num_beams=1, max_new_tokens=48),
             overwrite=True,
         )
 

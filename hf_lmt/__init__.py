@@ -50,10 +50,12 @@ if TYPE_CHECKING:
     from hf_lmt.languages import language
     from hf_lmt.registry import LANGUAGES, Language
     from hf_lmt.synthesis.synthesize import synthesize
+    from hf_lmt.training.training import train
     from hf_lmt.training.watching.degeneration_watch import DegenerationWatch
     from hf_lmt.training.watching.evaluation_callback import TranslationEvaluationCallback
     from hf_lmt.translation.translator import Translator
     from hf_miwv.common.errors import InputError
+    from hf_miwv.common.hub.push import push
 
 _HOMES = {
     "AuxiliarySentences": "hf_lmt.data.method.auxiliary_sentences",
@@ -91,11 +93,13 @@ _HOMES = {
     "paired_bootstrap": "hf_lmt.evaluation.metrics.confidence",
     "parse_direction": "hf_lmt.directions",
     "prepare": "hf_lmt.data.prepare.prepare",
+    "push": "hf_miwv.common.hub.push",
     "read_data_recipe": "hf_lmt.data.prepare.data_recipe",
     "read_evaluation": "hf_lmt.evaluation.evaluation_folder",
     "reference_results": "hf_lmt.evaluation.sets.reference_results",
     "steps_from": "hf_lmt.data.curation.curation_settings",
     "synthesize": "hf_lmt.synthesis.synthesize",
+    "train": "hf_lmt.training.training",
     "write_report": "hf_lmt.evaluation.report.write_report",
 }
 
@@ -135,11 +139,13 @@ __all__ = [
     "paired_bootstrap",
     "parse_direction",
     "prepare",
+    "push",
     "read_data_recipe",
     "read_evaluation",
     "reference_results",
     "steps_from",
     "synthesize",
+    "train",
     "write_report",
 ]
 

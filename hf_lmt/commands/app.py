@@ -37,7 +37,9 @@ logger = logging.getLogger(__name__)
     help="Where the choice on the page stands first.",
 )
 @click.option(
+    "--num-beams",
     "--beams",
+    "num_beams",
     type=click.IntRange(1),
     default=5,
     show_default=True,

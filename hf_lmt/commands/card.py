@@ -28,7 +28,9 @@ import click
     "several: give the option again. Those of earlier cards stay.",
 )
 @click.option(
+    "--repo-id",
     "--repository",
+    "repository",
     metavar="OWNER/NAME",
     help="Where the model is, or will be, on the Hub: the card's title, and what its examples load.",
 )

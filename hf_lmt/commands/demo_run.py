@@ -30,7 +30,7 @@ HELD_OUT = 6  # of so many lines, one is kept for judging
 JUDGED = 8  # of them, in each direction
 SHOWN, EXAMPLE = 3, "de-en"  # lines that are shown in translation
 NEEDED = {"gguf": "gguf", "peft": "train", "trl": "train", "sacrebleu": "evaluate"}
-JUDGING: dict[str, Any] = {"beams": 1, "max_new_tokens": 48}  # greedy, and quick
+JUDGING: dict[str, Any] = {"num_beams": 1, "max_new_tokens": 48}  # greedy, and quick
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ def _judge(name: str, model: str, directions: list[str], output: Path) -> Evalua
         model=model,
         directions=directions,
         metrics=["chrf++"],
-        limit=JUDGED,
+        max_samples=JUDGED,
         **JUDGING,
     )
 

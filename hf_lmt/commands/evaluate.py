@@ -13,14 +13,15 @@ from hf_lmt.commands.translate import translate_command
 
 TRANSLATING = (
     "revision",
-    "beams",
+    "num_beams",
     "max_new_tokens",
     "batch_tokens",
     "prompt",
     "form",
     "backend",
     "dtype",
-    "quantization",
+    "load_in_8bit",
+    "load_in_4bit",
     "device",
     "work",
 )
@@ -76,7 +77,12 @@ TRANSLATING = (
     help="A hint in the auxiliary language: the model's own (PMP-S), or the set's text (PMP-O, an upper bound).",
 )
 @click.option(
-    "--limit", type=click.IntRange(1), metavar="LINES", help="A sample of so many lines, the same in all directions."
+    "--max-samples",
+    "--limit",
+    "max_samples",
+    type=click.IntRange(1),
+    metavar="LINES",
+    help="A sample of so many lines, the same in all directions.",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Another seed, another sample.")
 @click.option("--num-proc", type=click.IntRange(1), default=1, show_default=True, help="Processes that score.")

@@ -14,8 +14,8 @@ weight_options = options(
         show_default=True,
         help="Of the weights; auto: the checkpoint's.",
     ),
-    click.option("--load-in-8bit", "quantization", flag_value="8bit", help="8-bit weights."),
-    click.option("--load-in-4bit", "quantization", flag_value="4bit", help="4-bit weights (NF4)."),
+    click.option("--load-in-8bit", is_flag=True, help="8-bit weights."),
+    click.option("--load-in-4bit", is_flag=True, help="4-bit weights (NF4)."),
     click.option("--device", help="cpu, cuda, cuda:1, mps. [default: the accelerator at hand]"),
 )
 """--dtype, --load-in-8bit, --load-in-4bit and --device."""

@@ -34,9 +34,10 @@ CURATING = ("corpus", "split", "settings", "changes", "contamination_sets", "kee
     """,
 )
 @click.argument("mono")
-@click.option("--into", required=True, metavar="CODE", help="Language to translate into (kk).")
+@click.option("--tgt-lang", "--into", "into", required=True, metavar="CODE", help="Language to translate into (kk).")
 @click.option("--output", metavar="PAIRS", required=True, type=click.Path(path_type=Path), help="Folder to write.")
 @click.option(
+    "--src-lang",
     "--from",
     "language",
     metavar="CODE",

@@ -39,8 +39,8 @@ logger = logging.getLogger(__name__)
     help="A causal language model: Hub id (USER/NAME, USER/NAME@REVISION), folder, GGUF file, or a PEFT adapter.",
 )
 @click.option("--model-revision", "revision", help="Revision of MODEL on the Hub.")
-@click.option("--from", "source_lang", metavar="CODE", help="Language of the texts (en).")
-@click.option("--to", "target_lang", metavar="CODE", help="Language to translate into (kk).")
+@click.option("--src-lang", "--from", "source_lang", metavar="CODE", help="Language of the texts (en).")
+@click.option("--tgt-lang", "--to", "target_lang", metavar="CODE", help="Language to translate into (kk).")
 @click.option(
     "--input",
     "input_path",
@@ -64,7 +64,9 @@ logger = logging.getLogger(__name__)
     help="A hint in a third language: the model's own (PMP-S), or the row's `auxiliary` in `auxiliary_lang` (PMP-O).",
 )
 @click.option(
+    "--num-beams",
     "--beams",
+    "num_beams",
     type=click.IntRange(1),
     default=5,
     show_default=True,

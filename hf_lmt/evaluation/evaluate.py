@@ -31,6 +31,7 @@ from hf_lmt.evaluation.write_evaluation import write_evaluation
 from hf_lmt.translation.requests import check_hints
 from hf_lmt.translation.translator import Translator
 from hf_miwv.common.errors import InputError
+from hf_miwv.common.former_names import former_names
 from hf_miwv.common.reading.reading import pinned
 from hf_miwv.common.runs.folder_run import FolderRun
 from hf_miwv.common.runs.workspace import Workspace
@@ -40,9 +41,10 @@ logger = logging.getLogger(__name__)
 Rows = dict[Direction, list[dict[str, Any]]]
 
 
+@former_names({"output": "output_dir", "limit": "max_samples"})
 def evaluate(
     data: str | Source,
-    output: str | Path,
+    output_dir: str | Path,
     *,
     model: str | Translator | None = None,
     hypotheses: Given | None = None,
@@ -50,7 +52,7 @@ def evaluate(
     split: str | None = None,
     metrics: Sequence[str] = DEFAULT_METRICS,
     hints: str = "none",
-    limit: int | None = None,
+    max_samples: int | None = None,
     seed: int = 0,
     num_proc: int = 1,
     allow_contaminated: bool = False,
@@ -73,7 +75,7 @@ def evaluate(
 
     Args:
         data (`str | Source`): The evaluation set, as in `sets.open_set`.
-        output (`str | Path`): Folder to write, whole or not at all.
+        output_dir (`str | Path`): Folder to write, whole or not at all.
         model (`str | Translator`, *optional*): Name or folder, or a Translator; or else `hypotheses`.
         hypotheses (`Given`, *optional*): Translations, as in `hypotheses.read_hypotheses`.
         directions (`Sequence[str]`, *optional*): Directions and globs; by default all that the set has,
@@ -84,7 +86,7 @@ def evaluate(
             and `judgeable.COMET_METRICS`.
         hints (`str`, *optional*, defaults to `"none"`): "none", "self" (PMP-S), "given" (PMP-O: the
             set's text in the auxiliary language).
-        limit (`int`, *optional*): Limit on the lines, as in `sets.open_set`.
+        max_samples (`int`, *optional*): Limit on the lines, as in `sets.open_set`.
         seed (`int`, *optional*, defaults to `0`): Seed, as in `sets.open_set`.
         num_proc (`int`, *optional*, defaults to `1`): Processes that score.
         allow_contaminated (`bool`, *optional*, defaults to `False`): Judge also where the model was
@@ -92,7 +94,7 @@ def evaluate(
         comet_python (`Path`, *optional*): As in `comet_scores.find_comet`. Without COMET the rest goes
             on, and its figures say why they are missing.
         install_comet (`bool`, *optional*, defaults to `False`): As in `comet_scores.find_comet`.
-        overwrite (`bool`, *optional*, defaults to `False`): Replace `output` where it holds something.
+        overwrite (`bool`, *optional*, defaults to `False`): Replace `output_dir` where it holds something.
         work (`Path`, *optional*): A folder to keep translations in for other runs, too.
         origin (`Mapping[str, Any]`, *optional*): `command_line`, for the record.
         progress (`bool`, *optional*, defaults to `True`): Show bars.
@@ -103,7 +105,7 @@ def evaluate(
         `Evaluation`: The folder, read.
 
     Raises:
-        InputError: The set, hypotheses, model or output cannot be used; a direction that is named
+        InputError: The set, hypotheses, model or output_dir cannot be used; a direction that is named
             has no lines; the model was trained on the set.
     """
     if (model is None) == (hypotheses is None):
@@ -112,13 +114,13 @@ def evaluate(
         raise InputError(f"hints {hints!r} go with a model; leave them out with hypotheses")
     if num_proc < 1:
         raise InputError(f"num_proc {num_proc}: give 1 or more processes")
-    output, began = Path(output), time.monotonic()
+    output, began = Path(output_dir), time.monotonic()
     if isinstance(model, str):
         model, translating["revision"] = pinned(model, translating.get("revision"))
     check_hints(hints)
     split_metrics(metrics)  # refuses what cannot be measured before a set or model is loaded
     folder_run = FolderRun(output, overwrite, holds=f"{HYPOTHESES}/*.jsonl")
-    opened = open_set(data, split, limit, seed)
+    opened = open_set(data, split, max_samples, seed)
     written_hypotheses = None if hypotheses is None else read_hypotheses(hypotheses)
     name = model if isinstance(model, str) else None
     plan = make_plan(

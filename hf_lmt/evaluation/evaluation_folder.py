@@ -47,7 +47,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -57,6 +57,9 @@ from hf_miwv.common.errors import InputError
 from hf_miwv.common.hub.fetching import fetch_folder
 from hf_miwv.common.runs.json_text import json_text
 from hf_miwv.common.runs.spelling import respelled
+
+if TYPE_CHECKING:
+    from hf_miwv.common.hub.push import Pushed
 
 RUN = "run.json"
 SCORES = "scores.json"
@@ -94,6 +97,38 @@ class Evaluation:
     run: dict[str, Any]
     scores: dict[str, Any]
     name: str
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> Evaluation:
+        """Read the evaluation in a folder, here or on the Hub; the same as `read_evaluation`.
+
+        Args:
+            folder (`str | Path`): The folder, or the id of a data set on the Hub (OWNER/NAME, OWNER/NAME@REVISION).
+
+        Returns:
+            `Evaluation`: The evaluation.
+
+        Raises:
+            InputError: There is none, it is damaged, or of another format than this version writes.
+        """
+        return read_evaluation(folder)
+
+    def push_to_hub(self, repo_id: str, **options: Any) -> Pushed:
+        """Push the folder to the Hub, in one commit; private unless `private=False`.
+
+        Args:
+            repo_id (`str`): OWNER/NAME.
+            **options (`Any`): Options of `hf_lmt.push`: private, revision, message ...
+
+        Returns:
+            `Pushed`: The commit, and the files that it wrote and removed.
+
+        Raises:
+            InputError: As `hf_lmt.push`.
+        """
+        from hf_miwv.common.hub.push import push
+
+        return push(self.folder, repo_id, **options)
 
     @property
     def directions(self) -> list[Direction]:

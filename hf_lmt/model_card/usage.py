@@ -71,8 +71,8 @@ def translator_lines(subject: Subject, name: str) -> str:
     return _TRANSLATOR.format(
         name=_quoted(name),
         text=_quoted(example_text(direction.source)),
-        source=_quoted(direction.source),
-        target=_quoted(direction.target),
+        src_lang=_quoted(direction.source),
+        tgt_lang=_quoted(direction.target),
     )
 
 

@@ -34,18 +34,19 @@ class WatchingSettings:
     seed: int = 0
     directions: list[str] | None = None
     metrics: list[Literal["chrf++", "bleu", "spbleu", "ter"]] = field(default_factory=lambda: ["chrf++", "bleu"])
-    beams: int = 1
+    num_beams: int = 1
     hints: Literal["none", "self", "given"] = "none"
     max_new_tokens: int = MAX_NEW_TOKENS
     batch_tokens: int | None = None
     early_stopping: int | None = None
 
 
+FORMER = {"beams": "num_beams"}  # keys of before -> today's
 ELSEWHERE = ("sets",)  # where the rows come from; read with the recipe
 LEAST = {
     "per_direction": 1,
     "seed": 0,
-    "beams": 1,
+    "num_beams": 1,
     "max_new_tokens": 1,
     "batch_tokens": 1,
     "early_stopping": 1,
@@ -57,7 +58,12 @@ def watching_faults(section: Any) -> list[str]:
     if not isinstance(section, Mapping):
         return [f"evaluation: give a mapping of settings, not {section!r}"]
     hints = typing.get_type_hints(WatchingSettings)
-    faults = []
+    faults = [
+        f"evaluation: {key} is {today} now; give it once"
+        for key, today in FORMER.items()
+        if key in section and today in section
+    ]
+    section = renamed(section)
     for key, value in section.items():
         if key in ELSEWHERE:
             continue
@@ -75,7 +81,12 @@ def watching_settings(section: Mapping[str, Any]) -> WatchingSettings:
     """Return the section as settings; InputError with all its faults."""
     if faults := watching_faults(section):
         raise InputError("\n  ".join(faults))
-    return WatchingSettings(**{key: value for key, value in section.items() if key not in ELSEWHERE})
+    return WatchingSettings(**{key: value for key, value in renamed(section).items() if key not in ELSEWHERE})
+
+
+def renamed(section: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Return the section with keys of before under their names of today."""
+    return {FORMER.get(key, key): value for key, value in section.items()}
 
 
 def check_measurable(section: Mapping[str, Any]) -> None:

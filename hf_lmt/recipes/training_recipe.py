@@ -17,7 +17,7 @@ from hf_lmt.recipes.combinations import (
     saving_faults,
     sequence_faults,
 )
-from hf_lmt.recipes.evaluation_section import watching_faults
+from hf_lmt.recipes.evaluation_section import renamed, watching_faults
 from hf_lmt.recipes.launch import Launch
 from hf_lmt.recipes.training_keys import LMT_HUB_KEYS, OURS, TOP_KEYS, TRL_REFUSED
 from hf_miwv.common.errors import InputError, did_you_mean
@@ -171,7 +171,7 @@ def _evaluation(content: Mapping[Any, Any], faults: list[str]) -> dict[str, Any]
     sets = section.get("sets") if not found else []
     if not found and (not isinstance(sets, list) or not sets):
         faults.append(f"evaluation: sets: give a list of names or paths, not {sets!r}")
-    return dict(section) if not found else {}
+    return renamed(section) if not found else {}
 
 
 def _ready_rows(content: Mapping[Any, Any], faults: list[str]) -> Path | None:

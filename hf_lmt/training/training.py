@@ -12,7 +12,7 @@ import torch
 from datasets import Dataset
 
 from hf_lmt.recipes.launch import Launch, check_devices
-from hf_lmt.recipes.training_recipe import MODEL, TrainingRecipe
+from hf_lmt.recipes.training_recipe import MODEL, TrainingRecipe, read_training_recipe
 from hf_lmt.training.checkpoint import complete_checkpoint
 from hf_lmt.training.claims import claim_contents, claim_recipe
 from hf_lmt.training.clock import Clock
@@ -43,7 +43,7 @@ logger = logging.getLogger(__name__)
 
 
 def train(
-    recipe: TrainingRecipe,
+    recipe: TrainingRecipe | str | Path,
     *,
     overwrite: bool = False,
     origin: Mapping[str, Any] | None = None,
@@ -61,7 +61,7 @@ def train(
     the loss, and run.json.
 
     Args:
-        recipe: from `read_training_recipe`.
+        recipe: a YAML file, or what `read_training_recipe` made of it.
         origin: `command_line`, for the record.
         watchers: more callbacks, as in `tune`; those of the section `evaluation` come first.
 
@@ -70,6 +70,8 @@ def train(
             Or the finished model cannot be pushed to where the section `hub` says.
     """
     launch = Launch.from_environment()
+    if not isinstance(recipe, TrainingRecipe):
+        recipe = read_training_recipe(Path(recipe), (), launch)
     use_cpu = bool(recipe.training.get("use_cpu"))
     check_devices(launch, use_cpu, torch.accelerator.device_count())
     processes = _processes(launch, use_cpu)

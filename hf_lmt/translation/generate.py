@@ -52,7 +52,7 @@ class TransformersBackend:
 
     def __init__(self, model: Any, tokenizer: Any, form: str, beams: int, batch_tokens: int | None) -> None:
         if beams < 1:
-            raise InputError(f"beams {beams}: give 1 for greedy search, or more")
+            raise InputError(f"num_beams {beams}: give 1 for greedy search, or more")
         self._model, self._tokenizer, self.beams = model, tokenizer, beams
         ends = set(end_tokens(model, tokenizer))
         self._ends = sorted(ends | _line_breaks(tokenizer) if form == "text" else ends)
@@ -139,7 +139,7 @@ def write_halving(backend: Backend, prompts: Sequence[list[int]], caps: Sequence
         if len(prompts) == 1:
             raise InputError(
                 f"a prompt of {len(prompts[0])} tokens does not fit into memory; give fewer "
-                "--beams, a smaller --max-new-tokens, --dtype bfloat16, or another --device"
+                "--num-beams, a smaller --max-new-tokens, --dtype bfloat16, or another --device"
             ) from error
     half = len(prompts) // 2
     logger.warning("%d prompts do not fit into memory at once; going on with halves", len(prompts))

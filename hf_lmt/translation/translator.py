@@ -25,6 +25,8 @@ from hf_lmt.translation.requests import (
 from hf_lmt.translation.translation_model import find_identity, load_translation_model
 from hf_lmt.translation.writer import Notify, Writer
 from hf_miwv.common.errors import InputError, did_you_mean
+from hf_miwv.common.former_names import former_names, loaded_in
+from hf_miwv.common.models.quantization import quantization_by
 from hf_miwv.common.models.template_errors import ChatTemplateError
 from hf_miwv.common.models.vocabulary import check_ids
 from hf_miwv.common.reading.reading import pinned
@@ -37,13 +39,14 @@ Texts = list[str] | tuple[str, ...]
 Auxiliary = tuple[str, str] | None  # language, sentence
 
 
+@former_names({"beams": "num_beams", "quantization": loaded_in})
 class Translator:
     """Translate texts with a causal language model, deterministically.
 
     Examples:
         >>> translator = Translator("NiuTrans/LMT-60-0.6B")                       # doctest: +SKIP
-        >>> translator("Hello", source="en", target="kk")                         # doctest: +SKIP
-        >>> translator(["Hello", "Danke"], source=["en", "de"], target="zh")      # doctest: +SKIP
+        >>> translator("Hello", src_lang="en", tgt_lang="kk")                         # doctest: +SKIP
+        >>> translator(["Hello", "Danke"], src_lang=["en", "de"], tgt_lang="zh")      # doctest: +SKIP
 
     Texts of all directions are decoded together, longest first, and come back in their order. A
     text without letters is not sent to the model and stays empty. What batch a text is in makes no
@@ -57,11 +60,12 @@ class Translator:
         revision (`str`, *optional*): Branch, tag or commit of a model on the Hub.
         dtype (`str`, *optional*, defaults to `"auto"`): Data type of the weights, for a model by name.
         device (`str`, *optional*): Where to run a model loaded by name.
-        quantization (`str`, *optional*): Quantization of the weights, as in `load_model`, for a model by
-            name.
+        load_in_4bit (`bool`, *optional*, defaults to `False`): Weights in 4 bits (NF4, bitsandbytes), for a
+            model by name.
+        load_in_8bit (`bool`, *optional*, defaults to `False`): Weights in 8 bits.
         backend (`str`, *optional*, defaults to `"transformers"`): "transformers" or "vllm" (from a name
             only).
-        beams (`int`, *optional*, defaults to `5`): Beams of the search; 5 as in arXiv 2511.07003, 1 for
+        num_beams (`int`, *optional*, defaults to `5`): Beams of the search; 5 as in arXiv 2511.07003, 1 for
             greedy search.
         max_new_tokens (`int`, *optional*, defaults to `512`): Tokens of a translation, at most; the
             default is the paper's.
@@ -94,9 +98,10 @@ class Translator:
         revision: str | None = None,
         dtype: str = "auto",
         device: str | None = None,
-        quantization: str | None = None,
+        load_in_4bit: bool = False,
+        load_in_8bit: bool = False,
         backend: str = "transformers",
-        beams: int = 5,
+        num_beams: int = 5,
         max_new_tokens: int = MAX_NEW_TOKENS,
         length_caps: bool = True,
         hints: str = "none",
@@ -109,6 +114,7 @@ class Translator:
             raise InputError(f"backend {backend!r}: {did_you_mean(str(backend), BACKENDS)}")
         if max_new_tokens < 1:
             raise InputError(f"max_new_tokens {max_new_tokens}: give 1 or more")
+        quantization = quantization_by(load_in_4bit, load_in_8bit)
         self.hints = check_hints(hints)
         self._max_new_tokens, self._length_caps = max_new_tokens, length_caps
         self.counts: Counter[str] = Counter()
@@ -120,7 +126,7 @@ class Translator:
             if isinstance(model, str | Path):
                 model, revision = pinned(model, revision)
             others = {"tokenizer": tokenizer, "device": device, "quantization": quantization}
-            engine = VllmBackend(model, revision, dtype, beams, others)
+            engine = VllmBackend(model, revision, dtype, num_beams, others)
             self.tokenizer: Any = engine.tokenizer
             model_identity = find_identity(str(model), revision)
             self.style: PromptStyle = find_style(prompt, form, model_identity, self.tokenizer)
@@ -142,15 +148,31 @@ class Translator:
             self.tokenizer, self._model = tokenizer, model
             self.commit = self.commit or getattr(model.config, "_commit_hash", None)
             self.style = find_style(prompt, form, identity, tokenizer)
-            backend_used = TransformersBackend(model, tokenizer, self.style.form, beams, batch_tokens)
+            backend_used = TransformersBackend(model, tokenizer, self.style.form, num_beams, batch_tokens)
         self._writer = Writer(backend_used, Path(work) if work is not None else None, self.counts)
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **arguments: Any) -> Translator:
+        """Load a model by name; the same as the class itself, under the name that the libraries use.
+
+        Args:
+            pretrained_model_name_or_path (`str | Path`): Hub id, folder or GGUF file.
+            **arguments (`Any`): Arguments of the class.
+
+        Returns:
+            `Translator`: The translator.
+
+        Raises:
+            InputError: A model, name or number that cannot be used.
+        """
+        return cls(pretrained_model_name_or_path, **arguments)
 
     @overload
     def __call__(
         self,
         texts: str,
-        source: str,
-        target: str,
+        src_lang: str,
+        tgt_lang: str,
         *,
         hints: str | None = None,
         auxiliaries: Sequence[Auxiliary] | None = None,
@@ -160,18 +182,19 @@ class Translator:
     def __call__(
         self,
         texts: Texts,
-        source: str | Sequence[str],
-        target: str | Sequence[str],
+        src_lang: str | Sequence[str],
+        tgt_lang: str | Sequence[str],
         *,
         hints: str | None = None,
         auxiliaries: Sequence[Auxiliary] | None = None,
     ) -> list[str]: ...
 
+    @former_names({"source": "src_lang", "target": "tgt_lang"})
     def __call__(
         self,
         texts: str | Texts,
-        source: str | Sequence[str],
-        target: str | Sequence[str],
+        src_lang: str | Sequence[str],
+        tgt_lang: str | Sequence[str],
         *,
         hints: str | None = None,
         auxiliaries: Sequence[Auxiliary] | None = None,
@@ -180,8 +203,8 @@ class Translator:
 
         Args:
             texts (`str | list[str] | tuple[str, ...]`): A text, or N texts.
-            source (`str | Sequence[str]`): Code of the language of all texts, such as "kk", or (N,) codes.
-            target (`str | Sequence[str]`): Code of the language to translate into, or (N,) codes.
+            src_lang (`str | Sequence[str]`): Code of the language of all texts, such as "kk", or (N,) codes.
+            tgt_lang (`str | Sequence[str]`): Code of the language to translate into, or (N,) codes.
             hints (`str`, *optional*): "none", "self" or "given"; by default that of the Translator.
             auxiliaries (`Sequence[tuple[str, str] | None]`, *optional*): For hints="given", a language and
                 a sentence for each text, or None.
@@ -190,10 +213,10 @@ class Translator:
             `str | list[str]`: The translation; of a list, (N,) translations.
 
         Raises:
-            InputError: An unknown language, source and target the same, lists of other lengths.
+            InputError: An unknown language, both the same, lists of other lengths.
         """
         several = [texts] if isinstance(texts, str) else texts
-        requests = list(requests_of(several, source, target, auxiliaries))
+        requests = list(requests_of(several, src_lang, tgt_lang, auxiliaries))
         translations = [translation.text for translation in self.stream(requests, hints=hints)]
         return translations[0] if isinstance(texts, str) else translations
 

@@ -43,7 +43,7 @@ class VllmBackend:
                 "pip install 'hf-miwv-lmt[vllm]', or give --backend transformers"
             ) from error
         if beams < 1:
-            raise InputError(f"beams {beams}: give 1 for greedy search, or more")
+            raise InputError(f"num_beams {beams}: give 1 for greedy search, or more")
         self._engine = LLM(
             model=source,
             revision=revision,

@@ -11,6 +11,7 @@ import numpy as np
 from hf_lmt.evaluation.metrics.corpus_scores import DEFAULT_METRICS, check_metrics, corpus_scores
 from hf_lmt.languages import language
 from hf_miwv.common.errors import InputError
+from hf_miwv.common.former_names import former_names
 
 logger = logging.getLogger(__name__)
 
@@ -22,8 +23,9 @@ NO_TRANSLATIONS = (
 )
 
 
+@former_names({"target": "tgt_lang"})
 def make_compute_metrics(
-    tokenizer: Any, target: str, metrics: Sequence[str] = DEFAULT_METRICS
+    tokenizer: Any, tgt_lang: str, metrics: Sequence[str] = DEFAULT_METRICS
 ) -> Callable[[Any], dict[str, float]]:
     """Make a function for `Seq2SeqTrainer(compute_metrics=...)`, with `predict_with_generate=True`.
 
@@ -33,7 +35,7 @@ def make_compute_metrics(
 
     Args:
         tokenizer (`PreTrainedTokenizerBase`): The tokenizer of the model.
-        target (`str`): Code of the language translated into.
+        tgt_lang (`str`): Code of the language translated into.
         metrics (`Sequence[str]`, *optional*, defaults to `DEFAULT_METRICS`): As in `corpus_scores`.
 
     Returns:
@@ -43,7 +45,7 @@ def make_compute_metrics(
         InputError: The language or a metric is unknown, or sacreBLEU is not installed; when called, the
             predictions are logits, as of a causal LM or without `predict_with_generate`.
     """
-    language(target)
+    language(tgt_lang)
     names = check_metrics(metrics)
 
     def compute_metrics(prediction: Any) -> dict[str, float]:
@@ -51,7 +53,7 @@ def make_compute_metrics(
         hypotheses, references = (
             _texts(tokenizer, token_ids) for token_ids in (ids, np.asarray(prediction.label_ids))
         )
-        scores = corpus_scores(hypotheses, references, target, names)
+        scores = corpus_scores(hypotheses, references, tgt_lang, names)
         for name, score in scores.items():
             if score.unavailable:
                 logger.warning("%s: %s", name, score.unavailable)

@@ -13,6 +13,7 @@ from hf_lmt.evaluation.metrics.judgeable import check_scorer_installed, why_not_
 from hf_lmt.evaluation.metrics.signatures import Score
 from hf_lmt.languages import language
 from hf_miwv.common.errors import InputError, did_you_mean
+from hf_miwv.common.former_names import former_names
 
 METRICS = ("bleu", "spbleu", "chrf++", "chrf", "ter")
 DEFAULT_METRICS = ("bleu", "chrf++")
@@ -39,10 +40,11 @@ class Statistics:
     settings: tuple[tuple[str, Any], ...] = ()
 
 
+@former_names({"target": "tgt_lang"})
 def corpus_scores(
     hypotheses: Sequence[str],
     references: Sequence[str],
-    target: str,
+    tgt_lang: str,
     metrics: Sequence[str] = DEFAULT_METRICS,
 ) -> dict[str, Score]:
     """Score the translations of one direction against one reference each.
@@ -54,7 +56,7 @@ def corpus_scores(
     Args:
         hypotheses (`Sequence[str]`): (S,) translations.
         references (`Sequence[str]`): (S,) references, in the same order.
-        target (`str`): Code of the language translated into.
+        tgt_lang (`str`): Code of the language translated into.
         metrics (`Sequence[str]`, *optional*, defaults to `DEFAULT_METRICS`): Any of METRICS.
 
     Returns:
@@ -68,10 +70,10 @@ def corpus_scores(
     check_texts(hypotheses=hypotheses, references=references)
     scores = {}
     for metric in check_metrics(metrics):
-        if reason := why_not_judgeable(metric, target):
+        if reason := why_not_judgeable(metric, tgt_lang):
             scores[metric] = Score(None, "", reason)
         else:
-            scores[metric] = score_of(sentence_statistics(hypotheses, references, target, metric))
+            scores[metric] = score_of(sentence_statistics(hypotheses, references, tgt_lang, metric))
     return scores
 
 

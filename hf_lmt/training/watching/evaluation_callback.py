@@ -40,11 +40,13 @@ from hf_lmt.training.watching.watched_figures import (
 from hf_lmt.training.watching.watched_record import COPY, evaluation_record, write_record, write_whole
 from hf_lmt.translation.lengths import MAX_NEW_TOKENS
 from hf_lmt.translation.prompt_registry import PromptStyle
+from hf_miwv.common.former_names import former_names
 from hf_miwv.common.trainer.live_trainer import checkpoint_of, log_numbers, processes_of, tokenizer_of
 
 logger = logging.getLogger(__name__)
 
 
+@former_names({"beams": "num_beams"})
 class TranslationEvaluationCallback(TrainerCallback):
     """Translate the same few rows of each direction at every evaluation, and judge them.
 
@@ -78,7 +80,7 @@ class TranslationEvaluationCallback(TrainerCallback):
             have.
         metrics (`Sequence[str]`, *optional*, defaults to `("chrf++", "bleu")`): Of `watched_figures.NAMES`; the
             first is watched for degeneration.
-        beams (`int`, *optional*, defaults to `1`): Beams of the search: 1 is greedy and cheap; 5, as in
+        num_beams (`int`, *optional*, defaults to `1`): Beams of the search: 1 is greedy and cheap; 5, as in
             arXiv 2511.07003, is for `hf-lmt evaluate`.
         hints (`str`, *optional*, defaults to `"none"`): As in `Translator`.
         max_new_tokens (`int`, *optional*, defaults to `512`): Tokens of a translation, at most.
@@ -101,7 +103,7 @@ class TranslationEvaluationCallback(TrainerCallback):
         seed: int = 0,
         directions: Sequence[str] | None = None,
         metrics: Sequence[str] = ("chrf++", "bleu"),
-        beams: int = 1,
+        num_beams: int = 1,
         hints: str = "none",
         max_new_tokens: int = MAX_NEW_TOKENS,
         prompt: str | PromptStyle | None = None,
@@ -118,7 +120,7 @@ class TranslationEvaluationCallback(TrainerCallback):
             trainer,
             self._sample.rows,
             style,
-            beams=beams,
+            beams=num_beams,
             hints=hints,
             max_new_tokens=max_new_tokens,
             batch_tokens=batch_tokens,
@@ -127,7 +129,7 @@ class TranslationEvaluationCallback(TrainerCallback):
             "per_direction": per_direction,
             "seed": seed,
             "metrics": list(self._metrics),
-            "beams": beams,
+            "beams": num_beams,
             "hints": hints,
             "max_new_tokens": max_new_tokens,
             "prompt": style.name,

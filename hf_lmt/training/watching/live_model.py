@@ -146,7 +146,7 @@ class LiveLosses:
 def _check_settings(
     requests: Sequence[Request], style: PromptStyle, beams: Any, hints: str, max_new_tokens: Any
 ) -> None:
-    for name, number in (("beams", beams), ("max_new_tokens", max_new_tokens)):
+    for name, number in (("num_beams", beams), ("max_new_tokens", max_new_tokens)):
         if isinstance(number, bool) or not isinstance(number, int) or number < 1:
             raise InputError(f"{name} {number!r}: give a whole number, 1 or more")
     if check_hints(hints) != "none" and not style.hints:

@@ -55,7 +55,7 @@ def callbacks_from(
                 trainer,
                 rows,
                 metrics=settings.metrics,
-                beams=settings.beams,
+                num_beams=settings.num_beams,
                 hints=settings.hints,
                 max_new_tokens=settings.max_new_tokens,
                 batch_tokens=settings.batch_tokens,

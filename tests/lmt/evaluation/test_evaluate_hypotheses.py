@@ -209,7 +209,7 @@ def test_hypotheses_of_an_evaluation_and_of_rows_in_any_order(found: Evaluation,
 
 
 def test_a_sample_is_the_same_sentences_in_all_directions(texts_folder: Path, tmp_path: Path) -> None:
-    few = evaluate(SAMPLE, tmp_path / "EVAL", hypotheses=texts_folder, limit=7, progress=False)
+    few = evaluate(SAMPLE, tmp_path / "EVAL", hypotheses=texts_folder, max_samples=7, progress=False)
     ids = [[row["id"] for row in few.hypotheses(name)] for name in DIRECTIONS]
     assert ids == [ids[0]] * len(DIRECTIONS)
     assert len(ids[0]) == 7

@@ -98,7 +98,7 @@ def judged(chat: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         output,
         model=str(chat),
         directions=["en-de", "de-en"],
-        beams=1,
+        num_beams=1,
         max_new_tokens=6,
         metrics=["chrf++", "bleu"],
         progress=False,

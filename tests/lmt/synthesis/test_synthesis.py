@@ -76,7 +76,7 @@ def make_translator(most: int) -> Translator:
     model = make_model("llama")
     model.generation_config.eos_token_id = list(range(60, 160))  # so that texts end
     tokenizer = make_tokenizer(chat_template=CHATML)
-    return Translator(model, tokenizer, beams=1, max_new_tokens=most)
+    return Translator(model, tokenizer, num_beams=1, max_new_tokens=most)
 
 
 def made(rows: list[dict[str, Any]], translator: Translator, into: str, **given: Any) -> Synthesized:
@@ -90,7 +90,7 @@ def made(rows: list[dict[str, Any]], translator: Translator, into: str, **given:
 )
 def test_direct_pairs(translator: Translator, way: str, sides: list[str]) -> None:
     found = made(MONO, translator, "kk", way=way)
-    written = translator(TEXTS, source="en", target="kk")
+    written = translator(TEXTS, src_lang="en", tgt_lang="kk")
     expected = [
         {"source_lang": "kk", "target_lang": "en", "source": machine, "target": human, "synthetic_side": side}
         if side == "source"
@@ -138,7 +138,7 @@ def test_a_pivot(translator: Translator, into: str, way: str, expected: list, ca
     humans = {"de": "Hallo Welt", "kk": "жаңбыр", "zh": "二"}
     for row in found.rows:
         text = texts[row[f"{other}_lang"]]
-        assert row[side] == translator(text, source="en", target=into)
+        assert row[side] == translator(text, src_lang="en", tgt_lang=into)
         assert row[other] == humans[row[f"{other}_lang"]]
         assert row["auxiliary"] == (text if row["auxiliary_lang"] else None)
     assert found.counts["without_pivot"] == 1
@@ -188,7 +188,7 @@ def test_many_rows_stay_beside_their_translations() -> None:
     written = {row["target"]: row["source"] for row in [*found.rows, *found.rejects]}
     assert len(written) == 37
     texts = list(written)
-    assert [written[text] for text in texts] == translator(texts, source="en", target="kk")
+    assert [written[text] for text in texts] == translator(texts, src_lang="en", tgt_lang="kk")
     assert len(found.rows) + len(found.rejects) == 2503
 
 

@@ -101,7 +101,7 @@ def test_folder_of_pairs(mono: Path, model: Path, tmp_path: Path) -> None:
     )
     assert result.exit_code == 0, result.exception
     rows = load_dataset(str(output), split="train")
-    texts = Translator(model, device="cpu", beams=1)(LINES[:3], source="en", target="kk")
+    texts = Translator(model, device="cpu", num_beams=1)(LINES[:3], src_lang="en", tgt_lang="kk")
     assert {(row["synthetic_side"], row["source"], row["target"]) for row in rows} == {
         pair
         for text, machine in zip(LINES, texts, strict=False)

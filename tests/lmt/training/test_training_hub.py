@@ -87,9 +87,9 @@ def test_each_save_and_the_finished_model_are_pushed(
     assert not [name for name, content in of_ours.items() if str(tmp_path).encode() in content]
     assert b'revision="step-1"' in steps[0]["README.md"]
     assert not workspace_of(tmp_path / "out").exists()
-    first = Translator("ada/model", revision="step-1", beams=1, max_new_tokens=4)
+    first = Translator("ada/model", revision="step-1", num_beams=1, max_new_tokens=4)
     assert first.style.name == "released"
-    assert isinstance(first("good morning", source="en", target="de"), str)
+    assert isinstance(first("good morning", src_lang="en", tgt_lang="de"), str)
 
     succeed(pushing, tmp_path)
     assert f"already there, nothing to push: {hub.address}/ada/model (private)" in caplog.text

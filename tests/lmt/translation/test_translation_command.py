@@ -41,8 +41,8 @@ def run(folder: Path, *given: Any, text: str | bytes = "") -> Result:
 
 
 def expected(folder: Path, texts: list[str], target: str = "kk") -> list[str]:
-    translator = Translator(folder, device="cpu", beams=1, max_new_tokens=8)
-    found = translator(texts, source="en", target=target)
+    translator = Translator(folder, device="cpu", num_beams=1, max_new_tokens=8)
+    found = translator(texts, src_lang="en", tgt_lang=target)
     return [" ".join(text.splitlines()) for text in found]
 
 

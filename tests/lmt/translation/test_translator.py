@@ -36,9 +36,9 @@ def translator_of(model: Any, **given: Any) -> Translator:
 @pytest.mark.parametrize("beams", [1, 5])
 def test_texts_in_batches_equal_texts_alone(model: Any, beams: int) -> None:
     translator = translator_of(model, beams=beams)
-    found = translator(TEXTS, source=SOURCES, target=TARGETS)
+    found = translator(TEXTS, src_lang=SOURCES, tgt_lang=TARGETS)
     alone = [
-        translator(text, source=source, target=target)
+        translator(text, src_lang=source, tgt_lang=target)
         for text, source, target in zip(TEXTS, SOURCES, TARGETS, strict=True)
     ]
     assert found == alone
@@ -90,14 +90,14 @@ def test_a_capped_hint_is_dropped(model: Any) -> None:
     assert first.status == found.hint_dropped == "capped"
     assert (found.hint, found.hint_lang, found.hint_tokens) == (None, None, 1)
     assert translator.counts["hint_capped"] == 1
-    assert found.text == translator("hello world", source="en", target="kk")
+    assert found.text == translator("hello world", src_lang="en", tgt_lang="kk")
 
 
 def test_given_hints(model: Any) -> None:
     translator = translator_of(model)
     auxiliaries = [("ru", "привет"), None]
-    found = translator(["hello"] * 2, source="en", target="kk", hints="given", auxiliaries=auxiliaries)
-    assert found[1] == translator("hello", source="en", target="kk")
+    found = translator(["hello"] * 2, src_lang="en", tgt_lang="kk", hints="given", auxiliaries=auxiliaries)
+    assert found[1] == translator("hello", src_lang="en", tgt_lang="kk")
     stream = translator.stream([Request("hello", "en", "kk", "привет", "ru")], hints="given")
     assert next(stream) == Translation(found[0], *_rest(translator, "hello"), hint="привет", hint_lang="ru")
     assert translator.counts["hinted"] == 2
@@ -141,7 +141,7 @@ def test_a_document_is_its_sentences(model: Any) -> None:
     translator = translator_of(model)
     text = "  hello world. Name rain!\n\nWhat is water?\n"
     found = next(translator.stream([Request(text, "en", "de", document=True)]))
-    parts = [translator(one, source="en", target="de") for one in ("hello world.", "Name rain!", "What is water?")]
+    parts = [translator(one, src_lang="en", tgt_lang="de") for one in ("hello world.", "Name rain!", "What is water?")]
     lines = [" ".join(part.splitlines()) for part in parts]
     assert found.text == f"  {lines[0]} {lines[1]}\n\n{lines[2]}\n"
     blank = next(translator.stream([Request(" \n\n", "en", "de", document=True)]))
@@ -150,7 +150,7 @@ def test_a_document_is_its_sentences(model: Any) -> None:
 
 def test_finished_texts_are_taken_from_disk(model: Any, tmp_path: Path) -> None:
     first = translator_of(model, work=tmp_path)
-    found = first(TEXTS, source=SOURCES, target=TARGETS)
+    found = first(TEXTS, src_lang=SOURCES, tgt_lang=TARGETS)
     again = translator_of(model, work=tmp_path)
     assert again(TEXTS, source=SOURCES, target=TARGETS) == found
     assert (again.counts["tokens"], again.counts["reused"]) == (0, 4)
@@ -191,7 +191,7 @@ def test_models_by_name(model: Any, quantized: bool, tmp_path: Path) -> None:
     found = by_name(TEXTS, source=SOURCES, target=TARGETS)
     assert by_name(TEXTS[0], source="en", target="kk") == found[0]
     if not quantized:
-        assert found == translator_of(model)(TEXTS, source=SOURCES, target=TARGETS)
+        assert found == translator_of(model)(TEXTS, src_lang=SOURCES, tgt_lang=TARGETS)
 
 
 def test_an_adapter_folder(model: Any, tmp_path: Path) -> None:
@@ -203,13 +203,13 @@ def test_an_adapter_folder(model: Any, tmp_path: Path) -> None:
     adapted = peft.get_peft_model(loaded, config)
     adapted.save_pretrained(tmp_path / "adapter")
     save_prompt_identity(tmp_path / "adapter", wording="figure")
-    translator = Translator(tmp_path / "adapter", device="cpu", beams=1, max_new_tokens=12)
+    translator = Translator(tmp_path / "adapter", device="cpu", num_beams=1, max_new_tokens=12)
     assert translator.style.name == "figure"
-    found = translator(TEXTS, source=SOURCES, target=TARGETS)
+    found = translator(TEXTS, src_lang=SOURCES, tgt_lang=TARGETS)
     whole = adapted.merge_and_unload()
     whole.generation_config.eos_token_id = list(range(100, 125))
-    assert found == translator_of(whole, prompt="figure")(TEXTS, source=SOURCES, target=TARGETS)
-    assert found != translator_of(model, prompt="figure")(TEXTS, source=SOURCES, target=TARGETS)
+    assert found == translator_of(whole, prompt="figure")(TEXTS, src_lang=SOURCES, tgt_lang=TARGETS)
+    assert found != translator_of(model, prompt="figure")(TEXTS, src_lang=SOURCES, tgt_lang=TARGETS)
 
 
 @pytest.mark.parametrize(
@@ -250,14 +250,14 @@ def test_calls_that_cannot_be(model: Any, given: dict[str, Any], words: str) -> 
 
 def test_hints_need_a_prompt_that_knows_them(model: Any) -> None:
     with pytest.raises(InputError, match="'tower' has no form for them"):
-        translator_of(model, prompt="tower")("hi", source="en", target="kk", hints="self")
+        translator_of(model, prompt="tower")("hi", src_lang="en", tgt_lang="kk", hints="self")
 
 
 def test_a_text_with_a_token_that_the_model_does_not_have_is_named(model: Any) -> None:
     tokenizer = make_tokenizer(bos=False, chat_template=CHATML)
     missing = model.get_input_embeddings().num_embeddings - len(tokenizer)
     tokenizer.add_tokens([*(f"<|filler{number}|>" for number in range(missing)), "<|tool|>"])
-    translator = Translator(model, tokenizer, beams=1, max_new_tokens=4)
+    translator = Translator(model, tokenizer, num_beams=1, max_new_tokens=4)
     assert translator("name", "en", "de") is not None
     message = r"text 'a <\|tool\|> b': the token '<\|tool\|>' has the id 400"
     with pytest.raises(InputError, match=message):

@@ -121,7 +121,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_texts_are_those_of_the_other_backend(folder: Path, beams: int, form: str) -> None:
     requests = [Request(text, "en", code) for text, code in zip(TEXTS, TARGETS, strict=True)]
     found = [
-        list(Translator(folder, backend=backend, beams=beams, max_new_tokens=30, form=form, **more).stream(requests))
+        list(
+            Translator(folder, backend=backend, num_beams=beams, max_new_tokens=30, form=form, **more).stream(requests)
+        )
         for backend, more in (("vllm", {}), ("transformers", {"device": "cpu"}))
     ]
     if (beams, form) != (3, "text"):  # vLLM's beams do not end at a line break

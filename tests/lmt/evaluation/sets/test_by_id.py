@@ -67,7 +67,7 @@ def test_an_adapter_translates_by_its_id(
     config["base_model_name_or_path"] = str(tiny)
     (tmp_path / "adapter" / "adapter_config.json").write_text(json.dumps(config))
     here, there, base = (
-        Translator(str(name), beams=1, max_new_tokens=8) for name in (tmp_path / "adapter", "ada/adapter@v1", tiny)
+        Translator(str(name), num_beams=1, max_new_tokens=8) for name in (tmp_path / "adapter", "ada/adapter@v1", tiny)
     )
     texts = ["good morning", "what is water made of"]
     found = there(texts, source="en", target="de")

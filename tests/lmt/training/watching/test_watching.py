@@ -99,7 +99,7 @@ def test_scores_are_those_of_the_translator(kind: str, rows: Dataset, tmp_path: 
     metrics = trainer.evaluate()
     sample = watch.sample.rows
     assert len(sample) == 2 * len(ASKED)
-    translator = Translator(make_model(kind), make_tokenizer(chat_template=CHATML), beams=1, max_new_tokens=8)
+    translator = Translator(make_model(kind), make_tokenizer(chat_template=CHATML), num_beams=1, max_new_tokens=8)
     for name in ASKED:
         own = [row for row in sample if str(row.direction) == name]
         texts = translator([row.source for row in own], *Direction(*name.split("-")))
@@ -351,7 +351,7 @@ def test_with_lora(rows: Dataset, tmp_path: Path) -> None:
     translator = Translator(
         trainer.model.merge_and_unload().eval(),
         trainer.processing_class,
-        beams=1,
+        num_beams=1,
         max_new_tokens=8,
     )
     own = [row for row in choose_sample(rows, 2).rows if str(row.direction) == "en-de"]
