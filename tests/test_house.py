@@ -34,6 +34,7 @@ ROOMS = {
         ["evaluation"],
         ["translation"],
         ["data"],
+        ["comet"],
         ["directions"],
         ["languages"],
         ["language_codes"],

@@ -94,9 +94,13 @@ TRANSLATING = (
 @click.option(
     "--comet-python",
     type=click.Path(path_type=Path),
-    help="Python of an environment with unbabel-comet. [default: that of ~/.cache/hf-lmt/comet]",
+    help="Score COMET by unbabel-comet, in another process: Python of its environment. [default: in this process]",
 )
-@click.option("--install-comet", is_flag=True, help="Make that environment: some gigabytes.")
+@click.option(
+    "--install-comet",
+    is_flag=True,
+    help="The same with the environment in ~/.cache/hf-lmt/comet, which is made if it is not there: some gigabytes.",
+)
 def evaluate_command(
     model: str | None,
     hypotheses: tuple[Path, ...],

@@ -91,8 +91,8 @@ def evaluate(
         num_proc (`int`, *optional*, defaults to `1`): Processes that score.
         allow_contaminated (`bool`, *optional*, defaults to `False`): Judge also where the model was
             trained on the set, and mark it.
-        comet_python (`Path`, *optional*): As in `comet_scores.find_comet`. Without COMET the rest goes
-            on, and its figures say why they are missing.
+        comet_python (`Path`, *optional*): As in `comet_scores.find_comet`; by default COMET runs in this
+            process. Where its model cannot be had the rest goes on, and its figures say why they are missing.
         install_comet (`bool`, *optional*, defaults to `False`): As in `comet_scores.find_comet`.
         overwrite (`bool`, *optional*, defaults to `False`): Replace `output_dir` where it holds something.
         work (`Path`, *optional*): A folder to keep translations in for other runs, too.
@@ -200,7 +200,7 @@ def _judge(plan: Plan, rows: Rows, num_proc: int, workspace: Workspace, progress
     ]
     for metric in plan.learned:
         statistics_by_direction: dict[Direction, Statistics] = {}
-        if plan.comet is not None and metric not in plan.unavailable:
+        if metric not in plan.unavailable:
             statistics_by_direction = comet_statistics(metric, tasks, plan.comet, workspace.folder)
         for judged_direction in judged:
             statistics, reason = statistics_by_direction.get(judged_direction.direction), plan.unavailable.get(metric)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_lmt.directions import Direction, match_directions, parse_direction
-from hf_lmt.evaluation.comet.comet_scores import NO_COMET, find_comet, gate_of
+from hf_lmt.evaluation.comet.comet_scores import find_comet, why_unavailable
 from hf_lmt.evaluation.direction_scores import split_metrics
 from hf_lmt.evaluation.evaluation_folder import NO_TEXT
 from hf_lmt.evaluation.sets.set_lines import EvaluationSet, Lines
@@ -27,8 +27,8 @@ class Plan:
     Attributes:
         lines: of each direction. missing: directions without, and why.
         counted, learned: metrics that are counted here, and COMET's.
-        comet: the Python of COMET's environment. unavailable: metrics that will have no figure at
-            all, and why.
+        comet: the Python of unbabel-comet's environment; None where COMET runs in this process.
+        unavailable: metrics that will have no figure at all, and why.
         contamination: what is known of the model's training on the set.
         marks: what every table is to say.
     """
@@ -72,12 +72,9 @@ def make_plan(
     counted, learned = split_metrics(metrics)
     lines, missing = choose_directions(opened, directions, available)
     comet = find_comet(comet_python, install_comet) if learned else None
-    unavailable = {
-        name: reason for name in learned if (reason := NO_COMET if comet is None else gate_of(name)) is not None
-    }
+    unavailable = {name: reason for name in learned if (reason := why_unavailable(name, comet)) is not None}
     for name, reason in unavailable.items():
-        if comet is not None:
-            logger.warning("%s is left out: %s", name, reason)
+        logger.warning("%s is left out: %s", name, reason)
     marks = _marks(opened, contamination, hints)
     return Plan(opened, lines, missing, counted, learned, comet, unavailable, contamination, marks)
 

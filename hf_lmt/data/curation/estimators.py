@@ -18,7 +18,7 @@ import numpy as np
 from hf_miwv.common.errors import InputError
 
 Pair: TypeAlias = tuple[str, str]  # source, translation
-BATCH = 512  # pairs that a model of ours embeds at a time
+BATCH = 512  # pairs that a model in this process reads at a time
 
 
 class UntrustedScoresError(InputError):
@@ -145,3 +145,11 @@ def scores_of_model(model: Any, pairs: Iterable[Pair]) -> Iterator[float]:
         vectors = model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
         pairwise = np.asarray(vectors, np.float64).reshape(len(batch), 2, -1)
         yield from (pairwise[:, 0] * pairwise[:, 1]).sum(axis=1).tolist()
+
+
+def scores_of_comet(model: Any, pairs: Iterable[Pair]) -> Iterator[float]:
+    """Scores of each pair by a loaded `CometModel` that needs no reference."""
+    rest = iter(pairs)
+    while batch := list(islice(rest, BATCH)):
+        sources, targets = zip(*batch, strict=True)
+        yield from model.score(sources, targets).tolist()

@@ -17,7 +17,7 @@ import pyarrow
 import xxhash
 from datasets import Dataset
 
-from hf_lmt.data.curation.estimators import Pair, scores_of_command, scores_of_model
+from hf_lmt.data.curation.estimators import Pair, scores_of_comet, scores_of_command, scores_of_model
 from hf_lmt.data.curation.length_filters import check_number
 from hf_lmt.data.curation.quality_scores import QualityScores, pair_keys
 from hf_lmt.data.curation.step import Step, with_reason
@@ -39,10 +39,11 @@ class QualityEstimation(Step):
 
     The estimator is one of three:
 
-    - `model` alone: a sentence-transformers model, here in this process; the score is the cosine of
-      the embeddings of source and target.
-    - `model` and `python`: a COMET model without reference, such as Unbabel/wmt22-cometkiwi-da (its
-      terms are to be accepted on the Hub), run by the Python at this path, which has unbabel-comet.
+    - `model` alone, here in this process: a COMET model that needs no reference, such as
+      Unbabel/wmt22-cometkiwi-da (its terms are to be accepted on the Hub); or a sentence-transformers
+      model, and the score is the cosine of the embeddings of source and target. A COMET model is
+      known by its hparams.yaml.
+    - `model` and `python`: a COMET model, run by unbabel-comet and the Python at this path.
     - `command`: any program, see `estimators.scores_of_command`. It is split like a line of a
       shell, and runs without one.
 
@@ -80,7 +81,7 @@ class QualityEstimation(Step):
         check_number("quality: threshold", self.threshold, -100, 100)
         if (self.model is None) == (self.command is None) or (self.command and self.python):
             raise InputError(
-                "quality: give model (a sentence-transformers model), or model and python (a COMET "
+                "quality: give model (a COMET or sentence-transformers model), or model and python (a COMET "
                 "model, and the Python that has unbabel-comet), or command (a program of your own)"
             )
         if isinstance(self.languages, str):
@@ -174,10 +175,10 @@ class QualityEstimation(Step):
             logger.info("estimating quality: %s", shlex.join(command))
             return scores_of_command(command, pairs)
         if self._loaded is None:
-            from hf_miwv.common.models.models import load_embedder
-
-            self._loaded = load_embedder(str(self.model))
-        return scores_of_model(self._loaded, pairs)
+            self._loaded = _load(str(self.model))
+        if hasattr(self._loaded, "encode"):
+            return scores_of_model(self._loaded, pairs)
+        return scores_of_comet(self._loaded, pairs)
 
     def _command_line(self) -> list[str] | None:
         if self.command is not None:
@@ -193,3 +194,19 @@ class QualityEstimation(Step):
         # Size and time tell a retrained model or a changed program from the one whose scores are in the cache.
         states = [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in files if file.is_file()]
         return xxhash.xxh3_128_hexdigest(json.dumps([words, states]).encode())
+
+
+def _load(source: str) -> Any:
+    """Load a COMET model or an embedder."""
+    from hf_lmt.comet.load_comet import is_comet, load_comet
+    from hf_miwv.common.models.models import load_embedder
+
+    if not is_comet(source):
+        return load_embedder(source)
+    model = load_comet(source)
+    if model.settings.needs_references:
+        raise InputError(
+            f"quality: model {source!r} scores with a reference, and training pairs have none; "
+            "give one without, such as Unbabel/wmt22-cometkiwi-da"
+        )
+    return model

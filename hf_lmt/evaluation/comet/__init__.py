@@ -1,1 +1,1 @@
-"""COMET scores, computed in another process and environment."""
+"""COMET scores of an evaluation: by our own models, or by unbabel-comet in another process and environment."""

@@ -14,7 +14,7 @@ import math
 import shlex
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -32,7 +32,7 @@ BLOCK = 512  # rows that are kept or lost together
 JOURNAL = "scores.jsonl"
 
 
-class CometModel(NamedTuple):
+class PublishedModel(NamedTuple):
     """Name a model on the Hub, and say whether it reads references."""
 
     name: str
@@ -40,9 +40,9 @@ class CometModel(NamedTuple):
 
 
 MODELS = {
-    "comet-22": CometModel("Unbabel/wmt22-comet-da", True),
-    "cometkiwi": CometModel("Unbabel/wmt22-cometkiwi-da", False),  # gated: accept its terms there
-    "xcomet": CometModel("Unbabel/XCOMET-XL", True),  # gated, too
+    "comet-22": PublishedModel("Unbabel/wmt22-comet-da", True),
+    "cometkiwi": PublishedModel("Unbabel/wmt22-cometkiwi-da", False),  # gated: accept its terms there
+    "xcomet": PublishedModel("Unbabel/XCOMET-XL", True),  # gated, too
 }
 
 
@@ -118,7 +118,7 @@ class CometScorer:
         """
         texts_by_name = {"sources": sources, "hypotheses": hypotheses}
         check_texts(**texts_by_name, **({} if references is None else {"references": references}))
-        rows = _rows(sources, hypotheses, references)
+        rows = json_rows(sources, hypotheses, references)
         digest = hashlib.sha256("\n".join(rows).encode()).hexdigest()
         with Workspace(workspace) as work:
             work.claim({"command": list(self.command), "rows": digest, "block": BLOCK})
@@ -127,17 +127,7 @@ class CometScorer:
                 for block in self._blocks(rows[BLOCK * len(done) :], BLOCK * len(done)):
                     work.append_journal(JOURNAL, block)
                     done.append(block)
-        values = np.array([score for block in done for score in block["scores"]], np.float64)
-        unscored = np.flatnonzero(np.isnan(values)).tolist()
-        if unscored:
-            logger.warning(
-                "%s gave no finite score for %s of %s rows, the first of them row %s: they are left out of its mean",
-                self.name,
-                len(unscored),
-                len(values),
-                unscored[0],
-            )
-        return SentenceScores(values, tuple(unscored), done[-1]["signature"])
+        return sentence_scores(done, self.name)
 
     def _blocks(self, rows: list[str], first: int) -> Iterator[dict[str, Any]]:
         """Yield the scores of the rows in blocks; `first` is the index of the first row in the whole."""
@@ -212,7 +202,31 @@ class CometScorer:
         return shlex.join(self.command)
 
 
-def _rows(sources: Sequence[str], hypotheses: Sequence[str], references: Sequence[str] | None) -> list[str]:
+def sentence_scores(blocks: Sequence[Mapping[str, Any]], name: str) -> SentenceScores:
+    """Put finished blocks together, and warn of rows without a finite score.
+
+    Args:
+        blocks (`Sequence[Mapping[str, Any]]`): As in the journal, {"signature": text, "scores": list}.
+        name (`str`): The scorer's, for the warning.
+
+    Returns:
+        `SentenceScores`: The scores of all rows.
+    """
+    values = np.array([score for block in blocks for score in block["scores"]], np.float64)
+    unscored = np.flatnonzero(np.isnan(values)).tolist()
+    if unscored:
+        logger.warning(
+            "%s gave no finite score for %s of %s rows, the first of them row %s: they are left out of its mean",
+            name,
+            len(unscored),
+            len(values),
+            unscored[0],
+        )
+    return SentenceScores(values, tuple(unscored), blocks[-1]["signature"])
+
+
+def json_rows(sources: Sequence[str], hypotheses: Sequence[str], references: Sequence[str] | None) -> list[str]:
+    """Write (S,) rows as the lines of the protocol of this module."""
     rows = [{"src": source, "mt": text} for source, text in zip(sources, hypotheses, strict=True)]
     if references is not None:
         rows = [{**row, "ref": text} for row, text in zip(rows, references, strict=True)]

@@ -6,9 +6,11 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from hf_lmt.comet.load_comet import fetch_comet, load_comet
 from hf_lmt.directions import Direction
 from hf_lmt.evaluation.comet.comet import MODELS, CometScorer, comet_command
 from hf_lmt.evaluation.comet.comet_environment import comet_environment, has_comet
+from hf_lmt.evaluation.comet.comet_in_process import score_in_process
 from hf_lmt.evaluation.direction_scores import Task
 from hf_lmt.evaluation.metrics.corpus_scores import Statistics, mean_statistics
 from hf_miwv.common.errors import InputError
@@ -17,18 +19,20 @@ from hf_miwv.common.models.hub_errors import hub_error
 logger = logging.getLogger(__name__)
 
 ENVIRONMENT = Path("~/.cache/hf-lmt/comet")
-NO_COMET = "COMET is not installed; --install-comet does that, --comet-python points to it"
 
 
 def find_comet(python: Path | None, install: bool) -> Path | None:
-    """Return the Python of an environment with COMET; None where there is none, with a warning.
+    """Find the Python that is to run unbabel-comet; None where our own models score in this process.
 
     Args:
-        python: of such an environment; else it is looked for in ~/.cache/hf-lmt/comet, and made
-            there with `install`.
+        python (`Path`, *optional*): Of an environment with unbabel-comet.
+        install (`bool`): Use the environment in ~/.cache/hf-lmt/comet, and make it if it is not there.
+
+    Returns:
+        `Path | None`: The Python, or None where neither is asked for.
 
     Raises:
-        InputError: the Python that is given cannot import COMET, or the installation failed.
+        InputError: The Python cannot import COMET, or the installation failed.
     """
     if python is not None:
         if not has_comet(python):
@@ -37,19 +41,33 @@ def find_comet(python: Path | None, install: bool) -> Path | None:
                 "give the Python of an environment with unbabel-comet"
             )
         return python
+    return comet_environment(ENVIRONMENT.expanduser(), consent=True) if install else None
+
+
+def why_unavailable(metric: str, python: Path | None) -> str | None:
+    """Say why a metric's model cannot be had here; None where it can.
+
+    Asked before hours of translating. For our own models all files are brought here now; for
+    unbabel-comet the Hub is asked whether the model is gated.
+
+    Args:
+        metric (`str`): One of MODELS.
+        python (`Path`, *optional*): As `find_comet` returns it.
+    """
+    if python is not None:
+        return gate_of(metric)
+    name = MODELS[metric].name
     try:
-        return comet_environment(ENVIRONMENT.expanduser(), install)
+        fetch_comet(name)
     except InputError as error:
-        if install:
-            raise
-        logger.warning("%s. To consent: --install-comet; another place: --comet-python", error)
-        return None
+        return f"{error} (https://huggingface.co/{name})"
+    return None
 
 
 def gate_of(metric: str) -> str | None:
-    """Why the Hub does not give the metric's model to this user; None where it does, or is silent.
+    """Say why the Hub does not give the metric's model to this user; None where it does, or is silent.
 
-    Asked before hours of translating; a copy in the cache is enough.
+    A copy in the cache is enough.
     """
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import GatedRepoError
@@ -67,21 +85,33 @@ def gate_of(metric: str) -> str | None:
     return None
 
 
-def comet_statistics(metric: str, tasks: Sequence[Task], python: Path, workspace: Path) -> dict[Direction, Statistics]:
+def comet_statistics(
+    metric: str, tasks: Sequence[Task], python: Path | None, workspace: Path
+) -> dict[Direction, Statistics]:
     """Compute a mean over sentences for each direction; a killed run goes on from its last 512 rows.
 
+    Args:
+        metric (`str`): One of MODELS.
+        tasks (`Sequence[Task]`): The directions.
+        python (`Path`, *optional*): As `find_comet` returns it.
+        workspace (`Path`): A folder for unfinished work.
+
+    Returns:
+        `dict[Direction, Statistics]`: The statistics of each direction.
+
     Raises:
-        InputError: as `comet.CometScorer.score`.
+        InputError: As `comet.CometScorer.score` and `load_comet`.
     """
     logger.info("scoring %s lines by %s", f"{sum(len(task.sources) for task in tasks):,}", metric)
-    scorer = CometScorer(comet_command(python, metric))
-    references = [text for task in tasks for text in task.references]
-    scores = scorer.score(
-        [text for task in tasks for text in task.sources],
-        [text for task in tasks for text in task.hypotheses],
-        references if MODELS[metric].references else None,
-        workspace / metric,
-    )
+    sources = [text for task in tasks for text in task.sources]
+    hypotheses = [text for task in tasks for text in task.hypotheses]
+    references = [text for task in tasks for text in task.references] if MODELS[metric].references else None
+    if python is None:
+        model = load_comet(MODELS[metric].name)
+        scores = score_in_process(model, sources, hypotheses, references, workspace / metric)
+    else:
+        scorer = CometScorer(comet_command(python, metric))
+        scores = scorer.score(sources, hypotheses, references, workspace / metric)
     statistics, start = {}, 0
     for task in tasks:
         values = scores.values[start : start + len(task.sources)]

@@ -41,6 +41,8 @@ def start_record(
     )
     run["hypotheses"] = _digests(rows) or None
     run["settings"] = {"metrics": plan.metrics, "hints": hints}
+    if plan.learned:
+        run["settings"]["comet"] = "hf_lmt" if plan.comet is None else "unbabel-comet"
     run["contamination"] = dict(plan.contamination)
     run["unavailable_metrics"] = dict(plan.unavailable)
     run["missing"] = {str(direction): reason for direction, reason in plan.missing.items()}

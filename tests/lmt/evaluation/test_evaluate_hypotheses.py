@@ -18,6 +18,7 @@ from datasets import get_dataset_config_names, load_dataset
 
 from hf_lmt.commands.evaluate import evaluate_command
 from hf_lmt.directions import Direction
+from hf_lmt.evaluation.comet.comet import MODELS, PublishedModel
 from hf_lmt.evaluation.evaluate import evaluate
 from hf_lmt.evaluation.evaluation_folder import Evaluation, read_evaluation
 from hf_lmt.evaluation.metrics.behavior import behavior_rates
@@ -169,14 +170,15 @@ def test_the_table_of_directions(found: Evaluation) -> None:
     own = found.scores["directions"]["zh-ja"]["scores"]["bleu"]
     assert float(rows["zh-ja", "bleu"]["value"]) == own["value"]
     assert "ja-mecab" in rows["zh-ja", "bleu"]["signature"]
-    assert "not installed" in rows["zh-ja", "comet-22"]["note"]
+    assert "not in the local cache" in rows["zh-ja", "comet-22"]["note"]
     assert rows["en-kk", "copy"]["count"] == str(COPIED)
 
 
 def test_without_comet_the_rest_goes_on(found: Evaluation) -> None:
     score = found.scores["directions"]["en-de"]["scores"]["comet-22"]
     assert score["value"] is None
-    assert "--install-comet" in score["unavailable"]
+    assert "not in the local cache" in score["unavailable"]
+    assert "https://huggingface.co/Unbabel/wmt22-comet-da" in score["unavailable"]
     assert list(found.run["unavailable_metrics"]) == ["comet-22"]
 
 
@@ -250,6 +252,30 @@ def test_comet_in_its_own_process(tmp_path: Path) -> None:
     mean = judged.scores["groups"]["en2x"]["scores"]["comet-22"]
     assert (mean["mean"], mean["apart"]) == (0.75, ["en-yue"])
     assert judged.counts("en-de").statistics["comet-22"].counts[:, 0].tolist() == [1, 1, 1, 0]
+    assert judged.run["settings"]["comet"] == "unbabel-comet"
+
+
+@pytest.mark.parametrize(("metric", "references"), [("comet-22", True), ("cometkiwi", False), ("xcomet", True)])
+def test_comet_in_this_process(metric: str, references: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoints = Path(__file__).parents[1] / "comet" / "checkpoints"
+    monkeypatch.chdir(checkpoints)  # its models name their encoders by relative paths
+    name = metric.removesuffix("-22")
+    monkeypatch.setitem(MODELS, metric, PublishedModel(f"./{name}", references))
+    rows = [json.loads(line) for line in Path("rows.jsonl").read_text("utf-8").splitlines()][20:60]
+    expected = json.loads(Path("scores.json").read_text())[name][20:60]
+    table = tmp_path / "table.jsonl"
+    table.write_text("".join(json.dumps({"en": row["src"], "de": row["ref"]}) + "\n" for row in rows))
+    judged = evaluate(
+        str(table),
+        tmp_path / "EVAL",
+        hypotheses={"en-de": [row["mt"] for row in rows]},
+        metrics=[metric],
+        progress=False,
+    )
+    score = judged.scores["directions"]["en-de"]["scores"][metric]
+    assert score["value"] == pytest.approx(np.mean(expected), abs=1e-5)
+    assert score["signature"].startswith(f"model:./{name}|dtype:float32|comet:hf_lmt|version:hf_lmt.")
+    assert judged.run["settings"]["comet"] == judged.run["identity"]["settings"]["comet"] == "hf_lmt"
 
 
 BAD = {

@@ -23,6 +23,7 @@ from hf_lmt.data.curation.curate import curate
 from hf_lmt.data.curation.quality import QualityEstimation
 from hf_miwv.common.errors import InputError
 
+CHECKPOINTS = Path(__file__).parents[2] / "comet" / "checkpoints"
 BY_LENGTH = """
 import json, os, sys
 log, fault = os.environ["ESTIMATOR_LOG"], sys.argv[1] if len(sys.argv) > 1 else ""
@@ -245,6 +246,22 @@ def test_a_sentence_transformers_model(embedder_folder: Path, tmp_path: Path, mo
     assert [reason is None for reason in found] == (cosines >= threshold).tolist()
     assert sum(reason is None for reason in found) == 1
     assert pickle.loads(pickle.dumps(step))(data.with_format("arrow")[:]) == found  # noqa: S301
+
+
+def test_a_comet_model_in_this_process(estimator: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(CHECKPOINTS)
+    rows = [json.loads(line) for line in Path("rows.jsonl").read_text("utf-8").splitlines()][20:40]
+    scores = np.array(json.loads(Path("scores.json").read_text())["cometkiwi"])[20:40]
+    data = Dataset.from_list(
+        [{"source_lang": "en", "target_lang": "de", "source": row["src"], "target": row["mt"]} for row in rows]
+    )
+    threshold = float(np.sort(scores)[9:11].mean())
+    step = QualityEstimation(model="./cometkiwi", threshold=threshold)
+    found = step(data.with_format("arrow")[:])
+    assert [reason is None for reason in found] == (scores >= threshold).tolist()
+    assert 0 < sum(reason is None for reason in found) < 20
+    with pytest.raises(InputError, match=r"quality: model './comet' scores with a reference"):
+        QualityEstimation(model="./comet")(data.with_format("arrow")[:])
 
 
 @pytest.mark.parametrize(

@@ -153,14 +153,21 @@ def test_a_set_whose_files_have_changed(hub: HubServer, tmp_path: Path, monkeypa
         open_set("flores-devtest")
 
 
+@pytest.mark.parametrize("in_process", [True, False])
 def test_a_gated_metric_is_told_beforehand_and_the_rest_goes_on(
+    in_process: bool,
     hub: HubServer,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     speak_to(hub, tmp_path / "home", monkeypatch)
-    hub.fault("auth-check", times=99, status=403, headers={"X-Error-Code": "GatedRepo"})
+    hub.fault(
+        "/api/models/Unbabel" if in_process else "auth-check",
+        times=99,
+        status=403,
+        headers={"X-Error-Code": "GatedRepo"},
+    )
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\nexit 0\n")
     python.chmod(0o755)
@@ -170,7 +177,7 @@ def test_a_gated_metric_is_told_beforehand_and_the_rest_goes_on(
         tmp_path / "EVAL",
         hypotheses={"en-de": ["Ein Haus."]},
         metrics=["chrf++", "cometkiwi"],
-        comet_python=python,
+        comet_python=None if in_process else python,
         progress=False,
     )
     scores = found.scores["directions"]["en-de"]["scores"]
@@ -180,4 +187,5 @@ def test_a_gated_metric_is_told_beforehand_and_the_rest_goes_on(
     assert "is gated: accept its terms" in reason
     assert "https://huggingface.co/Unbabel/wmt22-cometkiwi-da" in reason
     assert f"cometkiwi is left out: {reason}" in caplog.text
-    assert hub.asked("auth-check") == [("GET /api/models/Unbabel/wmt22-cometkiwi-da/auth-check", 0)]
+    if not in_process:
+        assert hub.asked("auth-check") == [("GET /api/models/Unbabel/wmt22-cometkiwi-da/auth-check", 0)]
