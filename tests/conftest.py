@@ -30,6 +30,7 @@ from transformers import BertConfig, BertModel
 INTEGRATION = (
     "benchmarks/",
     "documents/test_examples.py",
+    "documents/test_notebooks.py",
     "documents/test_site.py",
     "lmt/app/",
     "lmt/commands/",
