@@ -21,7 +21,7 @@ from hf_lmt.data.method import mapping
 from hf_lmt.data.mixture import token_counts as counting
 from hf_lmt.pool import in_processes
 from hf_miwv.common.errors import InputError
-from tests.lmt.data.prepare.test_preparation import PLAIN, data_bytes, lines, table
+from tests.lmt.data.prepare.prepared_rows import PLAIN, data_bytes, lines, table
 
 TOLD = r"one of the 2 processes was killed.*want of memory.*goes on from there: --num-proc 1"
 

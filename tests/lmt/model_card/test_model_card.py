@@ -33,7 +33,7 @@ from hf_lmt.registry import LANGUAGES
 from hf_lmt.training.clock import Clock
 from hf_lmt.training.training import train
 from hf_lmt.translation.translator import Translator
-from tests.lmt.data.prepare.test_preparation import lines, table
+from tests.lmt.data.prepare.prepared_rows import lines, table
 
 pytest.importorskip("trl")
 pytest.importorskip("peft")

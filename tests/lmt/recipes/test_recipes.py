@@ -18,7 +18,7 @@ from hf_lmt.recipes.launch import Launch
 from hf_lmt.recipes.training_recipe import TrainingRecipe, read_training_recipe
 from hf_lmt.training.estimate import Shape, memory_of, shape_of, steps_of
 from hf_miwv.common.errors import InputError
-from tests.lmt.data.prepare.test_preparation import lines, table
+from tests.lmt.data.prepare.prepared_rows import lines, table
 from tests.lmt.training.test_training import cache, door, succeed, tiny  # noqa: F401
 
 pytest.importorskip("trl")

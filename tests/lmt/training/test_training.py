@@ -27,7 +27,7 @@ from hf_lmt.training.segment_attention import NAME, segment_attention
 from hf_lmt.translation.prompt_registry import read_prompt_identity
 from hf_miwv.common.command_line import Commands
 from hf_miwv.common.runs.workspace import workspace_of
-from tests.lmt.data.prepare.test_preparation import lines, table
+from tests.lmt.data.prepare.prepared_rows import lines, table
 
 pytest.importorskip("trl")
 pytest.importorskip("peft")

@@ -24,7 +24,7 @@ from hf_lmt.training.training_tokens import MASKED, tokenize_rows
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.runs.folder import write_errors
 from tests.lmt.data.method.test_prompts import QWEN3
-from tests.lmt.data.prepare.test_preparation import WORDS, lines, table
+from tests.lmt.data.prepare.prepared_rows import WORDS, lines, table
 from tests.lmt.training.test_training import cache, invoke, recipe, refused, succeed, tiny  # noqa: F401
 
 pytest.importorskip("trl")

@@ -19,7 +19,7 @@ from transformers import TrainerCallback
 from hf_lmt.recipes.training_recipe import read_training_recipe
 from hf_lmt.training.training import train
 from hf_miwv.common.runs.workspace import _sealed, workspace_of
-from tests.lmt.data.prepare.test_preparation import WORDS, table
+from tests.lmt.data.prepare.prepared_rows import WORDS, table
 from tests.lmt.training.test_training import cache, invoke, prepared, recipe, refused, succeed, tiny, write  # noqa: F401
 
 pytest.importorskip("trl")

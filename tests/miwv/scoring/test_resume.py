@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,34 +12,11 @@ import numpy as np
 import pytest
 import torch
 from datasets import Dataset
+from killing import Stop, contents, fail_on, kill_when, lines
 from tiny import make_model, make_rows, make_tokenizer
 
 from hf_miwv import InputError, score
 from hf_miwv.common.runs.workspace import Workspace, workspace_of
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Every file's bytes; of run.json all but the timing, and but the --output it was told."""
-    files = {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-    run = json.loads(files["run.json"])
-    run.pop("timing")
-    run["command_line"] = None
-    return {**files, "run.json": json.dumps(run).encode()}
-
-
-def lines(path: Path) -> int:
-    return path.read_bytes().count(b"\n") if path.exists() else 0
-
-
-def kill_when(command: list[str], ready: Callable[[], bool]) -> None:
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not ready():
-        assert process.poll() is None, "ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
 
 
 def test_kill_9_three_times_and_go_on(tmp_path: Path, model_folder: Path, embedder_folder: Path) -> None:
@@ -80,23 +54,6 @@ def test_kill_9_three_times_and_go_on(tmp_path: Path, model_folder: Path, embedd
     assert "going on with the unfinished work" in last.stderr
     assert contents(killed) == contents(whole)
     assert not workspace_of(killed).exists()
-
-
-class Stop(Exception):  # noqa: N818
-    """Stands for a kill, inside one process."""
-
-
-def fail_on(model: Any, when: Callable[[int, torch.Tensor], Exception | None]) -> Any:
-    """Make the model raise what `when(number of the pass, ids)` returns."""
-    passes = 0
-
-    def hook(_: Any, __: Any, inputs: dict[str, Any]) -> None:
-        nonlocal passes
-        passes += 1
-        if error := when(passes, inputs["input_ids"]):
-            raise error
-
-    return model.register_forward_pre_hook(hook, with_kwargs=True)
 
 
 def run(output: Path, embedder: Path, fail: Any = None, rows: int = 24) -> Dataset:

@@ -2,78 +2,31 @@
 
 from __future__ import annotations
 
-import json
-import logging
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import datasets
-import pytest
 import yaml
 from datasets import Dataset, load_dataset
-from multiprocess import get_context
-from tiny import CHATML, make_model, make_tokenizer
+from tiny import make_tokenizer
 
 from hf_lmt.data.method.downsampling import StrategicDownsampling
 from hf_lmt.data.method.multilingual_prompting import ParallelMultilingualPrompting
-from hf_lmt.data.method.prompts import translation_prompt
-from hf_lmt.data.prepare.data_recipe import read_data_recipe
-from hf_lmt.data.prepare.prepare import prepare
 from hf_lmt.directions import auxiliary_of, parse_direction
-from hf_miwv.common.errors import InputError
 from tests.lmt.data.method.test_downsampling import mixed
-from tests.lmt.data.method.test_prompts import QWEN3
-
-LANGUAGES = ("en", "zh", "de", "nl", "kk", "ru", "ar")
-NO_SETS: dict[str, Any] = {"contamination": {"sets": "none"}}
-PLAIN = {"seed": 3, "curation": NO_SETS}
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("cache"))
-
-
-WORDS = {
-    "en": "good morning dear friend",
-    "zh": "亲爱的朋友早上好",
-    "de": "guten Morgen lieber Freund",
-    "nl": "goede morgen beste vriend",
-    "kk": "қайырлы таң қымбатты дос",
-    "ru": "доброе утро дорогой друг",
-    "ar": "صباح الخير يا صديقي",
-}
-
-
-def lines(count: int = 60, languages: tuple[str, ...] = LANGUAGES) -> list[dict[str, Any]]:
-    return [{code: f"{WORDS[code]} {1000 + number}" for code in languages} for number in range(count)]
-
-
-def table(path: Path, records: list[dict[str, Any]]) -> str:
-    path.write_text("".join(json.dumps(record) + "\n" for record in records), "utf-8")
-    return str(path)
-
-
-def make(folder: Path, content: dict[str, Any], name: str = "rows", **given: Any) -> dict[str, Any]:
-    path = folder / f"{name}.yaml"
-    path.write_text(yaml.safe_dump(content), "utf-8")
-    return prepare(read_data_recipe(path), folder / name, progress=False, **given)
-
-
-def rows_of(folder: Path) -> list[dict[str, Any]]:
-    return load_dataset(str(folder), split="train").to_list()
-
-
-def data_bytes(folder: Path) -> list[bytes]:
-    return [path.read_bytes() for path in sorted((folder / "data").iterdir())]
-
-
-def lasting(folder: Path) -> dict[str, Any]:
-    run = json.loads((folder / "run.json").read_text("utf-8"))
-    return {name: part for name, part in run.items() if name != "timing"}
+from tests.lmt.data.prepare.prepared_rows import (
+    LANGUAGES,
+    NO_SETS,
+    PLAIN,
+    WORDS,
+    data_bytes,
+    lasting,
+    lines,
+    make,
+    rows_of,
+    table,
+)
 
 
 def plain_rows(records: list[dict[str, Any]], seed: int) -> Iterator[tuple[Any, ...]]:
@@ -230,185 +183,6 @@ def test_the_folder_opens_and_its_card_says_what_was_done(tmp_path: Path) -> Non
     assert run["contamination"] == "not checked"
     assert run["settings"]["downsampling"]["rate"] == 0.05
     assert run["data"][0]["sentences"] == 20
-
-
-def test_a_finished_folder_is_not_made_again_and_another_is_not_replaced(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    path = table(tmp_path / "t.jsonl", lines(10))
-    recipe = {**PLAIN, "data": [{"path": path}]}
-    make(tmp_path, recipe)
-    before = (tmp_path / "rows" / "run.json").stat().st_mtime_ns
-    with caplog.at_level(logging.INFO):
-        make(tmp_path, recipe)
-    assert (tmp_path / "rows" / "run.json").stat().st_mtime_ns == before
-    assert "already holds this result" in caplog.text
-    with pytest.raises(InputError, match=r"not the same: .*seed.*--overwrite"):
-        make(tmp_path, {**recipe, "seed": 4})
-    assert make(tmp_path, {**recipe, "seed": 4}, overwrite=True)["settings"]["seed"] == 4
-
-
-def test_a_glob_without_rows_is_a_warning_and_a_name_is_an_error(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    path = table(tmp_path / "t.jsonl", lines(10, ("en", "de")))
-    recipe = {**PLAIN, "data": [{"path": path}], "directions": ["en-*"]}
-    run = make(tmp_path, recipe)
-    assert "58 asked directions have no row: en-zh, en-ar" in caplog.text
-    assert len(run["counts"]["directions_without_rows"]) == 58
-    with pytest.raises(InputError, match=r"en-kk, kk-en: asked for by name.*there are: en-de"):
-        make(tmp_path, {**recipe, "directions": ["en-*", "kk-en", "en-kk"]}, "named")
-    thin = {**recipe, "directions": ["en-de", "de-en"], "downsampling": {"counts": {"en-de": 0}}}
-    with pytest.raises(InputError, match=r"de-en: .*of 10 read: downsampled 10"):
-        make(tmp_path, {**thin, "downsampling": {"rate": 1e-9}}, "thin")
-    assert make(tmp_path, {**thin, "downsampling": {"rate": 0.0}}, "none")["rows"] == 10
-
-
-def test_what_took_all_rows_is_said(tmp_path: Path) -> None:
-    path = table(tmp_path / "t.jsonl", lines(10, ("en", "de")))
-    recipe = {"data": [{"path": path, "caps": {"*-*": 0}}], "curation": NO_SETS}
-    with pytest.raises(InputError, match="no row is left; of 20 read: capped 20"):
-        make(tmp_path, recipe)
-    wrong = [
-        {
-            "source_lang": "en",
-            "target_lang": "de",
-            "source": "a",
-            "target": "b",
-            "auxiliary_lang": "de",
-            "auxiliary": "c",
-        }
-    ]
-    path = table(tmp_path / "w.jsonl", wrong)
-    with pytest.raises(InputError, match=r"w.jsonl:1: auxiliary_lang is de, a language of en-de"):
-        make(tmp_path, {"data": [{"path": path}], "curation": NO_SETS}, "wrong")
-
-
-@pytest.mark.parametrize(
-    ("template", "thinking", "lead"),
-    [(QWEN3, "disabled", ""), (QWEN3, "template", "<think>\n\n</think>\n\n")],
-)
-def test_train_and_inference_prompts_are_compared(template: str, thinking: str, lead: str, tmp_path: Path) -> None:
-    make_tokenizer(bos=False, chat_template=template).save_pretrained(tmp_path / "model")
-    path = table(tmp_path / "t.jsonl", lines(10, ("en", "de", "nl")))
-    recipe = {
-        **PLAIN,
-        "data": [{"path": path}],
-        "pmp": {"thinking": thinking},
-        "model_name_or_path": str(tmp_path / "model"),
-    }
-    check = make(tmp_path, recipe)["prompt_check"]
-    assert (check["checked"], check["before_target"]) == ("yes", [lead])
-    assert check["rows"] == len(rows_of(tmp_path / "rows"))
-
-
-def test_prompts_that_differ_stop_the_run(tmp_path: Path) -> None:
-    uneven = CHATML.replace("assistant\n{% endif %}", "assistant: {% endif %}")
-    make_tokenizer(bos=False, chat_template=uneven).save_pretrained(tmp_path / "model")
-    make_tokenizer(bos=False).save_pretrained(tmp_path / "base")
-    path = table(tmp_path / "t.jsonl", lines(10, ("en", "de")))
-    recipe = {**PLAIN, "data": [{"path": path}]}
-    for name, words in (
-        ("model", "differ from token"),
-        ("base", r"pmp: \{form: text\}"),
-        ("gone", "no tokenizer can be read"),
-    ):
-        with pytest.raises(InputError, match=words):
-            make(tmp_path, {**recipe, "model_name_or_path": str(tmp_path / name)}, f"at-{name}")
-        assert not (tmp_path / f"at-{name}").exists()
-    text = {**recipe, "pmp": {"form": "text"}, "model_name_or_path": str(tmp_path / "base")}
-    assert make(tmp_path, text, "text")["prompt_check"]["checked"] == "yes"
-
-
-def test_trl_trains_on_the_folder_as_it_is(tmp_path: Path) -> None:
-    from trl import SFTConfig, SFTTrainer
-
-    path = table(tmp_path / "t.jsonl", lines(6, ("en", "de", "nl")))
-    make(tmp_path, {**PLAIN, "data": [{"path": path}]})
-    rows = load_dataset(str(tmp_path / "rows"), split="train")
-    tokenizer = make_tokenizer(bos=False, chat_template=QWEN3)
-    settings = SFTConfig(
-        output_dir=str(tmp_path / "tuned"),
-        max_steps=1,
-        report_to="none",
-        use_cpu=True,
-        bf16=False,
-        per_device_train_batch_size=2,
-        save_strategy="no",
-        max_length=512,
-    )
-    trainer = SFTTrainer(make_model("qwen3"), args=settings, train_dataset=rows, processing_class=tokenizer)
-    trainer.train()
-    batch = next(iter(trainer.get_train_dataloader()))
-    targets = {tokenizer.decode([one for one in labels.tolist() if one >= 0]).strip() for labels in batch["labels"]}
-    wanted = {row["target"] for row in rows}
-    assert all(any(text.startswith(target) for target in wanted) for text in targets)
-
-
-def begin(folder: Path, name: str, num_proc: int) -> Any:
-    """A process of its own; forked, for it would spend its time on imports."""
-
-    def run() -> None:
-        prepare(read_data_recipe(folder / "r.yaml"), folder / name, num_proc=num_proc, progress=False)
-
-    process = get_context("fork").Process(target=run)
-    process.start()
-    return process
-
-
-@pytest.mark.parametrize("num_proc", [1, 2])
-def test_a_run_that_is_killed_goes_on_to_the_same_bytes(num_proc: int, tmp_path: Path) -> None:
-    path = table(tmp_path / "t.jsonl", lines(500))
-    (tmp_path / "r.yaml").write_text(yaml.safe_dump({**PLAIN, "data": [{"path": path}]}), "utf-8")
-    prepare(read_data_recipe(tmp_path / "r.yaml"), tmp_path / "whole", progress=False)
-    work = tmp_path / "killed.work"
-    for name in (
-        "identity.json",
-        "rows.arrow.part",
-        "rows.arrow",
-        "kept.arrow",
-        "prompted.arrow.part",
-        "prompted.arrow",
-        "output",
-    ):
-        process = begin(tmp_path, "killed", num_proc)
-        while process.is_alive() and not (work / name).exists():
-            time.sleep(0.001)
-        process.kill()
-        process.join()
-        assert name == "output" or not (tmp_path / "killed").exists()
-    process = begin(tmp_path, "killed", num_proc)
-    process.join()
-    assert process.exitcode == 0
-    assert data_bytes(tmp_path / "killed") == data_bytes(tmp_path / "whole")
-    assert lasting(tmp_path / "killed") == lasting(tmp_path / "whole")
-    assert not work.exists()
-
-
-@pytest.mark.parametrize("name", ["rows.arrow", "kept.arrow", "prompted.arrow"])
-def test_a_flipped_bit_is_seen_when_a_run_goes_on(name: str, tmp_path: Path) -> None:
-    path = table(tmp_path / "t.jsonl", lines(500))
-    (tmp_path / "r.yaml").write_text(yaml.safe_dump({**PLAIN, "data": [{"path": path}]}), "utf-8")
-    file = tmp_path / "killed.work" / name
-    process = begin(tmp_path, "killed", 1)
-    while process.is_alive() and not file.exists():
-        time.sleep(0.001)
-    process.kill()
-    process.join()
-    content = bytearray(file.read_bytes())
-    content[-100] ^= 1
-    file.write_bytes(content)
-    with pytest.raises(InputError, match=f"{name} is damaged.*Remove .*killed.work, and run"):
-        prepare(read_data_recipe(tmp_path / "r.yaml"), tmp_path / "killed", progress=False)
-
-
-def test_prompts_equal_the_inference_prompt(tmp_path: Path) -> None:
-    path = table(tmp_path / "t.jsonl", lines(10, ("en", "de", "nl")))
-    make(tmp_path, {**PLAIN, "data": [{"path": path}], "pmp": False})
-    for row in rows_of(tmp_path / "rows"):
-        prompt = translation_prompt(row["source"], row["source_lang"], row["target_lang"])
-        assert row["prompt"] == [{"role": "user", "content": prompt}]
-        assert row["hinted"] is False
 
 
 def test_rejects_are_kept_with_their_reasons(tmp_path: Path) -> None:

@@ -1,0 +1,23 @@
+"""Rows that a tiny model has scored, with the losses of all methods."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from datasets import Dataset, load_dataset
+
+from tests.miwv.results.methods_rows import score_tiny, some_rows
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, embedder_folder: Path) -> Path:
+    """24 rows scored with all that the methods need, one of them without a response."""
+    output = tmp_path_factory.mktemp("methods") / "scored"
+    score_tiny(some_rows(), embedder_folder, output=output)
+    return output
+
+
+@pytest.fixture(scope="module")
+def scored(folder: Path) -> Dataset:
+    return load_dataset(str(folder), split="train")
