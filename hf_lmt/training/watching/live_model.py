@@ -71,7 +71,7 @@ class LiveTranslator:
     ) -> None:
         self._trainer, self._style = trainer, style
         self._settings: dict[str, Any] = {
-            "beams": beams,
+            "num_beams": beams,
             "hints": hints,
             "max_new_tokens": max_new_tokens,
             "batch_tokens": batch_tokens,
