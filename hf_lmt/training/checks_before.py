@@ -35,7 +35,7 @@ def check_world(trainer: Any, processes: Processes) -> int:
     if ranks != list(range(processes.world)) or world != processes.world:
         raise InputError(
             f"{processes.world} processes were launched (WORLD_SIZE) and the trainer sees {world}; "
-            "start them with `accelerate launch --config_file recipes/accelerate/...`"
+            "start them with `accelerate launch --config_file FILE` (`hf-lmt recipe list` shows launch files)"
         )
     return world
 

@@ -11,7 +11,7 @@ from datasets import Dataset
 from trl import SFTTrainer
 
 from hf_lmt.data.prepare.row_batches import BATCH
-from hf_lmt.recipes.launch import Launch
+from hf_lmt.recipes.launch import COPY, Launch
 from hf_lmt.training.prepared_rows import describe
 from hf_lmt.training.segment_attention import within_sequences
 from hf_miwv.common.errors import InputError
@@ -79,7 +79,7 @@ def explain_out_of_memory(arguments: Any, longest: int, model: Mapping[str, Any]
     elif not model.get("load_in_4bit"):
         advice.append("load_in_4bit: true (QLoRA)")
     if launch.processes > 1 and not launch.sharded:
-        advice.append("recipes/accelerate/fsdp2.yaml, which cuts the weights into shards")
+        advice.append(f"the launch file fsdp2.yaml, which cuts the weights into shards (`{COPY}/fsdp2`)")
     return InputError(
         f"out of memory with {each} rows of at most {longest} tokens on a device ({launch.words})"
         f"{_held()}; finished checkpoints are kept. Give, the cheapest first:\n  " + "\n  ".join(advice)

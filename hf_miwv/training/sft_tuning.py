@@ -132,7 +132,7 @@ def _check_arguments(arguments: Any, model: Any) -> None:
     if arguments.n_gpu > 1:
         raise InputError(
             "several GPUs are visible to one process; start one process for each with `accelerate "
-            "launch` (recipes/accelerate), or set CUDA_VISIBLE_DEVICES to one of them"
+            "launch` (`hf-miwv recipe copy accelerate/multi_gpu`), or set CUDA_VISIBLE_DEVICES to one of them"
         )
     try:
         SFTTrainer.get_optimizer_cls_and_kwargs(arguments, model)

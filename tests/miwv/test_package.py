@@ -22,6 +22,7 @@ DOOR = {
     "common.reading.options",
     "common.recipes.overrides",
     "common.recipes.packages",
+    "common.recipes.recipe_commands",
     "common.recipes.yaml_file",
     "common.recipes.yaml_text",
     "training.train_recipe",
@@ -67,5 +68,6 @@ def test_launch_files_are_what_accelerate_reads(file: Path) -> None:
     config = load_config_from_file(str(file))
     text = file.read_text()
     assert config.num_processes >= 1
-    assert f"--config_file recipes/accelerate/{file.name}" in text
+    assert f"recipe copy accelerate/{file.stem}\n" in text
+    assert f"--config_file {file.name} " in text
     assert re.search(r"-m hf_(miwv|lmt) \w", text)

@@ -172,7 +172,8 @@ def launch_of(path: Path) -> tuple[str, Launch]:
     line = next(line[4:] for line in text.splitlines() if line.startswith("#   accelerate"))
     file = re.search(r"--config_file (\S+)", line)
     assert file is not None
-    launch = Launch.from_file(ROOT / file.group(1))
+    launch = Launch.from_file(ROOT / "recipes" / "accelerate" / file.group(1))
+    assert f"#   hf-lmt recipe copy accelerate/{Path(file.group(1)).stem}\n" in text
     more = re.search(r"--num_processes (\d+)", line)
     return line, launch._replace(processes=int(more.group(1)), here=8) if more else launch
 
@@ -180,7 +181,7 @@ def launch_of(path: Path) -> tuple[str, Launch]:
 @pytest.mark.parametrize("path", RECIPES, ids=name_of)
 def test_shipped_recipes_are_read_and_open_with_their_launch_line(path: Path) -> None:
     line, launch = launch_of(path)
-    assert line.endswith(f"-m hf_lmt train --config {path.relative_to(ROOT)}")
+    assert line.endswith(f"-m hf_lmt train --config lmt/{path.parent.name}/{path.stem}")
     recipe = read_training_recipe(path, (), launch)
     assert recipe.output == Path("lmt-trained") / path.parent.name / path.stem
     assert recipe.mixture is (path.stem == "cpt")

