@@ -77,7 +77,10 @@ def test_a_file_of_the_user_goes_before_a_name(tmp_path: Path, monkeypatch: pyte
         ("../lmt/0.6b/sft", "lmt", "no recipe of that name"),
     ],
 )
-def test_an_unknown_name_is_refused_with_the_nearest(recipe: str, family: str, words: str) -> None:
+def test_an_unknown_name_is_refused_with_the_nearest(
+    recipe: str, family: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=words):
         find_recipe(Path(recipe), family)
 
