@@ -36,12 +36,12 @@ def check_command(recipe: Path, keys: tuple[str, ...]) -> None:
     wanted = read_recipe(find_recipe(recipe, "miwv"), keys)
     tuned = "all weights" if wanted.lora is None else "a LoRA adapter"
     for name, words in {
-        "model": f"{wanted.model['name']}, {tuned}",
-        "data": wanted.data["source"],
+        "model": f"{wanted.model}, {tuned}",
+        "data": ", ".join(str(entry["path"]) for entry in wanted.datasets),
         "scoring": _words(wanted.scoring),
         "selection": _words(wanted.selection),
         "training": _words(wanted.training),
-        "output": wanted.output["folder"],
+        "output": wanted.output_dir,
     }.items():
         click.echo(f"{name}: {words}")
 
