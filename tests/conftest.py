@@ -70,6 +70,7 @@ INTEGRATION = (
     "miwv/transforms/",
     "test_earlier_folders.py",
     "test_extras.py",
+    "test_portability.py",
     "test_wheel.py",
 )
 

@@ -21,7 +21,8 @@ from hf_lmt.training.watching.curves import draw_curves
 from hf_lmt.training.watching.watched_record import FOLDER as EVALUATIONS
 from hf_lmt.translation.prompt_registry import save_prompt_identity
 from hf_miwv.common.runs.fingerprints import content_fingerprint
-from hf_miwv.common.runs.folder import RECORD, flush_all
+from hf_miwv.common.runs.flushing import flush_all
+from hf_miwv.common.runs.folder import RECORD
 from hf_miwv.common.runs.json_text import json_text
 from hf_miwv.common.trainer.trainable import trainable_source
 

@@ -15,6 +15,7 @@ from transformers import TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 
 from hf_miwv.common.errors import InputError
+from hf_miwv.common.runs.flushing import flush
 from hf_miwv.common.trainer.live_trainer import checkpoint_of
 
 CHOICE = "miwv_choice.json"
@@ -184,7 +185,5 @@ def _replace(path: Path, content: bytes) -> None:
 
 
 def _put(part: Path, path: Path) -> None:
-    descriptor = os.open(part, os.O_RDONLY)
-    os.fsync(descriptor)
-    os.close(descriptor)
+    flush(part)
     os.replace(part, path)

@@ -27,9 +27,9 @@ from hf_miwv.common.hub.hub_section import (
 )
 from hf_miwv.common.reading.reading import read_dataset
 from hf_miwv.common.runs.fingerprints import content_fingerprint
+from hf_miwv.common.runs.flushing import flush_all
 from hf_miwv.common.runs.folder import (
     RECORD,
-    flush_all,
     read_record,
     write_errors,
 )

@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM
 
 from hf_miwv.common.errors import InputError
+from hf_miwv.common.runs.flushing import flush_all
 
 BLOCK = 1 << 24  # bytes hashed at a time
 
@@ -76,10 +77,7 @@ def _write(model: Any, tokenizer: Any, folder: Path) -> None:
     _plain_copy(model).save_pretrained(part)
     tokenizer.save_pretrained(part)
     # The rename must not reach the disk before the content: after a power cut the folder would be torn.
-    for path in [*part.iterdir(), part]:
-        descriptor = os.open(path, os.O_RDONLY)
-        os.fsync(descriptor)
-        os.close(descriptor)
+    flush_all(part)
     os.rename(part, folder)
 
 

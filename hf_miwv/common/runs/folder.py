@@ -15,6 +15,7 @@ from typing import Any
 from datasets import Dataset
 
 from hf_miwv.common.errors import InputError
+from hf_miwv.common.runs.flushing import flush_all
 from hf_miwv.common.runs.json_text import json_text
 from hf_miwv.common.runs.spelling import respelled
 from hf_miwv.common.runs.workspace import Workspace, differing_names, workspace_of
@@ -206,18 +207,6 @@ def _write_shards(dataset: Dataset, folder: Path) -> None:
     for index in range(shards):
         part = dataset.shard(shards, index, contiguous=True)
         part.to_parquet(str(folder / f"train-{index:05d}-of-{shards:05d}.parquet"))
-
-
-def flush_all(folder: Path) -> None:
-    """Flush a folder and all in it to the disk.
-
-    Args:
-        folder (`Path`): The folder.
-    """
-    for path in [*folder.rglob("*"), folder]:
-        descriptor = os.open(path, os.O_RDONLY)
-        os.fsync(descriptor)
-        os.close(descriptor)
 
 
 def _occupied(folder: Path) -> bool:

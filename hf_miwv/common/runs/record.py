@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-import resource
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -89,9 +88,20 @@ def _git(folder: Path, *words: str) -> str | None:
     return done.stdout.strip() or None
 
 
-def peak_memory(device: torch.device) -> int:
-    """Return the most bytes held: on a CUDA device those of tensors there, else those of this process."""
+def peak_memory(device: torch.device) -> int | None:
+    """Return the most bytes held: on a CUDA device those of tensors there, else those of this process.
+
+    Args:
+        device (`torch.device`): The device of the model.
+
+    Returns:
+        `int`, *optional*: Bytes; None on a system that does not count them (Windows).
+    """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
+    try:
+        import resource
+    except ImportError:
+        return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB

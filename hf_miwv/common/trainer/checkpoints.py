@@ -10,7 +10,7 @@ from typing import Any
 from transformers import TrainerCallback
 from transformers.trainer_utils import get_last_checkpoint
 
-from hf_miwv.common.runs.folder import flush_all
+from hf_miwv.common.runs.flushing import flush_all
 from hf_miwv.common.runs.processes import Processes
 
 MARK = "whole"  # an empty file, written last
