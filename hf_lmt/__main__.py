@@ -19,7 +19,7 @@ from hf_lmt.commands.report import report_command
 from hf_lmt.commands.synthesize import synthesize_command
 from hf_lmt.commands.train import train_command
 from hf_lmt.commands.translate import translate_command
-from hf_miwv.common.command_line import CONTEXT, Commands, start_logging
+from hf_miwv.common.command_line import CONTEXT, Commands, logging_options, start_logging
 
 
 @click.group(
@@ -31,9 +31,10 @@ from hf_miwv.common.command_line import CONTEXT, Commands, start_logging
     """,
 )
 @click.version_option(package_name="hf-miwv-lmt", prog_name="hf-lmt")
-def main() -> None:
+@logging_options
+def main(quiet: bool, verbose: bool, log_level: str | None) -> None:
     """Start logging; the command does the rest."""
-    start_logging("hf_lmt", "hf_miwv")
+    start_logging("hf_lmt", "hf_miwv", quiet=quiet, verbose=verbose, log_level=log_level)
 
 
 for command in (

@@ -16,7 +16,7 @@ from hf_miwv.commands.precision import precision_command
 from hf_miwv.commands.recipe import recipe_command
 from hf_miwv.commands.settings_file import read_settings
 from hf_miwv.commands.train import train_command
-from hf_miwv.common.command_line import CONTEXT, Commands, options, start_logging
+from hf_miwv.common.command_line import CONTEXT, Commands, logging_options, options, start_logging
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.hub.push_command import TO_HUB_OPTIONS, push_command, take_hub_options
 from hf_miwv.common.reading.options import field_option
@@ -37,9 +37,10 @@ HIGH = "A high score means that the model is weak on the row even with an exampl
     """,
 )
 @click.version_option(package_name="hf-miwv-lmt", prog_name="hf-miwv")
-def main() -> None:
+@logging_options
+def main(quiet: bool, verbose: bool, log_level: str | None) -> None:
     """Set up the log; the work is in the commands."""
-    start_logging("hf_miwv")
+    start_logging("hf_miwv", quiet=quiet, verbose=verbose, log_level=log_level)
 
 
 def _settings(context: click.Context, _: click.Parameter, path: Path | None) -> None:

@@ -126,18 +126,47 @@ def _unwritable_cache(error: BaseException | None) -> str | None:
     return None
 
 
-def start_logging(*packages: str) -> None:
+def logging_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--quiet`, `--verbose` and `--log-level`, the arguments of `start_logging`, to a program.
+
+    Args:
+        function (`Callable`): The function of the program.
+
+    Returns:
+        `Callable`: The same with the options.
+    """
+    return options(
+        click.option("-q", "--quiet", is_flag=True, help="Say what is wrong or should be known, and no more."),
+        click.option("-v", "--verbose", is_flag=True, help="Say more, for a search for faults."),
+        click.option(
+            "--log-level",
+            type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
+            help="The least messages to show; --quiet is warning, --verbose debug. [default: info]",
+        ),
+    )(function)
+
+
+def start_logging(*packages: str, quiet: bool = False, verbose: bool = False, log_level: str | None = None) -> None:
     """Log messages of these packages to stderr; of several processes, one does the talking.
 
     Args:
         *packages (`str`): Names of the packages.
+        quiet (`bool`, *optional*, defaults to `False`): Warnings and faults alone.
+        verbose (`bool`, *optional*, defaults to `False`): Also what helps a search for faults.
+        log_level (`str`, *optional*): "debug", "info", "warning" or "error"; "info" where none of the three is there.
+
+    Raises:
+        click.UsageError: Two of the three.
     """
+    if quiet + verbose + (log_level is not None) > 1:
+        raise click.UsageError("give one of --quiet, --verbose and --log-level")
+    level = logging.getLevelName((log_level or ("warning" if quiet else "debug" if verbose else "info")).upper())
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     first = os.environ.get("RANK", "0") == "0"
     # bitsandbytes tells of a faster kernel that it could not fetch, whatever it is asked for
     logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
     for package in packages:
-        logging.getLogger(package).setLevel(logging.INFO if first else logging.WARNING)
+        logging.getLogger(package).setLevel(level if first else max(level, logging.WARNING))
 
 
 def options(*decorators: Callable[..., Any]) -> Callable[..., Any]:
