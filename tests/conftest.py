@@ -44,6 +44,7 @@ INTEGRATION = (
     "lmt/evaluation/test_evaluate_",
     "lmt/model_card/",
     "lmt/recipes/",
+    "lmt/rewards/test_rewards_in_a_trainer.py",
     "lmt/synthesis/",
     "lmt/test_full_round.py",
     "lmt/test_fuzz.py",

@@ -30,7 +30,7 @@ ROOMS = {
         ["training"],
         ["model_card"],
         ["recipes"],
-        ["synthesis"],
+        ["synthesis", "rewards"],
         ["evaluation"],
         ["translation"],
         ["data"],

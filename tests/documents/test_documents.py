@@ -64,8 +64,8 @@ def test_commands_parse(words: list[str]) -> None:
     elif words[:2] == ["accelerate", "launch"]:
         package, *own = words[words.index("-m") + 1 :]
         parse(DOORS[package], own)
-    elif words[:2] == ["trl", "sft"]:
-        parser = pytest.importorskip("trl.scripts.sft").make_parser()
+    elif words[:2] in (["trl", "sft"], ["trl", "grpo"]):
+        parser = pytest.importorskip(f"trl.scripts.{words[1]}").make_parser()
         assert not any(parser.parse_args_and_config([*words[2:], "--use_cpu", "--bf16", "False"])[4:])
     elif words[0] in NOT_RUN_HERE:
         assert (ROOT / "docs" / "use-the-rows-elsewhere.md").read_text("utf-8").count("not run here") == 5
