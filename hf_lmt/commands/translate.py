@@ -93,7 +93,18 @@ logger = logging.getLogger(__name__)
     type=click.Choice(["conversation", "text"]),
     help="A turn in the chat template, or text, for base models. [default: the prompt's]",
 )
-@click.option("--backend", type=click.Choice(["transformers", "vllm"]), default="transformers", show_default=True)
+@click.option(
+    "--backend",
+    type=click.Choice(["transformers", "vllm", "openai"]),
+    default="transformers",
+    show_default=True,
+    help="vllm: greedy search at scale (--num-beams 1). openai: a vLLM or SGLang server that runs already.",
+)
+@click.option(
+    "--base-url",
+    metavar="URL",
+    help="Backend openai: the server, http://HOST:8000/v1. Its key comes from OPENAI_API_KEY in the environment.",
+)
 @weight_options
 @click.option(
     "--work",

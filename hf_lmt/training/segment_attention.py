@@ -15,6 +15,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
+from hf_miwv.common.internals.of_transformers import attention_of
 from hf_miwv.common.models.attention import UNKNOWN, replaced_attention, takes_varlen, varlen_kernel
 
 NAME = "hf_lmt_segments"
@@ -26,7 +27,7 @@ STARTS = "cu_seq_lens_q"
 @contextmanager
 def within_sequences(model: Any, inputs: Mapping[str, Any]) -> Iterator[None]:
     """`segment_attention` in the passes within, for a flattened batch and a model with sdpa."""
-    replaced = STARTS in inputs and model.config._attn_implementation == INSTEAD_OF
+    replaced = STARTS in inputs and attention_of(model.config) == INSTEAD_OF
     with replaced_attention(model, NAME) if replaced else nullcontext():
         yield
 

@@ -27,6 +27,7 @@ from hf_lmt.training.segment_attention import INSTEAD_OF
 from hf_lmt.training.training_tokens import Tokenized
 from hf_lmt.training.watching.progress import show_briefly
 from hf_miwv.common.errors import InputError
+from hf_miwv.common.internals.of_transformers import attention_of
 from hf_miwv.common.models.memory import is_out_of_memory
 from hf_miwv.common.models.models import length_limit
 from hf_miwv.common.runs.processes import Processes
@@ -122,7 +123,7 @@ def tune(
 
 def warn_of_long_batches(run: Run) -> None:
     """Warn where attention costs by the square of all the tokens of a flattened batch, as some does."""
-    training, attention = run.recipe.training, run.model.config._attn_implementation
+    training, attention = run.recipe.training, attention_of(run.model.config)
     flat = training.get("padding_free") or training.get("packing")
     if flat and "flash" not in str(attention) and attention != INSTEAD_OF:
         logger.warning(

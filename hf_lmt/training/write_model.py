@@ -20,6 +20,7 @@ from hf_lmt.training.tuning import Run, full_disk
 from hf_lmt.training.watching.curves import draw_curves
 from hf_lmt.training.watching.watched_record import FOLDER as EVALUATIONS
 from hf_lmt.translation.prompt_registry import save_prompt_identity
+from hf_miwv.common.internals.of_transformers import attention_of, commit_of
 from hf_miwv.common.runs.fingerprints import content_fingerprint
 from hf_miwv.common.runs.flushing import flush_all
 from hf_miwv.common.runs.folder import RECORD
@@ -35,9 +36,9 @@ def describe_run(run: Run, report: dict[str, Any], seconds: float) -> dict[str, 
     return {
         "model": {
             "source": run.recipe.content[MODEL],
-            "revision": getattr(model.config, "_commit_hash", None),
+            "revision": commit_of(model.config),
             "dtype": str(model.dtype).removeprefix("torch."),
-            "attention": getattr(model.config, "_attn_implementation", None),
+            "attention": attention_of(model.config),
             "parameters": model.num_parameters(),
             "trained_parameters": trained,
             "device": model.device.type,

@@ -10,6 +10,7 @@ import torch
 
 from hf_lmt.translation.beam_attention import NAME, SlotCache
 from hf_lmt.translation.search import BeamSearch, GreedySearch
+from hf_miwv.common.internals.of_transformers import attention_of, cache_argument
 from hf_miwv.common.models.attention import replaced_attention, sliding_window
 from hf_miwv.common.models.memory import PROBE_ERRORS, probe_fault
 
@@ -79,6 +80,7 @@ class _Reader:
 
     def __init__(self, model: Any, cache: SlotCache, prompts: Sequence[Sequence[int]], device: torch.device) -> None:
         self._model, self._cache = model, cache
+        self._cache_argument = cache_argument(model, cache)
         size = _common_length(prompts)
         self._head = torch.tensor([list(prompts[0][:size])], dtype=torch.long, device=device)
         self._ids, seen = _padded([prompt[size:] for prompt in prompts], device)
@@ -93,13 +95,13 @@ class _Reader:
         """
         size = self._head.shape[1]
         if size:
-            self._model(input_ids=self._head, past_key_values=self._cache, use_cache=True, logits_to_keep=1)
+            self._model(input_ids=self._head, **self._cache_argument, use_cache=True, logits_to_keep=1)
             self._cache.spread(len(self._ids))
         output = self._model(
             input_ids=self._ids,
             attention_mask=self._seen,
             position_ids=(self._seen.cumsum(1) - 1).clamp(min=0)[:, size:],
-            past_key_values=self._cache,
+            **self._cache_argument,
             use_cache=True,
             logits_to_keep=1,
         )
@@ -132,7 +134,7 @@ class _Reader:
             input_ids=tokens,
             attention_mask=self._paths[:, None],
             position_ids=self._positions[:, None].expand_as(tokens),
-            past_key_values=self._cache,
+            **self._cache_argument,
             use_cache=True,
         )
         self._positions = self._positions + 1
@@ -176,8 +178,8 @@ def sharing_obstacle(model: Any) -> str | None:
         InputError: Two short prompts do not fit into memory.
     """
     config = model.config.get_text_config()
-    if str(model.config._attn_implementation) != "sdpa":
-        return f"{model.config._attn_implementation} attention was asked for"
+    if attention_of(model.config) != "sdpa":
+        return f"{attention_of(model.config)} attention was asked for"
     if sliding_window(model) is not None or getattr(config, "attention_chunk_size", None):
         return "the model attends within a window"
     probe = [[3 + 5 * step % 47 for step in range(length)] for length in (9, 6)]

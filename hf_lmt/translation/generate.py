@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -55,7 +55,7 @@ class TransformersBackend:
             raise InputError(f"num_beams {beams}: give 1 for greedy search, or more")
         self._model, self._tokenizer, self.beams = model, tokenizer, beams
         ends = set(end_tokens(model, tokenizer))
-        self._ends = sorted(ends | _line_breaks(tokenizer) if form == "text" else ends)
+        self._ends = sorted(ends | line_breaks(tokenizer) if form == "text" else ends)
         self._form = form
         device = model.get_input_embeddings().weight.device.type
         self.batch_tokens = batch_tokens or (CPU_BATCH_TOKENS if device == "cpu" else ACCELERATOR_BATCH_TOKENS)
@@ -77,7 +77,7 @@ class TransformersBackend:
     def write(self, prompts: Sequence[list[int]], caps: Sequence[int]) -> list[Entry]:
         """Translate prompts, each up to its cap of new tokens."""
         run = self._generate if self._obstacle else self._decode
-        return [self._entry(ids) for ids in run(prompts, caps)]
+        return [read_entry(self._tokenizer, ids, self._ends, self._form) for ids in run(prompts, caps)]
 
     def _decode(self, prompts: Sequence[list[int]], caps: Sequence[int]) -> list[list[int]]:
         return decode(self._model, prompts, caps, self._ends, self.beams)
@@ -99,12 +99,21 @@ class TransformersBackend:
         ends = set(self._ends)
         return next((ids[: at + 1] for at, token in enumerate(ids) if token in ends), ids)
 
-    def _entry(self, ids: list[int]) -> Entry:
-        ended = bool(ids) and ids[-1] in self._ends
-        text = self._tokenizer.decode(ids, skip_special_tokens=True)
-        if self._form == "text":
-            text = text.partition("\n")[0]
-        return text.strip(), "ok" if ended else "capped", len(ids)
+
+def read_entry(tokenizer: Any, ids: list[int], ends: Collection[int], form: str) -> Entry:
+    """Return text, status ("ok" or "capped") and tokens of what a model wrote.
+
+    Args:
+        tokenizer: The model's.
+        ids: (T,) token ids, the end token included.
+        ends: Token ids that end a text.
+        form: "conversation" or "text", where the text ends at the first line break.
+    """
+    ended = bool(ids) and ids[-1] in ends
+    text = tokenizer.decode(ids, skip_special_tokens=True)
+    if form == "text":
+        text = text.partition("\n")[0]
+    return text.strip(), "ok" if ended else "capped", len(ids)
 
 
 class _Caps(StoppingCriteria):
@@ -118,7 +127,7 @@ class _Caps(StoppingCriteria):
         return done.repeat_interleave(len(input_ids) // len(done))
 
 
-def _line_breaks(tokenizer: Any) -> set[int]:
+def line_breaks(tokenizer: Any) -> set[int]:
     """Return the ids of all tokens whose text has a line break."""
     texts = tokenizer.batch_decode([[token] for token in range(len(tokenizer))])
     special = set(tokenizer.all_special_ids)

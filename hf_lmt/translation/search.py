@@ -87,10 +87,33 @@ class BeamSearch:
         # the same tokens, without another tensor of their size.
         totals = self._scores[:, :, None] - logits.logsumexp(-1, keepdim=True)
         drawn = logits.topk(self._to_draw(logits.shape[-1]), dim=-1)
+        return self._choose(drawn, self._without_ends(*drawn, logits), totals)
+
+    def advance_drawn(self, log_probabilities: torch.Tensor, ids: torch.Tensor) -> Step:
+        """Choose the next beams from the most probable tokens of each beam, for engines that return no logits.
+
+        It is the choice of `advance` as long as no beam has more than k - B end tokens among its k.
+
+        Args:
+            log_probabilities (`torch.Tensor`): (R, b, k) of the k most probable tokens, falling, in nats.
+            ids (`torch.Tensor`): (R, b, k) these tokens.
+
+        Returns:
+            `Step`: As `advance`.
+        """
+        still_open = log_probabilities.masked_fill(torch.isin(ids, self._ends), float("-inf"))
+        return self._choose((log_probabilities, ids), (still_open, ids), self._scores[:, :, None])
+
+    def _choose(
+        self,
+        drawn: tuple[torch.Tensor, torch.Tensor],
+        still_open: tuple[torch.Tensor, torch.Tensor],
+        totals: torch.Tensor,
+    ) -> Step:
+        """Collect what ends among the B best of (R, b, k) drawn tokens; go on with the B best that do not end."""
         best = self._continuations(*drawn, totals)
         capped = (self._caps <= self._running.shape[2] + 1)[:, None]
         self._collect(*best, torch.isin(best[1], self._ends) | capped)
-        still_open = self._without_ends(*drawn, logits)
         self._scores, tokens, parents = self._continuations(*still_open, totals)
         self._running = _append(self._running, parents, tokens)
         # The worst of B candidates; a row that has fewer still has NEVER among its scores.

@@ -52,7 +52,7 @@ def load_translation_model(
     """
     arguments: dict[str, Any] = {"dtype": dtype, "device": device, "quantization": quantization}
     source, revision = pinned(source, revision)
-    adapter = _adapter_folder(source, revision)
+    adapter = find_adapter(source, revision)
     if adapter is not None:
         model, tokenizer = _with_adapter(adapter, arguments)
         commit = None if is_local(source) else adapter.name  # the cache names folders by commits
@@ -61,7 +61,7 @@ def load_translation_model(
     return TranslationModel(model, tokenizer, find_identity(source, revision), commit)
 
 
-def _adapter_folder(source: str, revision: str | None) -> Path | None:
+def find_adapter(source: str, revision: str | None) -> Path | None:
     """Where the adapter lies that is called so, fetched if need be; None for a whole model."""
     if is_local(source):
         folder = Path(source).expanduser()
@@ -80,6 +80,22 @@ def find_identity(source: str, revision: str | None) -> PromptStyle | None:
     return read_identity_file(identity_file) if identity_file else None
 
 
+def base_model(adapter: Path) -> str:
+    """Read the name of the model that an adapter in a folder was tuned on.
+
+    Raises:
+        InputError: the adapter names no base model, or has no safetensors weights.
+    """
+    base = json.loads((adapter / ADAPTER).read_text("utf-8")).get("base_model_name_or_path")
+    if not base:
+        raise InputError(f"{adapter}: {ADAPTER} names no base model; merge the adapter first")
+    if not (adapter / "adapter_model.safetensors").is_file():
+        raise InputError(
+            f"{adapter} has no adapter_model.safetensors, and pickled weights are not read; save the adapter anew"
+        )
+    return str(base)
+
+
 def _with_adapter(folder: Path, arguments: dict[str, Any]) -> tuple[Any, Any]:
     try:
         from peft import PeftModel
@@ -87,14 +103,7 @@ def _with_adapter(folder: Path, arguments: dict[str, Any]) -> tuple[Any, Any]:
         raise InputError(
             f"{folder} holds an adapter, which needs the package peft; run pip install 'hf-miwv-lmt[train]'"
         ) from error
-    base = json.loads((folder / ADAPTER).read_text("utf-8")).get("base_model_name_or_path")
-    if not base:
-        raise InputError(f"{folder}: {ADAPTER} names no base model; merge the adapter first")
-    if not (folder / "adapter_model.safetensors").is_file():
-        raise InputError(
-            f"{folder} has no adapter_model.safetensors, and pickled weights are not read; save the adapter anew"
-        )
-    model, tokenizer, _ = load_model(base, **arguments)
+    model, tokenizer, _ = load_model(base_model(folder), **arguments)
     name = model.name_or_path
     try:
         adapted: Any = PeftModel.from_pretrained(model, str(folder))

@@ -10,10 +10,9 @@ from time import perf_counter
 from typing import Any, overload
 
 from hf_lmt.translation.documents import Piece, join_document, split_document
-from hf_lmt.translation.generate import Backend, TransformersBackend
 from hf_lmt.translation.hints import Hint, find_hints
 from hf_lmt.translation.lengths import MAX_NEW_TOKENS, length_cap
-from hf_lmt.translation.prompt_registry import PromptStyle, find_style
+from hf_lmt.translation.open_backend import open_backend
 from hf_lmt.translation.requests import (
     Request,
     Status,
@@ -22,16 +21,13 @@ from hf_lmt.translation.requests import (
     check_request,
     requests_of,
 )
-from hf_lmt.translation.translation_model import find_identity, load_translation_model
 from hf_lmt.translation.writer import Notify, Writer
-from hf_miwv.common.errors import InputError, did_you_mean
+from hf_miwv.common.errors import InputError
 from hf_miwv.common.former_names import former_names, loaded_in
 from hf_miwv.common.models.quantization import quantization_by
 from hf_miwv.common.models.template_errors import ChatTemplateError
 from hf_miwv.common.models.vocabulary import check_ids
-from hf_miwv.common.reading.reading import pinned
 
-BACKENDS = ("transformers", "vllm")
 BLOCK = 1024  # requests that are sorted and decoded together; ours
 WORST: tuple[Status, ...] = ("too_long", "capped", "ok")
 
@@ -63,8 +59,9 @@ class Translator:
         load_in_4bit (`bool`, *optional*, defaults to `False`): Weights in 4 bits (NF4, bitsandbytes), for a
             model by name.
         load_in_8bit (`bool`, *optional*, defaults to `False`): Weights in 8 bits.
-        backend (`str`, *optional*, defaults to `"transformers"`): "transformers" or "vllm" (from a name
-            only).
+        backend (`str`, *optional*, defaults to `"transformers"`): "transformers"; from a name only, "vllm"
+            (in this process) or "openai" (a server that runs already).
+        base_url (`str`, *optional*): Address of that server, http://HOST:8000/v1.
         num_beams (`int`, *optional*, defaults to `5`): Beams of the search; 5 as in arXiv 2511.07003, 1 for
             greedy search.
         max_new_tokens (`int`, *optional*, defaults to `512`): Tokens of a translation, at most; the
@@ -101,6 +98,7 @@ class Translator:
         load_in_4bit: bool = False,
         load_in_8bit: bool = False,
         backend: str = "transformers",
+        base_url: str | None = None,
         num_beams: int = 5,
         max_new_tokens: int = MAX_NEW_TOKENS,
         length_caps: bool = True,
@@ -110,8 +108,6 @@ class Translator:
         batch_tokens: int | None = None,
         work: str | Path | None = None,
     ) -> None:
-        if backend not in BACKENDS:
-            raise InputError(f"backend {backend!r}: {did_you_mean(str(backend), BACKENDS)}")
         if max_new_tokens < 1:
             raise InputError(f"max_new_tokens {max_new_tokens}: give 1 or more")
         quantization = quantization_by(load_in_4bit, load_in_8bit)
@@ -119,37 +115,23 @@ class Translator:
         self._max_new_tokens, self._length_caps = max_new_tokens, length_caps
         self.counts: Counter[str] = Counter()
         self.seconds = 0.0
-        self.commit: str | None = None
-        if backend == "vllm":
-            from hf_lmt.translation.vllm_backend import VllmBackend
-
-            if isinstance(model, str | Path):
-                model, revision = pinned(model, revision)
-            others = {"tokenizer": tokenizer, "device": device, "quantization": quantization}
-            engine = VllmBackend(model, revision, dtype, num_beams, others)
-            self.tokenizer: Any = engine.tokenizer
-            model_identity = find_identity(str(model), revision)
-            self.style: PromptStyle = find_style(prompt, form, model_identity, self.tokenizer)
-            engine.form = self.style.form
-            backend_used: Backend = engine
-            self._model: Any = None  # vLLM has it, and says itself what it does not know
-        else:
-            identity = None
-            if isinstance(model, str | Path):
-                model, tokenizer, identity, self.commit = load_translation_model(
-                    str(model),
-                    revision=revision,
-                    dtype=dtype,
-                    device=device,
-                    quantization=quantization,
-                )
-            elif tokenizer is None:
-                raise InputError("a loaded model needs its tokenizer: Translator(model, tokenizer)")
-            self.tokenizer, self._model = tokenizer, model
-            self.commit = self.commit or getattr(model.config, "_commit_hash", None)
-            self.style = find_style(prompt, form, identity, tokenizer)
-            backend_used = TransformersBackend(model, tokenizer, self.style.form, num_beams, batch_tokens)
-        self._writer = Writer(backend_used, Path(work) if work is not None else None, self.counts)
+        opened = open_backend(
+            backend,
+            model,
+            tokenizer,
+            revision=revision,
+            dtype=dtype,
+            device=device,
+            quantization=quantization,
+            beams=num_beams,
+            batch_tokens=batch_tokens,
+            prompt=prompt,
+            form=form,
+            base_url=base_url,
+        )
+        self.tokenizer, self.style, self.commit = opened.tokenizer, opened.style, opened.commit
+        self._model = opened.model  # None where another engine has it, which checks the prompts' ids itself
+        self._writer = Writer(opened.backend, Path(work) if work is not None else None, self.counts)
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **arguments: Any) -> Translator:

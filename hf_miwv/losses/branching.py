@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from hf_miwv.common.internals.of_transformers import attention_of
 from hf_miwv.common.models.attention import sliding_window
 from hf_miwv.common.models.memory import PROBE_ERRORS, is_out_of_memory, no_room_for_a_pass, probe_fault
 from hf_miwv.common.models.quantization import quantization_of
@@ -35,7 +36,7 @@ def branching_obstacle(model: Any) -> str | None:
     Returns:
         `str | None`: The reason.
     """
-    attention = str(model.config.get_text_config()._attn_implementation)
+    attention = str(attention_of(model.config.get_text_config()))
     if attention != "sdpa":
         return f"{attention} attention knows no trees"
     if getattr(model.config.get_text_config(), "attention_chunk_size", None) is not None:

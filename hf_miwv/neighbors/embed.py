@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hf_miwv.common.internals.of_transformers import commit_of
+
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
@@ -29,7 +31,7 @@ class Embedder:
         transformer: Any = model[0]
         config = transformer.auto_model.config
         self.name: str | None = config._name_or_path or None
-        self.revision: str | None = getattr(config, "_commit_hash", None)
+        self.revision: str | None = commit_of(config)
         self.max_tokens: int | None = model.get_max_seq_length()
 
     def __call__(self, texts: Sequence[str], batch_size: int) -> np.ndarray:

@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
 from hf_miwv.common.errors import InputError
+from hf_miwv.common.internals.of_datasets import parts_of
 from hf_miwv.common.reading.diagnosis import reason
 from hf_miwv.common.runs.folder import write_errors
 from hf_miwv.common.runs.json_text import json_text
@@ -106,7 +107,7 @@ def _spooled_rows(folder: Path, key: str) -> int:
 
 def _key(stream: IterableDataset, origin: Mapping[str, Any]) -> str:
     """Hash the stream's parts; return another hash each time where they cannot be hashed."""
-    made_of = getattr(stream, "_ex_iterable", None)
+    made_of = parts_of(stream)
     described = {name: value for name, value in origin.items() if name != "command_line"}
     try:
         return Hasher.hash([made_of, str(stream.features), described]) if made_of else uuid4().hex

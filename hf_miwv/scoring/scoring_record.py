@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from hf_miwv.common.internals.of_transformers import attention_of
 from hf_miwv.common.models.quantization import quantization_of
 from hf_miwv.common.runs.fingerprints import content_fingerprint, model_fingerprint, token_fingerprint
 from hf_miwv.common.runs.record import new_record, peak_memory
@@ -112,7 +113,7 @@ def _describe_model(journey: Journey, revision: str | None) -> dict[str, Any]:
         "revision": revision,
         "dtype": str(model.dtype).removeprefix("torch."),
         "quantization": quantization_of(model),
-        "attention": getattr(model.config, "_attn_implementation", None),
+        "attention": attention_of(model.config),
         "parameters": model.num_parameters(),
         "device": str(model.device),
         "fingerprint": model_fingerprint(model),

@@ -16,6 +16,7 @@ import numpy as np
 from datasets import Dataset
 
 from hf_miwv.common.errors import InputError
+from hf_miwv.common.internals.of_transformers import attention_of
 from hf_miwv.common.models.devices import pick_device
 from hf_miwv.common.models.memory import is_out_of_memory
 from hf_miwv.common.models.model_kinds import check_trainable
@@ -84,7 +85,7 @@ def try_out(tuning: Tuning) -> dict[str, Any]:
         "revision": loaded.revision,
         "dtype": str(model.dtype).removeprefix("torch."),
         "quantization": quantization_of(model),
-        "attention": getattr(model.config, "_attn_implementation", None),
+        "attention": attention_of(model.config),
         "parameters": model.num_parameters(),
         "device": model.device.type,
         "fingerprint": model_fingerprint(model),

@@ -35,6 +35,7 @@ from hf_lmt.data.corpora.text_files import (
 from hf_lmt.data.corpora.tmx import read_tmx
 from hf_lmt.language_codes import code_of, how_to_name
 from hf_miwv.common.errors import InputError
+from hf_miwv.common.internals.of_datasets import fingerprint_of
 from hf_miwv.common.reading.json_files import check_characters
 from hf_miwv.common.reading.reading import read_dataset
 
@@ -204,7 +205,7 @@ def open_records(source: Source) -> tuple[list[str], Iterator[tuple[str, Record]
         dataset = read_dataset(source.path, split=source.split, config=source.config, revision=source.revision)
     except InputError as error:
         raise InputError(f"{error} (kinds of sources: {', '.join(KINDS)})") from error
-    return [source.path, dataset._fingerprint], _dataset_records(dataset, source.name)
+    return [source.path, fingerprint_of(dataset)], _dataset_records(dataset, source.name)
 
 
 def _plain_json_files(folder: Path) -> list[Path]:

@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 from hf_lmt.data.curation.step import Step, changes, surveys
 from hf_lmt.data.hashing import direction_codes, direction_column
 from hf_miwv.common.errors import InputError
+from hf_miwv.common.internals.of_datasets import fingerprint_of
 
 BATCH = 10_000  # rows
 REJECT_COLUMNS = ("rejected_by", "reason")
@@ -145,7 +146,7 @@ def _transformed(step: Step, rows: Dataset) -> Dataset:
         batch_size=BATCH,
         desc=step.name,
         load_from_cache_file=False,
-        new_fingerprint=f"{rows._fingerprint}-{step.name}",
+        new_fingerprint=f"{fingerprint_of(rows)}-{step.name}",
     )
     return changed.with_format(None)
 

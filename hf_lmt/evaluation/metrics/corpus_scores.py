@@ -14,6 +14,7 @@ from hf_lmt.evaluation.metrics.signatures import Score
 from hf_lmt.languages import language
 from hf_miwv.common.errors import InputError, did_you_mean
 from hf_miwv.common.former_names import former_names
+from hf_miwv.common.internals.of_sacrebleu import sentence_counts
 
 METRICS = ("bleu", "spbleu", "chrf++", "chrf", "ter")
 DEFAULT_METRICS = ("bleu", "chrf++")
@@ -98,7 +99,7 @@ def sentence_statistics(hypotheses: Sequence[str], references: Sequence[str], ta
         raise InputError(f"{metric}: {reason}")
     settings = _settings(metric, target)
     scorer = _scorer(metric, settings)
-    counts = scorer._extract_corpus_statistics(hypotheses, [references])
+    counts = sentence_counts(scorer, hypotheses, references)
     signature = scorer.get_signature().format()
     return Statistics(metric, np.array(counts, np.float64), signature, settings)
 

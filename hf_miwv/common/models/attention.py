@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from hf_miwv.common.internals.of_transformers import attention_of
+
 
 def sliding_window(model: Any) -> int | None:
     """Return the size of the model's sliding window.
@@ -83,12 +85,12 @@ def replaced_attention(model: Any, name: str) -> Iterator[None]:
     """
     config, text = model.config, model.config.get_text_config()
     replacement: Any = name
-    earlier: Any = config._attn_implementation
+    earlier: Any = attention_of(config)
     # Setting the name for all parts would also change the vision tower, which may not know the replacement.
     parts = [part for part in config.sub_configs if getattr(config, part, None) is text]
     if parts:
         replacement = {"": name, parts[0]: name}
-        earlier = {"": earlier, parts[0]: text._attn_implementation}
+        earlier = {"": earlier, parts[0]: attention_of(text)}
     model.set_attn_implementation(replacement)
     try:
         yield

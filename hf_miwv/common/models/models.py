@@ -11,6 +11,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from hf_miwv.common.errors import InputError, did_you_mean
 from hf_miwv.common.extras import need
+from hf_miwv.common.internals.of_transformers import commit_of, set_commit
 from hf_miwv.common.models.causality import check_causal
 from hf_miwv.common.models.conversion import safetensors_folder
 from hf_miwv.common.models.devices import check_split, device_map, pick_device
@@ -133,7 +134,7 @@ def load_model(
         if is_out_of_memory(error):
             raise no_room_to_load("model", source, device, error) from error
         raise
-    return LoadedModel(model, tokenizer, model.config._commit_hash)
+    return LoadedModel(model, tokenizer, commit_of(model.config))
 
 
 def _class_for(folder: str, source: str, shared: dict[str, Any]) -> Any:
@@ -157,14 +158,14 @@ def note_commit(config: Any, name: str, revision: str | None) -> None:
         name (`str`): Hub id or local path that it was loaded by.
         revision (`str`, *optional*): Revision that was asked for.
     """
-    config._commit_hash = None
+    set_commit(config, None)
     if Path(name).expanduser().exists():
         return
     from huggingface_hub import try_to_load_from_cache
 
     cached_config = try_to_load_from_cache(name, "config.json", revision=revision)
     if isinstance(cached_config, str):
-        config._commit_hash = Path(cached_config).parent.name  # the cache names folders by commits
+        set_commit(config, Path(cached_config).parent.name)  # the cache names folders by commits
 
 
 def _converted(source: str, gguf: Path) -> str:

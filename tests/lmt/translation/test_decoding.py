@@ -13,6 +13,7 @@ from transformers import GenerationConfig, GPT2LMHeadModel
 from hf_lmt.translation.decoding import decode, sharing_obstacle
 from hf_lmt.translation.generate import TransformersBackend, write_halving
 from hf_lmt.translation.lengths import length_cap
+from hf_lmt.translation.search import BeamSearch
 from hf_lmt.translation.store import Entry
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.models.generation import plan_batches
@@ -60,6 +61,23 @@ def test_a_batch_equals_its_rows(kind: str, beams: int, ends: list[int]) -> None
             assert abs(apart[0] - apart[1]) < NEAR_TIE
     assert differing <= 1
     assert len({len(written) for written in found}) > 3  # they do not all end together
+
+
+def test_beams_from_drawn_tokens_are_those_from_logits() -> None:
+    """An engine that returns the most probable tokens of each beam leads to the same beams."""
+    generator = torch.Generator().manual_seed(2)
+    caps, ends = torch.tensor([3, 9, 9]), torch.tensor([END, 5])
+    whole, drawn = (BeamSearch(caps, ends, 3) for _ in range(2))
+    for beams in (1, *[3] * 8):
+        logits = 3 * torch.randn(3, beams, 400, generator=generator)
+        logits[..., END] += 9
+        step = whole.advance(logits)
+        other = drawn.advance_drawn(*logits.log_softmax(-1).topk(5, dim=-1))
+        assert torch.equal(step.tokens, other.tokens)
+        assert torch.equal(step.parents, other.parents)
+        assert torch.equal(whole.done, drawn.done)
+    assert [whole.best(row) for row in range(3)] == [drawn.best(row) for row in range(3)]
+    assert END in {whole.best(row)[-1] for row in range(3)}
 
 
 def test_rows_that_end_leave_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,8 @@ from judge_server import JudgeServer
 
 from hf_miwv import InputError
 from hf_miwv.commands.judge import open_judge
-from hf_miwv.judging.endpoint import completions_url, key_for
+from hf_miwv.common.endpoint import key_for
+from hf_miwv.judging.endpoint import completions_url
 from hf_miwv.judging.judge_answers import judge_answers
 from tests.miwv.judging.answer_files import KEY, answers
 

@@ -39,7 +39,7 @@ NOT_WRITTEN = {
     "hf_miwv/common/cards/parts.py",
     "hf_miwv/comparing/matched_rows.py",
     "hf_miwv/common/reading/diagnosis.py",
-    "hf_miwv/judging/endpoint.py",
+    "hf_miwv/common/endpoint.py",
     "hf_miwv/judging/verdicts.py",
     "hf_miwv/results/methods.py",
     "hf_miwv/comparing/compare_precisions.py",

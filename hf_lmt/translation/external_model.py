@@ -1,0 +1,123 @@
+"""A model that another engine runs, read without its weights: tokenizer, end tokens, state."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from transformers import AutoConfig, GenerationConfig
+
+from hf_lmt.translation.translation_model import base_model, find_adapter
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.models.end_tokens import configured_end_tokens
+from hf_miwv.common.models.hub_errors import hub_error
+from hf_miwv.common.models.hub_files import model_file
+from hf_miwv.common.models.model_kinds import check_config, no_text_class
+from hf_miwv.common.models.model_tokenizer import read_tokenizer
+from hf_miwv.common.models.models import locate_weights
+from hf_miwv.common.reading.reading import is_local
+
+
+class ExternalModel(NamedTuple):
+    """A causal LM as another engine is to run it.
+
+    Attributes:
+        source: what was asked for.
+        base: Hub id or folder of the whole model. revision: of the base on the Hub.
+        adapter: folder of the PEFT adapter that is put on it, if any.
+        tokenizer: the adapter's, or the base's. ends: token ids that end a text.
+        dtype: name of the checkpoint's data type. vocabulary: token ids that the model knows.
+        context: tokens of a sequence, at most, where the configuration says so.
+        state: base and adapter with the state of their weights. commit: of the model on the Hub.
+    """
+
+    source: str
+    base: str
+    revision: str | None
+    adapter: Path | None
+    tokenizer: Any
+    ends: list[int]
+    dtype: str
+    vocabulary: int
+    context: int | None
+    state: str
+    commit: str | None
+
+
+def read_external_model(source: str, revision: str | None, engine: str) -> ExternalModel:
+    """Read all of a model but its weights, and refuse what is no causal language model.
+
+    Args:
+        source (`str`): Hub id or folder of a whole model, or of a PEFT adapter.
+        revision (`str`, *optional*): Revision of `source` on the Hub.
+        engine (`str`): How messages call the engine: "vllm".
+
+    Returns:
+        `ExternalModel`: The model.
+
+    Raises:
+        InputError: No such model, gated, offline, a GGUF file, not a causal LM, without end tokens.
+    """
+    adapter = find_adapter(source, revision)
+    base, base_revision = (source, revision) if adapter is None else (base_model(adapter), None)
+    base, gguf = locate_weights(base)
+    if gguf:
+        raise InputError(
+            f"model {source!r} is a GGUF file, which backend {engine} does not take here; give its safetensors "
+            "weights, or leave --backend out"
+        )
+    has_tokenizer = adapter is not None and (adapter / "tokenizer_config.json").is_file()
+    try:
+        config = AutoConfig.from_pretrained(base, revision=base_revision)
+        check_config(config, base)
+        error = no_text_class(config, base)
+        if error is not None:
+            raise error
+        tokenizer = read_tokenizer(str(adapter)) if has_tokenizer else read_tokenizer(base, revision=base_revision)
+        generation = _generation_config(base, base_revision, config)
+    except InputError:
+        raise
+    except (OSError, ValueError) as error:
+        raise hub_error("model", base, error) from error
+    states = [_state(base, base_revision), *([] if adapter is None else [_state(str(adapter), None)])]
+    commit = _commit(source, revision) if adapter is None else None if is_local(source) else adapter.name
+    text = config.get_text_config()
+    return ExternalModel(
+        source=source,
+        base=base,
+        revision=base_revision,
+        adapter=adapter,
+        tokenizer=tokenizer,
+        ends=configured_end_tokens(generation, tokenizer),
+        dtype=str(getattr(text, "dtype", None) or "float32").removeprefix("torch."),
+        vocabulary=text.vocab_size,
+        context=getattr(text, "max_position_embeddings", None),
+        state="+".join(states),
+        commit=commit,
+    )
+
+
+def _generation_config(name: str, revision: str | None, config: Any) -> GenerationConfig:
+    try:
+        return GenerationConfig.from_pretrained(name, revision=revision or "main")
+    except OSError:  # a checkpoint without the file; then transformers reads the same of the configuration
+        return GenerationConfig.from_model_config(config)
+
+
+def _commit(name: str, revision: str | None) -> str | None:
+    """Return the commit that a name on the Hub stands for; None for a folder."""
+    if is_local(name):
+        return None
+    path = model_file(name, "config.json", revision)
+    return path.parent.name if path else None  # the cache names folders by commits
+
+
+def _state(name: str, revision: str | None) -> str:
+    """Tell other weights of the same name apart: by a commit, or a hash of a folder's files."""
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        return f"{name}@{_commit(name, revision) or revision or 'main'}"
+    stats = {path.name: path.stat() for path in sorted(folder.iterdir())}
+    files = [(file, stat.st_size, stat.st_mtime_ns) for file, stat in stats.items()]
+    return f"{name}@{hashlib.sha256(repr(files).encode()).hexdigest()[:16]}"
