@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from hf_lmt.commands.model_options import weight_options
+from hf_miwv.common.progress import stage
 
 if TYPE_CHECKING:
     from hf_lmt.translation.files import Reading
@@ -181,7 +182,6 @@ def _lines(
     total: int | None,
 ) -> Iterator[str]:
     """The output line by line, with a bar on standard error, and a summary at the end."""
-    from tqdm.auto import tqdm
 
     from hf_lmt.translation.files import write_line
 
@@ -195,7 +195,7 @@ def _lines(
     def advance(count: int) -> None:
         bar.update(count)
 
-    with tqdm(total=total, unit="line", desc="translating") as bar:
+    with stage("translating", "line", total) as bar:
         for translation in translator.stream(requests(), notify=advance):
             yield write_line(kept.popleft(), translation, reading)
     _report(translator)

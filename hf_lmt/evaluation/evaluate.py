@@ -32,6 +32,7 @@ from hf_lmt.translation.requests import check_hints
 from hf_lmt.translation.translator import Translator
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.former_names import former_names
+from hf_miwv.common.progress import stage
 from hf_miwv.common.reading.reading import pinned
 from hf_miwv.common.runs.folder_run import FolderRun
 from hf_miwv.common.runs.workspace import Workspace
@@ -177,8 +178,6 @@ def _loaded(model: str | Translator, work: Path, translating: Mapping[str, Any])
 
 def _judge(plan: Plan, rows: Rows, num_proc: int, workspace: Workspace, progress: bool) -> list[Judged]:
     """Compute the figures of every direction: those that are counted, then COMET's."""
-    from tqdm.auto import tqdm
-
     identify = can_identify()
     if not identify:
         logger.warning("no off_target_language: its identifier comes with pip install 'hf-miwv-lmt[curate]'")
@@ -193,11 +192,11 @@ def _judge(plan: Plan, rows: Rows, num_proc: int, workspace: Workspace, progress
         )
         for direction, lines in plan.lines.items()
     ]
-    judged = [
-        *tqdm(
-            judge_directions(tasks, num_proc), total=len(tasks), unit="direction", desc="scoring", disable=not progress
-        )
-    ]
+    judged = []
+    with stage("scoring", "direction", len(tasks), show=progress) as bar:
+        for judged_direction in judge_directions(tasks, num_proc):
+            judged.append(judged_direction)
+            bar.update()
     for metric in plan.learned:
         statistics_by_direction: dict[Direction, Statistics] = {}
         if metric not in plan.unavailable:

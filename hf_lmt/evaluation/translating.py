@@ -10,6 +10,7 @@ from hf_lmt.directions import Direction
 from hf_lmt.evaluation.sets.set_lines import Lines
 from hf_lmt.translation.requests import Request, Translation
 from hf_lmt.translation.translator import Translator
+from hf_miwv.common.progress import stage
 
 
 def translate_lines(
@@ -23,11 +24,9 @@ def translate_lines(
     All directions go through the model together, so that its batches are full. Given hints are
     texts of the set, which no file of an evaluation may hold: of them only the language is kept.
     """
-    from tqdm.auto import tqdm
-
     total = sum(len(direction_lines.ids) for direction_lines in lines.values())
     rows_by_direction: dict[Direction, list[dict[str, Any]]] = {direction: [] for direction in lines}
-    with tqdm(total=total, unit="line", desc="translating", disable=not progress) as bar:
+    with stage("translating", "line", total, show=progress) as bar:
         notify: Any = bar.update
         written = translator.stream(_requests(lines), hints=hints, notify=notify)
         for direction, direction_lines in lines.items():

@@ -31,6 +31,7 @@ from hf_lmt.synthesis.synthetic_pairs import (
 from hf_lmt.synthesis.texts import Survey, survey_texts, text_batches
 from hf_lmt.translation.requests import Request, Translation
 from hf_miwv.common.errors import InputError
+from hf_miwv.common.progress import stage
 
 if TYPE_CHECKING:
     from hf_lmt.translation.translator import Translator
@@ -149,8 +150,6 @@ def _translated(
     rows: Dataset, translator: Translator, into: str, pivot: str | None, total: int, progress: bool
 ) -> Batches:
     """Each batch of texts with its translations; all go through the model as one stream."""
-    from tqdm.auto import tqdm
-
     waiting: deque[pa.Table] = deque()
 
     def requests() -> Iterator[Request]:
@@ -159,7 +158,7 @@ def _translated(
             for text, lang in zip(texts["text"].to_pylist(), texts["lang"].to_pylist(), strict=True):
                 yield Request(text, lang, into)
 
-    with tqdm(total=total, unit="line", desc=f"into {into}", disable=not progress) as bar:
+    with stage(f"into {into}", "line", total, show=progress) as bar:
         notify: Any = bar.update
         stream = translator.stream(requests(), notify=notify)
         for first in stream:

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
-from tqdm.auto import tqdm
 
 from hf_miwv.common.cards.parts import shown_name
 from hf_miwv.common.models.generation import plan_batches
 from hf_miwv.common.models.models import LoadedModel
+from hf_miwv.common.progress import stage
 from hf_miwv.common.runs.fingerprints import model_fingerprint
 from hf_miwv.common.runs.folder import check_file, put_file_in_place, write_errors
 from hf_miwv.common.runs.json_text import json_text
@@ -140,7 +140,7 @@ def _generate_all(
             len(prompts),
         )
     keys, lengths = list(prompts), [len(prompt) for prompt in prompts.values()]
-    with tqdm(total=len(keys), initial=len(generated), desc="answering", unit="prompt", disable=not progress) as bar:
+    with stage("answering", "prompt", len(keys), initial=len(generated), show=progress) as bar:
         for batch in plan_batches(lengths, [max_new_tokens] * len(keys), 1, batch_tokens):
             missing = [keys[index] for index in batch if keys[index] not in generated]
             if not missing:

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from threading import Event, Lock
 from typing import Any, NamedTuple
 
-from tqdm.auto import tqdm
-
+from hf_miwv.common.progress import stage
 from hf_miwv.common.runs.workspace import Workspace
 from hf_miwv.judging.question import ask_again, prompt_sha256, read_scores
 from hf_miwv.rows.turns import Turn
@@ -126,9 +125,7 @@ def collect_verdicts(
         [keys[index] for index in batch if keys[index] not in verdicts_by_key]
         for batch in judge.batches(list(questions.values()))
     ]
-    with tqdm(
-        total=len(keys), initial=len(verdicts_by_key), desc="judging", unit="verdict", disable=not progress
-    ) as bar:
+    with stage("judging", "verdict", len(keys), initial=len(verdicts_by_key), show=progress) as bar:
         for verdicts in _ask_all(judge, questions, [batch for batch in open_batches if batch], workspace):
             verdicts_by_key |= verdicts
             bar.update(len(verdicts))

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from hf_miwv.common.models.row_tokens import TokenTable, encode, stand_in_token, start_tokens
+from hf_miwv.common.progress import stage
 from hf_miwv.prompts.choose_prompts import Prompts
 from hf_miwv.prompts.tokenization import TokenizedRows
 from hf_miwv.rows.schema import Flag, Status
@@ -74,26 +74,27 @@ def build_passes(
         `Passes`: 2N passes.
     """
     passes = Passes(table.prompts)
-    bar = tqdm(range(len(table)), desc="demonstrations", unit="row", disable=not progress)
-    for index in bar:
-        row = table[index]
-        # The row itself has the first claim on the limit; the demonstration gets the room that is left.
-        whole = [] if table.empty[index] else row.tokens.response
-        response = whole[: max(0, max_length - len(row.tokens.prompt))]
-        context, trimmed = None, False
-        if response:
-            neighbor = table[int(neighbors[index])]
-            context, trimmed = prompts.one_shot(row, neighbor, max_length - len(response))
-        passes.one_shot.append(context or [])
-        passes.responses.append(response)
-        passes.status.append(_status(table, index, context))
-        present_flags: dict[Flag, bool] = {
-            "demonstration_trimmed": context is not None and trimmed,
-            "response_truncated": len(response) < len(whole),
-            "undesired_response": table.undesired[index],
-            "duplicate_prompt": table.duplicate[index],
-        }
-        passes.flags.append([flag for flag, present in present_flags.items() if present])
+    with stage("demonstrations", "row", len(table), show=progress) as bar:
+        for index in range(len(table)):
+            row = table[index]
+            # The row itself has the first claim on the limit; the demonstration gets the room that is left.
+            whole = [] if table.empty[index] else row.tokens.response
+            response = whole[: max(0, max_length - len(row.tokens.prompt))]
+            context, trimmed = None, False
+            if response:
+                neighbor = table[int(neighbors[index])]
+                context, trimmed = prompts.one_shot(row, neighbor, max_length - len(response))
+            passes.one_shot.append(context or [])
+            passes.responses.append(response)
+            passes.status.append(_status(table, index, context))
+            present_flags: dict[Flag, bool] = {
+                "demonstration_trimmed": context is not None and trimmed,
+                "response_truncated": len(response) < len(whole),
+                "undesired_response": table.undesired[index],
+                "duplicate_prompt": table.duplicate[index],
+            }
+            passes.flags.append([flag for flag, present in present_flags.items() if present])
+            bar.update()
     return passes
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 from accelerate.utils.memory import clear_device_cache
-from tqdm.auto import tqdm
 
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.models.memory import is_out_of_memory
+from hf_miwv.common.progress import stage
 from hf_miwv.common.runs.processes import Processes, gather_dict
 from hf_miwv.common.runs.workspace import Workspace
 from hf_miwv.losses.batch_plan import BatchPlan
@@ -56,13 +56,7 @@ def score_forest(
     losses = ResponseLosses(model, forest.packed)
     with (
         losses.ready(),
-        tqdm(
-            total=int(forest.lengths[rank_units].sum()),
-            desc="scoring",
-            unit="token",
-            unit_scale=True,
-            disable=not progress,
-        ) as bar,
+        stage("scoring", "token", int(forest.lengths[rank_units].sum()), unit_scale=True, show=progress) as bar,
     ):
         bar.update(sum(entry["tokens"] for entry in done))
         start = done[-1]["end"] if done else 0

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from tqdm.auto import tqdm
 
+from hf_miwv.common.progress import stage
 from hf_miwv.common.runs.processes import Processes
 from hf_miwv.common.runs.workspace import Workspace
 from hf_miwv.neighbors.embed import Embedder
@@ -51,7 +51,7 @@ def embed_rows(
     todo = list(rank_chunks)[len(done) :]
     sizes = {chunk: min(CHUNK, len(rows) - chunk * CHUNK) for chunk in rank_chunks}
     total, rows_left = sum(sizes.values()), sum(sizes[chunk] for chunk in todo)
-    with tqdm(total=total, desc="embedding", unit="row", disable=not progress) as bar:
+    with stage("embedding", "row", total, show=progress) as bar:
         bar.update(total - rows_left)
         for chunk in todo:
             examples = rows.slice(chunk * CHUNK, CHUNK)

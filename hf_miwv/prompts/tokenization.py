@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import xxhash
-from tqdm.auto import tqdm
 
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.models.row_tokens import RowTokens, TokenTable
+from hf_miwv.common.progress import stage
 from hf_miwv.common.reading.kinds import RowError
 from hf_miwv.prompts.choose_prompts import Prompts
 from hf_miwv.rows.examples import Example
@@ -133,7 +133,7 @@ def tokenize_rows(
     """
     table = TokenizedRows(rows)
     digests: list[bytes] = []
-    with tqdm(total=len(rows), desc="tokenizing", unit="row", disable=not progress) as bar:
+    with stage("tokenizing", "row", len(rows), show=progress) as bar:
         for examples in rows.blocks():
             for example, tokens in zip(examples, encode_readable(examples, prompts), strict=True):
                 row = len(table.empty)

@@ -18,10 +18,10 @@ import pyarrow as pa
 from datasets import Dataset, IterableDataset
 from datasets.fingerprint import Hasher
 from filelock import FileLock, Timeout
-from tqdm.auto import tqdm
 
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.internals.of_datasets import parts_of
+from hf_miwv.common.progress import stage
 from hf_miwv.common.reading.diagnosis import reason
 from hf_miwv.common.runs.folder import write_errors
 from hf_miwv.common.runs.json_text import json_text
@@ -189,7 +189,7 @@ def _write(stream: IterableDataset, path: Path, name: str, pulse: Callable[[], N
     count = 0
     file = ArrowFile(path)
     try:
-        with tqdm(desc="reading the stream", unit="row", disable=not progress) as bar:
+        with stage("reading the stream", "row", show=progress) as bar:
             for table in tables(stream, name):
                 try:
                     file.append(table)

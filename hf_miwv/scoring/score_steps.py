@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 from datasets import Dataset
-from tqdm.auto import tqdm
 
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.models.rope import length_rule
+from hf_miwv.common.progress import stage
 from hf_miwv.common.reading.kinds import RowError
 from hf_miwv.common.runs.processes import Processes
 from hf_miwv.common.runs.workspace import Workspace
@@ -154,7 +154,7 @@ class Journey:
         if self.search == "exact":
             share = -(-rows // self.processes.world)
             queries = range(rows)[self.processes.rank * share : (self.processes.rank + 1) * share]
-        with tqdm(total=len(queries), desc="neighbors", unit="row", disable=not self.progress) as bar:
+        with stage("neighbors", "row", len(queries), show=self.progress) as bar:
             if self.search == "index":
                 neighbors, cosines, report = indexed_neighbors(vectors, progress=bar.update, groups=groups)
                 return neighbors, cosines, {"search": "index", **report}

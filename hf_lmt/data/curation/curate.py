@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 from datasets import Dataset
-from tqdm.auto import tqdm
 
 from hf_lmt.data.curation.step import Step, changes, surveys
 from hf_lmt.data.hashing import direction_codes, direction_column
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.internals.of_datasets import fingerprint_of
+from hf_miwv.common.progress import stage
 
 BATCH = 10_000  # rows
 REJECT_COLUMNS = ("rejected_by", "reason")
@@ -124,7 +124,7 @@ def _apply(step: Step, rows: Dataset, outcome: _Outcome, progress: bool) -> None
         step.survey(_left(rows, outcome))
     known: dict[str | None, int] = {None: 0}
     total = int(outcome.staying.sum())
-    with tqdm(total=total, desc=step.name, unit="row", disable=not progress) as bar:
+    with stage(step.name, "row", total, show=progress) as bar:
         for first, batch in _staying_batches(rows, outcome):
             reasons = step(batch)
             for reason in set(reasons) - known.keys():

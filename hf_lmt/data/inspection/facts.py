@@ -10,7 +10,6 @@ import pyarrow
 import pyarrow.compute as pc
 import xxhash
 from datasets import Dataset
-from tqdm.auto import tqdm
 
 from hf_lmt.data.characters import characters, folded_length_table, invisible_table
 from hf_lmt.data.curation.copies import Copy
@@ -19,6 +18,7 @@ from hf_lmt.data.curation.step import Step
 from hf_lmt.data.hashing import direction_codes, direction_column, text_column
 from hf_lmt.data.method.downsampling import StrategicDownsampling
 from hf_lmt.directions import Direction, parse_direction
+from hf_miwv.common.progress import stage
 
 SIDES = ("source", "target")
 SPREAD = np.uint64(0x9E3779B97F4A7C15)  # odd: hashes of languages stay distinct, and no text's own
@@ -90,7 +90,7 @@ def read_facts(
     directions: dict[str, int] = {}
     corpora: dict[str, int] = {}
     first = 0
-    with tqdm(total=len(rows), desc="inspecting", unit="row", disable=not progress) as bar:
+    with stage("inspecting", "row", len(rows), show=progress) as bar:
         for batch in arrow.iter(BATCH):
             batch, part = _without_nulls(batch), facts[first : first + len(batch)]
             _describe(batch, part, directions, corpora)

@@ -20,11 +20,11 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 from datasets import Dataset
-from tqdm.auto import tqdm
 
 from hf_lmt.data.corpora.cached_rows import cache_folder
 from hf_lmt.data.mixture.mixture_lines import EMPTY, Lines
 from hf_lmt.pool import in_processes
+from hf_miwv.common.progress import stage
 
 LAYOUT = 1  # of the blocks: raise it when lines or what is kept of them change
 BLOCK = 50_000  # rows in a file
@@ -70,13 +70,9 @@ def count_tokens(
     job.folder.mkdir(parents=True, exist_ok=True)
     blocks = range(-(-len(rows) // BLOCK))
     missing = [block for block in blocks if not job.path(block).exists()]
-    with tqdm(
-        total=len(blocks),
-        initial=len(blocks) - len(missing),
-        unit="block",
-        desc=f"counting tokens ({make_lines.__name__.partition('_')[0]})",
-        disable=not missing,
-    ) as bar:
+    description = f"counting tokens ({make_lines.__name__.partition('_')[0]})"
+    done = len(blocks) - len(missing)
+    with stage(description, "block", len(blocks), initial=done, show=bool(missing)) as bar:
         for _ in _counted(job, missing, num_proc):
             bar.update()
     return np.concatenate([np.zeros(0, ENTRY), *(np.load(job.path(block)) for block in blocks)])

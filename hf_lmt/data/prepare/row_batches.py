@@ -9,9 +9,9 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 from datasets import Dataset
-from tqdm.auto import tqdm
 
 from hf_lmt.pool import in_processes
+from hf_miwv.common.progress import stage
 from hf_miwv.common.runs.workspace import is_sealed, put_sealed
 
 BATCH = 10_000  # rows
@@ -34,7 +34,7 @@ def write_rows(path: Path, size: int, part: Part, *, num_proc: int, words: str, 
     """
     if not is_sealed(path):
         draft = path.with_name(f"{path.name}.part")
-        with tqdm(total=size, desc=words, unit="row", disable=not progress) as bar:
+        with stage(words, "row", size, show=progress) as bar:
             _write(draft, _parts(part, spans(size), num_proc), bar)
         put_sealed(draft, path)
     return Dataset.from_file(str(path))
