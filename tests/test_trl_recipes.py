@@ -155,7 +155,7 @@ def test_recipes_of_trl_are_read_by_hf_miwv(name: str, tmp_path: Path) -> None:
     if content.get("load_in_4bit"):
         assert recipe.loading["quantization"] == "4bit"
     if content.get("model_init_kwargs"):
-        assert recipe.loading == {"dtype": "float32", "attention": "sdpa"}
+        assert recipe.loading == {"dtype": "float32", "attn_implementation": "sdpa"}
     if content.get("eval_strategy"):
         assert recipe.test_split == "test"
     expected = {"repo_id": content["hub_model_id"]} if content.get("push_to_hub") else {}

@@ -25,7 +25,7 @@ from hf_lmt.training.placement import adapter_of
 from hf_lmt.training.prepared_rows import PreparedRows
 from hf_lmt.training.segment_attention import INSTEAD_OF
 from hf_lmt.training.training_tokens import Tokenized
-from hf_lmt.training.watching.progress import show_briefly
+from hf_lmt.training.watching.progress import GroupTable
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.internals.of_transformers import attention_of
 from hf_miwv.common.models.memory import is_out_of_memory
@@ -35,6 +35,7 @@ from hf_miwv.common.trainer.checkpoints import MarkWhole, newest_whole_checkpoin
 from hf_miwv.common.trainer.dead_workers import explained_dead_workers
 from hf_miwv.common.trainer.finite_steps import NotFiniteError, explain_not_finite, name_of_newest
 from hf_miwv.common.trainer.trainable import EFFECTIVE, effective_settings, loss_curve, sort_adapter_modules
+from hf_miwv.common.trainer.training_table import print_as_table
 
 DEFAULTS = {"logging_steps": 1, "save_total_limit": 2}  # ours, where the recipe says nothing
 HERE = ("max_length", "chat_template_path")  # acted on before the trainer has the rows
@@ -95,7 +96,7 @@ def tune(
             peft_config=adapter_of(run.recipe.model),
         )
     sort_adapter_modules(trainer.accelerator.unwrap_model(trainer.model))
-    show_briefly(trainer)
+    print_as_table(trainer, GroupTable)
     for callback in (callback_of_watcher for watcher in watchers for callback_of_watcher in watcher(trainer)):
         trainer.add_callback(callback)
     trainer.add_callback(MarkWhole(run.processes))  # behind those that write into a checkpoint

@@ -6,12 +6,14 @@ import errno
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from hf_miwv.common import progress
 from hf_miwv.common.errors import InputError, did_you_mean
 
 CACHES = ("HF_HOME", "HF_HUB_CACHE", "HF_DATASETS_CACHE", "HF_MODULES_CACHE", "HF_XET_CACHE")
@@ -162,11 +164,25 @@ def start_logging(*packages: str, quiet: bool = False, verbose: bool = False, lo
         raise click.UsageError("give one of --quiet, --verbose and --log-level")
     level = logging.getLevelName((log_level or ("warning" if quiet else "debug" if verbose else "info")).upper())
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    if level > logging.DEBUG:
+        _quiet_libraries()
     first = os.environ.get("RANK", "0") == "0"
     # bitsandbytes tells of a faster kernel that it could not fetch, whatever it is asked for
     logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
     for package in packages:
         logging.getLogger(package).setLevel(level if first else max(level, logging.WARNING))
+
+
+def _quiet_libraries() -> None:
+    """Keep to the libraries' errors: their bars and warnings are about what the user did not write."""
+    progress.library_bars = False
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    if not sys.stderr.isatty():
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    for library in ("transformers", "trl", "peft", "accelerate", "datasets", "torch", "sentence_transformers"):
+        for category in (FutureWarning, DeprecationWarning, UserWarning):
+            warnings.filterwarnings("ignore", category=category, module=rf"{library}\b")
 
 
 def options(*decorators: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,13 +7,31 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from tqdm.auto import tqdm
 
+library_bars = True
+"""Whether libraries show bars of their own while they load; the command lines turn it off without --verbose."""
+
 HEARTBEAT = 600.0  # seconds between two lines of a long stage where nobody sees a bar
 
 logger = logging.getLogger(__name__)
+
+
+def hide_library_bars() -> None:
+    """Turn transformers' bars off where `library_bars` is; those of downloads stay.
+
+    `transformers.utils.logging.disable_progress_bar` would turn off the Hub's, too.
+    """
+    if not library_bars:
+        from transformers import modeling_gguf_pytorch_utils
+        from transformers.utils import logging as transformers_logging
+
+        transformers_logging._tqdm_active = False
+        # The reader of GGUF files asks no switch.
+        modeling_gguf_pytorch_utils.tqdm = partial(tqdm, disable=True)
 
 
 class LoggedStage:

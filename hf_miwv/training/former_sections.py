@@ -20,6 +20,9 @@ NAMES: Mapping[str, Mapping[str, str]] = {
 }
 """Section -> {key in it: key of today}; the keys of `training` keep their names."""
 
+SCORING = {"attention": "attn_implementation", "output": "output_dir"}
+"""Key of the section scoring -> its name of today."""
+
 
 def flattened(content: Mapping[Any, Any], faults: list[str]) -> tuple[dict[Any, Any], list[str]]:
     """Return the recipe with the keys of the sections of before at its top, and what to write today.
@@ -54,6 +57,11 @@ def flattened(content: Mapping[Any, Any], faults: list[str]) -> tuple[dict[Any, 
                 faults.append(f"{section}: {key}: {name} is given at the top, too; leave the section out")
             target[last if outer else name] = value
         lines.append(f"the section {section} is of before: {_words(section, today)}")
+    scoring = flat.get("scoring")
+    for before, today_name in SCORING.items():
+        if isinstance(scoring, Mapping) and before in scoring:
+            flat["scoring"] = scoring = {today_name if key == before else key: value for key, value in scoring.items()}
+            lines.append(f"scoring: {before} is {today_name} now")
     return flat, lines
 
 

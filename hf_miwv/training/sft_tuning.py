@@ -35,6 +35,7 @@ from hf_miwv.common.trainer.trainable import (
     release_memory,
     sort_adapter_modules,
 )
+from hf_miwv.common.trainer.training_table import print_as_table
 from hf_miwv.prompts.choose_prompts import Prompts, choose_prompts
 from hf_miwv.prompts.run_date import parse_date
 from hf_miwv.rows.rows import Rows
@@ -258,6 +259,7 @@ def _trainer(
     )
     # Before any checkpoint: the adapter's configuration must have the same bytes in every run.
     sort_adapter_modules(trainer.model)
+    print_as_table(trainer)
     check_trainer(trainer, rows)
     return trainer
 

@@ -1,33 +1,49 @@
-"""The bar of a training, and what is printed beside it of an evaluation by direction."""
+"""What is printed of an evaluation by direction: a line for each group, and not for 234 directions."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from transformers import ProgressCallback
-
 from hf_lmt.evaluation.metrics.aggregation import COLUMNS
 from hf_lmt.training.watching.watched_figures import NAMES, RATES
+from hf_miwv.common.trainer.training_table import TrainingTable
 
 SHOWN = ("loss", *NAMES.values())  # by group
 GROUPED = (*SHOWN, *RATES.values())
 
 
-class Progress(ProgressCallback):
-    """transformers' own, which prints each log as it is: with 234 directions, a page of numbers.
+class GroupTable(TrainingTable):
+    """Print the groups of an evaluation; directions and tiers go to `report_to` and its files alone."""
 
-    Here the directions and tiers are left out of what is printed; they go to `report_to` and to the
-    files of the evaluation as before.
-    """
+    def evaluation_lines(self, figures: Mapping[str, Any]) -> list[str]:
+        """Write a line for each group: scores and losses; then rates over all where they are not 0.
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-        """Show the figures of a step, shortened."""
-        super().on_log(args, state, control, logs=brief(logs or {}), **kwargs)
+        Args:
+            figures (`Mapping[str, Any]`): Figures whose names begin with `eval_`.
+
+        Returns:
+            `list[str]`: The lines.
+        """
+        kept = brief(figures)
+        lines = []
+        for group in COLUMNS:
+            names = [name for name in SHOWN if f"eval_{name}_{group}" in kept]
+            if names:
+                scores = ", ".join(f"{name} {kept.pop(f'eval_{name}_{group}'):.4g}" for name in names)
+                lines.append(f"{group}: {scores}")
+        return [*lines, *super().evaluation_lines(kept)]
 
 
 def brief(logs: Mapping[str, Any]) -> dict[str, Any]:
-    """Without the numbers of single directions and tiers, and rates of groups, and rates of 0."""
+    """Leave out the numbers of single directions and tiers, rates of groups, and rates of 0.
+
+    Args:
+        logs (`Mapping[str, Any]`): A log of the trainer.
+
+    Returns:
+        `dict[str, Any]`: The rest.
+    """
     kept = dict(logs)
     for name in GROUPED:
         head = f"eval_{name}_"
@@ -36,9 +52,3 @@ def brief(logs: Mapping[str, Any]) -> dict[str, Any]:
             if key not in groups or (name not in SHOWN and not kept[key]):
                 del kept[key]
     return kept
-
-
-def show_briefly(trainer: Any) -> None:
-    """Put `Progress` in the place of the trainer's own bar, where it has one."""
-    if trainer.pop_callback(ProgressCallback) is not None:
-        trainer.add_callback(Progress())

@@ -21,6 +21,7 @@ from hf_miwv.common.models.model_kinds import check_config, check_weights, loadi
 from hf_miwv.common.models.model_tokenizer import read_tokenizer
 from hf_miwv.common.models.quantization import quantized_loading, settle_quantization
 from hf_miwv.common.models.rope import length_rule
+from hf_miwv.common.progress import hide_library_bars
 from hf_miwv.common.reading.reading import pinned
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def load_model(
             quantized in another way already, an unusable dtype or device, bitsandbytes is
             missing, or memory is used up.
     """
+    hide_library_bars()
     if dtype not in DTYPES:
         raise InputError(f"dtype {dtype!r} is not one of ours: {did_you_mean(dtype, DTYPES)}")
     source, revision = pinned(source, revision)

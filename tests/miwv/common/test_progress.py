@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 import pytest
+from tqdm.auto import tqdm
 
 from hf_miwv.common import progress
 from hf_miwv.common.progress import stage
@@ -57,3 +58,19 @@ def test_what_is_not_shown_or_was_done_before_says_nothing(
     with stage("tokenizing", "row", 4, **settings):
         pass
     assert not caplog.records
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_bars_of_transformers_follow_the_switch(shown: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub.utils import are_progress_bars_disabled
+    from transformers import modeling_gguf_pytorch_utils
+    from transformers.utils import logging as transformers_logging
+
+    before = are_progress_bars_disabled()
+    monkeypatch.setattr(transformers_logging, "_tqdm_active", True)
+    monkeypatch.setattr(progress, "library_bars", shown)
+    monkeypatch.setattr(modeling_gguf_pytorch_utils, "tqdm", tqdm)
+    progress.hide_library_bars()
+    assert transformers_logging.is_progress_bar_enabled() is shown
+    assert are_progress_bars_disabled() == before
+    assert modeling_gguf_pytorch_utils.tqdm([]).disable is not shown

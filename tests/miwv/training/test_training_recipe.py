@@ -171,7 +171,7 @@ def test_the_paper_recipes_hold_the_paper_settings(name: str) -> None:
         ({"scoring": "{pooling: cls}"}, ["scoring: pooling: 'cls' is not one of its values"]),
         ({"scoring": "{also: ifd}"}, ["also: 'ifd' is not a list"]),
         ({"scoring": "{model_revision: main}"}, ["model_revision cannot be given: give it at the top"]),
-        ({"scoring": "{output: x}"}, ["output cannot be given: give output_dir"]),
+        ({"scoring": "{overwrite: true}"}, ["overwrite cannot be given: what is there and is not of this"]),
         ({"scoring": "{dataset: x}"}, ["scoring: unknown key 'dataset'"]),
         ({"scoring": "{field: x}"}, ["field cannot be given: give it in the section data"]),
         ({"data": "{source: rows.json, field: 3}"}, ["data: field: YAML reads 3 as a number"]),
@@ -294,12 +294,18 @@ def test_sections_of_before_are_read_and_said_in_the_keys_of_today(
     path.write_text(
         "model: {name: owner/model, attention: sdpa, device: cpu, load_in_4bit: true, revision: abc}\n"
         "data: {source: owner/data, split: 'train[:9]'}\nselection: {count: 2}\n"
-        "scoring: {max_length: 64}\ntraining: {max_steps: 3}\nlora: {r: 4}\n"
+        "scoring: {max_length: 64, attention: eager}\ntraining: {max_steps: 3}\nlora: {r: 4}\n"
         "output: {folder: out, scored: kept, license: mit}\n"
     )
     recipe = read_recipe(path, ["--max_steps", "5"])
-    assert recipe.loading == {"revision": "abc", "attention": "sdpa", "device": "cpu", "quantization": "4bit"}
+    assert recipe.loading == {
+        "revision": "abc",
+        "attn_implementation": "sdpa",
+        "device": "cpu",
+        "quantization": "4bit",
+    }
     assert recipe.datasets == [{"path": "owner/data", "split": "train[:9]"}]
+    assert recipe.scoring == {"max_length": 64, "attn_implementation": "eager"}
     assert (recipe.training, recipe.lora) == ({"max_steps": 5}, {"r": 4})  # peft's defaults, as ever
     assert (recipe.output_dir, recipe.scored, recipe.license) == (Path("out"), "kept", "mit")
     assert "attn_implementation for attention" in caplog.text

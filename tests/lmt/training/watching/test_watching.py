@@ -23,14 +23,16 @@ from transformers import (
 
 from hf_lmt.data.corpora.load import load
 from hf_lmt.directions import Direction, match_directions
+from hf_lmt.evaluation.metrics.aggregation import COLUMNS
 from hf_lmt.evaluation.metrics.corpus_scores import corpus_scores
 from hf_lmt.training.watching import evaluation_callback
 from hf_lmt.training.watching.degeneration_watch import DegenerationWatch
 from hf_lmt.training.watching.evaluation_callback import TranslationEvaluationCallback
 from hf_lmt.training.watching.live_model import style_of
-from hf_lmt.training.watching.progress import brief, show_briefly
+from hf_lmt.training.watching.progress import GroupTable, brief
 from hf_lmt.training.watching.sample import choose_sample
 from hf_lmt.translation.translator import Translator
+from hf_miwv.common.trainer.training_table import print_as_table
 from hf_miwv.losses.losses import token_losses
 
 SAMPLE = Path(evaluation_callback.__file__).parents[2] / "sample" / "sentences.csv"
@@ -116,20 +118,27 @@ def test_scores_are_those_of_the_translator(kind: str, rows: Dataset, tmp_path: 
     assert [entry["eval_chrf_overall"] for entry in logged] == [metrics["eval_chrf_overall"]]
 
 
-def test_groups_alone_are_printed(rows: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    trainer = make_trainer(tmp_path, disable_tqdm=False, max_steps=2)
-    show_briefly(trainer)
+@pytest.mark.parametrize("bar", [True, False])
+def test_groups_alone_are_printed(
+    bar: bool, rows: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "hf_miwv")
+    trainer = make_trainer(tmp_path, disable_tqdm=not bar, max_steps=2)
+    print_as_table(trainer, GroupTable)
     trainer.add_callback(TranslationEvaluationCallback(trainer, rows, **SHORT))
     trainer.train()
-    printed = "".join(capsys.readouterr())
+    assert "{" not in "".join(capsys.readouterr())  # no dict, as transformers prints them
+    printed = [record.getMessage() for record in caplog.records]
     logged = {name for entry in trainer.state.log_history for name in entry}
     assert {"eval_chrf_en2x", "eval_chrf_en2x_high", "eval_chrf_en-de", "eval_copy_en2x"} <= logged
-    assert "'loss'" in printed
-    assert "'eval_loss'" in printed
-    assert "'eval_chrf_en2x'" in printed
-    assert not any(
-        f"'eval_{name}'" in printed for name in ("chrf_en2x_high", "chrf_en-de", "copy_en2x", "chrf_overall")
-    )
+    rows_of_table = [line.split() for line in printed if "/2 " in line]
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    assert [(row[0], row[1]) for row in rows_of_table] == [(f"{n}/2", f"{losses[n - 1]:.4g}") for n in (1, 2)]
+    assert "evaluation after step 2:" in printed
+    (loss,) = (entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry)
+    assert any(line.strip().startswith(f"loss {loss:.4g}") for line in printed)
+    groups = {line.split(":")[0].strip() for line in printed if "chrf" in line}
+    assert groups == {group for group in COLUMNS if f"eval_chrf_{group}" in logged}
     assert brief({"eval_copy_overall": 0.0, "eval_blank_overall": 0.1, "lr": 0.0}) == {
         "eval_blank_overall": 0.1,
         "lr": 0.0,
