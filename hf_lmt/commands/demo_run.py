@@ -14,13 +14,16 @@ from hf_lmt.data.prepare.prepare import prepare
 from hf_lmt.directions import parse_direction
 from hf_lmt.evaluation.evaluate import evaluate
 from hf_lmt.evaluation.evaluation_folder import Evaluation
+from hf_lmt.evaluation.sets.sets import set_of
 from hf_lmt.recipes.training_recipe import read_training_recipe
 from hf_lmt.training.training import train
 from hf_lmt.training.watching.curves import SCORES
 from hf_lmt.training.watching.watched_record import write_whole
+from hf_miwv.common.cards.demo_page import picture, write_part
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.reading.reading import read_dataset
 from hf_miwv.common.recipes.packages import MODEL_PACKAGE, locate, program
+from hf_miwv.common.runs.folder import read_record
 from hf_miwv.common.runs.json_text import json_text
 from hf_miwv.common.trainer.trainable import trainable_source
 
@@ -31,6 +34,8 @@ JUDGED = 8  # of them, in each direction
 SHOWN, EXAMPLE = 3, "de-en"  # lines that are shown in translation
 NEEDED = {"gguf": "gguf", "peft": "train", "trl": "train", "sacrebleu": "evaluate"}
 JUDGING: dict[str, Any] = {"num_beams": 1, "max_new_tokens": 48}  # greedy, and quick
+
+PAGE = Path(str(files("hf_lmt") / "templates" / "demo_translations.html.jinja"))
 
 logger = logging.getLogger(__name__)
 
@@ -101,13 +106,39 @@ def show(judged: dict[str, Evaluation], output: Path) -> None:
     for rows in zip(*texts, strict=True):
         sentences.add_row(*(Text(row["hypothesis"]) for row in rows))
     console.print(scores, sentences)
-    logger.info(next_steps(output / "model", program("hf-lmt")))
+    page = output.parent / "demo.html"
+    write_part(page, "hf-lmt demo", PAGE, _page_content(judged, output))
+    logger.info(next_steps(output / "model", page, program("hf-lmt")))
 
 
-def next_steps(model: Path, command: str) -> str:
+def _page_content(judged: dict[str, Evaluation], output: Path) -> dict[str, Any]:
+    """Return what the page shows: scores and sentences before and after, and the curves between."""
+    run = read_record(output / "model") or {}
+    scores = [evaluation.scores["directions"] for evaluation in judged.values()]
+    values = [
+        (direction, *(figures[direction]["scores"]["chrf++"]["value"] for figures in scores))
+        for direction in scores[0]
+    ]
+    direction = parse_direction(EXAMPLE)
+    shown_lines = set_of(judged["before"]).lines(direction)
+    hypotheses = [[row["hypothesis"] for row in evaluation.hypotheses(direction)] for evaluation in judged.values()]
+    sources = [] if shown_lines is None else shown_lines.sources
+    return {
+        "steps": run["steps"],
+        "rows": run["rows"]["used"],
+        "model": MODEL_PACKAGE,
+        "lines": len(sources),
+        "scores": values,
+        "pictures": [picture(output / "model" / SCORES, "chrF++ of each group while it trained")],
+        "example": EXAMPLE,
+        "sentences": list(zip(sources, *hypotheses, strict=True)),
+    }
+
+
+def next_steps(model: Path, page: Path, command: str) -> str:
     """The picture to open, and what to type: to the model that was made, then on one's own."""
     return (
-        f"The picture: {model / SCORES}\nThe card:    {model / 'README.md'}\n\n"
+        f"The page: {page}\nThe card: {model / 'README.md'}\n\n"
         "Ask the model for something:\n\n"
         f"  echo 'Guten Morgen!' | {command} translate --model {shlex.quote(str(model))} "
         "--from de --to en\n\n"

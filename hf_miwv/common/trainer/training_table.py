@@ -29,7 +29,7 @@ class TrainingTable(ProgressCallback):
         """Open the bar."""
         if state.is_world_process_zero:
             shown = sys.stderr.isatty() and not args.disable_tqdm
-            self.training_bar = tqdm(total=state.max_steps, desc="training", unit="step", disable=not shown)
+            self.training_bar: Any = tqdm(total=state.max_steps, desc="training", unit="step", disable=not shown)
             self.current_step = 0
 
     def on_prediction_step(self, args: Any, state: Any, control: Any, eval_dataloader: Any = None, **_: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from html import escape
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def shorten(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
 
     monkeypatch.setattr(demo, "read_training_recipe", read)
     monkeypatch.setattr(demo, "MODEL", str(folder))
-    monkeypatch.setattr(demo, "JUDGING", {"beams": 1, "max_new_tokens": 4})
+    monkeypatch.setattr(demo, "JUDGING", {"num_beams": 1, "max_new_tokens": 4})
 
 
 def test_the_whole_job_on_a_tiny_model(
@@ -67,7 +68,11 @@ def test_the_whole_job_on_a_tiny_model(
     picture = output / "model" / "chrf_by_group.png"
     assert picture.stat().st_size > 1000
     end = caplog.messages[-1]
-    assert f"The picture: {picture}\n" in end
+    assert f"The page: {tmp_path / 'demo.html'}\n" in end
+    page = (tmp_path / "demo.html").read_text("utf-8")
+    german = [json.loads(line)["de"] for line in parts[1]]
+    assert sum(escape(line) in page for line in german) == 8  # the judged ones, as sources
+    assert page.count("data:image/png;base64,") == 1
     asked, inspected = [line for line in end.splitlines() if line.startswith("  ")]
     words = shlex.split(asked.partition("|")[2])
     assert words[1:4] == ["translate", "--model", str(output / "model")]

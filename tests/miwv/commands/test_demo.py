@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
+from datasets import load_dataset
 from tiny import make_rows
 
 from hf_miwv.__main__ import main
@@ -26,7 +27,7 @@ def commands_of(text: str) -> list[list[str]]:
 
 def test_the_next_commands_are_commands() -> None:
     folder = Path("my demo")
-    found = commands_of(next_steps(folder / "scored", folder / "chosen", "hf-miwv"))
+    found = commands_of(next_steps(folder / "scored", folder / "chosen", Path("demo.html"), "hf-miwv"))
     assert [words[:3] for words in found] == [
         ["hf-miwv", "compare", "my demo/scored"],
         ["hf-miwv", "select", "DATA"],
@@ -51,7 +52,13 @@ def test_the_whole_job_on_tiny_models(
     monkeypatch.setattr("hf_miwv.commands.demo.SAMPLE", rows)
     result = CliRunner().invoke(main, ["demo", "--output", str(tmp_path / "demo")])
     assert result.exit_code == 0, result.output
-    assert "The picture:" in caplog.text
+    page = (tmp_path / "demo.html").read_text("utf-8")
+    assert f"The page: {tmp_path / 'demo.html'}" in caplog.text
+    highest = max(load_dataset(str(tmp_path / "demo" / "scored"), split="train"), key=lambda row: row["miwv"])
+    assert f"MIWV {highest['miwv']:+.2f}" in page
+    assert page.count('<div class="row">') == 6
+    assert page.count("data:image/png;base64,") == 2
+    assert "<script" not in page
     assert (tmp_path / "demo" / "scored" / "miwv_histogram.png").is_file()
     chosen = read_record(tmp_path / "demo" / "chosen")
     assert chosen is not None
