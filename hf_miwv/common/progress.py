@@ -31,7 +31,7 @@ def hide_library_bars() -> None:
 
         transformers_logging._tqdm_active = False
         # The reader of GGUF files asks no switch.
-        modeling_gguf_pytorch_utils.tqdm = partial(tqdm, disable=True)
+        modeling_gguf_pytorch_utils.tqdm = partial(tqdm, disable=True)  # type: ignore[assignment]
 
 
 class LoggedStage:
