@@ -24,7 +24,7 @@ from hf_miwv.common.models.hub_errors import hub_error
 from hf_miwv.common.models.hub_files import model_file
 from hf_miwv.common.models.memory import is_out_of_memory, no_room_to_load
 from hf_miwv.common.models.model_tokenizer import read_tokenizer
-from hf_miwv.common.reading.reading import is_local, pinned
+from hf_miwv.common.reading.source import Source
 from hf_miwv.common.recipes.yaml_text import read_yaml
 
 DTYPES = ("float32", "bfloat16")
@@ -57,10 +57,10 @@ def is_comet(source: str, revision: str | None = None) -> bool:
     Raises:
         InputError: There is no such model on the Hub.
     """
-    name, revision = pinned(source, revision)
-    if is_local(name):
-        return (Path(name).expanduser() / HYPERPARAMETERS).is_file()
-    return model_file(name, HYPERPARAMETERS, revision) is not None
+    parsed = Source.parse(source, revision)
+    if parsed.is_local:
+        return (parsed.path / HYPERPARAMETERS).is_file()
+    return model_file(parsed.id, HYPERPARAMETERS, parsed.revision) is not None
 
 
 def fetch_comet(source: str, revision: str | None = None) -> tuple[Path, CometSettings]:
@@ -76,7 +76,7 @@ def fetch_comet(source: str, revision: str | None = None) -> tuple[Path, CometSe
     Raises:
         InputError: It is not there, gated, out of reach, or of a shape that is not known here.
     """
-    folder = fetch_folder(source, kind="model", revision=revision)
+    folder = fetch_folder(Source.parse(source, revision), kind="model")
     path = folder / HYPERPARAMETERS
     if not path.is_file():
         raise InputError(f"{source!r} is no COMET checkpoint: it has no {HYPERPARAMETERS}")
@@ -234,5 +234,5 @@ def _check_alike(settings: CometSettings, inside: Mapping[str, Any], source: str
 
 def _identity(source: str, folder: Path) -> str:
     """Return the checkpoint's name, with the commit that its folder in the cache is named by."""
-    name, _ = pinned(source, None)
-    return name if is_local(name) else f"{name}@{folder.name}"
+    parsed = Source.parse(source)
+    return parsed.id if parsed.is_local else f"{parsed.id}@{folder.name}"

@@ -31,7 +31,7 @@ import click
 def report_command(evaluations: tuple[Path, ...], output: Path | None, overwrite: bool) -> None:
     from hf_lmt.evaluation.report.report_tables import show_report
     from hf_lmt.evaluation.report.write_report import check_new, read_evaluations, write_report, write_reports
-    from hf_miwv.common.reading.reading import is_local
+    from hf_miwv.common.reading.source import Source
 
     if output is not None:
         check_new(output, overwrite, evaluations, ["hf-lmt", *sys.argv[1:]])
@@ -39,7 +39,7 @@ def report_command(evaluations: tuple[Path, ...], output: Path | None, overwrite
     if output is not None:
         origin = {"command_line": ["hf-lmt", *sys.argv[1:]]}
         page = write_reports(evaluations, output, overwrite, origin)
-    elif len(evaluations) == 1 and is_local(str(evaluations[0])):
+    elif len(evaluations) == 1 and Source.parse(evaluations[0]).is_local:
         page = write_report(evaluations[0])
     else:
         click.echo(

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hf_lmt.data.corpora.sources import Source
+from hf_lmt.data.corpora.sources import Source as Corpus
 from hf_lmt.directions import Direction
 from hf_lmt.evaluation.comet.comet_scores import comet_statistics
 from hf_lmt.evaluation.direction_scores import (
@@ -33,7 +33,7 @@ from hf_lmt.translation.translator import Translator
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.former_names import former_names
 from hf_miwv.common.progress import stage
-from hf_miwv.common.reading.reading import pinned
+from hf_miwv.common.reading.source import Source
 from hf_miwv.common.runs.folder_run import FolderRun
 from hf_miwv.common.runs.workspace import Workspace
 
@@ -44,7 +44,7 @@ Rows = dict[Direction, list[dict[str, Any]]]
 
 @former_names({"output": "output_dir", "limit": "max_samples"})
 def evaluate(
-    data: str | Source,
+    data: str | Corpus,
     output_dir: str | Path,
     *,
     model: str | Translator | None = None,
@@ -75,7 +75,7 @@ def evaluate(
     with other metrics or more directions.
 
     Args:
-        data (`str | Source`): The evaluation set, as in `sets.open_set`.
+        data (`str | Corpus`): The evaluation set, as in `sets.open_set`.
         output_dir (`str | Path`): Folder to write, whole or not at all.
         model (`str | Translator`, *optional*): Name or folder, or a Translator; or else `hypotheses`.
         hypotheses (`Given`, *optional*): Translations, as in `hypotheses.read_hypotheses`.
@@ -116,14 +116,15 @@ def evaluate(
     if num_proc < 1:
         raise InputError(f"num_proc {num_proc}: give 1 or more processes")
     output, began = Path(output_dir), time.monotonic()
+    source = None
     if isinstance(model, str):
-        model, translating["revision"] = pinned(model, translating.get("revision"))
+        source = Source.parse(model, translating.get("revision"))
+        model, translating["revision"] = source.id, source.revision
     check_hints(hints)
     split_metrics(metrics)  # refuses what cannot be measured before a set or model is loaded
     folder_run = FolderRun(output, overwrite, holds=f"{HYPOTHESES}/*.jsonl")
     opened = open_set(data, split, max_samples, seed)
     written_hypotheses = None if hypotheses is None else read_hypotheses(hypotheses)
-    name = model if isinstance(model, str) else None
     plan = make_plan(
         opened,
         directions,
@@ -132,7 +133,7 @@ def evaluate(
         hints=hints,
         comet_python=comet_python,
         install_comet=install_comet,
-        contamination=check_training(opened, name, translating.get("revision"), allow_contaminated),
+        contamination=check_training(opened, source, allow_contaminated),
     )
     with folder_run.work() as workspace:
         store = work or workspace.folder / "translations"
@@ -152,7 +153,7 @@ def evaluate(
                 "hypotheses are matched with the lines of the set by their ids, in any order: %s",
                 shown(by_id),
             )
-        run = start_record(plan, translator, rows, hints, name, origin or {})
+        run = start_record(plan, translator, rows, hints, None if source is None else source.id, origin or {})
         run["matched_by_id"] = by_id
         if folder_run.is_finished(run["identity"]):
             return read_evaluation(output)

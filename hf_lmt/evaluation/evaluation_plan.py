@@ -16,6 +16,7 @@ from hf_lmt.evaluation.sets.set_lines import EvaluationSet, Lines
 from hf_lmt.evaluation.sets.trained_on import Claim, training_of
 from hf_lmt.languages import language
 from hf_miwv.common.errors import InputError
+from hf_miwv.common.reading.source import Source
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +121,7 @@ def obstacle(opened: EvaluationSet, direction: Direction) -> str:
     return f"the evaluation set {opened.name} has no line in this direction"
 
 
-def check_training(opened: EvaluationSet, model: str | None, revision: str | None, allowed: bool) -> dict[str, Any]:
+def check_training(opened: EvaluationSet, model: Source | None, allowed: bool) -> dict[str, Any]:
     """Look for the set in a model's training data; return what is known of it for the record.
 
     Args:
@@ -131,7 +132,7 @@ def check_training(opened: EvaluationSet, model: str | None, revision: str | Non
     """
     if model is None:
         return {"checked": False, "why": "no name of a model is known", "overlap": []}
-    training = training_of(model, revision)
+    training = training_of(model)
     if not training.looked_at:
         logger.warning("nothing says what %s was trained on; overlap with %s is not checked", model, opened.title)
         return {"checked": False, "why": "nothing says what it was trained on", "overlap": []}

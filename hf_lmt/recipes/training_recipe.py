@@ -23,7 +23,7 @@ from hf_lmt.recipes.training_keys import LMT_HUB_KEYS, OURS, TOP_KEYS, TRL_REFUS
 from hf_miwv.common.errors import InputError, did_you_mean
 from hf_miwv.common.hub.fetching import fetch_folder, read_record_of
 from hf_miwv.common.hub.hub_section import hub_of_trl_keys
-from hf_miwv.common.reading.reading import is_local
+from hf_miwv.common.reading.source import Source
 from hf_miwv.common.recipes.batch import BATCH, set_accumulation
 from hf_miwv.common.recipes.command_overrides import overridden
 from hf_miwv.common.recipes.fields import Hints
@@ -182,7 +182,8 @@ def _ready_rows(content: Mapping[Any, Any], faults: list[str]) -> Path | None:
     data = content.get("data")
     entries = [one for one in data if isinstance(one, dict) and "path" in one] if isinstance(data, list) else []
     acting = [name for name in MAKING_ROWS if content.get(name) not in (None, False)]
-    found = {str(one["path"]): _prepared(one) for one in entries if is_local(str(one["path"])) or not acting}
+    sources = [Source.parse(str(one["path"]), one.get("revision")) for one in entries]
+    found = {source.id: _prepared(source) for source in sources if source.is_local or not acting}
     ready = [name for name, folder in found.items() if folder is not None]
     if not ready:
         return None
@@ -204,13 +205,11 @@ def ready_words(name: str, acting: Sequence[str]) -> str:
     )
 
 
-def _prepared(entry: Mapping[str, Any]) -> Path | None:
+def _prepared(source: Source) -> Path | None:
     """Where the rows of a source lie, if `prepare` wrote them; those on the Hub are fetched."""
-    name, revision = str(entry["path"]), entry.get("revision")
-    record = read_record_of(name, revision=revision)
-    if (record or {}).get("command") != "prepare":
+    if (read_record_of(source) or {}).get("command") != "prepare":
         return None
-    return fetch_folder(name, revision=revision)
+    return fetch_folder(source)
 
 
 def _is_mixture(content: Mapping[Any, Any], rows: Path | None) -> bool:

@@ -21,7 +21,7 @@ from hf_lmt.training.training_tokens import check_embeddings, tokenize_rows
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.hub.hub_section import hub_words
 from hf_miwv.common.models.vocabulary import unknown_token
-from hf_miwv.common.reading.reading import is_local
+from hf_miwv.common.reading.source import Source
 from hf_miwv.common.recipes.batch import ACCUMULATION, DEFAULT_PER_DEVICE, PER_DEVICE
 from hf_miwv.common.runs.folder import read_record
 from hf_miwv.common.trainer.trainable import trainable_source
@@ -130,7 +130,7 @@ def _source(recipe: TrainingRecipe, facts: dict[str, Any]) -> str | None:
         source = trainable_source(source)
         load_tokenizer(recipe, source)
     except InputError as error:
-        if is_local(source):
+        if Source.parse(source).is_local:
             raise
         facts["unknown"]["tokens"] = str(error).splitlines()[0]
         return None

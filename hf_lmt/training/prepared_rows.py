@@ -14,7 +14,6 @@ from hf_lmt.data.prepare.prepare import prepare
 from hf_lmt.recipes.training_recipe import MAKING_ROWS, MODEL, TrainingRecipe, ready_words
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.hub.fetching import read_record_of
-from hf_miwv.common.reading.reading import is_local
 from hf_miwv.common.runs.folder import read_record
 from hf_miwv.common.runs.processes import Processes
 
@@ -66,11 +65,11 @@ def _check_sources(recipe: TrainingRecipe) -> None:
     """That no source on the Hub holds rows of `prepare`, which would be thinned a second time."""
     acting = [name for name in MAKING_ROWS if recipe.content.get(name) not in (None, False)]
     for source in recipe.data.sources:
-        if not isinstance(source.path, str) or is_local(source.path):
+        if source.data is None or source.data.is_local:
             continue
-        record = read_record_of(source.path, revision=source.revision) or {}
+        record = read_record_of(source.data) or {}
         if record.get("command") == "prepare":
-            raise InputError(ready_words(source.path, acting))
+            raise InputError(ready_words(source.name, acting))
 
 
 def _open(folder: Path, work: Path) -> Dataset:

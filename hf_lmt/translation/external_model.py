@@ -16,7 +16,7 @@ from hf_miwv.common.models.hub_files import model_file
 from hf_miwv.common.models.model_kinds import check_config, no_text_class
 from hf_miwv.common.models.model_tokenizer import read_tokenizer
 from hf_miwv.common.models.models import locate_weights
-from hf_miwv.common.reading.reading import is_local
+from hf_miwv.common.reading.source import Source
 
 
 class ExternalModel(NamedTuple):
@@ -45,12 +45,11 @@ class ExternalModel(NamedTuple):
     commit: str | None
 
 
-def read_external_model(source: str, revision: str | None, engine: str) -> ExternalModel:
+def read_external_model(source: Source, engine: str) -> ExternalModel:
     """Read all of a model but its weights, and refuse what is no causal language model.
 
     Args:
-        source (`str`): Hub id or folder of a whole model, or of a PEFT adapter.
-        revision (`str`, *optional*): Revision of `source` on the Hub.
+        source (`Source`): Hub id or folder of a whole model, or of a PEFT adapter.
         engine (`str`): How messages call the engine: "vllm".
 
     Returns:
@@ -59,12 +58,12 @@ def read_external_model(source: str, revision: str | None, engine: str) -> Exter
     Raises:
         InputError: No such model, gated, offline, a GGUF file, not a causal LM, without end tokens.
     """
-    adapter = find_adapter(source, revision)
-    base, base_revision = (source, revision) if adapter is None else (base_model(adapter), None)
+    adapter = find_adapter(source)
+    base, base_revision = (source.id, source.revision) if adapter is None else (base_model(adapter), None)
     base, gguf = locate_weights(base)
     if gguf:
         raise InputError(
-            f"model {source!r} is a GGUF file, which backend {engine} does not take here; give its safetensors "
+            f"model {source.id!r} is a GGUF file, which backend {engine} does not take here; give its safetensors "
             "weights, or leave --backend out"
         )
     has_tokenizer = adapter is not None and (adapter / "tokenizer_config.json").is_file()
@@ -80,11 +79,11 @@ def read_external_model(source: str, revision: str | None, engine: str) -> Exter
         raise
     except (OSError, ValueError) as error:
         raise hub_error("model", base, error) from error
-    states = [_state(base, base_revision), *([] if adapter is None else [_state(str(adapter), None)])]
-    commit = _commit(source, revision) if adapter is None else None if is_local(source) else adapter.name
+    states = [_state(Source(base, base_revision)), *([] if adapter is None else [_state(Source(str(adapter)))])]
+    commit = _commit(source) if adapter is None else None if source.is_local else adapter.name
     text = config.get_text_config()
     return ExternalModel(
-        source=source,
+        source=source.id,
         base=base,
         revision=base_revision,
         adapter=adapter,
@@ -105,19 +104,18 @@ def _generation_config(name: str, revision: str | None, config: Any) -> Generati
         return GenerationConfig.from_model_config(config)
 
 
-def _commit(name: str, revision: str | None) -> str | None:
-    """Return the commit that a name on the Hub stands for; None for a folder."""
-    if is_local(name):
+def _commit(source: Source) -> str | None:
+    """Return the commit that a model on the Hub stands for; None for a folder."""
+    if source.is_local:
         return None
-    path = model_file(name, "config.json", revision)
+    path = model_file(source.id, "config.json", source.revision)
     return path.parent.name if path else None  # the cache names folders by commits
 
 
-def _state(name: str, revision: str | None) -> str:
+def _state(source: Source) -> str:
     """Tell other weights of the same name apart: by a commit, or a hash of a folder's files."""
-    folder = Path(name).expanduser()
-    if not folder.is_dir():
-        return f"{name}@{_commit(name, revision) or revision or 'main'}"
-    stats = {path.name: path.stat() for path in sorted(folder.iterdir())}
+    if not source.path.is_dir():
+        return f"{source}@{_commit(source) or source.revision or 'main'}"
+    stats = {path.name: path.stat() for path in sorted(source.path.iterdir())}
     files = [(file, stat.st_size, stat.st_mtime_ns) for file, stat in stats.items()]
-    return f"{name}@{hashlib.sha256(repr(files).encode()).hexdigest()[:16]}"
+    return f"{source}@{hashlib.sha256(repr(files).encode()).hexdigest()[:16]}"

@@ -11,7 +11,7 @@ from hf_lmt.translation.prompt_registry import PromptStyle, find_style
 from hf_lmt.translation.translation_model import find_identity, load_translation_model
 from hf_miwv.common.errors import InputError, did_you_mean
 from hf_miwv.common.internals.of_transformers import commit_of
-from hf_miwv.common.reading.reading import pinned
+from hf_miwv.common.reading.source import Source
 
 BACKENDS = ("transformers", "vllm", "openai")
 
@@ -83,9 +83,9 @@ def open_backend(
     name = _name_for(backend, model, others)
     if backend == "vllm":
         need_vllm()
-    name, revision = pinned(name, revision)
-    external = read_external_model(name, revision, backend)
-    style = find_style(prompt, form, find_identity(name, revision), external.tokenizer)
+    source = Source.parse(name, revision)
+    external = read_external_model(source, backend)
+    style = find_style(prompt, form, find_identity(source), external.tokenizer)
     engine: Backend
     if base_url is None:
         engine = VllmBackend(external, dtype, style.form, beams)

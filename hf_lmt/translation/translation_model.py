@@ -17,7 +17,7 @@ from hf_miwv.common.hub.fetching import fetch_folder
 from hf_miwv.common.models.hub_files import model_file
 from hf_miwv.common.models.memory import is_out_of_memory, no_room_to_load
 from hf_miwv.common.models.models import load_model
-from hf_miwv.common.reading.reading import is_local, pinned
+from hf_miwv.common.reading.source import Source
 
 ADAPTER = "adapter_config.json"
 
@@ -51,32 +51,31 @@ def load_translation_model(
             base model, or `peft` is missing; a damaged translation_prompt.json.
     """
     arguments: dict[str, Any] = {"dtype": dtype, "device": device, "quantization": quantization}
-    source, revision = pinned(source, revision)
-    adapter = find_adapter(source, revision)
+    parsed = Source.parse(source, revision)
+    adapter = find_adapter(parsed)
     if adapter is not None:
         model, tokenizer = _with_adapter(adapter, arguments)
-        commit = None if is_local(source) else adapter.name  # the cache names folders by commits
+        commit = None if parsed.is_local else adapter.name  # the cache names folders by commits
     else:
-        model, tokenizer, commit = load_model(source, revision=revision, **arguments)
-    return TranslationModel(model, tokenizer, find_identity(source, revision), commit)
+        model, tokenizer, commit = load_model(parsed.id, revision=parsed.revision, **arguments)
+    return TranslationModel(model, tokenizer, find_identity(parsed), commit)
 
 
-def find_adapter(source: str, revision: str | None) -> Path | None:
+def find_adapter(source: Source) -> Path | None:
     """Where the adapter lies that is called so, fetched if need be; None for a whole model."""
-    if is_local(source):
-        folder = Path(source).expanduser()
-        return folder if (folder / ADAPTER).is_file() else None
-    if model_file(source, ADAPTER, revision) is None:
+    if source.is_local:
+        return source.path if (source.path / ADAPTER).is_file() else None
+    if model_file(source.id, ADAPTER, source.revision) is None:
         return None
-    return fetch_folder(source, kind="model", revision=revision)
+    return fetch_folder(source, kind="model")
 
 
-def find_identity(source: str, revision: str | None) -> PromptStyle | None:
+def find_identity(source: Source) -> PromptStyle | None:
     """Find the `translation_prompt.json` of a folder, of the folder of a GGUF file, or on the Hub."""
-    path = Path(source).expanduser()
+    path = source.path
     if path.exists():
         return read_prompt_identity(path if path.is_dir() else path.parent)
-    identity_file = model_file(source, IDENTITY, revision)
+    identity_file = model_file(source.id, IDENTITY, source.revision)
     return read_identity_file(identity_file) if identity_file else None
 
 

@@ -65,13 +65,14 @@ def answer_command(
     """Answer the prompts; see the help text."""
     from hf_miwv.common.models.models import load_model
     from hf_miwv.common.reading.reading import read_dataset
+    from hf_miwv.common.reading.source import Source
     from hf_miwv.common.runs.folder import check_file
     from hf_miwv.judging.answering import answer
 
     command_line = ["hf-miwv", *sys.argv[1:]]
     # Before the model is loaded, which takes minutes.
     check_file(output, overwrite, data, command_line)
-    dataset = read_dataset(data, split=split, config=data_config, field=field)
+    dataset = read_dataset(Source.parse(data, split=split, config=data_config, field=field))
     logger.info("loading %s", model)
     loaded = load_model(
         model,

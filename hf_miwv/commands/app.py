@@ -29,10 +29,11 @@ def app_command(scored: str, config: str | None, host: str, port: int | None, al
     """Serve the page; see the help text."""
     from hf_miwv.common.app.serving import host_names, listen, make_app, require_gradio, serve
     from hf_miwv.common.errors import InputError
-    from hf_miwv.common.reading.reading import is_local
+    from hf_miwv.common.reading.source import Source
 
     require_gradio()
-    if config is not None and is_local(scored):
+    source = Source.parse(scored, config=config)
+    if config is not None and source.is_local:
         raise InputError(f"--config {config}: is for the Hub, and {scored} is here; omit it")
     hosts = host_names(host, allowed_hosts)
     with listen(host, port) as listener:
@@ -42,5 +43,5 @@ def app_command(scored: str, config: str | None, host: str, port: int | None, al
         from hf_miwv.common.hub.fetching import fetch_folder
 
         logger.info("reading %s", scored)
-        rows = ScoredRows.open(fetch_folder(scored, config=config), scored)
+        rows = ScoredRows.open(fetch_folder(source), scored)
         serve(make_app(build_page(rows), hosts=hosts), listener)

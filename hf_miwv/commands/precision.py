@@ -61,12 +61,13 @@ def precision_command(
 ) -> None:
     """Compare the precisions; see the help text."""
     from hf_miwv.common.reading.reading import read_dataset
+    from hf_miwv.common.reading.source import Source
     from hf_miwv.comparing.compare_precisions import compare_precisions, show_precisions
     from hf_miwv.rows.schema import parse_columns
     from hf_miwv.scoring.scoring import DEFAULT_EMBEDDER
 
     report = compare_precisions(
-        read_dataset(data, split=split, config=data_config, field=field),
+        read_dataset(Source.parse(data, split=split, config=data_config, field=field)),
         columns=parse_columns(columns) if columns else None,
         embedder=embedder or DEFAULT_EMBEDDER,
         precisions=[name.strip() for name in precisions.split(",")],

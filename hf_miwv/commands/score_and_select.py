@@ -14,9 +14,9 @@ from datasets import Dataset, IterableDataset
 from hf_miwv.commands.train_elsewhere import train_elsewhere
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.hub.fetching import fetch_written
-from hf_miwv.common.hub.hub_names import path_name
 from hf_miwv.common.hub.license import license_of
-from hf_miwv.common.reading.reading import is_local, read_dataset, split_revision, state_of
+from hf_miwv.common.reading.reading import read_dataset, state_of
+from hf_miwv.common.reading.source import Source
 from hf_miwv.common.runs.folder import check_output, read_record
 from hf_miwv.common.runs.processes import Processes
 from hf_miwv.common.runs.workspace import workspace_of
@@ -55,37 +55,33 @@ def score_data(
     **settings: Any,
 ) -> None:
     """Run `hf-miwv score`: read, score, write, show."""
-    (data, of_data), (model, of_model) = split_revision(data), split_revision(model)
-    data_revision, model_revision = data_revision or of_data, model_revision or of_model
-    check_output(output, overwrite, _local(data))
     data_revision, model_revision = _revisions(data, model, revision, data_revision, model_revision)
+    source = Source.parse(data, data_revision, split=split, config=data_config, field=field)
+    scorer = Source.parse(model, model_revision)
+    check_output(output, overwrite, source.local_path)
     if max_samples is not None and not streaming:
         raise InputError(f"--max-samples {max_samples}: is for --streaming; else give --split train[:{max_samples}]")
-    logger.info("reading %s", data)
-    wanted = {"split": split, "config": data_config, "revision": data_revision, "field": field}
+    logger.info("reading %s", source)
     dataset: Dataset | IterableDataset
     if streaming:
-        dataset, split = open_stream(data, **wanted, limit=max_samples)
+        dataset, split = open_stream(source, limit=max_samples)
     else:
-        dataset = read_dataset(data, **wanted)
+        dataset = read_dataset(source)
     scored = score(
         dataset,
-        model,
+        scorer.id,
         output_dir=output,
         columns=parse_columns(columns) if columns else None,
         embedder=embedder or DEFAULT_EMBEDDER,
-        model_revision=model_revision,
+        model_revision=scorer.revision,
         load_in_4bit=load_in_4bit,
         load_in_8bit=load_in_8bit,
         overwrite=overwrite,
         origin={
-            "source": _name(data),
+            **source.facts(),
             "split": split,
-            "config": data_config,
-            "revision": data_revision,
-            "field": field,
-            "license": license or license_of(data, data_revision),
-            "state": state_of(Path(data).expanduser()) if streaming and is_local(data) else None,
+            "license": license or license_of(source),
+            "state": state_of(source.path) if streaming and source.is_local else None,
             "command_line": ["hf-miwv", *sys.argv[1:]],
         },
         **settings,
@@ -115,7 +111,7 @@ def select_data(
     check_choice(fraction, count, threshold)
     check_method(method, seed)
     check_diversity(diversity)
-    check_output(output, overwrite, _local(data))
+    check_output(output, overwrite, Source.parse(data).local_path)
     scored: Path | Dataset
     if model is not None:
         scored = workspace_of(output) / "scored"
@@ -150,20 +146,18 @@ def select_data(
 
 def _scored(data: str, settings: Mapping[str, Any]) -> Path | Dataset:
     """Return the folder of `score`, here or on the Hub, with its run.json; or scored rows from elsewhere."""
-    name, pinned = split_revision(data)
-    revision = settings.get("revision") or settings.get("data_revision") or pinned
-    options = {"config": settings.get("data_config"), "revision": revision}
-    split = settings.get("split")
-    if field := settings.get("field"):
-        return read_dataset(name, split=split, field=field, **options)
+    source = Source.parse(
+        data,
+        settings.get("revision") or settings.get("data_revision"),
+        split=settings.get("split"),
+        config=settings.get("data_config"),
+        field=settings.get("field"),
+    )
+    if not source.is_local and not source.field and (folder := fetch_written(source)):
+        source = Source(str(folder), split=source.split)
     # A folder is passed on as a folder, because its run.json goes into the record.
-    if is_local(name) and not any(options.values()):
-        folder = None if split else Path(name)
-    else:
-        folder = None if is_local(name) else fetch_written(name, **options)
-    if folder is None:
-        return read_dataset(name, split=split, **options)
-    return read_dataset(folder, split=split) if split else folder
+    is_whole_folder = source.is_local and source == Source(source.id)
+    return source.path if is_whole_folder else read_dataset(source)
 
 
 def show_scored(scored: Dataset, run: dict[str, Any]) -> None:
@@ -188,24 +182,18 @@ def _with_texts(row: dict[str, Any], shape: Shape) -> dict[str, Any]:
 
 
 def _revisions(
-    data: str, model: str, revision: str | None, of_data: str | None, of_model: str | None
+    data: str, model: str, revision: str | None, data_revision: str | None, model_revision: str | None
 ) -> tuple[str | None, str | None]:
     """Give --revision to the one of DATA and MODEL that is on the Hub."""
     if revision is None:
-        return of_data, of_model
-    on_hub = [not is_local(data), not Path(model).expanduser().exists()]
+        return data_revision, model_revision
+    source, scorer = Source.parse(data), Source.parse(model)
+    on_hub = [not source.is_local, not scorer.path.exists()]
     if on_hub == [True, True]:
         raise InputError(
-            f"--revision {revision}: both {data} and {model} are on the Hub; give --data-revision or --model-revision"
+            f"--revision {revision}: both {source} and {scorer} are on the Hub; "
+            "give --data-revision or --model-revision"
         )
     if on_hub == [False, False]:
-        raise InputError(f"--revision {revision}: neither {data} nor {model} is on the Hub")
-    return (revision, of_model) if on_hub[0] else (of_data, revision)
-
-
-def _local(data: str) -> Path | None:
-    return Path(data).expanduser() if is_local(data) else None
-
-
-def _name(data: str) -> str:
-    return path_name(data) if is_local(data) else data
+        raise InputError(f"--revision {revision}: neither {source} nor {scorer} is on the Hub")
+    return (revision, model_revision) if on_hub[0] else (data_revision, revision)

@@ -17,10 +17,10 @@ from datasets import (
 from pyarrow import ArrowException, Table, concat_tables
 
 from hf_miwv.common.errors import InputError, did_you_mean
-from hf_miwv.common.hub.hub_names import path_name
 from hf_miwv.common.hub.license import license_of
 from hf_miwv.common.reading.json_types import RowTypes, rows_table
-from hf_miwv.common.reading.reading import is_local, pinned, read_dataset, take_slice
+from hf_miwv.common.reading.reading import read_dataset, take_slice
+from hf_miwv.common.reading.source import Source
 
 BLOCK = 1000  # rows brought into Arrow at a time
 TAKES = (
@@ -57,14 +57,8 @@ def take_rows(
             data, a split that does not exist, or none named where there are several.
     """
     if isinstance(data, (str, Path)):
-        name, revision = pinned(data, revision)
-        wanted = {"split": split, "config": config, "revision": revision, "field": field}
-        source = path_name(str(name)) if is_local(name) else name
-        return read_dataset(name, **wanted), {
-            "source": source,
-            **wanted,
-            "license": license_of(name, revision),
-        }
+        source = Source.parse(data, revision, split=split, config=config, field=field)
+        return read_dataset(source), {**source.facts(), "license": license_of(source)}
     for option, value in (("config", config), ("data_revision", revision), ("field", field)):
         if value is not None:
             raise InputError(

@@ -17,10 +17,9 @@ from hf_miwv.common.reading.reading import (
     check_hub_name,
     check_local,
     default_split,
-    is_local,
-    pinned,
     quiet_library,
 )
+from hf_miwv.common.reading.source import Source
 
 if TYPE_CHECKING:
     from datasets import IterableDataset
@@ -28,15 +27,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def open_stream(
-    source: str | os.PathLike[str],
-    *,
-    split: str | None = None,
-    config: str | None = None,
-    revision: str | None = None,
-    field: str | None = None,
-    limit: int | None = None,
-) -> tuple[IterableDataset, str]:
+def open_stream(source: Source | str | os.PathLike[str], *, limit: int | None = None) -> tuple[IterableDataset, str]:
     """Open the rows of a file, a folder or a Hub data set as a stream.
 
     Takes what `hf_miwv.common.reading.reading.read_dataset` takes, with the same meaning, but for folders that
@@ -44,11 +35,7 @@ def open_stream(
     that is one document, not lines, is in memory as a whole while its rows are taken.
 
     Args:
-        source (`str | os.PathLike[str]`): File, folder or Hub id.
-        split (`str`, *optional*): One of several splits.
-        config (`str`, *optional*): One of several configurations.
-        revision (`str`, *optional*): Branch, tag or commit on the Hub.
-        field (`str`, *optional*): Key of a JSON document that holds the rows.
+        source (`Source | str | PathLike`): The source, or its path or id on the Hub.
         limit (`int`, *optional*): Take the first so many rows.
 
     Returns:
@@ -58,23 +45,20 @@ def open_stream(
     Raises:
         InputError: no such data, or data that cannot be read as a stream.
     """
-    source, revision = pinned(os.fspath(source), revision)
+    source = Source.parse(source)
     if limit is not None and limit < 1:
         raise InputError(f"--max-samples {limit}: give the number of rows to take, 1 or more")
-    if is_local(source):
-        splits = _open_local(Path(source).expanduser(), config, revision, field)
-    else:
-        splits = _open_hub(source, config, revision, field)
-    name = default_split(splits, source) if split is None else _named(splits, source, split)
+    splits = _open_local(source) if source.is_local else _open_hub(source)
+    name = default_split(splits, source.id) if source.split is None else _named(splits, source.id, source.split)
     if limit is None:
         return splits[name], name
     logger.info("the first %s rows of %s are taken, and none after them", f"{limit:,}", source)
     return splits[name].take(limit), f"{name}[:{limit}]"
 
 
-def _open_local(path: Path, config: str | None, revision: str | None, field: str | None) -> dict[str, Any]:
-    check_local(path, config, revision)
-    return _open_folder(path, config, field) if path.is_dir() else _open_file(path, field)
+def _open_local(source: Source) -> dict[str, Any]:
+    path = check_local(source)
+    return _open_folder(path, source) if path.is_dir() else _open_file(path, source.field)
 
 
 def _open_file(path: Path, field: str | None) -> dict[str, Any]:
@@ -97,32 +81,32 @@ def _open_file(path: Path, field: str | None) -> dict[str, Any]:
         diagnose_file(path, file_format, error)
 
 
-def _open_folder(path: Path, config: str | None, field: str | None) -> dict[str, Any]:
+def _open_folder(path: Path, source: Source) -> dict[str, Any]:
     if any((path / name).is_file() for name in ARROW_FOLDER_FILES):
         raise InputError(
             f"{path}: was written by save_to_disk and lies on this disk in Arrow already; leave --streaming out"
         )
     try:
         with quiet_library():
-            return _open(str(path.resolve()), name=config, field=field)
+            return _open(str(path.resolve()), name=source.config, field=source.field)
     except InputError:
         raise
     except Exception as error:  # the library raises many kinds
-        check_repository(str(path), config, error)
+        check_repository(str(path), source.config, error)
         raise InputError(
             f"{path}: the folder cannot be read as a stream ({reason(error)}); give one of its "
             "files, or leave --streaming out"
         ) from error
 
 
-def _open_hub(source: str, config: str | None, revision: str | None, field: str | None) -> dict[str, Any]:
+def _open_hub(source: Source) -> dict[str, Any]:
     check_hub_name(source)
     try:
-        return _open(source, name=config, revision=revision, field=field)
+        return _open(source.id, name=source.config, revision=source.revision, field=source.field)
     except InputError:
         raise
     except Exception as error:  # the library raises many kinds
-        diagnose_hub(source, config, revision, error)
+        diagnose_hub(source, error)
 
 
 def _open(path: str, **options: Any) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from hf_miwv.common.models.model_tokenizer import text_tokenizer
 from hf_miwv.common.models.models import LoadedModel, length_limit, load_embedder, load_model
 from hf_miwv.common.models.quantization import quantization_by
 from hf_miwv.common.models.vocabulary import check_ids, check_tables
-from hf_miwv.common.reading.reading import is_local, read_dataset
+from hf_miwv.common.reading.reading import read_dataset
+from hf_miwv.common.reading.source import Source
 from hf_miwv.common.runs.folder import write_folder
 from hf_miwv.common.runs.folder_run import FolderRun
 from hf_miwv.common.runs.processes import Processes
@@ -179,8 +180,7 @@ def score(
     progress = progress and processes.first
     folder_run = None
     if output_dir is not None:
-        local = isinstance(dataset, (str, Path)) and is_local(str(dataset))
-        inputs = [Path(str(dataset)).expanduser() if local else None]
+        inputs = [Source.parse(dataset).local_path if isinstance(dataset, (str, Path)) else None]
         folder_run = FolderRun(Path(output_dir), overwrite, inputs=inputs, processes=processes)
     dataset, named = take_rows(dataset, split=split, config=config, revision=data_revision, field=field)
     origin = {**named, **(origin or {})}

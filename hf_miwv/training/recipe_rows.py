@@ -11,7 +11,8 @@ from datasets import Dataset, concatenate_datasets
 
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.hub.hub_names import path_name
-from hf_miwv.common.reading.reading import is_local, read_dataset
+from hf_miwv.common.reading.reading import read_dataset
+from hf_miwv.common.reading.source import Source
 
 BUILDERS = ("json", "csv", "parquet", "text")  # `path: json, data_files: rows.jsonl`, as in load_dataset
 
@@ -49,7 +50,7 @@ def read_rows(entries: Sequence[Mapping[str, Any]]) -> Dataset:
 def origin_of(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return what run.json says of where the rows are from; of several data sets their names joined by " + "."""
     names = [str(entry["path"]) for entry in entries]
-    source = " + ".join(path_name(name) if is_local(name) else name for name in names)
+    source = " + ".join(path_name(name) if Source.parse(name).is_local else name for name in names)
     first = entries[0] if len(entries) == 1 else {}
     keys = {"split": "split", "config": "name", "revision": "revision", "field": "field"}
     return {"source": source, **{key: first[name] for key, name in keys.items() if first.get(name) is not None}}
@@ -65,16 +66,16 @@ def _parts(entry: Mapping[str, Any]) -> list[Dataset]:
     if entry.get("data_dir"):
         paths = [f"{name}/{entry['data_dir']}" for name in paths]
     inside = files is not None or entry.get("data_dir")
-    if inside and not (path in BUILDERS or is_local(path)):
+    if inside and not (path in BUILDERS or Source.parse(path).is_local):
         raise InputError(
             f"{path}: data_dir and data_files can be given for files and folders here; of a data set on the Hub give "
             "the configuration (name), or download the files"
         )
-    options = {"split": entry.get("split"), "config": entry.get("name"), "revision": entry.get("revision")}
+    options = {"split": entry.get("split"), "config": entry.get("name"), "field": entry.get("field")}
     parts = []
     for name in paths:
         logger.info("reading %s", name)
-        part = read_dataset(name, field=entry.get("field"), **options)
+        part = read_dataset(Source.parse(name, entry.get("revision"), **options))
         if missing := [column for column in entry.get("columns") or () if column not in part.column_names]:
             raise InputError(f"{name}: has no column {missing[0]!r}; it has {', '.join(part.column_names)}")
         parts.append(part.select_columns(list(entry["columns"])) if entry.get("columns") else part)
@@ -93,4 +94,4 @@ def _shares(parts: list[Dataset], shares: list[float | None], names: list[str]) 
 def local_inputs(entries: Sequence[Mapping[str, Any]], *names: str | None) -> list[Path]:
     """Return the paths here among the data sets and these names, which an output must not replace."""
     every = [*(str(entry["path"]) for entry in entries), *(name for name in names if name is not None)]
-    return [Path(name).expanduser() for name in every if is_local(name)]
+    return [path for name in every if (path := Source.parse(name).local_path)]

@@ -192,9 +192,9 @@ def _tmx_units(path: Path, source: Source, notes: Counter[str]) -> Iterator[Unit
 
 def open_records(source: Source) -> tuple[list[str], Iterator[tuple[str, Record]]]:
     """Return a state that tells the content from another, and its records, each with its position."""
-    if not isinstance(source.path, str):
+    if source.data is None:
         raise InputError(f"{source.name}: kind {source.kind} is one file, folder or Hub data set")
-    path = Path(source.path).expanduser()
+    path = source.data.path
     if path.is_dir() and (files := _plain_json_files(path)):
         return state_of_files(files), chain.from_iterable(map(_json_lines, files))
     if path.is_file() and path.name.lower().endswith(JSON_LINES):
@@ -202,10 +202,10 @@ def open_records(source: Source) -> tuple[list[str], Iterator[tuple[str, Record]
     if path.is_file() and path.name.lower().removesuffix(".gz").endswith(".tsv"):
         return state_of_files([path]), _tsv_records(path)
     try:
-        dataset = read_dataset(source.path, split=source.split, config=source.config, revision=source.revision)
+        dataset = read_dataset(source.data)
     except InputError as error:
         raise InputError(f"{error} (kinds of sources: {', '.join(KINDS)})") from error
-    return [source.path, fingerprint_of(dataset)], _dataset_records(dataset, source.name)
+    return [source.name, fingerprint_of(dataset)], _dataset_records(dataset, source.name)
 
 
 def _plain_json_files(folder: Path) -> list[Path]:

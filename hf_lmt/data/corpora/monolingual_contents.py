@@ -13,7 +13,7 @@ from hf_lmt.data.corpora.shapes import IDENTIFIER, Record, text_columns
 from hf_lmt.data.corpora.sources import Source
 from hf_lmt.data.corpora.text_files import LanguageFiles, files_of_flores, files_with_prefix, read_lines
 from hf_miwv.common.errors import InputError, did_you_mean
-from hf_miwv.common.reading.reading import file_format_of
+from hf_miwv.common.reading.source import file_format_of
 
 KINDS = {
     "text": "plain text, one a line: a file, or files named after their languages",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hf_lmt.directions import check_globs, match_directions, most_specific, pars
 from hf_lmt.language_codes import plain, resolve
 from hf_lmt.languages import language
 from hf_miwv.common.errors import InputError, did_you_mean
+from hf_miwv.common.reading.source import Source as DataSource
 from hf_miwv.common.recipes.values import is_number
 
 KINDS = {
@@ -187,6 +189,13 @@ class Source:
         """
         glob = most_specific(self.caps, parse_direction(direction))
         return None if glob is None else int(self.caps[glob])
+
+    @cached_property
+    def data(self) -> DataSource | None:
+        """The one path or Hub id with its options, as other data is read; None for {language: file}."""
+        if not isinstance(self.path, str):
+            return None
+        return DataSource.parse(self.path, self.revision, split=self.split, config=self.config)
 
     @property
     def name(self) -> str:

@@ -12,7 +12,7 @@ from hf_lmt.evaluation.metrics.normal_forms import not_nfc_lines
 from hf_lmt.registry import LANGUAGES, PIVOTS
 from hf_miwv.common.cards.parts import shown_name
 from hf_miwv.common.hub.hub_names import path_name
-from hf_miwv.common.reading.reading import is_local
+from hf_miwv.common.reading.source import Source
 
 METRIC_TITLES = {
     "bleu": "BLEU",
@@ -147,7 +147,7 @@ def names_of(evaluations: Sequence[Evaluation]) -> list[str]:
     """Name the evaluations by their folders, with a number where two are called alike."""
     names = [
         path_name(str(evaluation.folder.resolve()))
-        if is_local(evaluation.name)
+        if Source.parse(evaluation.name).is_local
         else evaluation.name.rpartition("/")[2]
         for evaluation in evaluations
     ]

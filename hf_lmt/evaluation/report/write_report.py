@@ -16,7 +16,7 @@ from hf_lmt.evaluation.report.report_figures import names_of
 from hf_lmt.evaluation.report.report_page import PAGE, render_page
 from hf_lmt.evaluation.sets.set_lines import Lines
 from hf_miwv.common.errors import InputError
-from hf_miwv.common.reading.reading import is_local
+from hf_miwv.common.reading.source import Source
 from hf_miwv.common.runs.folder import RECORD, check_output, check_unused, put_in_place, write_errors
 from hf_miwv.common.runs.json_text import json_text
 from hf_miwv.common.runs.workspace import Workspace, workspace_of
@@ -41,7 +41,7 @@ def write_report(folder: str | Path) -> Path:
     Raises:
         InputError: It is no evaluation, on the Hub, or cannot be written to.
     """
-    if not is_local(str(folder)):
+    if not Source.parse(folder).is_local:
         raise InputError(f"{folder} is on the Hub; give --output FOLDER for the page")
     evaluation = read_evaluation(folder)
     with (

@@ -25,7 +25,7 @@ from hf_lmt.evaluation.sets.set_lines import EvaluationSet
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.hub.hub_names import path_name
 from hf_miwv.common.models.hub_files import model_file
-from hf_miwv.common.reading.reading import pinned
+from hf_miwv.common.reading.source import Source
 from hf_miwv.common.recipes.yaml_file import load_mapping
 
 DEPTH = 5  # base models of base models
@@ -72,28 +72,27 @@ class Training:
         return [claim for claim in self.claims if _same(claim.name, set_names, opened)]
 
 
-def training_of(model: str, revision: str | None = None) -> Training:
-    """Collect the training data of the model of this name or folder, and of its base models.
+def training_of(model: Source) -> Training:
+    """Collect the training data of a model, and of its base models.
 
     Raises:
         InputError: there is no such model; or its run.json or recipe cannot be read.
     """
-    model, revision = pinned(model, revision)
     claims: dict[str, Claim] = {}
     looked_at: list[str] = []
-    waiting: list[str] = [model]
+    waiting = [model]
     seen: set[str] = set()
     while waiting and len(seen) < DEPTH:
-        name = waiting.pop(0)
-        if name in seen:
+        source = waiting.pop(0)
+        if source.id in seen:
             continue
-        seen.add(name)
-        for claim in _known(name):
+        seen.add(source.id)
+        for claim in _known(source.id):
             claims.setdefault(claim.name, claim)
         try:
-            documents = [*_documents(name, revision if name == model else None)]
+            documents = [*_documents(source)]
         except InputError as error:
-            if name == model:
+            if source is model:
                 raise
             logger.warning("not known: what the base model was trained on (%s)", error)
             continue
@@ -103,34 +102,32 @@ def training_of(model: str, revision: str | None = None) -> Training:
                 claims.setdefault(set_name, Claim(set_name, where))
                 for claim in _known(set_name):
                     claims.setdefault(claim.name, claim)
-            waiting += _bases(content)
+            waiting += map(Source, _bases(content))
     looked_at += sorted({claim.said_by for claim in claims.values()} - set(looked_at))
     return Training(tuple(claims.values()), tuple(looked_at))
 
 
-def _documents(name: str, revision: str | None) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _documents(source: Source) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Read the documents that say something of the training, with their source."""
-    folder = Path(name).expanduser()
-    shown = path_name(str(folder)) if folder.exists() else name
-    card = _file(name, "README.md", revision)
+    shown = path_name(str(source.path)) if source.path.exists() else source.id
+    card = _file(source, "README.md")
     if card is not None and (content := _front_matter(card)):
         yield f"the card of {shown}", content
     for file in ("run.json", "adapter_config.json"):
-        if (path := _file(name, file, revision)) is not None:
+        if (path := _file(source, file)) is not None:
             yield f"{file} of {shown}", _json(path)
     for file in ("recipe.yaml", "recipe.yml"):
-        if (path := _file(name, file, revision)) is not None:
+        if (path := _file(source, file)) is not None:
             yield f"{file} of {shown}", load_mapping(path)
 
 
-def _file(name: str, file: str, revision: str | None) -> Path | None:
+def _file(source: Source, file: str) -> Path | None:
     """Read a file of a model here, on the Hub or in its cache; None where it cannot be had."""
-    folder = Path(name).expanduser()
-    if folder.exists():
-        return folder / file if (folder / file).is_file() else None
-    if name.count("/") != 1:
+    if source.path.exists():
+        return source.path / file if (source.path / file).is_file() else None
+    if source.id.count("/") != 1:
         return None
-    return model_file(name, file, revision)
+    return model_file(source.id, file, source.revision)
 
 
 def _front_matter(card: Path) -> Mapping[str, Any]:

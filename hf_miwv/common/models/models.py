@@ -22,7 +22,7 @@ from hf_miwv.common.models.model_tokenizer import read_tokenizer
 from hf_miwv.common.models.quantization import quantized_loading, settle_quantization
 from hf_miwv.common.models.rope import length_rule
 from hf_miwv.common.progress import hide_library_bars
-from hf_miwv.common.reading.reading import pinned
+from hf_miwv.common.reading.source import Source
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -83,7 +83,8 @@ def load_model(
     hide_library_bars()
     if dtype not in DTYPES:
         raise InputError(f"dtype {dtype!r} is not one of ours: {did_you_mean(dtype, DTYPES)}")
-    source, revision = pinned(source, revision)
+    parsed = Source.parse(source, revision)
+    source, revision = parsed.id, parsed.revision
     placement = device_map(device)
     loading = {} if quantization is None else {"quantization_config": quantized_loading(quantization)}
     name, gguf = locate_weights(source)
@@ -279,7 +280,8 @@ def load_embedder(
         raise InputError(
             f"embedder {source!r} needs sentence-transformers ({error}); run pip install sentence-transformers"
         ) from error
-    source, revision = pinned(source, revision)
+    parsed = Source.parse(source, revision)
+    source, revision = parsed.id, parsed.revision
     path = Path(source).expanduser()
     if not path.exists() and (path.is_absolute() or source.startswith((".", "~"))):
         raise InputError(f"embedder {source!r}: no such folder, and not a Hub id (owner/name)")

@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from hf_miwv.common.errors import InputError, did_you_mean, error_chain
 from hf_miwv.common.reading.json_files import check_utf8
+from hf_miwv.common.reading.source import Source
 
 LOG_IN = "log in with `hf auth login` or set HF_TOKEN"
 
@@ -59,19 +60,20 @@ def check_repository(source: str, config: str | None, error: Exception) -> None:
         raise InputError(f"{source}: holds no data files; give one with JSON, CSV or Parquet files")
 
 
-def diagnose_hub(source: str, config: str | None, revision: str | None, error: Exception) -> NoReturn:
-    """Raises InputError that says why the library could not read this Hub data set."""
+def diagnose_hub(source: Source, error: Exception) -> NoReturn:
+    """Raise InputError that says why the library could not read this Hub data set."""
     from datasets.exceptions import DatasetNotFoundError
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
-    check_repository(source, config, error)
+    check_repository(source.id, source.config, error)
     status = next((e for e in error_chain(error) if isinstance(e, HfHubHTTPError)), None)
     if isinstance(error, HFValidationError):
         raise InputError(
-            f"{source!r} is no file or folder here, and cannot be the id of a Hub data set; write NAME or OWNER/NAME"
+            f"{source.id!r} is no file or folder here, and cannot be the id of a Hub data set; "
+            "write NAME or OWNER/NAME"
         )
     if isinstance(error, DatasetNotFoundError):
-        raise InputError(_not_found_message(source, revision, error))
+        raise InputError(_not_found_message(source, error))
     if isinstance(error, ConnectionError):
         raise InputError(_unreachable_message(source))
     if status is not None:
@@ -79,11 +81,11 @@ def diagnose_hub(source: str, config: str | None, revision: str | None, error: E
     raise InputError(f"{source}: the Hub data set cannot be read ({reason(error)})")
 
 
-def _not_found_message(source: str, revision: str | None, error: Exception) -> str:
+def _not_found_message(source: Source, error: Exception) -> str:
     from datasets import config
 
     if str(error).startswith("Revision"):
-        return f"{source}: has no revision {revision!r}; give a branch, tag or commit of it"
+        return f"{source}: has no revision {source.revision!r}; give a branch, tag or commit of it"
     if "gated" in str(error):
         page = f"{config.HF_ENDPOINT}/datasets/{source}"
         return f"{source}: is gated on the Hub; ask for access at {page}, then {LOG_IN}"
@@ -93,7 +95,7 @@ def _not_found_message(source: str, revision: str | None, error: Exception) -> s
     )
 
 
-def _unreachable_message(source: str) -> str:
+def _unreachable_message(source: Source) -> str:
     from datasets import config
 
     if config.HF_HUB_OFFLINE:
@@ -107,7 +109,7 @@ def _unreachable_message(source: str) -> str:
     )
 
 
-def _status_message(source: str, status: int) -> str:
+def _status_message(source: Source, status: int) -> str:
     if status in (401, 403):
         return f"{source}: the Hub refuses access (status {status}); {LOG_IN}"
     return f"{source}: the Hub answered with status {status}; try again later"

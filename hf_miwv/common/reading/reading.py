@@ -17,31 +17,15 @@ from hf_miwv.common.errors import InputError, did_you_mean
 from hf_miwv.common.reading.csv_files import csv_options
 from hf_miwv.common.reading.diagnosis import check_repository, diagnose_file, diagnose_hub, reason
 from hf_miwv.common.reading.json_files import tell_layout
+from hf_miwv.common.reading.source import FILE_FORMATS, Source, file_format_of
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
-FILE_FORMATS = {  # file ending -> builder of the `datasets` library
-    ".json": "json",
-    ".jsonl": "json",
-    ".ndjson": "json",
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".parquet": "parquet",
-    ".arrow": "arrow",
-}
-GZIPPED_FORMATS = ("json", "csv")
 ARROW_FOLDER_FILES = ("state.json", "dataset_dict.json")  # written by save_to_disk
 
 
-def read_dataset(
-    source: str | os.PathLike[str],
-    *,
-    split: str | None = None,
-    config: str | None = None,
-    revision: str | None = None,
-    field: str | None = None,
-) -> Dataset:
+def read_dataset(source: Source | str | os.PathLike[str]) -> Dataset:
     """Read the rows of a file, a folder or a Hub data set, in their order, with all columns.
 
     Files: JSON, JSON Lines, CSV and TSV, each also gzipped, Parquet and Arrow. Folders: what
@@ -50,90 +34,43 @@ def read_dataset(
     lacks are null. CSV cells are always strings, and empty ones "".
 
     Args:
-        source: the path, or OWNER/NAME or OWNER/NAME@REVISION on the Hub.
-        split: a name or a slice such as "train[:100]"; by default "train", or the only one.
-        config: the configuration of a Hub data set, or of a folder with several.
-        revision: of a Hub data set: a branch, tag or commit.
-        field: the key of a JSON document under which its rows lie; by default the one that holds
-            a list of objects, where there is one.
+        source (`Source | str | PathLike`): The source, or its path or id on the Hub.
+
+    Returns:
+        `Dataset`: The rows.
 
     Raises:
         InputError: everything that cannot be read, with file and line where there are any.
     """
-    source, revision = pinned(os.fspath(source), revision)
-    if not source:
+    source = Source.parse(source)
+    if not source.id:
         raise InputError("no data set given; give a file, a folder, or a Hub data set (OWNER/NAME)")
-    if is_local(source):
-        splits = _read_local(Path(source).expanduser(), config, revision, field)
+    splits = _read_local(source) if source.is_local else _read_hub(source)
+    if source.split is None:
+        dataset = splits[default_split(splits, source.id)]
     else:
-        splits = _read_hub(source, config, revision, field)
-    dataset = _take_split(splits, source, split)
+        dataset = take_slice(splits, source.id, source.split)
     if len(dataset) == 0:
-        where = f"no rows in split {split!r}" if split else "no rows"
+        where = f"no rows in split {source.split!r}" if source.split else "no rows"
         raise InputError(f"{source}: holds {where}; give a data set with at least one")
     return dataset
 
 
-def is_local(source: str) -> bool:
-    """Whether `source` is a file or folder here, or is written like the path of one.
-
-    A path has a known file ending, starts with `.`, `/` or `~`, or has more than one slash.
-    """
-    return (
-        Path(source).expanduser().exists()
-        or file_format_of(Path(source)) is not None
-        or source.startswith((".", "/", "~"))
-        or source.count("/") > 1
-    )
+def _read_local(source: Source) -> DatasetDict:
+    path = check_local(source)
+    return _read_folder(path, source) if path.is_dir() else _read_file(path, source.field)
 
 
-def split_revision(source: str) -> tuple[str, str | None]:
-    """OWNER/NAME@REVISION as its two parts; what is here, and an id without one, as it is.
-
-    >>> split_revision("ada/model@step-100")
-    ('ada/model', 'step-100')
-    """
-    name, at, revision = source.partition("@")
-    if not at or Path(source).expanduser().exists() or is_local(name):
-        return source, None
-    if not revision:
-        raise InputError(f"{source}: names no revision after the @; give {name}@REVISION")
-    return name, revision
-
-
-def pinned(source: str | Path, revision: str | None) -> tuple[str, str | None]:
-    """The id and its revision, named by either; InputError where both name one, and not the same.
-
-    >>> pinned("ada/model@v1", None)
-    ('ada/model', 'v1')
-    """
-    name, own = split_revision(str(source))
-    if own is not None and revision not in (None, own):
-        raise InputError(f"{source}: names another revision than --revision {revision}; give one")
-    return name, own or revision
-
-
-def file_format_of(path: Path) -> str | None:
-    """The builder for a file's ending, .gz taken off; None for an ending that is not known."""
-    if path.suffix.lower() == ".gz":
-        inner = FILE_FORMATS.get(Path(path.stem).suffix.lower())
-        return inner if inner in GZIPPED_FORMATS else None
-    return FILE_FORMATS.get(path.suffix.lower())
-
-
-def _read_local(path: Path, config: str | None, revision: str | None, field: str | None) -> DatasetDict:
-    check_local(path, config, revision)
-    return _read_folder(path, config, field) if path.is_dir() else _read_file(path, field)
-
-
-def check_local(path: Path, config: str | None, revision: str | None) -> None:
-    """Raises InputError for a path without a file or folder, or options that are not for it."""
+def check_local(source: Source) -> Path:
+    """Return the path; InputError where no file or folder is there, or for options that are not for it."""
+    path = source.path
     if not path.exists():
         raise InputError(_missing_message(path))
-    if revision is not None:
-        raise InputError(f"--revision {revision}: is for Hub data sets, and {path} is here; omit it")
-    if config is not None and not path.is_dir():
-        raise InputError(f"--config {config}: is for Hub data sets and folders; omit it for {path}")
+    if source.revision is not None:
+        raise InputError(f"--revision {source.revision}: is for Hub data sets, and {path} is here; omit it")
+    if source.config is not None and not path.is_dir():
+        raise InputError(f"--config {source.config}: is for Hub data sets and folders; omit it for {path}")
+    return path
 
 
 def _missing_message(path: Path) -> str:
@@ -212,21 +149,21 @@ def quiet_library() -> Iterator[None]:
         datasets.logging.set_verbosity(verbosity)
 
 
-def _read_folder(path: Path, config: str | None, field: str | None) -> DatasetDict:
+def _read_folder(path: Path, source: Source) -> DatasetDict:
     saved = any((path / name).is_file() for name in ARROW_FOLDER_FILES)
-    for option, value in (("config", config), ("field", field)):
+    for option, value in (("config", source.config), ("field", source.field)):
         if saved and value is not None:
             raise InputError(f"--{option} {value}: {path} was written by save_to_disk and has none")
     try:
         with quiet_library():
             if saved:
                 return _load_saved(path)
-            options = {"name": config, "field": field, "cache_dir": _folder_cache(path)}
+            options = {"name": source.config, "field": source.field, "cache_dir": _folder_cache(path)}
             return _load(str(path.resolve()), **options)
     except InputError:
         raise
     except Exception as error:  # the library raises many kinds
-        check_repository(str(path), config, error)
+        check_repository(str(path), source.config, error)
         for file in sorted(path.rglob("*")):
             if file.is_file() and file_format_of(file) is not None:
                 _read_file(file)
@@ -261,26 +198,20 @@ def _load_saved(path: Path) -> DatasetDict:
     return DatasetDict(train=saved) if isinstance(saved, Dataset) else saved
 
 
-def check_hub_name(source: str) -> None:
-    """Raises InputError for the name of a file format: load_dataset would read what lies here."""
-    if source in {*FILE_FORMATS.values(), "text"}:
-        raise InputError(f"{source!r} is a file format; give a file, a folder, or OWNER/NAME")
+def check_hub_name(source: Source) -> None:
+    """Raise InputError for the name of a file format: load_dataset would read what lies here."""
+    if source.id in {*FILE_FORMATS.values(), "text"}:
+        raise InputError(f"{source.id!r} is a file format; give a file, a folder, or OWNER/NAME")
 
 
-def _read_hub(source: str, config: str | None, revision: str | None, field: str | None) -> DatasetDict:
+def _read_hub(source: Source) -> DatasetDict:
     check_hub_name(source)
     try:
-        return _load(source, name=config, revision=revision, field=field)
+        return _load(source.id, name=source.config, revision=source.revision, field=source.field)
     except InputError:
         raise
     except Exception as error:  # the library raises many kinds
-        diagnose_hub(source, config, revision, error)
-
-
-def _take_split(splits: DatasetDict, source: str, split: str | None) -> Dataset:
-    if split is None:
-        return splits[default_split(splits, source)]
-    return take_slice(splits, source, split)
+        diagnose_hub(source, error)
 
 
 def default_split(splits: Iterable[str], source: str) -> str:

@@ -23,6 +23,7 @@ from hf_lmt.evaluation.sets.sets import open_set
 from hf_lmt.evaluation.sets.trained_on import training_of
 from hf_lmt.translation.translator import Translator
 from hf_miwv.common.errors import InputError
+from hf_miwv.common.reading.source import Source
 
 SAMPLE = str(files("hf_lmt") / "sample" / "sentences.csv")
 OPTIONS: dict[str, Any] = {"device": "cpu", "beams": 1, "max_new_tokens": 6}
@@ -145,7 +146,7 @@ def test_names_of_training_data(name: str, tmp_path: Path) -> None:
     for one in [*same, *others]:
         front = yaml.safe_dump({"datasets": [one]})
         (tmp_path / "README.md").write_text(f"---\n{front}---\n", "utf-8")
-        found = training_of(str(tmp_path)).overlap(opened)
+        found = training_of(Source(str(tmp_path))).overlap(opened)
         assert [claim.name for claim in found] == ([one] if one in same else [])
 
 
@@ -153,21 +154,21 @@ def test_what_papers_say_and_base_models(tmp_path: Path) -> None:
     table = tmp_path / "newstest2019.csv"
     table.write_text("en,de\nOne,Eins\n", "utf-8")
     opened = open_set(str(table))
-    found = training_of("NiuTrans/LMT-60-0.6B").overlap(opened)
+    found = training_of(Source("NiuTrans/LMT-60-0.6B")).overlap(opened)
     assert {claim.name for claim in found} == {"ntrex-128", "wmt19"}
     assert "2511.07003" in found[0].said_by
-    assert training_of("NiuTrans/LMT-60-0.6B-Base").claims == ()
+    assert training_of(Source("NiuTrans/LMT-60-0.6B-Base")).claims == ()
     tuned = tmp_path / "tuned"
     tuned.mkdir()
     (tuned / "README.md").write_text("---\nbase_model: NiuTrans/LMT-60-4B\n---\n", "utf-8")
-    assert training_of(str(tuned)).overlap(opened) == found
+    assert training_of(Source(str(tuned))).overlap(opened) == found
 
 
 def test_only_the_split_that_was_trained_on_counts(tmp_path: Path) -> None:
     for split in ("dev", "devtest"):
         for code in ("en", "mvf", "zh"):
             (tmp_path / f"flores.{split}.{code}").write_text("line\n", "utf-8")
-    training = training_of("NiuTrans/LMT-60-0.6B")  # on FLORES-200 dev, says the paper
+    training = training_of(Source("NiuTrans/LMT-60-0.6B"))  # on FLORES-200 dev, says the paper
     assert training.overlap(open_set(str(tmp_path), split="devtest")) == []
     assert [claim.name for claim in training.overlap(open_set(str(tmp_path), split="dev"))] == ["flores-dev"]
 
@@ -180,11 +181,11 @@ def test_prepared_rows_say_what_they_were_made_of(tmp_path: Path) -> None:
     ):
         folder.mkdir()
         (folder / "run.json").write_text(json.dumps(run), "utf-8")
-    names = [claim.name for claim in training_of(str(model)).claims]
+    names = [claim.name for claim in training_of(Source(str(model))).claims]
     assert names == [str(prepared), "news", "x/ntrex.tsv"]
     (model / "run.json").write_text("{", "utf-8")
     with pytest.raises(InputError, match=r"run\.json cannot be read"):
-        training_of(str(model))
+        training_of(Source(str(model)))
 
 
 BAD = {

@@ -114,6 +114,22 @@ def test_python_minus_m_does_the_same(data: Path, models: list[object], tmp_path
             "give --data-revision or --model-revision",
         ),
         (
+            ["score", "o/d@v1", "--model", "MODEL", "--output", "OUT", "--data-revision", "v2"],
+            "o/d@v1: names another revision than --revision v2; give one",
+        ),
+        (
+            ["select", "o/d@v1", "--output", "OUT", "--count", "3", "--data-revision", "v2"],
+            "o/d@v1: names another revision than --revision v2; give one",
+        ),
+        (
+            ["score", "o/d@v1", "--model", "MODEL", "--output", "OUT", "--revision", "v2"],
+            "o/d@v1: names another revision than --revision v2; give one",
+        ),
+        (
+            ["score", "DATA", "--model", "o/m@v1", "--output", "OUT", "--model-revision", "v2"],
+            "o/m@v1: names another revision than --revision v2; give one",
+        ),
+        (
             ["score", "DATA", "--model", "MODEL", "--output", "OUT", "--template", "x.jinja"],
             "template 'x.jinja' cannot be read",
         ),

@@ -15,6 +15,7 @@ from tiny import make_rows, zipped
 from hf_miwv.__main__ import main
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.reading.reading import read_dataset
+from hf_miwv.common.reading.source import Source
 from hf_miwv.common.runs.folder import read_record
 from hf_miwv.common.runs.workspace import workspace_of
 from hf_miwv.rows.spooling import spool
@@ -110,8 +111,11 @@ def test_what_cannot_be_streamed(
     name: str, content: str | bytes, options: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     path = write(tmp_path / name, content)
+    others = {option: value for option, value in options.items() if option != "limit"}
+    limit = options.get("limit")
+    source = Source.parse(path.parent if "/" in name else path, **others)
     with pytest.raises(InputError) as error:
-        taken(open_stream(path.parent if "/" in name else path, **options)[0], tmp_path)
+        taken(open_stream(source, limit=limit)[0], tmp_path)
     assert message in str(error.value)
     assert not workspace_of(tmp_path / "out").exists()
 
@@ -124,7 +128,7 @@ def test_several_splits_and_folders_in_arrow_already(tmp_path: Path) -> None:
     write(tmp_path / "b" / "dev.jsonl", lines(ROWS))
     with pytest.raises(InputError, match="has the splits validation, test; choose one"):
         open_stream(tmp_path / "b")
-    assert open_stream(tmp_path / "b", split="test", limit=3)[1] == "test[:3]"
+    assert open_stream(Source.parse(tmp_path / "b", split="test"), limit=3)[1] == "test[:3]"
 
 
 # The command line

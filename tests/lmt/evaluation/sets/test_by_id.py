@@ -19,6 +19,7 @@ from hf_lmt.translation.prompt_registry import save_prompt_identity
 from hf_miwv import push
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.hub.fetching import fetch_folder
+from hf_miwv.common.reading.source import Source
 from tests.lmt.training.test_training import (  # noqa: F401
     cache,
     invoke,
@@ -110,7 +111,7 @@ def test_what_a_model_on_the_hub_was_trained_on_is_known(hub: HubServer, tmp_pat
     run = {"package": {"name": "hf_lmt"}, "data": [{"corpus": "ntrex-128", "path": "x.jsonl"}]}
     (folder / "run.json").write_text(json.dumps(run))
     push(folder, "ada/model", revision="v1")
-    by_id, by_folder = (training_of(name) for name in ("ada/model@v1", str(folder)))
+    by_id, by_folder = (training_of(Source.parse(name)) for name in ("ada/model@v1", str(folder)))
     assert [claim.name for claim in by_id.claims] == ["ntrex-128", "x.jsonl"]
     assert [claim.name for claim in by_folder.claims] == ["ntrex-128", "x.jsonl"]
     assert by_id.looked_at == ("run.json of ada/model",)
@@ -125,7 +126,7 @@ def test_a_base_model_that_cannot_be_had_ends_nothing(
     shutil.copytree(tiny, folder)
     (folder / "README.md").write_text("---\nbase_model: eve/private\ndatasets: [org/x]\n---\n")
     push(folder, "ada/model")
-    assert [claim.name for claim in training_of("ada/model").claims] == ["org/x"]
+    assert [claim.name for claim in training_of(Source("ada/model")).claims] == ["org/x"]
     assert "what the base model was trained on (model 'eve/private' cannot be" in caplog.text
 
 

@@ -17,6 +17,7 @@ from hf_miwv.__main__ import main
 from hf_miwv.common.hub.hub_card import split_card
 from hf_miwv.common.hub.license import license_of
 from hf_miwv.common.hub.push import push
+from hf_miwv.common.reading.source import Source
 
 
 def data_set(folder: Path, head: str) -> Path:
@@ -46,8 +47,8 @@ CC = f"---\nlicense: cc-by-4.0\n{CONFIGS}\n---"
     ],
 )
 def test_of_a_folder(head: str, license: Any, tmp_path: Path) -> None:
-    assert license_of(str(data_set(tmp_path / "rows", head))) == license
-    assert license_of(str(tmp_path / "rows" / "data" / "train.jsonl")) is None
+    assert license_of(Source(str(data_set(tmp_path / "rows", head)))) == license
+    assert license_of(Source(str(tmp_path / "rows" / "data" / "train.jsonl"))) is None
 
 
 def test_of_a_data_set_on_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,8 +56,8 @@ def test_of_a_data_set_on_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     speak_to(hub, tmp_path / "home", monkeypatch)
     try:
         push(data_set(tmp_path / "rows", CC), "ada/rows")
-        assert license_of("ada/rows") == "cc-by-4.0"
-        assert license_of("ada/nothing") is None
+        assert license_of(Source("ada/rows")) == "cc-by-4.0"
+        assert license_of(Source("ada/nothing")) is None
     finally:
         hub.shutdown()
 

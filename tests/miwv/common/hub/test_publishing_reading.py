@@ -17,6 +17,7 @@ from tiny import make_rows
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.hub.fetching import fetch_folder
 from hf_miwv.common.hub.push import push
+from hf_miwv.common.reading.source import Source
 from hf_miwv.common.runs.folder import read_record
 from hf_miwv.comparing.comparison import compare
 from hf_miwv.selection.selection import select
@@ -97,16 +98,16 @@ def test_a_pushed_folder_comes_back_with_all_that_lies_in_it(hub: HubServer, tmp
     assert fetch_folder(scored) == scored
     back = fetch_folder("ada/scored")
     assert read_record(back) == read_record(scored)
-    assert read_record(fetch_folder("ada/rows", config="rows")) == read_record(scored)
+    assert read_record(fetch_folder(Source("ada/rows", config="rows"))) == read_record(scored)
     compared = [compare([str(folder)])["folders"][0] for folder in (back, scored)]
     assert compared[0]["fingerprint"] == compared[1]["fingerprint"]
     select(back, fraction=0.5, output_dir=tmp_path / "by-id")
     record = read_record(tmp_path / "by-id")
     assert record is not None
     assert record["scored_run"]["model"] == (read_record(scored) or {})["model"]
-    for missing in ({"source": "ada/none"}, {"source": "ada/rows", "config": "none"}):
+    for missing in (Source("ada/none"), Source("ada/rows", config="none")):
         with pytest.raises(InputError, match=r"ada/.*(no such repository|no configuration .none.)"):
-            fetch_folder(**missing)
+            fetch_folder(missing)
 
 
 def rows_of(folder: Path) -> pa.Table:

@@ -17,7 +17,7 @@ from hf_miwv import push, select
 from hf_miwv.__main__ import main
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.hub.fetching import fetch_folder, fetch_written
-from hf_miwv.common.reading.reading import split_revision
+from hf_miwv.common.reading.source import Source
 from hf_miwv.common.runs.folder import read_record
 from hf_miwv.comparing.comparison import compare
 
@@ -157,11 +157,11 @@ def test_ids_that_cannot_be(hub: HubServer, scored: Path, tmp_path: Path) -> Non
     with pytest.raises(InputError, match="'ada/none' cannot be loaded: there is no such repo"):
         fetch_folder("ada/none")
     with pytest.raises(InputError, match="has no configuration 'scord'; did you mean 'scored'"):
-        fetch_folder("ada/rows", config="scord")
+        fetch_folder(Source.parse("ada/rows", config="scord"))
     with pytest.raises(InputError, match="names another revision than --revision v2; give one"):
-        fetch_folder("ada/rows@v1", revision="v2")
+        Source.parse("ada/rows@v1", "v2")
     with pytest.raises(InputError, match="names no revision after the @"):
-        split_revision("ada/rows@")
+        Source.parse("ada/rows@")
 
 
 def test_a_data_set_of_others_has_no_record(hub: HubServer, scored: Path) -> None:

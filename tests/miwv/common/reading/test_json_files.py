@@ -14,6 +14,7 @@ from datasets import Dataset
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.reading.json_files import json_rows
 from hf_miwv.common.reading.reading import read_dataset
+from hf_miwv.common.reading.source import Source
 from hf_miwv.rows.spooling import spool
 from hf_miwv.rows.streaming import open_stream
 
@@ -34,7 +35,7 @@ def write(path: Path, content: Any) -> Path:
 
 
 def streamed(path: Path, folder: Path, **options: Any) -> Dataset:
-    return spool(open_stream(path, **options)[0], folder / "streamed", progress=False)
+    return spool(open_stream(Source.parse(path, **options))[0], folder / "streamed", progress=False)
 
 
 # A row that is null ends the process in the reader of `datasets`: none of these may reach it.
@@ -131,7 +132,7 @@ def test_how_rows_lie_in_a_document(
     expected = rows or [json.loads(content) if isinstance(content, str) else content]
     for _ in range(2):  # a second reading finds the rows in the cache, and tells of them again
         caplog.clear()
-        assert list(read_dataset(path, **options)) == expected
+        assert list(read_dataset(Source.parse(path, **options))) == expected
         if "/" not in name:
             assert len(caplog.messages) == (notice is not None)
             assert (notice or "") in caplog.text
@@ -197,7 +198,7 @@ def test_documents_whose_rows_cannot_be_found(
 ) -> None:
     path = write(tmp_path / name, content)
     path = path.parent if "/" in name else path
-    for read in (read_dataset, lambda *a, **b: streamed(a[0], tmp_path, **b)):
+    for read in (lambda a, **b: read_dataset(Source.parse(a, **b)), lambda a, **b: streamed(a, tmp_path, **b)):
         with pytest.raises(InputError) as error:
             read(path, **options)
         assert message in str(error.value)
@@ -206,7 +207,7 @@ def test_documents_whose_rows_cannot_be_found(
 def test_what_save_to_disk_wrote_has_no_field(tmp_path: Path) -> None:
     Dataset.from_list(ROWS).save_to_disk(str(tmp_path / "saved"))
     with pytest.raises(InputError, match=r"--field x: .*saved was written by save_to_disk"):
-        read_dataset(tmp_path / "saved", field="x")
+        read_dataset(Source.parse(tmp_path / "saved", field="x"))
 
 
 def test_a_location_names_what_it_is_told(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from tiny import zipped
 
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.reading.diagnosis import reason
-from hf_miwv.common.reading.reading import is_local, read_dataset
+from hf_miwv.common.reading.reading import read_dataset
+from hf_miwv.common.reading.source import Source
 
 ROWS = [{"instruction": f"Say {number}", "input": "", "output": f"{number}\u00e9"} for number in range(10)]
 CARD = """---
@@ -79,9 +80,9 @@ def write(path, content):
     return path
 
 
-def refusal(*arguments, **options):
+def refusal(path, **options):
     with pytest.raises(InputError) as error:
-        read_dataset(*arguments, **options)
+        read_dataset(Source.parse(path, **options))
     return str(error.value)
 
 
@@ -291,7 +292,7 @@ def test_what_is_not_there(source, fragments, tmp_path):
 def test_is_local(source, expected, tmp_path, monkeypatch):
     (tmp_path / "here" / "inside").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
-    assert is_local(source) is expected
+    assert Source(source).is_local is expected
 
 
 def test_home_and_relative_paths(tmp_path, monkeypatch):
@@ -342,7 +343,7 @@ def two_splits(request, tmp_path):
     ],
 )
 def test_splits_and_slices(split, expected, two_splits):
-    assert list(read_dataset(two_splits, split=split)) == expected
+    assert list(read_dataset(Source.parse(two_splits, split=split))) == expected
 
 
 @pytest.mark.parametrize(
@@ -363,7 +364,7 @@ def test_splits_that_are_not_there(split, fragments, two_splits):
 
 def test_slice_of_a_file(tmp_path):
     path = write(tmp_path / "a.jsonl", lines())
-    assert list(read_dataset(path, split="train[:4]")) == ROWS[:4]
+    assert list(read_dataset(Source.parse(path, split="train[:4]"))) == ROWS[:4]
     assert "no split 'test'; known: train" in refusal(path, split="test")
 
 
@@ -407,7 +408,7 @@ def test_folder_saved_without_splits(tmp_path):
 def test_folders(files, options, expected, tmp_path):
     for name, content in files.items():
         write(tmp_path / "data" / name, content() if callable(content) else content)
-    assert list(read_dataset(tmp_path / "data", **options)) == expected
+    assert list(read_dataset(Source.parse(tmp_path / "data", **options))) == expected
 
 
 TWO_CONFIGS = {
@@ -525,12 +526,14 @@ class SmallHub(BaseHTTPRequestHandler):
 READ_ALL = """
 import json, sys
 from hf_miwv.common.reading.reading import InputError, read_dataset
+from hf_miwv.common.reading.source import Source
 from hf_miwv.rows.streaming import open_stream
 for line in sys.stdin:
     source, options = json.loads(line)
     try:
-        streamed = "limit" in options
-        rows = open_stream(source, **options)[0] if streamed else read_dataset(source, **options)
+        limit = options.pop("limit", None)
+        source = Source.parse(source, **options)
+        rows = open_stream(source, limit=limit)[0] if limit else read_dataset(source)
         print(json.dumps(len(list(rows))))
     except InputError as error:
         print(json.dumps(str(error)))
