@@ -62,6 +62,7 @@ docs: $(READY)
 
 options: $(READY)
 	$(BIN)/python docs/generate_options.py
+	$(BIN)/python docs/generate_recipe_keys.py
 
 cards: $(READY)
 	$(BIN)/hf-lmt card recipes/lmt/0.6b/cpt.yaml --repository YOUR-NAME/LMT-60-0.6B-Base --license apache-2.0 --output model_cards/LMT-60-0.6B-Base.md

@@ -20,12 +20,22 @@ if typing.TYPE_CHECKING:
 class WatchingSettings:
     """The keys of the section `evaluation:` beside its `sets:`; the defaults are ours.
 
-    translate: whether to translate at each evaluation (`TranslationEvaluationCallback`).
-    losses: whether to measure losses by direction (`DegenerationWatch`).
-    directions: directions and patterns that are watched; None for all that the rows have.
-    early_stopping: evaluations without a better `metric_for_best_model` before the training stops;
-        None for never.
-    The others are arguments of TranslationEvaluationCallback.
+    Args:
+        translate (`bool`, *optional*, defaults to `True`): Whether to translate at each evaluation
+            (`TranslationEvaluationCallback`).
+        losses (`bool`, *optional*, defaults to `True`): Whether to measure losses by direction
+            (`DegenerationWatch`).
+        per_direction (`int`, *optional*, defaults to `20`): Rows of each direction that are watched.
+        seed (`int`, *optional*, defaults to `0`): Another seed, other rows.
+        directions (`list[str]`, *optional*): Directions and patterns that are watched; by default all that the
+            rows have.
+        metrics (`list[str]`, *optional*, defaults to `["chrf++", "bleu"]`): Of chrf++, bleu, spbleu, ter.
+        num_beams (`int`, *optional*, defaults to `1`): Beams of the search; 1 is greedy, and quick.
+        hints (`str`, *optional*, defaults to `"none"`): "none", "self" or "given".
+        max_new_tokens (`int`, *optional*, defaults to `512`): Tokens of a translation, at most.
+        batch_tokens (`int`, *optional*): Tokens of a batch, times beams.
+        early_stopping (`int`, *optional*): Evaluations without a better `metric_for_best_model` before the
+            training stops; never without.
     """
 
     translate: bool = True

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from hf_lmt.data.prepare.data_recipe import SECTIONS
 from hf_miwv.common.hub.hub_section import HUB_KEYS
-from hf_miwv.common.recipes.batch import BATCH
-from hf_miwv.common.recipes.fields import Hints
+from hf_miwv.common.recipes.fields import Hints, field_hints
 from hf_miwv.common.recipes.trl_keys import Refused
 
-TOP_KEYS: Hints = {BATCH: int, "merge": bool, "license": str | None}
-"""Keys of ours at the top of a recipe. global_batch_size: rows a step; the accumulation follows from it and the
-processes. merge: whether an adapter is put into the weights at the end. license: of the trained model, for its
-card; also as hub: license."""
+
+@dataclass(frozen=True)
+class TopKeys:
+    """Keys of ours at the top of a recipe for `hf-lmt train`, beside TRL's.
+
+    Args:
+        global_batch_size (`int`, *optional*): Rows of an optimizer step; the accumulation follows from it and the
+            number of processes.
+        merge (`bool`, *optional*, defaults to `False`): Whether an adapter is put into the weights at the end.
+        license (`str`, *optional*): License of the trained model, for its card; also as `hub: license`.
+    """
+
+    global_batch_size: int | None = None
+    merge: bool = False
+    license: str | None = None
+
+
+TOP_KEYS: Hints = field_hints(TopKeys)
 LMT_HUB_KEYS: Hints = {**HUB_KEYS, "license": str}
 OURS = (*SECTIONS, *TOP_KEYS)
 

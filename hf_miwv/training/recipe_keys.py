@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from hf_miwv.common.hub.hub_section import HUB_KEYS
 from hf_miwv.common.models.models import DTYPES
-from hf_miwv.common.recipes.batch import BATCH
 from hf_miwv.common.recipes.fields import Hints, argument_hints, field_hints, one_of
 from hf_miwv.common.recipes.trl_keys import Refused
 from hf_miwv.neighbors.embed import POOLINGS
@@ -17,10 +16,26 @@ from hf_miwv.scoring.scoring import EMBED_TEXTS, score
 from hf_miwv.selection.selection import select
 
 SECTIONS = ("data", "scoring", "selection", "lora", "hub")
-TOP_KEYS: Hints = {BATCH: int, "device": str | None, "license": str | None}
-"""Keys of ours at the top of a recipe. global_batch_size: rows a step; the accumulation follows from it and
-the processes. device: cpu, cuda, mps, cuda:1, or split over all; by default the best one here (use_cpu: true
-is device: cpu). license: of the tuned model, for its card, where it is known."""
+
+
+@dataclass(frozen=True)
+class TopKeys:
+    """Keys of ours at the top of a recipe for `hf-miwv train`, beside TRL's.
+
+    Args:
+        global_batch_size (`int`, *optional*): Rows of an optimizer step; the accumulation follows from it and the
+            number of processes.
+        device (`str`, *optional*): cpu, cuda, cuda:1, mps, or split over all; by default the best one here.
+            `use_cpu: true` is `device: cpu`.
+        license (`str`, *optional*): License of the tuned model, for its card, where it is known.
+    """
+
+    global_batch_size: int | None = None
+    device: str | None = None
+    license: str | None = None
+
+
+TOP_KEYS: Hints = field_hints(TopKeys)
 
 
 @dataclass(frozen=True)

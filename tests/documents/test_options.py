@@ -1,15 +1,22 @@
-"""docs/options.md is what the programs say today."""
+"""The pages of options and recipe keys are what the programs say today."""
 
 from __future__ import annotations
 
 import runpy
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_page_of_options_is_up_to_date() -> None:
-    page = runpy.run_path(str(ROOT / "docs" / "generate_options.py"))["page"]()
-    assert (ROOT / "docs" / "options.md").read_text("utf-8") == page, "run make options"
-    assert "## hf-lmt recipe copy\n" in page
-    assert "| `--fraction` | " in page
+@pytest.mark.parametrize(
+    ("script", "page"), [("generate_options", "options"), ("generate_recipe_keys", "recipe-keys")]
+)
+def test_the_page_is_up_to_date(script: str, page: str) -> None:
+    if page == "recipe-keys":
+        pytest.importorskip("trl")
+        pytest.importorskip("peft")
+    text = runpy.run_path(str(ROOT / "docs" / f"{script}.py"))["page"]()
+    assert (ROOT / "docs" / f"{page}.md").read_text("utf-8") == text, "run make options"
+    assert all(part in text for part in parts)

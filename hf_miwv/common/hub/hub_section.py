@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +17,31 @@ from hf_miwv.common.hub.names import is_repository, repository_fault
 from hf_miwv.common.hub.push import MAIN, make_repository
 from hf_miwv.common.hub.push_checkpoints import Complete, PushCheckpoints
 from hf_miwv.common.hub.telling import push_folder
+from hf_miwv.common.recipes.fields import field_hints
 from hf_miwv.common.runs.workspace import Workspace
 
-HUB_KEYS: Mapping[str, Any] = {
-    "repo_id": str,
-    "private": bool,
-    "revision": str,
-    "every_save": bool,
-    "base_model": str,
-}
-"""repo_id: OWNER/NAME. private: true where not said. revision: branch of the finished model, the
-main one where not said. every_save: each checkpoint as the revision step-N, while the training
-runs. base_model: OWNER/NAME, of a model that was read from a local path."""
+
+@dataclass(frozen=True)
+class HubSection:
+    """The section `hub` of a recipe.
+
+    Args:
+        repo_id (`str`): OWNER/NAME; nothing is pushed without.
+        private (`bool`, *optional*, defaults to `True`): Whether a repository made now is private.
+        revision (`str`, *optional*, defaults to `"main"`): Branch of the finished model.
+        every_save (`bool`, *optional*, defaults to `False`): Push each checkpoint as the revision step-N, while the
+            training runs.
+        base_model (`str`, *optional*): OWNER/NAME, for an adapter on a model that was read from a local path.
+    """
+
+    repo_id: str
+    private: bool = True
+    revision: str = "main"
+    every_save: bool = False
+    base_model: str = ""
+
+
+HUB_KEYS: Mapping[str, Any] = field_hints(HubSection)
 
 EVERY_SAVE = ("every_save", "checkpoint", "all_checkpoints")  # of transformers' HubStrategy
 
