@@ -10,7 +10,11 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = {  # script -> page, and what it has to say
     "generate_options": ("options", "## hf-lmt recipe copy\n", "| `--fraction` | "),
-    "generate_recipe_keys": ("recipe-keys", "#### `length_ratio` (applied by default)\n", "| `global_batch_size` | int"),
+    "generate_recipe_keys": (
+        "recipe-keys",
+        "#### `length_ratio` (applied by default)\n",
+        "| `global_batch_size` | int",
+    ),
 }
 
 
