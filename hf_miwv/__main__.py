@@ -117,6 +117,15 @@ scoring_options = options(
         help="For neighbors; auto: exact up to 400,000 rows.",
     ),
     click.option(
+        "--neighbors",
+        type=int,
+        default=1,
+        show_default=True,
+        metavar="K",
+        help="Score each row behind each of its K nearest, and take the mean. 1 is the paper's; "
+        "K costs (1 + K) / 2 times as much.",
+    ),
+    click.option(
         "--avoid-duplicate-neighbors",
         is_flag=True,
         help="Neighbor: the nearest row with another prompt. By default, as in the paper, it may have the same.",

@@ -56,3 +56,20 @@ def plain_miwv(
         one_shot = plain_loss(model, bos + c + x, y)
         scores.append((zero_shot, one_shot, one_shot - zero_shot))
     return scores
+
+
+def plain_neighbors(vectors: np.ndarray, row: int, count: int, allowed: list[int] | None = None) -> list[int]:
+    """The `count` rows with the largest cosines, the first of equals first; of all other rows, or the allowed."""
+    others = [other for other in range(len(vectors)) if other != row] if allowed is None else allowed
+    return sorted(others, key=lambda other: -float(np.dot(vectors[row], vectors[other])))[:count]
+
+
+def plain_influence(
+    zero_shot: list[float], one_shot: list[list[float]], neighbors: list[list[int]], weights: list[list[float]]
+) -> list[float | None]:
+    """Of each row, the weighted mean of L(y_i|x_i) - L(y_i|x_i, C_k) over the rows i that have it as neighbor k."""
+    saved: list[list[float]] = [[] for _ in zero_shot]
+    for row, examples in enumerate(neighbors):
+        for example, loss, weight in zip(examples, one_shot[row], weights[row], strict=True):
+            saved[example].append(weight * (zero_shot[row] - loss))
+    return [sum(values) / len(values) if values else None for values in saved]

@@ -1,4 +1,4 @@
-"""Each row alone and behind its nearest neighbor: the passes, and what was cut for them."""
+"""Each row alone and behind its nearest neighbors: the passes, and what was cut for them."""
 
 from __future__ import annotations
 
@@ -25,29 +25,58 @@ class Pass(NamedTuple):
 
 @dataclass
 class Passes:
-    """Hold the 2N forward passes: pass i is row i alone, pass N + i is row i behind its neighbor.
+    """Hold the (1 + K) N forward passes: pass i is row i alone, pass N + iK + k is row i behind its neighbor k.
 
-    Both are over the same response. A pass that cannot be run has length 0.
+    All of a row are over the same response. A pass that cannot be run has length 0.
     """
 
     zero_shot: TokenTable  # N sequences: all before the response
-    one_shot: TokenTable = field(default_factory=TokenTable)  # N sequences, empty where dropped
+    one_shot: TokenTable = field(default_factory=TokenTable)  # K N sequences, empty where dropped
     responses: TokenTable = field(default_factory=TokenTable)  # N sequences, cut to the limit
     status: list[Status] = field(default_factory=list)  # (N,) before the losses are known
     flags: list[list[Flag]] = field(default_factory=list)  # (N,)
+    trimmed: set[int] = field(default_factory=set)  # passes whose demonstration was cut to fit
+    openings: list[int] | None = None  # (N,) equal where rows have the same system turn and tools, if that is known
 
     def __getitem__(self, index: int) -> Pass:
         rows = len(self.responses)
         context = self.zero_shot[index] if index < rows else self.one_shot[index - rows]
-        response = self.responses[index % rows]
+        response = self.responses[self.row_of(index)]
         return Pass(context + response, len(response))
 
     @property
-    def lengths(self) -> np.ndarray:
-        """Return (2N,) tokens of each pass, 0 where it cannot be run."""
+    def neighbors(self) -> int:
+        """Return K, the one-shot passes of each row."""
+        return len(self.one_shot) // max(1, len(self.responses))
+
+    def row_of(self, index: int) -> int:
+        """Return the row whose response a pass is over.
+
+        Args:
+            index (`int`): Number of the pass.
+
+        Returns:
+            `int`: Number of the row.
+        """
+        rows = len(self.responses)
+        return index if index < rows else (index - rows) // self.neighbors
+
+    @property
+    def whole_lengths(self) -> np.ndarray:
+        """Return ((1 + K) N,) tokens of each pass as a trunk or path, also where it has no response to score."""
         contexts = np.concatenate([self.zero_shot.lengths, self.one_shot.lengths])
-        responses = np.tile(self.responses.lengths, 2)
-        return np.where((contexts > 0) & (responses > 0), contexts + responses, 0)
+        return contexts + self._response_lengths
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Return ((1 + K) N,) tokens of each pass, 0 where it cannot be run."""
+        whole, responses = self.whole_lengths, self._response_lengths
+        return np.where((whole > responses) & (responses > 0), whole, 0)
+
+    @property
+    def _response_lengths(self) -> np.ndarray:
+        responses = self.responses.lengths
+        return np.concatenate([responses, np.repeat(responses, self.neighbors)])
 
 
 def build_passes(
@@ -57,38 +86,47 @@ def build_passes(
     max_length: int,
     progress: bool = True,
 ) -> Passes:
-    """Build both passes of each row within `max_length` tokens (the rules are ours: the paper is silent).
+    """Build all passes of each row within `max_length` tokens (the rules are ours: the paper is silent).
 
     The demonstration is cut from its left to make room; the row itself never is. Only a row that
-    alone exceeds the limit has its response cut on the right, in both passes alike, and is
+    alone exceeds the limit has its response cut on the right, in all passes alike, and is
     flagged; it then has no room for a demonstration.
 
     Args:
         table (`TokenizedRows`): N rows.
-        neighbors (`np.ndarray`): (N,) the row that is each row's demonstration.
+        neighbors (`np.ndarray`): (N,) or (N, K), the rows that are each row's demonstrations, one in a pass;
+            -1 for none.
         prompts (`Prompts`): The template with its tokenizer.
         max_length (`int`): Tokens of a pass, at most.
         progress (`bool`, *optional*, defaults to `True`): Show a bar.
 
     Returns:
-        `Passes`: 2N passes.
+        `Passes`: (1 + K) N passes.
     """
     passes = Passes(table.prompts)
+    neighbors = neighbors.reshape(len(table), -1)
+    if neighbors.shape[1] > 1 and prompts.name == "chat":  # records of one neighbor keep their words
+        passes.openings = table.openings
     with stage("demonstrations", "row", len(table), show=progress) as bar:
         for index in range(len(table)):
             row = table[index]
             # The row itself has the first claim on the limit; the demonstration gets the room that is left.
             whole = [] if table.empty[index] else row.tokens.response
             response = whole[: max(0, max_length - len(row.tokens.prompt))]
-            context, trimmed = None, False
-            if response:
-                neighbor = table[int(neighbors[index])]
-                context, trimmed = prompts.one_shot(row, neighbor, max_length - len(response))
-            passes.one_shot.append(context or [])
             passes.responses.append(response)
-            passes.status.append(_status(table, index, context))
+            has_demonstration = is_trimmed = False
+            for neighbor in neighbors[index].tolist():
+                context, trimmed = None, False
+                if response and neighbor >= 0:
+                    context, trimmed = prompts.one_shot(row, table[neighbor], max_length - len(response))
+                if context and trimmed:
+                    passes.trimmed.add(len(table) + len(passes.one_shot))
+                passes.one_shot.append(context or [])
+                has_demonstration |= bool(context)
+                is_trimmed |= context is not None and trimmed
+            passes.status.append(_status(table, index, has_demonstration))
             present_flags: dict[Flag, bool] = {
-                "demonstration_trimmed": context is not None and trimmed,
+                "demonstration_trimmed": is_trimmed,
                 "response_truncated": len(response) < len(whole),
                 "undesired_response": table.undesired[index],
                 "duplicate_prompt": table.duplicate[index],
@@ -99,15 +137,15 @@ def build_passes(
 
 
 def flag_duplicate_neighbors(passes: Passes, neighbors: np.ndarray, groups: list[int]) -> None:
-    """Flag the rows whose neighbor has their prompt, though another prompt was asked for.
+    """Flag the rows of which a neighbor has their prompt, though another prompt was asked for.
 
     Args:
-        passes (`Passes`): 2N passes, whose flags are added to.
-        neighbors (`np.ndarray`): (N,) the neighbor of each row.
+        passes (`Passes`): (1 + K) N passes, whose flags are added to.
+        neighbors (`np.ndarray`): (N, K) the neighbors of each row, -1 for none.
         groups (`list[int]`): (N,) rows of the same prompt have the same number.
     """
-    for row, neighbor in enumerate(neighbors.tolist()):
-        if neighbor >= 0 and groups[row] == groups[neighbor]:
+    for row, neighbors_of_row in enumerate(neighbors.tolist()):
+        if any(neighbor >= 0 and groups[row] == groups[neighbor] for neighbor in neighbors_of_row):
             passes.flags[row].append("duplicate_neighbor")
 
 
@@ -138,7 +176,7 @@ def response_passes(passes: Passes, context: list[int], max_length: int) -> Pass
     A row with an empty response, and one that would exceed `max_length` tokens, has no pass.
 
     Args:
-        passes (`Passes`): The 2N passes of the rows.
+        passes (`Passes`): The passes of the N rows.
         context (`list[int]`): The ids that stand before each response.
         max_length (`int`): Tokens of a pass, at most.
 
@@ -154,9 +192,9 @@ def response_passes(passes: Passes, context: list[int], max_length: int) -> Pass
     )
 
 
-def _status(table: TokenizedRows, index: int, context: list[int] | None) -> Status:
+def _status(table: TokenizedRows, index: int, has_demonstration: bool) -> Status:
     if index in table.faults:
         return "unreadable"
     if table.empty[index]:
         return "empty_response"
-    return "ok" if context else "demonstration_dropped"
+    return "ok" if has_demonstration else "demonstration_dropped"

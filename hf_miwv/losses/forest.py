@@ -1,8 +1,9 @@
 """The passes of all rows as trees, so that tokens which two passes share are run once.
 
 The one-shot pass of row i begins, token for token, with the zero-shot pass of its neighbor k. So
-row k is run once, as the trunk of a tree, and every row whose neighbor it is goes on from it:
-2 x T0 tokens in all (T0: tokens of all rows alone), against 3 x T0 for each pass alone.
+row k is run once, as the trunk of a tree, and every row whose neighbor it is goes on from it: with
+K neighbors (1 + K) x T0 tokens in all (T0: tokens of all rows alone), against (1 + 2K) x T0 for each
+pass alone.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from hf_miwv.losses.demonstrations import Passes
 from hf_miwv.losses.losses import Branch, Tree
 
 TREE_TOKENS = 2048  # a tree grows to this, or to TRUNKS times its trunk, before another is begun:
+MANY_TREE_TOKENS = 3072  # the same with several neighbors, where a row is the trunk of as many branches more
 TRUNKS = 4  # a second tree costs its trunk again, but an endless one could not be halved for memory
 LEAST_SHARED = 16  # tokens; to share less is not worth a branch
 
@@ -88,8 +90,8 @@ def grow_forest(
     """Put every pass that can be run into units.
 
     Args:
-        passes (`Passes`): The 2N passes of N rows.
-        neighbors (`np.ndarray`): (N,) the row whose zero-shot pass each one-shot pass may go on from.
+        passes (`Passes`): The (1 + K) N passes of N rows.
+        neighbors (`np.ndarray`): (N,) or (N, K), the row whose zero-shot pass each one-shot pass may go on from.
         tree_tokens (`int`, *optional*, defaults to `2048`): A tree takes no further branch beyond this
             many tokens (or beyond TRUNKS times its trunk); the trunk is then run again in another tree.
         obstacle (`str`, *optional*): Why no pass may share with another (the model or its attention does
@@ -102,49 +104,50 @@ def grow_forest(
     """
     forest = Forest(passes, packed=obstacle is None)
     # Passes of two length classes are rotated otherwise: one is not the beginning of the other.
-    classes = None if rule is None else rule.classes(_whole_lengths(passes))
+    classes = None if rule is None else rule.classes(passes.whole_lengths)
     rows, lengths = len(passes.responses), passes.lengths
     children: list[list[tuple[int, int]]] = [[] for _ in range(rows)]
     alone: list[int] = []
-    for row in np.flatnonzero(lengths[rows:]).tolist():
-        neighbor = int(neighbors[row])
-        differs = classes is not None and classes[neighbor] != classes[row + rows]
-        fork, shared = _fork(passes, row, neighbor, obstacle or (CHANGES if differs else None))
+    trunks = neighbors.reshape(-1)
+    for number in (rows + np.flatnonzero(lengths[rows:])).tolist():
+        neighbor = int(trunks[number - rows])
+        differs = classes is not None and classes[neighbor] != classes[number]
+        fork, shared = _fork(passes, number, neighbor, obstacle or (CHANGES if differs else None))
         forest.reuse[shared] += 1
         if fork:
-            children[neighbor].append((row + rows, fork))
+            children[neighbor].append((number, fork))
         else:
-            alone.append(row + rows)
+            alone.append(number)
     for row in range(rows):
         forest.units += _units(passes, row, bool(lengths[row]), children[row], tree_tokens)
     forest.units += [Unit(number, True, (), (), int(lengths[number])) for number in alone]
     return forest
 
 
-def _whole_lengths(passes: Passes) -> np.ndarray:
-    """Return (2N,) tokens of each pass as a trunk or path, also where it has no response to score."""
-    contexts = np.concatenate([passes.zero_shot.lengths, passes.one_shot.lengths])
-    return contexts + np.tile(passes.responses.lengths, 2)
-
-
-def _fork(passes: Passes, row: int, neighbor: int, obstacle: str | None) -> tuple[int, str]:
-    """Count the tokens that the row's one-shot pass shares with its neighbor's zero-shot pass.
+def _fork(passes: Passes, number: int, neighbor: int, obstacle: str | None) -> tuple[int, str]:
+    """Count the tokens that a one-shot pass shares with its neighbor's zero-shot pass.
 
     0 where it runs alone. Also says so in words.
     """
     if obstacle:
         return 0, f"nothing: {obstacle}"
-    one_shot = passes[row + len(passes.responses)]
+    one_shot = passes[number]
     trunk = passes[neighbor].ids
     context_length = len(one_shot.ids) - one_shot.response  # the response itself is never shared
     shared = common_prefix_length(trunk, one_shot.ids[:context_length])
     if shared == len(trunk):
         return shared, "all of the neighbor's pass"
+    openings = passes.openings
+    opens_otherwise = openings is not None and openings[passes.row_of(number)] != openings[neighbor]
     # A branch costs a segment of its own in every layer, so a few shared tokens save nothing.
     if shared < LEAST_SHARED:
-        trimmed = "demonstration_trimmed" in passes.flags[row]
-        reason = "the demonstration is trimmed" if trimmed else "the template rewrites it"
-        return 0, f"nothing: {reason}"
+        if number in passes.trimmed:
+            return 0, "nothing: the demonstration is trimmed"
+        if opens_otherwise:
+            return 0, "nothing: its own system turn or tools come first"
+        return 0, "nothing: the template rewrites it"
+    if opens_otherwise:
+        return shared, "the beginning: its own system turn or tools come first"
     return shared, "the beginning: the template rewrites the rest"
 
 

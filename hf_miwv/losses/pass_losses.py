@@ -36,14 +36,14 @@ def score_forest(
 
     Args:
         model (`PreTrainedModel`): The causal LM.
-        forest (`Forest`): The units of 2N passes.
+        forest (`Forest`): The units of P passes.
         workspace (`Workspace`): The folder of the journal.
         batch_tokens (`int`): Tokens of a forward pass, at most.
         processes (`Processes`): The processes at this job.
         progress (`bool`, *optional*, defaults to `True`): Show a bar.
 
     Returns:
-        `tuple[np.ndarray, dict[str, float]]`: The losses, (2N,) float64, nan for a pass that cannot be
+        `tuple[np.ndarray, dict[str, float]]`: The losses, (P,) float64, nan for a pass that cannot be
         run, and the sums over all batches and processes, earlier runs' too: "tokens",
         "forwarded_tokens" (padding included) and "seconds" (of the slowest process).
 
@@ -102,7 +102,7 @@ def _run_batch(
         if not plan.halve(start):
             unit = forest.units[int(rank_units[plan.order[start]])]
             raise InputError(
-                f"row {unit.trunk % len(forest.passes.responses)}: {trees[0].tokens} tokens do "
+                f"row {forest.passes.row_of(unit.trunk)}: {trees[0].tokens} tokens do "
                 "not fit into memory at once; give a smaller --batch-tokens (batch_tokens=) or "
                 "--max-length, --dtype bfloat16, or another --device"
             ) from error

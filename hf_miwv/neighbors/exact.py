@@ -1,4 +1,4 @@
-"""Unit vectors -> each row's nearest other row, exactly."""
+"""Unit vectors -> each row's nearest other rows, exactly."""
 
 from __future__ import annotations
 
@@ -50,17 +50,60 @@ def nearest_neighbors(
     Raises:
         InputError: fewer than two rows, a vector that is not finite, or a query that is no row.
     """
+    index, cosines = k_nearest_neighbors(
+        vectors,
+        1,
+        device=device,
+        query_block=query_block,
+        key_block=key_block,
+        progress=progress,
+        queries=queries,
+        groups=groups,
+    )
+    return index[:, 0], cosines[:, 0]
+
+
+def k_nearest_neighbors(
+    vectors: np.ndarray,
+    count: int,
+    *,
+    device: torch.device | str = "cpu",
+    query_block: int = 1024,
+    key_block: int = 16384,
+    progress: Callable[[int], object] | None = None,
+    queries: Queries = None,
+    groups: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find the `count` rows with the highest cosines, as `nearest_neighbors` finds the first of them.
+
+    Args:
+        vectors (`np.ndarray`): (N, D) float32, each of length 1.
+        count (`int`): Neighbors of each row, K.
+        device (`torch.device | str`, *optional*, defaults to `"cpu"`): Device of the products.
+        query_block (`int`, *optional*, defaults to 1024): Rows that are searched for at a time.
+        key_block (`int`, *optional*, defaults to 16384): Rows that they are compared with at a time.
+        progress (`Callable[[int], object]`, *optional*): Called with the number of rows done, block by block.
+        queries (`range | np.ndarray`, *optional*): The rows to search for, all by default.
+        groups (`np.ndarray`, *optional*): (N,) integers, equal where rows may not be each other's neighbor.
+
+    Returns:
+        `tuple[np.ndarray, np.ndarray]`: Of the Q queries (Q, K) int64 indices and (Q, K) float32 cosines,
+        falling, equal ones by row order; -1 and nan where fewer than K rows may be a neighbor.
+
+    Raises:
+        InputError: as in `nearest_neighbors`.
+    """
     check_vectors(vectors)
     wanted = query_rows(queries, len(vectors))
     keys = _as_tensor(vectors, torch.device(device))
     kinds = None if is_single_group(groups) else torch.as_tensor(groups, device=device)
     # One matrix for all blocks: a fresh one for each would be 64 MiB to allocate every time.
     scratch = torch.empty((min(query_block, len(wanted)), min(key_block, len(keys))), device=device)
-    index = np.empty(len(wanted), dtype=np.int64)
-    cosines = np.empty(len(wanted), dtype=np.float32)
+    index = np.empty((len(wanted), count), dtype=np.int64)
+    cosines = np.empty((len(wanted), count), dtype=np.float32)
     for start in range(0, len(wanted), query_block):
         block = slice(start, min(start + query_block, len(wanted)))
-        index[block], cosines[block] = _search(keys, wanted[block], scratch, kinds)
+        index[block], cosines[block] = _search(keys, wanted[block], count, scratch, kinds)
         if progress:
             progress(block.stop - block.start)
     return index, cosines
@@ -131,30 +174,44 @@ def _as_tensor(vectors: np.ndarray, device: torch.device) -> torch.Tensor:
 
 
 def _search(
-    keys: torch.Tensor, wanted: np.ndarray, scratch: torch.Tensor, groups: torch.Tensor | None
+    keys: torch.Tensor, rows: np.ndarray, count: int, scratch: torch.Tensor, groups: torch.Tensor | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Find the nearest other rows of one block of rows, on the device of `scratch` (queries x keys).
+    """Find the `count` nearest other rows of one block of rows, on the device of `scratch` (queries x keys).
 
     A block of keys that lies elsewhere is moved there for its product.
     """
     device, width = scratch.device, scratch.shape[1]
-    rows = torch.from_numpy(wanted)
-    queries = keys[rows.to(keys.device)].to(device)
-    rows = rows.to(device)
-    best = torch.full((len(rows),), -torch.inf, device=device)
-    index = torch.zeros(len(rows), dtype=torch.int64, device=device)
+    wanted = torch.from_numpy(rows)
+    queries = keys[wanted.to(keys.device)].to(device)
+    wanted = wanted.to(device)
+    best = torch.full((len(wanted), count), -torch.inf, device=device)
+    index = torch.full((len(wanted), count), -1, device=device)
     for offset in range(0, len(keys), width):
         block = keys[offset : offset + width].to(device)
-        cosines = torch.mm(queries, block.T, out=scratch[: len(rows), : len(block)])
+        cosines = torch.mm(queries, block.T, out=scratch[: len(wanted), : len(block)])
         if groups is None:
-            itself = torch.nonzero((rows >= offset) & (rows < offset + len(block))).squeeze(1)
-            cosines[itself, rows[itself] - offset] = -torch.inf
+            itself = torch.nonzero((wanted >= offset) & (wanted < offset + len(block))).squeeze(1)
+            cosines[itself, wanted[itself] - offset] = -torch.inf
         else:
-            forbidden = groups[rows][:, None] == groups[offset : offset + len(block)]
+            forbidden = groups[wanted][:, None] == groups[offset : offset + len(block)]
             cosines.masked_fill_(forbidden, -torch.inf)
-        values, columns = cosines.max(dim=1)  # the first of several equal maxima
-        # Strictly greater, so that of equal cosines in two blocks the lower index stays.
-        better = values > best
-        index = torch.where(better, columns + offset, index)
-        best = torch.where(better, values, best)
-    return index.cpu().numpy(), best.cpu().numpy()
+        values, columns = _largest(cosines, count)
+        # A stable sort with the earlier blocks in front, so that of equal cosines the lower index comes first.
+        values, order = torch.cat([best, values], dim=1).sort(dim=1, descending=True, stable=True)
+        best = values[:, :count]
+        index = torch.cat([index, columns + offset], dim=1).gather(1, order[:, :count])
+    # A forbidden row has been put at -inf, and stands here only where fewer than `count` are allowed.
+    missing = best.isneginf()
+    return index.masked_fill(missing, -1).cpu().numpy(), best.masked_fill(missing, torch.nan).cpu().numpy()
+
+
+def _largest(cosines: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the `count` largest of each row and their columns, falling; overwrites them in `cosines`."""
+    values, columns = [], []
+    for _ in range(min(count, cosines.shape[1])):
+        # torch.topk breaks ties as it likes; max takes the first of several equal maxima.
+        value, column = cosines.max(dim=1, keepdim=True)
+        cosines.scatter_(1, column, -torch.inf)
+        values.append(value)
+        columns.append(column)
+    return torch.cat(values, dim=1), torch.cat(columns, dim=1)

@@ -1,4 +1,4 @@
-"""Unit vectors -> each row's nearest other row, approximately, by the library `usearch`."""
+"""Unit vectors -> each row's nearest other rows, approximately, by the library `usearch`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import xxhash
 
 from hf_miwv.common.errors import InputError, did_you_mean
-from hf_miwv.neighbors.exact import Queries, check_vectors, is_single_group, nearest_neighbors, query_rows
+from hf_miwv.neighbors.exact import Queries, check_vectors, is_single_group, k_nearest_neighbors, query_rows
 
 logger = logging.getLogger(__name__)
 
@@ -103,6 +103,44 @@ def indexed_neighbors(
     Raises:
         InputError: the library is missing, or as in `nearest_neighbors`.
     """
+    neighbors, cosines, report = indexed_k_neighbors(
+        vectors, 1, seed=seed, sample=sample, progress=progress, queries=queries, groups=groups
+    )
+    return neighbors[:, 0], cosines[:, 0], report
+
+
+def indexed_k_neighbors(
+    vectors: np.ndarray,
+    count: int,
+    *,
+    seed: int = 0,
+    sample: int = 1000,
+    progress: Callable[[int], object] | None = None,
+    queries: Queries = None,
+    groups: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+    """Find nearly the `count` rows with the highest cosines, as `indexed_neighbors` finds the first of them.
+
+    The index then proposes `count` times as many rows. A row for which it names fewer than `count`
+    is searched exactly.
+
+    Args:
+        vectors (`np.ndarray`): (N, D) float32 in C order, each of length 1.
+        count (`int`): Neighbors of each row, K.
+        seed (`int`, *optional*, defaults to 0): Chooses the sample.
+        sample (`int`, *optional*, defaults to 1000): Most queries that are also searched exactly.
+        progress (`Callable[[int], object]`, *optional*): Called with the number of rows done, block by block.
+        queries (`range | np.ndarray`, *optional*): The rows to search for, all by default.
+        groups (`np.ndarray`, *optional*): (N,) integers, equal where rows may not be each other's neighbor.
+
+    Returns:
+        `tuple[np.ndarray, np.ndarray, dict[str, Any]]`: Of the Q queries (Q, K) int64 indices and (Q, K)
+        float32 cosines, -1 and nan where fewer than K rows may be a neighbor; and the report of
+        `indexed_neighbors`, with the recall over all K neighbors.
+
+    Raises:
+        InputError: as in `indexed_neighbors`.
+    """
     _check_library()
     import usearch
 
@@ -110,13 +148,13 @@ def indexed_neighbors(
     wanted = query_rows(queries, len(vectors))
     # Each row a group of its own: the search then has one rule, and excludes a row from itself by it.
     kinds = np.arange(len(vectors)) if groups is None or is_single_group(groups) else groups
-    index = _build(vectors, kinds)
-    report = _try_out(index, vectors, wanted[hashed_sample(wanted, sample, seed)], kinds)
-    neighbors = np.empty(len(wanted), dtype=np.int64)
-    cosines = np.empty(len(wanted), dtype=np.float32)
+    index = _build(vectors, kinds, count)
+    report = _try_out(index, vectors, count, wanted[hashed_sample(wanted, sample, seed)], kinds)
+    neighbors = np.empty((len(wanted), count), dtype=np.int64)
+    cosines = np.empty((len(wanted), count), dtype=np.float32)
     for start in range(0, len(wanted), BLOCK):
         block = slice(start, min(start + BLOCK, len(wanted)))
-        neighbors[block], cosines[block] = _search(index, vectors, wanted[block], kinds)
+        neighbors[block], cosines[block] = _search(index, vectors, count, wanted[block], kinds)
         if progress:
             progress(block.stop - block.start)
     return neighbors, cosines, {"library": "usearch", "version": usearch.__version__, **report}
@@ -129,12 +167,12 @@ def _check_library() -> None:
         )
 
 
-def _build(vectors: np.ndarray, groups: np.ndarray) -> Any:
+def _build(vectors: np.ndarray, groups: np.ndarray, count: int) -> Any:
     from usearch.index import Index
 
     firsts = np.sort(np.unique(groups, return_index=True)[1])
     # Rows of one group often have one prompt: many equal vectors would fill the candidates of each other.
-    rows = firsts[_first_two_of_equals(vectors, firsts)]
+    rows = firsts[_first_of_equals(vectors, firsts, count + 1)]
     logger.info("building an index of %s rows", f"{len(rows):,}")
     index = Index(ndim=vectors.shape[1], metric="ip", **GRAPH)
     for first in range(0, len(rows), BLOCK):
@@ -143,22 +181,24 @@ def _build(vectors: np.ndarray, groups: np.ndarray) -> Any:
     return index
 
 
-def _first_two_of_equals(vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return the positions in `rows` to index, ascending: of those with the same bytes the first two.
+def _first_of_equals(vectors: np.ndarray, rows: np.ndarray, most: int) -> np.ndarray:
+    """Return the positions in `rows` to index, ascending: of those with the same bytes the first `most`.
 
-    No row needs a third, and a graph in which thousands are equal is cut into parts.
+    No row needs more than its neighbors and itself, and a graph in which thousands are equal is cut into parts.
     """
     digests = (xxhash.xxh3_64_intdigest(vectors[row]) for row in rows)
     hashes = np.fromiter(digests, np.uint64, len(rows))
     order = hashes.argsort(kind="stable")
     hashes = hashes[order]
-    return np.sort(np.delete(order, 2 + np.flatnonzero(hashes[2:] == hashes[:-2])))
+    return np.sort(np.delete(order, most + np.flatnonzero(hashes[most:] == hashes[:-most])))
 
 
-def _search(index: Any, vectors: np.ndarray, rows: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return neighbors and cosines of some rows; a row to which the index names no other is searched exactly."""
+def _search(
+    index: Any, vectors: np.ndarray, count: int, rows: np.ndarray, groups: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return neighbors and cosines of some rows; a row to which the index names too few is searched exactly."""
     padded = np.resize(rows, max(2, len(rows)))  # one query alone gets an answer of another shape
-    matches = index.search(vectors[padded], CANDIDATES)
+    matches = index.search(vectors[padded], CANDIDATES * count)
     keys, counts = matches.keys[: len(rows)].astype(np.int64), matches.counts[: len(rows)]
     is_match = np.arange(keys.shape[1]) < counts[:, None]
     # A missing match becomes the row itself, which its group excludes; sorted, so that equals go to the lower index.
@@ -166,12 +206,12 @@ def _search(index: Any, vectors: np.ndarray, rows: np.ndarray, groups: np.ndarra
     # The index keeps bfloat16 copies: its order of close candidates is not that of the vectors.
     cosines = np.einsum("qd,qkd->qk", vectors[rows], vectors[candidates])
     cosines[groups[candidates] == groups[rows][:, None]] = -np.inf
-    best = cosines.argmax(axis=1)[:, None]  # the first of several equal maxima
-    neighbors = np.take_along_axis(candidates, best, axis=1)[:, 0]
-    nearest = np.take_along_axis(cosines, best, axis=1)[:, 0]
-    alone = np.flatnonzero(np.isneginf(nearest))
+    best = np.argsort(-cosines, axis=1, kind="stable")[:, :count]  # of equal cosines the lower index comes first
+    neighbors = np.take_along_axis(candidates, best, axis=1)
+    nearest = np.take_along_axis(cosines, best, axis=1)
+    alone = np.flatnonzero(np.isneginf(nearest).any(axis=1))
     if len(alone):
-        neighbors[alone], nearest[alone] = nearest_neighbors(vectors, queries=rows[alone], groups=groups)
+        neighbors[alone], nearest[alone] = k_nearest_neighbors(vectors, count, queries=rows[alone], groups=groups)
     return neighbors, nearest
 
 
@@ -190,21 +230,22 @@ def hashed_sample(wanted: np.ndarray, sample: int, seed: int) -> np.ndarray:
     return np.sort(np.fromiter(hashes, np.uint64, len(wanted)).argsort(kind="stable")[:sample])
 
 
-def _try_out(index: Any, vectors: np.ndarray, sample: np.ndarray, groups: np.ndarray) -> dict[str, Any]:
+def _try_out(index: Any, vectors: np.ndarray, count: int, sample: np.ndarray, groups: np.ndarray) -> dict[str, Any]:
     """Set the effort that is enough for the (S,) rows `sample`; return the measured recall for the record."""
-    _, exact = nearest_neighbors(vectors, queries=sample, groups=groups)
+    _, exact = k_nearest_neighbors(vectors, count, queries=sample, groups=groups)
     recall = None
     for effort in EFFORTS:
         index.expansion_search = effort
         if not len(sample):
             break
-        _, approximate = _search(index, vectors, sample, groups)
-        recall = float((approximate >= exact - TOLERANCE).mean())
+        _, approximate = _search(index, vectors, count, sample, groups)
+        # nan, where fewer than `count` rows may be a neighbor, counts as missed by neither search.
+        recall = float((np.isnan(exact) | (approximate >= exact - TOLERANCE)).mean())
         logger.info("search effort %d: recall %.3f on %d rows", effort, recall, len(sample))
         if recall >= ENOUGH:
             break
     return {
-        "parameters": {**GRAPH, "expansion_search": effort, "candidates": CANDIDATES},
+        "parameters": {**GRAPH, "expansion_search": effort, "candidates": CANDIDATES * count},
         "recall": recall,
         "recall_sample": len(sample),
     }

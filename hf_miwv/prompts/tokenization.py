@@ -13,10 +13,11 @@ from hf_miwv.common.errors import InputError
 from hf_miwv.common.models.row_tokens import RowTokens, TokenTable
 from hf_miwv.common.progress import stage
 from hf_miwv.common.reading.kinds import RowError
+from hf_miwv.common.runs.json_text import json_text
 from hf_miwv.prompts.choose_prompts import Prompts
 from hf_miwv.rows.examples import Example
 from hf_miwv.rows.rows import Row, Rows
-from hf_miwv.rows.turns import ASSISTANT
+from hf_miwv.rows.turns import ASSISTANT, SYSTEM
 
 UNREADABLE_ROWS = ("refuse", "flag")
 FIRST_ROWS = 5  # of each kind of fault, the rows that are named
@@ -34,6 +35,7 @@ class TokenizedRows:
     empty: list[bool] = field(default_factory=list)  # (N,) nothing but white space as response
     duplicate: list[bool] = field(default_factory=list)  # (N,) x occurs more than once
     groups: list[int] = field(default_factory=list)  # (N,) the first row with the same x
+    openings: list[int] = field(default_factory=list)  # (N,) digest of system turn and tools, 0 of none
     undesired: list[bool] = field(default_factory=list)  # (N,) the row says its response is bad
     faults: dict[int, RowError] = field(default_factory=dict)  # by row, where it cannot be read
     unused: Counter[str] = field(default_factory=Counter)  # rows, by the name of what they have
@@ -64,6 +66,8 @@ class TokenizedRows:
         self.undesired.append(example.undesired)
         self.lost_prompt_ends += tokens.lost > 0
         turns = example.turns or ()
+        opening = [turn for turn in example.conversation if turn["role"] == SYSTEM], example.tools
+        self.openings.append(xxhash.xxh3_64_intdigest(json_text(opening).encode()) if any(opening) else 0)
         self.earlier_answers += any(turn["role"] == ASSISTANT for turn in turns)
 
     def mark_duplicates(self, prompts: Sequence[str | bytes]) -> None:

@@ -35,6 +35,9 @@ COLUMN_WORDS = {
     "miwv_flags": f"any of {', '.join(FLAG_WORDS)}",
 }
 REQUESTED_COLUMN_WORDS = {
+    "miwv_spread": "standard deviation over the neighbors, of whose differences miwv is the mean; null below two",
+    "neighbors": "the row numbers of all neighbors, the nearest first",
+    "losses_one_shot": "the loss behind each of them; loss_one_shot is the mean",
     "loss_response_alone": "mean loss on the response behind '### Response:' alone, for IFD",
     "loss_response_bare": "mean loss on the response behind nothing, for Superfiltering",
     "prompt_embedding": "the prompt's embedding, of length 1",

@@ -34,7 +34,8 @@ from hf_miwv.results.card_words import (
 )
 from hf_miwv.results.methods import LOW, method_label, method_words
 from hf_miwv.results.row_report import row_remarks
-from hf_miwv.rows.schema import ALSO_COLUMNS, EMBEDDING_COLUMN
+from hf_miwv.results.statistics import REQUESTED_NUMBERS
+from hf_miwv.rows.schema import EMBEDDING_COLUMN, NEIGHBORS_COLUMNS
 
 
 def write_card(run: dict[str, Any], pictures: list[str], folder: Path) -> None:
@@ -193,6 +194,7 @@ def quantile_table(statistics: dict[str, Any]) -> str:
     """
     measures = (
         ("MIWV", "miwv", 3),
+        ("spread of MIWV over the neighbors", "miwv_spread", 3),
         ("zero-shot loss", "loss_zero_shot", 3),
         ("one-shot loss", "loss_one_shot", 3),
         ("loss without prompt (IFD)", "loss_response_alone", 3),
@@ -242,11 +244,20 @@ def column_rows(run: dict[str, Any]) -> list[tuple[str, str]]:
     Returns:
         `list[tuple[str, str]]`: Column and content.
     """
-    held = {name for name in ALSO_COLUMNS.values() if name in run["statistics"]}
+    held = {name for name in REQUESTED_NUMBERS if name in run["statistics"]}
+    if "miwv_spread" in held:
+        held |= set(NEIGHBORS_COLUMNS)
     if run["command"] == "score" and run["settings"].get("keep_embeddings"):
         held.add(EMBEDDING_COLUMN)
     asked = [(name, words) for name, words in REQUESTED_COLUMN_WORDS.items() if name in held]
     return [*COLUMN_WORDS.items(), *asked]
+
+
+def _example_words(settings: dict[str, Any]) -> str:
+    """Say which rows the worked examples are."""
+    words = "row with another prompt" if settings.get("avoid_duplicate_neighbors") else "other row"
+    count = settings.get("neighbors", 1)
+    return f"nearest {words}" if count == 1 else f"each of the {count} nearest: {words}"
 
 
 def fifth_rows(statistics: dict[str, Any]) -> list[list[str]]:
@@ -312,9 +323,7 @@ def made_rows(made: dict[str, Any]) -> list[tuple[str, Any]]:
         "embedder fingerprint": embedder["fingerprint"],
         "embedded text": f"{embedder['text']} prompt, up to {embedder['max_tokens']} tokens "
         f"(prompts cut: {write_number(embedder['prompts_cut'])})",
-        "worked example": "nearest row with another prompt"
-        if made["settings"].get("avoid_duplicate_neighbors")
-        else "nearest other row",
+        "worked example": _example_words(made["settings"]),
         "template": shown_name(made["template"]["name"]),
         "template SHA-256": made["template"]["sha256"],
         **({"date given to the template": made["template"]["date"]} if made["template"].get("date") else {}),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 STATUSES: tuple[str, ...] = get_args(Status)
 FLAGS: tuple[str, ...] = get_args(Flag)
+REQUESTED_NUMBERS = (*ALSO_COLUMNS.values(), "miwv_spread")  # one of each row, where the scoring was asked for it
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class ScoreColumns:
         loss_response_alone (`np.ndarray`, *optional*): (N,) float64, nats per response token, nan where
             unknown; None where the scoring was not asked for it.
         loss_response_bare (`np.ndarray`, *optional*): The same of another context.
+        miwv_spread (`np.ndarray`, *optional*): (N,) float64, the standard deviation of MIWV over several
+            neighbors, nan where fewer than two are known; None where there was one neighbor.
     """
 
     row: np.ndarray
@@ -50,6 +53,7 @@ class ScoreColumns:
     flags: list[list[str]]
     loss_response_alone: np.ndarray | None = None
     loss_response_bare: np.ndarray | None = None
+    miwv_spread: np.ndarray | None = None
 
     @classmethod
     def from_dataset(cls, dataset: datasets.Dataset) -> ScoreColumns:
@@ -71,8 +75,8 @@ class ScoreColumns:
                 "`hf-miwv score` or `hf-miwv select` wrote"
             )
         # Columns of other methods exist only where the scoring was asked for them.
-        also = [name for name in ALSO_COLUMNS.values() if name in dataset.column_names]
-        table = dataset.select_columns([*SCORE_COLUMNS, *also]).with_format("arrow")[:]
+        requested = [name for name in REQUESTED_NUMBERS if name in dataset.column_names]
+        table = dataset.select_columns([*SCORE_COLUMNS, *requested]).with_format("arrow")[:]
         return cls(
             row=_integers(table["row"]),
             miwv=_floats(table["miwv"]),
@@ -83,7 +87,7 @@ class ScoreColumns:
             response_tokens=_integers(table["response_tokens"]),
             status=table["miwv_status"].to_pylist(),
             flags=table["miwv_flags"].to_pylist(),
-            **{name: _floats(table[name]) for name in also},
+            **{name: _floats(table[name]) for name in requested},
         )
 
     @property
@@ -107,7 +111,7 @@ def describe(columns: ScoreColumns) -> dict[str, Any]:
 
     `rows`, `status`, `flags` and `hubness` count all N rows. Everything else is over the `scored`
     rows, those with a MIWV: `miwv`, `loss_zero_shot` and `loss_one_shot` in nats per response
-    token, `response_tokens` in tokens; the losses of y without x only where they were measured.
+    token, `response_tokens` in tokens; those of REQUESTED_NUMBERS only where they were asked for.
     `highest_tenth_lengths` compares the response lengths of the tenth with the highest MIWV with
     those of all scored rows.
 
@@ -134,7 +138,7 @@ def describe(columns: ScoreColumns) -> dict[str, Any]:
         "miwv": summarize(miwv),
         "loss_zero_shot": summarize(columns.loss_zero_shot[scored]),
         "loss_one_shot": summarize(columns.loss_one_shot[scored]),
-        **_also_summaries(columns),
+        **_requested_summaries(columns),
         "response_tokens": summarize(tokens),
         "spearman": {
             "response_tokens": rank_correlation(tokens, miwv),
@@ -147,13 +151,13 @@ def describe(columns: ScoreColumns) -> dict[str, Any]:
     }
 
 
-def _also_summaries(columns: ScoreColumns) -> dict[str, Any]:
-    """Summarize the losses of y without x that were measured, over the scored rows."""
-    also_losses = {name: getattr(columns, name) for name in ALSO_COLUMNS.values()}
+def _requested_summaries(columns: ScoreColumns) -> dict[str, Any]:
+    """Summarize the numbers that the scoring was asked for, over the scored rows."""
+    requested = {name: getattr(columns, name) for name in REQUESTED_NUMBERS}
     return {
-        name: summarize(losses[columns.scored & np.isfinite(losses)])
-        for name, losses in also_losses.items()
-        if losses is not None
+        name: summarize(values[columns.scored & np.isfinite(values)])
+        for name, values in requested.items()
+        if values is not None
     }
 
 

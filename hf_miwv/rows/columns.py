@@ -25,6 +25,14 @@ FEATURES = Features(
         "miwv_flags": List(Value("string")),
     }
 )
+REQUESTED_FEATURES = Features(
+    {
+        "miwv_spread": Value("float64"),
+        "neighbors": List(Value("int64")),
+        "losses_one_shot": List(Value("float64")),
+        **{name: Value("float64") for name in ALSO_COLUMNS.values()},
+    }
+)
 
 
 def check_columns(dataset: Dataset, overwrite: bool) -> Dataset:
@@ -55,14 +63,14 @@ def add_score_columns(dataset: Dataset, scores: Mapping[str, Any]) -> Dataset:
 
     Args:
         dataset (`Dataset`): N rows.
-        scores (`Mapping[str, Any]`): Column -> N values. The losses of ALSO_COLUMNS, (N,) float64, and the
-            vectors of EMBEDDING_COLUMN, (N, D) float32, follow where they are among them.
+        scores (`Mapping[str, Any]`): Column -> N values. Those of REQUESTED_FEATURES, and the vectors of
+            EMBEDDING_COLUMN, (N, D) float32, follow where they are among them.
 
     Returns:
         `Dataset`: The rows with their scores.
     """
-    losses = {name: Value("float64") for name in ALSO_COLUMNS.values() if name in scores}
-    features = Features({**FEATURES, **losses})
+    requested = {name: feature for name, feature in REQUESTED_FEATURES.items() if name in scores}
+    features = Features({**FEATURES, **requested})
     columns = {name: _nullable(scores[name]) for name in features}
     parts = [dataset, Dataset.from_dict(columns, features=features)]
     if EMBEDDING_COLUMN in scores:

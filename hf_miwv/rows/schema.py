@@ -49,7 +49,9 @@ SCORE_COLUMNS = (
 # Added only when asked for: by `--also METHOD`, and by `--keep-embeddings`.
 ALSO_COLUMNS = {"ifd": "loss_response_alone", "superfiltering": "loss_response_bare"}
 EMBEDDING_COLUMN = "prompt_embedding"
-REQUESTED_COLUMNS = (*ALSO_COLUMNS.values(), EMBEDDING_COLUMN)
+# Added by `--neighbors K` for K above 1.
+NEIGHBORS_COLUMNS = ("miwv_spread", "neighbors", "losses_one_shot")
+REQUESTED_COLUMNS = (*NEIGHBORS_COLUMNS, *ALSO_COLUMNS.values(), EMBEDDING_COLUMN)
 
 # Taken only where the shape's required columns are not named by hand: `input` beside a mapped
 # `instruction` may be anything.

@@ -17,17 +17,18 @@ from hf_miwv.common.runs.processes import Processes
 from hf_miwv.common.runs.workspace import Workspace
 from hf_miwv.losses.branching import branching_obstacle
 from hf_miwv.losses.demonstrations import Passes, build_passes, flag_duplicate_neighbors, response_passes
-from hf_miwv.losses.forest import TREE_TOKENS, grow_forest
+from hf_miwv.losses.forest import MANY_TREE_TOKENS, TREE_TOKENS, grow_forest
 from hf_miwv.losses.pass_losses import score_forest
 from hf_miwv.neighbors.embed import Embedder
 from hf_miwv.neighbors.embedding import embed_rows
-from hf_miwv.neighbors.exact import nearest_neighbors
-from hf_miwv.neighbors.index import indexed_neighbors
+from hf_miwv.neighbors.exact import k_nearest_neighbors
+from hf_miwv.neighbors.index import indexed_k_neighbors
 from hf_miwv.prompts.choose_prompts import Prompts
 from hf_miwv.prompts.tokenization import TokenizedRows
 from hf_miwv.rows.columns import add_score_columns
 from hf_miwv.rows.examples import Example
 from hf_miwv.rows.schema import ALSO_COLUMNS, EMBEDDING_COLUMN, Shape
+from hf_miwv.scoring.neighbor_scores import loss_spread, mean_loss
 
 TRAINER_MAX_LENGTH = 1024  # max_length of trl.SFTConfig (1.16) where nobody says otherwise
 
@@ -46,6 +47,7 @@ class Journey:
     search: str  # for the neighbors: "exact" or "index"
     max_length: int
     batch_tokens: int
+    neighbor_count: int = 1  # K: behind how many nearest rows a row is scored
     avoid_duplicates: bool = False  # the neighbor is to have another prompt than the row
     also: dict[str, list[int]] = field(default_factory=dict)  # method -> ids before y without x
     keep_embeddings: bool = False
@@ -60,8 +62,9 @@ class Journey:
     def run(self, workspace: Workspace) -> Dataset:
         """Compute MIWV = L(y|x,C) - L(y|x) of every row (arXiv 2511.07074), as columns of the data set.
 
-        Both losses are mean nats per response token, C is the row's nearest neighbor. Rows that
-        cannot be scored keep their position, with a status that says why and no number.
+        Both losses are mean nats per response token, C is the row's nearest neighbor; of K neighbors
+        L(y|x,C) is the mean over the K losses behind one each (ours). Rows that cannot be scored keep
+        their position, with a status that says why and no number.
 
         Args:
             workspace (`Workspace`): Holds the finished parts of a run that was killed.
@@ -78,9 +81,13 @@ class Journey:
             flag_duplicate_neighbors(passes, neighbors, self.table.groups)
         losses, totals = self._losses(passes, neighbors, workspace)
         self._count("score", totals)
-        # Passes 0 to N - 1 are the rows alone, N to 2N - 1 the same rows behind their neighbors (see Passes).
-        zero_shot, one_shot = np.where(np.isfinite(losses), losses, np.nan).reshape(2, -1)
-        status = _final_status(passes, losses.reshape(2, -1))
+        # Passes 0 to N - 1 are the rows alone, those from N on the same rows behind their neighbors (see Passes).
+        rows = len(self.table)
+        losses = np.where(np.isfinite(losses), losses, np.nan)
+        zero_shot, losses_one_shot = losses[:rows], losses[rows:].reshape(rows, -1)
+        is_run = passes.lengths[rows:].reshape(rows, -1) > 0
+        one_shot = mean_loss(losses_one_shot, is_run)
+        status = _final_status(passes, np.stack([zero_shot, one_shot]))
         if "ok" not in status:
             counts = {name: status.count(name) for name in sorted(set(status))}
             raise InputError(f"none of the {len(status)} rows could be scored: {counts}")
@@ -89,22 +96,23 @@ class Journey:
             "miwv": one_shot - zero_shot,
             "loss_zero_shot": zero_shot,
             "loss_one_shot": one_shot,
-            "neighbor": [None if neighbor < 0 else neighbor for neighbor in neighbors.tolist()],
-            "neighbor_similarity": cosines,
+            "neighbor": [None if neighbor < 0 else neighbor for neighbor in neighbors[:, 0].tolist()],
+            "neighbor_similarity": cosines[:, 0],
             "response_tokens": passes.responses.lengths,
             "miwv_status": status,
             "miwv_flags": passes.flags,
+            **self._over_neighbors(losses_one_shot, is_run, neighbors),
             **{ALSO_COLUMNS[name]: self._also(name, passes, workspace) for name in self.also},
             **({} if vectors is None else {EMBEDDING_COLUMN: vectors}),
         }
         self.empty_demonstrations = sum(
-            state == "ok" and self.table.empty[neighbor]
-            for neighbor, state in zip(neighbors.tolist(), status, strict=True)
+            state == "ok" and any(self.table.empty[neighbor] for neighbor in row_neighbors if neighbor >= 0)
+            for row_neighbors, state in zip(neighbors.tolist(), status, strict=True)
         )
         return add_score_columns(self.dataset, columns)
 
     def _neighbors(self, workspace: Workspace) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
-        """Return (N, D) vectors where they are to be kept, (N,) nearest neighbors and (N,) cosines.
+        """Return (N, D) vectors where they are to be kept, (N, K) nearest neighbors and their cosines.
 
         Neighbors and cosines come from the workspace where an earlier run has left them.
         """
@@ -123,7 +131,26 @@ class Journey:
             workspace.write_array("cosines.npy", cosines)
             workspace.write_json("search.json", saved[2])
         self._count("neighbors", saved[2])
-        return (vectors if self.keep_embeddings else None), *saved[:2]
+        neighbors, cosines, _ = saved
+        return (vectors if self.keep_embeddings else None), neighbors, cosines
+
+    def _over_neighbors(
+        self, losses_one_shot: np.ndarray, is_run: np.ndarray, neighbors: np.ndarray
+    ) -> dict[str, Any]:
+        """Return what K neighbors add to the columns: the losses behind each, and how far they lie apart."""
+        if self.neighbor_count == 1:
+            return {}
+        lists = [neighbors.tolist(), losses_one_shot.tolist()]
+        # As lists of the neighbors that a row has, with null for the loss of a pass that could not be run.
+        pairs = [
+            [(row, loss if np.isfinite(loss) else None) for row, loss in zip(*parts, strict=True) if row >= 0]
+            for parts in zip(*lists, strict=True)
+        ]
+        return {
+            "miwv_spread": loss_spread(losses_one_shot, is_run),
+            "neighbors": [[row for row, _ in pair] for pair in pairs],
+            "losses_one_shot": [[loss for _, loss in pair] for pair in pairs],
+        }
 
     def _search_readable(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
         """Search among the rows that can be read; the others have no neighbor (-1, nan)."""
@@ -138,8 +165,9 @@ class Journey:
                 "behind its nearest neighbor: mend the rows, so that two can"
             )
         nearest, similarity, counts = self._search(vectors[readable], groups[readable])
-        neighbors, cosines = np.full(len(vectors), -1), np.full(len(vectors), np.nan, np.float32)
-        neighbors[readable], cosines[readable] = readable[nearest], similarity
+        shape = len(vectors), self.neighbor_count
+        neighbors, cosines = np.full(shape, -1), np.full(shape, np.nan, np.float32)
+        neighbors[readable], cosines[readable] = np.where(nearest < 0, -1, readable[nearest]), similarity
         return neighbors, cosines, counts
 
     def _search(self, vectors: np.ndarray, prompts: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
@@ -156,10 +184,14 @@ class Journey:
             queries = range(rows)[self.processes.rank * share : (self.processes.rank + 1) * share]
         with stage("neighbors", "row", len(queries), show=self.progress) as bar:
             if self.search == "index":
-                neighbors, cosines, report = indexed_neighbors(vectors, progress=bar.update, groups=groups)
+                neighbors, cosines, report = indexed_k_neighbors(
+                    vectors, self.neighbor_count, progress=bar.update, groups=groups
+                )
                 return neighbors, cosines, {"search": "index", **report}
             device = self.embedder.model.device
-            nearest = nearest_neighbors(vectors, device=device, progress=bar.update, queries=queries, groups=groups)
+            nearest = k_nearest_neighbors(
+                vectors, self.neighbor_count, device=device, progress=bar.update, queries=queries, groups=groups
+            )
         parts = self.processes.gather(nearest)
         neighbors, cosines = (np.concatenate(column) for column in zip(*parts, strict=True))
         return neighbors, cosines, {"search": "exact"}
@@ -167,11 +199,14 @@ class Journey:
     def _losses(
         self, passes: Passes, neighbors: np.ndarray, workspace: Workspace
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Return (2N,) losses of all passes, and the counts of the stage."""
+        """Return (P,) losses of all passes, and the counts of the stage."""
         forest = grow_forest(
             passes,
             neighbors,
-            tree_tokens=min(TREE_TOKENS, self.batch_tokens),
+            # With K neighbors a row has K times as many branches: in trees of one size it would be run K times.
+            tree_tokens=min(
+                TREE_TOKENS if passes.neighbors == 1 else MANY_TREE_TOKENS, self.batch_tokens * passes.neighbors
+            ),
             obstacle=branching_obstacle(self.model),
             rule=length_rule(self.model),
         )
@@ -220,10 +255,12 @@ def _saved_search(workspace: Workspace) -> tuple[np.ndarray, np.ndarray, dict[st
     counts = workspace.read_json("search.json")
     if neighbors is None or cosines is None or counts is None:
         return None
-    return neighbors, cosines, counts
+    # Work that was begun before there could be several neighbors has one of each row, without a second axis.
+    rows = len(neighbors)
+    return neighbors.reshape(rows, -1), cosines.reshape(rows, -1), counts
 
 
 def _final_status(passes: Passes, losses: np.ndarray) -> list[str]:
-    """Return (N,) statuses, `not_finite` where a pass that ran has a loss that is not finite."""
+    """Return (N,) statuses, `not_finite` where one of the (2, N) losses of a row with passes is not."""
     finite = np.isfinite(losses).all(axis=0)
     return ["not_finite" if state == "ok" and not finite[row] else state for row, state in enumerate(passes.status)]

@@ -74,6 +74,7 @@ def score(
     load_in_4bit: bool = False,
     load_in_8bit: bool = False,
     search: str = "auto",
+    neighbors: int = 1,
     avoid_duplicate_neighbors: bool = False,
     also: Sequence[str] = (),
     keep_embeddings: bool = False,
@@ -135,6 +136,9 @@ def score(
         load_in_8bit (`bool`, *optional*, defaults to `False`): In 8 bits.
         search (`str`, *optional*, defaults to `"auto"`): How to search for the neighbors: "exact", by
             "index", or "auto" (see `hf_miwv.neighbors.index`).
+        neighbors (`int`, *optional*, defaults to `1`): Score each row behind each of its K nearest rows, by
+            (1 + K) passes of which the beginnings are shared; `miwv` and `loss_one_shot` are means over the
+            K, and columns with each loss and their spread are added. 1 is the paper's; more are ours.
         avoid_duplicate_neighbors (`bool`, *optional*, defaults to `False`): Take the nearest row with
             another prompt as the neighbor (ours; in the paper it may have the same). Where no row has
             another, rows are flagged `duplicate_neighbor` and scored behind the nearest one.
@@ -173,6 +177,8 @@ def score(
     """
     # Everything that can be refused without a model is refused first: loading may take minutes.
     _check_settings(pooling, embed_text, batch_tokens, also, unreadable_rows)
+    if neighbors < 1:
+        raise InputError(f"neighbors {neighbors}: give 1, as in the paper, or more")
     if trainer_max_length < 2:
         raise InputError(f"trainer max length {trainer_max_length}: give 2 or more")
     today = parse_date(date)
@@ -188,7 +194,7 @@ def score(
     if isinstance(dataset, IterableDataset):
         spool_output = Path(output_dir) if output_dir is not None else None
         dataset = spool(dataset, spool_output, origin=origin, processes=processes, progress=progress)
-    _check_rows(dataset)
+    _check_rows(dataset, neighbors)
     dataset = check_columns(dataset, overwrite_columns)
     shape = recognize(dataset.column_names, columns, dataset[0])
     loaded = _load_model(
@@ -231,6 +237,7 @@ def score(
         search=choose_search(len(dataset), search),
         max_length=length_limit(loaded.model, max_length),
         batch_tokens=batch_tokens or default_batch_tokens(loaded.model.get_input_embeddings().weight.device),
+        neighbor_count=neighbors,
         avoid_duplicates=avoid_duplicate_neighbors,
         also=contexts,
         keep_embeddings=keep_embeddings,
@@ -296,11 +303,16 @@ def _check_settings(
         raise InputError(f"batch tokens {batch_tokens}: give 1 or more")
 
 
-def _check_rows(dataset: Dataset) -> None:
+def _check_rows(dataset: Dataset, neighbors: int) -> None:
     if len(dataset) < 2:
         raise InputError(
             f"the data set has {len(dataset)} row{'s' * (len(dataset) != 1)}; a row is scored "
             "behind its nearest neighbor, so give at least two"
+        )
+    if neighbors >= len(dataset):
+        raise InputError(
+            f"neighbors {neighbors}: each of the {len(dataset)} rows has {len(dataset) - 1} others; give "
+            f"{len(dataset) - 1} or fewer"
         )
 
 

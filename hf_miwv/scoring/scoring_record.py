@@ -53,6 +53,8 @@ def start_record(
         "keep_embeddings": journey.keep_embeddings,
         "unreadable_rows": journey.unreadable_rows,
     }
+    if journey.neighbor_count != 1:
+        run["settings"]["neighbors"] = journey.neighbor_count
     table = journey.table
     run["trainer"] = {
         "max_length": journey.trainer_max_length,
@@ -146,6 +148,8 @@ def _identity(run: dict[str, Any], journey: Journey) -> dict[str, Any]:
         # Batches and threads change the order of sums, and with it the last bits of the losses.
         "batch tokens": journey.batch_tokens,
         "neighbor search": journey.search,
+        # Only where it is not the paper's, so that work which was begun before there was a choice still counts.
+        **({"neighbors": journey.neighbor_count} if journey.neighbor_count != 1 else {}),
         "duplicate neighbors": "avoided" if journey.avoid_duplicates else "allowed",
         "also": journey.also,
         "unreadable rows": journey.unreadable_rows,

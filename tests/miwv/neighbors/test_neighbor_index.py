@@ -14,8 +14,8 @@ import pytest
 
 from hf_miwv.common.errors import InputError
 from hf_miwv.neighbors import index as neighbor_index
-from hf_miwv.neighbors.exact import nearest_neighbors
-from hf_miwv.neighbors.index import EXACT_ROWS, choose_search, indexed_neighbors
+from hf_miwv.neighbors.exact import k_nearest_neighbors, nearest_neighbors
+from hf_miwv.neighbors.index import EXACT_ROWS, choose_search, indexed_k_neighbors, indexed_neighbors
 
 
 def unit_vectors(rows: int, width: int = 16) -> np.ndarray:
@@ -63,9 +63,11 @@ def test_the_recall_is_that_of_the_sampled_rows(monkeypatch: pytest.MonkeyPatch)
     vectors = unit_vectors(300)
 
     def worsen(search: Callable[..., Any]) -> Callable[..., Any]:
-        def worse(index: Any, vectors: np.ndarray, rows: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, ...]:
-            found, cosines = search(index, vectors, rows, groups)
-            return found, np.where(rows % 3 == 0, cosines - np.float32(1e-3), cosines)
+        def worse(
+            index: Any, vectors: np.ndarray, count: int, rows: np.ndarray, groups: np.ndarray
+        ) -> tuple[np.ndarray, ...]:
+            found, cosines = search(index, vectors, count, rows, groups)
+            return found, np.where(rows[:, None] % 3 == 0, cosines - np.float32(1e-3), cosines)
 
         return worse
 
@@ -155,8 +157,8 @@ def test_a_row_without_another_candidate_is_searched_exactly() -> None:
             return self
 
     rows = np.array([30, 31])
-    found, _ = neighbor_index._search(FindsOnlyItself(), vectors, rows, np.arange(40))
-    assert found.tolist() == nearest_neighbors(vectors, queries=range(30, 32))[0].tolist()
+    found, _ = neighbor_index._search(FindsOnlyItself(), vectors, 1, rows, np.arange(40))
+    assert found[:, 0].tolist() == nearest_neighbors(vectors, queries=range(30, 32))[0].tolist()
 
 
 @pytest.mark.usefixtures("with_library")
@@ -209,3 +211,27 @@ def test_the_benchmark_runs_small() -> None:
     assert "400 of 400 as in the dense one" in done.stdout
     assert "all 20,000 queries, extrapolated: " in done.stdout
     assert "on 1,000 rows" in done.stdout
+
+
+@pytest.mark.usefixtures("with_library")
+def test_several_neighbors_are_those_of_the_exact_search() -> None:
+    vectors = unit_vectors(400)
+    vectors[100:160] = vectors[3]  # more equal rows than a row has neighbors
+    index, cosines, report = indexed_k_neighbors(vectors, 4)
+    expected, exact = k_nearest_neighbors(vectors, 4)
+    assert report["recall"] == 1
+    assert report["parameters"]["candidates"] == 32
+    np.testing.assert_allclose(cosines, exact, atol=1e-6)
+    alone = [row for row in range(100) if row != 3]
+    assert np.mean(index[alone] == expected[alone]) > 0.95
+    assert all(row not in index[row] and len(set(index[row])) == 4 for row in range(400))
+
+
+@pytest.mark.usefixtures("with_library")
+def test_several_neighbors_of_too_few_groups() -> None:
+    vectors, groups = unit_vectors(30), np.arange(30) // 10
+    index, cosines, report = indexed_k_neighbors(vectors, 12, groups=groups)
+    exact = k_nearest_neighbors(vectors, 12, groups=groups)
+    assert index.tolist() == exact[0].tolist()
+    assert report["recall"] == 1
+    np.testing.assert_allclose(cosines, exact[1], atol=1e-6)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from plain import plain_neighbor
+from plain import plain_neighbor, plain_neighbors
 
 from hf_miwv.common.errors import InputError
-from hf_miwv.neighbors.exact import check_vectors, nearest_neighbors
+from hf_miwv.neighbors.exact import check_vectors, k_nearest_neighbors, nearest_neighbors
 
 
 def unit_vectors(rows: int, seed: int = 0) -> np.ndarray:
@@ -119,3 +119,28 @@ def test_groups_that_forbid_nothing_in_particular(groups: np.ndarray | None) -> 
     vectors = unit_vectors(20)
     index, _ = nearest_neighbors(vectors, groups=groups)
     assert index.tolist() == [plain_neighbor(vectors, row) for row in range(20)]
+
+
+@pytest.mark.parametrize(("query_block", "key_block"), [(1, 1), (7, 5), (5, 2), (64, 64), (3, 100)])
+@pytest.mark.parametrize("count", [1, 4, 49])
+def test_several_neighbors_equal_the_plain_search(count: int, query_block: int, key_block: int) -> None:
+    vectors = unit_vectors(50)
+    index, cosines = k_nearest_neighbors(vectors, count, query_block=query_block, key_block=key_block)
+    assert index.tolist() == [plain_neighbors(vectors, row, count) for row in range(50)]
+    np.testing.assert_allclose(cosines, np.einsum("qd,qkd->qk", vectors, vectors[index]), atol=1e-6)
+
+
+def test_of_several_equal_cosines_the_first_rows_win() -> None:
+    vectors = np.tile(np.array([[1, 0]], dtype=np.float32), (7, 1))
+    index, _ = k_nearest_neighbors(vectors, 3, query_block=2, key_block=2)
+    assert index.tolist() == [[1, 2, 3], [0, 2, 3], [0, 1, 3], *[[0, 1, 2]] * 4]
+
+
+def test_where_too_few_may_be_a_neighbor_there_is_none() -> None:
+    vectors, groups = unit_vectors(6), np.array([0, 0, 0, 0, 1, 2])
+    index, cosines = k_nearest_neighbors(vectors, 3, groups=groups, key_block=2)
+    allowed = [[other for other in range(6) if groups[other] != group] for group in groups]
+    expected = [plain_neighbors(vectors, row, 3, allowed[row]) for row in range(6)]
+    assert index.tolist() == [[*rows, *[-1] * (3 - len(rows))] for rows in expected]
+    assert (np.isnan(cosines) == (index == -1)).all()
+    assert (index == -1).sum() == 4

@@ -135,7 +135,10 @@ def test_what_the_command_line_refuses(words: list[str], message: str, folder: P
 
 
 @pytest.mark.slow
-def test_two_processes_measure_and_avoid_as_one(tmp_path: Path, model_folder: Path, embedder_folder: Path) -> None:
+@pytest.mark.parametrize("neighbors", [1, 3])
+def test_two_processes_measure_and_avoid_as_one(
+    neighbors: int, tmp_path: Path, model_folder: Path, embedder_folder: Path
+) -> None:
     rows = make_rows(60)
     for copy in range(40, 60):
         rows[copy] = {**rows[copy % 7], "output": rows[copy]["output"]}
@@ -143,6 +146,7 @@ def test_two_processes_measure_and_avoid_as_one(tmp_path: Path, model_folder: Pa
     data.write_text("".join(json.dumps(row) + "\n" for row in rows))
     models = ["--model", str(model_folder), "--embedder", str(embedder_folder)]
     more = ["--also", "ifd", "--also", "superfiltering", "--avoid-duplicate-neighbors", "--keep-embeddings"]
+    more += ["--neighbors", str(neighbors)]
     frames = []
     for processes in (1, 2):
         output = tmp_path / str(processes) / "scored"
@@ -155,5 +159,8 @@ def test_two_processes_measure_and_avoid_as_one(tmp_path: Path, model_folder: Pa
     assert two["neighbor"].equals(one["neighbor"])
     for name in ("miwv", *ALSO_COLUMNS.values()):
         np.testing.assert_allclose(two[name], one[name], atol=1e-4)
+    if neighbors > 1:
+        for name in ("neighbors", "losses_one_shot"):
+            np.testing.assert_allclose(np.stack(two[name]), np.stack(one[name]), atol=1e-4)
     vectors = [np.stack(frame["prompt_embedding"].to_numpy()) for frame in frames]
     np.testing.assert_allclose(vectors[1], vectors[0], atol=1e-6)
