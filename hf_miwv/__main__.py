@@ -133,9 +133,9 @@ scoring_options = options(
     click.option(
         "--also",
         multiple=True,
-        type=click.Choice(["ifd", "superfiltering"]),
+        type=click.Choice(["ifd", "superfiltering", "influence"]),
         help="Measure what this method of select needs, too: one more pass over each "
-        "response. May be given twice. superfiltering is meant for a small proxy MODEL.",
+        "response, none for influence. May be given again. superfiltering is meant for a small proxy MODEL.",
     ),
     click.option(
         "--keep-embeddings", is_flag=True, help="Write the prompts' embeddings, too: what --diversity of select needs."
@@ -202,7 +202,7 @@ selection_options = options(
         default="miwv",
         show_default=True,
         help="Score to choose by: miwv, "
-        "prompt_loss, perplexity, ifd, superfiltering, length, random. The highest are "
+        "prompt_loss, perplexity, ifd, superfiltering, influence, influence_diverse, length, random. The highest are "
         "kept; with _low behind the name (miwv_low) the lowest. superfiltering is for "
         "rows scored with a small proxy model.",
     ),

@@ -38,6 +38,9 @@ REQUESTED_COLUMN_WORDS = {
     "miwv_spread": "standard deviation over the neighbors, of whose differences miwv is the mean; null below two",
     "neighbors": "the row numbers of all neighbors, the nearest first",
     "losses_one_shot": "the loss behind each of them; loss_one_shot is the mean",
+    "influence": "mean of loss_zero_shot − the loss behind this row, over the rows that have it as a worked example: "
+    "what it saves them, nats per response token; null where it is nobody's",
+    "influence_diverse": "the same, each weighted by (1 − cosine) / 2",
     "loss_response_alone": "mean loss on the response behind '### Response:' alone, for IFD",
     "loss_response_bare": "mean loss on the response behind nothing, for Superfiltering",
     "prompt_embedding": "the prompt's embedding, of length 1",

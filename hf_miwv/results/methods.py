@@ -13,7 +13,7 @@ from datasets import Dataset
 
 from hf_miwv.common.errors import InputError, did_you_mean
 from hf_miwv.results.statistics import ScoreColumns
-from hf_miwv.rows.schema import ALSO_COLUMNS, REQUESTED_COLUMNS, SCORE_COLUMNS
+from hf_miwv.rows.schema import ALSO_COLUMNS, INFLUENCE, INFLUENCE_COLUMNS, REQUESTED_COLUMNS, SCORE_COLUMNS
 
 LOW = "_low"  # behind a method's name: its score times -1, so that its lowest come first
 BLOCK = 1000  # rows read at a time
@@ -75,6 +75,18 @@ KNOWN = {
         "no score (arXiv 2402.00530)",
         _superfiltering,
     ),
+    "influence": Method(
+        "influence",
+        "the mean of L(y|x) − L(y|x,C) over the rows whose worked example C this row is, what it saves them, in nats "
+        "per response token; rows that are nobody's example have no score",
+        lambda columns: _requested(columns, "influence", "influence", "--also influence"),
+    ),
+    "influence_diverse": Method(
+        "diverse influence",
+        "the mean of (1 − cosine) / 2 x (L(y|x) − L(y|x,C)) over the rows whose worked example C this row is, in nats "
+        "per response token, after wICI (arXiv 2604.25132); rows that are nobody's example have no score",
+        lambda columns: _requested(columns, "influence_diverse", "influence_diverse", "--also influence"),
+    ),
     "length": Method(
         "response length",
         "the tokens of the response",
@@ -99,6 +111,11 @@ def method_scores(dataset: Dataset, method: str, seed: int = 0) -> np.ndarray:
     - `superfiltering`: exp(L(y|x) - L(y behind nothing)); no score from 1 on (arXiv 2402.00530 and
       its select_data.py). For rows that were scored with a small proxy model, such as GPT-2 in
       that paper, instead of the model to be tuned. Needs `hf-miwv score --also superfiltering`.
+    - `influence`: the mean of L(y|x) - L(y|x,C) over the rows that have this row as C: MIWV's other end, high =
+      its example helps others; no score where it is nobody's. Needs `hf-miwv score --also influence`, which
+      runs nothing more, or `--neighbors K` with K above 1.
+    - `influence_diverse`: the same with each difference weighted by (1 - cosine) / 2, after wICI (arXiv
+      2604.25132), whose difference is one of IFDs.
     - `length`: response tokens.
     - `random`: uniform in [0, 1), from a hash of the seed and the row's key (see `row_keys`), so
       that neither the order of the rows nor our columns matter.
@@ -156,6 +173,8 @@ def needed_columns(method: str) -> tuple[str, ...]:
         `tuple[str, ...]`: Values of `--also`.
     """
     name = method.removesuffix(LOW)
+    if name in INFLUENCE_COLUMNS:
+        return (INFLUENCE,)
     return (name,) if name in ALSO_COLUMNS else ()
 
 
@@ -234,13 +253,17 @@ def _uniform(keys: list[bytes], seed: int) -> np.ndarray:
 
 
 def _also(columns: ScoreColumns, method: str) -> np.ndarray:
-    losses = getattr(columns, ALSO_COLUMNS[method])
-    if losses is None:
+    return _requested(columns, method, ALSO_COLUMNS[method], f"--also {method}")
+
+
+def _requested(columns: ScoreColumns, method: str, name: str, option: str) -> np.ndarray:
+    values = getattr(columns, name)
+    if values is None:
         raise InputError(
-            f"method {method!r} needs the column {ALSO_COLUMNS[method]}, which these rows lack; "
-            f"score them with `hf-miwv score --also {method}`"
+            f"method {method!r} needs the column {name}, which these rows lack; "
+            f"score them with `hf-miwv score {option}`"
         )
-    return losses
+    return values
 
 
 def _divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:

@@ -197,6 +197,8 @@ def quantile_table(statistics: dict[str, Any]) -> str:
         ("spread of MIWV over the neighbors", "miwv_spread", 3),
         ("zero-shot loss", "loss_zero_shot", 3),
         ("one-shot loss", "loss_one_shot", 3),
+        ("influence", "influence", 3),
+        ("influence, weighted by (1 − cosine) / 2", "influence_diverse", 3),
         ("loss without prompt (IFD)", "loss_response_alone", 3),
         ("loss without prompt (Superfiltering)", "loss_response_bare", 3),
         ("response tokens", "response_tokens", 1),

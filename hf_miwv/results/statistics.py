@@ -10,7 +10,7 @@ import numpy as np
 
 from hf_miwv.common.cards.numbers import PERCENTS
 from hf_miwv.common.errors import InputError
-from hf_miwv.rows.schema import ALSO_COLUMNS, SCORE_COLUMNS, Flag, Status
+from hf_miwv.rows.schema import ALSO_COLUMNS, INFLUENCE_COLUMNS, SCORE_COLUMNS, Flag, Status
 
 if TYPE_CHECKING:
     import datasets
@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 STATUSES: tuple[str, ...] = get_args(Status)
 FLAGS: tuple[str, ...] = get_args(Flag)
-REQUESTED_NUMBERS = (*ALSO_COLUMNS.values(), "miwv_spread")  # one of each row, where the scoring was asked for it
+REQUESTED_NUMBERS = (
+    *ALSO_COLUMNS.values(),
+    "miwv_spread",
+    *INFLUENCE_COLUMNS,
+)  # of each row, where the scoring was asked for it
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,9 @@ class ScoreColumns:
         loss_response_bare (`np.ndarray`, *optional*): The same of another context.
         miwv_spread (`np.ndarray`, *optional*): (N,) float64, the standard deviation of MIWV over several
             neighbors, nan where fewer than two are known; None where there was one neighbor.
+        influence (`np.ndarray`, *optional*): (N,) float64, nats per response token that the row saves others
+            as an example; nan where it is nobody's, None where the scoring was not asked for it.
+        influence_diverse (`np.ndarray`, *optional*): The same, weighted by (1 - cosine) / 2.
     """
 
     row: np.ndarray
@@ -54,6 +61,8 @@ class ScoreColumns:
     loss_response_alone: np.ndarray | None = None
     loss_response_bare: np.ndarray | None = None
     miwv_spread: np.ndarray | None = None
+    influence: np.ndarray | None = None
+    influence_diverse: np.ndarray | None = None
 
     @classmethod
     def from_dataset(cls, dataset: datasets.Dataset) -> ScoreColumns:

@@ -10,7 +10,13 @@ import pyarrow
 from datasets import Dataset, Features, List, Value, concatenate_datasets
 
 from hf_miwv.common.errors import InputError
-from hf_miwv.rows.schema import ALSO_COLUMNS, EMBEDDING_COLUMN, REQUESTED_COLUMNS, SCORE_COLUMNS
+from hf_miwv.rows.schema import (
+    ALSO_COLUMNS,
+    EMBEDDING_COLUMN,
+    INFLUENCE_COLUMNS,
+    REQUESTED_COLUMNS,
+    SCORE_COLUMNS,
+)
 
 FEATURES = Features(
     {
@@ -30,7 +36,7 @@ REQUESTED_FEATURES = Features(
         "miwv_spread": Value("float64"),
         "neighbors": List(Value("int64")),
         "losses_one_shot": List(Value("float64")),
-        **{name: Value("float64") for name in ALSO_COLUMNS.values()},
+        **{name: Value("float64") for name in (*INFLUENCE_COLUMNS, *ALSO_COLUMNS.values())},
     }
 )
 

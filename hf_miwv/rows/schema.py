@@ -51,7 +51,11 @@ ALSO_COLUMNS = {"ifd": "loss_response_alone", "superfiltering": "loss_response_b
 EMBEDDING_COLUMN = "prompt_embedding"
 # Added by `--neighbors K` for K above 1.
 NEIGHBORS_COLUMNS = ("miwv_spread", "neighbors", "losses_one_shot")
-REQUESTED_COLUMNS = (*NEIGHBORS_COLUMNS, *ALSO_COLUMNS.values(), EMBEDDING_COLUMN)
+# Of the losses that there are anyway: added by `--also influence`, and with K above 1.
+INFLUENCE = "influence"
+INFLUENCE_COLUMNS = (INFLUENCE, "influence_diverse")
+ALSO = (*ALSO_COLUMNS, INFLUENCE)  # the values of `--also`
+REQUESTED_COLUMNS = (*NEIGHBORS_COLUMNS, *INFLUENCE_COLUMNS, *ALSO_COLUMNS.values(), EMBEDDING_COLUMN)
 
 # Taken only where the shape's required columns are not named by hand: `input` beside a mapped
 # `instruction` may be anything.

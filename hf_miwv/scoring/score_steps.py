@@ -28,7 +28,7 @@ from hf_miwv.prompts.tokenization import TokenizedRows
 from hf_miwv.rows.columns import add_score_columns
 from hf_miwv.rows.examples import Example
 from hf_miwv.rows.schema import ALSO_COLUMNS, EMBEDDING_COLUMN, Shape
-from hf_miwv.scoring.neighbor_scores import loss_spread, mean_loss
+from hf_miwv.scoring.neighbor_scores import example_influence, loss_spread, mean_loss
 
 TRAINER_MAX_LENGTH = 1024  # max_length of trl.SFTConfig (1.16) where nobody says otherwise
 
@@ -50,6 +50,7 @@ class Journey:
     neighbor_count: int = 1  # K: behind how many nearest rows a row is scored
     avoid_duplicates: bool = False  # the neighbor is to have another prompt than the row
     also: dict[str, list[int]] = field(default_factory=dict)  # method -> ids before y without x
+    adds_influence: bool = False  # what each row saves others as their worked example
     keep_embeddings: bool = False
     unreadable_rows: str = "refuse"  # or "flag": what became of rows that cannot be read
     trainer_max_length: int = TRAINER_MAX_LENGTH  # where the trainer will cut a row
@@ -102,6 +103,7 @@ class Journey:
             "miwv_status": status,
             "miwv_flags": passes.flags,
             **self._over_neighbors(losses_one_shot, is_run, neighbors),
+            **self._influence(zero_shot[:, None] - losses_one_shot, status, neighbors, cosines),
             **{ALSO_COLUMNS[name]: self._also(name, passes, workspace) for name in self.also},
             **({} if vectors is None else {EMBEDDING_COLUMN: vectors}),
         }
@@ -150,6 +152,18 @@ class Journey:
             "miwv_spread": loss_spread(losses_one_shot, is_run),
             "neighbors": [[row for row, _ in pair] for pair in pairs],
             "losses_one_shot": [[loss for _, loss in pair] for pair in pairs],
+        }
+
+    def _influence(
+        self, gains: np.ndarray, status: list[str], neighbors: np.ndarray, cosines: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Return the columns of the other end: (N,) each, from the (N, K) nats that the examples save."""
+        if not self.adds_influence:
+            return {}
+        gains = np.where(np.array(status)[:, None] == "ok", gains, np.nan)
+        return {
+            "influence": example_influence(gains, neighbors),
+            "influence_diverse": example_influence(gains, neighbors, (1 - cosines.astype(np.float64)) / 2),
         }
 
     def _search_readable(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:

@@ -37,7 +37,7 @@ from hf_miwv.results.statistics import ScoreColumns, describe
 from hf_miwv.rows.columns import check_columns
 from hf_miwv.rows.input_rows import take_rows
 from hf_miwv.rows.rows import Rows
-from hf_miwv.rows.schema import ALSO_COLUMNS, recognize, unread_columns
+from hf_miwv.rows.schema import ALSO, ALSO_COLUMNS, INFLUENCE, recognize, unread_columns
 from hf_miwv.rows.spooling import release, spool
 from hf_miwv.scoring.score_steps import TRAINER_MAX_LENGTH, Journey
 from hf_miwv.scoring.scoring_record import complete_record, start_record
@@ -144,6 +144,8 @@ def score(
             another, rows are flagged `duplicate_neighbor` and scored behind the nearest one.
         also (`Sequence[str]`, *optional*, defaults to `()`): "ifd" and "superfiltering": measure what
             those methods of `hf_miwv.results.methods` need, by one more pass over each response.
+            "influence": add what each row saves others as their worked example, from the same losses; with
+            several neighbors it is always added.
         keep_embeddings (`bool`, *optional*, defaults to `False`): Add the prompts' unit vectors as a
             column, 4 bytes x D a row; `select` needs them for its `diversity`.
         device (`str`, *optional*): Where to run models loaded by name; by default the accelerator at
@@ -240,6 +242,7 @@ def score(
         neighbor_count=neighbors,
         avoid_duplicates=avoid_duplicate_neighbors,
         also=contexts,
+        adds_influence=neighbors > 1 or INFLUENCE in also,
         keep_embeddings=keep_embeddings,
         unreadable_rows=unreadable_rows,
         trainer_max_length=trainer_max_length,
@@ -295,7 +298,7 @@ def _check_settings(
         ("pooling", pooling, POOLINGS),
         ("embed text", embed_text, EMBED_TEXTS),
         ("unreadable rows", unreadable_rows, UNREADABLE_ROWS),
-        *(("also", value, tuple(ALSO_COLUMNS)) for value in also),
+        *(("also", value, ALSO) for value in also),
     ):
         if value not in known:
             raise InputError(f"{name} {value!r} is not one of ours: {did_you_mean(value, known)}")

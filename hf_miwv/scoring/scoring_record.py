@@ -17,7 +17,7 @@ from hf_miwv.common.models.quantization import quantization_of
 from hf_miwv.common.runs.fingerprints import content_fingerprint, model_fingerprint, token_fingerprint
 from hf_miwv.common.runs.record import new_record, peak_memory
 from hf_miwv.neighbors.embed import Embedder
-from hf_miwv.rows.schema import unread_columns
+from hf_miwv.rows.schema import INFLUENCE, unread_columns
 from hf_miwv.scoring.score_steps import Journey
 
 
@@ -55,6 +55,8 @@ def start_record(
     }
     if journey.neighbor_count != 1:
         run["settings"]["neighbors"] = journey.neighbor_count
+    elif journey.adds_influence:
+        run["settings"]["also"].append(INFLUENCE)
     table = journey.table
     run["trainer"] = {
         "max_length": journey.trainer_max_length,
@@ -152,6 +154,7 @@ def _identity(run: dict[str, Any], journey: Journey) -> dict[str, Any]:
         **({"neighbors": journey.neighbor_count} if journey.neighbor_count != 1 else {}),
         "duplicate neighbors": "avoided" if journey.avoid_duplicates else "allowed",
         "also": journey.also,
+        **({"influence": "added"} if INFLUENCE in run["settings"]["also"] else {}),
         "unreadable rows": journey.unreadable_rows,
         "embeddings": "kept" if journey.keep_embeddings else "not kept",
         "attention": run["model"]["attention"],

@@ -25,6 +25,7 @@ from hf_miwv.common.recipes.trl_keys import read_trl_keys
 from hf_miwv.common.recipes.values import fault_of, fit
 from hf_miwv.common.recipes.yaml_file import load_mapping
 from hf_miwv.results.methods import check_method, needed_columns
+from hf_miwv.rows.schema import INFLUENCE
 from hf_miwv.selection.diversity import check_diversity
 from hf_miwv.selection.selection import check_choice
 from hf_miwv.training.former_sections import flattened
@@ -301,7 +302,8 @@ def _selection_faults(selection: Mapping[str, Any], scoring: Mapping[str, Any]) 
             check()
         except InputError as error:
             faults.append(f"selection: {str(error).replace('--', '')}")
-    lacking = [name for name in needed_columns(method) if name not in scoring.get("also", ())]
+    also = [*scoring.get("also", ()), *([INFLUENCE] if scoring.get("neighbors", 1) > 1 else [])]
+    lacking = [name for name in needed_columns(method) if name not in also]
     if lacking:
         faults.append(f"selection: method {method} needs its own losses; in scoring, also: [{lacking[0]}]")
     if limits["diversity"] is not None and not scoring.get("keep_embeddings"):

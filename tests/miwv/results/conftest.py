@@ -12,9 +12,17 @@ from tests.miwv.results.methods_rows import score_tiny, some_rows
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, embedder_folder: Path) -> Path:
-    """24 rows scored with all that the methods need, one of them without a response."""
+    """24 rows scored with the losses that the methods need, one of them without a response."""
     output = tmp_path_factory.mktemp("methods") / "scored"
     score_tiny(some_rows(), embedder_folder, output=output)
+    return output
+
+
+@pytest.fixture(scope="module")
+def complete_folder(tmp_path_factory: pytest.TempPathFactory, embedder_folder: Path) -> Path:
+    """The same rows with what every method needs."""
+    output = tmp_path_factory.mktemp("methods") / "complete"
+    score_tiny(some_rows(), embedder_folder, output_dir=output, neighbors=2)
     return output
 
 

@@ -25,7 +25,7 @@ from tests.miwv.results.methods_rows import ALSO, score_tiny
     [
         ("ifdd", 0, "method 'ifdd' is not one of ours: did you mean 'ifd'"),
         ("random_low", 0, "did you mean 'random'"),
-        ("x", 0, "known: ifd, ifd_low, length"),
+        ("x", 0, "known: ifd, ifd_low, influence"),
         ("random", -1, "seed -1: give 0 or more"),
     ],
 )
@@ -87,7 +87,10 @@ def test_the_scoring_is_recorded(folder: Path, scored: Dataset) -> None:
 
 
 @pytest.mark.parametrize("method", [name for name in METHODS if name != "miwv"])
-def test_card_record_and_table_name_the_method_and_claim_no_miwv(method: str, folder: Path, tmp_path: Path) -> None:
+def test_card_record_and_table_name_the_method_and_claim_no_miwv(
+    method: str, complete_folder: Path, tmp_path: Path
+) -> None:
+    folder = complete_folder
     output = tmp_path / "chosen"
     chosen = select(folder, method=method, seed=4, count=5, output_dir=output)
     run = json.loads((output / "run.json").read_text())

@@ -17,7 +17,7 @@ from tiny import CHATML, make_model, make_rows, make_tokenizer
 
 from hf_miwv import InputError, score
 from hf_miwv.__main__ import main
-from hf_miwv.rows.schema import NEIGHBORS_COLUMNS, SCORE_COLUMNS
+from hf_miwv.rows.schema import INFLUENCE_COLUMNS, NEIGHBORS_COLUMNS, SCORE_COLUMNS
 
 
 def score_tiny(rows: list[dict[str, Any]], embedder_folder: Path, **settings: Any) -> Dataset:
@@ -82,7 +82,7 @@ def test_tokens_are_those_of_the_rows_for_each_pass(tmp_path: Path, embedder_fol
 def test_the_record_the_card_and_the_columns_say_so(tmp_path: Path, embedder_folder: Path) -> None:
     output = tmp_path / "scored"
     scored = score_tiny(make_rows(), embedder_folder, neighbors=2, output_dir=output)
-    assert scored.column_names == [*make_rows(1)[0], *SCORE_COLUMNS, *NEIGHBORS_COLUMNS]
+    assert scored.column_names == [*make_rows(1)[0], *SCORE_COLUMNS, *NEIGHBORS_COLUMNS, *INFLUENCE_COLUMNS]
     run = json.loads((output / "run.json").read_text())
     assert run["settings"]["neighbors"] == run["identity"]["neighbors"] == 2
     spread = np.array(scored["miwv_spread"])
