@@ -1,4 +1,4 @@
-"""What a reward reads: completions as texts, and the columns of their rows, checked."""
+"""The input of a reward: completions as texts, and the columns of their rows, checked."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from hf_lmt.training.placement import adapter_of
 from hf_lmt.training.prepared_rows import PreparedRows
 from hf_lmt.training.segment_attention import INSTEAD_OF
 from hf_lmt.training.training_tokens import Tokenized
-from hf_lmt.training.watching.progress import GroupTable
+from hf_lmt.training.watching.group_table import GroupTable
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.internals.of_transformers import attention_of
 from hf_miwv.common.models.memory import is_out_of_memory

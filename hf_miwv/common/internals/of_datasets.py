@@ -1,4 +1,4 @@
-"""What datasets keeps under private names."""
+"""Private names of datasets."""
 
 from __future__ import annotations
 

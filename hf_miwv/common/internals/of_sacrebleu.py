@@ -1,4 +1,4 @@
-"""What sacreBLEU keeps under private names."""
+"""Private names of sacreBLEU."""
 
 from __future__ import annotations
 

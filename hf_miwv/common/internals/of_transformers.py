@@ -1,4 +1,4 @@
-"""What transformers keeps under private names, or under another name from version to version."""
+"""Names of transformers that are private, or other ones from version to version."""
 
 from __future__ import annotations
 

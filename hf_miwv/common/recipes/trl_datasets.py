@@ -14,7 +14,7 @@ from hf_miwv.common.recipes.values import fault_of
 
 @dataclass(frozen=True)
 class DatasetKeys:
-    """What TRL's keys say of the rows: as trl.ScriptArguments and trl.DatasetMixtureConfig.
+    """Hold the keys of TRL about rows, those of trl.ScriptArguments and trl.DatasetMixtureConfig.
 
     Args:
         entries (`list[dict]`): A mapping for each data set, with the keys of TRL's `datasets`: path,

@@ -1,4 +1,4 @@
-"""What a training says while it runs: a row for each logged step, a line for each evaluation, and one bar."""
+"""The prints of a training: a row for each logged step, a line for each evaluation, and one bar."""
 
 from __future__ import annotations
 

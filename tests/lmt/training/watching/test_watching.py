@@ -28,8 +28,8 @@ from hf_lmt.evaluation.metrics.corpus_scores import corpus_scores
 from hf_lmt.training.watching import evaluation_callback
 from hf_lmt.training.watching.degeneration_watch import DegenerationWatch
 from hf_lmt.training.watching.evaluation_callback import TranslationEvaluationCallback
+from hf_lmt.training.watching.group_table import GroupTable, brief
 from hf_lmt.training.watching.live_model import style_of
-from hf_lmt.training.watching.progress import GroupTable, brief
 from hf_lmt.training.watching.sample import choose_sample
 from hf_lmt.translation.translator import Translator
 from hf_miwv.common.trainer.training_table import print_as_table

@@ -1,4 +1,4 @@
-"""What is printed of an evaluation by direction: a line for each group, and not for 234 directions."""
+"""The print of an evaluation by direction: a line for each group, and not for 234 directions."""
 
 from __future__ import annotations
 
