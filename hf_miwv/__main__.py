@@ -16,7 +16,7 @@ from hf_miwv.commands.precision import precision_command
 from hf_miwv.commands.recipe import recipe_command
 from hf_miwv.commands.settings_file import read_settings
 from hf_miwv.commands.train import train_command
-from hf_miwv.common.command_line import CONTEXT, Commands, logging_options, options, start_logging
+from hf_miwv.common.command_line import CONTEXT, Commands, json_option, logging_options, options, start_logging
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.hub.push_command import TO_HUB_OPTIONS, push_command, take_hub_options
 from hf_miwv.common.reading.options import field_option
@@ -259,6 +259,7 @@ hub_options = options(*TO_HUB_OPTIONS)
 @scoring_options
 @output_options
 @hub_options
+@json_option
 def score_command(**options: Any) -> None:
     """Score the rows; see the help text."""
     # Before hours of work: a repository that cannot be pushed to is refused now.
@@ -285,6 +286,7 @@ def score_command(**options: Any) -> None:
 @scoring_options
 @output_options
 @hub_options
+@json_option
 @click.pass_context
 def select_command(context: click.Context, **options: Any) -> None:
     """Choose rows; see the help text."""
@@ -364,6 +366,7 @@ def _refuse_scoring_options(context: click.Context) -> None:
         "public",
         "hub_revision",
         "pull_request",
+        "as_json",
     }
     # By source and not by value: an option that is given with its default is refused, too.
     sources = {name: context.get_parameter_source(name) for name in context.params}

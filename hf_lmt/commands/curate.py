@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from hf_lmt.commands.source_options import listed, source_fields, source_options
+from hf_miwv.common.command_line import json_option, show_result
 
 
 @click.command(
@@ -59,7 +60,9 @@ from hf_lmt.commands.source_options import listed, source_fields, source_options
 )
 @click.option("--keep-rejects", is_flag=True, help="Write what goes, too, each with its reason.")
 @click.option("--overwrite", is_flag=True, help="Replace what is in the folder.")
+@json_option
 def curate_command(
+    as_json: bool,
     data: str,
     output: Path,
     kind: str | None,
@@ -103,7 +106,7 @@ def curate_command(
         overwrite=overwrite,
         command_line=["hf-lmt", *sys.argv[1:]],
     )
-    show_curation(run)
+    show_result(as_json, run, lambda: show_curation(run))
 
 
 def changed_settings(step_settings: dict[Any, Any], changes: tuple[str, ...]) -> dict[Any, Any]:

@@ -34,7 +34,12 @@ import click
     "--samples", type=click.IntRange(min=40), default=1000, show_default=True, help="Resamples of the bootstrap."
 )
 @click.option(
-    "--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="File to write all numbers to."
+    "--json",
+    "json_file",
+    is_flag=False,
+    flag_value="-",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    help="File to write all numbers to; as the last word, without a file: standard output, in place of tables.",
 )
 @click.option("--output", type=click.Path(path_type=Path), help="Folder to write picture, page and numbers to.")
 @click.option("--overwrite", is_flag=True, help="Replace what is in the --output folder.")
@@ -60,8 +65,12 @@ def diagnose_command(
         raise InputError(f"--json {json_file}: no such folder; make it first")
     before = evaluations[0] if len(evaluations) == 2 else None
     diagnosis = diagnose(before, evaluations[-1], training_rows, samples)
-    show_diagnosis(diagnosis)
-    if json_file is not None:
+    to_stdout = json_file == Path("-")
+    if to_stdout:
+        click.echo(as_json(diagnosis).rstrip("\n"))
+    else:
+        show_diagnosis(diagnosis)
+    if json_file is not None and not to_stdout:
         part = json_file.with_name(f"{json_file.name}.part")
         part.write_text(as_json(diagnosis), "utf-8")
         part.replace(json_file)

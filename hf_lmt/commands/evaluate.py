@@ -10,6 +10,7 @@ import click
 
 from hf_lmt.commands.source_options import listed, source_fields, source_options
 from hf_lmt.commands.translate import translate_command
+from hf_miwv.common.command_line import json_option, show_result
 
 TRANSLATING = (
     "revision",
@@ -102,7 +103,9 @@ TRANSLATING = (
     is_flag=True,
     help="The same with the environment in ~/.cache/hf-lmt/comet, which is made if it is not there: some gigabytes.",
 )
+@json_option
 def evaluate_command(
+    as_json: bool,
     model: str | None,
     hypotheses: tuple[Path, ...],
     data: str,
@@ -133,7 +136,7 @@ def evaluate_command(
         **given,
         **(translating if model is not None else {}),
     )
-    show_evaluation(evaluation)
+    show_result(as_json, evaluation.scores, lambda: show_evaluation(evaluation))
 
 
 evaluate_command.params += [option for option in translate_command.params if option.name in TRANSLATING]

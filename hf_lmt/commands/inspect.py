@@ -52,7 +52,12 @@ from hf_lmt.commands.source_options import listed, source_fields, source_options
 )
 @click.option("--all", "every", is_flag=True, help="Show every direction, not only the worst.")
 @click.option(
-    "--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="File to write all numbers to."
+    "--json",
+    "json_file",
+    is_flag=False,
+    flag_value="-",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    help="File to write all numbers to; as the last word, without a file: standard output, in place of tables.",
 )
 @click.option("--output", type=click.Path(path_type=Path), help="Folder to write table, picture and numbers to.")
 @click.option("--overwrite", is_flag=True, help="Replace what is in the --output folder.")
@@ -100,8 +105,12 @@ def inspect_command(
         evaluation_sets=listed(evaluation_sets or ""),
         identification=LanguageIdentification() if identify else None,
     )
-    show_inspection(inspection, every)
-    if json_file is not None:
+    to_stdout = json_file == Path("-")
+    if to_stdout:
+        click.echo(as_json(inspection).rstrip("\n"))
+    else:
+        show_inspection(inspection, every)
+    if json_file is not None and not to_stdout:
         part = json_file.with_name(f"{json_file.name}.part")
         part.write_text(as_json(inspection) + "\n", "utf-8")
         part.replace(json_file)

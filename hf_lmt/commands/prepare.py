@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from hf_miwv.common.command_line import json_option, show_result
+
 logger = logging.getLogger(__name__)
 
 
@@ -34,7 +36,10 @@ logger = logging.getLogger(__name__)
 )
 @click.option("--keep-rejects", is_flag=True, help="Write what curation takes, with the reasons.")
 @click.option("--overwrite", is_flag=True, help="Replace what --output holds.")
-def prepare_command(recipe: Path, output: Path, num_proc: int, keep_rejects: bool, overwrite: bool) -> None:
+@json_option
+def prepare_command(
+    as_json: bool, recipe: Path, output: Path, num_proc: int, keep_rejects: bool, overwrite: bool
+) -> None:
     from hf_lmt.data.prepare.data_recipe import read_data_recipe
     from hf_lmt.data.prepare.preparation_summary import show_prepared
     from hf_lmt.data.prepare.prepare import prepare
@@ -50,7 +55,7 @@ def prepare_command(recipe: Path, output: Path, num_proc: int, keep_rejects: boo
         keep_rejects=keep_rejects,
         origin={"command_line": ["hf-lmt", *sys.argv[1:]]},
     )
-    show_prepared(run)
+    show_result(as_json, run, lambda: show_prepared(run))
     click.echo(f"written: {output}; open {output / 'README.md'}", err=True)
     if line := trl_line(output, data_recipe.training):
         logger.info("train on these rows with TRL:\n  %s", line)

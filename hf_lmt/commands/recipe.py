@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from hf_miwv.common.command_line import json_option, show_result
 from hf_miwv.common.recipes.recipe_commands import add_shipped_commands
 
 
@@ -35,7 +36,8 @@ add_shipped_commands(recipe_command, "lmt")
     help="The launch file that it will be run with, or its name (accelerate/ddp). [default: one process]",
 )
 @click.argument("keys", nargs=-1, type=click.UNPROCESSED)
-def check_command(recipe: Path, launch_file: Path | None, keys: tuple[str, ...]) -> None:
+@json_option
+def check_command(as_json: bool, recipe: Path, launch_file: Path | None, keys: tuple[str, ...]) -> None:
     from hf_lmt.recipes.launch import Launch
     from hf_miwv.common.recipes.shipped import LAUNCH_FILES, find_recipe
 
@@ -47,4 +49,5 @@ def check_command(recipe: Path, launch_file: Path | None, keys: tuple[str, ...])
 
     from hf_lmt.training.check import check_recipe, show_check
 
-    show_check(check_recipe(wanted, launch), wanted)
+    facts = check_recipe(wanted, launch)
+    show_result(as_json, facts, lambda: show_check(facts, wanted))

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from hf_miwv.common.command_line import json_option, show_result
+
 
 @click.command(
     "report",
@@ -28,14 +30,17 @@ import click
     help="Folder to write page and heat maps to. [default: EVAL itself; none for several]",
 )
 @click.option("--overwrite", is_flag=True, help="Replace what is in the --output folder.")
-def report_command(evaluations: tuple[Path, ...], output: Path | None, overwrite: bool) -> None:
+@json_option
+def report_command(as_json: bool, evaluations: tuple[Path, ...], output: Path | None, overwrite: bool) -> None:
     from hf_lmt.evaluation.report.report_tables import show_report
     from hf_lmt.evaluation.report.write_report import check_new, read_evaluations, write_report, write_reports
     from hf_miwv.common.reading.source import Source
 
     if output is not None:
         check_new(output, overwrite, evaluations, ["hf-lmt", *sys.argv[1:]])
-    show_report(read_evaluations(evaluations))
+    judged = read_evaluations(evaluations)
+    scores = {evaluation.name: evaluation.scores for evaluation in judged}
+    show_result(as_json, scores, lambda: show_report(judged))
     if output is not None:
         origin = {"command_line": ["hf-lmt", *sys.argv[1:]]}
         page = write_reports(evaluations, output, overwrite, origin)

@@ -12,6 +12,7 @@ from hf_lmt.commands.curate import changed_settings, curate_command, with_settin
 from hf_lmt.commands.evaluate import TRANSLATING
 from hf_lmt.commands.source_options import language_names_option, listed, source_fields
 from hf_lmt.commands.translate import translate_command
+from hf_miwv.common.command_line import json_option, show_result
 
 CURATING = ("corpus", "split", "settings", "changes", "contamination_sets", "keep_rejects", "overwrite")
 """Options of `hf-lmt curate` that are taken here, too."""
@@ -59,7 +60,9 @@ CURATING = ("corpus", "split", "settings", "changes", "contamination_sets", "kee
 @language_names_option
 @click.option("--license", "--licence", "license", help="License of MONO, for the card.")
 @click.option("--model-license", "--model-licence", "model_license", help="License of MODEL, for the card.")
+@json_option
 def synthesize_command(
+    as_json: bool,
     mono: str,
     into: str,
     output: Path,
@@ -87,7 +90,7 @@ def synthesize_command(
         command_line=["hf-lmt", *sys.argv[1:]],
         **given,
     )
-    show_synthesis(run)
+    show_result(as_json, run, lambda: show_synthesis(run))
 
 
 _shared = [

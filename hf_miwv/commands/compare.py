@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from hf_miwv.common.command_line import json_option, show_result
+
 
 @click.command(
     "compare",
@@ -47,7 +49,9 @@ import click
 )
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder to write.")
 @click.option("--overwrite", is_flag=True, help="Replace what --output holds.")
+@json_option
 def compare_command(
+    as_json: bool,
     scored: tuple[str, ...],
     fractions: str,
     methods: str | None,
@@ -75,7 +79,7 @@ def compare_command(
         text_columns=text_columns,
     )
     write_comparison(report, output, overwrite, {"command_line": ["hf-miwv", *sys.argv[1:]]})
-    show_comparison(report)
+    show_result(as_json, report, lambda: show_comparison(report))
     click.echo(f"written: {output}; open {output / 'comparison.html'}", err=True)
 
 

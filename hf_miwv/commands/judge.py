@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hf_miwv.common.command_line import json_option, show_result
 from hf_miwv.common.errors import InputError
 
 if TYPE_CHECKING:
@@ -80,7 +81,9 @@ MODEL_OPTIONS = ("dtype", "device", "revision", "batch_tokens", "trust_remote_co
     help="Folder to write; `datasets.load_dataset` opens it.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace what --output holds.")
+@json_option
 def judge_command(
+    as_json: bool,
     a: Path,
     b: Path,
     judge_name: str,
@@ -105,7 +108,7 @@ def judge_command(
         overwrite=overwrite,
         origin={"command_line": ["hf-miwv", *sys.argv[1:]]},
     )
-    show_judged(run)
+    show_result(as_json, run, lambda: show_judged(run))
 
 
 def open_judge(name: str, max_new_tokens: int, **settings: Any) -> Judge:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from hf_miwv.common.command_line import json_option, show_result
 from hf_miwv.common.reading.options import field_option
 
 
@@ -49,7 +50,9 @@ from hf_miwv.common.reading.options import field_option
 )
 @click.option("--device", help="cpu, cuda, cuda:1, mps. [default: the accelerator at hand]")
 @click.option("--output", type=click.Path(path_type=Path), help="JSON file to write, too.")
+@json_option
 def precision_command(
+    as_json: bool,
     data: str,
     split: str | None,
     data_config: str | None,
@@ -73,4 +76,4 @@ def precision_command(
         precisions=[name.strip() for name in precisions.split(",")],
         **settings,
     )
-    show_precisions(report)
+    show_result(as_json, report, lambda: show_precisions(report))

@@ -12,6 +12,7 @@ import numpy as np
 from datasets import Dataset, IterableDataset
 
 from hf_miwv.commands.train_elsewhere import train_elsewhere
+from hf_miwv.common.command_line import show_result
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.hub.fetching import fetch_written
 from hf_miwv.common.hub.license import license_of
@@ -52,6 +53,7 @@ def score_data(
     streaming: bool = False,
     max_samples: int | None = None,
     license: str | None = None,
+    as_json: bool = False,
     **settings: Any,
 ) -> None:
     """Run `hf-miwv score`: read, score, write, show."""
@@ -87,7 +89,8 @@ def score_data(
         **settings,
     )
     if Processes.launched().first:
-        show_scored(scored, read_record(output) or {})
+        run = read_record(output) or {}
+        show_result(as_json, run, lambda: show_scored(scored, run))
         logger.info("written: %s", output)
 
 
@@ -104,6 +107,7 @@ def select_data(
     diversity: float | None = None,
     include_undesired: bool = False,
     prompt_completion: bool = False,
+    as_json: bool = False,
     **settings: Any,
 ) -> None:
     """Run `hf-miwv select`: with a model, score into the workspace first; then choose, write, show."""
@@ -138,7 +142,7 @@ def select_data(
         origin={"command_line": ["hf-miwv", *sys.argv[1:]]},
     )
     run = read_record(output) or {}
-    show_selection(run)
+    show_result(as_json, run, lambda: show_selection(run))
     logger.info("written: %s", output)
     if told := train_elsewhere(chosen[0], run, output):
         logger.info("%s", told)

@@ -173,6 +173,31 @@ def start_logging(*packages: str, quiet: bool = False, verbose: bool = False, lo
         logging.getLogger(package).setLevel(level if first else max(level, logging.WARNING))
 
 
+json_option = click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print the result as one JSON object on standard output, and nothing else there, in place of tables.",
+)
+
+
+def show_result(as_json: bool, result: Any, show: Callable[[], Any]) -> None:
+    """Show a result in tables, or print it as JSON where `--json` is given.
+
+    Args:
+        as_json (`bool`): Whether `--json` is given.
+        result (`Any`): What JSON can hold.
+        show (`Callable[[], Any]`): Prints the tables.
+    """
+    if not as_json:
+        show()
+        return
+    # Only here, because the text of JSON needs numpy.
+    from hf_miwv.common.runs.json_text import json_text
+
+    click.echo(json_text(result))
+
+
 def _quiet_libraries() -> None:
     """Keep to the libraries' errors: their bars and warnings are about what the user did not write."""
     progress.library_bars = False
