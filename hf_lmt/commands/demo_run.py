@@ -15,6 +15,7 @@ from hf_lmt.directions import parse_direction
 from hf_lmt.evaluation.evaluate import evaluate
 from hf_lmt.evaluation.evaluation_folder import Evaluation
 from hf_lmt.evaluation.sets.sets import set_of
+from hf_lmt.model_card.trained_record import TrainedRecord
 from hf_lmt.recipes.training_recipe import read_training_recipe
 from hf_lmt.training.training import train
 from hf_lmt.training.watching.curves import SCORES
@@ -113,7 +114,7 @@ def show(judged: dict[str, Evaluation], output: Path) -> None:
 
 def _page_content(judged: dict[str, Evaluation], output: Path) -> dict[str, Any]:
     """Return what the page shows: scores and sentences before and after, and the curves between."""
-    run = read_record(output / "model") or {}
+    run: TrainedRecord = read_record(output / "model") or TrainedRecord()
     scores = [evaluation.scores["directions"] for evaluation in judged.values()]
     values = [
         (direction, *(figures[direction]["scores"]["chrf++"]["value"] for figures in scores))

@@ -52,6 +52,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from hf_lmt.directions import Direction, parse_direction
+from hf_lmt.evaluation.evaluated_record import EvaluatedRecord
 from hf_lmt.evaluation.metrics.corpus_scores import Statistics
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.hub.fetching import fetch_folder
@@ -94,7 +95,7 @@ class Evaluation:
     """
 
     folder: Path
-    run: dict[str, Any]
+    run: EvaluatedRecord
     scores: dict[str, Any]
     name: str
 
@@ -191,7 +192,7 @@ def read_evaluation(folder: str | Path) -> Evaluation:
         InputError: There is none, it is damaged, or of another format than this version writes.
     """
     name, folder = str(folder), fetch_folder(folder)
-    contents = {}
+    contents: dict[str, Any] = {}
     for file in (RUN, SCORES):
         path = folder / file
         try:

@@ -11,6 +11,7 @@ from typing import Any
 from hf_lmt.directions import Direction, match_directions, parse_direction
 from hf_lmt.evaluation.comet.comet_scores import find_comet, why_unavailable
 from hf_lmt.evaluation.direction_scores import split_metrics
+from hf_lmt.evaluation.evaluated_record import Contamination
 from hf_lmt.evaluation.evaluation_folder import NO_TEXT
 from hf_lmt.evaluation.sets.set_lines import EvaluationSet, Lines
 from hf_lmt.evaluation.sets.trained_on import Claim, training_of
@@ -41,7 +42,7 @@ class Plan:
     learned: Sequence[str]
     comet: Path | None
     unavailable: Mapping[str, str]
-    contamination: Mapping[str, Any]
+    contamination: Contamination
     marks: Sequence[str]
 
     @property
@@ -56,7 +57,7 @@ def make_plan(
     metrics: Sequence[str],
     *,
     available: Collection[Direction] | None,
-    contamination: Mapping[str, Any],
+    contamination: Contamination,
     hints: str,
     comet_python: Path | None,
     install_comet: bool,
@@ -121,7 +122,7 @@ def obstacle(opened: EvaluationSet, direction: Direction) -> str:
     return f"the evaluation set {opened.name} has no line in this direction"
 
 
-def check_training(opened: EvaluationSet, model: Source | None, allowed: bool) -> dict[str, Any]:
+def check_training(opened: EvaluationSet, model: Source | None, allowed: bool) -> Contamination:
     """Look for the set in a model's training data; return what is known of it for the record.
 
     Args:
@@ -154,7 +155,7 @@ def _said(claims: Sequence[Claim]) -> str:
     return "; ".join(f"{claim.name!r}, says {claim.said_by}" for claim in claims)
 
 
-def _marks(opened: EvaluationSet, contamination: Mapping[str, Any], hints: str) -> list[str]:
+def _marks(opened: EvaluationSet, contamination: Contamination, hints: str) -> list[str]:
     marks = []
     if contamination["overlap"]:
         said = _said([Claim(**claim) for claim in contamination["overlap"]])

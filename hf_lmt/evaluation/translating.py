@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hf_lmt.directions import Direction
+from hf_lmt.evaluation.evaluated_record import EvaluationCounts
 from hf_lmt.evaluation.sets.set_lines import Lines
 from hf_lmt.translation.requests import Request, Translation
 from hf_lmt.translation.translator import Translator
@@ -51,7 +52,7 @@ def _row(translation: Translation, hints: str) -> dict[str, Any]:
     }
 
 
-def count_rows(rows: Mapping[Direction, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
+def count_rows(rows: Mapping[Direction, Sequence[Mapping[str, Any]]]) -> EvaluationCounts:
     """Rows by status, and by what became of their hints."""
     statuses: Counter[str] = Counter()
     dropped: Counter[str] = Counter()

@@ -8,6 +8,7 @@ from typing import Any
 
 from hf_lmt.directions import Direction
 from hf_lmt.evaluation.direction_scores import Judged
+from hf_lmt.evaluation.evaluated_record import EvaluatedRecord
 from hf_lmt.evaluation.evaluation_folder import (
     HYPOTHESES,
     RUN,
@@ -33,7 +34,7 @@ Rows = Mapping[Direction, Sequence[Mapping[str, Any]]]
 def write_evaluation(
     output: Path,
     workspace: Workspace,
-    run: dict[str, Any],
+    run: EvaluatedRecord,
     scores: dict[str, Any],
     rows: Rows,
     judged: Sequence[Judged],

@@ -9,9 +9,11 @@ from hf_lmt.directions import parse_direction
 from hf_lmt.evaluation.metrics.aggregation import COLUMNS
 from hf_lmt.evaluation.metrics.judgeable import why_unreliable
 from hf_lmt.model_card.subject import Subject
+from hf_lmt.model_card.trained_record import TrainedRecord
 from hf_lmt.registry import LANGUAGES
 from hf_miwv.common.cards.numbers import write_number
 from hf_miwv.common.cards.parts import NOT_RECORDED, shown_name
+from hf_miwv.common.runs.record import Package
 
 MEASURES = {"chrF++": "eval_chrf", "loss": "eval_loss"}  # words: how the keys of the log begin
 ASKED = {
@@ -150,7 +152,7 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.1f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} hours"
 
 
-def hardware(run: Mapping[str, Any]) -> str:
+def hardware(run: TrainedRecord) -> str:
     """Say how many devices of what kind, and how the model was spread over them."""
     processes, sharding = run["launch"]["processes"], run["launch"]["sharding"]
     device = run["model"].get("device_name") or run["model"]["device"].upper()
@@ -158,7 +160,7 @@ def hardware(run: Mapping[str, Any]) -> str:
     return f"{processes} x {device}{spread}"
 
 
-def _code(package: Mapping[str, Any]) -> str:
+def _code(package: Package) -> str:
     commit = package.get("commit")
     return f"hf-miwv-lmt {package['version']}, commit {commit or NOT_RECORDED}"
 

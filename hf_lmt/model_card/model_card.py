@@ -10,7 +10,6 @@ import re
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from hf_lmt.evaluation.evaluation_folder import Evaluation
 from hf_lmt.evaluation.metrics.judgeable import why_unreliable
@@ -26,6 +25,7 @@ from hf_lmt.model_card.metadata import Given, base_model, front_matter, recorded
 from hf_lmt.model_card.own_words import marked
 from hf_lmt.model_card.results import HEAT_MAP, sections
 from hf_lmt.model_card.subject import Subject, trained
+from hf_lmt.model_card.trained_record import TrainedRecord
 from hf_lmt.model_card.usage import example_direction, transformers_lines, translator_lines
 from hf_lmt.registry import LANGUAGES
 from hf_miwv.common.cards.markdown import escape, table
@@ -38,7 +38,7 @@ CURVE = "training_curve.png"
 TEMPLATE = "model_card.md.jinja"
 
 
-def write_trained_card(run: dict[str, Any], folder: Path) -> None:
+def write_trained_card(run: TrainedRecord, folder: Path) -> None:
     """Write the card of a model just trained to its folder, beside the curve of the loss."""
     text = render_model_card(trained(run))
     (folder / CARD).write_text(text, encoding="utf-8", newline="\n")
@@ -86,7 +86,7 @@ def render_model_card(
         movement=table(("group", "measure", "first evaluation", "last"), movement_rows(subject)),
         thinned=subject.settings["downsampling"],
         recipe=_fenced(subject.recipe_text, "yaml"),
-        command=command_block(dict(subject.run)) if subject.run else None,
+        command=command_block(subject.run) if subject.run else None,
     )
 
 

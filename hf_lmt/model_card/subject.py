@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from hf_lmt.data.method.prompts import Wording
 from hf_lmt.data.prepare.preparation_record import settings_of
+from hf_lmt.data.prepare.prepared_record import PreparationSettings
 from hf_lmt.directions import DIRECTIONS, Direction, parse_direction
+from hf_lmt.model_card.trained_record import TrainedRecord
 
 if TYPE_CHECKING:
     from hf_lmt.recipes.training_recipe import TrainingRecipe
@@ -30,9 +32,9 @@ class Subject:
 
     recipe: Mapping[str, Any]
     recipe_text: str
-    run: Mapping[str, Any] | None
+    run: TrainedRecord | None
     directions: Sequence[Direction]
-    settings: Mapping[str, Any]
+    settings: PreparationSettings
     sources: Sequence[Mapping[str, Any]]
 
     @property
@@ -59,7 +61,7 @@ class Subject:
         return bool(self.recipe.get("use_peft")) and not self.recipe.get("merge")
 
 
-def trained(run: Mapping[str, Any]) -> Subject:
+def trained(run: TrainedRecord) -> Subject:
     """Return the model that a finished `train` has described in run.json."""
     names = {name for name in run["prepared"]["counts"]["directions"] if "-" in name}
     return Subject(
@@ -95,7 +97,7 @@ def wording_of(prompts: Mapping[str, Any]) -> str | Wording:
     return Wording(**wording) if isinstance(wording, Mapping) else wording
 
 
-def _monolingual(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _monolingual(settings: PreparationSettings) -> list[dict[str, Any]]:
     """Return the sources of texts of a mixture, which count tokens and no rows."""
     sources = (settings["mixture"] or {}).get("monolingual") or []
     return [

@@ -17,6 +17,7 @@ from hf_lmt.model_card.model_card import CARD, render_model_card
 from hf_lmt.model_card.own_words import own_words
 from hf_lmt.model_card.results import FOLDER, HEAT_MAP, pictured
 from hf_lmt.model_card.subject import Subject, planned, trained
+from hf_lmt.model_card.trained_record import TrainedRecord
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.hub.hub_card import split_card
 from hf_miwv.common.runs.folder import read_record, write_errors
@@ -35,7 +36,7 @@ def write_model_card(folder: str | Path, evaluations: Sequence[str | Path] = (),
             local path as base model; the markers of an earlier card are damaged.
     """
     folder, given = Path(folder).expanduser(), given or Given()
-    run = read_record(folder)
+    run: TrainedRecord | None = read_record(folder)
     if run is None or run.get("command") != "train" or "launch" not in run:
         raise InputError(f"{folder}: is no model that hf-lmt train wrote; give such a folder, or a recipe (YAML)")
     new = [read_evaluation(evaluation_folder) for evaluation_folder in evaluations]

@@ -38,7 +38,9 @@ def start_record(
     """
     curation = json.loads(json.dumps(settings_of(steps), default=str))  # as run.json gives it back
     sets = curation.get("contamination", {}).get("sets", ())
-    run = new_record("synthesize", {"command_line": list(command_line) if command_line else None}, "hf_lmt")
+    run: dict[str, Any] = {
+        **new_record("synthesize", {"command_line": list(command_line) if command_line else None}, "hf_lmt")
+    }
     fingerprint = content_fingerprint(loaded.rows)
     run["data"] = {**data, "fingerprint": fingerprint, "counts": loaded.counts}
     run["model"] = dict(model)

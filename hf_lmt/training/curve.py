@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
+from hf_lmt.model_card.trained_record import TrainedRecord
 from hf_miwv.common.cards.figures import BELOW, new_figure, save
 
 CURVE = "training_curve.png"
 
 
-def draw_loss(run: dict[str, Any], folder: Path) -> str:
+def draw_loss(run: TrainedRecord, folder: Path) -> str:
     """Write training_curve.png: the loss of each logged step, mean nats per labeled token."""
     from matplotlib.ticker import MaxNLocator
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from datasets import Dataset
 
 from hf_lmt.data.prepare.prepare import prepare
+from hf_lmt.data.prepare.prepared_record import PreparedRecord
 from hf_lmt.recipes.training_recipe import MAKING_ROWS, MODEL, TrainingRecipe, ready_words
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.hub.fetching import read_record_of
@@ -24,10 +25,10 @@ class PreparedRows(NamedTuple):
     """Rows with prompt and completion, or with text; run: the run.json of `prepare`."""
 
     dataset: Dataset
-    run: Mapping[str, Any]
+    run: PreparedRecord
 
     @property
-    def prompts(self) -> Mapping[str, Any] | None:
+    def prompts(self) -> dict[str, Any] | None:
         """How the prompts were made: wording, form, thinking; None for a mixture."""
         return self.run["settings"]["pmp"]
 

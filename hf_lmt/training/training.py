@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from datasets import Dataset
 
+from hf_lmt.model_card.trained_record import TrainedRecord
 from hf_lmt.recipes.launch import Launch, check_devices
 from hf_lmt.recipes.training_recipe import MODEL, TrainingRecipe, read_training_recipe
 from hf_lmt.training.checkpoint import complete_checkpoint
@@ -48,7 +49,7 @@ def train(
     overwrite: bool = False,
     origin: Mapping[str, Any] | None = None,
     watchers: Sequence[Watcher] = (),
-) -> dict[str, Any]:
+) -> TrainedRecord:
     """Train the model of the recipe on its rows, and write it to its output_dir; the run.json.
 
     The loss is -log p(token | all before it), in nats, the mean over all tokens of targets and
@@ -96,7 +97,7 @@ def _train_to_folder(
     recipe: TrainingRecipe,
     launch: Launch,
     processes: Processes,
-    run: dict[str, Any],
+    run: TrainedRecord,
     folder_run: FolderRun,
     overwrite: bool,
     watchers: Sequence[Watcher],

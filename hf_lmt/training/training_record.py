@@ -12,6 +12,7 @@ from typing import Any
 import torch
 import yaml
 
+from hf_lmt.model_card.trained_record import TrainedRecord
 from hf_lmt.recipes.launch import Launch
 from hf_lmt.recipes.training_recipe import TrainingRecipe
 from hf_miwv.common.runs.record import new_record
@@ -20,14 +21,14 @@ LIBRARIES = ("trl", "peft", "accelerate")  # beside those of `new_record`
 RECIPE = "recipe.yaml"
 
 
-def start_record(recipe: TrainingRecipe, launch: Launch, origin: Mapping[str, Any]) -> dict[str, Any]:
+def start_record(recipe: TrainingRecipe, launch: Launch, origin: Mapping[str, Any]) -> TrainedRecord:
     """Begin the record with what is known before anything is read, and the run's "identity".
 
     The identity is the recipe with its overrides, but for where the result goes, the launch and the
     versions; the contents of files and models that the recipe names are compared later, by
     `claims.claim_contents`.
     """
-    run = new_record("train", origin, "hf_lmt")
+    run: TrainedRecord = {**new_record("train", origin, "hf_lmt")}
     run["versions"] |= {name: version(name) for name in LIBRARIES}
     if recipe.model.get("load_in_4bit") or recipe.model.get("load_in_8bit"):
         run["versions"]["bitsandbytes"] = version("bitsandbytes")

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from datasets import Dataset
 
+from hf_lmt.model_card.trained_record import TrainedRecord
 from hf_lmt.recipes.launch import Launch
 from hf_lmt.recipes.training_recipe import TrainingRecipe
 from hf_lmt.training.checks_before import (
@@ -67,7 +68,7 @@ def tune(
     evaluation_rows: Dataset | None = None,
     watchers: Sequence[Watcher] = (),
     pushing: Any = None,
-) -> tuple[Any, dict[str, Any]]:
+) -> tuple[Any, TrainedRecord]:
     """Return the trainer after its last step, and what run.json says of the training.
 
     Goes on from the newest whole checkpoint in the folder, where there is one.
@@ -203,7 +204,7 @@ def _check(trainer: Any, run: Run) -> dict[str, Any]:
     return checks
 
 
-def _report(trainer: Any) -> dict[str, Any]:
+def _report(trainer: Any) -> TrainedRecord:
     arguments = trainer.args
     names = [
         *(name for name in EFFECTIVE if name != "max_length"),

@@ -12,6 +12,7 @@ import torch
 
 from hf_lmt.model_card.model_card import write_trained_card
 from hf_lmt.model_card.subject import wording_of
+from hf_lmt.model_card.trained_record import TrainedRecord
 from hf_lmt.recipes.training_recipe import MODEL
 from hf_lmt.training.curve import draw_loss
 from hf_lmt.training.merge import merge_adapter
@@ -30,8 +31,9 @@ from hf_miwv.common.trainer.trainable import trainable_source
 ADAPTER = "adapter"
 
 
-def describe_run(run: Run, report: dict[str, Any], seconds: float) -> dict[str, Any]:
+def describe_run(run: Run, report: TrainedRecord, seconds: float) -> TrainedRecord:
     model, prepared = run.model, run.rows.run
+    counts: Any = run.tokens.counts
     trained = sum(part.numel() for part in model.parameters() if part.requires_grad)
     return {
         "model": {
@@ -45,8 +47,12 @@ def describe_run(run: Run, report: dict[str, Any], seconds: float) -> dict[str, 
             "device_name": torch.cuda.get_device_name(model.device) if model.device.type == "cuda" else None,
         },
         "data": prepared["data"],
-        "prepared": {name: prepared[name] for name in ("settings", "counts", "contamination")},
-        "rows": {**run.tokens.counts, "fingerprint": content_fingerprint(run.rows.dataset)},
+        "prepared": {
+            "settings": prepared["settings"],
+            "counts": prepared["counts"],
+            "contamination": prepared["contamination"],
+        },
+        "rows": {**counts, "fingerprint": content_fingerprint(run.rows.dataset)},
         "prompts": run.rows.prompts,
         **report,
         "timing": {
@@ -56,7 +62,7 @@ def describe_run(run: Run, report: dict[str, Any], seconds: float) -> dict[str, 
     }
 
 
-def write_model(trainer: Any, run: Run, record: dict[str, Any], root: Path) -> None:
+def write_model(trainer: Any, run: Run, record: TrainedRecord, root: Path) -> None:
     """Save in `root`, then rename it to the output.
 
     The model is saved by all processes together, all else by the first.
@@ -79,7 +85,7 @@ def write_model(trainer: Any, run: Run, record: dict[str, Any], root: Path) -> N
     run.processes.agree(None)  # nobody leaves before the output is there
 
 
-def _complete(draft: Path, trainer: Any, run: Run, record: dict[str, Any]) -> None:
+def _complete(draft: Path, trainer: Any, run: Run, record: TrainedRecord) -> None:
     """Write the files beside the weights."""
     (draft / "training_args.bin").unlink(missing_ok=True)  # pickled, and with local paths
     (draft / "README.md").unlink(missing_ok=True)  # peft's
@@ -94,7 +100,7 @@ def _complete(draft: Path, trainer: Any, run: Run, record: dict[str, Any]) -> No
     write_trained_card(record, draft)
 
 
-def _save_watched(draft: Path, trainer: Any, record: dict[str, Any]) -> None:
+def _save_watched(draft: Path, trainer: Any, record: TrainedRecord) -> None:
     """Save the results watched by direction: the pictures, and the figures of each evaluation."""
     figures = Path(trainer.args.output_dir) / EVALUATIONS
     if figures.is_dir():

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow
@@ -19,6 +19,7 @@ from datasets import Dataset
 from hf_miwv.common.reading.kinds import RowError
 from hf_miwv.common.reading.reading import read_dataset
 from hf_miwv.common.runs.folder import read_record
+from hf_miwv.results.scored_record import ScoredRecord
 from hf_miwv.results.statistics import ScoreColumns
 from hf_miwv.rows.examples import Example, read_row, unreadable
 from hf_miwv.rows.schema import Shape, recognize
@@ -61,14 +62,14 @@ class ScoredRows:
         dataset (`Dataset`): All columns.
         columns (`ScoreColumns`): The numbers.
         shape (`Shape`): The columns that hold prompt and response.
-        run (`dict[str, Any]`): run.json of the folder; empty where there is none.
+        run (`ScoredRecord`): run.json of the folder; empty where there is none.
     """
 
     name: str
     dataset: Dataset
     columns: ScoreColumns
     shape: Shape
-    run: dict[str, Any]
+    run: ScoredRecord
 
     @classmethod
     def open(cls, folder: Path, name: str) -> ScoredRows:
@@ -86,7 +87,7 @@ class ScoredRows:
         """
         dataset = read_dataset(folder)
         columns = ScoreColumns.from_dataset(dataset)
-        run = read_record(folder) or {}
+        run: ScoredRecord = read_record(folder) or ScoredRecord()
         data = run.get("data")
         # run.json knows the columns also where their names say nothing (--columns).
         known = Shape(data["shape"], data["columns"]) if data else None

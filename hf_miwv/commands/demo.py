@@ -16,6 +16,7 @@ from hf_miwv.common.cards.demo_page import picture, write_part
 from hf_miwv.common.cards.parts import TEMPLATES, shown_name
 from hf_miwv.common.recipes.packages import MODEL_PACKAGE, not_installed, package_folder, program
 from hf_miwv.common.runs.folder import read_record
+from hf_miwv.results.scored_record import Statistics
 from hf_miwv.scoring.scoring import score
 from hf_miwv.selection.selection import select
 
@@ -46,7 +47,7 @@ def run_demo(output: Path, fraction: str) -> None:
         SAMPLE, str(model), embedder=str(embedder), output_dir=scored, origin={"license": "apache-2.0", **command_line}
     )
     kept = select(scored, fraction=fraction, output_dir=chosen, origin=command_line)
-    statistics = (read_record(scored) or {})["statistics"]
+    statistics: Statistics = (read_record(scored) or {})["statistics"]
     logger.info(
         "%d rows: %d with a MIWV above zero, %d below; the highest %d are kept",
         len(rows),

@@ -23,6 +23,7 @@ from hf_miwv.common.runs.processes import Processes
 from hf_miwv.common.runs.workspace import workspace_of
 from hf_miwv.results.methods import check_method, needed_columns
 from hf_miwv.results.score_summary import show_selection, show_summary
+from hf_miwv.results.scored_record import ScoredRecord
 from hf_miwv.rows.examples import read_example
 from hf_miwv.rows.schema import Shape, parse_columns
 from hf_miwv.rows.streaming import open_stream
@@ -89,7 +90,7 @@ def score_data(
         **settings,
     )
     if Processes.launched().first:
-        run = read_record(output) or {}
+        run: ScoredRecord = read_record(output) or ScoredRecord()
         show_result(as_json, run, lambda: show_scored(scored, run))
         logger.info("written: %s", output)
 
@@ -141,7 +142,7 @@ def select_data(
         overwrite=overwrite,
         origin={"command_line": ["hf-miwv", *sys.argv[1:]]},
     )
-    run = read_record(output) or {}
+    run: ScoredRecord = read_record(output) or ScoredRecord()
     show_result(as_json, run, lambda: show_selection(run))
     logger.info("written: %s", output)
     if told := train_elsewhere(chosen[0], run, output):
@@ -164,12 +165,12 @@ def _scored(data: str, settings: Mapping[str, Any]) -> Path | Dataset:
     return source.path if is_whole_folder else read_dataset(source)
 
 
-def show_scored(scored: Dataset, run: dict[str, Any]) -> None:
+def show_scored(scored: Dataset, run: ScoredRecord) -> None:
     """Print the summary table, and the rows at both ends of the ranking.
 
     Args:
         scored (`Dataset`): The scored rows.
-        run (`dict[str, Any]`): The record (run.json).
+        run (`ScoredRecord`): The record (run.json).
     """
     scores = np.array(scored["miwv"], dtype=float)
     ranked = np.argsort(-scores, kind="stable")[: int(np.isfinite(scores).sum())]

@@ -10,20 +10,21 @@ from typing import Any
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.recipes.packages import program
 from hf_miwv.common.trainer.trl_command import trl_sft_command
+from hf_miwv.results.scored_record import ScoredRecord
 from hf_miwv.rows.schema import Shape
 from hf_miwv.selection.prompt_completion import is_prompt_completion, text_template
 
 TRL_MAX_LENGTH = 1024  # tokens: the default of trl.SFTConfig
 
 
-def train_elsewhere(row: Mapping[str, Any], run: Mapping[str, Any], chosen: Path) -> str | None:
+def train_elsewhere(row: Mapping[str, Any], run: ScoredRecord, chosen: Path) -> str | None:
     """Write the line that trains the scored model on the chosen rows by `trl sft`.
 
     Rows that are not prompt and completion yet are written so first, by the same line.
 
     Args:
         row (`Mapping[str, Any]`): One of the rows.
-        run (`Mapping[str, Any]`): run.json of the selection.
+        run (`ScoredRecord`): run.json of the selection.
         chosen (`Path`): Its folder.
 
     Returns:

@@ -26,6 +26,7 @@ from hf_miwv.common.models.devices import pick_device
 from hf_miwv.common.models.models import load_embedder, load_model
 from hf_miwv.common.runs.folder import read_record
 from hf_miwv.common.runs.json_text import json_text
+from hf_miwv.results.scored_record import ScoredRecord
 from hf_miwv.results.statistics import ScoreColumns, rank_correlation
 from hf_miwv.rows.rows import Rows
 from hf_miwv.rows.schema import recognize
@@ -223,7 +224,8 @@ def _measure(precision: str, rows: Dataset, model: str, settings: dict[str, Any]
                 overwrite_columns=True,
                 **settings,
             )
-            columns, run = ScoreColumns.from_dataset(scored), read_record(output) or {}
+            run: ScoredRecord = read_record(output) or ScoredRecord()
+            columns = ScoreColumns.from_dataset(scored)
     finally:
         # One model at a time: the next one may not fit beside a model in float32.
         del loaded

@@ -18,6 +18,7 @@ from hf_miwv.common.hub.hub_names import path_name
 from hf_miwv.common.reading.reading import read_dataset
 from hf_miwv.common.runs.folder import read_record
 from hf_miwv.results.methods import row_keys
+from hf_miwv.results.scored_record import ScoredRecord
 from hf_miwv.results.statistics import ScoreColumns
 from hf_miwv.rows.examples import read_example
 from hf_miwv.rows.schema import REQUESTED_COLUMNS, SCORE_COLUMNS, Shape
@@ -46,13 +47,13 @@ class Scored(NamedTuple):
         name (`str`): The name that it is shown under.
         dataset (`Dataset`): Its N rows.
         columns (`ScoreColumns`): Their scores.
-        run (`dict[str, Any]`): Its run.json.
+        run (`ScoredRecord`): Its run.json.
     """
 
     name: str
     dataset: Dataset
     columns: ScoreColumns
-    run: dict[str, Any]
+    run: ScoredRecord
 
 
 def read_scored(folders: Sequence[str | Path]) -> list[Scored]:
@@ -81,8 +82,8 @@ def read_scored(folders: Sequence[str | Path]) -> list[Scored]:
     return scored
 
 
-def _read_run(path: Path) -> dict[str, Any]:
-    run = read_record(path)
+def _read_run(path: Path) -> ScoredRecord:
+    run: ScoredRecord | None = read_record(path)
     if run is None:
         raise InputError(f"{path} has no run.json; give a folder that `hf-miwv score` wrote")
     if run["command"] != "score":

@@ -18,9 +18,11 @@ from hf_miwv.common.runs.folder import (
     write_folder,
 )
 from hf_miwv.common.runs.folder_run import FolderRun
+from hf_miwv.common.runs.record import new_record
 from hf_miwv.common.runs.workspace import Workspace
 from hf_miwv.judging.answer_pairs import Pair, Pairs, pair_answers, read_answers
 from hf_miwv.judging.judged_card import write_judged_card
+from hf_miwv.judging.judged_record import AnswerFile, JudgedRecord
 from hf_miwv.judging.outcome_picture import draw_outcomes
 from hf_miwv.judging.question import PROTOCOL, judge_question, prompt_sha256
 from hf_miwv.judging.verdicts import Judge, Verdict, collect_verdicts, verdict_key
@@ -47,7 +49,7 @@ def judge_answers(
     overwrite: bool = False,
     origin: Mapping[str, Any] | None = None,
     progress: bool = True,
-) -> dict[str, Any]:
+) -> JudgedRecord:
     """Judge A's answers against B's in both orders, write the folder `output`, return its record.
 
     The protocol of arXiv 2511.07074: win, tie or lose of each pair over both orders, win score =
@@ -70,7 +72,7 @@ def judge_answers(
         progress (`bool`, *optional*, defaults to `True`): Show a bar.
 
     Returns:
-        `dict[str, Any]`: The record of the run, as run.json has it.
+        `JudgedRecord`: The record of the run, as run.json has it.
 
     Raises:
         InputError: Files that cannot be read or matched, an output that holds something else, a
@@ -79,7 +81,7 @@ def judge_answers(
     folder_run = FolderRun(output, overwrite, inputs=[a, b])
     answers = [read_answers(path) for path in (a, b)]
     matched = pair_answers(*answers)
-    files = {
+    files: dict[str, AnswerFile] = {
         name: {"file": path.name, "rows": len(rows), "sha256": _sha256(path)}
         for name, path, rows in zip("ab", (a, b), answers, strict=True)
     }
@@ -91,7 +93,7 @@ def judge_answers(
         "seed": seed,
     }
     if folder_run.is_finished(identity):
-        return read_record(output) or {}
+        return read_record(output) or JudgedRecord()
     with folder_run.work() as workspace:
         began = time.perf_counter()
         verdicts = _ask(judge, matched.pairs, workspace, progress)
@@ -181,14 +183,12 @@ def _tell_of_gaps(rows: Sequence[Mapping[str, Any]]) -> None:
 
 def _record(
     origin: Mapping[str, Any],
-    files: dict[str, Any],
+    files: dict[str, AnswerFile],
     matched: Pairs,
     judge: Judge,
     outcomes: Sequence[Judged],
     seed: int,
-) -> dict[str, Any]:
-    from hf_miwv.common.runs.record import new_record  # brings torch, which an endpoint does without so far
-
+) -> JudgedRecord:
     return {
         **new_record("judge", origin),
         "answers": files,

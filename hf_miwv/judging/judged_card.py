@@ -15,6 +15,7 @@ from hf_miwv.common.cards.parts import (
     shown_name,
     size_category,
 )
+from hf_miwv.judging.judged_record import JudgedRecord, Scores
 from hf_miwv.judging.judged_summary import count_rows, write_interval
 
 COLUMN_WORDS = {
@@ -35,11 +36,11 @@ COLUMN_WORDS = {
 }
 
 
-def write_judged_card(run: dict[str, Any], pictures: list[str], folder: Path) -> None:
+def write_judged_card(run: JudgedRecord, pictures: list[str], folder: Path) -> None:
     """Write README.md of a folder of verdicts.
 
     Args:
-        run (`dict[str, Any]`): The record (run.json).
+        run (`JudgedRecord`): The record (run.json).
         pictures (`list[str]`): Names of the PNGs that lie beside it.
         folder (`Path`): The folder.
     """
@@ -47,11 +48,11 @@ def write_judged_card(run: dict[str, Any], pictures: list[str], folder: Path) ->
     (folder / "README.md").write_text(text, encoding="utf-8", newline="\n")
 
 
-def render_judged_card(run: dict[str, Any], pictures: list[str]) -> str:
+def render_judged_card(run: JudgedRecord, pictures: list[str]) -> str:
     """Render the card as text; run["timing"] is not used, so equal runs have equal cards.
 
     Args:
-        run (`dict[str, Any]`): The record (run.json).
+        run (`JudgedRecord`): The record (run.json).
         pictures (`list[str]`): Names of the PNGs that lie beside it.
 
     Returns:
@@ -88,7 +89,7 @@ def judge_name(judge: dict[str, Any]) -> str:
     return shown_name(judge["source"])
 
 
-def _front_matter(run: dict[str, Any]) -> str:
+def _front_matter(run: JudgedRecord) -> str:
     from huggingface_hub import DatasetCardData
 
     content = DatasetCardData(
@@ -106,11 +107,11 @@ def _front_matter(run: dict[str, Any]) -> str:
     return f"---\n{content.to_yaml()}\n---"
 
 
-def _score_table(scores: dict[str, Any]) -> str:
+def _score_table(scores: Scores) -> str:
     rows = [
         [
             name,
-            *(write_number(counts[part]) for part in ("judged", "wins", "ties", "losses")),
+            *map(write_number, (counts["judged"], counts["wins"], counts["ties"], counts["losses"])),
             write_number(counts["win_score"]),
             write_interval(counts),
         ]
@@ -120,7 +121,7 @@ def _score_table(scores: dict[str, Any]) -> str:
     return table(header, rows)
 
 
-def _made_rows(run: dict[str, Any]) -> list[tuple[str, Any]]:
+def _made_rows(run: JudgedRecord) -> list[tuple[str, Any]]:
     judge, answers = run["judge"], run["answers"]
     recorded = {
         **{

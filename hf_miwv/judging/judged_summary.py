@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hf_miwv.common.cards.numbers import write_number, write_share
 from hf_miwv.common.cards.terminal import new_table, plain, stderr_console
+from hf_miwv.judging.judged_record import JudgedRecord, PairFacts, Tally
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
 
-def show_judged(run: dict[str, Any], console: Console | None = None) -> None:
+def show_judged(run: JudgedRecord, console: Console | None = None) -> None:
     """Print win scores, the pairs without a verdict and the influence of the order.
 
     Args:
-        run (`dict[str, Any]`): The record (run.json).
+        run (`JudgedRecord`): The record (run.json).
         console (`Console`, *optional*): Console to print on; by default stderr.
     """
     console = console or stderr_console()
@@ -24,11 +25,11 @@ def show_judged(run: dict[str, Any], console: Console | None = None) -> None:
     console.print(count_table(run))
 
 
-def score_table(run: dict[str, Any]) -> Table:
+def score_table(run: JudgedRecord) -> Table:
     """Tabulate wins, ties, losses and win score with its interval: all pairs, then each test set.
 
     Args:
-        run (`dict[str, Any]`): The record (run.json).
+        run (`JudgedRecord`): The record (run.json).
 
     Returns:
         `Table`: The table.
@@ -37,7 +38,7 @@ def score_table(run: dict[str, Any]) -> Table:
     header = ("", "judged", "wins", "ties", "losses", "win score", "95 %")
     table = new_table("A against B; 1 is parity", *header)
     for name, counts in {"all": run["scores"]["all"], **run["scores"]["sets"]}.items():
-        numbers = [write_number(counts[part]) for part in ("judged", "wins", "ties", "losses")]
+        numbers = map(write_number, (counts["judged"], counts["wins"], counts["ties"], counts["losses"]))
         score = write_number(counts["win_score"])
         table.add_row(plain(name), *numbers, score, write_interval(counts))
     table.caption = plain(f"A: {file_a}; B: {file_b}; win score: (wins − losses) / judged + 1")
@@ -45,11 +46,11 @@ def score_table(run: dict[str, Any]) -> Table:
     return table
 
 
-def count_table(run: dict[str, Any]) -> Table:
+def count_table(run: JudgedRecord) -> Table:
     """Tabulate lines without a partner, pairs without a verdict, and the influence of the order.
 
     Args:
-        run (`dict[str, Any]`): The record (run.json).
+        run (`JudgedRecord`): The record (run.json).
 
     Returns:
         `Table`: The table.
@@ -61,12 +62,12 @@ def count_table(run: dict[str, Any]) -> Table:
     return table
 
 
-def count_rows(pairs: dict[str, Any], scores: dict[str, Any]) -> list[tuple[str, str]]:
+def count_rows(pairs: PairFacts, scores: Tally) -> list[tuple[str, str]]:
     """Put the counts of a run in words, for table and card.
 
     Args:
-        pairs (`dict[str, Any]`): run["pairs"].
-        scores (`dict[str, Any]`): run["scores"]["all"].
+        pairs (`PairFacts`): run["pairs"].
+        scores (`Tally`): run["scores"]["all"].
 
     Returns:
         `list[tuple[str, str]]`: Words and number of each count.
@@ -91,11 +92,11 @@ def count_rows(pairs: dict[str, Any], scores: dict[str, Any]) -> list[tuple[str,
     ]
 
 
-def write_interval(counts: dict[str, Any]) -> str:
+def write_interval(counts: Tally) -> str:
     """Write the interval of a win score for print.
 
     Args:
-        counts (`dict[str, Any]`): The result of `tally`.
+        counts (`Tally`): The result of `tally`.
 
     Returns:
         `str`: The interval; a dash where there is none.

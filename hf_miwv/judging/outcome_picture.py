@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,13 @@ from hf_miwv.common.cards.figures import ABOVE, BELOW, WHOLE, new_figure, save
 MOST_SETS = 12  # bars that can be told apart; beyond, only the one of all pairs
 
 
-def draw_outcomes(scores: dict[str, Any], folder: Path) -> list[str]:
+def draw_outcomes(scores: Mapping[str, Any], folder: Path) -> list[str]:
     """Draw run["scores"]; return the name of the PNG written to `folder`, none without a verdict.
 
     A bar is the judged pairs of a test set in shares; all pairs together stand on top.
 
     Args:
-        scores (`dict[str, Any]`): run["scores"].
+        scores (`Mapping[str, Any]`): run["scores"].
         folder (`Path`): Folder of the PNG.
 
     Returns:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
+
+from hf_miwv.judging.judged_record import Tally
 
 Outcome = Literal["win", "tie", "lose"]
 Status = Literal["judged", "unparseable", "refused"]
@@ -103,7 +105,7 @@ def win_score_interval(wins: int, ties: int, losses: int, seed: int = 0) -> tupl
     return float(low), float(high)
 
 
-def tally(pairs: Sequence[Judged], seed: int = 0) -> dict[str, Any]:
+def tally(pairs: Sequence[Judged], seed: int = 0) -> Tally:
     """Tally counts, win score, interval and what the order of the answers did, over these pairs.
 
     Pairs without a readable verdict in both orders are counted by status and left out of the
@@ -115,7 +117,7 @@ def tally(pairs: Sequence[Judged], seed: int = 0) -> dict[str, Any]:
         seed (`int`, *optional*, defaults to 0): Seed of the bootstrap interval.
 
     Returns:
-        `dict[str, Any]`: The counts and scores, ready for JSON.
+        `Tally`: The counts and scores, ready for JSON.
     """
     outcomes = Counter(pair.outcome for pair in pairs if pair.outcome)
     counts = (outcomes["win"], outcomes["tie"], outcomes["lose"])
@@ -135,7 +137,7 @@ def tally(pairs: Sequence[Judged], seed: int = 0) -> dict[str, Any]:
     }
 
 
-def tally_sets(pairs: Sequence[Judged], seed: int = 0) -> dict[str, dict[str, Any]]:
+def tally_sets(pairs: Sequence[Judged], seed: int = 0) -> dict[str, Tally]:
     """Run `tally` on each test set by name, where pairs have one.
 
     Args:
@@ -143,13 +145,13 @@ def tally_sets(pairs: Sequence[Judged], seed: int = 0) -> dict[str, dict[str, An
         seed (`int`, *optional*, defaults to 0): Seed of the bootstrap intervals.
 
     Returns:
-        `dict[str, dict[str, Any]]`: Name of a test set -> its tally.
+        `dict[str, Tally]`: Name of a test set -> its tally.
     """
     names = sorted({pair.test_set for pair in pairs if pair.test_set is not None})
     return {name: tally([pair for pair in pairs if pair.test_set == name], seed) for name in names}
 
 
-def _by_order(pairs: Sequence[Judged]) -> dict[str, Any]:
+def _by_order(pairs: Sequence[Judged]) -> Tally:
     higher: Counter[str] = Counter(first=0, second=0, equal=0)
     agree = 0
     for pair in pairs:

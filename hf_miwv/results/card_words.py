@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hf_miwv.common.cards.numbers import write_number
 from hf_miwv.common.cards.parts import NOT_RECORDED
+from hf_miwv.results.scored_record import LengthComparison
 
 STATUS_WORDS = {
     "ok": "scored",
@@ -68,11 +67,11 @@ def correlation_words(correlation: float | None, subject: str) -> str:
     return f"{number}: {subject} tend to score {'higher' if correlation > 0 else 'lower'}"
 
 
-def length_words(lengths: dict[str, Any] | None, subject: str) -> str:
+def length_words(lengths: LengthComparison | None, subject: str) -> str:
     """Put the result of `compare_lengths` in a sentence.
 
     Args:
-        lengths (`dict[str, Any]`, *optional*): The result; None where it was not recorded.
+        lengths (`LengthComparison`, *optional*): The result; None where it was not recorded.
         subject (`str`): Subject of the sentence, such as "The chosen part".
 
     Returns:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from hf_miwv.prompts.tokenization import TokenizedRows
+from hf_miwv.results.scored_record import ScoredRecord
 
 FIRST_KINDS = 5  # of faults that a line on the screen lists
 
@@ -63,11 +63,11 @@ def tell_of_rows(table: TokenizedRows, trainer_max_length: int, columns_not_read
         )
 
 
-def row_remarks(run: Mapping[str, Any]) -> list[tuple[str, int]]:
+def row_remarks(run: ScoredRecord) -> list[tuple[str, int]]:
     """List the same remarks from the run.json of a scoring; older ones have none.
 
     Args:
-        run (`Mapping[str, Any]`): The record.
+        run (`ScoredRecord`): The record.
 
     Returns:
         `list[tuple[str, int]]`: Words, and the number of rows.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from hf_miwv.common.cards.figures import ABOVE, BELOW, INK, WHOLE, label_counts, label_log_axis, new_figure, save
+from hf_miwv.results.scored_record import ScoredRecord, Statistics
 from hf_miwv.results.statistics import ScoreColumns
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def draw_scored(columns: ScoreColumns, folder: Path) -> list[str]:
     return names
 
 
-def draw_chosen(chosen: ScoreColumns, run: dict[str, Any], folder: Path) -> list[str]:
+def draw_chosen(chosen: ScoreColumns, run: ScoredRecord, folder: Path) -> list[str]:
     """Draw the chosen rows.
 
     `miwv_histogram.png`, with the lowest kept score marked, and `length_comparison.png` where
@@ -58,7 +59,7 @@ def draw_chosen(chosen: ScoreColumns, run: dict[str, Any], folder: Path) -> list
 
     Args:
         chosen (`ScoreColumns`): The chosen rows.
-        run (`dict[str, Any]`): The record of the selection.
+        run (`ScoredRecord`): The record of the selection.
         folder (`Path`): Folder of the PNGs.
 
     Returns:
@@ -318,14 +319,14 @@ def running_quantiles(x_values: np.ndarray, y_values: np.ndarray) -> tuple[np.nd
     return centers, np.array([np.percentile(y_values[member], (10, 50, 90)) for member in members]).T
 
 
-def draw_length_comparison(tokens: np.ndarray, whole: dict[str, Any], folder: Path) -> str:
+def draw_length_comparison(tokens: np.ndarray, whole: Statistics, folder: Path) -> str:
     """Draw the chosen response lengths beside those of all scored rows, as `describe` counted them.
 
     Heights are per cent of each group's rows, in the bins of `length_histogram`.
 
     Args:
         tokens (`np.ndarray`): (m,) lengths of the chosen rows, in tokens.
-        whole (`dict[str, Any]`): `describe` of all scored rows.
+        whole (`Statistics`): `describe` of all scored rows.
         folder (`Path`): Folder of the PNG.
 
     Returns:

@@ -9,6 +9,7 @@ from hf_miwv.common.cards.terminal import new_table, plain, stderr_console
 from hf_miwv.results.card_words import RARE_FLAGS
 from hf_miwv.results.methods import method_label, method_words
 from hf_miwv.results.row_report import row_remarks
+from hf_miwv.results.scored_record import LengthComparison, ScoredRecord, SelectionFacts, Statistics
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,7 +20,7 @@ LOWEST = "lowest: the worked example is enough for these"
 
 
 def show_summary(
-    run: dict[str, Any],
+    run: ScoredRecord,
     highest: list[dict[str, Any]],
     lowest: list[dict[str, Any]],
     console: Console | None = None,
@@ -30,7 +31,7 @@ def show_summary(
     each a mapping with row, miwv, loss_zero_shot, loss_one_shot, response_tokens, prompt, response.
 
     Args:
-        run (`dict[str, Any]`): The record (run.json).
+        run (`ScoredRecord`): The record (run.json).
         highest (`list[dict[str, Any]]`): Rows with the highest scores, best first.
         lowest (`list[dict[str, Any]]`): Rows with the lowest scores, lowest first.
         console (`Console`, *optional*): Console to print on; by default stderr.
@@ -44,11 +45,11 @@ def show_summary(
     console.print(example_table(LOWEST, lowest))
 
 
-def show_selection(run: dict[str, Any], console: Console | None = None) -> None:
+def show_selection(run: ScoredRecord, console: Console | None = None) -> None:
     """Print the rows that a selection kept, on stderr unless a console is given.
 
     Args:
-        run (`dict[str, Any]`): The record (run.json).
+        run (`ScoredRecord`): The record (run.json).
         console (`Console`, *optional*): Console to print on; by default stderr.
     """
     console = console or stderr_console()
@@ -58,11 +59,11 @@ def show_selection(run: dict[str, Any], console: Console | None = None) -> None:
         console.print(length_table(run["lengths"]))
 
 
-def count_table(run: dict[str, Any]) -> Table:
+def count_table(run: ScoredRecord) -> Table:
     """Tabulate rows in all, by status and by flag, and further remarks on them.
 
     Args:
-        run (`dict[str, Any]`): The record (run.json).
+        run (`ScoredRecord`): The record (run.json).
 
     Returns:
         `Table`: The table.
@@ -81,11 +82,11 @@ def count_table(run: dict[str, Any]) -> Table:
     return table
 
 
-def quantile_table(statistics: dict[str, Any]) -> Table:
+def quantile_table(statistics: Statistics) -> Table:
     """Tabulate mean and quantiles of MIWV, and its rows above and below zero.
 
     Args:
-        statistics (`dict[str, Any]`): run["statistics"].
+        statistics (`Statistics`): run["statistics"].
 
     Returns:
         `Table`: The table.
@@ -102,11 +103,11 @@ def quantile_table(statistics: dict[str, Any]) -> Table:
     return table
 
 
-def stage_table(run: dict[str, Any]) -> Table:
+def stage_table(run: ScoredRecord) -> Table:
     """Tabulate seconds, rows, tokens and tokens per second of each stage; a dash where not recorded.
 
     Args:
-        run (`dict[str, Any]`): The record (run.json).
+        run (`ScoredRecord`): The record (run.json).
 
     Returns:
         `Table`: The table.
@@ -177,11 +178,11 @@ def example_table(title: str, rows: list[dict[str, Any]]) -> Table:
     return table
 
 
-def choice_words(selection: dict[str, Any]) -> str:
+def choice_words(selection: SelectionFacts) -> str:
     """Name the method that the rows were chosen by, and which end of its score they are from.
 
     Args:
-        selection (`dict[str, Any]`): run["selection"].
+        selection (`SelectionFacts`): run["selection"].
 
     Returns:
         `str`: The words.
@@ -191,11 +192,11 @@ def choice_words(selection: dict[str, Any]) -> str:
     return f"chosen by {method_label(method)} ({words})"
 
 
-def kept_table(selection: dict[str, Any]) -> Table:
+def kept_table(selection: SelectionFacts) -> Table:
     """Tabulate rows kept, of how many, down to which score, and the note where it is not as asked.
 
     Args:
-        selection (`dict[str, Any]`): run["selection"].
+        selection (`SelectionFacts`): run["selection"].
 
     Returns:
         `Table`: The table.
@@ -213,18 +214,17 @@ def kept_table(selection: dict[str, Any]) -> Table:
     return table
 
 
-def length_table(lengths: dict[str, Any]) -> Table:
+def length_table(lengths: LengthComparison) -> Table:
     """Tabulate response tokens of the chosen and of all scored rows.
 
     Args:
-        lengths (`dict[str, Any]`): The result of `compare_lengths`.
+        lengths (`LengthComparison`): The result of `compare_lengths`.
 
     Returns:
         `Table`: The table.
     """
     table = new_table("response tokens", "", "rows", "10 %", "median", "mean", "90 %")
     for words, part in (("chosen", lengths["chosen"]), ("all scored", lengths["scored"])):
-        names = ("quantile_10", "median", "mean", "quantile_90")
-        numbers = [write_number(part[name], 1) for name in names]
-        table.add_row(words, write_number(part["rows"]), *numbers)
+        numbers = (part["quantile_10"], part["median"], part["mean"], part["quantile_90"])
+        table.add_row(words, write_number(part["rows"]), *(write_number(number, 1) for number in numbers))
     return table

@@ -7,7 +7,7 @@ are shown by their last part only.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,17 +34,18 @@ from hf_miwv.results.card_words import (
 )
 from hf_miwv.results.methods import LOW, method_label, method_words
 from hf_miwv.results.row_report import row_remarks
+from hf_miwv.results.scored_record import LengthComparison, ScoredRecord, SelectionFacts, Statistics, Summary
 from hf_miwv.results.statistics import REQUESTED_NUMBERS
 from hf_miwv.rows.schema import EMBEDDING_COLUMN, NEIGHBORS_COLUMNS
 
 
-def write_card(run: dict[str, Any], pictures: list[str], folder: Path) -> None:
+def write_card(run: ScoredRecord, pictures: list[str], folder: Path) -> None:
     """Write README.md to `folder` from the run.json `run` and the PNGs that lie beside it.
 
     A score's run is described by `scored_card.md.jinja`, a selection's by `chosen_card.md.jinja`.
 
     Args:
-        run (`dict[str, Any]`): The record (run.json).
+        run (`ScoredRecord`): The record (run.json).
         pictures (`list[str]`): Names of the PNGs that lie beside it.
         folder (`Path`): The folder.
     """
@@ -52,11 +53,11 @@ def write_card(run: dict[str, Any], pictures: list[str], folder: Path) -> None:
     (folder / "README.md").write_text(text, encoding="utf-8", newline="\n")
 
 
-def render_card(run: dict[str, Any], pictures: list[str]) -> str:
+def render_card(run: ScoredRecord, pictures: list[str]) -> str:
     """Render the card as text; run["timing"] is not used, so equal runs have equal cards.
 
     Args:
-        run (`dict[str, Any]`): The record (run.json).
+        run (`ScoredRecord`): The record (run.json).
         pictures (`list[str]`): Names of the PNGs that lie beside it.
 
     Returns:
@@ -78,7 +79,7 @@ def render_card(run: dict[str, Any], pictures: list[str]) -> str:
     return environment.get_template(template).render(_values(run, pictures))
 
 
-def _values(run: dict[str, Any], pictures: list[str]) -> dict[str, Any]:
+def _values(run: ScoredRecord, pictures: list[str]) -> dict[str, Any]:
     """Return the templates' variables. `made` is the run that scored, None where it was not recorded."""
     made = run if run["command"] == "score" else run["scored_run"]
     if made and not made["model"]:
@@ -100,11 +101,11 @@ def _values(run: dict[str, Any], pictures: list[str]) -> dict[str, Any]:
     }
 
 
-def front_matter(run: dict[str, Any]) -> str:
+def front_matter(run: ScoredRecord) -> str:
     """Return the YAML block at the head of the card, which tells the Hub where the data lies.
 
     Args:
-        run (`dict[str, Any]`): The record (run.json).
+        run (`ScoredRecord`): The record (run.json).
 
     Returns:
         `str`: The block, with its marks.
@@ -113,7 +114,7 @@ def front_matter(run: dict[str, Any]) -> str:
 
     kind = "scored" if run["command"] == "score" else "chosen"
     method = chosen_by(run)
-    content = {
+    content: dict[str, Any] = {
         "pretty_name": f"{data_name(run)}, {kind} by {method_label(method)}",
         "task_categories": ["text-generation"],
         "tags": ["instruction-tuning", "data-selection", method.removesuffix(LOW)],
@@ -132,11 +133,11 @@ def front_matter(run: dict[str, Any]) -> str:
     return f"---\n{yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=10**6)}---"
 
 
-def chosen_by(run: dict[str, Any]) -> str:
+def chosen_by(run: ScoredRecord) -> str:
     """Return the method that the rows are ranked by: MIWV, or the method that a selection asked for.
 
     Args:
-        run (`dict[str, Any]`): The record (run.json).
+        run (`ScoredRecord`): The record (run.json).
 
     Returns:
         `str`: One of METHODS.
@@ -144,11 +145,11 @@ def chosen_by(run: dict[str, Any]) -> str:
     return "miwv" if run["command"] == "score" else run["selection"]["method"]
 
 
-def license_sentence(run: dict[str, Any]) -> str:
+def license_sentence(run: ScoredRecord) -> str:
     """Say under which license the rows came, which are passed on here.
 
     Args:
-        run (`dict[str, Any]`): The record (run.json).
+        run (`ScoredRecord`): The record (run.json).
 
     Returns:
         `str`: The sentence.
@@ -159,11 +160,11 @@ def license_sentence(run: dict[str, Any]) -> str:
     return f"License of the data: {escape(license)}."
 
 
-def count_rows(run: dict[str, Any]) -> list[tuple[str, str]]:
+def count_rows(run: ScoredRecord) -> list[tuple[str, str]]:
     """Count rows in all, by status and by flag; a reason that no row has is left out.
 
     Args:
-        run (`dict[str, Any]`): The record (run.json).
+        run (`ScoredRecord`): The record (run.json).
 
     Returns:
         `list[tuple[str, str]]`: Words and number of each count.
@@ -183,11 +184,11 @@ def count_rows(run: dict[str, Any]) -> list[tuple[str, str]]:
     return rows + [(words, write_number(count)) for words, count in row_remarks(run)]
 
 
-def quantile_table(statistics: dict[str, Any]) -> str:
+def quantile_table(statistics: Mapping[str, Any]) -> str:
     """Tabulate mean, standard deviation and quantiles of score, losses (nats) and length (tokens).
 
     Args:
-        statistics (`dict[str, Any]`): run["statistics"].
+        statistics (`Mapping[str, Any]`): run["statistics"].
 
     Returns:
         `str`: A Markdown table.
@@ -207,11 +208,11 @@ def quantile_table(statistics: dict[str, Any]) -> str:
     return measure_table([(words, statistics[name], digits) for words, name, digits in recorded])
 
 
-def score_table(selection: dict[str, Any]) -> str:
+def score_table(selection: SelectionFacts) -> str:
     """Tabulate the quantiles of the score that the rows were chosen by, of the chosen and of all.
 
     Args:
-        selection (`dict[str, Any]`): run["selection"].
+        selection (`SelectionFacts`): run["selection"].
 
     Returns:
         `str`: A Markdown table.
@@ -220,11 +221,11 @@ def score_table(selection: dict[str, Any]) -> str:
     return measure_table([("chosen", scores["chosen"], 3), ("all with a score", scores["all"], 3)])
 
 
-def measure_table(measures: Sequence[tuple[str, dict[str, Any], int]]) -> str:
+def measure_table(measures: Sequence[tuple[str, Summary, int]]) -> str:
     """Tabulate mean, standard deviation and quantiles of each measure, with so many decimals.
 
     Args:
-        measures (`Sequence[tuple[str, dict[str, Any], int]]`): Words, `summarize` and decimals of each.
+        measures (`Sequence[tuple[str, Summary, int]]`): Words, `summarize` and decimals of each.
 
     Returns:
         `str`: A Markdown table.
@@ -237,11 +238,11 @@ def measure_table(measures: Sequence[tuple[str, dict[str, Any], int]]) -> str:
     return table(header, rows)
 
 
-def column_rows(run: dict[str, Any]) -> list[tuple[str, str]]:
+def column_rows(run: ScoredRecord) -> list[tuple[str, str]]:
     """List the columns that the folder holds beside the data set's own, and their content.
 
     Args:
-        run (`dict[str, Any]`): The record (run.json).
+        run (`ScoredRecord`): The record (run.json).
 
     Returns:
         `list[tuple[str, str]]`: Column and content.
@@ -262,11 +263,11 @@ def _example_words(settings: dict[str, Any]) -> str:
     return f"nearest {words}" if count == 1 else f"each of the {count} nearest: {words}"
 
 
-def fifth_rows(statistics: dict[str, Any]) -> list[list[str]]:
+def fifth_rows(statistics: Statistics) -> list[list[str]]:
     """List cosine from, cosine to and median MIWV of each fifth of neighbor similarity.
 
     Args:
-        statistics (`dict[str, Any]`): run["statistics"].
+        statistics (`Statistics`): run["statistics"].
 
     Returns:
         `list[list[str]]`: Five rows.
@@ -276,30 +277,29 @@ def fifth_rows(statistics: dict[str, Any]) -> list[list[str]]:
     return [[write_number(value) for value in row] for row in zip(*columns, strict=True)]
 
 
-def length_table(lengths: dict[str, Any] | None) -> str:
+def length_table(lengths: LengthComparison | None) -> str:
     """Tabulate response tokens of the chosen and of all scored rows, side by side.
 
     Args:
-        lengths (`dict[str, Any]`, *optional*): The result of `compare_lengths`; None where not recorded.
+        lengths (`LengthComparison`, *optional*): The result of `compare_lengths`; None where not recorded.
 
     Returns:
         `str`: A Markdown table.
     """
     if lengths is None:
         return NOT_RECORDED
-    names = ("median", "mean", "quantile_10", "quantile_90")
     rows = []
     for words, part in (("chosen", lengths["chosen"]), ("all scored", lengths["scored"])):
-        numbers = [write_number(part[name], 1) for name in names]
-        rows.append([words, write_number(part["rows"]), *numbers])
+        numbers = (part["median"], part["mean"], part["quantile_10"], part["quantile_90"])
+        rows.append([words, write_number(part["rows"]), *(write_number(number, 1) for number in numbers)])
     return table(("response tokens", "rows", "median", "mean", "10 %", "90 %"), rows)
 
 
-def made_rows(made: dict[str, Any]) -> list[tuple[str, Any]]:
+def made_rows(made: ScoredRecord) -> list[tuple[str, Any]]:
     """List data (with configuration and split), model, embedder, template and versions of a score.
 
     Args:
-        made (`dict[str, Any]`): The record of the scoring.
+        made (`ScoredRecord`): The record of the scoring.
 
     Returns:
         `list[tuple[str, Any]]`: Words and value of each.

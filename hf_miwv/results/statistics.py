@@ -10,6 +10,7 @@ import numpy as np
 
 from hf_miwv.common.cards.numbers import PERCENTS
 from hf_miwv.common.errors import InputError
+from hf_miwv.results.scored_record import LengthComparison, Lengths, Statistics, Summary
 from hf_miwv.rows.schema import ALSO_COLUMNS, INFLUENCE_COLUMNS, SCORE_COLUMNS, Flag, Status
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def _integers(column: pyarrow.ChunkedArray) -> np.ndarray:
     return column.cast("int64").fill_null(-1).to_numpy()
 
 
-def describe(columns: ScoreColumns) -> dict[str, Any]:
+def describe(columns: ScoreColumns) -> Statistics:
     """Describe the columns in numbers, ready for JSON: None where a number is undefined, never nan.
 
     `rows`, `status`, `flags` and `hubness` count all N rows. Everything else is over the `scored`
@@ -128,7 +129,7 @@ def describe(columns: ScoreColumns) -> dict[str, Any]:
         columns (`ScoreColumns`): The columns of N rows.
 
     Returns:
-        `dict[str, Any]`: The numbers, by name.
+        `Statistics`: The numbers, by name.
     """
     scored = columns.scored
     miwv = columns.miwv[scored]
@@ -160,8 +161,8 @@ def describe(columns: ScoreColumns) -> dict[str, Any]:
     }
 
 
-def _requested_summaries(columns: ScoreColumns) -> dict[str, Any]:
-    """Summarize the numbers that the scoring was asked for, over the scored rows."""
+def _requested_summaries(columns: ScoreColumns) -> Any:
+    """Summarize the numbers that the scoring was asked for, over the scored rows: a part of `Statistics`."""
     requested = {name: getattr(columns, name) for name in REQUESTED_NUMBERS}
     return {
         name: summarize(values[columns.scored & np.isfinite(values)])
@@ -170,7 +171,7 @@ def _requested_summaries(columns: ScoreColumns) -> dict[str, Any]:
     }
 
 
-def summarize(values: np.ndarray) -> dict[str, Any]:
+def summarize(values: np.ndarray) -> Summary:
     """Summarize values by mean, standard deviation (divided by n) and quantiles.
 
     Quantiles lie between two values by linear interpolation.
@@ -179,7 +180,7 @@ def summarize(values: np.ndarray) -> dict[str, Any]:
         values (`np.ndarray`): (n,) numbers.
 
     Returns:
-        `dict[str, Any]`: "mean", "standard_deviation" and "quantiles", keyed by per cent; all None where n
+        `Summary`: "mean", "standard_deviation" and "quantiles", keyed by per cent; all None where n
         is 0.
     """
     if len(values) == 0:
@@ -297,7 +298,7 @@ def describe_hubness(row: np.ndarray, neighbor: np.ndarray) -> dict[str, Any]:
     }
 
 
-def compare_lengths(chosen: np.ndarray, scored: np.ndarray) -> dict[str, Any]:
+def compare_lengths(chosen: np.ndarray, scored: np.ndarray) -> LengthComparison:
     """Compare response tokens of the chosen rows with those of all scored rows.
 
     Args:
@@ -305,29 +306,32 @@ def compare_lengths(chosen: np.ndarray, scored: np.ndarray) -> dict[str, Any]:
         scored (`np.ndarray`): (n,) lengths in tokens.
 
     Returns:
-        `dict[str, Any]`: "chosen" and "scored", each described; `ratio_of_medians`, chosen / scored; and
+        `LengthComparison`: "chosen" and "scored", each described; `ratio_of_medians`, chosen / scored; and
         `share_shorter_than_chosen_median`, the share of the scored rows with fewer tokens than the chosen
         median. The last two are None where m or n is 0.
     """
-    result: dict[str, Any] = {"chosen": _lengths(chosen), "scored": _lengths(scored)}
-    if len(chosen) == 0 or len(scored) == 0:
-        return {**result, "ratio_of_medians": None, "share_shorter_than_chosen_median": None}
-    median = result["chosen"]["median"]
+    of_chosen, of_scored = _lengths(chosen), _lengths(scored)
+    ratio = share = None
+    if of_chosen["median"] is not None and of_scored["median"] is not None:
+        ratio = of_chosen["median"] / of_scored["median"]
+        share = float((scored < of_chosen["median"]).mean())
     return {
-        **result,
-        "ratio_of_medians": median / result["scored"]["median"],
-        "share_shorter_than_chosen_median": float((scored < median).mean()),
+        "chosen": of_chosen,
+        "scored": of_scored,
+        "ratio_of_medians": ratio,
+        "share_shorter_than_chosen_median": share,
     }
 
 
-def _lengths(tokens: np.ndarray) -> dict[str, Any]:
+def _lengths(tokens: np.ndarray) -> Lengths:
     """Describe (n,) response lengths by rows, median, mean and outer deciles; None where n is 0."""
-    names = ("median", "quantile_10", "quantile_90")
     if len(tokens) == 0:
-        return {"rows": 0, "mean": None, **dict.fromkeys(names)}
-    values = np.percentile(tokens, (50, 10, 90)).tolist()
+        return {"rows": 0, "mean": None, "median": None, "quantile_10": None, "quantile_90": None}
+    median, quantile_10, quantile_90 = np.percentile(tokens, (50, 10, 90)).tolist()
     return {
         "rows": len(tokens),
         "mean": float(tokens.mean()),
-        **dict(zip(names, values, strict=True)),
+        "median": median,
+        "quantile_10": quantile_10,
+        "quantile_90": quantile_90,
     }

@@ -33,6 +33,7 @@ from hf_miwv.prompts.tokenization import UNREADABLE_ROWS, tokenize_rows
 from hf_miwv.results.row_report import tell_of_rows
 from hf_miwv.results.score_pictures import draw_scored
 from hf_miwv.results.scored_card import write_card
+from hf_miwv.results.scored_record import ScoredRecord
 from hf_miwv.results.statistics import ScoreColumns, describe
 from hf_miwv.rows.columns import check_columns
 from hf_miwv.rows.input_rows import take_rows
@@ -259,7 +260,7 @@ def score(
     return _leave_spool(folder_run.output, processes) if streamed else scored
 
 
-def _score_to_folder(journey: Journey, run: dict[str, Any], folder_run: FolderRun) -> Dataset:
+def _score_to_folder(journey: Journey, run: ScoredRecord, folder_run: FolderRun) -> Dataset:
     processes, output = journey.processes, folder_run.output
     if folder_run.is_finished(run["identity"]):
         return read_dataset(str(output))

@@ -17,6 +17,7 @@ from hf_miwv.common.models.quantization import quantization_of
 from hf_miwv.common.runs.fingerprints import content_fingerprint, model_fingerprint, token_fingerprint
 from hf_miwv.common.runs.record import new_record, peak_memory
 from hf_miwv.neighbors.embed import Embedder
+from hf_miwv.results.scored_record import DataFacts, EmbedderFacts, ModelFacts, ScoredRecord, Statistics
 from hf_miwv.rows.schema import INFLUENCE, unread_columns
 from hf_miwv.scoring.score_steps import Journey
 
@@ -25,7 +26,7 @@ def start_record(
     journey: Journey,
     model_revision: str | None,
     origin: Mapping[str, Any],
-) -> dict[str, Any]:
+) -> ScoredRecord:
     """Begin the record with the facts that are known before the first forward pass, and the run's "identity".
 
     Args:
@@ -34,9 +35,9 @@ def start_record(
         origin (`Mapping[str, Any]`): Where the rows come from.
 
     Returns:
-        `dict[str, Any]`: The record.
+        `ScoredRecord`: The record.
     """
-    run = new_record("score", origin)
+    run: ScoredRecord = {**new_record("score", origin)}
     run["data"] = _describe_data(journey, origin)
     run["model"] = _describe_model(journey, model_revision)
     if run["model"]["quantization"]:
@@ -70,16 +71,16 @@ def start_record(
     return run
 
 
-def complete_record(run: dict[str, Any], journey: Journey, statistics: dict[str, Any]) -> dict[str, Any]:
+def complete_record(run: ScoredRecord, journey: Journey, statistics: Statistics) -> ScoredRecord:
     """Complete the record with the run's counts; "timing" is the one part that differs between runs.
 
     Args:
-        run (`dict[str, Any]`): The record as it was begun.
+        run (`ScoredRecord`): The record as it was begun.
         journey (`Journey`): The finished run.
-        statistics (`dict[str, Any]`): `describe` of the scored rows.
+        statistics (`Statistics`): `describe` of the scored rows.
 
     Returns:
-        `dict[str, Any]`: The complete record.
+        `ScoredRecord`: The complete record.
     """
     stages = journey.stages
     prompts_cut = stages["embed"].pop("prompts_cut")
@@ -97,10 +98,13 @@ def complete_record(run: dict[str, Any], journey: Journey, statistics: dict[str,
     }
 
 
-def _describe_data(journey: Journey, origin: Mapping[str, Any]) -> dict[str, Any]:
+def _describe_data(journey: Journey, origin: Mapping[str, Any]) -> DataFacts:
     return {
         "source": origin.get("source"),
-        **{name: origin.get(name) for name in ("split", "config", "revision", "license")},
+        "split": origin.get("split"),
+        "config": origin.get("config"),
+        "revision": origin.get("revision"),
+        "license": origin.get("license"),
         **({"field": origin["field"]} if origin.get("field") else {}),
         "rows": len(journey.dataset),
         "shape": journey.shape.name,
@@ -110,7 +114,7 @@ def _describe_data(journey: Journey, origin: Mapping[str, Any]) -> dict[str, Any
     }
 
 
-def _describe_model(journey: Journey, revision: str | None) -> dict[str, Any]:
+def _describe_model(journey: Journey, revision: str | None) -> ModelFacts:
     model = journey.model
     return {
         "source": model.name_or_path or None,
@@ -124,7 +128,7 @@ def _describe_model(journey: Journey, revision: str | None) -> dict[str, Any]:
     }
 
 
-def _describe_embedder(embedder: Embedder, text: str) -> dict[str, Any]:
+def _describe_embedder(embedder: Embedder, text: str) -> EmbedderFacts:
     return {
         "source": embedder.name,
         "revision": embedder.revision,
@@ -135,7 +139,7 @@ def _describe_embedder(embedder: Embedder, text: str) -> dict[str, Any]:
     }
 
 
-def _identity(run: dict[str, Any], journey: Journey) -> dict[str, Any]:
+def _identity(run: ScoredRecord, journey: Journey) -> dict[str, Any]:
     """Return all that the result depends on, under the names that a user is told when one differs."""
     return {
         "data set": run["data"]["fingerprint"],

@@ -10,6 +10,7 @@ from datasets import Dataset
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.reading.json_types import ValueType
 from hf_miwv.prompts.text_template import SHIPPED, TextTemplate
+from hf_miwv.results.scored_record import TemplateFacts
 from hf_miwv.rows.examples import read_example
 from hf_miwv.rows.schema import Shape
 
@@ -33,7 +34,7 @@ def is_prompt_completion(row: Mapping[str, Any], shape: Shape) -> bool:
     return isinstance(prompt, str) or (isinstance(prompt, list) and all("role" in turn for turn in prompt))
 
 
-def as_prompt_completion(rows: Dataset, shape: Shape, template: Mapping[str, str]) -> tuple[Dataset, Shape]:
+def as_prompt_completion(rows: Dataset, shape: Shape, template: TemplateFacts) -> tuple[Dataset, Shape]:
     """Write each row as prompt and completion: turns under a chat template, else text.
 
     The columns of the row's shape go, but for `tools` and `chat_template_kwargs`; all others stay.
@@ -41,7 +42,7 @@ def as_prompt_completion(rows: Dataset, shape: Shape, template: Mapping[str, str
     Args:
         rows (`Dataset`): The rows, N of them.
         shape (`Shape`): Their shape.
-        template (`Mapping[str, str]`): `name` and `sha256` of the template that they were scored with, as
+        template (`TemplateFacts`): `name` and `sha256` of the template that they were scored with, as
             run.json has them.
 
     Returns:
@@ -72,11 +73,11 @@ def as_prompt_completion(rows: Dataset, shape: Shape, template: Mapping[str, str
     return written, Shape("prompt_completion", {name: name for name in (*WRITTEN, *beside)})
 
 
-def text_template(template: Mapping[str, str]) -> TextTemplate | None:
+def text_template(template: TemplateFacts) -> TextTemplate | None:
     """Return the text template that rows were scored with.
 
     Args:
-        template (`Mapping[str, str]`): `name` and `sha256`, as run.json has them.
+        template (`TemplateFacts`): `name` and `sha256`, as run.json has them.
 
     Returns:
         `TextTemplate | None`: The template; None for a chat template, which TRL applies itself.

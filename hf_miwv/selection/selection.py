@@ -22,6 +22,7 @@ from hf_miwv.common.runs.record import new_record
 from hf_miwv.results.methods import check_method, method_scores
 from hf_miwv.results.score_pictures import draw_chosen, draw_length_comparison
 from hf_miwv.results.scored_card import write_card
+from hf_miwv.results.scored_record import Choice, ScoredRecord, SelectionFacts
 from hf_miwv.results.statistics import ScoreColumns, compare_lengths, describe, summarize
 from hf_miwv.rows.columns import read_embeddings
 from hf_miwv.rows.schema import EMBEDDING_COLUMN, Shape
@@ -102,12 +103,12 @@ def select(
             int(passed.sum()),
         )
         scores = np.where(passed, np.nan, scores)
-    choice = {"fraction": fraction, "count": count, "threshold": threshold}
+    choice: Choice = {"fraction": fraction, "count": count, "threshold": threshold}
     kept, report = _keep(dataset, scores, choice, diversity)
     # Vectors of 4 KB a row are of no use to a trainer.
     ours = [name for name in (EMBEDDING_COLUMN,) if name in dataset.column_names]
     chosen = dataset.select(kept).remove_columns(ours)
-    earlier = read_record(folder) if folder else None
+    earlier: ScoredRecord | None = read_record(folder) if folder else None
     if prompt_completion:
         if not earlier or not earlier.get("data") or not earlier.get("template"):
             raise InputError(
@@ -118,7 +119,7 @@ def select(
         chosen, shape = as_prompt_completion(chosen, scored_shape, earlier["template"])
         earlier = {**earlier, "data": {**earlier["data"], "shape": shape.name, "columns": dict(shape.columns)}}
     if folder_run is not None:
-        asked = {"method": method, "seed": seed, **choice, "diversity": diversity}
+        asked: SelectionFacts = {"method": method, "seed": seed, **choice, "diversity": diversity}
         if undesired.any():
             asked["include_undesired"] = include_undesired
         if prompt_completion:
@@ -233,8 +234,8 @@ def rank_rows(scores: np.ndarray) -> np.ndarray:
 
 
 def _keep(
-    dataset: Dataset, scores: np.ndarray, choice: dict[str, Any], diversity: float | None
-) -> tuple[np.ndarray, dict[str, Any]]:
+    dataset: Dataset, scores: np.ndarray, choice: Choice, diversity: float | None
+) -> tuple[np.ndarray, SelectionFacts]:
     """Apply `choose_rows`, and with `diversity` the `choose_diverse` of as many; say what to report."""
     kept, note = choose_rows(scores, **choice)
     if diversity is None:
@@ -272,11 +273,13 @@ def _decimal(fraction: float | str | Decimal | None) -> Decimal:
 
 
 def _record(
-    origin: Mapping[str, Any], earlier: dict[str, Any] | None, whole: ScoreColumns, chosen: Dataset
-) -> dict[str, Any]:
-    run = new_record("select", origin)
-    for name in ("data", "model", "embedder", "template", "settings"):
-        run[name] = (earlier or {}).get(name)
+    origin: Mapping[str, Any], earlier: ScoredRecord | None, whole: ScoreColumns, chosen: Dataset
+) -> ScoredRecord:
+    run: ScoredRecord = {**new_record("select", origin)}
+    scoring: Any = earlier or {}
+    run["data"], run["model"] = scoring.get("data"), scoring.get("model")
+    run["embedder"], run["template"] = scoring.get("embedder"), scoring.get("template")
+    run["settings"] = scoring.get("settings")
     columns = ScoreColumns.from_dataset(chosen)
     run["statistics"] = describe(columns)
     scored_tokens = whole.response_tokens[whole.scored]
@@ -285,7 +288,7 @@ def _record(
     return run
 
 
-def _outcome(scores: np.ndarray, kept: np.ndarray) -> dict[str, Any]:
+def _outcome(scores: np.ndarray, kept: np.ndarray) -> SelectionFacts:
     """Describe the rows that were chosen from, and the scores of the chosen ones."""
     known = scores[np.isfinite(scores)]
     return {
@@ -297,7 +300,7 @@ def _outcome(scores: np.ndarray, kept: np.ndarray) -> dict[str, Any]:
     }
 
 
-def _write(folder_run: FolderRun, chosen: Dataset, run: dict[str, Any]) -> None:
+def _write(folder_run: FolderRun, chosen: Dataset, run: ScoredRecord) -> None:
     if folder_run.is_finished(run["identity"]):
         return
     columns = ScoreColumns.from_dataset(chosen)
@@ -309,7 +312,7 @@ def _write(folder_run: FolderRun, chosen: Dataset, run: dict[str, Any]) -> None:
         write_folder(folder_run.output, workspace, chosen, run, decorate)
 
 
-def _draw(columns: ScoreColumns, run: dict[str, Any], folder: Path) -> list[str]:
+def _draw(columns: ScoreColumns, run: ScoredRecord, folder: Path) -> list[str]:
     """Draw the pictures: those of MIWV only where the rows were chosen by it."""
     if run["selection"]["method"] == "miwv":
         return draw_chosen(columns, run, folder)

@@ -38,9 +38,11 @@ from hf_miwv.common.trainer.trainable import (
 from hf_miwv.common.trainer.training_table import print_as_table
 from hf_miwv.prompts.choose_prompts import Prompts, choose_prompts
 from hf_miwv.prompts.run_date import parse_date
+from hf_miwv.results.scored_record import ModelFacts
 from hf_miwv.rows.rows import Rows
 from hf_miwv.rows.schema import Shape, recognize
 from hf_miwv.training.chosen_rows import TrainingRows, check_trainer, compare_with_inference, prepare_rows
+from hf_miwv.training.tuned_record import TunedRecord
 
 logger = logging.getLogger(__name__)
 
@@ -65,14 +67,14 @@ class Tuning(NamedTuple):
     columns: Mapping[str, str] | None
 
 
-def try_out(tuning: Tuning) -> dict[str, Any]:
+def try_out(tuning: Tuning) -> ModelFacts:
     """Load the model once as it will be tuned, and return its description for run.json.
 
     Args:
         tuning (`Tuning`): The model and its settings.
 
     Returns:
-        `dict[str, Any]`: The description.
+        `ModelFacts`: The description.
 
     Raises:
         InputError: model, adapter or training settings that cannot be: hours before the training.
@@ -82,7 +84,7 @@ def try_out(tuning: Tuning) -> dict[str, Any]:
     loaded = load_model(tuning.source, **tuning.loading)
     model = loaded.model
     check_trainable(model.config, tuning.source)
-    described = {
+    described: ModelFacts = {
         "revision": loaded.revision,
         "dtype": str(model.dtype).removeprefix("torch."),
         "quantization": quantization_of(model),
@@ -156,7 +158,7 @@ def tune(
     callbacks: Sequence[Any] = (),
     date: str | None = None,
     held_out: Dataset | None = None,
-) -> tuple[Any, dict[str, Any]]:
+) -> tuple[Any, TunedRecord]:
     """Tune the model on the chosen rows.
 
     Resumes from the newest whole checkpoint in the folder `checkpoints`, where there is one.
@@ -173,7 +175,7 @@ def tune(
             `eval_strategy`.
 
     Returns:
-        `tuple[SFTTrainer, dict[str, Any]]`: The trainer after its last step, and run.json's part on the
+        `tuple[SFTTrainer, TunedRecord]`: The trainer after its last step, and run.json's part on the
         training.
 
     Raises:

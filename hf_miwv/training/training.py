@@ -44,6 +44,7 @@ from hf_miwv.scoring.scoring import score
 from hf_miwv.selection.selection import select
 from hf_miwv.training.sft_tuning import Tuning, try_out, tune
 from hf_miwv.training.tuned_card import card_metadata, draw_curve, write_model_card
+from hf_miwv.training.tuned_record import TunedRecord
 
 LIBRARIES = ("trl", "peft", "accelerate")  # beside those of `new_record`
 
@@ -69,7 +70,7 @@ def train(
     recipe: str | None = None,
     overwrite: bool = False,
     origin: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
+) -> TunedRecord:
     """Score the rows with the model, choose, tune the model on the chosen ones, and save it.
 
     The loss is -log p(token | all before it), in nats, over the tokens of the response and the
@@ -103,7 +104,7 @@ def train(
             `score`.
 
     Returns:
-        `dict[str, Any]`: The record of the run, as run.json has it.
+        `TunedRecord`: The record of the run, as run.json has it.
 
     Raises:
         InputError: An argument that cannot be used; what can be seen from the model and the
@@ -128,7 +129,7 @@ def train(
     root = workspace_of(output)
     # A run that was killed behind its last step may still have checkpoints to push.
     if folder_run.is_finished(run["identity"], partial(finish_saves, hub, root, root / "training" / "checkpoints")):
-        run = read_record(output) or {}
+        run = read_record(output) or TunedRecord()
     else:
         if processes.first and hub.get("repo_id"):
             open_hub(hub)
@@ -160,13 +161,16 @@ def _start_record(
     selection: Mapping[str, Any],
     origin: Mapping[str, Any],
     license_name: str | None,
-) -> dict[str, Any]:
+) -> TunedRecord:
     """Record the facts known before anything is scored, with the run's "identity"."""
-    run = new_record("train", origin)
+    run: TunedRecord = {**new_record("train", origin)}
     run["versions"] |= {name: version(name) for name in LIBRARIES}
     run["license"] = license_name
     run["data"] = {
-        **{name: origin.get(name) for name in ("source", "split", "config", "revision")},
+        "source": origin.get("source"),
+        "split": origin.get("split"),
+        "config": origin.get("config"),
+        "revision": origin.get("revision"),
         "rows": len(dataset),
         "fingerprint": content_fingerprint(dataset),
     }
@@ -227,7 +231,7 @@ def _score(
 
 def _tune_to_folder(
     tuning: Tuning,
-    run: dict[str, Any],
+    run: TunedRecord,
     folder_run: FolderRun,
     processes: Processes,
     hub: Mapping[str, Any],
@@ -256,13 +260,13 @@ def _tune_to_folder(
         wait_for_saves(pushing)  # what waits lies in the workspace
 
 
-def _complete_checkpoint(run: dict[str, Any], hub: Mapping[str, Any], folder: Path, step: int) -> None:
+def _complete_checkpoint(run: TunedRecord, hub: Mapping[str, Any], folder: Path, step: int) -> None:
     write_checkpoint_card(folder, card_metadata(run), hub["repo_id"], step)
 
 
 def _write(
     trainer: Any,
-    run: dict[str, Any],
+    run: TunedRecord,
     root: Path,
     output: Path,
     processes: Processes,

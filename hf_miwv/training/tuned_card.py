@@ -15,6 +15,7 @@ from hf_miwv.common.cards.parts import (
     on_hub,
     shown_name,
 )
+from hf_miwv.training.tuned_record import TunedRecord
 
 CURVE = "training_curve.png"
 
@@ -40,11 +41,11 @@ def draw_curve(curve: list[dict[str, Any]], folder: Path) -> str:
     return save(figure, folder, CURVE)
 
 
-def write_model_card(run: dict[str, Any], picture: str, folder: Path) -> None:
+def write_model_card(run: TunedRecord, picture: str, folder: Path) -> None:
     """Write README.md to `folder`; `picture` is the name of the curve that lies beside it.
 
     Args:
-        run (`dict[str, Any]`): The record (run.json).
+        run (`TunedRecord`): The record (run.json).
         picture (`str`): Name of the curve that lies beside it.
         folder (`Path`): The folder.
     """
@@ -64,11 +65,11 @@ def write_model_card(run: dict[str, Any], picture: str, folder: Path) -> None:
     (folder / "README.md").write_text(text, encoding="utf-8", newline="\n")
 
 
-def front_matter(run: dict[str, Any]) -> str:
+def front_matter(run: TunedRecord) -> str:
     """Return the YAML block at the head of the card.
 
     Args:
-        run (`dict[str, Any]`): The record (run.json).
+        run (`TunedRecord`): The record (run.json).
 
     Returns:
         `str`: The block, with its marks.
@@ -79,14 +80,14 @@ def front_matter(run: dict[str, Any]) -> str:
     return f"---\n{yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=10**6)}---"
 
 
-def card_metadata(run: dict[str, Any]) -> dict[str, Any]:
+def card_metadata(run: TunedRecord) -> dict[str, Any]:
     """Return the metadata that the Hub reads at the head of the card.
 
     base_model and datasets are named only where they are ids on the Hub, which refuses others;
     the license only where the recipe gives it.
 
     Args:
-        run (`dict[str, Any]`): The record (run.json).
+        run (`TunedRecord`): The record (run.json).
 
     Returns:
         `dict[str, Any]`: The metadata.
@@ -105,11 +106,11 @@ def card_metadata(run: dict[str, Any]) -> dict[str, Any]:
     return content
 
 
-def setting_rows(run: dict[str, Any]) -> list[tuple[str, Any]]:
+def setting_rows(run: TunedRecord) -> list[tuple[str, Any]]:
     """List what was tuned, with which settings, seeds and versions.
 
     Args:
-        run (`dict[str, Any]`): The record (run.json).
+        run (`TunedRecord`): The record (run.json).
 
     Returns:
         `list[tuple[str, Any]]`: Words and value of each.

@@ -77,7 +77,9 @@ def _record(
 ) -> dict[str, Any]:
     """Begin the record with what is known before the first step, and the run's "identity"."""
     settings = json.loads(json.dumps(settings_of(steps), default=str))  # as run.json gives it back
-    run = new_record("curate", {"command_line": list(command_line) if command_line else None}, "hf_lmt")
+    run: dict[str, Any] = {
+        **new_record("curate", {"command_line": list(command_line) if command_line else None}, "hf_lmt")
+    }
     run["data"] = {
         "source": source.name,
         **{name: getattr(source, name) for name in ("kind", "split", "config", "revision")},

@@ -9,6 +9,7 @@ from typing import Any
 from hf_lmt.data.curation.contamination import contents_of_sets
 from hf_lmt.data.curation.curation_settings import settings_of as settings_of_steps
 from hf_lmt.data.prepare.data_recipe import DataRecipe
+from hf_lmt.data.prepare.prepared_record import PreparationSettings, PreparedRecord
 from hf_lmt.data.prepare.prompt_check import KEY
 from hf_lmt.data.prepare.stages import Kept, Loaded
 from hf_miwv.common.runs.record import new_record
@@ -16,9 +17,10 @@ from hf_miwv.common.runs.record import new_record
 CONTAMINATION = "contamination"  # the step that compares with evaluation sets
 
 
-def start_record(recipe: DataRecipe, loaded: Loaded, keep_rejects: bool, origin: Mapping[str, Any]) -> dict[str, Any]:
+def start_record(recipe: DataRecipe, loaded: Loaded, keep_rejects: bool, origin: Mapping[str, Any]) -> PreparedRecord:
     """Begin the record with what is known once the sources are read, and the run's "identity"."""
-    run = new_record("prepare", origin, "hf_lmt")
+    counts_of_sources: list[Any] = loaded.counts
+    run: PreparedRecord = {**new_record("prepare", origin, "hf_lmt")}
     run["data"] = [
         {
             "path": source.path,
@@ -32,7 +34,9 @@ def start_record(recipe: DataRecipe, loaded: Loaded, keep_rejects: bool, origin:
             **counts,
             "fingerprint": fingerprint,
         }
-        for source, counts, fingerprint in zip(recipe.sources, loaded.counts, loaded.ordered.fingerprints, strict=True)
+        for source, counts, fingerprint in zip(
+            recipe.sources, counts_of_sources, loaded.ordered.fingerprints, strict=True
+        )
     ]
     run["recipe"] = dict(recipe.content)
     run["settings"] = settings_of(recipe)
@@ -55,7 +59,7 @@ def start_record(recipe: DataRecipe, loaded: Loaded, keep_rejects: bool, origin:
     return run
 
 
-def settings_of(recipe: DataRecipe) -> dict[str, Any]:
+def settings_of(recipe: DataRecipe) -> PreparationSettings:
     """Return every setting that decides about rows, defaults and seeds among them, as JSON has it."""
     thinning, prompting = recipe.downsampling, recipe.prompting
     return {
@@ -75,12 +79,12 @@ def contamination_of(recipe: DataRecipe) -> str:
 
 
 def complete_record(
-    run: dict[str, Any],
+    run: PreparedRecord,
     recipe: DataRecipe,
     kept: Kept,
-    made: dict[str, Any],
+    made: Any,
     seconds: float,
-) -> dict[str, Any]:
+) -> PreparedRecord:
     """Return the record with what was counted; "timing" is the one part that differs between runs."""
     stages = made.pop("directions")
     last = {name: stage_counts["rows"] for name, stage_counts in stages.items()}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from hf_lmt.data.prepare.prepared_record import PreparedRecord
 from hf_lmt.data.prepare.stage_counts import STAGES
 
 HEADERS = {
@@ -17,7 +16,7 @@ HEADERS = {
 }
 
 
-def show_prepared(run: dict[str, Any]) -> None:
+def show_prepared(run: PreparedRecord) -> None:
     """Print a line for each group that has rows, and one for all."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console

@@ -14,6 +14,7 @@ from datasets import Dataset
 from hf_lmt.data.prepare.data_recipe import DataRecipe
 from hf_lmt.data.prepare.preparation_record import complete_record, start_record
 from hf_lmt.data.prepare.prepared_card import draw_directions, write_prepared_card
+from hf_lmt.data.prepare.prepared_record import PreparedRecord
 from hf_lmt.data.prepare.pretraining_rows import mix_rows
 from hf_lmt.data.prepare.prompt_check import check_prompts
 from hf_lmt.data.prepare.stage_counts import Counts, by_group, count_stages
@@ -37,7 +38,7 @@ def prepare(
     keep_rejects: bool = False,
     origin: Mapping[str, Any] | None = None,
     progress: bool = True,
-) -> dict[str, Any]:
+) -> PreparedRecord:
     """Write the rows that the recipe asks for to the folder `output`, and return its run.json.
 
     Sources are read in the asked directions and joined with the sentences that may be hints; used
@@ -63,7 +64,7 @@ def prepare(
         progress (`bool`, *optional*, defaults to `True`): Show bars for long stages.
 
     Returns:
-        `dict[str, Any]`: The record of the run, as run.json has it.
+        `PreparedRecord`: The record of the run, as run.json has it.
 
     Raises:
         InputError: The folder cannot be written; what loading, curation or the steps report; a
@@ -108,14 +109,14 @@ def _counted(rows: Dataset, stages: Counts) -> dict[str, Any]:
     return {"rows": len(rows), "directions": stages, "groups": by_group(stages)}
 
 
-def _decorate(folder: Path, run: dict[str, Any], kept: Kept) -> None:
+def _decorate(folder: Path, run: PreparedRecord, kept: Kept) -> None:
     if kept.rejects is not None:
         (folder / "rejects").mkdir()
         kept.rejects.to_parquet(str(folder / "rejects" / "rejects.parquet"))
     write_prepared_card(run, draw_directions(run["counts"]["directions"], folder), folder)
 
 
-def _warn(run: dict[str, Any]) -> None:
+def _warn(run: PreparedRecord) -> None:
     empty = run["counts"]["directions_without_rows"]
     if empty:
         shown = ", ".join(empty[:12]) + (", ..." if len(empty) > 12 else "")

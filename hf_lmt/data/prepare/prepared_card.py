@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_lmt.data.corpora.row_folder import license_names
+from hf_lmt.data.prepare.prepared_record import PreparedRecord
 from hf_lmt.data.prepare.stage_counts import GROUPS, Counts, group_of
 from hf_lmt.directions import parse_direction
 from hf_miwv.common.cards.markdown import escape, table
@@ -86,7 +87,7 @@ def _tick(group: str, name: str) -> str:
     return name.split("-")[1 if group.endswith("2x") else 0]
 
 
-def write_prepared_card(run: dict[str, Any], picture: str, folder: Path) -> None:
+def write_prepared_card(run: PreparedRecord, picture: str, folder: Path) -> None:
     """Write README.md to `folder`; `picture` is the name of the PNG that lies beside it."""
     environment = markdown_environment()
     environment.filters.update(number=write_number, escape=escape)
@@ -108,7 +109,7 @@ def write_prepared_card(run: dict[str, Any], picture: str, folder: Path) -> None
     (folder / "README.md").write_text(text, encoding="utf-8", newline="\n")
 
 
-def _front_matter(run: dict[str, Any], rejects: bool) -> str:
+def _front_matter(run: PreparedRecord, rejects: bool) -> str:
     from huggingface_hub import DatasetCardData
 
     configs: list[dict[str, Any]] = [
@@ -135,7 +136,7 @@ def _front_matter(run: dict[str, Any], rejects: bool) -> str:
     return f"---\n{content.to_yaml()}\n---"
 
 
-def _source_rows(run: dict[str, Any]) -> list[tuple[str, ...]]:
+def _source_rows(run: PreparedRecord) -> list[tuple[str, ...]]:
     return [
         (
             source["corpus"],
@@ -165,7 +166,7 @@ def _reason_table(curation: dict[str, Any] | None) -> str:
     return table(("step", "reason", "rows"), rows) if rows else "Curation took no row."
 
 
-def _made_rows(run: dict[str, Any]) -> list[tuple[str, Any]]:
+def _made_rows(run: PreparedRecord) -> list[tuple[str, Any]]:
     settings = run["settings"]
     recorded = {
         "seed": settings["seed"],

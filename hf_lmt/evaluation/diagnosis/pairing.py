@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import zip_longest
+from typing import Literal
 
 import numpy as np
 
 from hf_lmt.directions import Direction
+from hf_lmt.evaluation.evaluated_record import SetFacts
 from hf_lmt.evaluation.evaluation_folder import Evaluation, SentenceCounts
 from hf_lmt.evaluation.metrics.corpus_scores import Statistics
 from hf_miwv.common.cards.numbers import write_some
@@ -32,7 +34,8 @@ def common_directions(before: Evaluation, after: Evaluation) -> list[Direction]:
             common.
     """
     data_before, data_after = before.run["data"], after.run["data"]
-    for name in ("name", "limit", "seed"):
+    names: tuple[Literal["name", "limit", "seed"], ...] = ("name", "limit", "seed")
+    for name in names:
         if name == "seed" and data_before["limit"] is None:
             continue
         if data_before[name] != data_after[name]:
@@ -112,7 +115,7 @@ def _other_reference(first: Statistics, second: Statistics) -> int | None:
     return int(differs.argmax()) if differs.any() else None
 
 
-def _described(data: dict) -> str:
+def _described(data: SetFacts) -> str:
     limit = "" if data["limit"] is None else f" ({data['limit']:,} lines, seed {data['seed']})"
     return f"{data['name']!r}{limit}"
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
+
+from hf_miwv.common.runs.record import package_version
+
+_version = cache(package_version)  # every figure is signed
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +42,3 @@ def signature(**settings: Any) -> str:
     """
     named = {**settings, "version": f"hf_lmt.{_version()}"}
     return "|".join(f"{name}:{value}" for name, value in named.items())
-
-
-@cache
-def _version() -> str:
-    """Return the version, as `hf_miwv.common.runs.record.package_version`, which brings torch with it."""
-    try:
-        return version("hf-miwv-lmt")
-    except PackageNotFoundError:
-        return "not installed"

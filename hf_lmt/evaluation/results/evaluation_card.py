@@ -6,6 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from hf_lmt.evaluation.evaluated_record import Contamination, EvaluatedRecord
 from hf_lmt.evaluation.evaluation_folder import HYPOTHESES
 from hf_lmt.evaluation.metrics.aggregation import COLUMNS
 from hf_lmt.evaluation.metrics.corpus_scores import LOWER_IS_BETTER
@@ -34,7 +35,7 @@ GROUPS = (
 )
 
 
-def write_evaluation_card(run: dict[str, Any], scores: dict[str, Any], folder: Path) -> None:
+def write_evaluation_card(run: EvaluatedRecord, scores: dict[str, Any], folder: Path) -> None:
     """Write README.md to `folder`."""
     environment = markdown_environment()
     environment.filters.update(number=write_number, escape=escape)
@@ -152,7 +153,7 @@ def signature_rows(scores: dict[str, Any]) -> list[tuple[str, str]]:
     return sorted(signatures, key=lambda metric_and_signature: list(scores["metrics"]).index(metric_and_signature[0]))
 
 
-def _made_rows(run: dict[str, Any]) -> list[tuple[str, Any]]:
+def _made_rows(run: EvaluatedRecord) -> list[tuple[str, Any]]:
     data, model = run["data"], run["model"]
     rows = {
         "evaluation set": data["title"],
@@ -171,7 +172,7 @@ def _made_rows(run: dict[str, Any]) -> list[tuple[str, Any]]:
     return [*rows.items(), ("versions", ", ".join([package, *versions]))]
 
 
-def _contamination_words(contamination: dict[str, Any]) -> str:
+def _contamination_words(contamination: Contamination) -> str:
     if not contamination["checked"]:
         return f"not checked: {contamination['why']}"
     if not contamination["overlap"]:
@@ -179,7 +180,7 @@ def _contamination_words(contamination: dict[str, Any]) -> str:
     return "; ".join(f"{claim['name']}, says {claim['said_by']}" for claim in contamination["overlap"])
 
 
-def _front_matter(run: dict[str, Any], scores: dict[str, Any]) -> str:
+def _front_matter(run: EvaluatedRecord, scores: dict[str, Any]) -> str:
     from huggingface_hub import DatasetCardData
 
     described = f"run {run_digest(run)}"

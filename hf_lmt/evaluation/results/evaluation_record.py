@@ -12,6 +12,7 @@ import xxhash
 
 from hf_lmt.data.hashing import FIELD
 from hf_lmt.directions import Direction
+from hf_lmt.evaluation.evaluated_record import EvaluatedRecord, EvaluationCounts, SetFacts
 from hf_lmt.evaluation.evaluation_plan import Plan
 from hf_lmt.evaluation.sets.set_lines import EvaluationSet, fingerprint
 from hf_lmt.translation.translator import Translator
@@ -25,25 +26,26 @@ def start_record(
     hints: str,
     model: str | None,
     origin: Mapping[str, Any],
-) -> dict[str, Any]:
+) -> EvaluatedRecord:
     """Begin the record with what is known before the model starts, and the run's "identity".
 
     Args:
         rows: hypotheses from elsewhere; none where the model will write them.
         model: its name, where it has one.
     """
-    run = new_record("evaluate", origin, "hf_lmt")
+    run: EvaluatedRecord = {**new_record("evaluate", origin, "hf_lmt")}
     if find_spec("sacrebleu") is not None:  # COMET alone does without it
         run["versions"]["sacrebleu"] = version("sacrebleu")
     run["data"] = _describe_set(plan.opened, list(plan.lines))
-    run["model"] = (
-        None if translator is None else {"source": model, "revision": translator.commit, **translator.describe()}
-    )
+    run["model"] = None
+    if translator is not None:
+        described: Any = translator.describe()
+        run["model"] = {"source": model, "revision": translator.commit, **described}
     run["hypotheses"] = _digests(rows) or None
     run["settings"] = {"metrics": plan.metrics, "hints": hints}
     if plan.learned:
         run["settings"]["comet"] = "hf_lmt" if plan.comet is None else "unbabel-comet"
-    run["contamination"] = dict(plan.contamination)
+    run["contamination"] = {**plan.contamination}
     run["unavailable_metrics"] = dict(plan.unavailable)
     run["missing"] = {str(direction): reason for direction, reason in plan.missing.items()}
     run["identity"] = {
@@ -61,7 +63,7 @@ def start_record(
     return run
 
 
-def _describe_set(opened: EvaluationSet, directions: Sequence[Direction]) -> dict[str, Any]:
+def _describe_set(opened: EvaluationSet, directions: Sequence[Direction]) -> SetFacts:
     return {
         "given": opened.given,
         "split": opened.split,
@@ -85,12 +87,12 @@ def _digests(rows: Mapping[Direction, Sequence[Mapping[str, Any]]]) -> dict[str,
 
 
 def complete_record(
-    run: dict[str, Any], counts: Mapping[str, Any], marks: Sequence[str], seconds: Mapping[str, Any]
-) -> dict[str, Any]:
+    run: EvaluatedRecord, counts: EvaluationCounts, marks: Sequence[str], seconds: Mapping[str, Any]
+) -> EvaluatedRecord:
     """Return the record with what was counted; "timing" is the one part that differs between runs."""
     return {
         **run,
-        "counts": dict(counts),
+        "counts": counts,
         "marks": list(marks),
         "timing": {
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def markdown_environment() -> Any:
     )
 
 
-def run_digest(run: dict[str, Any]) -> str:
+def run_digest(run: Mapping[str, Any]) -> str:
     """Digest a run's record, equal for runs that differ only in timing and command line.
 
     `load_dataset` keeps the rows of a local folder under the folder's name and its `configs`, not its
@@ -57,7 +58,7 @@ def run_digest(run: dict[str, Any]) -> str:
     folder of the same name instead.
 
     Args:
-        run (`dict[str, Any]`): The record (run.json).
+        run (`Mapping[str, Any]`): The record (run.json).
 
     Returns:
         `str`: 16 hexadecimal digits.
@@ -66,7 +67,7 @@ def run_digest(run: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _lasting(run: dict[str, Any]) -> dict[str, Any]:
+def _lasting(run: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out of a record, and of the scoring's record inside it, the keys that the rows do not depend on."""
     passing = ("timing", "command_line")
     kept = {name: value for name, value in run.items() if name not in passing}
@@ -95,11 +96,11 @@ def size_category(rows: int) -> str:
     return f"{SIZES[power - 1]}<n<{SIZES[power]}" if power < len(SIZES) else "n>1T"
 
 
-def data_name(run: dict[str, Any]) -> str:
+def data_name(run: Mapping[str, Any]) -> str:
     """Name the data set on one line, or in plain words where it has no name.
 
     Args:
-        run (`dict[str, Any]`): The record (run.json).
+        run (`Mapping[str, Any]`): The record (run.json).
 
     Returns:
         `str`: The name.
@@ -131,11 +132,11 @@ def shown_name(source: str | None) -> str:
     return path_name(source) or source
 
 
-def command_block(run: dict[str, Any]) -> str:
+def command_block(run: Mapping[str, Any]) -> str:
     """Write the run's command line, quoted for a shell, as a fenced block that it cannot close.
 
     Args:
-        run (`dict[str, Any]`): The record (run.json).
+        run (`Mapping[str, Any]`): The record (run.json).
 
     Returns:
         `str`: The block, or a sentence where the run was called from Python.

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,14 +29,14 @@ AS_TYPED = ("identity", "recipe", "overrides")  # of a record: they have keys of
 NUMPY_SHORT = re.compile(r"^\d+ requested and \d+ written$")
 
 
-def read_record(folder: Path) -> dict[str, Any] | None:
+def read_record(folder: Path) -> Any:
     """Read the run.json of a folder that this program wrote; None where there is none.
 
     Args:
         folder (`Path`): The folder.
 
     Returns:
-        `dict[str, Any] | None`: The record.
+        `dict[str, Any] | None`: The record; the caller says of which command it is.
     """
     path = folder / RECORD
     try:
@@ -129,7 +129,7 @@ def write_folder(
     output: Path,
     workspace: Workspace,
     dataset: Dataset,
-    run: dict[str, Any],
+    run: Mapping[str, Any],
     decorate: Callable[[Path], None],
 ) -> None:
     """Write the data set, run.json and whatever `decorate(folder)` adds; then put it in place.
@@ -138,7 +138,7 @@ def write_folder(
         output (`Path`): The folder to write.
         workspace (`Workspace`): The open workspace beside it.
         dataset (`Dataset`): The rows.
-        run (`dict[str, Any]`): The record.
+        run (`Mapping[str, Any]`): The record.
         decorate (`Callable[[Path], None]`): Adds further files, such as the card.
     """
 

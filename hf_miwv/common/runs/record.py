@@ -9,9 +9,10 @@ import sys
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 LIBRARIES = (
     "torch",
@@ -25,7 +26,30 @@ LIBRARIES = (
 DISTRIBUTION = "hf-miwv-lmt"
 
 
-def new_record(command: str, origin: Mapping[str, Any], package: str = "hf_miwv") -> dict[str, Any]:
+class Package(TypedDict):
+    """The package that a command belongs to; the commit is None where it is not known."""
+
+    name: str
+    version: str
+    commit: str | None
+
+
+class Record(TypedDict, total=False):
+    """The keys of run.json that all commands share; each command adds its own in a subclass.
+
+    No key is required: a record grows while its run does, older folders lack some, others have no record.
+    """
+
+    format: int
+    command: str
+    command_line: list[str] | None
+    package: Package
+    versions: dict[str, str]
+    identity: dict[str, Any]
+    timing: dict[str, Any]
+
+
+def new_record(command: str, origin: Mapping[str, Any], package: str = "hf_miwv") -> Record:
     """Begin a run.json: the command, the package and commit it belongs to, and the versions it ran with.
 
     Args:
@@ -98,6 +122,8 @@ def peak_memory(device: torch.device) -> int | None:
         `int`, *optional*: Bytes; None on a system that does not count them (Windows).
     """
     if device.type == "cuda":
+        import torch
+
         return torch.cuda.max_memory_allocated(device)
     try:
         import resource
