@@ -46,15 +46,15 @@ def described(subject: Callable[..., Any]) -> dict[str, tuple[str, str, str]]:
     """Return {argument: (type, default, description)} of a Google-style docstring."""
     text = inspect.cleandoc(inspect.unwrap(subject).__doc__ or "")
     block = re.search(r"^Args:\n((?:[ ].*\n?|\n)*)", text, re.MULTILINE)
-    found: dict[str, list[str]] = {}
+    arguments: dict[str, list[str]] = {}
     name = ""
     for line in (block[1] if block else "").splitlines():
         if match := ARGUMENT.match(line):
             name = match[1]
-            found[name] = [match[2], match[4] or ("" if match[3] else "required"), match[5]]
+            arguments[name] = [match[2], match[4] or ("" if match[3] else "required"), match[5]]
         elif name and line.strip():
-            found[name][2] += " " + line.strip()
-    return {name: (parts[0], parts[1], parts[2]) for name, parts in found.items()}
+            arguments[name][2] += " " + line.strip()
+    return {name: (parts[0], parts[1], parts[2]) for name, parts in arguments.items()}
 
 
 def cell(text: str) -> str:

@@ -43,7 +43,7 @@ def joined_ids(tokenizer: Any, segments: Sequence[Sequence[int]], positions: int
     start, end = tokenizer.cls_token_id, tokenizer.sep_token_id
     ids = [start]
     for number, segment in enumerate(segments):
-        plain = [one for one in segment if one != tokenizer.pad_token_id]
+        plain = [token for token in segment if token != tokenizer.pad_token_id]
         ids += [*([end] if number else []), *plain[1:-1], end]
     return ids[: positions - UNUSED_POSITIONS]
 

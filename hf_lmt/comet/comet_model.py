@@ -115,7 +115,7 @@ class CometModel(nn.Module):
 
     def _regression(self, ids: list[list[int]], columns: list[list[int]], budget: int) -> torch.Tensor:
         vectors = torch.empty(len(ids), self.encoder.config.hidden_size, device=self.layerwise_attention.gamma.device)
-        for batch in length_batches([len(one) for one in ids], budget):
+        for batch in length_batches([len(sequence) for sequence in ids], budget):
             vectors[batch] = self._encode([ids[number] for number in batch])[0]
         translation, source, reference = (vectors[column] for column in columns)
         features = [
@@ -137,9 +137,11 @@ class CometModel(nn.Module):
             inputs += [[translations, *rest], columns]
             weights, tag_weights = INPUT_WEIGHTS, TAG_WEIGHTS
         passes = [self._joined(ids, segments, budget) for segments in inputs]
-        clamped = torch.stack([weight * one.scores.clamp(max=1) for weight, one in zip(weights, passes, strict=True)])
+        clamped = torch.stack(
+            [weight * single_pass.scores.clamp(max=1) for weight, single_pass in zip(weights, passes, strict=True)]
+        )
         penalties = []
-        for tags in zip(*(one.tags for one in passes), strict=True):
+        for tags in zip(*(single_pass.tags for single_pass in passes), strict=True):
             weighted = [weight * part for weight, part in zip(tag_weights, tags, strict=True)]
             penalties.append(span_penalties(torch.stack(weighted).sum(0).argmax(1).tolist()))
         return clamped.sum(0) + SPANS_WEIGHT * (25 - torch.tensor(penalties, device=clamped.device)) / 25
@@ -153,7 +155,7 @@ class CometModel(nn.Module):
         lengths = [len(ids[row[0]]) for row in index]  # of the translations, which stand first
         scores = torch.empty(len(sequences), device=self.layerwise_attention.gamma.device)
         tags: dict[int, torch.Tensor] = {}
-        for batch in length_batches([len(one) for one in sequences], budget):
+        for batch in length_batches([len(token_ids) for token_ids in sequences], budget):
             vectors, tag_layer = self._encode([sequences[number] for number in batch])
             scores[batch] = self.estimator(vectors)
             if self.hidden2tag is not None:
@@ -165,8 +167,10 @@ class CometModel(nn.Module):
         """Encode B sequences to (B, H) mixed vectors, and (B, T, H) of the layer of the tags."""
         device, padding = self.layerwise_attention.gamma.device, self.tokenizer.pad_token_id
         longest = max(map(len, sequences))
-        ids = torch.tensor([one + [padding] * (longest - len(one)) for one in sequences], device=device)
-        lengths = torch.tensor([len(one) for one in sequences], device=device)
+        ids = torch.tensor(
+            [token_ids + [padding] * (longest - len(token_ids)) for token_ids in sequences], device=device
+        )
+        lengths = torch.tensor([len(token_ids) for token_ids in sequences], device=device)
         mask = torch.arange(longest, device=device) < lengths[:, None]
         hidden = self.encoder(input_ids=ids, attention_mask=mask.long(), output_hidden_states=True).hidden_states
         tag_layer = hidden[self.settings.word_layer] if self.hidden2tag is not None else hidden[-1]

@@ -223,12 +223,12 @@ def _check_alike(settings: CometSettings, inside: Mapping[str, Any], source: str
     known = {key: value for key, value in inside.items() if key in READ}
     other = comet_settings({**known, "class_identifier": settings.metric}, source) if known else settings
     for field in fields(settings):
-        here, there = getattr(settings, field.name), getattr(other, field.name)
+        here, theirs = getattr(settings, field.name), getattr(other, field.name)
         patched = field.name == "transformation" and here == "softmax"
-        if here != there and field.name != "pretrained_model" and not patched:
+        if here != theirs and field.name != "pretrained_model" and not patched:
             raise InputError(
                 f"COMET checkpoint {source!r}: {HYPERPARAMETERS} says {field.name} {here!r}, and {LIGHTNING} itself "
-                f"{there!r}; give them as they were published"
+                f"{theirs!r}; give them as they were published"
             )
 
 

@@ -55,7 +55,7 @@ def app_command(
     host: str,
     port: int | None,
     allowed_hosts: tuple[str, ...],
-    **given: Any,
+    **options: Any,
 ) -> None:
     from hf_miwv.common.app.serving import host_names, is_private, listen, make_app, require_gradio, serve
     from hf_miwv.common.errors import InputError
@@ -70,7 +70,7 @@ def app_command(
         documents = {}
         if evaluations:
             documents[EVALUATION] = _page(evaluations, is_private(address))
-        translator = _load(model, given) if model is not None else None
+        translator = _load(model, options) if model is not None else None
         page = build_page(translator, model or "", bool(evaluations))
         serve(make_app(page, documents, hosts), address)
 

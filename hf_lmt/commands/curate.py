@@ -86,10 +86,10 @@ def curate_command(
     from hf_lmt.directions import DIRECTIONS, match_directions
     from hf_miwv.common.recipes.yaml_file import load_mapping
 
-    given = changed_settings(load_mapping(settings) if settings else {}, changes)
+    step_settings = changed_settings(load_mapping(settings) if settings else {}, changes)
     if contamination_sets is not None:
         sets = listed(contamination_sets)
-        given = with_setting(given, "contamination", "sets", "none" if sets == ["none"] else sets)
+        step_settings = with_setting(step_settings, "contamination", "sets", "none" if sets == ["none"] else sets)
     run = curate_source(
         Source(
             data,
@@ -100,7 +100,7 @@ def curate_command(
             **source_fields(**reading),
         ),
         output,
-        steps_from(given),
+        steps_from(step_settings),
         directions=match_directions(listed(directions)) if directions else DIRECTIONS,
         keep_rejects=keep_rejects,
         overwrite=overwrite,

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from hf_lmt.commands.json_file import check_json_file, json_file_option, show_numbers
+
 
 @click.command(
     "diagnose",
@@ -33,14 +35,7 @@ import click
 @click.option(
     "--samples", type=click.IntRange(min=40), default=1000, show_default=True, help="Resamples of the bootstrap."
 )
-@click.option(
-    "--json",
-    "json_file",
-    is_flag=False,
-    flag_value="-",
-    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
-    help="File to write all numbers to; as the last word, without a file: standard output, in place of tables.",
-)
+@json_file_option
 @click.option("--output", type=click.Path(path_type=Path), help="Folder to write picture, page and numbers to.")
 @click.option("--overwrite", is_flag=True, help="Replace what is in the --output folder.")
 def diagnose_command(
@@ -61,19 +56,10 @@ def diagnose_command(
         raise InputError(f"{len(evaluations)} evaluations: give one, or one before and one after")
     if output is not None:
         check_new(output, overwrite, evaluations, ["hf-lmt", *sys.argv[1:]])
-    if json_file is not None and not json_file.absolute().parent.is_dir():
-        raise InputError(f"--json {json_file}: no such folder; make it first")
+    check_json_file(json_file)
     before = evaluations[0] if len(evaluations) == 2 else None
     diagnosis = diagnose(before, evaluations[-1], training_rows, samples)
-    to_stdout = json_file == Path("-")
-    if to_stdout:
-        click.echo(as_json(diagnosis).rstrip("\n"))
-    else:
-        show_diagnosis(diagnosis)
-    if json_file is not None and not to_stdout:
-        part = json_file.with_name(f"{json_file.name}.part")
-        part.write_text(as_json(diagnosis), "utf-8")
-        part.replace(json_file)
+    show_numbers(json_file, as_json(diagnosis), lambda: show_diagnosis(diagnosis))
     if output is not None:
         write_diagnosis(diagnosis, output, overwrite, {"command_line": ["hf-lmt", *sys.argv[1:]]})
         click.echo(f"written: open {output / 'index.html'}", err=True)

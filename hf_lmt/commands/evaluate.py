@@ -117,13 +117,13 @@ def evaluate_command(
     language_names: str | None,
     cells: str | None,
     skip_broken_units: bool,
-    **given: Any,
+    **options: Any,
 ) -> None:
     from hf_lmt.data.corpora.sources import Source
     from hf_lmt.evaluation.evaluate import evaluate
     from hf_lmt.evaluation.results.evaluation_table import show_evaluation
 
-    translating = {name: given.pop(name) for name in TRANSLATING if name != "work"}
+    translating = {name: options.pop(name) for name in TRANSLATING if name != "work"}
     reading = source_fields(languages, language_names, cells, skip_broken_units)
     evaluation = evaluate(
         Source(data, split=split, **reading),
@@ -133,7 +133,7 @@ def evaluate_command(
         directions=None if directions is None else listed(directions),
         metrics=listed(metrics),
         origin={"command_line": ["hf-lmt", *sys.argv[1:]]},
-        **given,
+        **options,
         **(translating if model is not None else {}),
     )
     show_result(as_json, evaluation.scores, lambda: show_evaluation(evaluation))

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from hf_lmt.commands.json_file import check_json_file, json_file_option, show_numbers
 from hf_lmt.commands.source_options import listed, source_fields, source_options
 
 
@@ -51,14 +52,7 @@ from hf_lmt.commands.source_options import listed, source_fields, source_options
     "--identify", is_flag=True, help="Also identify each text's language; about 3,000 distinct texts a second."
 )
 @click.option("--all", "every", is_flag=True, help="Show every direction, not only the worst.")
-@click.option(
-    "--json",
-    "json_file",
-    is_flag=False,
-    flag_value="-",
-    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
-    help="File to write all numbers to; as the last word, without a file: standard output, in place of tables.",
-)
+@json_file_option
 @click.option("--output", type=click.Path(path_type=Path), help="Folder to write table, picture and numbers to.")
 @click.option("--overwrite", is_flag=True, help="Replace what is in the --output folder.")
 def inspect_command(
@@ -87,14 +81,12 @@ def inspect_command(
     from hf_lmt.data.inspection.inspection_table import show_inspection
     from hf_lmt.data.method.downsampling import StrategicDownsampling
     from hf_lmt.directions import DIRECTIONS, match_directions
-    from hf_miwv.common.errors import InputError
 
     downsampling = StrategicDownsampling(rate)
     asked = match_directions(listed(directions)) if directions else None
     if output is not None:
         check_inspection_output(output, overwrite, ["hf-lmt", *sys.argv[1:]])
-    if json_file is not None and not json_file.absolute().parent.is_dir():
-        raise InputError(f"--json {json_file}: no such folder; make it first")
+    check_json_file(json_file)
     data = data or str(files("hf_lmt") / "sample" / "sentences.csv")
     source = Source(data, kind=kind, corpus=corpus, split=split, **source_fields(**reading))
     rows = load(source, asked or DIRECTIONS).rows
@@ -105,14 +97,6 @@ def inspect_command(
         evaluation_sets=listed(evaluation_sets or ""),
         identification=LanguageIdentification() if identify else None,
     )
-    to_stdout = json_file == Path("-")
-    if to_stdout:
-        click.echo(as_json(inspection).rstrip("\n"))
-    else:
-        show_inspection(inspection, every)
-    if json_file is not None and not to_stdout:
-        part = json_file.with_name(f"{json_file.name}.part")
-        part.write_text(as_json(inspection) + "\n", "utf-8")
-        part.replace(json_file)
+    show_numbers(json_file, as_json(inspection), lambda: show_inspection(inspection, every))
     if output is not None:
         write_inspection(inspection, output, overwrite, {"command_line": ["hf-lmt", *sys.argv[1:]]})

@@ -70,7 +70,7 @@ def synthesize_command(
     changes: tuple[str, ...],
     contamination_sets: str | None,
     language_names: str | None,
-    **given: Any,
+    **options: Any,
 ) -> None:
     from hf_lmt.data.curation.curation_settings import steps_from
     from hf_lmt.synthesis.synthesis_report import show_synthesis
@@ -88,7 +88,7 @@ def synthesize_command(
         steps=steps_from(curation),
         **source_fields(None, language_names, None, False),
         command_line=["hf-lmt", *sys.argv[1:]],
-        **given,
+        **options,
     )
     show_result(as_json, run, lambda: show_synthesis(run))
 

@@ -121,13 +121,13 @@ def translate_command(
     jsonl: bool,
     documents: bool,
     work: Path | None,
-    **given: Any,
+    **options: Any,
 ) -> None:
     from hf_lmt.translation.files import Reading, count_rows, is_jsonl, read_rows
     from hf_miwv.common.runs.folder import check_file, put_file_in_place, write_errors
     from hf_miwv.common.runs.workspace import Workspace, workspace_of
 
-    reading = Reading(jsonl or is_jsonl(input_path), source_lang, target_lang, given["hints"], documents)
+    reading = Reading(jsonl or is_jsonl(input_path), source_lang, target_lang, options["hints"], documents)
     name = str(input_path or "standard input")
     command_line = ["hf-lmt", *sys.argv[1:]]
     if output_path is not None:
@@ -142,14 +142,14 @@ def translate_command(
             file.seek(0)
         rows = read_rows(file, name, reading)
         if output_path is None:
-            translator = _load(work, given)
+            translator = _load(work, options)
             for line in _lines(translator, rows, reading, total):
                 sys.stdout.buffer.write(line.encode())
             sys.stdout.buffer.flush()
             return
         stack.enter_context(write_errors(output_path))
         workspace = stack.enter_context(Workspace(workspace_of(output_path)))
-        translator = _load(work or workspace.folder, given)
+        translator = _load(work or workspace.folder, options)
         part = workspace.folder / "output.part"
         with open(part, "wb") as draft:
             draft.writelines(line.encode() for line in _lines(translator, rows, reading, total))

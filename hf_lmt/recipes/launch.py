@@ -45,7 +45,7 @@ class Launch(NamedTuple):
         content = load_mapping(path)
         kind = content.get("distributed_type")
         processes, machines = content.get("num_processes", 1), content.get("num_machines", 1)
-        whole = all(isinstance(one, int) and one > 0 for one in (processes, machines))
+        whole = all(isinstance(name, int) and name > 0 for name in (processes, machines))
         if kind is None or not whole or processes % machines:
             raise InputError(
                 f"{path} is no launch file of accelerate: it needs distributed_type, and "

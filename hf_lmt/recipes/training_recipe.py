@@ -155,9 +155,9 @@ def _section(name: str, content: Mapping[Any, Any], hints: Hints, faults: list[s
         faults.append(f"{name}: give a mapping of keys to values, not {section!r}")
         return {}
     faults += [f"{name}: unknown key {key!r}; {did_you_mean(str(key), hints)}" for key in section if key not in hints]
-    found: list[str] = []
-    typed = _typed(section, hints, found)
-    faults += [f"{name}: {fault}" for fault in found]
+    section_faults: list[str] = []
+    typed = _typed(section, hints, section_faults)
+    faults += [f"{name}: {fault}" for fault in section_faults]
     return typed
 
 
@@ -166,12 +166,12 @@ def _evaluation(content: Mapping[Any, Any], faults: list[str]) -> dict[str, Any]
     section = content.get("evaluation")
     if section is None or section is False:
         return {}
-    found = watching_faults(section)
-    faults += found
-    sets = section.get("sets") if not found else []
-    if not found and (not isinstance(sets, list) or not sets):
+    section_faults = watching_faults(section)
+    faults += section_faults
+    sets = section.get("sets") if not section_faults else []
+    if not section_faults and (not isinstance(sets, list) or not sets):
         faults.append(f"evaluation: sets: give a list of names or paths, not {sets!r}")
-    return renamed(section) if not found else {}
+    return renamed(section) if not section_faults else {}
 
 
 def _ready_rows(content: Mapping[Any, Any], faults: list[str]) -> Path | None:
@@ -180,11 +180,13 @@ def _ready_rows(content: Mapping[Any, Any], faults: list[str]) -> Path | None:
     The Hub is asked only where the recipe says nothing of how rows are made.
     """
     data = content.get("data")
-    entries = [one for one in data if isinstance(one, dict) and "path" in one] if isinstance(data, list) else []
+    entries = (
+        [entry for entry in data if isinstance(entry, dict) and "path" in entry] if isinstance(data, list) else []
+    )
     acting = [name for name in MAKING_ROWS if content.get(name) not in (None, False)]
-    sources = [Source.parse(str(one["path"]), one.get("revision")) for one in entries]
-    found = {source.id: _prepared(source) for source in sources if source.is_local or not acting}
-    ready = [name for name, folder in found.items() if folder is not None]
+    sources = [Source.parse(str(entry["path"]), entry.get("revision")) for entry in entries]
+    folders = {source.id: _prepared(source) for source in sources if source.is_local or not acting}
+    ready = [name for name, folder in folders.items() if folder is not None]
     if not ready:
         return None
     if len(entries) > 1:
@@ -194,7 +196,7 @@ def _ready_rows(content: Mapping[Any, Any], faults: list[str]) -> Path | None:
         )
     if acting:
         faults.append(ready_words(ready[0], acting))
-    return found[ready[0]]
+    return folders[ready[0]]
 
 
 def ready_words(name: str, acting: Sequence[str]) -> str:

@@ -35,8 +35,8 @@ def gated(reward: Reward, *gates: Reward, name: str | None = None) -> Reward:
 
     def product(completions: Sequence[Completion], **columns: Any) -> list[float]:
         values = np.maximum(_values(reward, completions, columns), 0.0)
-        for one in gates:
-            values = values * _values(one, completions, columns)
+        for single_gate in gates:
+            values = values * _values(single_gate, completions, columns)
         return values.tolist()
 
     product.__name__ = product.__qualname__ = name or f"gated_{_name(reward)}"
@@ -72,10 +72,10 @@ def combined(*rewards: Reward, weights: Sequence[float] | None = None, name: str
         groups = _groups(name, len(completions), columns)
         values = np.zeros(len(completions))
         for reward, factor in zip(rewards, factors, strict=True):
-            own = _values(reward, completions, columns)
+            reward_values = _values(reward, completions, columns)
             for rows in groups:
-                deviation = own[rows].std(ddof=1) if len(rows) > 1 else 0.0
-                values[rows] += factor * (own[rows] - own[rows].mean()) / (deviation + SPREAD)
+                deviation = reward_values[rows].std(ddof=1) if len(rows) > 1 else 0.0
+                values[rows] += factor * (reward_values[rows] - reward_values[rows].mean()) / (deviation + SPREAD)
         return values.tolist()
 
     total.__name__ = total.__qualname__ = name

@@ -55,8 +55,8 @@ def right_script(
     references = [None] * len(completions) if target is None else target
     foreign = Script()(_as_rows(completions, target_lang or ()))
     reasons: Reasons = []
-    for text, code, reference, found in zip(completions, target_lang or (), references, foreign, strict=True):
-        if found is not None:
+    for text, code, reference, identified in zip(completions, target_lang or (), references, foreign, strict=True):
+        if identified is not None:
             reasons.append("in another script")
         else:
             reasons.append(_wrong_variant(text, code, reference) if _written_variant(code) else None)

@@ -70,10 +70,10 @@ def _lost(text: str, source: str, reference: str) -> str | None:
 def _numbers(text: str) -> set[str]:
     """Return the significant digits of each number that has two or more."""
     digits = (
-        "".join(str(unicodedata.decimal(one)) for one in found if one.isdecimal()).strip("0")
-        for found in NUMBER.findall(text)
+        "".join(str(unicodedata.decimal(digit)) for digit in number if digit.isdecimal()).strip("0")
+        for number in NUMBER.findall(text)
     )
-    return {one for one in digits if len(one) > 1}
+    return {digit for digit in digits if len(digit) > 1}
 
 
 def _lines(text: str) -> int:

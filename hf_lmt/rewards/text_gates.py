@@ -120,7 +120,7 @@ def no_fan_in(
     for rows in rows_of.values():
         references = None if target is None else [target[row] for row in rows]
         shared = fan_in([sources[row] for row in rows], [completions[row] for row in rows], references).shared
-        for row, found in zip(rows, shared.tolist(), strict=True):
-            if found:
+        for row, repeated in zip(rows, shared.tolist(), strict=True):
+            if repeated:
                 reasons[row] = "the answer to another source, too"
     return reasons

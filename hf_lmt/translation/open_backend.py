@@ -107,10 +107,10 @@ def _name_for(backend: str, model: Any, others: Mapping[str, Any]) -> str:
     """
     if not isinstance(model, str | Path):
         raise InputError(f"backend {backend} loads the model itself: give its name or folder")
-    given = [name for name, value in others.items() if value is not None]
-    if given:
+    unused = [name for name, value in others.items() if value is not None]
+    if unused:
         raise InputError(
-            f"{' and '.join(given)} with backend {backend}, which chooses its device "
+            f"{' and '.join(unused)} with backend {backend}, which chooses its device "
             "and loads weights as they are; leave that out"
         )
     return str(model)

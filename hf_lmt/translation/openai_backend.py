@@ -95,15 +95,15 @@ class OpenAIBackend:
         """
         reply = self._endpoint.get("/models")
         try:
-            served = [dict(one) for one in json.loads(reply.text)["data"]]
-            names = [str(one["id"]) for one in served]
+            served = [dict(entry) for entry in json.loads(reply.text)["data"]]
+            names = [str(entry["id"]) for entry in served]
         except (ValueError, LookupError, TypeError) as error:
             raise InputError(
                 f"endpoint {self._endpoint.url}: does not list its models ({reply.first_words}); give the address of "
                 "an OpenAI-compatible server"
             ) from error
         source = self._model.source
-        matching = [one for one in served if source in (one["id"], one.get("root"))]
+        matching = [entry for entry in served if source in (entry["id"], entry.get("root"))]
         if not matching:
             raise InputError(
                 f"endpoint {self._endpoint.url} serves {', '.join(names) or 'no model'}, and {source} is asked for; "

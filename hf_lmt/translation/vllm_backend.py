@@ -158,7 +158,10 @@ def _start(model: ExternalModel, dtype: str, beams: int) -> tuple[Any, Any]:
         options["max_logprobs"] = tokens_to_draw(beams)
     if model.adapter is not None:
         rank = json.loads((model.adapter / ADAPTER).read_text("utf-8")).get("r") or 0
-        options |= {"enable_lora": True, "max_lora_rank": next((one for one in LORA_RANKS if one >= rank), rank)}
+        options |= {
+            "enable_lora": True,
+            "max_lora_rank": next((allowed_rank for allowed_rank in LORA_RANKS if allowed_rank >= rank), rank),
+        }
     try:
         engine = LLM(
             model=model.base,

@@ -145,8 +145,8 @@ def select_data(
     run: ScoredRecord = read_record(output) or ScoredRecord()
     show_result(as_json, run, lambda: show_selection(run))
     logger.info("written: %s", output)
-    if told := train_elsewhere(chosen[0], run, output):
-        logger.info("%s", told)
+    if trl_line := train_elsewhere(chosen[0], run, output):
+        logger.info("%s", trl_line)
 
 
 def _scored(data: str, settings: Mapping[str, Any]) -> Path | Dataset:

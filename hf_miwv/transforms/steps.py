@@ -184,6 +184,7 @@ class ComputeMIWV(Transform):
         zero_shot = take(batch, "loss_zero_shot", "MeasureLosses")
         one_shot = take(batch, "loss_one_shot", "MeasureLosses")
         differences = [
-            None if zero is None or one is None else one - zero for zero, one in zip(zero_shot, one_shot, strict=True)
+            None if zero is None or column is None else column - zero
+            for zero, column in zip(zero_shot, one_shot, strict=True)
         ]
         return score_columns({"miwv": differences})

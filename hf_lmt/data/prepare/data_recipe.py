@@ -84,11 +84,11 @@ def read_data_recipe(recipe: Path | Mapping[Any, Any]) -> DataRecipe:
     """
     faults = Faults()
     content = with_named_datasets(load_mapping(recipe) if isinstance(recipe, Path) else recipe, faults)
-    own = {key: value for key, value in content.items() if key in SECTIONS}
+    our_sections = {key: value for key, value in content.items() if key in SECTIONS}
     training = {key: value for key, value in content.items() if key not in SECTIONS}
     faults += _unknown(training)
-    faults += _combinations(own, training)
-    data_recipe = _read(own, training, faults)
+    faults += _combinations(our_sections, training)
+    data_recipe = _read(our_sections, training, faults)
     sources = []
     for number, source in enumerate(data_recipe.sources, 1):
         located = _located(source.path, f"data, source {number}", faults)
@@ -126,16 +126,16 @@ def _read(own: Mapping[str, Any], training: Mapping[str, Any], faults: Faults) -
 
 def _combinations(own: Mapping[str, Any], training: Mapping[str, Any]) -> list[str]:
     """List the settings that cannot be together, though each may be alone."""
-    given = {
+    switched_on = {
         name for name in ("downsampling", "pmp", "mixture") if own.get(name) is not None and own[name] is not False
     }
-    if "mixture" not in given:
+    if "mixture" not in switched_on:
         return []
     why = {
         "downsampling": "a mixture has each pair of sentences in one direction and needs none",
         "pmp": "the lines of a mixture are no prompts",
     }
-    faults = [f"{name}: {reason}; leave it out" for name, reason in why.items() if name in given]
+    faults = [f"{name}: {reason}; leave it out" for name, reason in why.items() if name in switched_on]
     if not training.get(KEY):
         faults.append(f"mixture: tokens are counted with the model's own tokenizer; give {KEY}")
     return faults

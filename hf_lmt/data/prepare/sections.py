@@ -47,15 +47,15 @@ def read_sources(section: Any, faults: Faults) -> tuple[Source, ...]:
         return ()
     hints = field_hints(Source)
     sources = []
-    for number, given in enumerate(section, 1):
-        place = f"data, source {number}"
-        if not isinstance(given, dict) or "path" not in given:
-            faults.append(f"{place}: give a mapping with a path, not {given!r}")
+    for number, entry in enumerate(section, 1):
+        location = f"data, source {number}"
+        if not isinstance(entry, dict) or "path" not in entry:
+            faults.append(f"{location}: give a mapping with a path, not {entry!r}")
             continue
-        given = american(given)
-        wrong = _key_faults(place, given, hints)
+        entry = american(entry)
+        wrong = _key_faults(location, entry, hints)
         faults += wrong
-        source = None if wrong else faults.check(place, Source, **given)
+        source = None if wrong else faults.check(location, Source, **entry)
         sources += [source] if source else []
     if sources and not any(source.weight for source in sources):
         faults.append("data: all weights are 0, so nothing is asked for; give one above 0")
@@ -142,10 +142,10 @@ def read_mixture(section: Any, faults: Faults) -> Mapping[str, Any] | None:
     hints = typing.get_type_hints(load_monolingual)
     hints.pop("return")
     for number, given in enumerate(sources, 1):
-        place = f"mixture, monolingual source {number}"
+        location = f"mixture, monolingual source {number}"
         if "path" not in given:
-            faults.append(f"{place}: path is missing")
-        faults += _key_faults(place, given, hints)
+            faults.append(f"{location}: path is missing")
+        faults += _key_faults(location, given, hints)
     return section
 
 

@@ -119,9 +119,9 @@ def _columnar(document: Mapping[str, Any], name: str) -> Document | None:
         return None
     lengths = {key: len(values or ()) for key, values in columns.items()}
     if len(set(lengths.values())) > 1:
-        found = ", ".join(f"{key!r} {length:,}" for key, length in lengths.items())
+        keys_seen = ", ".join(f"{key!r} {length:,}" for key, length in lengths.items())
         raise InputError(
-            f"{name}: holds a list for each column, of different lengths ({found}); give each "
+            f"{name}: holds a list for each column, of different lengths ({keys_seen}); give each "
             "column one value for every row"
         )
     if next(iter(lengths.values())) < 2:  # a row whose values are lists of one

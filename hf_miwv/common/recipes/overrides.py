@@ -16,7 +16,7 @@ def read_overrides(words: Sequence[str], faults: list[str]) -> dict[str, Any]:
     Values are read as YAML; dashes in a key stand for underscores. What cannot be read is added to
     `faults`.
     """
-    given: dict[str, Any] = {}
+    overrides: dict[str, Any] = {}
     rest = list(words)
     while rest:
         key, equals, text = rest.pop(0).partition("=")
@@ -25,7 +25,7 @@ def read_overrides(words: Sequence[str], faults: list[str]) -> dict[str, Any]:
             continue
         text = text if equals else rest.pop(0)
         try:
-            given[key.removeprefix("--").replace("-", "_")] = read_yaml(text)
+            overrides[key.removeprefix("--").replace("-", "_")] = read_yaml(text)
         except yaml.YAMLError:
             faults.append(f"{key} {text}: not a YAML value; put it in quotes")
-    return given
+    return overrides
