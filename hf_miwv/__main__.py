@@ -219,6 +219,12 @@ selection_options = options(
         help="Pass over a row whose prompt has a cosine above this with one chosen before it.",
     ),
     click.option(
+        "--one-per",
+        type=click.Choice(["prompt"]),
+        help="Of several rows with one prompt keep at most the one with the highest score; without --fraction, "
+        "--count and --threshold one of every prompt.",
+    ),
+    click.option(
         "--prompt-completion",
         is_flag=True,
         help="Write each row as prompt and completion, as it was scored: what TRL's SFTTrainer reads.",
@@ -353,6 +359,7 @@ def _refuse_scoring_options(context: click.Context) -> None:
         "method",
         "seed",
         "diversity",
+        "one_per",
         "include_undesired",
         "prompt_completion",
         "model",

@@ -106,6 +106,7 @@ def select_data(
     method: str = "miwv",
     seed: int = 0,
     diversity: float | None = None,
+    one_per: str | None = None,
     include_undesired: bool = False,
     prompt_completion: bool = False,
     as_json: bool = False,
@@ -113,7 +114,7 @@ def select_data(
 ) -> None:
     """Run `hf-miwv select`: with a model, score into the workspace first; then choose, write, show."""
     # Everything that can be refused is refused before the scoring, which may take hours.
-    check_choice(fraction, count, threshold)
+    check_choice(fraction, count, threshold, takes_all=one_per is not None)
     check_method(method, seed)
     check_diversity(diversity)
     check_output(output, overwrite, Source.parse(data).local_path)
@@ -135,6 +136,7 @@ def select_data(
         count=count,
         threshold=threshold,
         diversity=diversity,
+        one_per=one_per,
         seed=seed,
         include_undesired=include_undesired,
         prompt_completion=prompt_completion,

@@ -209,6 +209,9 @@ def kept_table(selection: SelectionFacts) -> Table:
     if selection["diversity"] is not None:
         words = f"passed over: cosine above {selection['diversity']} with one kept"
         table.add_row(words, write_number(selection["passed_over"]))
+    if selection.get("one_per"):
+        words = f"passed over: another row with their {selection['one_per']} scores higher"
+        table.add_row(words, write_number(selection["behind_another_response"]))
     if selection["note"]:
         table.caption = plain(selection["note"])
     return table

@@ -127,6 +127,8 @@ class SelectionFacts(Choice, total=False):
     seed: int
     diversity: float | None
     include_undesired: bool
+    one_per: str
+    behind_another_response: int
     prompt_completion: bool
     all_rows: int
     scored_rows: int

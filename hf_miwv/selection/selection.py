@@ -25,8 +25,10 @@ from hf_miwv.results.scored_card import write_card
 from hf_miwv.results.scored_record import Choice, ScoredRecord, SelectionFacts
 from hf_miwv.results.statistics import ScoreColumns, compare_lengths, describe, summarize
 from hf_miwv.rows.columns import read_embeddings
-from hf_miwv.rows.schema import EMBEDDING_COLUMN, Shape
+from hf_miwv.rows.rows import Rows
+from hf_miwv.rows.schema import EMBEDDING_COLUMN, Shape, recognize
 from hf_miwv.selection.diversity import check_diversity, choose_diverse
+from hf_miwv.selection.one_response import best_of_prompt, check_one_per
 from hf_miwv.selection.prompt_completion import as_prompt_completion
 
 logger = logging.getLogger(__name__)
@@ -41,6 +43,7 @@ def select(
     count: int | None = None,
     threshold: float | None = None,
     diversity: float | None = None,
+    one_per: str | None = None,
     seed: int = 0,
     include_undesired: bool = False,
     prompt_completion: bool = False,
@@ -67,6 +70,9 @@ def select(
             been scored with `keep_embeddings`: embedding them again could give others (another template,
             another version of the embedder). Prompts embedded with their template lie close together;
             `neighbor_similarity` shows how close.
+        one_per (`str`, *optional*): "prompt": of several rows with one prompt choose at most the one with the
+            highest score, as GRAPE does with the method "perplexity_low" (arXiv 2502.04194). With it fraction,
+            count and threshold may be left out: one row of every prompt is then kept.
         seed (`int`, *optional*, defaults to `0`): Seed of the method "random"; no other depends on it.
         include_undesired (`bool`, *optional*, defaults to `False`): Choose also from rows flagged
             `undesired_response` (KTO's `label: false`), by default from none of them.
@@ -86,7 +92,8 @@ def select(
             rows that have a score or are far enough apart; an output folder that holds something; rows
             that cannot be written as prompt and completion.
     """
-    check_choice(fraction, count, threshold)
+    check_one_per(one_per)
+    check_choice(fraction, count, threshold, takes_all=one_per is not None)
     check_method(method, seed)
     check_diversity(diversity)
     folder = None if isinstance(scored, Dataset) else fetch_written(scored) or Path(scored)
@@ -104,11 +111,21 @@ def select(
         )
         scores = np.where(passed, np.nan, scores)
     choice: Choice = {"fraction": fraction, "count": count, "threshold": threshold}
-    kept, report = _keep(dataset, scores, choice, diversity)
+    earlier: ScoredRecord | None = read_record(folder) if folder else None
+    behind_another = 0
+    if one_per is not None:
+        known = earlier["data"] if earlier else None
+        shape = Shape(known["shape"], known["columns"]) if known else recognize(dataset.column_names)
+        best = best_of_prompt(Rows(dataset, shape), scores)
+        behind_another = int((np.isfinite(scores) & np.isnan(best)).sum())
+        scores = best
+    # Without a limit, which one_per alone allows, every row that is left is kept.
+    is_limited = any(value is not None for value in choice.values())
+    limit: Choice = choice if is_limited else {**choice, "count": int(np.isfinite(scores).sum())}
+    kept, report = _keep(dataset, scores, limit, diversity)
     # Vectors of 4 KB a row are of no use to a trainer.
     ours = [name for name in (EMBEDDING_COLUMN,) if name in dataset.column_names]
     chosen = dataset.select(kept).remove_columns(ours)
-    earlier: ScoredRecord | None = read_record(folder) if folder else None
     if prompt_completion:
         if not earlier or not earlier.get("data") or not earlier.get("template"):
             raise InputError(
@@ -122,6 +139,9 @@ def select(
         asked: SelectionFacts = {"method": method, "seed": seed, **choice, "diversity": diversity}
         if undesired.any():
             asked["include_undesired"] = include_undesired
+        if one_per is not None:
+            asked["one_per"] = one_per
+            report["behind_another_response"] = behind_another
         if prompt_completion:
             asked["prompt_completion"] = True
         asked["fraction"] = None if fraction is None else str(fraction)
@@ -136,20 +156,23 @@ def select(
     return chosen
 
 
-def check_choice(fraction: float | str | Decimal | None, count: int | None, threshold: float | None) -> None:
+def check_choice(
+    fraction: float | str | Decimal | None, count: int | None, threshold: float | None, takes_all: bool = False
+) -> None:
     """Check that exactly one of fraction, count and threshold is set, and in range.
 
     Args:
         fraction (`float | str | Decimal`, *optional*): Share of all rows, in (0, 1].
         count (`int`, *optional*): Rows to keep, 1 or more.
         threshold (`float`, *optional*): The lowest score to keep, a finite number.
+        takes_all (`bool`, *optional*, defaults to `False`): Whether none of them may be set.
 
     Raises:
         InputError: None of them is set, or several, or the value is out of range.
     """
     limits = {"fraction": fraction, "count": count, "threshold": threshold}
     named = [f"--{name}" for name, value in limits.items() if value is not None]
-    if len(named) != 1:
+    if len(named) != 1 and not (takes_all and not named):
         names = " and ".join(named) or "none of them"
         raise InputError(f"give one of --fraction, --count and --threshold; got {names}")
     if fraction is not None and not 0 < _decimal(fraction) <= 1:

@@ -13,6 +13,7 @@ from hf_miwv.neighbors.embed import POOLINGS
 from hf_miwv.neighbors.index import SEARCHES
 from hf_miwv.prompts.tokenization import UNREADABLE_ROWS
 from hf_miwv.scoring.scoring import EMBED_TEXTS, score
+from hf_miwv.selection.one_response import ONE_PER
 from hf_miwv.selection.selection import select
 
 SECTIONS = ("data", "scoring", "selection", "lora", "hub")
@@ -126,7 +127,7 @@ def section_hints() -> dict[str, Hints]:
             **scoring,
             **{name: one_of(known) for name, known in words.items()},
         },
-        "selection": argument_hints(select, ("scored", "origin")),
+        "selection": {**argument_hints(select, ("scored", "origin")), "one_per": one_of(ONE_PER) | None},
         "lora": field_hints(LoraConfig),
         "hub": HUB_KEYS,
     }

@@ -292,7 +292,9 @@ def _selection_faults(selection: Mapping[str, Any], scoring: Mapping[str, Any]) 
     limits = {key: selection.get(key) for key in ("fraction", "count", "threshold", "diversity")}
     method = selection.get("method", "miwv")
     checks: list[Callable[[], None]] = [
-        lambda: check_choice(limits["fraction"], limits["count"], limits["threshold"]),
+        lambda: check_choice(
+            limits["fraction"], limits["count"], limits["threshold"], takes_all=selection.get("one_per") is not None
+        ),
         lambda: check_method(method, selection.get("seed", 0)),
         lambda: check_diversity(limits["diversity"]),
     ]
