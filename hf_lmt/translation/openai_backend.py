@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -23,6 +24,8 @@ WORDS = EndpointWords(
 )
 CONCURRENCY = 64  # requests at a time, of which the server makes its own batches; ours
 TIMEOUT = 600.0  # seconds to wait for a reply, the default of openai's client
+
+logger = logging.getLogger(__name__)
 
 
 class OpenAIBackend:
@@ -54,6 +57,7 @@ class OpenAIBackend:
         url = endpoint_url(base_url, PATH, WORDS.subject)
         self._endpoint = Endpoint(url, PATH, WORDS, timeout=TIMEOUT, concurrency=CONCURRENCY)
         self._served = self._find_served()
+        self._unchecked = False  # whether it was said that the server's tokenizer cannot be compared
         self.context: int | None = self._served.get("max_model_len") or model.context
         self.batch_tokens = ACCELERATOR_BATCH_TOKENS  # what is kept together when a run is killed
 
@@ -135,6 +139,13 @@ class OpenAIBackend:
                 f"({reply.first_words}); give the address of an OpenAI-compatible server"
             ) from error
         if written is None:  # SGLang returns the text alone
+            if not self._unchecked:
+                self._unchecked = True
+                logger.warning(
+                    "endpoint %s returns texts without their token ids: whether it has the tokenizer of %s is unknown",
+                    self._endpoint.url,
+                    self._model.source,
+                )
             line = text.partition("\n")[0] if self._form == "text" else text
             return line.strip(), "ok" if finish == "stop" else "capped", tokens
         entry = read_entry(self._model.tokenizer, written, self._ends, self._form)

@@ -51,13 +51,17 @@ def translator(folder: Path, server: CompletionsServer, **options: Any) -> Trans
 
 @pytest.mark.parametrize("form", ["conversation", "text"])
 @pytest.mark.parametrize("plain", [False, True])
-def test_texts_are_those_of_the_other_backend(folder: Path, server: CompletionsServer, form: str, plain: bool) -> None:
+def test_texts_are_those_of_the_other_backend(
+    folder: Path, server: CompletionsServer, form: str, plain: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     server.plain = plain
     found = list(translator(folder, server, form=form).stream(REQUESTS))
     expected = Translator(folder, num_beams=1, max_new_tokens=30, form=form, device="cpu").stream(REQUESTS)
     assert found == list(expected)
     assert {one.status for one in found} >= {"ok", "empty"}
     assert server.keys == {f"Bearer {KEY}"}
+    # A server that gives no token ids may read them with another tokenizer: that is said.
+    assert ("returns texts without their token ids" in caplog.text) is plain
 
 
 def test_what_passes_is_asked_again_and_what_is_there_is_not(
