@@ -31,7 +31,7 @@ def passes_of(trunk: list[int], one_shots: list[list[int]]) -> Passes:
 def test_a_prefix_of_the_least_length_is_shared(shared: int, branches: bool) -> None:
     trunk = list(range(100, 140))
     passes = passes_of(trunk, [trunk, [*trunk[:shared], 7, 8, 9]])
-    fork, _ = forest._fork(passes, 1, 0, None)
+    fork, _ = forest._fork(passes, 3, 0, None)  # pass 3 is row 1 behind its neighbor
     assert fork == (shared if branches else 0)
 
 
