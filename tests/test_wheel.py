@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import email
+import email.policy
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,8 +28,8 @@ def tracked(*paths: str) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def archives(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
-    """The names in the sdist and in the wheel made from it, each without its first folder.
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an sdist and of the wheel made from it.
 
     Built from a copy of the tracked files: a checkout may hold an older build/ that setuptools
     would pack again, and files that were forgotten in a commit.
@@ -44,6 +48,12 @@ def archives(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
         check=True,
         capture_output=True,
     )
+    return built
+
+
+@pytest.fixture(scope="module")
+def archives(built: Path) -> dict[str, set[str]]:
+    """The names in the sdist and in the wheel, each without its first folder."""
     (wheel,), (sdist,) = built.glob("*.whl"), built.glob("*.tar.gz")
     with zipfile.ZipFile(wheel) as zipped, tarfile.open(sdist) as tarred:
         return {
@@ -70,3 +80,31 @@ def test_the_license_is_packed_and_the_tests_are_not(archives: dict[str, set[str
     assert any(name.endswith("licenses/LICENSE") for name in archives["wheel"])
     assert "LICENSE" in archives["sdist"]
     assert not any(name.startswith("tests") for name in archives["wheel"])
+
+
+def test_the_page_on_the_index_leads_to_no_file_of_the_checkout(built: Path) -> None:
+    (wheel,) = built.glob("*.whl")
+    with zipfile.ZipFile(wheel) as zipped:
+        (name,) = (name for name in zipped.namelist() if name.endswith(".dist-info/METADATA"))
+        metadata = email.message_from_bytes(zipped.read(name), policy=email.policy.default)
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    page = str(metadata.get_payload())
+    assert "Which few rows of a large instruction set" in page
+    assert "The commands in two screens" in page
+    links = re.findall(r"\]\(([^)]+)\)", page)
+    assert links
+    assert all(link.startswith("https://") for link in links)
+
+
+def test_a_published_page_leads_to_the_published_files() -> None:
+    base = "https://example.org/NAME/REPOSITORY/raw/v1"
+    page = subprocess.run(
+        [sys.executable, "setup.py", "--quiet", "--long-description"],
+        cwd=ROOT,
+        env={**os.environ, "README_BASE_URL": base},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert f"![MIWV of the sample's rows]({base}/docs/pictures/miwv_histogram.png)" in page
+    assert f"[The commands in two screens]({base}/docs/commands.md)" in page
