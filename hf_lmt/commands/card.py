@@ -14,8 +14,8 @@ import click
     pushed. The evaluations' tables and heat maps go into MODEL/eval. What stands between the
     markers "your words" of the card is kept.
 
-    In place of MODEL, a recipe (YAML): the card of what it will make, which says that it is not
-    trained yet, to the file --output.
+    In place of MODEL, a recipe (YAML, or the name of one that `hf-lmt recipe list` shows): the card
+    of what it will make, which says that it is not trained yet, to the file --output.
     """,
 )
 @click.argument("model", metavar="MODEL|RECIPE", type=click.Path(path_type=Path))
@@ -57,8 +57,6 @@ def card_command(
     from hf_lmt.model_card.write_model_card import write_model_card, write_planned_card
     from hf_miwv.common.errors import InputError
 
-    if not model.exists():
-        raise InputError(f"{model}: no such folder or file; give a folder that hf-lmt train wrote, or a recipe (YAML)")
     given = Given(repository, base_model, license)
     if model.is_dir():
         if output is not None:
@@ -66,10 +64,14 @@ def card_command(
         written = write_model_card(model, evaluations, given)
     else:
         if output is None or evaluations:
-            raise InputError(f"{model}: is a recipe, not trained yet; give --output FILE, and no --evaluation")
+            raise InputError(
+                f"{model}: is no folder that hf-lmt train wrote; of a recipe, which is not trained yet, "
+                "give --output FILE, and no --evaluation"
+            )
         from hf_lmt.recipes.launch import Launch
         from hf_lmt.recipes.training_recipe import read_training_recipe
+        from hf_miwv.common.recipes.shipped import find_recipe
 
-        wanted = read_training_recipe(model, (), Launch())
+        wanted = read_training_recipe(find_recipe(model, "lmt"), (), Launch())
         written = write_planned_card(wanted, output, given)
     click.echo(f"written: {written}", err=True)

@@ -250,8 +250,9 @@ def test_refusals(words: tuple[str, ...], messages: list[str], chat: Path, tmp_p
 def test_what_is_no_model_or_no_recipe(judged: Path, tmp_path: Path) -> None:
     refused(card(judged, *BASE), "is no model that hf-lmt train wrote")
     recipe = ROOT / "recipes" / "lmt" / "0.6b" / "sft.yaml"
-    refused(card(tmp_path / "nothing"), "nothing: no such folder or file; give a folder that")
-    refused(card(recipe), "is a recipe, not trained yet; give --output FILE")
+    refused(card(tmp_path / "nothing"), "nothing: is no folder that hf-lmt train wrote")
+    refused(card("lmt/0.6b/stf", "--output", tmp_path / "card.md"), "did you mean 'lmt/0.6b/sft'")
+    refused(card(recipe), "of a recipe, which is not trained yet, give --output FILE")
     refused(card(recipe, "--output", "x.md", "--evaluation", judged), "and no --evaluation")
     refused(card(recipe, "--output", tmp_path), f"--output {tmp_path} is a folder; give a file")
 
