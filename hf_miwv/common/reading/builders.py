@@ -20,16 +20,20 @@ VERSION = "rows-1"  # in the cache, so that what another reader wrote there is n
 
 
 def open_builder(path: str, *, shown: str | None = None, field: str | None = None, **options: Any) -> DatasetBuilder:
-    """The library's builder for a data set; where it reads JSON, one that reads it exactly.
+    """Open the library's builder for a data set; where it reads JSON, one that reads it exactly.
 
     Args:
-        path: a folder, a Hub id, or the name of a file format, with `options` of
-            `datasets.load_dataset_builder`.
-        shown: what messages call the one file that is read.
-        field: the key of the JSON documents under which their rows lie.
+        path (`str`): A folder, an id on the Hub, or the name of a file format ("json", "csv", ...).
+        shown (`str`, *optional*): Name of the one file that is read, in messages.
+        field (`str`, *optional*): Key of the JSON documents under which their rows lie.
+        **options (`Any`): Passed on to `datasets.load_dataset_builder`.
+
+    Returns:
+        `DatasetBuilder`: The builder, not prepared yet.
 
     Raises:
-        InputError: a `field` for a data set that is not JSON.
+        InputError: a `field` for a data set that is not JSON, or a folder whose CSV files have different
+            separators.
     """
     builder = load_dataset_builder(path, **options)
     root = builder._cache_dir_root
@@ -45,6 +49,7 @@ def open_builder(path: str, *, shown: str | None = None, field: str | None = Non
         # These may be the types of an earlier reading by the library itself, from its cache.
         with TemporaryDirectory() as empty:
             builder = load_dataset_builder(path, **{**options, "cache_dir": empty})
+    # A name in the cache of its own, by reader and field: what another reader wrote under the library's is not ours.
     field = field or builder.config.field
     exact = ExactJson(
         cache_dir=root,

@@ -21,7 +21,13 @@ logger = logging.getLogger(__name__)
 
 
 def csv_options(path: Path) -> dict[str, Any]:
-    """Options that read every column as text, with empty cells as "".
+    """Choose options that read every column as text, with empty cells as "".
+
+    Args:
+        path (`Path`): A CSV or TSV file, gzipped or not.
+
+    Returns:
+        `dict[str, Any]`: Options of the library's builder "csv".
 
     Raises:
         InputError: the first row has more cells than the header: pandas would take its first cells
@@ -44,7 +50,14 @@ def csv_options(path: Path) -> dict[str, Any]:
 
 
 def folder_options(files: Iterable[Path], known: str) -> dict[str, Any]:
-    """The option for the separator of a folder's CSV files, where it is not the `known` one.
+    """Choose the option for the separator of a folder's CSV files, where it is not the `known` one.
+
+    Args:
+        files (`Iterable[Path]`): The files.
+        known (`str`): The separator that the library would use.
+
+    Returns:
+        `dict[str, Any]`: {"sep": separator}; empty where `known` is right, or the folder's card names it.
 
     Raises:
         InputError: the files have different separators.
@@ -68,9 +81,15 @@ def folder_options(files: Iterable[Path], known: str) -> dict[str, Any]:
 
 
 def separator_of(path: Path) -> str:
-    """The sign that cuts the header and the first rows into the same number of cells, 2 or more.
+    """Find the sign that cuts the header and the first rows into the same number of cells, 2 or more.
 
-    That of the file's ending is tried first, then the comma; it stays where none fits.
+    That of the file's ending is tried first, then those of SEPARATORS in their order.
+
+    Args:
+        path (`Path`): A CSV or TSV file, gzipped or not.
+
+    Returns:
+        `str`: The separator; that of the file's ending where none fits, or the file cannot be read.
     """
     usual = _usual(path)
     try:
@@ -79,6 +98,7 @@ def separator_of(path: Path) -> str:
             complete = len(sample) < SAMPLE
     except (OSError, EOFError, UnicodeDecodeError):  # the reader itself will say what is wrong
         return usual
+    # A sample may end inside a line; a cut line would have fewer cells.
     if not complete:
         sample = sample[: sample.rfind("\n") + 1]
     for separator in dict.fromkeys((usual, *SEPARATORS)):
@@ -88,6 +108,7 @@ def separator_of(path: Path) -> str:
 
 
 def _fits(sample: str, separator: str, complete: bool) -> bool:
+    """Check whether the sign cuts all rows of the sample into the same number of cells, 2 or more."""
     widths = []
     try:
         lines = csv.reader(StringIO(sample, newline=""), delimiter=separator, strict=True)
@@ -103,4 +124,5 @@ def _fits(sample: str, separator: str, complete: bool) -> bool:
 
 
 def _usual(path: Path) -> str:
+    """Return the separator of the file's ending."""
     return "\t" if ".tsv" in path.name.lower() else ","

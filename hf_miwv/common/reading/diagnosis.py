@@ -19,7 +19,14 @@ LOG_IN = "log in with `hf auth login` or set HF_TOKEN"
 
 
 def reason(error: BaseException) -> str:
-    """The first cause of an `error` of the library, on one line."""
+    """Put the first cause of an error of the library on one line.
+
+    Args:
+        error (`BaseException`): The error, with its chain of causes.
+
+    Returns:
+        `str`: The text of the first cause, at most 300 characters; its type where it has no text.
+    """
     while error.__cause__ is not None:
         error = error.__cause__
     text = " ".join(str(error).split()) or type(error).__name__
@@ -27,7 +34,16 @@ def reason(error: BaseException) -> str:
 
 
 def diagnose_file(path: Path, file_format: str, error: Exception) -> NoReturn:
-    """Raises InputError that says why the library could not read this file."""
+    """Raise an error that says why the library could not read this file.
+
+    Args:
+        path (`Path`): The file.
+        file_format (`str`): Name of the library's builder that read it, such as "csv".
+        error (`Exception`): The error of the library.
+
+    Raises:
+        InputError: always.
+    """
     if file_format in ("csv", "json"):
         check_utf8(path)
     if type(error.__cause__).__name__ == "SchemaInferenceError":
@@ -39,7 +55,17 @@ def diagnose_file(path: Path, file_format: str, error: Exception) -> NoReturn:
 
 
 def check_repository(source: str, config: str | None, error: Exception) -> None:
-    """Raises InputError for the faults that folders and Hub data sets share; else returns."""
+    """Check for the faults that folders and Hub data sets share.
+
+    Args:
+        source (`str`): The folder or the id, for messages.
+        config (`str`, *optional*): The configuration that was asked for.
+        error (`Exception`): The error of the library.
+
+    Raises:
+        InputError: a configuration is missing or unknown, a loading script would have to run, or there are
+            no data files.
+    """
     text = str(error)
     listed = re.search(r"(?:available configs|Available): (\[.*?\])", text)
     if listed and config is None:
@@ -61,7 +87,15 @@ def check_repository(source: str, config: str | None, error: Exception) -> None:
 
 
 def diagnose_hub(source: Source, error: Exception) -> NoReturn:
-    """Raise InputError that says why the library could not read this Hub data set."""
+    """Raise an error that says why the library could not read this Hub data set.
+
+    Args:
+        source (`Source`): The data set.
+        error (`Exception`): The error of the library or of `huggingface_hub`.
+
+    Raises:
+        InputError: always.
+    """
     from datasets.exceptions import DatasetNotFoundError
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
@@ -73,7 +107,7 @@ def diagnose_hub(source: Source, error: Exception) -> NoReturn:
             "write NAME or OWNER/NAME"
         )
     if isinstance(error, DatasetNotFoundError):
-        raise InputError(_not_found_message(source, error))
+        raise InputError(_missing_dataset_message(source, error))
     if isinstance(error, ConnectionError):
         raise InputError(_unreachable_message(source))
     if status is not None:
@@ -81,7 +115,7 @@ def diagnose_hub(source: Source, error: Exception) -> NoReturn:
     raise InputError(f"{source}: the Hub data set cannot be read ({reason(error)})")
 
 
-def _not_found_message(source: Source, error: Exception) -> str:
+def _missing_dataset_message(source: Source, error: Exception) -> str:
     from datasets import config
 
     if str(error).startswith("Revision"):

@@ -24,7 +24,7 @@ File = tuple[str, str]  # where it lies on this disk, and what messages call it
 
 
 class ExactJson(Json):
-    """Reads every row as it stands in its file, unless the data set's card declares other types.
+    """Read every row as it stands in its file, unless the data set's card declares other types.
 
     The types are those of all rows, found in a first pass; the second writes them. The rows of all
     files and splits have one set of columns, that of the first file, as in the library.
@@ -49,6 +49,7 @@ class ExactJson(Json):
         return [SplitGenerator(name=split, gen_kwargs={"files": files}) for split, files in splits.items()]
 
     def _scan(self, files: list[File]) -> RowTypes:
+        """Widen the types to all rows of the files, and check that the later files bring no new columns."""
         types = RowTypes()
         index = 0
         first: tuple[str, dict[str, None]] | None = None
@@ -84,6 +85,7 @@ class ExactJson(Json):
                 block += 1
 
     def _cast(self, table: pa.Table) -> pa.Table:
+        """Cast a table to the types of the data set's card, with nulls for columns that it lacks."""
         schema = self._declared.arrow_schema
         for field in schema:
             if field.name not in table.column_names:
@@ -92,7 +94,14 @@ class ExactJson(Json):
 
 
 def stream_json(builder: ExactJson) -> dict[str, IterableDataset]:
-    """The rows of each split as a stream, exactly, without types unless the card declares them."""
+    """Stream the rows of each split exactly, without types unless the card declares them.
+
+    Args:
+        builder (`ExactJson`): The builder.
+
+    Returns:
+        `dict[str, IterableDataset]`: Split -> rows; nothing is read before they are taken.
+    """
     streams = {}
     for split, originals in builder.config.data_files.items():
         files = [(str(original), builder.shown or shown_name(original)) for original in originals]
@@ -101,7 +110,16 @@ def stream_json(builder: ExactJson) -> dict[str, IterableDataset]:
 
 
 def row_stream(files: list[File], field: str | None, features: Features | None = None) -> IterableDataset:
-    """The rows of JSON files as a stream; nothing is read before they are taken."""
+    """Stream the rows of JSON files; nothing is read before they are taken.
+
+    Args:
+        files (`list[tuple[str, str]]`): Path or URL of each file, and its name in messages.
+        field (`str`, *optional*): Key of the JSON documents under which their rows lie.
+        features (`Features`, *optional*): Types of the columns; by default none are declared.
+
+    Returns:
+        `IterableDataset`: The rows, which raise InputError where a file or a row cannot be read.
+    """
     arguments = {"files": files, "field": field}
     return IterableDataset.from_generator(_rows, features=features, gen_kwargs=arguments)
 
@@ -115,5 +133,12 @@ def _rows(files: list[File], field: str | None) -> Iterator[dict[str, Any]]:
 
 
 def shown_name(file: str) -> str:
-    """A file of the Hub as OWNER/NAME@COMMIT/FILE, any other as it is."""
+    """Write a file of the Hub as OWNER/NAME@COMMIT/FILE, any other as it is.
+
+    Args:
+        file (`str`): A path, or a URL beginning with hf://datasets/.
+
+    Returns:
+        `str`: The name for messages.
+    """
     return str(file).removeprefix("hf://datasets/")

@@ -28,7 +28,13 @@ logger = logging.getLogger(__name__)
 
 
 class Document(NamedTuple):
-    """The rows of a JSON document, and how they lie in it: a `notice` where that is not plain."""
+    """Hold the rows of a JSON document, and how they lie in it.
+
+    Args:
+        rows (`list[Any]`): The rows.
+        key (`str`, *optional*): Key under which they lie.
+        notice (`str`, *optional*): Line for the log, where the layout is not plain.
+    """
 
     rows: list[Any]
     key: str | None = None
@@ -41,10 +47,14 @@ def json_rows(
     """Yield (location, value) of each row of a JSON file; the location names file and row.
 
     Args:
-        path: a file in UTF-8, gzipped where it ends in .gz.
-        field: the key of a JSON document under which the rows lie.
-        name: how messages call the file, and whose ending counts; by default the path.
-        tell: log a line where the rows lie under a key or column by column.
+        path (`str | Path`): A file in UTF-8, gzipped where it ends in .gz; or its URL.
+        field (`str`, *optional*): Key of a JSON document under which the rows lie.
+        name (`str`, *optional*): Name of the file in messages, whose ending counts; by default the path.
+        tell (`bool`, *optional*, defaults to `False`): Log a line where the rows lie under a key or column by
+            column.
+
+    Yields:
+        `tuple[str, Any]`: Location and value of a row.
 
     Raises:
         InputError: the file is damaged, not UTF-8 or not JSON (line named), a key is given twice
@@ -55,6 +65,7 @@ def json_rows(
         with open_text(path) as file:
             lines = [line for _, line in zip(range(2), filter(str.strip, file), strict=False)]
             file.seek(0)
+            # A file of lines is read row by row; only a document must be in memory as a whole.
             if not _is_document(name, lines, field):
                 if field is not None:
                     raise InputError(
@@ -78,6 +89,17 @@ def arrange(document: Any, name: str, field: str | None) -> Document:
 
     >>> arrange({"a": [1, 2], "b": [3, 4]}, "x.json", None).rows
     [{'a': 1, 'b': 3}, {'a': 2, 'b': 4}]
+
+    Args:
+        document (`Any`): A list of rows, one row, {key: rows}, or {column: values}.
+        name (`str`): Name of the file in messages.
+        field (`str`, *optional*): Key under which the rows lie; by default the only one with a list of objects.
+
+    Returns:
+        `Document`: The rows.
+
+    Raises:
+        InputError: `field` is not there or holds no rows, several keys hold rows, or columns differ in length.
     """
     if not isinstance(document, dict):
         if field is not None:
@@ -113,7 +135,7 @@ def _under_key(document: Mapping[str, Any], name: str, key: str) -> Document:
 
 
 def _columnar(document: Mapping[str, Any], name: str) -> Document | None:
-    """The rows of {column: [value, ...]}, or of pandas' {column: {"0": value, ...}}."""
+    """Read the rows of {column: [value, ...]}, or of pandas' {column: {"0": value, ...}}; None for any other."""
     columns = {key: _column(value) for key, value in document.items()}
     if not columns or any(values is None for values in columns.values()):
         return None
@@ -139,7 +161,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _column(value: Any) -> list[Any] | None:
-    """The values of a column; None where `value` is a value itself: turns, parts, an object."""
+    """Return the values of a column; None where `value` is a value itself: turns, parts, an object."""
     if isinstance(value, dict):
         return [*value.values()] if value and all(map(str.isdecimal, value)) else None
     if isinstance(value, list) and not any(isinstance(item, dict) for item in value):
@@ -148,7 +170,7 @@ def _column(value: Any) -> list[Any] | None:
 
 
 def _is_rows(value: Any) -> bool:
-    """Whether a value is a list of objects, and these are not the turns of a conversation."""
+    """Check whether a value is a list of objects, and these are not the turns of a conversation."""
     return (
         isinstance(value, list)
         and bool(value)
@@ -158,16 +180,16 @@ def _is_rows(value: Any) -> bool:
 
 
 def _is_document(name: str, lines: list[str], field: str | None) -> bool:
-    """Whether the file is one JSON document, judging by its first two lines that are not blank."""
+    """Check whether the file is one JSON document, judging by its first two lines that are not blank."""
     if not lines:
         return False
-    a_list = lines[0].lstrip().startswith("[")
+    is_list = lines[0].lstrip().startswith("[")
     try:
         json.loads(lines[0])
     except (json.JSONDecodeError, RecursionError):
-        return a_list or _plain_name(name).endswith(".json")
+        return is_list or _plain_name(name).endswith(".json")
     # A file of lines may have one alone.
-    by_line = _plain_name(name).endswith(LINE_ENDINGS) and not a_list and field is None
+    by_line = _plain_name(name).endswith(LINE_ENDINGS) and not is_list and field is None
     return len(lines) == 1 and not by_line
 
 
@@ -210,6 +232,7 @@ def _loads(text: str) -> Any:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Build an object from its pairs; raise where a key is there twice, of which Python's reader keeps the last."""
     value = dict(pairs)
     if len(value) != len(pairs):
         names = [name for name, _ in pairs]
@@ -224,23 +247,45 @@ def _advice(error: Exception) -> str:
 
 
 def check_characters(line: str, location: str) -> None:
-    """Raise InputError where a line of JSON escapes half a character: a surrogate without its pair.
+    """Check that a line of JSON escapes no half of a character: a surrogate without its pair.
 
     Python's reader takes it, and nothing can write it.
+
+    Args:
+        line (`str`): The JSON text.
+        location (`str`): File and line, for the message.
+
+    Raises:
+        InputError: half a character.
     """
     if "\\ud" in line.lower() and (half := half_character(json.loads(line))):
         raise InputError(f"{location}: {half} is half a character; remove or complete it")
 
 
 def half_character(value: Any) -> str | None:
-    """The first half of a character in the texts and keys of a JSON value, as JSON escapes it."""
+    """Find the first half of a character in the texts and keys of a JSON value.
+
+    Args:
+        value (`Any`): The value.
+
+    Returns:
+        `str`, *optional*: The surrogate as JSON escapes it; None where there is none.
+    """
     text = json.dumps(value, ensure_ascii=False, default=str)
     half = next((sign for sign in text if "\ud800" <= sign <= "\udfff"), None)
     return None if half is None else f"\\u{ord(half):04x}"
 
 
 def check_utf8(path: str | Path, name: str | None = None) -> None:
-    """Raises InputError where a text file, gzipped or not, is damaged or not UTF-8."""
+    """Check that a text file, gzipped or not, is whole and in UTF-8.
+
+    Args:
+        path (`str | Path`): The file, or its URL.
+        name (`str`, *optional*): Name of the file in messages; by default the path.
+
+    Raises:
+        InputError: bytes that are not UTF-8, by line and offset, or a damaged gzip file.
+    """
     name = name or str(path)
     number, offset = 1, 0
     try:
@@ -258,9 +303,15 @@ def check_utf8(path: str | Path, name: str | None = None) -> None:
 
 
 def open_text(path: str | Path) -> IO[str]:
-    """A text file in UTF-8, here or behind a URL; a byte order mark is fine.
+    """Open a text file in UTF-8, here or behind a URL; a byte order mark is fine.
 
     Compressed files are told by their endings.
+
+    Args:
+        path (`str | Path`): The file, or its URL.
+
+    Returns:
+        `IO[str]`: The open file.
     """
     return _open(path, "rt")
 
@@ -276,9 +327,16 @@ def _open(path: str | Path, mode: str) -> IO[Any]:
 
 
 def tell_layout(path: Path, field: str | None = None) -> None:
-    """Log a line where the rows lie under a key, or column by column; raise as `json_rows` does.
+    """Log a line where the rows lie under a key, or column by column.
 
     A document that is a list, or a file of lines, is not read for it.
+
+    Args:
+        path (`Path`): The JSON file.
+        field (`str`, *optional*): Key under which the rows lie.
+
+    Raises:
+        InputError: as in `json_rows`.
     """
     if field is None and _plain_name(str(path)).endswith(LINE_ENDINGS):
         return

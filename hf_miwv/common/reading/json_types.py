@@ -38,11 +38,15 @@ class NotJsonError(TypeError):
 
 
 class ValueType:
-    """The type that holds all values of a column, or of one position inside its values.
+    """Hold the type of all values of a column, or of one position inside its values.
 
     `kind` is None while all are null; a name of an Arrow type; "list" with `items`, or "struct"
     with `fields`, whose values all have the same keys in the same order; or "json": whatever each
     value is.
+
+    Args:
+        inside_object (`bool`, *optional*, defaults to `False`): The position is inside an object, where
+            integers and decimal numbers stay apart.
     """
 
     __slots__ = ("fields", "inside_object", "items", "kind")
@@ -54,7 +58,14 @@ class ValueType:
         self.inside_object = inside_object
 
     def add(self, value: Any) -> None:
-        """Widen the type until it holds this value, too."""
+        """Widen the type until it holds this value, too.
+
+        Args:
+            value (`Any`): A JSON value.
+
+        Raises:
+            NotJsonError: a value of a type that JSON does not have.
+        """
         if value is None or self.kind == "json":
             return
         if type(value) is list:
@@ -91,7 +102,7 @@ class ValueType:
 
     @property
     def feature(self) -> Any:
-        """The feature of `datasets` for this type."""
+        """Return the feature of `datasets` for this type."""
         if self.kind == "json":
             return Json()
         if self.items is not None:
@@ -102,7 +113,7 @@ class ValueType:
 
 
 class RowTypes:
-    """The types of all columns of rows, taken row by row."""
+    """Collect the types of all columns of rows, taken row by row."""
 
     def __init__(self) -> None:
         self.columns: dict[str, ValueType] = {}
@@ -112,9 +123,14 @@ class RowTypes:
     def add(self, row: Any, index: int, location: str) -> None:
         """Widen the types until they hold this row, too.
 
+        Args:
+            row (`Any`): The row.
+            index (`int`): Its number, for the messages of later rows.
+            location (`str`): Its file and row, for messages.
+
         Raises:
-            InputError: the row is no object, or a column holds another kind of value than before;
-                only those of MIXED may.
+            InputError: the row is no object, a name of a column is not a string or holds half a character, or a
+                column holds another kind of value than before; only those of MIXED may.
         """
         if not isinstance(row, Mapping):
             raise InputError(f"{location}: a row must be an object {{...}}, found {describe(row)}")
@@ -141,14 +157,21 @@ class RowTypes:
 
     @property
     def features(self) -> Features:
-        """The features of the columns in the order they were met."""
+        """Return the features of the columns in the order they were met."""
         return Features({name: column.feature for name, column in self.columns.items()})
 
 
 def rows_table(rows: Sequence[tuple[str, Mapping[str, Any]]], types: RowTypes) -> pa.Table:
-    """Rows, each with its location, as an Arrow table of these types.
+    """Build an Arrow table of these types.
 
     Columns with values that JSON does not have get the types that `datasets` gives them.
+
+    Args:
+        rows (`Sequence[tuple[str, Mapping[str, Any]]]`): N rows, each with its location.
+        types (`RowTypes`): The types of the columns.
+
+    Returns:
+        `pa.Table`: N rows.
 
     Raises:
         InputError: a value that no type holds: half a character, a number of more than 64 bits.
@@ -156,6 +179,7 @@ def rows_table(rows: Sequence[tuple[str, Mapping[str, Any]]], types: RowTypes) -
     try:
         return _table([row for _, row in rows], types)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        # The fault is in the block; row by row, it can be named.
         for location, row in rows:
             try:
                 _table([row], types)
@@ -179,14 +203,29 @@ def _table(rows: Sequence[Mapping[str, Any]], types: RowTypes) -> pa.Table:
 
 
 def retyped(column: pa.ChunkedArray, arrow_type: pa.DataType) -> pa.ChunkedArray:
-    """A column brought into a type that holds JSON where the column's own has values."""
+    """Bring a column into a type that holds JSON where the column's own has values.
+
+    Args:
+        column (`pa.ChunkedArray`): N values.
+        arrow_type (`pa.DataType`): The new type.
+
+    Returns:
+        `pa.ChunkedArray`: N values.
+    """
     feature = generate_from_arrow_type(column.type)
     values = [_decoded(value, feature) for value in column.to_pylist()]
     return _array(values, generate_from_arrow_type(arrow_type))
 
 
 def plain_rows(table: pa.Table) -> list[dict[str, Any]]:
-    """The rows of an Arrow table, JSON text read; Arrow itself would leave it as it is stored."""
+    """Return the rows of an Arrow table, JSON text read; Arrow itself would leave it as it is stored.
+
+    Args:
+        table (`pa.Table`): N rows.
+
+    Returns:
+        `list[dict[str, Any]]`: N rows.
+    """
     rows = table.to_pylist()
     for field in table.schema:
         if holds_json(field.type):
@@ -197,7 +236,14 @@ def plain_rows(table: pa.Table) -> list[dict[str, Any]]:
 
 
 def holds_json(arrow_type: pa.DataType) -> bool:
-    """Whether the type, or one inside it, is that of JSON text."""
+    """Check whether the type, or one inside it, is that of JSON text.
+
+    Args:
+        arrow_type (`pa.DataType`): The type.
+
+    Returns:
+        `bool`: True where a part of it is JSON text.
+    """
     if isinstance(arrow_type, pa.JsonType):
         return True
     return any(holds_json(arrow_type.field(i).type) for i in range(arrow_type.num_fields))
@@ -213,7 +259,7 @@ def _array(values: list[Any], feature: Any) -> pa.ChunkedArray:
 
 
 def _stored(arrow_type: pa.DataType) -> pa.DataType:
-    """The type with JSON as plain strings, which Arrow can make of Python's values."""
+    """Return the type with JSON as plain strings, which Arrow can make of Python's values."""
     if isinstance(arrow_type, pa.JsonType):
         return pa.string()
     if pa.types.is_list(arrow_type):
@@ -224,15 +270,17 @@ def _stored(arrow_type: pa.DataType) -> pa.DataType:
 
 
 def _encoded(value: Any, feature: Any) -> Any:
-    """The value with all that the feature calls JSON as JSON text."""
+    """Return the value with all that the feature calls JSON as JSON text."""
     return _converted(value, feature, json_text)
 
 
 def _decoded(value: Any, feature: Any) -> Any:
+    """Return the value with all that the feature calls JSON as Python's values."""
     return _converted(value, feature, ujson_loads)
 
 
 def _converted(value: Any, feature: Any, convert: Callable[[Any], Any]) -> Any:
+    """Apply `convert` to each part of the value that the feature calls JSON."""
     if value is None:
         return None
     if isinstance(feature, Json):
@@ -245,12 +293,18 @@ def _converted(value: Any, feature: Any, convert: Callable[[Any], Any]) -> Any:
 
 
 def json_text(value: Any) -> str:
-    """JSON that the feature `Json` reads as exactly this value.
+    """Write JSON that the feature `Json` reads as exactly this value.
 
     The feature reads with ujson, which takes "0.3" for 0.30000000000000004 and "0.30" for 0.3, and
     passes over half characters and digits beyond 64 bits; so the text is tried. Of numbers with 17
     digits about one in a thousand has no such text: it is off by its last digit, and a warning
     says so.
+
+    Args:
+        value (`Any`): A JSON value.
+
+    Returns:
+        `str`: Its text.
 
     Raises:
         ValueError: no text is read as this value.
@@ -267,7 +321,7 @@ def json_text(value: Any) -> str:
 
 
 def _off_by_more(read: Any, value: Any) -> bool:
-    """Whether two JSON values differ by more than the last digits of their numbers."""
+    """Check whether two JSON values differ by more than the last digits of their numbers."""
     if isinstance(value, dict):
         return read.keys() != value.keys() or any(_off_by_more(read[k], value[k]) for k in value)
     if isinstance(value, list):
@@ -286,7 +340,7 @@ def _tell_of_last_digits() -> None:
 
 
 def _spelled(value: Any) -> str:
-    """JSON with every number in a spelling that ujson reads exactly."""
+    """Write JSON with every number in a spelling that ujson reads exactly."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{_dumps(key)}: {_spelled(value[key])}" for key in value) + "}"
     if isinstance(value, list):
@@ -304,7 +358,7 @@ def _reads_as(value: float, text: str) -> bool:
 
 
 def _spellings(value: float) -> Iterator[str]:
-    """Numerals of a number: as Python writes it, with more decimals, with exponents."""
+    """Yield numerals of a number: as Python writes it, with more decimals, with exponents."""
     yield repr(value)
     for decimals in range(1, 22):
         yield f"{value:.{decimals}f}"
@@ -320,7 +374,7 @@ def _dumps(value: Any) -> str:
 
 
 def _reason(row: Mapping[str, Any], error: Exception) -> str:
-    """Why this one row has no place in Arrow, in words for its author."""
+    """Say why this one row has no place in Arrow, in words for its author."""
     if half := half_character(row):
         return f"{half} is half a character; remove or complete it"
     if _beyond_64_bits(row):

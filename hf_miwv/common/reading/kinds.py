@@ -9,10 +9,12 @@ from hf_miwv.common.errors import InputError
 
 
 class RowError(InputError):
-    """A row that cannot be read.
+    """Report a row that cannot be read.
 
-    Attributes:
-        kind: the fault without what differs from row to row, by which faults are counted.
+    Args:
+        message (`str`): The message.
+        kind (`str`, *optional*): The fault without what differs from row to row, by which faults are counted; by
+            default the message.
     """
 
     def __init__(self, message: str, kind: str | None = None) -> None:
@@ -21,7 +23,14 @@ class RowError(InputError):
 
 
 def kind(value: Any) -> str:
-    """Name the kind of a value in JSON's words: "null", "a number", "a string", ..."""
+    """Name the kind of a value in JSON's words: "null", "a number", "a string", ...
+
+    Args:
+        value (`Any`): The value.
+
+    Returns:
+        `str`: The kind, with its article.
+    """
     kinds: dict[type, str] = {
         type(None): "null",
         bool: "a boolean",
@@ -35,7 +44,14 @@ def kind(value: Any) -> str:
 
 
 def describe(value: Any) -> str:
-    """Name the kind of a value and, where it is short to say, the value: "a number (3)"."""
+    """Name the kind of a value and, where it is short to say, the value: "a number (3)".
+
+    Args:
+        value (`Any`): The value.
+
+    Returns:
+        `str`: The kind, and up to 40 characters of the value.
+    """
     if value is None or isinstance(value, list | Mapping):
         return kind(value)
     text = repr(value) if isinstance(value, str) else str(value)

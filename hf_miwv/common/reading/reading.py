@@ -1,4 +1,4 @@
-"""DATA, as it is given on the command line, to a `datasets.Dataset` with all columns and rows.
+"""DATA, as written on the command line, to a `datasets.Dataset` with all columns and rows.
 
 DATA is a file, a folder, or the id of a data set on the Hub. What is here comes before the Hub.
 """
@@ -51,8 +51,8 @@ def read_dataset(source: Source | str | os.PathLike[str]) -> Dataset:
     else:
         dataset = take_slice(splits, source.id, source.split)
     if len(dataset) == 0:
-        where = f"no rows in split {source.split!r}" if source.split else "no rows"
-        raise InputError(f"{source}: holds {where}; give a data set with at least one")
+        description = f"no rows in split {source.split!r}" if source.split else "no rows"
+        raise InputError(f"{source}: holds {description}; give a data set with at least one")
     return dataset
 
 
@@ -62,7 +62,17 @@ def _read_local(source: Source) -> DatasetDict:
 
 
 def check_local(source: Source) -> Path:
-    """Return the path; InputError where no file or folder is there, or for options that are not for it."""
+    """Check that the source is here, and that its options are for what is here.
+
+    Args:
+        source (`Source`): A file or folder.
+
+    Returns:
+        `Path`: Its path.
+
+    Raises:
+        InputError: no such file or folder, a revision for one, or a configuration for a file.
+    """
     path = source.path
     if not path.exists():
         raise InputError(_missing_message(path))
@@ -81,9 +91,18 @@ def _missing_message(path: Path) -> str:
 
 
 def check_file(path: Path, field: str | None = None) -> str:
-    """The builder for a file; InputError for one of no known kind, without permission, or empty.
+    """Choose the library's builder for a file.
 
-    So it is for a `field` of a file that is not JSON.
+    Args:
+        path (`Path`): A file that exists.
+        field (`str`, *optional*): Key under which the rows of a JSON document lie.
+
+    Returns:
+        `str`: "json", "csv", "parquet" or "arrow".
+
+    Raises:
+        InputError: an ending that is not known, no permission to read, an empty file, or a `field` for a file
+            that is not JSON.
     """
     file_format = file_format_of(path)
     if file_format is None:
@@ -117,7 +136,7 @@ def _read_file(path: Path, field: str | None = None) -> DatasetDict:
 
 
 def _load(path: str, **options: Any) -> DatasetDict:
-    """All splits as `load_dataset` has them, empty ones included; all text checked to be UTF-8."""
+    """Load all splits as `load_dataset` has them, empty ones included; all text checked to be UTF-8."""
     from datasets import Dataset, DatasetDict
 
     from hf_miwv.common.reading.builders import open_builder
@@ -138,7 +157,11 @@ def _load(path: str, **options: Any) -> DatasetDict:
 
 @contextmanager
 def quiet_library() -> Iterator[None]:
-    """Without the library's log lines about a file that it cannot read: our message follows."""
+    """Silence the library's log lines about a file that it cannot read: our message follows.
+
+    Yields:
+        `None`: Nothing; the verbosity is as before behind the block.
+    """
     import datasets
 
     verbosity = datasets.logging.get_verbosity()
@@ -164,6 +187,7 @@ def _read_folder(path: Path, source: Source) -> DatasetDict:
         raise
     except Exception as error:  # the library raises many kinds
         check_repository(str(path), source.config, error)
+        # Read file by file, the one that is at fault names itself with its line.
         for file in sorted(path.rglob("*")):
             if file.is_file() and file_format_of(file) is not None:
                 _read_file(file)
@@ -173,15 +197,25 @@ def _read_folder(path: Path, source: Source) -> DatasetDict:
 
 
 def _folder_cache(path: Path) -> str:
-    """A cache folder for this folder as it stands: the library (5.2) knows one whose card declares
-    `configs:` by its name alone, and would hand out the rows of an earlier one of that name."""
+    """Return a cache folder for this folder as it stands.
+
+    The library (5.2) knows a folder whose card declares `configs:` by its name alone, and would hand out
+    the rows of an earlier one of that name.
+    """
     from datasets import config
 
     return str(Path(config.HF_DATASETS_CACHE) / f"local-{state_of(path)}")
 
 
 def state_of(path: Path) -> str:
-    """A hash of a file or folder as it stands: where, and names, sizes and times of its files."""
+    """Hash a file or folder as it stands: where it is, and the names, sizes and times of its files.
+
+    Args:
+        path (`Path`): The file or folder.
+
+    Returns:
+        `str`: 16 hexadecimal digits.
+    """
     import xxhash
 
     digest = xxhash.xxh3_64(str(path.resolve()).encode())
@@ -199,7 +233,14 @@ def _load_saved(path: Path) -> DatasetDict:
 
 
 def check_hub_name(source: Source) -> None:
-    """Raise InputError for the name of a file format: load_dataset would read what lies here."""
+    """Check that the id is not the name of a file format: `load_dataset` would read what lies here.
+
+    Args:
+        source (`Source`): A source on the Hub.
+
+    Raises:
+        InputError: the id is a file format.
+    """
     if source.id in {*FILE_FORMATS.values(), "text"}:
         raise InputError(f"{source.id!r} is a file format; give a file, a folder, or OWNER/NAME")
 
@@ -215,7 +256,18 @@ def _read_hub(source: Source) -> DatasetDict:
 
 
 def default_split(splits: Iterable[str], source: str) -> str:
-    """The split "train", or the only one; InputError where there are several others."""
+    """Choose the split "train", or the only one.
+
+    Args:
+        splits (`Iterable[str]`): Names of the splits.
+        source (`str`): The data set, for the message.
+
+    Returns:
+        `str`: Name of the split.
+
+    Raises:
+        InputError: there are several, and none is "train".
+    """
     names = list(splits)
     if "train" not in names and len(names) > 1:
         raise InputError(f"{source}: has the splits {', '.join(names)}; choose one with --split")
@@ -223,7 +275,19 @@ def default_split(splits: Iterable[str], source: str) -> str:
 
 
 def take_slice(splits: DatasetDict, source: str, split: str) -> Dataset:
-    """A split by name or by the library's slices: train[:100], train[10%:20%], train+test."""
+    """Take a split by name or by the library's slices: train[:100], train[10%:20%], train+test.
+
+    Args:
+        splits (`DatasetDict`): All splits.
+        source (`str`): The data set, for messages.
+        split (`str`): Name or slice.
+
+    Returns:
+        `Dataset`: The rows.
+
+    Raises:
+        InputError: no such split, or not a slice.
+    """
     from datasets import ReadInstruction, concatenate_datasets
 
     sizes = {name: len(dataset) for name, dataset in splits.items()}

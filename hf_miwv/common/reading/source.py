@@ -111,7 +111,11 @@ class Source:
         return path_name(self.id) if self.is_local else self.id
 
     def facts(self) -> dict[str, str | None]:
-        """Return the facts for run.json, which name no folder of this machine."""
+        """Return the facts for run.json, which name no folder of this machine.
+
+        Returns:
+            `dict[str, str | None]`: "source", "split", "config", "revision" and "field".
+        """
         return {
             "source": self.name,
             "split": self.split,
@@ -122,7 +126,14 @@ class Source:
 
 
 def file_format_of(path: Path) -> str | None:
-    """Return the builder for a file's ending, .gz taken off; None for an ending that is not known."""
+    """Return the library's builder for a file's ending, .gz taken off.
+
+    Args:
+        path (`Path`): The file.
+
+    Returns:
+        `str`, *optional*: "json", "csv", "parquet" or "arrow"; None for an ending that is not known.
+    """
     if path.suffix.lower() == ".gz":
         inner = FILE_FORMATS.get(Path(path.stem).suffix.lower())
         return inner if inner in GZIPPED_FORMATS else None
