@@ -22,7 +22,7 @@ STATUS = {
 
 
 class Sentence(NamedTuple):
-    """A sentence, the hint behind its translation or why there is none, and what the model saw."""
+    """Hold a sentence, the hint behind its translation or why there is none, and the prompt that the model saw."""
 
     source: str
     hint: str
@@ -32,7 +32,7 @@ class Sentence(NamedTuple):
 
 
 class Translated(NamedTuple):
-    """The text in the other language, its sentences, and what it took, in words."""
+    """Hold the text in the other language, its sentences, and what it took, in words."""
 
     text: str
     sentences: list[Sentence]
@@ -52,12 +52,21 @@ def translate_text(
     """Translate a text and show how.
 
     Args:
-        source, target: codes, such as "kk".
-        hints: "none", "self" (PMP-S) or "given" (PMP-O), as of `Translator`.
-        hint: for "given", language and text of the translation into a third language. The text is
-            then not split, since its hint cannot be split with it.
-        split: whether to translate sentence by sentence. The model was trained on sentences.
-        notify: told of finished sentences.
+        translator (`Translator`): The model.
+        text (`str`): The text.
+        source (`str`): Code of its language, such as "kk".
+        target (`str`): Code of the language to translate into.
+        hints (`str`, *optional*, defaults to `"none"`): "none", "self" (PMP-S) or "given" (PMP-O), as of
+            `Translator`.
+        hint (`tuple[str, str]`, *optional*): For "given", language and text of the translation into a third
+            language. The text is then not split, since its hint cannot be split with it.
+        split (`bool`, *optional*, defaults to `True`): Translate sentence by sentence: the model was trained on
+            sentences.
+        notify (`Callable[[int], object]`, *optional*): Told of finished sentences.
+
+    Returns:
+        `Translated`: The translation and how it came about; tokens and seconds in its summary are those of this
+        text alone.
 
     Raises:
         InputError: no text, one language twice, a hint that is not there or in one of the two
@@ -72,9 +81,10 @@ def translate_text(
     whole = hints == "given" or not split
     pieces = [(text, True)] if whole else split_document(text, *direction)
     requests = [Request(piece, *direction, words, language) for piece, inside in pieces if inside]
+    # The translator counts all that it has ever done: this text's part is what is added from here on.
     tokens, seconds = translator.counts["tokens"], translator.seconds
     translations = list(translator.stream(requests, hints=hints, notify=notify))
-    sentences = [_sentence(translator, *both, hints) for both in zip(requests, translations, strict=True)]
+    sentences = [_sentence(translator, *pair, hints) for pair in zip(requests, translations, strict=True)]
     texts = [translation.text if whole else " ".join(translation.text.splitlines()) for translation in translations]
     tokens, seconds = translator.counts["tokens"] - tokens, translator.seconds - seconds
     return Translated(join_document(pieces, texts), sentences, _summary(translations, tokens, seconds))
@@ -83,19 +93,26 @@ def translate_text(
 def about_direction(source: str, target: str) -> str:
     """Describe a direction: whether it is one of the 234, and the language of its own hint.
 
+    Args:
+        source (`str`): Code of the language to translate from.
+        target (`str`): Code of the language to translate into.
+
+    Returns:
+        `str`: Two sentences.
+
     Raises:
         InputError: an unknown language, or one twice.
     """
     direction = Direction(source, target)
-    known = (
+    membership = (
         "One of the 234 directions of LMT."
         if direction in DIRECTIONS
         else "Not one of the 234 directions of LMT: without English and Chinese it is zero-shot."
     )
-    through = auxiliary_of(direction)
-    if through is None:
-        return f"{known} It has no hint of the model's own."
-    return f"{known} A hint of the model's own is in {LANGUAGES[through].name}."
+    auxiliary = auxiliary_of(direction)
+    if auxiliary is None:
+        return f"{membership} It has no hint of the model's own."
+    return f"{membership} A hint of the model's own is in {LANGUAGES[auxiliary].name}."
 
 
 def _sentence(translator: Translator, request: Request, translation: Translation, hints: str) -> Sentence:

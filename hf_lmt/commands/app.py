@@ -57,6 +57,7 @@ def app_command(
     allowed_hosts: tuple[str, ...],
     **options: Any,
 ) -> None:
+    """Serve the page; see the help text."""
     from hf_miwv.common.app.serving import host_names, is_private, listen, make_app, require_gradio, serve
     from hf_miwv.common.errors import InputError
 
@@ -82,8 +83,8 @@ def _page(evaluations: tuple[str, ...], with_texts: bool) -> str:
     return report_page(evaluations, with_texts)
 
 
-def _load(model: str, given: dict[str, Any]) -> Any:
+def _load(model: str, options: dict[str, Any]) -> Any:
     from hf_lmt.translation.translator import Translator
 
     logger.info("loading %s", model)
-    return Translator(model, **given)
+    return Translator(model, **options)

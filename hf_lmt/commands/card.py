@@ -53,15 +53,16 @@ def card_command(
     license: str | None,
     output: Path | None,
 ) -> None:
+    """Write the card; see the help text."""
     from hf_lmt.model_card.metadata import Given
     from hf_lmt.model_card.write_model_card import write_model_card, write_planned_card
     from hf_miwv.common.errors import InputError
 
-    given = Given(repository, base_model, license)
+    statements = Given(repository, base_model, license)
     if model.is_dir():
         if output is not None:
             raise InputError(f"--output {output}: the card of a model lies in its folder; leave --output out")
-        written = write_model_card(model, evaluations, given)
+        written = write_model_card(model, evaluations, statements)
     else:
         if output is None or evaluations:
             raise InputError(
@@ -72,6 +73,6 @@ def card_command(
         from hf_lmt.recipes.training_recipe import read_training_recipe
         from hf_miwv.common.recipes.shipped import find_recipe
 
-        wanted = read_training_recipe(find_recipe(model, "lmt"), (), Launch())
-        written = write_planned_card(wanted, output, given)
+        training_recipe = read_training_recipe(find_recipe(model, "lmt"), (), Launch())
+        written = write_planned_card(training_recipe, output, statements)
     click.echo(f"written: {written}", err=True)

@@ -77,6 +77,7 @@ def curate_command(
     overwrite: bool,
     **reading: Any,
 ) -> None:
+    """Filter the rows; see the help text."""
     import sys
 
     from hf_lmt.data.corpora.sources import Source
@@ -110,7 +111,18 @@ def curate_command(
 
 
 def changed_settings(step_settings: dict[Any, Any], changes: tuple[str, ...]) -> dict[Any, Any]:
-    """The settings with each STEP.SETTING=VALUE or STEP=VALUE in their place; values are YAML."""
+    """Put each STEP.SETTING=VALUE or STEP=VALUE into the settings; values are YAML.
+
+    Args:
+        step_settings (`dict[Any, Any]`): Settings by step, as a settings file has them; not changed.
+        changes (`tuple[str, ...]`): The changes, in the order they are made.
+
+    Returns:
+        `dict[Any, Any]`: The settings with all changes.
+
+    Raises:
+        InputError: a change that is written in another form, or whose value is not YAML.
+    """
     import yaml
 
     from hf_miwv.common.errors import InputError
@@ -130,6 +142,16 @@ def changed_settings(step_settings: dict[Any, Any], changes: tuple[str, ...]) ->
 
 
 def with_setting(step_settings: dict[Any, Any], step: str, option: str, value: Any) -> dict[Any, Any]:
-    """The settings with one option of a step set to a value."""
+    """Set one option of a step to a value.
+
+    Args:
+        step_settings (`dict[Any, Any]`): Settings by step; not changed.
+        step (`str`): Name of the step; settings of it that are no mapping (`true`) are replaced.
+        option (`str`): Name of the option.
+        value (`Any`): Its value.
+
+    Returns:
+        `dict[Any, Any]`: The settings with this one.
+    """
     options = step_settings.get(step)
     return {**step_settings, step: {**(options if isinstance(options, dict) else {}), option: value}}

@@ -23,6 +23,7 @@ import click
     help="Folder for the results.",
 )
 def demo_command(output: Path) -> None:
+    """Run the demo; see the help text."""
     from hf_lmt.commands.demo_run import run_demo
 
     run_demo(output)

@@ -42,7 +42,10 @@ logger = logging.getLogger(__name__)
 
 
 def run_demo(output: Path) -> None:
-    """Rows, a trained model, and how it translates before and after, all in `output`.
+    """Make rows, a trained model, and its translations before and after, all in `output`.
+
+    Args:
+        output (`Path`): Folder of the demo.
 
     Raises:
         InputError: the small model or a package is not installed; `output` is of something else.
@@ -67,7 +70,11 @@ def run_demo(output: Path) -> None:
 
 
 def write_lines(output: Path) -> None:
-    """Every sixth line of the sample into held-out.jsonl, the others into lines.jsonl."""
+    """Write every sixth line of the sample into held-out.jsonl, the others into lines.jsonl.
+
+    Args:
+        output (`Path`): Folder of the two files.
+    """
     table = read_dataset(str(files("hf_lmt") / "sample" / "sentences.csv"))
     parts: dict[str, list[str]] = {"lines": [], "held-out": []}
     for index, line in enumerate(table.select_columns(list(LANGUAGES))):
@@ -91,7 +98,14 @@ def _judge(name: str, model: str, directions: list[str], output: Path) -> Evalua
 
 
 def show(judged: dict[str, Evaluation], output: Path) -> None:
-    """Both evaluations side by side, a few sentences of each, and what to type next."""
+    """Show both evaluations side by side, a few sentences of each, and what to type next.
+
+    Prints tables, and writes the page demo.html beside `output`.
+
+    Args:
+        judged (`dict[str, Evaluation]`): The evaluations "before" and "after" training.
+        output (`Path`): Folder of the demo.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -113,7 +127,7 @@ def show(judged: dict[str, Evaluation], output: Path) -> None:
 
 
 def _page_content(judged: dict[str, Evaluation], output: Path) -> dict[str, Any]:
-    """Return what the page shows: scores and sentences before and after, and the curves between."""
+    """Gather the content of the page: scores and sentences before and after, and the curves between."""
     run: TrainedRecord = read_record(output / "model") or TrainedRecord()
     scores = [evaluation.scores["directions"] for evaluation in judged.values()]
     values = [
@@ -137,7 +151,16 @@ def _page_content(judged: dict[str, Evaluation], output: Path) -> dict[str, Any]
 
 
 def next_steps(model: Path, page: Path, command: str) -> str:
-    """The picture to open, and what to type: to the model that was made, then on one's own."""
+    """Name the page to open, and what to type: to the model that was made, then on one's own data.
+
+    Args:
+        model (`Path`): Folder of the trained model.
+        page (`Path`): The demo's page.
+        command (`str`): How this program is called.
+
+    Returns:
+        `str`: Several lines.
+    """
     return (
         f"The page: {page}\nThe card: {model / 'README.md'}\n\n"
         "Ask the model for something:\n\n"

@@ -46,6 +46,7 @@ def diagnose_command(
     output: Path | None,
     overwrite: bool,
 ) -> None:
+    """Diagnose the evaluations; see the help text."""
     from hf_lmt.evaluation.diagnosis.diagnose import as_json, diagnose
     from hf_lmt.evaluation.diagnosis.diagnosis_folder import write_diagnosis
     from hf_lmt.evaluation.diagnosis.diagnosis_tables import show_diagnosis

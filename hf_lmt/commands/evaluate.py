@@ -119,6 +119,7 @@ def evaluate_command(
     skip_broken_units: bool,
     **options: Any,
 ) -> None:
+    """Evaluate the model or the hypotheses; see the help text."""
     from hf_lmt.data.corpora.sources import Source
     from hf_lmt.evaluation.evaluate import evaluate
     from hf_lmt.evaluation.results.evaluation_table import show_evaluation

@@ -70,6 +70,7 @@ def inspect_command(
     overwrite: bool,
     **reading: Any,
 ) -> None:
+    """Inspect the rows; see the help text."""
     import sys
     from importlib.resources import files
 
@@ -83,17 +84,17 @@ def inspect_command(
     from hf_lmt.directions import DIRECTIONS, match_directions
 
     downsampling = StrategicDownsampling(rate)
-    asked = match_directions(listed(directions)) if directions else None
+    chosen_directions = match_directions(listed(directions)) if directions else None
     if output is not None:
         check_inspection_output(output, overwrite, ["hf-lmt", *sys.argv[1:]])
     check_json_file(json_file)
     data = data or str(files("hf_lmt") / "sample" / "sentences.csv")
     source = Source(data, kind=kind, corpus=corpus, split=split, **source_fields(**reading))
-    rows = load(source, asked or DIRECTIONS).rows
+    rows = load(source, chosen_directions or DIRECTIONS).rows
     inspection = inspect_rows(
         rows,
         downsampling=downsampling,
-        directions=asked,
+        directions=chosen_directions,
         evaluation_sets=listed(evaluation_sets or ""),
         identification=LanguageIdentification() if identify else None,
     )

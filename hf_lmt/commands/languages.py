@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 @click.argument("codes", metavar="[CODE]...", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="Print all fields as a JSON list.")
 def languages_command(codes: tuple[str, ...], as_json: bool) -> None:
+    """Show the languages; see the help text."""
     from rich.console import Console
 
     from hf_lmt.directions import DIRECTIONS, PAIRS
@@ -50,7 +51,7 @@ def languages_command(codes: tuple[str, ...], as_json: bool) -> None:
 
 
 def _overview(chosen: Sequence[Language]) -> Table:
-    """One line for each language, within 80 columns."""
+    """Tabulate the languages, a line each, within 80 columns."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
@@ -72,7 +73,7 @@ def _overview(chosen: Sequence[Language]) -> Table:
 
 
 def _language_table(chosen_language: Language) -> Table:
-    """All fields of a language, a line each, under the names that Python has for them."""
+    """Tabulate all fields of a language, a line each, under the names that Python has for them."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 

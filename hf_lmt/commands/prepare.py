@@ -40,6 +40,7 @@ logger = logging.getLogger(__name__)
 def prepare_command(
     as_json: bool, recipe: Path, output: Path, num_proc: int, keep_rejects: bool, overwrite: bool
 ) -> None:
+    """Prepare the rows; see the help text."""
     from hf_lmt.data.prepare.data_recipe import read_data_recipe
     from hf_lmt.data.prepare.preparation_summary import show_prepared
     from hf_lmt.data.prepare.prepare import prepare

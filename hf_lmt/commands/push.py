@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 @click.argument("folder", type=click.Path(path_type=Path))
 @push_options
 def push_command(folder: Path, **options: Any) -> None:
+    """Push the folder; see the help text."""
     from hf_miwv.common.hub.telling import push_folder
 
     push_folder(folder, logger, **options)

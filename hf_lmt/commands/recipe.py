@@ -12,7 +12,7 @@ from hf_miwv.common.recipes.recipe_commands import add_shipped_commands
 
 @click.group("recipe", help="The recipes that come with the package; look at one before it is run.")
 def recipe_command() -> None:
-    pass
+    """Group the commands about recipes."""
 
 
 add_shipped_commands(recipe_command, "lmt")
@@ -38,6 +38,7 @@ add_shipped_commands(recipe_command, "lmt")
 @click.argument("keys", nargs=-1, type=click.UNPROCESSED)
 @json_option
 def check_command(as_json: bool, recipe: Path, launch_file: Path | None, keys: tuple[str, ...]) -> None:
+    """Check the recipe; see the help text."""
     from hf_lmt.recipes.launch import Launch
     from hf_miwv.common.recipes.shipped import LAUNCH_FILES, find_recipe
 
@@ -45,9 +46,9 @@ def check_command(as_json: bool, recipe: Path, launch_file: Path | None, keys: t
 
     from hf_lmt.recipes.training_recipe import read_training_recipe
 
-    wanted = read_training_recipe(find_recipe(recipe, "lmt"), keys, launch)
+    training_recipe = read_training_recipe(find_recipe(recipe, "lmt"), keys, launch)
 
     from hf_lmt.training.check import check_recipe, show_check
 
-    facts = check_recipe(wanted, launch)
-    show_result(as_json, facts, lambda: show_check(facts, wanted))
+    facts = check_recipe(training_recipe, launch)
+    show_result(as_json, facts, lambda: show_check(facts, training_recipe))

@@ -32,6 +32,7 @@ from hf_miwv.common.command_line import json_option, show_result
 @click.option("--overwrite", is_flag=True, help="Replace what is in the --output folder.")
 @json_option
 def report_command(as_json: bool, evaluations: tuple[Path, ...], output: Path | None, overwrite: bool) -> None:
+    """Report on the evaluations; see the help text."""
     from hf_lmt.evaluation.report.report_tables import show_report
     from hf_lmt.evaluation.report.write_report import check_new, read_evaluations, write_report, write_reports
     from hf_miwv.common.reading.source import Source

@@ -44,16 +44,25 @@ def source_fields(
     `--languages en=en-US` alone restricts nothing; beside others (`en=en-US,de`) it names a
     language to read, too.
 
+    Args:
+        languages (`str`, *optional*): Value of --languages.
+        language_names (`str`, *optional*): Value of --language-names.
+        cells (`str`, *optional*): Value of --cells.
+        skip_broken_units (`bool`): Value of --skip-broken-units.
+
+    Returns:
+        `dict[str, Any]`: Fields by name.
+
     Raises:
         InputError: a name without a code, or the other way round.
     """
     fields: dict[str, Any] = {}
     named = listed(languages)
-    variants = _pairs("--languages", [one for one in named if "=" in one], "en=en-US")
+    variants = _pairs("--languages", [language for language in named if "=" in language], "en=en-US")
     if variants:
         fields["variants"] = variants
     if len(variants) < len(named):
-        fields["languages"] = [one.partition("=")[0] for one in named]
+        fields["languages"] = [language.partition("=")[0] for language in named]
     if names := _pairs("--language-names", listed(language_names), "no=nb"):
         fields["language_names"] = names
     if cells:
@@ -64,7 +73,14 @@ def source_fields(
 
 
 def listed(text: str | None) -> list[str]:
-    """Split a text at its commas."""
+    """Split a text at its commas.
+
+    Args:
+        text (`str`, *optional*): The text of an option.
+
+    Returns:
+        `list[str]`: Its parts, stripped, without empty ones.
+    """
     return [part.strip() for part in (text or "").split(",") if part.strip()]
 
 

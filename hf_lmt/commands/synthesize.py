@@ -72,6 +72,7 @@ def synthesize_command(
     language_names: str | None,
     **options: Any,
 ) -> None:
+    """Synthesize the pairs; see the help text."""
     from hf_lmt.data.curation.curation_settings import steps_from
     from hf_lmt.synthesis.synthesis_report import show_synthesis
     from hf_lmt.synthesis.synthesize_source import synthesize_source

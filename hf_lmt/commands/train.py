@@ -35,17 +35,18 @@ logger = logging.getLogger(__name__)
 @click.option("--overwrite", is_flag=True, help="Replace what the output folder holds.")
 @click.argument("keys", nargs=-1, type=click.UNPROCESSED)
 def train_command(recipe: Path, overwrite: bool, keys: tuple[str, ...]) -> None:
+    """Train the model; see the help text."""
     from hf_lmt.recipes.training_recipe import read_training_recipe
     from hf_miwv.common.recipes.shipped import find_recipe
 
-    wanted = read_training_recipe(find_recipe(recipe, "lmt"), keys)
+    training_recipe = read_training_recipe(find_recipe(recipe, "lmt"), keys)
 
     from hf_lmt.training.training import train
 
-    run = train(wanted, overwrite=overwrite, origin={"command_line": ["hf-lmt", *sys.argv[1:]]})
+    run = train(training_recipe, overwrite=overwrite, origin={"command_line": ["hf-lmt", *sys.argv[1:]]})
     logger.info(
         "%d steps, last loss %.4f nats per token; written: %s",
         run["steps"],
         run["loss_curve"][-1]["loss"],
-        wanted.output,
+        training_recipe.output,
     )

@@ -123,6 +123,7 @@ def translate_command(
     work: Path | None,
     **options: Any,
 ) -> None:
+    """Translate the lines or rows; see the help text."""
     from hf_lmt.translation.files import Reading, count_rows, is_jsonl, read_rows
     from hf_miwv.common.runs.folder import check_file, put_file_in_place, write_errors
     from hf_miwv.common.runs.workspace import Workspace, workspace_of
@@ -168,11 +169,11 @@ def _open(path: Path) -> BinaryIO:
         raise InputError(f"--input {path} cannot be read: {error.strerror or error}") from error
 
 
-def _load(work: Path | None, given: dict[str, Any]) -> Translator:
+def _load(work: Path | None, options: dict[str, Any]) -> Translator:
     from hf_lmt.translation.translator import Translator
 
-    logger.info("loading %s", given["model"])
-    return Translator(work=work, **given)
+    logger.info("loading %s", options["model"])
+    return Translator(work=work, **options)
 
 
 def _lines(
@@ -181,8 +182,7 @@ def _lines(
     reading: Reading,
     total: int | None,
 ) -> Iterator[str]:
-    """The output line by line, with a bar on standard error, and a summary at the end."""
-
+    """Yield the output line by line, with a bar on standard error, and report a summary at the end."""
     from hf_lmt.translation.files import write_line
 
     kept: deque[dict[str, Any]] = deque()
