@@ -20,7 +20,13 @@ MANY_SOURCES = 20  # behind a target on average, from which on shared targets ar
 
 
 class Limit(NamedTuple):
-    """From which value on a measure is worth a word, from which on it is severe, and why."""
+    """Hold from which value on a measure is worth a word, from which on it is severe, and why.
+
+    Attributes:
+        warning (`float`): The first limit.
+        severe (`float`): The second.
+        reason (`str`): The measure in words, and what the limits rest on.
+    """
 
     warning: float
     severe: float
@@ -68,7 +74,15 @@ LIMITS = {
 
 
 class Finding(NamedTuple):
-    """One thing to mend. `where`: directions, the worst first, or "*-en", "*-zh"."""
+    """Hold one fault to mend.
+
+    Attributes:
+        kind (`str`): A key of LIMITS, or "missing".
+        severity (`str`): "severe", "warning" or "note".
+        where (`tuple[str, ...]`): Directions, the worst first, or "*-en", "*-zh".
+        evidence (`str`): The numbers, in words.
+        mend (`str`): The setting or work that mends it.
+    """
 
     kind: str
     severity: Severity
@@ -83,13 +97,17 @@ def judge(
     asked: Iterable[Direction] | None,
     rule: str | None,
 ) -> list[Finding]:
-    """Return the findings, the severe ones first; an empty list where there is nothing to mend.
+    """Judge the measures of rows by LIMITS.
 
     Args:
-        directions, targets: `measures.measure_directions`, `measures.measure_targets`.
-        asked: the directions that there should be; None for the opposites of those that are there,
-            as far as they are among the 234.
-        rule: what Strategic Downsampling was tried with, in words; None without.
+        directions (`Mapping[str, Mapping[str, Any]]`): Of `measures.measure_directions`.
+        targets (`Mapping[str, Mapping[str, Any]]`): Of `measures.measure_targets`.
+        asked (`Iterable[Direction]`, *optional*): The directions that there should be; None for the opposites
+            of those that are there, as far as they are among the 234.
+        rule (`str`, *optional*): The rule that Strategic Downsampling was tried with, in words; None without.
+
+    Returns:
+        `list[Finding]`: The findings, the severe ones first; empty where there is nothing to mend.
     """
     findings = [
         *_degeneration(targets, rule),
@@ -104,19 +122,19 @@ def judge(
 
 
 def _degeneration(targets: Measures, rule: str | None) -> Iterator[Finding]:
-    for pivot, now in targets.items():
-        share = now["shared_rows"] / now["rows"]
+    for pivot, measured in targets.items():
+        share = measured["shared_rows"] / measured["rows"]
         limit = LIMITS["degeneration"]
         if share < limit.warning:
             continue
-        severe = share >= limit.severe and now["shared_sources"] >= MANY_SOURCES
-        name, after = LANGUAGES[pivot].name, now["after"]
+        severe = share >= limit.severe and measured["shared_sources"] >= MANY_SOURCES
+        name, after = LANGUAGES[pivot].name, measured["after"]
         yield Finding(
             "degeneration",
             "severe" if severe else "warning",
             (f"*-{pivot}",),
             f"{_percent(share)} of X->{pivot}: one {name} sentence stands behind "
-            f"{now['shared_sources']:.0f} sources on average ({now['largest']} at most): "
+            f"{measured['shared_sources']:.0f} sources on average ({measured['largest']} at most): "
             "directional degeneration (arXiv 2511.07003)",
             _downsampling_words(after, rule),
         )
@@ -132,7 +150,7 @@ def _downsampling_words(after: Mapping[str, Any], rule: str | None) -> str:
 
 
 def _shares(directions: Measures) -> Iterator[Finding]:
-    """Faults that are a share of each direction's rows."""
+    """Yield faults that are a share of each direction's rows."""
     kinds = (
         (
             "overlaps",
@@ -166,6 +184,7 @@ def _shares(directions: Measures) -> Iterator[Finding]:
     for kind, measure, words, mend in kinds:
         shares = {name: measured[measure] / measured["rows"] for name, measured in directions.items()}
         limit = LIMITS[kind]
+        # Where a single row is too many, chance is no excuse.
         least = LEAST_FAULTS if limit.warning else 1
         over = {
             name: share
@@ -195,7 +214,7 @@ def _repeated_targets(directions: Measures) -> Iterator[Finding]:
 
 
 def _misaligned(directions: Measures) -> Iterator[Finding]:
-    """By corpus: one that is misaligned hides among others."""
+    """Yield a finding for each corpus: one that is misaligned hides among others."""
     limit = LIMITS["misaligned"]
     spreads: dict[str, dict[str, float]] = {}
     for name, measured in directions.items():
@@ -233,6 +252,7 @@ def _missing(directions: Measures, asked: Iterable[Direction] | None) -> Iterato
 
 
 def _tiny(directions: Measures) -> Iterator[Finding]:
+    # A pair is as large as its fuller direction: the other one can be made of the same rows.
     fullest: dict[frozenset[str], tuple[int, str]] = {}
     for name, measured in directions.items():
         pair = frozenset(name.split("-"))
@@ -278,7 +298,7 @@ def _finding(
     words: str,
     mend: str,
 ) -> Iterator[Finding]:
-    """One finding over all directions with a value too high; its severity is that of the worst."""
+    """Yield one finding over all directions with a value too high; its severity is that of the worst."""
     worst = sorted(over, key=lambda name: (-over[name], name))
     if worst:
         severity: Severity = "severe" if over[worst[0]] >= limit.severe else "warning"

@@ -32,8 +32,15 @@ def mixture_counts(
     """Return the counts of `mixture.Mixed`, as JSON holds them.
 
     Args:
-        entries: (N,) `token_counts.ENTRY`.
-        groups: group -> places of its rows, copies left out.
+        entries (`np.ndarray`): (N,) `token_counts.ENTRY`.
+        groups (`Mapping[int, np.ndarray]`): Group -> positions of its rows, copies left out.
+        copies (`int`): Rows that were left out as copies.
+        plan (`Plan`): Tokens by group, as planned.
+        taken (`Mapping[int, Taken]`): Group -> the rows that were taken.
+
+    Returns:
+        `dict[str, Any]`: "tokens" (asked, given, and at most), "rows", "repeated" and "line_breaks" (rows),
+        "left_out" (rows by reason), and "parts", each with its tokens, rows and languages.
     """
     tokens_taken = sum(taken_group.tokens for taken_group in taken.values())
     first = [taken_group.places[taken_group.passes == 0] for taken_group in taken.values()]
@@ -42,7 +49,7 @@ def mixture_counts(
         "tokens": {"asked": plan.total, "given": tokens_taken, "at_most": plan.largest},
         "rows": rows,
         "repeated": rows - sum(map(len, first)),
-        "line_breaks": sum(int(entries["broken"][places].sum()) for places in first),
+        "line_breaks": sum(int(entries["broken"][positions].sum()) for positions in first),
         "left_out": {
             "copies": copies,
             "empty": int((entries["group"] == EMPTY).sum()),
@@ -74,7 +81,9 @@ def _part(entries: np.ndarray, part: str, plan: Plan, taken: Mapping[int, Taken]
 
 
 def _language(entries: np.ndarray, part: str, plan: Plan, group: int, taken: Taken) -> dict[str, Any]:
-    """`asked` is by temperature alone, `budget` after what languages that ran full could not take;
+    """Count what was asked for and taken of a part's language.
+
+    `asked` is by temperature alone, `budget` after what languages that ran full could not take;
     `passes`, how often its tokens are gone through; `out_of_pivot`, rows out of English or Chinese.
     """
     counts = {
@@ -91,7 +100,11 @@ def _language(entries: np.ndarray, part: str, plan: Plan, group: int, taken: Tak
 
 
 def report(counts: Mapping[str, Any]) -> None:
-    """Say what a person should know about a mixture."""
+    """Log what a person should know about a mixture.
+
+    Args:
+        counts (`Mapping[str, Any]`): Of `mixture_counts`.
+    """
     for part, part_counts in counts["parts"].items():
         logger.info(
             "mixture: %s: %s tokens of %s asked (share %.4f of %.4f), %s rows, %s languages",

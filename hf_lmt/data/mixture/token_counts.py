@@ -40,7 +40,15 @@ MakeLines = Callable[[pa.Table, int], Lines]
 
 @dataclass(frozen=True)
 class Counting:
-    """A job of counting: the rows to be counted, and where the blocks go."""
+    """Hold a job of counting: the rows to be counted, and the folder of the blocks.
+
+    Attributes:
+        rows (`Dataset`): N rows, as `make_lines` takes them.
+        make_lines (`Callable[[pa.Table, int], Lines]`): Makes lines of a batch and a seed.
+        tokenizer (`PreTrainedTokenizerBase`): The tokenizer that counts.
+        seed (`int`): Seed of the hashes that choose rows.
+        folder (`Path`): Folder of the finished blocks.
+    """
 
     rows: Dataset
     make_lines: MakeLines
@@ -49,21 +57,35 @@ class Counting:
     folder: Path
 
     def path(self, block: int) -> Path:
-        """Return the file of a block of counts."""
+        """Return the file of a block of counts.
+
+        Args:
+            block (`int`): Number of the block.
+
+        Returns:
+            `Path`: The file, which may not be there yet.
+        """
         return self.folder / f"{block:06d}.npy"
 
 
 def count_tokens(
     rows: Dataset, make_lines: MakeLines, tokenizer: Any, *, seed: int, num_proc: int, key: str
 ) -> np.ndarray:
-    """Return (N,) ENTRY, one for each row.
+    """Count the tokens of each row's line.
 
     A line's tokens are those of its text alone: the tokenizer adds none to it, and the token that
     the trainer puts between texts is not counted. A text without tokens counts as empty.
 
     Args:
-        rows: N rows, as `make_lines` takes them.
-        key: what tells these rows and this tokenizer from others.
+        rows (`Dataset`): N rows, as `make_lines` takes them.
+        make_lines (`Callable[[pa.Table, int], Lines]`): Makes lines of a batch and a seed.
+        tokenizer (`PreTrainedTokenizerBase`): The tokenizer that counts.
+        seed (`int`): Seed of the hashes that choose rows.
+        num_proc (`int`): Processes, 1 or more; the counts are the same.
+        key (`str`): Text that tells these rows and this tokenizer from others, for the cache.
+
+    Returns:
+        `np.ndarray`: (N,) ENTRY, one for each row.
     """
     made_of = [LAYOUT, key, make_lines.__name__, seed, BLOCK]
     job = Counting(rows, make_lines, tokenizer, seed, cache_folder("tokens", made_of))
@@ -79,7 +101,14 @@ def count_tokens(
 
 
 def tokenizer_fingerprint(tokenizer: Any) -> str:
-    """Hash the parts of the tokenizer that decide how it splits."""
+    """Hash the parts of the tokenizer that decide how it splits.
+
+    Args:
+        tokenizer (`PreTrainedTokenizerBase`): The tokenizer.
+
+    Returns:
+        `str`: 32 hexadecimal digits.
+    """
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         state = repr((type(tokenizer).__name__, sorted(tokenizer.get_vocab().items())))
@@ -90,7 +119,7 @@ def tokenizer_fingerprint(tokenizer: Any) -> str:
 
 
 def _counted(job: Counting, blocks: list[int], num_proc: int) -> Any:
-    """Each block's end, in any order."""
+    """Count the blocks, and yield at each block's end, in any order."""
     if num_proc == 1 or len(blocks) < 2:
         yield from map(partial(_count_block, job), blocks)
         return
@@ -108,6 +137,7 @@ def _count_block(job: Counting, block: int) -> None:
     starts = range(block * BLOCK, stop, BATCH)
     batches = (arrow[start : min(start + BATCH, stop)] for start in starts)
     entries = np.concatenate([_entries(job, batch) for batch in batches])
+    # Under a name of its own and then in place: a killed run leaves no half block, and two runs may count the same.
     draft = job.folder / f"{block:06d}.{uuid4().hex}"
     with open(draft, "wb") as file:
         np.save(file, entries, allow_pickle=False)
@@ -129,5 +159,6 @@ def _entries(job: Counting, batch: pa.Table) -> np.ndarray:
     entries["tokens"] = [len(ids) for ids in encoded]
     for name in ("order", "tie", "group", "forward", "broken"):
         entries[name] = getattr(lines, name)
+    # A text that the tokenizer drops as a whole would be taken at no cost, again and again.
     entries["group"][entries["tokens"] == 0] = EMPTY
     return entries

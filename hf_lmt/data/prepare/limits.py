@@ -19,19 +19,24 @@ from hf_lmt.data.hashing import (
 )
 from hf_lmt.data.prepare.row_batches import BATCH
 
-ORIGIN = "origin"  # a column of the rows: the place of their source in the recipe
+ORIGIN = "origin"  # a column of the rows: the position of their source in the recipe
 NEEDED = ("source_lang", "target_lang", "row_key", ORIGIN)
 
 
 def weigh_rows(rows: Dataset, sources: Sequence[Source], seed: int) -> np.ndarray:
-    """(N,) bool: which rows of each source are used, by its weight.
+    """Choose which rows of each source are used, by its weight.
 
         hash(seed, "weight", direction, key) / 2^64 < weight / largest weight
 
     No row is repeated: the source with the largest weight is used whole. The rule is ours.
 
     Args:
-        rows: with NEEDED columns.
+        rows (`Dataset`): N rows with NEEDED columns.
+        sources (`Sequence[Source]`): The sources that `origin` counts.
+        seed (`int`): Seed of the hash.
+
+    Returns:
+        `np.ndarray`: (N,) bool, True for rows that are used.
     """
     weights = np.array([source.weight for source in sources], float)
     shares = weights / weights.max()
@@ -45,13 +50,18 @@ def weigh_rows(rows: Dataset, sources: Sequence[Source], seed: int) -> np.ndarra
 
 
 def cap_rows(rows: Dataset, sources: Sequence[Source], seed: int) -> np.ndarray:
-    """(N,) bool: of each source and direction with a cap, the rows with the lowest hashes.
+    """Choose, of each source and direction with a cap, the rows with the lowest hashes.
 
     The hashes have the name "cap"; ties go by the order of the rows. 16 bytes are held for each row
     of a capped direction.
 
     Args:
-        rows: with NEEDED columns.
+        rows (`Dataset`): N rows with NEEDED columns.
+        sources (`Sequence[Source]`): The sources that `origin` counts.
+        seed (`int`): Seed of the hash.
+
+    Returns:
+        `np.ndarray`: (N,) bool, True for rows that stay; all of a direction without a cap.
     """
     staying = np.ones(len(rows), bool)
     if not any(source.caps for source in sources):
@@ -59,13 +69,13 @@ def cap_rows(rows: Dataset, sources: Sequence[Source], seed: int) -> np.ndarray:
     candidates: dict[tuple[int, str], list[tuple[np.ndarray, np.ndarray]]] = defaultdict(list)
     first = 0
     for batch in _batches(rows):
-        for which, places, hashes in _capped(batch, sources, seed):
-            candidates[which].append((places + first, hashes))
+        for capped_direction, positions, hashes in _capped(batch, sources, seed):
+            candidates[capped_direction].append((positions + first, hashes))
         first += len(batch)
     for (origin, name), parts in sorted(candidates.items()):
-        places, hashes = (np.concatenate(part) for part in zip(*parts, strict=True))
+        positions, hashes = (np.concatenate(part) for part in zip(*parts, strict=True))
         beyond = np.argsort(hashes, kind="stable")[sources[origin].cap_of(name) :]
-        staying[places[beyond]] = False
+        staying[positions[beyond]] = False
     return staying
 
 
@@ -76,7 +86,7 @@ def _batches(rows: Dataset) -> Iterator[pa.Table]:
 def _capped(
     batch: pa.Table, sources: Sequence[Source], seed: int
 ) -> Iterator[tuple[tuple[int, str], np.ndarray, np.ndarray]]:
-    """Source and direction with a cap, and places and hashes of their rows in the batch."""
+    """Yield source and direction with a cap, and positions and hashes of their rows in the batch."""
     directions, origins = direction_column(batch), batch[ORIGIN].to_numpy()
     hashes = decision_hashes("cap", seed, directions, key_column(batch))
     codes = direction_codes(directions)

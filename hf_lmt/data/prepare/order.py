@@ -25,22 +25,31 @@ CONTENT = ("source", "target", "auxiliary_lang", "auxiliary", "corpus", "row_key
 
 
 class Ordered(NamedTuple):
-    """order: (N,) places of the rows, first to last; fingerprints: of the rows of each source."""
+    """Hold the order of rows, and what they are.
+
+    Attributes:
+        order (`np.ndarray`): (N,) positions of the rows, first to last.
+        fingerprints (`list[str]`): Hash of the rows of each source.
+    """
 
     order: np.ndarray
     fingerprints: list[str]
 
 
 def order_rows(rows: Dataset, sizes: list[int], seed: int) -> Ordered:
-    """Rows by hash(seed, "order", direction, row_key), ties by a hash of all their content.
+    """Order rows by hash(seed, "order", direction, row_key), ties by a hash of all their content.
 
     Equal rows may change places; so the texts, one after another, depend on nothing but the rows
     and the seed. A fingerprint is a hash of the contents of a source's rows in any order. Whether
     a row is multi-way belongs to its content, its line does not.
 
     Args:
-        rows: with the columns of ROW_SCHEMA, sources one after another.
-        sizes: rows of each source.
+        rows (`Dataset`): N rows with the columns of ROW_SCHEMA, sources one after another.
+        sizes (`list[int]`): Rows of each source.
+        seed (`int`): Seed of the hash.
+
+    Returns:
+        `Ordered`: The order, and a fingerprint for each source.
     """
     keys, contents = np.empty(len(rows), np.uint64), np.empty(len(rows), np.uint64)
     arrow, first = rows.with_format("arrow"), 0

@@ -20,14 +20,22 @@ Part: TypeAlias = Callable[[int, int], pa.Table]
 
 
 def write_rows(path: Path, size: int, part: Part, *, num_proc: int, words: str, progress: bool) -> Dataset:
-    """Return the rows of `part(first, last)` for each span of 0..size, mapped into memory from `path`.
+    """Write the rows of `part(first, last)` for each span of 0..size to `path`.
 
     The file is the same whatever `num_proc`: batches are always the same and come in order. One
     that is there already is whole, and is not made again. It has a checksum beside it.
 
     Args:
-        part: the rows of a span, all of one schema; runs in the other processes, if there are any.
-        words: what is happening, for the progress bar.
+        path (`Path`): The Arrow file.
+        size (`int`): Rows that the spans cover.
+        part (`Callable[[int, int], pa.Table]`): Makes the rows of a span, all of one schema; runs in the other
+            processes, if there are any.
+        num_proc (`int`): Processes, 1 or more.
+        words (`str`): Description for the progress bar.
+        progress (`bool`): Show the bar.
+
+    Returns:
+        `Dataset`: The rows, mapped into memory from `path`.
 
     Raises:
         InputError: a process was killed from outside, or the file that is there is damaged.
@@ -41,7 +49,14 @@ def write_rows(path: Path, size: int, part: Part, *, num_proc: int, words: str, 
 
 
 def spans(size: int) -> list[tuple[int, int]]:
-    """First and last (exclusive) of each batch."""
+    """Divide rows into batches.
+
+    Args:
+        size (`int`): Number of rows.
+
+    Returns:
+        `list[tuple[int, int]]`: First and last (exclusive) row of each batch.
+    """
     return [(first, min(first + BATCH, size)) for first in range(0, size, BATCH)]
 
 

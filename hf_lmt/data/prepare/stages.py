@@ -26,33 +26,64 @@ from hf_lmt.data.prepare.stage_counts import count_rows
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.runs.workspace import Workspace, is_sealed
 
-INNER = ("line", ORIGIN)  # columns that are not written: they hang on places
+INNER = ("line", ORIGIN)  # columns that are not written: they hang on where a row stood
 
 
 @dataclass(frozen=True)
 class Running:
-    """How a run goes: by how many processes, with bars or without, in which folder."""
+    """Hold how a run goes: by how many processes, with bars or without, in which folder.
+
+    Attributes:
+        workspace (`Workspace`): Folder of the stages' files.
+        num_proc (`int`): Processes, 1 or more.
+        progress (`bool`): Show bars.
+    """
 
     workspace: Workspace
     num_proc: int
     progress: bool
 
     def finished(self, name: str) -> Dataset | None:
-        """Open the rows of a stage that an earlier run wrote; None where it wrote none.
+        """Open the rows of a stage that an earlier run wrote.
 
-        Raises DamagedWorkError where they are damaged.
+        Args:
+            name (`str`): Name of the stage.
+
+        Returns:
+            `Dataset`, *optional*: The rows; None where no run wrote them.
+
+        Raises:
+            DamagedWorkError: the file is damaged.
         """
         path = self.workspace.folder / f"{name}.arrow"
         return Dataset.from_file(str(path)) if is_sealed(path) else None
 
     def write(self, name: str, size: int, part: Any, words: str) -> Dataset:
+        """Write the rows of a stage, as `write_rows` does.
+
+        Args:
+            name (`str`): Name of the stage.
+            size (`int`): Rows that it is made of.
+            part (`Callable[[int, int], pa.Table]`): Makes the rows of a span.
+            words (`str`): Description for the progress bar.
+
+        Returns:
+            `Dataset`: The rows.
+        """
         path = self.workspace.folder / f"{name}.arrow"
         return write_rows(path, size, part, num_proc=self.num_proc, words=words, progress=self.progress)
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """All rows as they were read, source after source, and in which order they will stand."""
+    """Hold all rows as they were read, source after source, and in which order they will stand.
+
+    Attributes:
+        rows (`Dataset`): N rows.
+        sizes (`list[int]`): Rows of each source.
+        counts (`list[dict[str, Any]]`): Counts of reading each source.
+        ordered (`Ordered`): The order, and a fingerprint for each source.
+    """
 
     rows: Dataset
     sizes: list[int]
@@ -61,7 +92,13 @@ class Loaded:
 
 
 def load_sources(recipe: DataRecipe) -> Loaded:
-    """Return the rows of every source in the asked directions.
+    """Read the rows of every source in the asked directions.
+
+    Args:
+        recipe (`DataRecipe`): The recipe.
+
+    Returns:
+        `Loaded`: The rows.
 
     Raises:
         InputError: as `load.load`; a direction asked for by name is in no source.
@@ -80,9 +117,14 @@ def load_sources(recipe: DataRecipe) -> Loaded:
 
 
 def gather(loaded: Loaded, running: Running) -> None:
-    """Return the stage "rows": all in their order, with `origin` and with auxiliary sentences joined.
+    """Write the stage "rows": all in their order, with `origin` and with auxiliary sentences joined.
 
-    A row that lacks one gets a sentence from any row that was read, by the English or Chinese text.
+    A row that lacks one gets a sentence from any row that was read, by the English or Chinese text. Where
+    an earlier run wrote the stage, nothing is done.
+
+    Args:
+        loaded (`Loaded`): The rows as they were read.
+        running (`Running`): How the run goes.
     """
     if running.finished("rows") is not None:
         return
@@ -104,10 +146,13 @@ def gather(loaded: Loaded, running: Running) -> None:
 
 @dataclass(frozen=True)
 class Kept:
-    """The rows that are used, and what became of the others.
+    """Hold the rows that are used, and what became of the others.
 
-    left: rows by direction after each stage; curation: the counts of `curate`, None without it;
-    rejects: the rows that curation took, where they were asked for.
+    Attributes:
+        rows (`Dataset`): The rows.
+        left (`dict[str, Counter[str]]`): Rows by direction after each stage.
+        curation (`dict[str, Any]`, *optional*): The counts of `curate`; None without it.
+        rejects (`Dataset`, *optional*): The rows that curation took, where they were asked for.
     """
 
     rows: Dataset
@@ -117,20 +162,28 @@ class Kept:
 
 
 def choose(recipe: DataRecipe, running: Running, keep_rejects: bool) -> Kept:
-    """Of the stage "rows": weights, curation, caps and Strategic Downsampling, in this order.
+    """Take of the stage "rows" what weights, curation, caps and Strategic Downsampling leave, in this order.
+
+    Args:
+        recipe (`DataRecipe`): The recipe.
+        running (`Running`): How the run goes, behind `gather`.
+        keep_rejects (`bool`): Keep the rows that curation takes.
+
+    Returns:
+        `Kept`: The rows; those of an earlier run where it finished this stage.
 
     Raises:
         InputError: no row is left, or none of a direction asked for by name; which stage took how
             many is said.
     """
-    known = running.workspace.read_json("kept.json")
-    if known is None:
-        known = _choose(recipe, running, keep_rejects)
-        running.workspace.write_json("kept.json", known)
+    choice = running.workspace.read_json("kept.json")
+    if choice is None:
+        choice = _choose(recipe, running, keep_rejects)
+        running.workspace.write_json("kept.json", choice)
     kept = running.finished("kept")
     assert kept is not None  # noqa: S101  kept.json is written after it
-    left = {stage: Counter(counts) for stage, counts in known["left"].items()}
-    return Kept(kept, left, known["curation"], running.finished("rejects"))
+    left = {stage: Counter(counts) for stage, counts in choice["left"].items()}
+    return Kept(kept, left, choice["curation"], running.finished("rejects"))
 
 
 def _choose(recipe: DataRecipe, running: Running, keep_rejects: bool) -> dict[str, Any]:
@@ -191,7 +244,7 @@ def _check_left(left: dict[str, Counter[str]], recipe: DataRecipe) -> None:
 
 
 def _taken(stages: list[tuple[str, Counter[str]]], name: str | None) -> str:
-    """Which stage took how many of all rows, or of a direction's."""
+    """Say which stage took how many of all rows, or of a direction's."""
     sums = [(stage, counts[name] if name else counts.total()) for stage, counts in stages]
     taken = [
         f"{stage.replace('_', ' ')} {before - after:,}"
@@ -202,7 +255,16 @@ def _taken(stages: list[tuple[str, Counter[str]]], name: str | None) -> str:
 
 
 def prompt(rows: Dataset, recipe: DataRecipe, running: Running) -> tuple[Dataset, Counter[str]]:
-    """Return the rows with prompt, completion and hinted, and the hinted ones by direction."""
+    """Write the stage "prompted": the rows with prompt, completion and hinted.
+
+    Args:
+        rows (`Dataset`): N rows.
+        recipe (`DataRecipe`): The recipe, with its prompt and share of hints.
+        running (`Running`): How the run goes.
+
+    Returns:
+        `tuple[Dataset, Counter[str]]`: N rows, and the hinted ones by direction.
+    """
     arrow, step = rows.with_format("arrow"), recipe.prompting
 
     def part(first: int, last: int) -> pa.Table:
