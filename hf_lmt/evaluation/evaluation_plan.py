@@ -24,15 +24,18 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Plan:
-    """The lines, metrics and marks of an evaluation to come.
+    """Hold the lines, metrics and marks of an evaluation to come.
 
     Attributes:
-        lines: of each direction. missing: directions without, and why.
-        counted, learned: metrics that are counted here, and COMET's.
-        comet: the Python of unbabel-comet's environment; None where COMET runs in this process.
-        unavailable: metrics that will have no figure at all, and why.
-        contamination: what is known of the model's training on the set.
-        marks: what every table is to say.
+        opened (`EvaluationSet`): The evaluation set.
+        lines (`Mapping[Direction, Lines]`): Lines of each direction.
+        missing (`Mapping[Direction, str]`): Directions without lines, and why.
+        counted (`Sequence[str]`): Metrics that are counted here.
+        learned (`Sequence[str]`): Metrics of COMET.
+        comet (`Path`, *optional*): Python of unbabel-comet's environment; None where COMET runs in this process.
+        unavailable (`Mapping[str, str]`): Metrics that will have no figure at all, and why.
+        contamination (`Contamination`): Facts about the model's training on the set.
+        marks (`Sequence[str]`): Remarks that every table is to carry.
     """
 
     opened: EvaluationSet
@@ -65,8 +68,18 @@ def make_plan(
     """Make the plan of `evaluate`, whose arguments these are.
 
     Args:
-        available: directions that there are hypotheses for; None where a model will write them.
-        contamination: of `check_training`.
+        opened (`EvaluationSet`): The evaluation set.
+        directions (`Sequence[str]`, *optional*): Names or globs of directions; None for all that can be judged.
+        metrics (`Sequence[str]`): Names of metrics.
+        available (`Collection[Direction]`, *optional*): Directions that there are hypotheses for; None where a
+            model will write them.
+        contamination (`Contamination`): Of `check_training`.
+        hints (`str`): "none", "self" or "given".
+        comet_python (`Path`, *optional*): Python of an environment with unbabel-comet.
+        install_comet (`bool`): Make such an environment where there is none.
+
+    Returns:
+        `Plan`: The plan; metrics whose model cannot be had are in it as unavailable, and a warning says so.
 
     Raises:
         InputError: as `choose_directions`, `split_metrics` and `find_comet`.
@@ -86,17 +99,27 @@ def choose_directions(
 ) -> tuple[dict[Direction, Lines], dict[Direction, str]]:
     """Choose the lines of each direction to judge, and say why others that were asked for have none.
 
+    Args:
+        opened (`EvaluationSet`): The evaluation set.
+        globs (`Sequence[str]`, *optional*): Names or globs of directions; None for all of `available`, or of the
+            set.
+        available (`Collection[Direction]`, *optional*): Directions that there are hypotheses for; None where a
+            model will write them.
+
+    Returns:
+        `tuple[dict[Direction, Lines], dict[Direction, str]]`: Lines by direction, and reasons by direction.
+
     Raises:
         InputError: a direction that is named cannot be judged, or none can.
     """
     if globs is None:
-        asked = match_directions(map(str, opened.directions() if available is None else available))
-        named = set(asked)
+        candidates = match_directions(map(str, opened.directions() if available is None else available))
+        named = set(candidates)
     else:
-        asked = match_directions(globs)
+        candidates = match_directions(globs)
         named = {parse_direction(glob) for glob in globs if "*" not in glob}
     lines, missing = {}, {}
-    for direction in asked:
+    for direction in candidates:
         direction_lines = opened.lines(direction)
         reason = None if direction_lines else obstacle(opened, direction)
         if direction_lines and available is not None and direction not in available:
@@ -115,7 +138,15 @@ def choose_directions(
 
 
 def obstacle(opened: EvaluationSet, direction: Direction) -> str:
-    """Say why a set has no line in a direction."""
+    """Say why a set has no line in a direction.
+
+    Args:
+        opened (`EvaluationSet`): The evaluation set.
+        direction (`Direction`): The direction.
+
+    Returns:
+        `str`: The languages that the set lacks, or that it has no line with both.
+    """
     absent = [f"{language(code).name} ({code})" for code in direction if code not in opened.languages]
     if absent:
         return f"the evaluation set {opened.name}{NO_TEXT}{' and '.join(absent)}"
@@ -123,13 +154,18 @@ def obstacle(opened: EvaluationSet, direction: Direction) -> str:
 
 
 def check_training(opened: EvaluationSet, model: Source | None, allowed: bool) -> Contamination:
-    """Look for the set in a model's training data; return what is known of it for the record.
+    """Look for the set in a model's training data.
 
     Args:
-        model: its name or folder; None where there is none.
+        opened (`EvaluationSet`): The evaluation set.
+        model (`Source`, *optional*): Name or folder of the model; None where there is none.
+        allowed (`bool`): Go on where the model was trained on the set.
+
+    Returns:
+        `Contamination`: The facts for the record.
 
     Raises:
-        InputError: it was trained on the set, and that is not allowed.
+        InputError: the model was trained on the set, and that is not allowed.
     """
     if model is None:
         return {"checked": False, "why": "no name of a model is known", "overlap": []}
@@ -178,6 +214,13 @@ def _codes(opened: EvaluationSet) -> str:
 
 
 def shown(directions: Collection[Direction | str] | Mapping[Direction, Any]) -> str:
-    """List the first eight directions, in words."""
+    """List the first eight directions, in words.
+
+    Args:
+        directions (`Collection[Direction | str] | Mapping[Direction, Any]`): The directions.
+
+    Returns:
+        `str`: Their names, with "..." where there are more.
+    """
     names = [str(direction) for direction in directions]
     return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")

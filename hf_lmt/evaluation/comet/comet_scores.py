@@ -53,6 +53,9 @@ def why_unavailable(metric: str, python: Path | None) -> str | None:
     Args:
         metric (`str`): One of MODELS.
         python (`Path`, *optional*): As `find_comet` returns it.
+
+    Returns:
+        `str | None`: The reason, or None.
     """
     if python is not None:
         return gate_of(metric)
@@ -68,6 +71,12 @@ def gate_of(metric: str) -> str | None:
     """Say why the Hub does not give the metric's model to this user; None where it does, or is silent.
 
     A copy in the cache is enough.
+
+    Args:
+        metric (`str`): One of MODELS.
+
+    Returns:
+        `str | None`: The reason, or None.
     """
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import GatedRepoError

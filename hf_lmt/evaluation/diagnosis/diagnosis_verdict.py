@@ -26,13 +26,13 @@ KINDS = (*ALARMS, "improvement", "no_change")
 
 
 class Finding(NamedTuple):
-    """One thing that a diagnosis says.
+    """Hold one statement of a diagnosis.
 
     Attributes:
-        kind: of KINDS.
-        where: groups as in `aggregation`, or directions, the worst first.
-        evidence: in words, with figures.
-        mend: what to do about it; empty where there is nothing to do.
+        kind (`str`): One of KINDS.
+        where (`tuple[str, ...]`): Groups as in `aggregation`, or directions, the worst first.
+        evidence (`str`): The figures, in words.
+        mend (`str`): Advice; empty where there is nothing to do.
     """
 
     kind: str
@@ -58,8 +58,12 @@ def judge(
     well.
 
     Args:
-        compared: whether there are two evaluations.
-        training: as `training_rows.sources_behind_targets` has it.
+        measured (`Measured`): Of `evaluation_changes.compare`.
+        compared (`bool`): There are two evaluations.
+        training (`Mapping[str, Mapping[str, Any]]`, *optional*): As `training_rows.sources_behind_targets` has it.
+
+    Returns:
+        `list[Finding]`: The findings, one at least.
     """
     said: dict[str, set[str]] = {}
     kinds_and_scopes: list[tuple[str, tuple[str, ...]]] = []
@@ -68,6 +72,7 @@ def judge(
     for scope, changes, is_direction in _scopes(measured):
         for kind in kinds_of(changes, is_direction, compared, measured.margin):
             past.setdefault(kind, []).extend([scope] if is_direction else [])
+            # Scopes come widest first: a wider one that has the kind speaks for its parts.
             if said.setdefault(kind, set()) & set(wider(scope)):
                 continue
             said[kind].add(scope)
@@ -101,6 +106,15 @@ def kinds_of(changes: Changes, is_direction: bool, compared: bool, margin: float
     """Return the kinds of failure, or the gain, that one scope's changes come to.
 
     Off-target output that is copied from the source is copying.
+
+    Args:
+        changes (`dict[str, Comparison]`): Measure -> change, "quality" among them.
+        is_direction (`bool`): The scope is one direction, and no group.
+        compared (`bool`): There are two evaluations.
+        margin (`float`): Half-widths of its interval that a change is to be away from zero.
+
+    Returns:
+        `list[str]`: Of KINDS, without "no_change" and "directional_degeneration".
     """
 
     def rose(measure: str) -> bool:
@@ -125,6 +139,7 @@ def kinds_of(changes: Changes, is_direction: bool, compared: bool, margin: float
 
 
 def _explained_by_copies(changes: Changes) -> bool:
+    """Check whether off-target outputs rose by no more than a quarter above what copies rose by."""
     copied = changes["copy"].difference
     others = [changes[name].difference for name in BEHAVIOR["off_target"] if name in changes]
     return max(others) <= 1.25 * copied
@@ -146,7 +161,7 @@ def _with_quality(changes: Changes, quality: str) -> Changes:
 
 
 def _directional(kind: str, scope: str, measured: Measured, is_direction: bool, compared: bool) -> str:
-    """ "directional_degeneration" for degeneration into English or Chinese and not out of it."""
+    """Return "directional_degeneration" for degeneration into English or Chinese and not out of it."""
     opposite = opposite_of(scope)
     if kind != "degeneration" or opposite is None or pivot_into(scope) is None:
         return kind
@@ -157,6 +172,7 @@ def _directional(kind: str, scope: str, measured: Measured, is_direction: bool, 
 
 
 def _worst_first(kind: str, names: list[str], measured: Measured) -> list[str]:
+    """Sort directions by the largest rise of the measures that show this kind, or by the loss of quality."""
     measures = BEHAVIOR.get(kind.removeprefix("directional_"), ())
 
     def size(name: str) -> float:

@@ -35,10 +35,12 @@ Changes = dict[str, Comparison]
 
 @dataclass
 class GroupChanges:
-    """changes: measure -> change of the mean over the group's directions, each counting once.
+    """Hold the changes of a group's means, each direction counting once.
 
-    count: measure -> directions in that mean. apart: metric -> directions left out of it because
-    the metric is unreliable there.
+    Attributes:
+        changes (`dict[str, Comparison]`): Measure -> change of the mean over the group's directions.
+        count (`dict[str, int]`): Measure -> directions in that mean.
+        apart (`dict[str, list[str]]`): Metric -> directions left out of it because the metric is unreliable there.
     """
 
     changes: Changes = field(default_factory=dict)
@@ -48,15 +50,17 @@ class GroupChanges:
 
 @dataclass(frozen=True)
 class Measured:
-    """The result of `compare`.
+    """Hold the result of `compare`.
 
     Attributes:
-        quality: the metric that the verdict goes by.
-        directions: direction -> measure -> change. Metrics in their unit, rates from 0 to 1.
-        groups: as `aggregation.aggregate` names them.
-        lines: direction -> lines.
-        only_before, only_after: directions that one of the two lacks.
-        left_out: measure -> directions where one of the two lacks it.
+        quality (`str`): Metric that the verdict goes by.
+        directions (`dict[str, dict[str, Comparison]]`): Direction -> measure -> change. Metrics in their unit,
+            rates from 0 to 1.
+        groups (`dict[str, GroupChanges]`): As `aggregation.aggregate` names them.
+        lines (`dict[str, int]`): Direction -> lines.
+        only_before (`list[str]`): Directions that the second evaluation lacks.
+        only_after (`list[str]`): Directions that the first one lacks.
+        left_out (`dict[str, list[str]]`): Measure -> directions where one of the two lacks it.
     """
 
     quality: str
@@ -69,14 +73,14 @@ class Measured:
 
     @property
     def margin(self) -> float:
-        """For as many comparisons as there are in all directions and groups."""
+        """Return `margin_for` as many comparisons as there are in all directions and groups."""
         groups = [group.changes for group in self.groups.values()]
         return margin_for(sum(map(len, [*self.directions.values(), *groups])))
 
 
 @dataclass(frozen=True)
 class _Pair:
-    """Values of one measure before and after: (2,) of all lines, and (2, n) resampled."""
+    """Hold values of one measure before and after: (2,) of all lines, and (2, n) resampled."""
 
     totals: np.ndarray
     resampled: np.ndarray
@@ -94,8 +98,14 @@ def compare(before: Evaluation | None, after: Evaluation, samples: int = SAMPLES
     With two metrics and 1,000 samples a direction of 120 lines took 0.3 s on a busy core.
 
     Args:
-        before: None to look at one alone. Then each change is from 0 to the value, and "unrelated"
-            is looked at everywhere.
+        before (`Evaluation`, *optional*): The first evaluation; None to look at one alone. Then each change is
+            from 0 to the value, and "unrelated" is looked at everywhere.
+        after (`Evaluation`): The second evaluation.
+        samples (`int`, *optional*, defaults to `SAMPLES`): Resamples of the bootstrap.
+        seed (`int`, *optional*, defaults to `SEED`): Seed of the bootstrap.
+
+    Returns:
+        `Measured`: The changes.
 
     Raises:
         InputError: the two cannot be compared (`pairing`), or have none of QUALITY in common.
@@ -124,9 +134,11 @@ def compare(before: Evaluation | None, after: Evaluation, samples: int = SAMPLES
 
 
 def _alone(before: Evaluation, after: Evaluation) -> tuple[list[str], list[str]]:
-    first, second = ([str(direction) for direction in evaluation.directions] for evaluation in (before, after))
-    return [direction for direction in first if direction not in second], [
-        direction for direction in second if direction not in first
+    """List the directions that only the first has, and those that only the second has."""
+    directions_before = [str(direction) for direction in before.directions]
+    directions_after = [str(direction) for direction in after.directions]
+    return [direction for direction in directions_before if direction not in directions_after], [
+        direction for direction in directions_after if direction not in directions_before
     ]
 
 
@@ -139,7 +151,7 @@ def _pairs(
     seed: int,
     measured: Measured,
 ) -> Iterator[tuple[str, _Pair]]:
-    """Each measure of a direction."""
+    """Yield each measure of a direction, and note its lines and the measures that one of the two lacks."""
     counts = after.counts(direction)
     earlier = counts
     if before is not None:
@@ -162,7 +174,14 @@ def _pairs(
 
 
 def measures_of(counts: SentenceCounts) -> dict[str, Statistics]:
-    """Return the metrics and rates of a direction, all as statistics of its lines."""
+    """Return the metrics and rates of a direction, all as statistics of its lines.
+
+    Args:
+        counts (`SentenceCounts`): (S,) counts of each line.
+
+    Returns:
+        `dict[str, Statistics]`: Measure -> statistics; a rate is over the lines that were asked for.
+    """
     rates = {
         name: mean_statistics(name, np.where(counts.asked, flags, np.nan), "")
         for name, flags in counts.flags.items()
@@ -172,7 +191,7 @@ def measures_of(counts: SentenceCounts) -> dict[str, Statistics]:
 
 
 def _resample(first: Statistics | None, second: Statistics, samples: int, seed: int) -> _Pair | None:
-    """None where there is no value; `first` is 0 where it is None."""
+    """Resample a measure before and after; None where there is no value, and 0 before where `first` is None."""
     totals, resampled = [], []
     for counts_of_side in (first, second):
         if counts_of_side is None or _is_zero(counts_of_side):
@@ -187,12 +206,13 @@ def _resample(first: Statistics | None, second: Statistics, samples: int, seed: 
 
 
 def _is_zero(rate: Statistics) -> bool:
-    """Whether it is a rate of what no line shows; so it is in each resample, and none is drawn."""
+    """Check whether it is a rate of what no line shows; so it is in each resample, and none is drawn."""
     shown, asked = rate.counts.sum(axis=0)[:2].tolist()
     return rate.metric in THRESHOLDS and asked > 0 and shown == 0
 
 
 def _is_low(before: Evaluation | None, pair: _Pair) -> bool:
+    """Check whether the quality of the second is so low that its outputs may be unrelated to their sources."""
     fall = float(pair.totals[0] - pair.totals[1])
     return before is None or fall >= THRESHOLDS["quality"].direction
 
@@ -206,6 +226,7 @@ def _unrelated(
     samples: int,
     seed: int,
 ) -> Iterator[tuple[str, _Pair]]:
+    """Yield the pair of "unrelated"; none where there are too few texts to know the level of chance."""
     texts = [row["hypothesis"] for row in (before or after).hypotheses(direction)]
     level = chance_level(texts, direction.target)
     if level is None:
@@ -235,9 +256,10 @@ def _add(
     pairs: Mapping[str, _Pair],
 ) -> None:
     """Add a direction to the sums of a group."""
+    # "unrelated" is looked at only where quality is low: elsewhere it counts as 0, else the mean is of those alone.
     samples = next((pair.resampled.shape for pair in pairs.values()), (2, 0))
-    unseen = {"unrelated": _Pair(np.zeros(2), np.zeros(samples))} | dict(pairs)
-    for measure, pair in unseen.items():
+    all_pairs = {"unrelated": _Pair(np.zeros(2), np.zeros(samples))} | dict(pairs)
+    for measure, pair in all_pairs.items():
         if why_unreliable(measure, direction.target):
             group.apart.setdefault(measure, []).append(str(direction))
             continue

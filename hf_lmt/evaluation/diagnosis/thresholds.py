@@ -27,14 +27,14 @@ ROWS = 20  # of a direction; fewer cannot make a verdict about it alone
 
 
 class Threshold(NamedTuple):
-    """From which change on a measure counts.
+    """Hold from which change on a measure counts.
 
     Attributes:
-        group: least change of a mean over the directions of a group.
-        direction: least change of one direction.
-        absolute: for an evaluation without another beside it, the least value: its interval as a
-            whole is to lie above. None where a value alone says nothing.
-        reason: why.
+        group (`float`): Least change of a mean over the directions of a group.
+        direction (`float`): Least change of one direction.
+        absolute (`float`, *optional*): For an evaluation without another beside it, the least value: its
+            interval as a whole is to lie above. None where a value alone says nothing.
+        reason (`str`): The measure in words, and what the numbers rest on.
     """
 
     group: float
@@ -85,23 +85,33 @@ tried on the benchmark."""
 
 
 def margin_for(comparisons: int) -> float:
-    """How many half-widths of its 95 % interval a change is to be away from zero.
+    """Return how many half-widths of its 95 % interval a change is to be away from zero.
 
         max(MARGIN, z(FAMILY / comparisons) / z(0.025))        z: upper quantile of the normal
 
     2 up to about 200 comparisons, 2.26 for the some 2,200 of 234 directions.
+
+    Args:
+        comparisons (`int`): Comparisons that are made together.
+
+    Returns:
+        `float`: Half-widths, MARGIN or more.
     """
     alone = norm.isf(FAMILY / max(comparisons, 1)) / norm.isf(0.025)
     return max(MARGIN, float(alone))
 
 
 def counts_as_change(measure: str, change: Comparison, single: bool, margin: float) -> bool:
-    """Whether a difference, up or down, is large enough and beyond chance.
+    """Check whether a difference, up or down, is large enough and beyond chance.
 
     Args:
-        measure: of THRESHOLDS.
-        change: of one direction (`single`) or of a group's mean.
-        margin: of `margin_for`.
+        measure (`str`): A key of THRESHOLDS.
+        change (`Comparison`): The change, of one direction or of a group's mean.
+        single (`bool`): It is of one direction.
+        margin (`float`): Of `margin_for`.
+
+    Returns:
+        `bool`: True where it counts.
     """
     threshold = THRESHOLDS[measure]
     least = threshold.direction if single else threshold.group
@@ -111,6 +121,14 @@ def counts_as_change(measure: str, change: Comparison, single: bool, margin: flo
 
 
 def counts_alone(measure: str, change: Comparison) -> bool:
-    """Whether a value is too high without another beside it; `change` is from 0 to that value."""
+    """Check whether a value is too high without another beside it.
+
+    Args:
+        measure (`str`): A key of THRESHOLDS.
+        change (`Comparison`): The change from 0 to that value.
+
+    Returns:
+        `bool`: True where the interval as a whole reaches the threshold; False where a value alone says nothing.
+    """
     absolute = THRESHOLDS[measure].absolute
     return absolute is not None and change.interval.low >= absolute

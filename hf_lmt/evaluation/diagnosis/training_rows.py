@@ -9,11 +9,14 @@ from hf_miwv.common.errors import InputError
 
 
 def sources_behind_targets(folder: str | Path) -> dict[str, dict[str, Any]]:
-    """{"zh": {"rows", "sources_per_target", "largest", ...}}: `inspection.measures.fan_in`'s counts
-    for each of English and Chinese that the rows are translated into.
+    """Count the sources behind each English and each Chinese target of the training rows.
 
     Args:
-        folder: what `hf-lmt prepare` wrote, or anything that `data.corpora.load.load` reads.
+        folder (`str | Path`): A folder that `hf-lmt prepare` wrote, or anything that `data.corpora.load.load` reads.
+
+    Returns:
+        `dict[str, dict[str, Any]]`: {"zh": {"rows", "sources_per_target", "largest", ...}}:
+        `inspection.measures.fan_in`'s counts for each of English and Chinese that the rows are translated into.
 
     Raises:
         InputError: it is not there, or holds no rows of translations.

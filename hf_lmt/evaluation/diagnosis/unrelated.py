@@ -21,9 +21,16 @@ EXCUSES = ("blank", "copy", "off_target_script", "off_target_language")
 
 
 def chance_level(texts: Sequence[str], target: str) -> float | None:
-    """chrF++ that 95 % of pairs of different sentences stay below; None with fewer than 3 texts.
+    """Compute the chrF++ that 95 % of pairs of different sentences stay below.
 
     Pairs of distinct texts that follow each other in the order of their hashes, up to 400.
+
+    Args:
+        texts (`Sequence[str]`): Sentences of the target language.
+        target (`str`): Code of that language.
+
+    Returns:
+        `float | None`: chrF++, 0 to 100; None with fewer than 3 distinct texts.
     """
     distinct = {normalized(text): text for text in sorted(texts)}
     order = sorted(filter(None, distinct), key=lambda key: xxhash.xxh3_64_intdigest(key.encode()))
@@ -35,11 +42,16 @@ def chance_level(texts: Sequence[str], target: str) -> float | None:
 
 
 def unrelated(statistics: Statistics, flags: dict[str, np.ndarray], level: float) -> np.ndarray:
-    """(S,) bool: sentence chrF++ is at most `level`, and no other measure says why.
+    """Flag outputs whose sentence chrF++ is at most `level`, where no other measure says why.
 
     Args:
-        statistics: of "chrf++".
-        flags: of behavior; blank, copied and off-target outputs are left to those.
+        statistics (`Statistics`): (S,) lines, of "chrf++".
+        flags (`dict[str, np.ndarray]`): (S,) flags of behavior; blank, copied and off-target outputs are left to
+            those.
+        level (`float`): Of `chance_level`.
+
+    Returns:
+        `np.ndarray`: (S,) bool.
     """
     low = values_of(statistics, statistics.counts) <= level
     for name in EXCUSES:

@@ -14,7 +14,7 @@ from hf_miwv.common.errors import InputError
 
 
 class Translations(NamedTuple):
-    """One direction's (S,) hypotheses and (S,) references, in the same order."""
+    """Hold one direction's (S,) hypotheses and (S,) references, in the same order."""
 
     direction: Direction
     hypotheses: Sequence[str]
@@ -26,13 +26,18 @@ def statistics_of_directions(
     metrics: Sequence[str] = DEFAULT_METRICS,
     num_proc: int = 1,
 ) -> Iterator[tuple[Direction, dict[str, Statistics]]]:
-    """Each direction in the order given, with the statistics of each metric that can judge it.
+    """Yield each direction in the order given, with the statistics of each metric that can judge it.
 
-    A metric that cannot is left out; `judgeable.why_not_judgeable` says why. What comes out does
+    A metric that cannot is left out; `judgeable.why_not_judgeable` says why. The statistics do
     not depend on the number of processes.
 
     Args:
-        num_proc: processes, 1 or more; 1 starts none.
+        translations (`Iterable[Translations]`): The directions.
+        metrics (`Sequence[str]`, *optional*, defaults to `DEFAULT_METRICS`): Names of metrics.
+        num_proc (`int`, *optional*, defaults to `1`): Processes, 1 or more; 1 starts none.
+
+    Yields:
+        `tuple[Direction, dict[str, Statistics]]`: A direction, and statistics by metric.
 
     Raises:
         InputError: as `corpus_scores`, naming the direction; num_proc is below 1; or a process was

@@ -1,4 +1,4 @@
-"""Heat maps of directions: a line for each language, a column for each way, a block per measure."""
+"""Heat maps of directions: a line for each language, a column each out of and into its pivots, a block per measure."""
 
 from __future__ import annotations
 
@@ -43,10 +43,16 @@ ABSENT = (0.93, 0.94, 0.94, 1.0)
 
 
 class Block(NamedTuple):
-    """One measure: its title, its cells by (line, column), and how they are colored.
+    """Hold one measure: its title, its cells by (line, column), and how they are colored.
 
-    low, high: values of no and of full color; diverging: around 0, loss orange and gain blue.
-    color: of one that is not diverging.
+    Attributes:
+        title (`str`): Name of the measure.
+        cells (`Mapping[tuple[str, str], Figure]`): Figures by line and column.
+        low (`float`): Value of no color.
+        high (`float`): Value of full color.
+        digits (`int`, *optional*, defaults to `1`): Decimals of the numbers.
+        color (`str`, *optional*, defaults to `BELOW`): Full color of a block that is not diverging.
+        diverging (`bool`, *optional*, defaults to `False`): Colored around 0, loss orange and gain blue.
     """
 
     title: str
@@ -64,7 +70,7 @@ def draw_heat_map(
     name: str = "heat_map",
     measures: Sequence[str] | None = None,
 ) -> list[str]:
-    """Draw every direction's figures; return the names of the PNG and the SVG written to `folder`.
+    """Draw every direction's figures.
 
     Of all measures that it has, or of those that are named.
 
@@ -72,6 +78,15 @@ def draw_heat_map(
     one more for directions without English and Chinese, which have lines of their own. Scores are
     blue from the lowest to the highest reliable one, rates orange up to 20 %. Gray: no figure.
     "~": COMET is unreliable there. Rates that are 0 everywhere are named instead of drawn.
+
+    Args:
+        evaluation (`Evaluation`): The evaluation.
+        folder (`Path`): Folder of the pictures.
+        name (`str`, *optional*, defaults to `"heat_map"`): Name of the files, without ending.
+        measures (`Sequence[str]`, *optional*): The measures to draw; by default all.
+
+    Returns:
+        `list[str]`: Names of the PNG and the SVG written to `folder`.
     """
     directions = directions_of([evaluation])
     blocks = [
@@ -91,6 +106,14 @@ def draw_blocks(blocks: Sequence[Block], title: str, marks: Sequence[str] = ()) 
 
     There are as many in a row as WIDEST has room for. Blocks without a value but 0 are named in
     the head, unless there is no other.
+
+    Args:
+        blocks (`Sequence[Block]`): The blocks, one at least.
+        title (`str`): Title of the picture.
+        marks (`Sequence[str]`, *optional*, defaults to `()`): Remarks below the title.
+
+    Returns:
+        `matplotlib.figure.Figure`: The picture.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as NewFigure
@@ -120,9 +143,15 @@ def draw_blocks(blocks: Sequence[Block], title: str, marks: Sequence[str] = ()) 
 
 
 def fold(blocks: Sequence[Block]) -> tuple[list[Block], list[str]]:
-    """Return the blocks that have a value other than 0, and the titles of the others.
+    """Separate the blocks that have a value other than 0 from the others.
 
     Where none has one, all are drawn: an empty picture says nothing.
+
+    Args:
+        blocks (`Sequence[Block]`): The blocks.
+
+    Returns:
+        `tuple[list[Block], list[str]]`: Blocks to draw, and the titles of the others.
     """
     telling = [
         block
@@ -135,13 +164,27 @@ def fold(blocks: Sequence[Block]) -> tuple[list[Block], list[str]]:
 
 
 def lines_of(blocks: Sequence[Block]) -> list[str]:
-    """List languages by tier and code, then directions without English and Chinese."""
+    """List languages by tier and code, then directions without English and Chinese.
+
+    Args:
+        blocks (`Sequence[Block]`): The blocks.
+
+    Returns:
+        `list[str]`: Lines that some block has a cell in.
+    """
     lines_with_cells = {line for block in blocks for line, _ in block.cells}
     return [*(code for code in LANGUAGES if code in lines_with_cells), *sorted(lines_with_cells - LANGUAGES.keys())]
 
 
 def columns_of(blocks: Sequence[Block]) -> list[str]:
-    """List the columns that some block has a cell in, in the order of the map."""
+    """List the columns that some block has a cell in, in the order of the map.
+
+    Args:
+        blocks (`Sequence[Block]`): The blocks.
+
+    Returns:
+        `list[str]`: Columns of `aggregation`, and "zero_shot".
+    """
     columns_with_cells = {column for block in blocks for _, column in block.cells}
     return [column for column in (*COLUMNS, "zero_shot") if column in columns_with_cells]
 
@@ -156,7 +199,11 @@ def draw_block(
     """Draw one measure, with a rule between the tiers.
 
     Args:
-        size: points of the smallest letters.
+        axes (`matplotlib.axes.Axes`): The panel to draw into.
+        block (`Block`): The measure.
+        lines (`Sequence[str]`): Lines, from the top.
+        columns (`Sequence[str]`): Columns, from the left.
+        size (`float`, *optional*, defaults to `SMALL`): Points of the smallest letters.
     """
     colors = np.tile(np.array(ABSENT), (len(lines), len(columns), 1))
     for line_index, line in enumerate(lines):
@@ -187,7 +234,16 @@ def _title_lines(block: Block, columns: Sequence[str]) -> list[str]:
 
 
 def save_both(figure: Canvas, folder: Path, name: str) -> list[str]:
-    """Save NAME.png and NAME.svg, the same bytes for the same figures."""
+    """Save NAME.png and NAME.svg, the same bytes for the same figures.
+
+    Args:
+        figure (`matplotlib.figure.Figure`): The picture.
+        folder (`Path`): Folder of the files.
+        name (`str`): Name of the files, without ending.
+
+    Returns:
+        `list[str]`: Names of the PNG and the SVG.
+    """
     import matplotlib
 
     with matplotlib.rc_context({"svg.hashsalt": "hf_lmt", "svg.fonttype": "none"}):

@@ -30,8 +30,16 @@ def start_record(
     """Begin the record with what is known before the model starts, and the run's "identity".
 
     Args:
-        rows: hypotheses from elsewhere; none where the model will write them.
-        model: its name, where it has one.
+        plan (`Plan`): The plan.
+        translator (`Translator`, *optional*): The model that will write the hypotheses.
+        rows (`Mapping[Direction, Sequence[Mapping[str, Any]]]`): Hypotheses from elsewhere; none where the model
+            will write them.
+        hints (`str`): "none", "self" or "given".
+        model (`str`, *optional*): Name of the model, where it has one.
+        origin (`Mapping[str, Any]`): Facts about the caller, such as "command_line".
+
+    Returns:
+        `EvaluatedRecord`: The record, without counts, marks and timing.
     """
     run: EvaluatedRecord = {**new_record("evaluate", origin, "hf_lmt")}
     if find_spec("sacrebleu") is not None:  # COMET alone does without it
@@ -79,7 +87,7 @@ def _describe_set(opened: EvaluationSet, directions: Sequence[Direction]) -> Set
 
 
 def _digests(rows: Mapping[Direction, Sequence[Mapping[str, Any]]]) -> dict[str, str]:
-    """xxh3_128 of each direction's texts."""
+    """Hash each direction's texts by xxh3_128."""
     return {
         str(direction): xxhash.xxh3_128_hexdigest(FIELD.join(row["hypothesis"] for row in rows_of_direction).encode())
         for direction, rows_of_direction in rows.items()
@@ -89,7 +97,17 @@ def _digests(rows: Mapping[Direction, Sequence[Mapping[str, Any]]]) -> dict[str,
 def complete_record(
     run: EvaluatedRecord, counts: EvaluationCounts, marks: Sequence[str], seconds: Mapping[str, Any]
 ) -> EvaluatedRecord:
-    """Return the record with what was counted; "timing" is the one part that differs between runs."""
+    """Add what was counted to the record; "timing" is the one part that differs between runs.
+
+    Args:
+        run (`EvaluatedRecord`): Of `start_record`.
+        counts (`EvaluationCounts`): Counts of the evaluation.
+        marks (`Sequence[str]`): Remarks that every table carries.
+        seconds (`Mapping[str, Any]`): Part of the work -> seconds.
+
+    Returns:
+        `EvaluatedRecord`: The whole record.
+    """
     return {
         **run,
         "counts": counts,

@@ -33,9 +33,15 @@ logger = logging.getLogger(__name__)
 
 
 class NamedSet(NamedTuple):
-    """A published set: what it is called, its data set on the Hub, its files, how to get access.
+    """Hold a published set.
 
-    files: patterns; none for a data set that is a table with a column for each language.
+    Attributes:
+        title (`str`): Name for people.
+        repository (`str`): Its data set on the Hub.
+        files (`tuple[str, ...]`): Patterns of its files; none for a data set that is a table with a column for
+            each language.
+        access (`str`): The way to get access, in words.
+        split (`str`, *optional*): Its split.
     """
 
     title: str
@@ -78,11 +84,15 @@ def open_set(given: str | Source, split: str | None = None, limit: int | None = 
     """Open an evaluation set.
 
     Args:
-        given: one of NAMED_SETS, read from the Hub or its cache; a folder with a copy of one, as
+        given (`str | Source`): One of NAMED_SETS, read from the Hub or its cache; a folder with a copy of one, as
             FLORES-200's archive, FLORES+, NTREX-128's or WMT24++'s repository lie; or what
             `Source` reads: a multi-way table, rows, pairs, plain text files side by side.
-        split: of a folder or a Hub data set that has several.
-        limit, seed: see `EvaluationSet`.
+        split (`str`, *optional*): Split of a folder or a Hub data set that has several.
+        limit (`int`, *optional*): Lines of each direction, at most; see `EvaluationSet`.
+        seed (`int`, *optional*, defaults to `0`): Seed of the sample; see `EvaluationSet`.
+
+    Returns:
+        `EvaluationSet`: The set.
 
     Raises:
         InputError: no such set or path, no access (the message says how to get it), or nothing in
@@ -97,6 +107,12 @@ def open_set(given: str | Source, split: str | None = None, limit: int | None = 
 
 def set_of(evaluation: Evaluation) -> EvaluationSet:
     """Open the set that an evaluation was made with again, with the same lines.
+
+    Args:
+        evaluation (`Evaluation`): The evaluation.
+
+    Returns:
+        `EvaluationSet`: The set.
 
     Raises:
         InputError: as `open_set`; or it has other texts than it had then.
@@ -149,7 +165,7 @@ def _open(source: Source) -> EvaluationSet:
 
 
 def _noted(notes: Mapping[str, Any]) -> Iterator[str]:
-    """List the parts left out of a set, a line each."""
+    """Yield the parts left out of a set, a line each."""
     if others := notes.get(OTHERS):
         yield (
             f"texts in languages that LMT does not have are left out: {names_and_counts(others)}{how_to_name(others)}"
@@ -171,8 +187,8 @@ def _check_no_reading(source: Source) -> None:
 
 def _check_exists(source: Source) -> None:
     path = Path(source.name).expanduser()
-    local = path.exists() or any(path.parent.glob(f"{path.name}.*"))
-    if isinstance(source.path, str) and not local and source.path.count("/") != 1:
+    is_local = path.exists() or any(path.parent.glob(f"{path.name}.*"))
+    if isinstance(source.path, str) and not is_local and source.path.count("/") != 1:
         raise InputError(
             f"evaluation set {source.path!r}: there is no such file or folder, and it is no known "
             f"set; {did_you_mean(source.path, NAMED_SETS)}"
@@ -208,7 +224,7 @@ def _fetched(name: str) -> Texts:
 
 
 def _of_source(source: Source, contents: Contents) -> tuple[Texts, dict[Direction, list[Row]], dict[str, Any]]:
-    """Sentences side by side, or rows by direction; NFC is left to whom it matters."""
+    """Read sentences side by side, or rows by direction; NFC is left to whom it matters."""
     rows: dict[Direction, list[Row]] = {}
     ids: list[str | None] = []
     columns: dict[str, list[str | None]] = {}
@@ -243,7 +259,7 @@ def _of_source(source: Source, contents: Contents) -> tuple[Texts, dict[Directio
 
 
 def _by_language(source: Source, unit: Unit, number: int, others: dict[str, int]) -> dict[str, str | None]:
-    """{code: text} of a unit; names that LMT does not have are counted.
+    """Return {code: text} of a unit; names that LMT does not have are counted.
 
     Raises:
         InputError: a language is there under two names; one of them has to be chosen.
