@@ -17,7 +17,13 @@ UNKNOWN = ("softcap", "s_aux", "position_bias", "cache")  # what some models do 
 
 
 class SlotLayer(CacheLayerMixin):
-    """Keys and values of one layer, (R, K, S, D), with room for slots to come behind them."""
+    """Hold keys and values of one layer, (R, K, S, D), with room for slots to come behind them.
+
+    R rows, K heads of keys, S slots, D numbers for each. Beams of a row share its slots.
+
+    Args:
+        room (`int`): Slots that are allocated beyond those in use, whenever the tensors are made anew.
+    """
 
     is_sliding = False
 
@@ -29,12 +35,29 @@ class SlotLayer(CacheLayerMixin):
         self.room, self.used = room, 0
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
+        """Make tensors without slots, of the type, device and heads of these states.
+
+        Args:
+            key_states (`torch.Tensor`): (R, K, T, D) keys.
+            value_states (`torch.Tensor`): (R, K, T, V) values.
+        """
         self.keys, self.values = key_states[:, :, :0], value_states[:, :, :0]
         self.is_initialized = True
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Write the states into the next T slots.
+
+        Args:
+            key_states (`torch.Tensor`): (R, K, T, D) keys.
+            value_states (`torch.Tensor`): (R, K, T, V) values.
+            *_ (`Any`): Ignored, as is every keyword: transformers passes on what other layers need.
+            **__ (`Any`): Ignored.
+
+        Returns:
+            `tuple[torch.Tensor, torch.Tensor]`: Keys (R, K, S, D) and values (R, K, S, V) of all slots in use; views.
+        """
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         start, self.used = self.used, self.used + key_states.shape[2]
@@ -44,7 +67,12 @@ class SlotLayer(CacheLayerMixin):
         return self.keys[:, :, : self.used], self.values[:, :, : self.used]
 
     def keep(self, rows: torch.Tensor, slots: torch.Tensor) -> None:
-        """Only `rows` (r,), and of each of them only the slots (r, s), in this order."""
+        """Keep only `rows`, and of each of them only its slots, in this order.
+
+        Args:
+            rows (`torch.Tensor`): (r,) row indices.
+            slots (`torch.Tensor`): (r, s) slots of each.
+        """
         self.used = slots.shape[1]
         for name in ("keys", "values"):
             old = getattr(self, name)
@@ -55,22 +83,43 @@ class SlotLayer(CacheLayerMixin):
             setattr(self, name, kept)
 
     def spread(self, rows: int) -> None:
-        """Repeat the only row `rows` times."""
+        """Repeat the only row.
+
+        Args:
+            rows (`int`): Rows that there are then.
+        """
         self.keys, self.values = (old.repeat(rows, 1, 1, 1) for old in (self.keys, self.values))
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        """Return the length of keys that the mask covers, and their offset."""
+        """Return the length of keys that the mask covers, and their offset.
+
+        Args:
+            query_length (`int`): Tokens that the next update brings.
+
+        Returns:
+            `tuple[int, int]`: Slots in use behind that update, and 0.
+        """
         return self.used + query_length, 0
 
     def get_seq_length(self) -> int:
-        """Return the slots that are in use."""
+        """Return the slots that are in use.
+
+        Returns:
+            `int`: Slots, S.
+        """
         return self.used
 
     def get_max_length(self) -> int:
-        """Return -1: the cache grows as it is used."""
+        """Return -1: the cache grows as it is used.
+
+        Returns:
+            `int`: -1.
+        """
         return -1
 
     def _written(self, old: torch.Tensor, new: torch.Tensor, start: int) -> torch.Tensor:
+        """Write the new states behind slot `start`, in larger tensors where the old ones have no room left."""
+        # Only without room are the tensors made anew, `room` slots larger than now needed.
         if old.shape[2] < self.used:
             shape = [*old.shape[:2], self.used + self.room, new.shape[3]]
             grown = new.new_empty(shape)
@@ -81,16 +130,32 @@ class SlotLayer(CacheLayerMixin):
 
 
 class SlotCache(Cache):
-    """A `SlotLayer` for each layer of a model; `room`: slots that are likely to come."""
+    """Hold a `SlotLayer` for each layer of a model.
+
+    Args:
+        layers (`int`): Layers of the model.
+        room (`int`): Slots that are likely to come.
+    """
 
     def __init__(self, layers: int, room: int) -> None:
         super().__init__(layers=[SlotLayer(room) for _ in range(layers)])
 
     def spread(self, rows: int) -> None:
+        """Repeat the only row in all layers.
+
+        Args:
+            rows (`int`): Rows that there are then.
+        """
         for layer in self.layers:
             cast(SlotLayer, layer).spread(rows)
 
     def keep(self, rows: torch.Tensor, slots: torch.Tensor) -> None:
+        """Keep only these rows and slots in all layers, as `SlotLayer.keep` does.
+
+        Args:
+            rows (`torch.Tensor`): (r,) row indices.
+            slots (`torch.Tensor`): (r, s) slots of each.
+        """
         for layer in self.layers:
             cast(SlotLayer, layer).keep(rows, slots)
 
@@ -105,19 +170,32 @@ def beam_attention(
     sliding_window: int | None = None,
     **others: Any,
 ) -> tuple[torch.Tensor, None]:
-    """softmax(q k^T x scaling) v over the slots that the mask lets each beam see.
+    """Compute softmax(q k^T x scaling) v over the slots that the mask lets each beam see.
 
-    Query (R, H, B, D), key (R, K, S, D), value (R, K, S, V) with H a multiple of K, mask (R, 1, B,
-    S) bool; gives (R, B, H, V). The H / K heads that share a key go as further queries, so that
-    keys and values are not copied for each of them.
+    The H / K heads that share a key go as further queries, so that keys and values are not copied for
+    each of them.
+
+    Args:
+        module (`torch.nn.Module`): The layer that asks; not used.
+        query (`torch.Tensor`): (R, H, B, D), with H a multiple of K; a query for each of B beams.
+        key (`torch.Tensor`): (R, K, S, D).
+        value (`torch.Tensor`): (R, K, S, V).
+        attention_mask (`torch.Tensor`, *optional*): (R, 1, B, S) bool, the slots that each beam sees; refused
+            where it is missing.
+        scaling (`float`, *optional*): Factor of the products, by default 1 / sqrt(D).
+        sliding_window (`int`, *optional*): Refused.
+        **others (`Any`): Further arguments of the model; those of UNKNOWN are refused, the rest changes nothing.
+
+    Returns:
+        `tuple[torch.Tensor, None]`: (R, B, H, V), and None for the weights.
 
     Raises:
         ValueError: the model asks for more than this formula (soft-capping, attention sinks, a
             bias by distance, a sliding window).
     """
-    asked = [name for name in UNKNOWN if others.get(name) is not None]
-    if attention_mask is None or sliding_window is not None or asked:
-        raise ValueError(f"attention with {', '.join(asked) or 'a mask of its own'}")
+    refused = [name for name in UNKNOWN if others.get(name) is not None]
+    if attention_mask is None or sliding_window is not None or refused:
+        raise ValueError(f"attention with {', '.join(refused) or 'a mask of its own'}")
     rows, heads, beams, width = query.shape
     groups = heads // key.shape[1]
     attended = torch.nn.functional.scaled_dot_product_attention(

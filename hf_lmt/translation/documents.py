@@ -23,12 +23,20 @@ Piece = tuple[str, bool]  # text, whether it is a sentence to be translated
 
 
 def split_document(text: str, source_lang: str, target_lang: str) -> list[Piece]:
-    """Return the pieces of a document in order: sentences, and what stands between them.
+    r"""Split a document into its pieces in order: sentences, and what stands between them.
 
     Joined, with each sentence replaced by its translation, they are the translated document.
 
-    >>> split_document("  One. Two.\\n\\n", "en", "zh")
-    [('  ', False), ('One.', True), ('Two.', True), ('\\n', False), ('\\n', False)]
+    >>> split_document("  One. Two.\n\n", "en", "zh")
+    [('  ', False), ('One.', True), ('Two.', True), ('\n', False), ('\n', False)]
+
+    Args:
+        text (`str`): The document.
+        source_lang (`str`): Code of its language, whose rules split it.
+        target_lang (`str`): Code of the language to translate into, which says what stands between sentences.
+
+    Returns:
+        `list[tuple[str, bool]]`: Texts, none of them empty, and whether each is a sentence to be translated.
 
     Raises:
         InputError: the package `sentencex` is missing.
@@ -46,7 +54,15 @@ def split_document(text: str, source_lang: str, target_lang: str) -> list[Piece]
 
 
 def join_document(pieces: Sequence[Piece], translations: Iterable[str]) -> str:
-    """Return the document with its sentences replaced, in order."""
+    """Put the translations in the place of a document's sentences, in order.
+
+    Args:
+        pieces (`Sequence[tuple[str, bool]]`): Of `split_document`.
+        translations (`Iterable[str]`): One for each sentence.
+
+    Returns:
+        `str`: The document.
+    """
     translated = iter(translations)
     return "".join(next(translated) if sentence else text for text, sentence in pieces)
 

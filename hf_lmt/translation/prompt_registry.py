@@ -1,4 +1,4 @@
-"""Prompts by name: which words, as a chat turn or as text; and what a trained model was given.
+"""Prompts by name: which words, as a chat turn or as text; and the prompt that a model was trained with.
 
 A folder's `translation_prompt.json` says what its model was trained with. It is written beside a
 trained model, and read whenever the model is loaded to translate.
@@ -34,14 +34,19 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class PromptStyle:
-    """How a model is asked for a translation.
+    """Hold how a model is asked for a translation.
 
-    Attributes:
-        name: in STYLES, or "custom".
-        wording: the templates.
-        form: "conversation", one user turn in the model's chat template, or "text" as it stands.
-        thinking: a name in `prompts.THINKING`; what the chat template is told.
-        hints: whether the model knows the wording with a hint.
+    Args:
+        name (`str`): Name in STYLES, or "custom".
+        wording (`Wording`): The templates.
+        form (`str`, *optional*, defaults to `"conversation"`): "conversation", one user turn in the model's chat
+            template, or "text" as it stands.
+        thinking (`str`, *optional*, defaults to `"disabled"`): Name in `prompts.THINKING`: the arguments of the
+            chat template.
+        hints (`bool`, *optional*, defaults to `True`): The model knows the wording with a hint.
+
+    Raises:
+        InputError: an unknown form or thinking policy.
     """
 
     name: str
@@ -57,7 +62,7 @@ class PromptStyle:
 
     @property
     def sha256(self) -> str:
-        """Of all that shapes the prompt; the name does not."""
+        """Return the SHA-256 of all that shapes the prompt; the name does not."""
         parts = {name: value for name, value in asdict(self).items() if name != "name"}
         if self.name in FAMILIES:  # what the wording does not show
             parts["family"] = asdict(FAMILIES[self.name])
@@ -71,7 +76,18 @@ class PromptStyle:
         target_lang: str,
         hint: tuple[str, str] | None = None,
     ) -> list[int]:
-        """Return the (P,) token ids of the prompt; `hint`: language and text of an auxiliary sentence."""
+        """Return the token ids of the prompt.
+
+        Args:
+            tokenizer (`PreTrainedTokenizerBase`): The model's tokenizer.
+            source (`str`): Text to translate.
+            source_lang (`str`): Code of its language.
+            target_lang (`str`): Code of the language to translate into.
+            hint (`tuple[str, str]`, *optional*): Language and text of an auxiliary sentence.
+
+        Returns:
+            `list[int]`: (P,) token ids.
+        """
         prompt = self.text(source, source_lang, target_lang, hint)
         if self.form == "text":
             return prompt_ids(tokenizer, as_text(prompt))
@@ -84,7 +100,17 @@ class PromptStyle:
         target_lang: str,
         hint: tuple[str, str] | None = None,
     ) -> str:
-        """Return the words of the prompt, before any chat template; `hint` as in `ids`."""
+        """Return the words of the prompt, before any chat template.
+
+        Args:
+            source (`str`): Text to translate.
+            source_lang (`str`): Code of its language.
+            target_lang (`str`): Code of the language to translate into.
+            hint (`tuple[str, str]`, *optional*): Language and text of an auxiliary sentence.
+
+        Returns:
+            `str`: The prompt.
+        """
         family = FAMILIES.get(self.name, Family())
         return translation_prompt(
             source,
@@ -135,8 +161,13 @@ def find_style(name: str | None, form: str | None, identity: PromptStyle | None,
     """Return the style that is asked for, else the one that the model was trained with, else "lmt".
 
     Args:
-        name: in STYLES. form: in FORMS; None for the style's own.
-        identity: of `read_prompt_identity`; what is asked for must then be the same.
+        name (`str`, *optional*): Name in STYLES.
+        form (`str`, *optional*): One of FORMS; None for the style's own.
+        identity (`PromptStyle`, *optional*): Of `read_prompt_identity`; what is asked for must then be the same.
+        tokenizer (`PreTrainedTokenizerBase`): The model's tokenizer.
+
+    Returns:
+        `PromptStyle`: The style.
 
     Raises:
         InputError: an unknown name or form, a contradiction to the identity, or a chat turn for a
@@ -170,11 +201,20 @@ def save_prompt_identity(
 ) -> Path:
     """Write what a model was trained with into `folder`/translation_prompt.json.
 
+    Args:
+        folder (`str | Path`): Folder of the model.
+        wording (`str | Wording`, *optional*, defaults to `"released"`): Name in `prompts.WORDINGS`, or templates.
+        form (`str`, *optional*, defaults to `"conversation"`): One of FORMS.
+        thinking (`str`, *optional*, defaults to `"disabled"`): Name in `prompts.THINKING`.
+
+    Returns:
+        `Path`: The file.
+
     Raises:
         InputError: an unknown wording, form or thinking policy.
     """
     templates = find_wording(wording)
-    names = [name for name, known in WORDINGS.items() if known == templates]
+    names = [name for name, registered in WORDINGS.items() if registered == templates]
     style = PromptStyle(names[0] if names else "custom", templates, form, thinking)
     content = {"format": FORMAT, **asdict(style), "sha256": style.sha256}
     path = Path(folder) / IDENTITY
@@ -183,7 +223,13 @@ def save_prompt_identity(
 
 
 def read_prompt_identity(folder: str | Path) -> PromptStyle | None:
-    """Read the prompt style that the model in `folder` was trained with; None where nothing says so.
+    """Read the prompt style that the model in a folder was trained with.
+
+    Args:
+        folder (`str | Path`): Folder of the model.
+
+    Returns:
+        `PromptStyle | None`: The style; None where nothing says so.
 
     Raises:
         InputError: the file cannot be read, is of another format, or was changed by hand.
@@ -193,7 +239,17 @@ def read_prompt_identity(folder: str | Path) -> PromptStyle | None:
 
 
 def read_identity_file(path: Path) -> PromptStyle:
-    """Do as `read_prompt_identity`, with the file itself."""
+    """Read a `translation_prompt.json`.
+
+    Args:
+        path (`Path`): The file.
+
+    Returns:
+        `PromptStyle`: The style.
+
+    Raises:
+        InputError: the file cannot be read, is of another format, or was changed by hand.
+    """
     try:
         content = json.loads(path.read_text("utf-8"))
         if content.pop("format") != FORMAT:

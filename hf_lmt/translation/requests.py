@@ -15,11 +15,15 @@ HINTS = ("none", "self", "given")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A text to translate, with its languages by LMT's codes.
+    """Hold a text to translate, with its languages by LMT's codes.
 
-    Attributes:
-        auxiliary, auxiliary_lang: a hint, for hints="given".
-        document: whether to split the text at sentence ends first.
+    Args:
+        source (`str`): The text.
+        source_lang (`str`): Code of its language.
+        target_lang (`str`): Code of the language to translate into.
+        auxiliary (`str`, *optional*): Text of a hint, for hints="given".
+        auxiliary_lang (`str`, *optional*): Code of the hint's language.
+        document (`bool`, *optional*, defaults to `False`): Split the text at sentence ends first.
     """
 
     source: str
@@ -32,18 +36,19 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """The result of a request.
+    """Hold the result of a request.
 
     Attributes:
-        text: the translation, without white space around it.
-        status: "ok"; "empty", a source without text, which no model was asked about; "capped", the
+        text (`str`): The translation, without white space around it.
+        status (`str`): "ok"; "empty", a source without text, which no model was asked about; "capped", the
             model did not end by itself within its tokens; "too_long", the prompt does not fit into
             the model's context, and the text is empty. A document has the last of these that any
             of its sentences has.
-        tokens: that the model wrote, the end token included; a hint of its own not counted.
-        hint, hint_lang: the auxiliary sentence in the prompt; None for a plain prompt.
-        hint_tokens: that the model wrote for its hint.
-        hint_dropped: why a hint of its own was not used: "blank", "capped" or "too_long".
+        tokens (`int`): Tokens that the model wrote, the end token included; a hint of its own not counted.
+        hint (`str`, *optional*): The auxiliary sentence in the prompt; None for a plain prompt.
+        hint_lang (`str`, *optional*): Code of its language.
+        hint_tokens (`int`): Tokens that the model wrote for its hint.
+        hint_dropped (`str`, *optional*): Why a hint of its own was not used: "blank", "capped" or "too_long".
     """
 
     text: str
@@ -64,7 +69,14 @@ def requests_of(
     """Make a request for each text, with one language for all or one each.
 
     Args:
-        auxiliaries: a language and a sentence for each text, or None.
+        texts (`Sequence[str]`): N texts.
+        source (`str | Sequence[str]`): Code of their language, or N codes.
+        target (`str | Sequence[str]`): Code of the language to translate into, or N codes.
+        auxiliaries (`Sequence[tuple[str, str] | None]`, *optional*): For each text, language and sentence of a
+            hint, or None.
+
+    Yields:
+        `Request`: N requests.
 
     Raises:
         InputError: lists of different lengths, or something that is no text.
@@ -85,7 +97,15 @@ def requests_of(
 
 
 def check_request(request: Request, hints: str) -> None:
-    """Raise InputError for an unknown language, one language twice, or an unusable hint."""
+    """Check the languages of a request, and its hint.
+
+    Args:
+        request (`Request`): The request.
+        hints (`str`): One of HINTS.
+
+    Raises:
+        InputError: an unknown language, one language twice, or an unusable hint.
+    """
     direction = Direction(request.source_lang, request.target_lang)
     if hints == "given" and (request.auxiliary or "").strip():
         if request.document:
@@ -100,7 +120,17 @@ def check_request(request: Request, hints: str) -> None:
 
 
 def check_hints(hints: str) -> str:
-    """Return `hints` if it names one of the ways to hints; InputError otherwise."""
+    """Check the name of a mode of hints.
+
+    Args:
+        hints (`str`): The name.
+
+    Returns:
+        `str`: The name.
+
+    Raises:
+        InputError: it is none of HINTS.
+    """
     if hints not in HINTS:
         raise InputError(f"hints {hints!r}: {did_you_mean(str(hints), HINTS)}")
     return hints

@@ -19,11 +19,14 @@ Entry = tuple[str, Status, int]  # text, status, tokens
 
 
 class Store:
-    """Texts by key, in one SQLite file to which rows are only ever added.
+    """Hold texts by key, in one SQLite file to which rows are only ever added.
 
     A key is a hash of the model's weights, the token ids of the prompt, and how it was decoded, so
     an entry holds wherever its key comes up again: another prompt, model or cap is another key. An
     `add` is on the disk as a whole or not at all, also after `kill -9`.
+
+    Args:
+        folder (`Path`): Folder of the file, made where it is not there.
 
     Raises:
         InputError: the folder cannot be written, or holds something else under this name.
@@ -42,8 +45,16 @@ class Store:
             raise InputError(f"--work {folder} cannot be used ({error}); give another folder") from error
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, Entry]:
-        """Return the entries that there are, by key."""
+        """Look up the entries of some keys.
+
+        Args:
+            keys (`Sequence[bytes]`): The keys.
+
+        Returns:
+            `dict[bytes, tuple[str, Status, int]]`: Text, status and tokens by key, of those keys that have an entry.
+        """
         entries: dict[bytes, Entry] = {}
+        # In parts, because SQLite limits the variables of a query.
         for start in range(0, len(keys), ASK):
             part = keys[start : start + ASK]
             marks = ",".join("?" * len(part))
@@ -52,6 +63,11 @@ class Store:
         return entries
 
     def add(self, entries: Mapping[bytes, Entry]) -> None:
+        """Add entries, all of them or none; a key that has one already keeps it.
+
+        Args:
+            entries (`Mapping[bytes, tuple[str, Status, int]]`): Text, status and tokens by key.
+        """
         with self._connection:
             # Another process may have written the same text meanwhile; equal
             # keys mean equal texts, so either may stay.
@@ -66,6 +82,15 @@ class Store:
 
 
 def entry_key(made_by: Mapping[str, Any], prompt: Iterable[int], cap: int) -> bytes:
-    """16 bytes of SHA-256 over who wrote the text and how, the prompt's ids and the cap."""
+    """Hash who wrote the text and how, the prompt's ids and the cap.
+
+    Args:
+        made_by (`Mapping[str, Any]`): The model's weights and the decoding, as JSON can hold them.
+        prompt (`Iterable[int]`): (P,) token ids of the prompt.
+        cap (`int`): Tokens that the model may write, at most.
+
+    Returns:
+        `bytes`: The first 16 bytes of SHA-256.
+    """
     content = json.dumps([sorted(made_by.items()), list(prompt), cap])
     return hashlib.sha256(content.encode()).digest()[:16]

@@ -23,8 +23,14 @@ ADAPTER = "adapter_config.json"
 
 
 class TranslationModel(NamedTuple):
-    """A causal LM, its tokenizer, the prompt that it says it was trained with, and the commit that
-    its name stood for (None for a folder)."""
+    """Hold a loaded model and what was found beside it.
+
+    Attributes:
+        model (`PreTrainedModel`): A causal language model.
+        tokenizer (`PreTrainedTokenizerBase`): Its tokenizer.
+        identity (`PromptStyle`, *optional*): The prompt that it says it was trained with.
+        commit (`str`, *optional*): The commit that its name stood for; None for a folder.
+    """
 
     model: Any
     tokenizer: Any
@@ -46,6 +52,16 @@ def load_translation_model(
     names and merged into it, unless the base is quantized. No code from the Hub is run, and only
     safetensors and GGUF weights are read.
 
+    Args:
+        source (`str`): The name.
+        revision (`str`, *optional*): Branch, tag or commit on the Hub.
+        dtype (`str`, *optional*, defaults to `"auto"`): As in `load_model`.
+        device (`str`, *optional*): As in `load_model`.
+        quantization (`str`, *optional*): As in `load_model`.
+
+    Returns:
+        `TranslationModel`: The model.
+
     Raises:
         InputError: as `hf_miwv.common.models.models.load_model`; an adapter without safetensors weights or
             base model, or `peft` is missing; a damaged translation_prompt.json.
@@ -62,7 +78,14 @@ def load_translation_model(
 
 
 def find_adapter(source: Source) -> Path | None:
-    """Where the adapter lies that is called so, fetched if need be; None for a whole model."""
+    """Find the folder of the adapter that is called so, fetched if need be.
+
+    Args:
+        source (`Source`): Folder or Hub id.
+
+    Returns:
+        `Path | None`: The folder; None for a whole model.
+    """
     if source.is_local:
         return source.path if (source.path / ADAPTER).is_file() else None
     if model_file(source.id, ADAPTER, source.revision) is None:
@@ -71,7 +94,17 @@ def find_adapter(source: Source) -> Path | None:
 
 
 def find_identity(source: Source) -> PromptStyle | None:
-    """Find the `translation_prompt.json` of a folder, of the folder of a GGUF file, or on the Hub."""
+    """Find the `translation_prompt.json` of a folder, of the folder of a GGUF file, or on the Hub.
+
+    Args:
+        source (`Source`): Folder, file or Hub id.
+
+    Returns:
+        `PromptStyle | None`: The prompt; None where there is no such file.
+
+    Raises:
+        InputError: the file is damaged.
+    """
     path = source.path
     if path.exists():
         return read_prompt_identity(path if path.is_dir() else path.parent)
@@ -81,6 +114,12 @@ def find_identity(source: Source) -> PromptStyle | None:
 
 def base_model(adapter: Path) -> str:
     """Read the name of the model that an adapter in a folder was tuned on.
+
+    Args:
+        adapter (`Path`): Folder of the adapter.
+
+    Returns:
+        `str`: Hub id or path.
 
     Raises:
         InputError: the adapter names no base model, or has no safetensors weights.
@@ -113,6 +152,7 @@ def _with_adapter(folder: Path, arguments: dict[str, Any]) -> tuple[Any, Any]:
         if is_out_of_memory(error):
             raise no_room_to_load("adapter", str(folder), arguments["device"], error) from error
         raise
+    # Training may have added tokens or a chat template: the adapter's own tokenizer is the one that it knows.
     if (folder / "tokenizer_config.json").is_file():
         from transformers import AutoTokenizer
 
