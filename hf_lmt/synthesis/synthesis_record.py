@@ -32,9 +32,15 @@ def start_record(
     """Begin the record with what is known before the model writes, and the run's "identity".
 
     Args:
-        data: how the data was asked for: "source" and so on.
-        model: of `describe_model`.
-        settings: into, from, pivot, as and keep_rejects.
+        loaded (`Loaded`): The rows to be translated, with their counts.
+        data (`Mapping[str, Any]`): How the data was asked for: "source" and so on.
+        model (`Mapping[str, Any]`): Of `describe_model`.
+        settings (`Mapping[str, Any]`): "into", "from", "pivot", "as" and "keep_rejects".
+        steps (`Sequence[Step]`): Steps of curation, in order.
+        command_line (`Sequence[str]`, *optional*): The command, where there was one.
+
+    Returns:
+        `dict[str, Any]`: The record, without counts and timing.
     """
     curation = json.loads(json.dumps(settings_of(steps), default=str))  # as run.json gives it back
     sets = curation.get("contamination", {}).get("sets", ())
@@ -63,6 +69,15 @@ def describe_model(name: str, revision: str | None, license: str | None, transla
 
     The revision is the commit that the Hub gave, else what was asked for; of a folder or file, and
     where nothing is known, the hash of the weights.
+
+    Args:
+        name (`str`): Hub id or path of the model.
+        revision (`str`, *optional*): Revision that was asked for.
+        license (`str`, *optional*): License of the model.
+        translator (`Translator`): The loaded model.
+
+    Returns:
+        `dict[str, Any]`: "source", "revision", "license", "hints", "prompt", and what `Translator.describe` has.
     """
     described = translator.describe()
     commit = None if Path(name).expanduser().exists() else translator.commit
@@ -83,7 +98,18 @@ def complete_record(
     translator: Translator,
     seconds: float,
 ) -> dict[str, Any]:
-    """Return the record with what was counted; "timing" is the one part that differs between runs."""
+    """Add what was counted to the record; "timing" is the one part that differs between runs.
+
+    Args:
+        run (`Mapping[str, Any]`): Of `start_record`.
+        counts (`Mapping[str, Any]`): Counts of `synthesize`.
+        rows (`Dataset`): The pairs.
+        translator (`Translator`): The model, with its seconds and counts.
+        seconds (`float`): Seconds of the whole run.
+
+    Returns:
+        `dict[str, Any]`: The whole record.
+    """
     return {
         **run,
         "rows": len(rows),

@@ -54,10 +54,29 @@ def synthesize_source(
     settings of curation, after a refusal.
 
     Args:
-        path, language, pivot, kind, corpus, split, language_names: as in `texts.read_rows`.
-        license, model_license: of the data and of the model, for the card.
-        work: a folder to keep translations in for other runs, too.
-        translating: what `Translator` takes beside model and work.
+        path (`str`): File, folder or Hub id of the texts or pairs; see `texts.read_rows`.
+        into (`str`): Code of the language to translate into.
+        output (`Path`): Folder to write.
+        model (`str`): Hub id or path of the model.
+        steps (`Sequence[Step]`): Steps of curation, in order.
+        language (`str`, *optional*): Code of the only language to read.
+        pivot (`str`, *optional*): Code of the language whose side of pairs is translated.
+        way (`str`, *optional*, defaults to `"back"`): One of WAYS: the use of the pairs.
+        kind (`str`, *optional*): Kind of the data, where its look does not tell.
+        corpus (`str`, *optional*): Name of the corpus.
+        split (`str`, *optional*): Split of a data set.
+        language_names (`Mapping[str, str]`, *optional*): Unknown names of languages -> codes.
+        license (`str`, *optional*): License of the data, for the card.
+        model_license (`str`, *optional*): License of the model, for the card.
+        keep_rejects (`bool`, *optional*, defaults to `False`): Write what is not used, too.
+        overwrite (`bool`, *optional*, defaults to `False`): Replace what `output` holds.
+        work (`Path`, *optional*): Folder to keep translations in for other runs, too.
+        command_line (`Sequence[str]`, *optional*): The command, for the record.
+        progress (`bool`, *optional*, defaults to `True`): Show bars.
+        **translating (`Any`): Arguments of `Translator` beside model and work.
+
+    Returns:
+        `dict[str, Any]`: run.json.
 
     Raises:
         InputError: as `check_output`, `read_rows`, `Translator` and `synthesize`; or `output` holds

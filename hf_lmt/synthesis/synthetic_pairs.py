@@ -50,21 +50,43 @@ TAG = "synthetic"
 
 
 class Tag(NamedTuple):
-    """The model and its revision, as rows have them."""
+    """Hold the model and its revision, as rows have them.
+
+    Attributes:
+        model (`str`): Name of the model.
+        revision (`str`): Its commit on the Hub, or a hash of its weights.
+    """
 
     model: str
     revision: str
 
 
 def check_way(way: str) -> str:
-    """Return the way, if it is one of WAYS; InputError otherwise."""
+    """Check the use of the pairs.
+
+    Args:
+        way (`str`): The name.
+
+    Returns:
+        `str`: The name.
+
+    Raises:
+        InputError: it is none of WAYS.
+    """
     if way not in WAYS:
         raise InputError(f"--as {way!r}: {did_you_mean(str(way), WAYS)}")
     return way
 
 
 def reason_of(translation: Translation) -> str | None:
-    """Return which of REASONS keeps a translation from being used; None where none does."""
+    """Return which of REASONS keeps a translation from being used.
+
+    Args:
+        translation (`Translation`): The translation.
+
+    Returns:
+        `str | None`: A key of REASONS; None where the translation can be used.
+    """
     if translation.status != "ok":
         return translation.status
     return None if translation.text.strip() else "blank"
@@ -81,25 +103,28 @@ def make_pairs(
     direction takes hints in (`auxiliary_of`), as English is for Chinese and any other.
 
     Args:
-        texts: (B,) rows of `texts.TEXT_SCHEMA`. found: (B,) their translations.
-        into: the language of the translations.
-        way: one of WAYS; with "both", the two rows of a text follow each other.
+        texts (`pa.Table`): (B,) rows of `texts.TEXT_SCHEMA`.
+        translations (`Sequence[Translation]`): (B,) their translations.
+        into (`str`): Code of the language of the translations.
+        way (`str`): One of WAYS; with "both", the two rows of a text follow each other.
+        tag (`Tag`): The model that translated.
 
     Returns:
-        Tables of SYNTHETIC_SCHEMA and of FLAGGED_SCHEMA, (B,) or (2B,) rows together.
+        `tuple[pa.Table, pa.Table]`: Rows of SYNTHETIC_SCHEMA and of FLAGGED_SCHEMA, B or 2B together.
     """
     machine = pa.array([translation.text for translation in translations], pa.string())
     machine = pc.utf8_normalize(machine, form="NFC")
     sides = [_rows(texts, machine, into, side, tag) for side in WAYS[way]]
     alternating = np.arange(len(sides) * len(texts)).reshape(len(sides), -1).T.ravel()
     rows = pa.concat_tables(sides).take(pa.array(alternating))
-    why = pa.array(np.repeat([reason_of(translation) for translation in translations], len(sides)), pa.string())
+    reasons = pa.array(np.repeat([reason_of(translation) for translation in translations], len(sides)), pa.string())
     flagged = rows.append_column(REJECT_COLUMNS[0], pa.repeat("translation", len(rows)))
-    flagged = flagged.append_column(REJECT_COLUMNS[1], why)
-    return rows.filter(pc.is_null(why)), flagged.filter(pc.is_valid(why)).cast(FLAGGED_SCHEMA)
+    flagged = flagged.append_column(REJECT_COLUMNS[1], reasons)
+    return rows.filter(pc.is_null(reasons)), flagged.filter(pc.is_valid(reasons)).cast(FLAGGED_SCHEMA)
 
 
 def _rows(texts: pa.Table, machine: pa.Array, into: str, side: str, tag: Tag) -> pa.Table:
+    """Make (B,) rows whose `side` is the translation."""
     size, other = len(texts), "target" if side == "source" else "source"
     columns = {
         f"{side}_lang": pa.repeat(into, size),
@@ -124,7 +149,7 @@ def _rows(texts: pa.Table, machine: pa.Array, into: str, side: str, tag: Tag) ->
 
 
 def _hinted(texts: pa.Table, into: str, side: str) -> pa.ChunkedArray:
-    """(B,) bool: whether the text that was translated is the hint of the pair."""
+    """Flag (B,) the pairs whose hint is the text that was translated."""
     codes = texts["human_lang"].combine_chunks().dictionary_encode()
     pairs = [
         Direction(into, code) if side == "source" else Direction(code, into) for code in codes.dictionary.to_pylist()
