@@ -39,7 +39,12 @@ TEMPLATE = "model_card.md.jinja"
 
 
 def write_trained_card(run: TrainedRecord, folder: Path) -> None:
-    """Write the card of a model just trained to its folder, beside the curve of the loss."""
+    """Write the card of a model just trained to its folder, beside the curve of the loss.
+
+    Args:
+        run (`TrainedRecord`): run.json of the training.
+        folder (`Path`): Folder of the model.
+    """
     text = render_model_card(trained(run))
     (folder / CARD).write_text(text, encoding="utf-8", newline="\n")
 
@@ -53,8 +58,14 @@ def render_model_card(
     """Render the card as text; equal records give equal cards.
 
     Args:
-        evaluations: of this model; each lies in eval/ beside the card.
-        words: of the card's owner, for the place between the markers.
+        subject (`Subject`): The model.
+        evaluations (`Sequence[Evaluation]`, *optional*, defaults to `()`): Evaluations of this model; each lies
+            in eval/ beside the card.
+        given (`Given`, *optional*): A person's additions to the recorded facts.
+        words (`str`, *optional*, defaults to `""`): Words of the card's owner, for between the markers.
+
+    Returns:
+        `str`: Markdown with front matter.
     """
     given = given or Given()
     environment = markdown_environment()
@@ -91,7 +102,7 @@ def render_model_card(
 
 
 def _title(subject: Subject, given: Given) -> str:
-    """Return the repository's name, else what the model is."""
+    """Return the repository's name, else the base's with the purpose of the training."""
     if repository := given.repository or recorded(subject, "repo_id"):
         return repository.rpartition("/")[2]
     purpose = "on monolingual and parallel text" if subject.prompts is None else "to translate"
@@ -104,16 +115,17 @@ def _name(subject: Subject, given: Given) -> str:
 
 
 def _paper(size: str) -> dict[str, str]:
-    ways = [f"{words}, COMET-22 / BLEU" for words in paper.WAYS.values()]
+    headers = [f"{words}, COMET-22 / BLEU" for words in paper.WAYS.values()]
     return {
         "size": size,
         "groups": table(("", *paper.TITLES.values()), paper.group_rows(size)),
-        "languages": table(("language", *ways), paper.language_rows(size)),
+        "languages": table(("language", *headers), paper.language_rows(size)),
     }
 
 
 def _fenced(text: str, kind: str) -> str:
     """Write a block of code that its text cannot close."""
+    # A fence ends at as many ticks as it began with: one more than the text has in a row cannot be closed by it.
     longest = max((len(ticks) for ticks in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{kind}\n{text.rstrip()}\n{fence}"

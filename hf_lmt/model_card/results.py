@@ -38,7 +38,11 @@ def sections(evaluations: Sequence[Evaluation], size: str | None) -> list[dict[s
     """Return the template's variables of each evaluation.
 
     Args:
-        size: of the paper's model that is set beside, where the set is the paper's.
+        evaluations (`Sequence[Evaluation]`): E evaluations.
+        size (`str`, *optional*): Size of the paper's model that is set beside, where the set is the paper's.
+
+    Returns:
+        `list[dict[str, Any]]`: E dictionaries.
     """
     return [_section(evaluation, size) for evaluation in evaluations]
 
@@ -67,7 +71,7 @@ def _section(evaluation: Evaluation, size: str | None) -> dict[str, Any]:
 
 
 def _paper(scores: dict[str, Any], size: str) -> dict[str, tuple[str, ...]]:
-    """Group -> the paper's figures over the same directions."""
+    """Return group -> the paper's figures over the same directions."""
     return {
         group: tuple(f"{group_figures['paper'][size][metric]:.2f}" for metric in TITLES)
         for group, group_figures in scores["groups"].items()
@@ -76,7 +80,14 @@ def _paper(scores: dict[str, Any], size: str) -> dict[str, tuple[str, ...]]:
 
 
 def pictured(evaluation: Evaluation) -> list[str]:
-    """List the measures of PICTURED that the evaluation has; the first ones that it has, where none."""
+    """Choose the measures of the card's heat map.
+
+    Args:
+        evaluation (`Evaluation`): The evaluation.
+
+    Returns:
+        `list[str]`: Those of PICTURED that it has, else the first that it has; MOST_PICTURED at most.
+    """
     present = measures_of([evaluation])
     return ([measure for measure in PICTURED if measure in present] or present)[:MOST_PICTURED]
 
@@ -86,6 +97,12 @@ def eval_results(evaluations: Sequence[Evaluation]) -> list[EvalResult]:
 
     What is marked (with contamination, or hints that are references) stays out, because metadata
     shows no mark; so do figures that say little of their direction.
+
+    Args:
+        evaluations (`Sequence[Evaluation]`): The evaluations.
+
+    Returns:
+        `list[EvalResult]`: A result for each figure, with names that are unique where a set was used twice.
     """
     sets = [evaluation.run["data"]["name"] for evaluation in evaluations]
     return [
@@ -97,7 +114,7 @@ def eval_results(evaluations: Sequence[Evaluation]) -> list[EvalResult]:
 
 
 def _figures(scores: dict[str, Any]) -> Iterator[tuple[str, str, str, float]]:
-    """Name of group or direction, how to call it, metric, value."""
+    """Yield name of group or direction, how to call it, metric, value."""
     for group, figures in scores["groups"].items():
         for metric, mean in figures["scores"].items():
             if mean["mean"] is not None:

@@ -50,10 +50,14 @@ print(translator({text}, src_lang={src_lang}, tgt_lang={tgt_lang}))
 
 
 def transformers_lines(subject: Subject, name: str) -> str:
-    """Python that needs transformers alone: the model's own prompt, five beams, as in the paper.
+    """Write Python that needs transformers alone: the model's own prompt, five beams, as in the paper.
 
     Args:
-        name: what `from_pretrained` is to be given.
+        subject (`Subject`): The model.
+        name (`str`): Argument of `from_pretrained`: repository or path.
+
+    Returns:
+        `str`: Lines of Python.
     """
     direction = example_direction(subject.directions)
     load = _LOAD.format(name=_quoted(name), prompt=_quoted(_prompt(subject, direction)))
@@ -66,7 +70,15 @@ def transformers_lines(subject: Subject, name: str) -> str:
 
 
 def translator_lines(subject: Subject, name: str) -> str:
-    """Return the same with this package, which knows the prompt; for a model that was taught one."""
+    """Write the same with this package, which knows the prompt; for a model that was taught one.
+
+    Args:
+        subject (`Subject`): The model.
+        name (`str`): Argument of `Translator`: repository or path.
+
+    Returns:
+        `str`: Lines of Python.
+    """
     direction = example_direction(subject.directions)
     return _TRANSLATOR.format(
         name=_quoted(name),
@@ -77,13 +89,27 @@ def translator_lines(subject: Subject, name: str) -> str:
 
 
 def example_direction(directions: Sequence[Direction]) -> Direction:
-    """English to German, else the first direction out of a language that the sample has."""
-    known = [direction for direction in directions if direction.source in _sample()]
-    return PREFERRED if PREFERRED in directions else [*known, *directions][0]
+    """Choose the direction of the example.
+
+    Args:
+        directions (`Sequence[Direction]`): Directions of the model, one at least.
+
+    Returns:
+        `Direction`: English to German, else the first out of a language that the sample has, else the first.
+    """
+    with_sentence = [direction for direction in directions if direction.source in _sample()]
+    return PREFERRED if PREFERRED in directions else [*with_sentence, *directions][0]
 
 
 def example_text(code: str) -> str:
-    """Return a sentence in a language, or figures where there is none."""
+    """Return a sentence in a language, or figures where there is none.
+
+    Args:
+        code (`str`): Code of the language.
+
+    Returns:
+        `str`: The text to translate.
+    """
     return _sample().get(code, NUMBERS)
 
 
@@ -101,5 +127,5 @@ def _prompt(subject: Subject, direction: Direction) -> str:
 
 
 def _quoted(text: str) -> str:
-    """As Python has it."""
+    """Write a text as Python has it."""
     return json.dumps(text, ensure_ascii=False)

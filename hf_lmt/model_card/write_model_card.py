@@ -1,4 +1,4 @@
-"""A card to where it belongs: into a model's folder with its evaluations, or into a file."""
+"""A card written to where it belongs: into a model's folder with its evaluations, or into a file."""
 
 from __future__ import annotations
 
@@ -31,6 +31,15 @@ def write_model_card(folder: str | Path, evaluations: Sequence[str | Path] = (),
     Evaluations of an earlier call stay; one of the same folder name is replaced. The words between
     the markers of an earlier card are kept, and its license and base model where none is given.
 
+    Args:
+        folder (`str | Path`): A folder that `hf-lmt train` wrote.
+        evaluations (`Sequence[str | Path]`, *optional*, defaults to `()`): Folders that `hf-lmt evaluate` wrote of
+            this model, or their ids on the Hub.
+        given (`Given`, *optional*): A person's additions to the recorded facts.
+
+    Returns:
+        `Path`: The card.
+
     Raises:
         InputError: the folder is no result of `hf-lmt train`; an evaluation of another model; a
             local path as base model; the markers of an earlier card are damaged.
@@ -57,8 +66,12 @@ def write_planned_card(recipe: Any, output: Path, given: Given | None = None) ->
     """Write the card of a model that is not trained yet to a file.
 
     Args:
-        recipe: of `read_training_recipe`. output: the file; words between the markers of a card
-            that is there are kept.
+        recipe (`TrainingRecipe`): Of `read_training_recipe`.
+        output (`Path`): The file; words between the markers of a card that is there are kept.
+        given (`Given`, *optional*): A person's additions to the recorded facts.
+
+    Returns:
+        `Path`: The card.
 
     Raises:
         InputError: `output` is a folder, or something else than a card; a local path as base model.
@@ -88,6 +101,7 @@ def _with_earlier(card: Path, given: Given) -> tuple[Given, str]:
 
 
 def _publishable(subject: Subject, given: Given) -> Subject:
+    """Check that the base model has an id on the Hub; return the subject."""
     if base_model(subject, given) is None:
         raise InputError(
             f"the base model is {subject.base!r}, a local path, which nobody else has; give "
