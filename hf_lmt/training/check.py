@@ -30,11 +30,20 @@ SAMPLE = 2_000  # rows whose tokens are counted; their order is that of a hash
 
 
 def check_recipe(recipe: TrainingRecipe, launch: Launch) -> dict[str, Any]:
-    """Rows, steps, tokens and memory of a recipe that was read without a fault.
+    """Estimate rows, steps, tokens and memory of a recipe that was read without a fault.
 
     Rows are made in a folder that is removed again, where every source is on this machine; tokens
     are those of a sample times the rows; memory is that of `estimate.memory_of`, by the model's
-    config. What cannot be known here is None, and `unknown` says why.
+    config. A fact that cannot be known here is None, and `unknown` says why.
+
+    Args:
+        recipe (`TrainingRecipe`): The recipe.
+        launch (`Launch`): The processes that it will be run by.
+
+    Returns:
+        `dict[str, Any]`: "rows", "groups", "tokens" (of an epoch), "launch", "batch" (rows a step), "batch_words",
+        "steps", "memory" and "unknown" ({fact: reason}); where there are rows, "directions", "contamination" and
+        "sample" (counts), too.
 
     Raises:
         InputError: the model is no causal language model; it has no embedding for a token of the
@@ -60,6 +69,7 @@ def check_recipe(recipe: TrainingRecipe, launch: Launch) -> dict[str, Any]:
 
 
 def _count_rows(recipe: TrainingRecipe, folder: Path, facts: dict[str, Any], embeddings: int | None) -> None:
+    """Add rows and tokens to the facts, or the reason that they are not known."""
     absent = [] if recipe.rows else _absent(recipe)
     if absent:
         facts["unknown"]["rows"] = f"not on this machine: {', '.join(absent)}"
@@ -124,7 +134,7 @@ def _absent(recipe: TrainingRecipe) -> list[str]:
 
 
 def _source(recipe: TrainingRecipe, facts: dict[str, Any]) -> str | None:
-    """The model's folder or id where its tokenizer can be read."""
+    """Return the model's folder or id where its tokenizer can be read; None, noted in the facts, where it cannot."""
     source = str(recipe.model[MODEL])
     try:
         source = trainable_source(source)
@@ -150,8 +160,8 @@ def _config(recipe: TrainingRecipe, facts: dict[str, Any]) -> Any | None:
         source = trainable_source(source)
         config = AutoConfig.from_pretrained(source, revision=recipe.model.get("model_revision"))
     except (OSError, ValueError) as error:
-        words = str(error).splitlines()[0]
-        facts["unknown"]["memory"] = f"the config of {source} cannot be read ({words})"
+        first_line = str(error).splitlines()[0]
+        facts["unknown"]["memory"] = f"the config of {source} cannot be read ({first_line})"
         return None
     if getattr(config, "is_encoder_decoder", False):
         raise InputError(
@@ -168,16 +178,21 @@ def _memory(recipe: TrainingRecipe, launch: Launch, facts: dict[str, Any]) -> Me
     try:
         shape = shape_of(config, recipe.model)
     except (ValueError, ImportError) as error:  # of code that is not here, or no language model
-        words = str(error).splitlines()[0]
+        first_line = str(error).splitlines()[0]
         raise InputError(
             f"model {recipe.model[MODEL]!r} ({config.model_type}) is no causal language model that "
-            f"can be loaded here ({words}); give one, such as Qwen/Qwen3-0.6B-Base"
+            f"can be loaded here ({first_line}); give one, such as Qwen/Qwen3-0.6B-Base"
         ) from error
     return memory_of(shape, recipe.model, recipe.training, launch)
 
 
 def show_check(facts: Mapping[str, Any], recipe: TrainingRecipe) -> None:
-    """Print what `check_recipe` found."""
+    """Print what `check_recipe` found.
+
+    Args:
+        facts (`Mapping[str, Any]`): Of `check_recipe`.
+        recipe (`TrainingRecipe`): The recipe.
+    """
     from rich.console import Console
 
     from hf_lmt.data.prepare.preparation_summary import show_prepared

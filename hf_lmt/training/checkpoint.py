@@ -13,10 +13,15 @@ from hf_miwv.common.hub.hub_section import write_checkpoint_card
 
 
 def complete_checkpoint(run: Run, folder: Path, step: int) -> None:
-    """Generation config, translation_prompt.json, recipe and card, so that the revision can be
-    translated with as the finished model can.
+    """Complete a checkpoint, so that the revision can be translated with as the finished model can.
 
-    The files there are links, and what is written in their place is new: none is changed.
+    Generation config, translation_prompt.json, recipe and card are added. The files there are links, and
+    what is written in their place is new: none is changed.
+
+    Args:
+        run (`Run`): The training.
+        folder (`Path`): Folder of the checkpoint, as it will be pushed.
+        step (`int`): Step of the checkpoint, for the card.
     """
     if run.recipe.model.get("use_peft"):
         run.model.generation_config.save_pretrained(folder)  # whole models come with theirs
@@ -25,7 +30,7 @@ def complete_checkpoint(run: Run, folder: Path, step: int) -> None:
 
 
 def _metadata(run: Run) -> dict[str, Any]:
-    """base_model only where it is an id on the Hub, which refuses others."""
+    """Return the card's metadata, with base_model only where it is an id on the Hub, which refuses others."""
     base, directions = run.recipe.content[MODEL], run.rows.run["counts"]["directions"]
     metadata: dict[str, Any] = {
         "library_name": "peft" if run.recipe.model.get("use_peft") else "transformers",

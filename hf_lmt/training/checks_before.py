@@ -27,6 +27,13 @@ ROW = ("prompt", "completion", "chat_template_kwargs")
 def check_world(trainer: Any, processes: Processes) -> int:
     """Check that the trainer spreads its batches over as many processes as were launched.
 
+    Args:
+        trainer (`Trainer`): The trainer.
+        processes (`Processes`): The processes that were launched.
+
+    Returns:
+        `int`: Number of processes.
+
     Raises:
         InputError: it does not; the effective batch would be another one.
     """
@@ -42,6 +49,15 @@ def check_world(trainer: Any, processes: Processes) -> int:
 
 def check_prompts(tokenizer: Any, rows: Dataset, prompts: Mapping[str, Any]) -> dict[str, Any]:
     """Run `check_same_prompt` on the first rows, with the very tokenizer of the training.
+
+    Args:
+        tokenizer (`PreTrainedTokenizerBase`): The tokenizer.
+        rows (`Dataset`): Rows with prompt and completion.
+        prompts (`Mapping[str, Any]`): How the prompts were made, with "thinking".
+
+    Returns:
+        `dict[str, Any]`: "rows", how many were compared, and "before_target", the texts that the loss covers before
+        a target.
 
     Raises:
         InputError: prompts of training and translating differ.
@@ -61,10 +77,12 @@ def check_special_tokens(tokenizer: Any, rows: Dataset, embeddings: int) -> list
     """Check that what looks like a special token in the chat template is one, and the model knows it.
 
     Args:
-        embeddings: rows of the model's embedding table.
+        tokenizer (`PreTrainedTokenizerBase`): The tokenizer.
+        rows (`Dataset`): Rows with prompt and completion, or with text; the first is looked at.
+        embeddings (`int`): Rows of the model's embedding table.
 
     Returns:
-        The special tokens of the first row.
+        `list[str]`: The special tokens of the first row.
 
     Raises:
         InputError: the tokenizer takes such a word to pieces, or a token has no embedding.
@@ -100,8 +118,13 @@ def check_first_batch(trainer: Any, rows: Dataset, mixture: bool) -> dict[str, i
     The labels that the collator makes are decoded and compared with the rows' targets, as the
     tokenizer itself gives them back. Of a mixture every token has its label, but the first.
 
+    Args:
+        trainer (`SFTTrainer`): The trainer, with its tokenized rows.
+        rows (`Dataset`): The rows with prompt and completion, by whose index the tokenized ones name them.
+        mixture (`bool`): The rows are texts for continued pre-training.
+
     Returns:
-        rows, tokens and labeled tokens of the batch.
+        `dict[str, int]`: "rows", "tokens" and "labeled" tokens of the batch.
 
     Raises:
         InputError: a row has no label, others than its target, or no end that generation heeds.
@@ -151,6 +174,7 @@ def _ends(trainer: Any) -> set[int]:
 
 
 def _check_labels(labels: np.ndarray, row: Mapping[str, Any], cut: bool, tokenizer: Any, ends: set[int]) -> None:
+    """Check that the labels of a row are those of its target and its end, by their text."""
     labeled_ids = labels[labels != MASKED].tolist()
     if not labeled_ids:
         raise InputError(
@@ -159,11 +183,15 @@ def _check_labels(labels: np.ndarray, row: Mapping[str, Any], cut: bool, tokeniz
         )
     target = row["completion"]
     target = target if isinstance(target, str) else target[-1]["content"]
-    wanted = tokenizer.decode(tokenizer(target, add_special_tokens=False)["input_ids"]).strip()
-    text = tokenizer.decode(labeled_ids).strip()
-    fits = wanted.startswith(text) if cut else wanted in text
-    if not fits or (not cut and len(labeled_ids) > 2 * len(tokenizer(target)["input_ids"]) + 16):
-        raise InputError(f"{describe(row)}: the loss is over {text[:200]!r}, and the target is {wanted[:200]!r}")
+    target_text = tokenizer.decode(tokenizer(target, add_special_tokens=False)["input_ids"]).strip()
+    labeled_text = tokenizer.decode(labeled_ids).strip()
+    is_target = target_text.startswith(labeled_text) if cut else target_text in labeled_text
+    # As text, because a target alone may have other ids than behind its prompt. Many more labels than it has tokens
+    # mean that some of the prompt's are labeled, too.
+    if not is_target or (not cut and len(labeled_ids) > 2 * len(tokenizer(target)["input_ids"]) + 16):
+        raise InputError(
+            f"{describe(row)}: the loss is over {labeled_text[:200]!r}, and the target is {target_text[:200]!r}"
+        )
     if cut or ends.intersection(labeled_ids):
         return
     if not ends:
@@ -186,6 +214,13 @@ def _check_labels(labels: np.ndarray, row: Mapping[str, Any], cut: bool, tokeniz
 
 def check_evaluation(rows: Dataset, sets: list[Any]) -> dict[str, Any]:
     """Check that no row says what one of the evaluation sets says, by `EvaluationOverlap`.
+
+    Args:
+        rows (`Dataset`): Rows with source and target, or with text.
+        sets (`list[Any]`): Names, paths or fields of evaluation sets; empty to check nothing.
+
+    Returns:
+        `dict[str, Any]`: Notes of the check for the record.
 
     Raises:
         InputError: some do, the first named; a set cannot be read.
@@ -211,6 +246,7 @@ def check_evaluation(rows: Dataset, sets: list[Any]) -> dict[str, Any]:
 
 
 def _hits(batch: pa.Table, overlap: EvaluationOverlap) -> np.ndarray:
+    """Return the indices of the batch's rows that say what an evaluation set says."""
     if "text" not in batch.column_names:
         return np.flatnonzero([reason is not None for reason in overlap(batch)])
     texts, overlapping = batch["text"].to_pylist(), np.zeros(len(batch), bool)

@@ -17,7 +17,15 @@ CONTEXT = 2**30  # of CUDA and its libraries; ours
 
 
 class Memory(NamedTuple):
-    """Bytes of each GPU."""
+    """Hold the bytes of each GPU.
+
+    Attributes:
+        weights (`float`): Bytes of the weights.
+        gradients (`float`): Bytes of the gradients.
+        optimizer (`float`): Bytes of AdamW's moments.
+        activations (`float`): Bytes that the backward pass needs of the forward pass.
+        context (`float`): Bytes of CUDA and its libraries.
+    """
 
     weights: float
     gradients: float
@@ -32,7 +40,15 @@ class Memory(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """A model by its config: all parameters, those of linear layers, layers, hidden units."""
+    """Hold a model's shape by its config.
+
+    Attributes:
+        parameters (`int`): All parameters, N.
+        linear (`int`): Parameters of linear layers, the output layer apart.
+        layers (`int`): Layers, L.
+        hidden (`int`): Hidden units, h.
+        adapter (`int`): Parameters of the LoRA adapter, A; 0 without.
+    """
 
     parameters: int
     linear: int
@@ -45,8 +61,15 @@ def shape_of(config: Any, model: Mapping[str, Any]) -> Shape:
     """Count the shape on a model without any storage.
 
     Args:
-        config: transformers' config of a causal language model.
-        model: the recipe's keys of trl.ModelConfig, for the adapter.
+        config (`PretrainedConfig`): Config of a causal language model.
+        model (`Mapping[str, Any]`): The recipe's keys of trl.ModelConfig, for the adapter.
+
+    Returns:
+        `Shape`: The shape.
+
+    Raises:
+        ValueError: the config is of no causal language model.
+        ImportError: its code needs a package that is missing.
     """
     import torch
     from transformers import AutoModelForCausalLM
@@ -74,14 +97,14 @@ def shape_of(config: Any, model: Mapping[str, Any]) -> Shape:
 
 
 def _is_target(name: str, wanted: Any, names: Mapping[str, Any]) -> bool:
-    """peft's own choice for Llama, Qwen and their like, where the recipe makes none."""
+    """Check whether an adapter is put on a layer; without names in the recipe, by peft's choice for Llama and Qwen."""
     if wanted is None:
         return name in ("q_proj", "v_proj")
     return name in names if wanted == "all-linear" else name in wanted
 
 
 def memory_of(shape: Shape, model: Mapping[str, Any], training: Mapping[str, Any], launch: Launch) -> Memory:
-    r"""Estimate weights, gradients, AdamW's two moments and activations of one GPU, roughly.
+    """Estimate weights, gradients, AdamW's two moments and activations of one GPU, roughly.
 
         full     (w + g + m) N      w, g: bytes of dtype; m = 2 x bytes of dtype
         adapter  w N or 0.516 linear + 2 (N - linear), and (4 + 4 + 8) A (8 A beside 4-bit weights)
@@ -92,6 +115,15 @@ def memory_of(shape: Shape, model: Mapping[str, Any], training: Mapping[str, Any
     N parameters, A of the adapter, L layers, h hidden units, T = rows of a device x max_length
     tokens, as if every row had the full length. Logits are not counted: TRL computes the loss in
     chunks. What the allocator leaves unused comes on top.
+
+    Args:
+        shape (`Shape`): Of `shape_of`.
+        model (`Mapping[str, Any]`): The recipe's keys of trl.ModelConfig.
+        training (`Mapping[str, Any]`): The recipe's keys of trl.SFTConfig.
+        launch (`Launch`): Processes and sharding.
+
+    Returns:
+        `Memory`: Bytes of each GPU.
     """
     weights, trained, width = _held(shape, model)
     parts = {
@@ -111,7 +143,7 @@ def memory_of(shape: Shape, model: Mapping[str, Any], training: Mapping[str, Any
 
 
 def _held(shape: Shape, model: Mapping[str, Any]) -> tuple[float, int, float]:
-    """Bytes of all weights, how many are trained, bytes of each of these."""
+    """Return bytes of all weights, how many are trained, bytes of each of these."""
     width = WIDTHS[model.get("dtype") or "float32"]
     if not shape.adapter:
         return shape.parameters * width, shape.parameters, width
@@ -123,6 +155,7 @@ def _held(shape: Shape, model: Mapping[str, Any]) -> tuple[float, int, float]:
 
 
 def _shards(sharding: str, part: str) -> bool:
+    """Check whether a way of sharding divides this part over the processes."""
     return part in {
         "fsdp": ("weights", "gradients", "optimizer"),
         "zero3": ("weights", "gradients", "optimizer"),
@@ -132,7 +165,16 @@ def _shards(sharding: str, part: str) -> bool:
 
 
 def steps_of(rows: int | None, batch: int, training: Mapping[str, Any]) -> int | None:
-    """Count optimizer steps: max_steps, or epochs of ceil(rows / batch); None where rows are unknown."""
+    """Count optimizer steps: max_steps, or epochs of ceil(rows / batch).
+
+    Args:
+        rows (`int`, *optional*): Rows of the training; None where they are unknown.
+        batch (`int`): Rows a step.
+        training (`Mapping[str, Any]`): The recipe's keys of trl.SFTConfig.
+
+    Returns:
+        `int | None`: Steps; None where the rows decide and are unknown.
+    """
     if training.get("max_steps", -1) > 0:
         return int(training["max_steps"])
     if rows is None:

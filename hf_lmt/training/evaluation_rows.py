@@ -24,10 +24,14 @@ AS_TEXT = {"wording": "released", "form": "text", "thinking": "disabled"}  # aft
 
 
 def read_evaluation_rows(sets: Sequence[Any], directions: Sequence[Direction]) -> Dataset:
-    """Return the rows of the sets in these directions, set after set.
+    """Read the rows of the sets in these directions, set after set.
 
     Args:
-        sets: names, paths or fields of `Source`, as in the section `evaluation`.
+        sets (`Sequence[Any]`): Names, paths or fields of `Source`, as in the section `evaluation`.
+        directions (`Sequence[Direction]`): The directions.
+
+    Returns:
+        `Dataset`: Rows with source, target and their languages, and the hint that the set has.
 
     Raises:
         InputError: a set cannot be read, or none has a row in these directions.
@@ -41,8 +45,10 @@ def read_evaluation_rows(sets: Sequence[Any], directions: Sequence[Direction]) -
     return Dataset.from_list(rows)
 
 
-def _rows(named: Any, directions: Sequence[Direction]) -> Iterator[dict[str, Any]]:
-    opened = open_set(source_from(named, "evaluation: sets") if isinstance(named, Mapping) else named)
+def _rows(evaluation_set: Any, directions: Sequence[Direction]) -> Iterator[dict[str, Any]]:
+    opened = open_set(
+        source_from(evaluation_set, "evaluation: sets") if isinstance(evaluation_set, Mapping) else evaluation_set
+    )
     for direction in opened.directions():
         lines = opened.lines(direction) if direction in directions else None
         for key, source, target, hint in zip(*lines[:4], strict=True) if lines else ():
@@ -59,7 +65,14 @@ def _rows(named: Any, directions: Sequence[Direction]) -> Iterator[dict[str, Any
 
 
 def style_of_rows(rows: PreparedRows) -> PromptStyle:
-    """How the rows ask for a translation; of a mixture, which asks for none, the words as text."""
+    """Return how the rows ask for a translation; of a mixture, which asks for none, the words as text.
+
+    Args:
+        rows (`PreparedRows`): The rows of the training.
+
+    Returns:
+        `PromptStyle`: The style, named "recipe".
+    """
     prompts = rows.prompts or AS_TEXT
     wording = prompts["wording"]
     templates = Wording(**wording) if isinstance(wording, dict) else find_wording(wording)
@@ -74,12 +87,20 @@ def tokenize_evaluation(
     path: Path,
     vocabulary: int,
 ) -> Tokenized:
-    """Return the watched sample of the rows as the trainer reads them: plain prompts, loss on the target.
+    """Tokenize the watched sample of the rows as the trainer reads them: plain prompts, loss on the target.
 
     Without such rows a trainer does not evaluate at all.
 
     Args:
-        vocabulary: token ids that the model knows.
+        rows (`Dataset`): Of `read_evaluation_rows`.
+        section (`Mapping[str, Any]`): The section `evaluation` of the recipe.
+        style (`PromptStyle`): Of `style_of_rows`.
+        tokenizer (`PreTrainedTokenizerBase`): The tokenizer.
+        path (`Path`): File of the tokens.
+        vocabulary (`int`): Token ids that the model knows.
+
+    Returns:
+        `Tokenized`: The tokens.
 
     Raises:
         InputError: as `tokenize_rows`, or a row has a token that the model does not know.

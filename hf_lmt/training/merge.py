@@ -11,15 +11,17 @@ SHARD = "5GB"  # the largest file
 
 
 def merge_adapter(adapter: Path, source: str, output: Path, loading: dict[str, Any]) -> None:
-    r"""W + (alpha / r) B A  for every adapted weight, written to `output` as safetensors.
+    """Write W + (alpha / r) B A for every adapted weight to `output` as safetensors.
 
     The base is loaded whole and unquantized, on the CPU, in the dtype of its checkpoint. Beside
     4-bit weights (QLoRA) the adapter has learned to mend their rounding, too, and meets weights
     without it here: a small difference, which `hf-lmt evaluate` shows.
 
     Args:
-        adapter: folder that peft wrote. source: the base model, as it was trained beside.
-        loading: revision and trust_remote_code of the base.
+        adapter (`Path`): Folder that peft wrote.
+        source (`str`): The base model, as it was trained beside.
+        output (`Path`): Folder to write to.
+        loading (`dict[str, Any]`): "revision" and "trust_remote_code" of the base.
 
     Raises:
         InputError: the base is not there, or the adapter does not belong to it.

@@ -21,6 +21,13 @@ MAIN = "main"
 def load_tokenizer(recipe: TrainingRecipe, source: str) -> Any:
     """Load the tokenizer, with the recipe's chat template and end-of-sequence token.
 
+    Args:
+        recipe (`TrainingRecipe`): The recipe.
+        source (`str`): Folder or Hub id of the model.
+
+    Returns:
+        `PreTrainedTokenizerBase`: The tokenizer.
+
     Raises:
         InputError: there is none by that name, or its vocabulary lacks the token.
     """
@@ -39,6 +46,10 @@ def load_tokenizer(recipe: TrainingRecipe, source: str) -> Any:
 
 def check_kind(recipe: TrainingRecipe, source: str) -> None:
     """Check that the model writes text and nothing else, by its configuration: no weights are read.
+
+    Args:
+        recipe (`TrainingRecipe`): The recipe.
+        source (`str`): Folder or Hub id of the model.
 
     Raises:
         InputError: no such model, or another kind, with what it is.
@@ -66,6 +77,14 @@ def load_trainable(recipe: TrainingRecipe, source: str, launch: Launch) -> Any:
     Quantized weights are NF4 with double quantization, computed in bfloat16 (QLoRA, arXiv
     2305.14314), or 8-bit; where they are sharded, they are stored in the dtype of the others, as
     FSDP asks for one dtype in all that it cuts.
+
+    Args:
+        recipe (`TrainingRecipe`): The recipe.
+        source (`str`): Folder or Hub id of the model.
+        launch (`Launch`): Processes and sharding.
+
+    Returns:
+        `PreTrainedModel`: The model.
 
     Raises:
         InputError: no such model, no causal language model, a package is missing.
@@ -101,7 +120,14 @@ def load_trainable(recipe: TrainingRecipe, source: str, launch: Launch) -> Any:
 
 
 def quantization_of(model: Mapping[str, Any]) -> str | None:
-    """ "4bit", "8bit" or None, by the recipe's keys."""
+    """Return the quantization that the recipe's keys ask for.
+
+    Args:
+        model (`Mapping[str, Any]`): The recipe's keys of trl.ModelConfig.
+
+    Returns:
+        `str | None`: "4bit", "8bit" or None.
+    """
     small = [size for size in ("4bit", "8bit") if model.get(f"load_in_{size}")]
     return small[0] if small else None
 
@@ -127,7 +153,14 @@ def _load_for_shards(source: str, quantization: str | None, loading: dict[str, A
 
 
 def adapter_of(model: Mapping[str, Any]) -> Any:
-    """peft's LoraConfig by the recipe's keys, as TRL's own script makes it; None without."""
+    """Make peft's LoraConfig by the recipe's keys, as TRL's own script makes it.
+
+    Args:
+        model (`Mapping[str, Any]`): The recipe's keys of trl.ModelConfig.
+
+    Returns:
+        `LoraConfig | None`: The settings of the adapter; None without.
+    """
     from trl import ModelConfig, get_peft_config
 
     return get_peft_config(ModelConfig(**model)) if model.get("use_peft") else None

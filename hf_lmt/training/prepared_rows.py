@@ -22,23 +22,33 @@ logger = logging.getLogger(__name__)
 
 
 class PreparedRows(NamedTuple):
-    """Rows with prompt and completion, or with text; run: the run.json of `prepare`."""
+    """Hold the rows of a training.
+
+    Attributes:
+        dataset (`Dataset`): Rows with prompt and completion, or with text.
+        run (`PreparedRecord`): run.json of `prepare`.
+    """
 
     dataset: Dataset
     run: PreparedRecord
 
     @property
     def prompts(self) -> dict[str, Any] | None:
-        """How the prompts were made: wording, form, thinking; None for a mixture."""
+        """Return how the prompts were made: wording, form, thinking; None for a mixture."""
         return self.run["settings"]["pmp"]
 
 
 def prepare_rows(recipe: TrainingRecipe, source: str, work: Path, processes: Processes) -> PreparedRows:
-    """The rows of the recipe, on every process; the first makes them, where they are not there yet.
+    """Open the rows of the recipe on every process; the first makes them, where they are not there yet.
 
     Args:
-        source: the model's name or folder, whose tokenizer the prompts are checked with.
-        work: folder of this run's own, on a file system that all machines see.
+        recipe (`TrainingRecipe`): The recipe.
+        source (`str`): The model's name or folder, whose tokenizer the prompts are checked with.
+        work (`Path`): Folder of this run's own, on a file system that all machines see.
+        processes (`Processes`): The processes of the run.
+
+    Returns:
+        `PreparedRows`: The rows.
 
     Raises:
         InputError: as `prepare`; another machine cannot see the rows.
@@ -63,7 +73,7 @@ def prepare_rows(recipe: TrainingRecipe, source: str, work: Path, processes: Pro
 
 
 def _check_sources(recipe: TrainingRecipe) -> None:
-    """That no source on the Hub holds rows of `prepare`, which would be thinned a second time."""
+    """Check that no source on the Hub holds rows of `prepare`, which would be thinned a second time."""
     acting = [name for name in MAKING_ROWS if recipe.content.get(name) not in (None, False)]
     for source in recipe.data.sources:
         if source.data is None or source.data.is_local:
@@ -81,7 +91,14 @@ def _open(folder: Path, work: Path) -> Dataset:
 
 
 def describe(row: Mapping[str, Any]) -> str:
-    """How messages name a row: direction, key and the first words."""
+    """Name a row for messages: direction, key and the first words.
+
+    Args:
+        row (`Mapping[str, Any]`): A row of a translation, or with text.
+
+    Returns:
+        `str`: The name.
+    """
     if row.get("source") is None:
         return f"{row.get('source_lang')} row {row.get('row_key')!r} ({row['text'][:60]!r})"
     return f"{row['source_lang']}-{row['target_lang']} row {row['row_key']!r} ({row['source'][:60]!r})"

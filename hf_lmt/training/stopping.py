@@ -20,28 +20,48 @@ from hf_miwv.common.trainer.finite_steps import FiniteSteps
 
 
 class WatchedTrainer(EndsAtItsLastStep, FiniteSteps, SFTTrainer):
-    """SFTTrainer that stops before a step by a gradient that is no number.
+    """Train as SFTTrainer, and stop before a step by a gradient that is no number.
 
     Flattened batches have the attention of `segment_attention`.
     """
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Any:
+        """Run a training step with attention inside each sequence of a flattened batch.
+
+        Args:
+            model (`torch.nn.Module`): As in `Trainer.training_step`.
+            inputs (`dict[str, Any]`): As there.
+            num_items_in_batch (`torch.Tensor`, *optional*): As there.
+
+        Returns:
+            `torch.Tensor`: The loss.
+        """
         with within_sequences(self.accelerator.unwrap_model(model), inputs):
             return super().training_step(model, inputs, num_items_in_batch)
 
 
 def name_sequences(sequences: Sequence[np.ndarray], tokens: Dataset, rows: Dataset, tokenizer: Any) -> list[str]:
-    """Name the row behind each sequence for messages, identified by its very ids; else quote its beginning."""
-    places = _places(sequences, tokens)
+    """Name the row behind each sequence for messages, identified by its very ids; else quote its beginning.
+
+    Args:
+        sequences (`Sequence[np.ndarray]`): S sequences of token ids.
+        tokens (`Dataset`): The tokenized rows.
+        rows (`Dataset`): The rows.
+        tokenizer (`PreTrainedTokenizerBase`): The tokenizer.
+
+    Returns:
+        `list[str]`: S names.
+    """
+    row_of_sequence = _rows_of_sequences(sequences, tokens)
     return [
-        describe(rows[places[number]])
-        if number in places
+        describe(rows[row_of_sequence[number]])
+        if number in row_of_sequence
         else f"a text that begins {tokenizer.decode(ids[:24])[:60]!r}"
         for number, ids in enumerate(sequences)
     ]
 
 
-def _places(sequences: Sequence[np.ndarray], tokens: Dataset) -> dict[int, int]:
+def _rows_of_sequences(sequences: Sequence[np.ndarray], tokens: Dataset) -> dict[int, int]:
     """Return {number of the sequence: its row}, by the very ids; read once, batch by batch."""
     wanted = {ids.astype(np.int32).tobytes(): number for number, ids in enumerate(sequences)}
     lengths_wanted = np.unique([len(ids) for ids in sequences])
@@ -60,9 +80,13 @@ def explain_out_of_memory(arguments: Any, longest: int, model: Mapping[str, Any]
     """Say how much memory was held, and what to lower, the cheapest first.
 
     Args:
-        arguments: trl.SFTConfig of the run.
-        longest: tokens of the longest sequence.
-        model: the recipe's keys of trl.ModelConfig.
+        arguments (`trl.SFTConfig`): Settings of the run.
+        longest (`int`): Tokens of the longest sequence.
+        model (`Mapping[str, Any]`): The recipe's keys of trl.ModelConfig.
+        launch (`Launch`): Processes and sharding.
+
+    Returns:
+        `InputError`: The error to raise.
     """
     each, steps = arguments.per_device_train_batch_size, arguments.gradient_accumulation_steps
     advice = []
@@ -87,6 +111,7 @@ def explain_out_of_memory(arguments: Any, longest: int, model: Mapping[str, Any]
 
 
 def _held() -> str:
+    """Say how much memory of the GPU was held at most; nothing on the CPU."""
     if not torch.cuda.is_available():
         return ""
     total = torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory

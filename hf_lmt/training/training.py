@@ -50,7 +50,7 @@ def train(
     origin: Mapping[str, Any] | None = None,
     watchers: Sequence[Watcher] = (),
 ) -> TrainedRecord:
-    """Train the model of the recipe on its rows, and write it to its output_dir; the run.json.
+    """Train the model of the recipe on its rows, and write it to its output_dir.
 
     The loss is -log p(token | all before it), in nats, the mean over all tokens of targets and
     their ends in a step, or over all tokens of the texts of a mixture (trl.SFTTrainer). Killed at
@@ -62,9 +62,14 @@ def train(
     the loss, and run.json.
 
     Args:
-        recipe: a YAML file, or what `read_training_recipe` made of it.
-        origin: `command_line`, for the record.
-        watchers: more callbacks, as in `tune`; those of the section `evaluation` come first.
+        recipe (`TrainingRecipe | str | Path`): A YAML file, or what `read_training_recipe` made of it.
+        overwrite (`bool`, *optional*, defaults to `False`): Replace what the output holds.
+        origin (`Mapping[str, Any]`, *optional*): "command_line", for the record.
+        watchers (`Sequence[Watcher]`, *optional*, defaults to `()`): More callbacks, as in `tune`; those of the
+            section `evaluation` come first.
+
+    Returns:
+        `TrainedRecord`: run.json.
 
     Raises:
         InputError: whatever cannot be used; what the recipe alone shows, before anything is read.
@@ -125,13 +130,14 @@ def _train_to_folder(
 
 
 def _folder_run(recipe: TrainingRecipe, overwrite: bool, processes: Processes) -> FolderRun:
-    """Refuse an output folder that the model or the rows are read from."""
-    read = (recipe.rows, Path(str(recipe.model[MODEL])))
-    inputs = [None, *(path for path in read if path is not None and path.exists())]
+    """Return the output folder of the run; refuse one that the model or the rows are read from."""
+    paths_read = (recipe.rows, Path(str(recipe.model[MODEL])))
+    inputs = [None, *(path for path in paths_read if path is not None and path.exists())]
     return FolderRun(recipe.output, overwrite, inputs=inputs, holds=WEIGHTS, processes=processes)
 
 
 def _processes(launch: Launch, use_cpu: bool) -> Processes:
+    """Return the processes of the launch, on the CPU where the recipe says so."""
     if launch.processes > 1 and use_cpu:
         from accelerate import PartialState
 
@@ -147,7 +153,7 @@ def _prepare(
     workspace: Workspace | None,
     overwrite: bool,
 ) -> Run:
-    """Rows, tokens and model, on every process; the first, which has the workspace, makes them."""
+    """Prepare rows, tokens and model on every process; the first, which has the workspace, makes them."""
     name = str(recipe.model[MODEL])
     source = processes.agree(trainable_source(name) if processes.first else name)
     tokenizer = load_tokenizer(recipe, source)
@@ -182,7 +188,7 @@ def _prepare(
 
 
 def _watching(run: Run, root: Path) -> tuple[Dataset | None, list[Watcher]]:
-    """Tokens of the held-out rows and the callbacks that the section `evaluation` asks for."""
+    """Return tokens of the held-out rows and the callbacks that the section `evaluation` asks for."""
     section = run.recipe.evaluation
     if run.recipe.training.get("eval_strategy", "no") == "no":
         return None, []

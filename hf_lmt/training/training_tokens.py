@@ -23,14 +23,20 @@ SCHEMA = pa.schema({"input_ids": IDS, "labels": IDS, "row": pa.int64(), "cut": p
 
 
 class Tokenized(NamedTuple):
-    """Columns input_ids, labels, `row` (its place among the rows) and `cut` (to the length)."""
+    """Hold tokenized rows.
+
+    Attributes:
+        dataset (`Dataset`): Columns "input_ids", "labels", "row" (index among the rows) and "cut" (to the length).
+        counts (`dict[str, int]`): "rows", "used", "no_room" and "cut" rows; "tokens", "target_tokens" and the
+            "longest" sequence in tokens.
+    """
 
     dataset: Dataset
     counts: dict[str, int]
 
 
 def tokenize_rows(rows: Dataset, tokenizer: Any, max_length: int | None, path: Path, *, progress: bool) -> Tokenized:
-    r"""Make input_ids = prompt + target + end, labels = -100 over the prompt; or all of a text.
+    """Make input_ids = prompt + target + end, labels = -100 over the prompt; or all of a text.
 
     A conversation is what the chat template makes of it, as `prompts.prompt_ids` renders the
     prompt; a text gets the tokenizer's end-of-sequence token behind it. Control tokens that texts
@@ -39,8 +45,14 @@ def tokenize_rows(rows: Dataset, tokenizer: Any, max_length: int | None, path: P
     both are counted. The file at `path` is written once; a killed run begins it again.
 
     Args:
-        rows: with prompt and completion (conversations or strings), or with text.
-        max_length: tokens; None cuts nothing.
+        rows (`Dataset`): N rows with prompt and completion (conversations or strings), or with text.
+        tokenizer (`PreTrainedTokenizerBase`): The tokenizer.
+        max_length (`int`, *optional*): Tokens of a sequence, at most; None cuts nothing.
+        path (`Path`): File to write.
+        progress (`bool`): Show a bar.
+
+    Returns:
+        `Tokenized`: N sequences at most.
 
     Raises:
         InputError: of a row, the ids of the prompt are not the beginning of those of the whole, so
@@ -75,7 +87,15 @@ def tokenize_rows(rows: Dataset, tokenizer: Any, max_length: int | None, path: P
 
 
 def open_tokens(path: Path, rows: Dataset) -> Tokenized:
-    """Open the tokens that `tokenize_rows` wrote to `path`."""
+    """Open the tokens that `tokenize_rows` wrote.
+
+    Args:
+        path (`Path`): The file.
+        rows (`Dataset`): The rows that they were made of.
+
+    Returns:
+        `Tokenized`: The tokens.
+    """
     tokens = Dataset.from_file(str(path))
     return Tokenized(tokens, _count(tokens, len(rows)))
 
@@ -84,8 +104,10 @@ def check_embeddings(tokens: Dataset, rows: Dataset, tokenizer: Any, size: int) 
     """Check that the model has an embedding for every token of the rows.
 
     Args:
-        tokens: as `tokenize_rows` makes them, of these `rows`.
-        size: token ids that the model knows.
+        tokens (`Dataset`): As `tokenize_rows` makes them, of these `rows`.
+        rows (`Dataset`): The rows.
+        tokenizer (`PreTrainedTokenizerBase`): The tokenizer.
+        size (`int`): Token ids that the model knows.
 
     Raises:
         InputError: a token has none: token, id and row.
@@ -106,7 +128,7 @@ Pair = tuple[list[int], list[int]]  # of the prompt, of the whole
 
 
 class _TemplateRowError(InputError):
-    """A row of a batch, by its index there, on which the chat template fails."""
+    """Name a row of a batch, by its index there, on which the chat template fails."""
 
     def __init__(self, message: str, index: int) -> None:
         super().__init__(message)
@@ -114,10 +136,12 @@ class _TemplateRowError(InputError):
 
 
 def _text_ids(batch: pa.Table, tokenizer: Any) -> list[Pair]:
+    """Return the ids of texts with their end, behind prompts without tokens."""
     end = tokenizer.eos_token
     bare = [text.removesuffix(end) for text in batch["text"].to_pylist()]
     encoded = tokenizer([text + end for text in bare])["input_ids"]
     for index, text in enumerate(bare):
+        # A text may spell a control token; as one id it would steer the model.
         if holds_control(tokenizer, [text]):
             encoded[index] = [
                 *text_ids(tokenizer, text, add_special_tokens=True),
@@ -130,6 +154,7 @@ def _text_ids(batch: pa.Table, tokenizer: Any) -> list[Pair]:
 
 
 def _prompt_ids(batch: pa.Table, tokenizer: Any) -> list[Pair]:
+    """Return the ids of each row's prompt, and of prompt, target and end together."""
     prompts, completions = (batch[name].to_pylist() for name in ("prompt", "completion"))
     if isinstance(prompts[0], str):
         return _plain_pairs(prompts, completions, tokenizer)
@@ -182,6 +207,7 @@ def _rendered(tokenizer: Any, turns: list[Any], arguments: dict[str, Any] | None
 
 
 def _check_prefixes(pairs: Sequence[Pair], rows: Dataset, first: int, tokenizer: Any) -> None:
+    """Check that the ids of each prompt begin those of its whole row."""
     for index, (prompt, whole) in enumerate(pairs):
         if whole[: len(prompt)] != prompt:
             row = rows[first + index]
@@ -193,6 +219,7 @@ def _check_prefixes(pairs: Sequence[Pair], rows: Dataset, first: int, tokenizer:
 
 
 def _table(pairs: Sequence[Pair], first: int, max_length: int | None) -> pa.Table:
+    """Cut sequences to the length, label their targets, and leave out rows without room for one."""
     limit = max_length or max((len(whole) for _, whole in pairs), default=0) + 1
     kept = [
         (first + position, prompt, whole)
@@ -207,7 +234,7 @@ def _table(pairs: Sequence[Pair], first: int, max_length: int | None) -> pa.Tabl
 
 
 def _count(tokens: Dataset, rows: int) -> dict[str, int]:
-    """Rows and tokens, from the file itself: those of a run that went on, too."""
+    """Count rows and tokens in the file itself: those of a run that went on, too."""
     counts = {
         "rows": rows,
         "used": len(tokens),

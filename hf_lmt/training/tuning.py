@@ -50,7 +50,17 @@ logger = logging.getLogger(__name__)
 
 
 class Run(NamedTuple):
-    """The model, rows and settings of a training run."""
+    """Hold the model, rows and settings of a training run.
+
+    Attributes:
+        recipe (`TrainingRecipe`): The recipe.
+        launch (`Launch`): Processes and sharding.
+        processes (`Processes`): The processes of the run.
+        model (`PreTrainedModel`): The model to train.
+        tokenizer (`PreTrainedTokenizerBase`): Its tokenizer.
+        rows (`PreparedRows`): The rows.
+        tokens (`Tokenized`): The same, tokenized.
+    """
 
     recipe: TrainingRecipe
     launch: Launch
@@ -69,14 +79,20 @@ def tune(
     watchers: Sequence[Watcher] = (),
     pushing: Any = None,
 ) -> tuple[Any, TrainedRecord]:
-    """Return the trainer after its last step, and what run.json says of the training.
+    """Train the model of a run to its last step.
 
     Goes on from the newest whole checkpoint in the folder, where there is one.
 
     Args:
-        evaluation_rows: input_ids and labels of rows that are held out.
-        watchers: each makes callbacks for the trainer, which are added in their order.
-        pushing: a callback that sees each checkpoint when it is whole, or None.
+        run (`Run`): Model, rows and settings.
+        checkpoints (`Path`): Folder of the checkpoints.
+        evaluation_rows (`Dataset`, *optional*): input_ids and labels of rows that are held out.
+        watchers (`Sequence[Watcher]`, *optional*, defaults to `()`): Each makes callbacks for the trainer, which
+            are added in their order.
+        pushing (`TrainerCallback`, *optional*): A callback that sees each checkpoint when it is whole.
+
+    Returns:
+        `tuple[SFTTrainer, TrainedRecord]`: The trainer after its last step, and what run.json says of the training.
 
     Raises:
         InputError: a check fails; the loss or the gradient is no number; memory or disk is full; a
@@ -124,7 +140,11 @@ def tune(
 
 
 def warn_of_long_batches(run: Run) -> None:
-    """Warn where attention costs by the square of all the tokens of a flattened batch, as some does."""
+    """Warn where attention costs by the square of all the tokens of a flattened batch, as some does.
+
+    Args:
+        run (`Run`): Model, rows and settings.
+    """
     training, attention = run.recipe.training, attention_of(run.model.config)
     flat = training.get("padding_free") or training.get("packing")
     if flat and "flash" not in str(attention) and attention != INSTEAD_OF:
@@ -141,6 +161,14 @@ def training_arguments(recipe: TrainingRecipe, checkpoints: Path, limit: int | N
     """Make trl.SFTConfig by the recipe; TRL leaves the rows, tokenized and cut already, as they are.
 
     Packing is TRL's own, to `limit` tokens.
+
+    Args:
+        recipe (`TrainingRecipe`): The recipe.
+        checkpoints (`Path`): Folder of the checkpoints.
+        limit (`int`, *optional*): Tokens of a packed sequence.
+
+    Returns:
+        `trl.SFTConfig`: The settings.
 
     Raises:
         InputError: settings that TRL or transformers refuse.
@@ -160,15 +188,30 @@ def training_arguments(recipe: TrainingRecipe, checkpoints: Path, limit: int | N
 def max_length_of(recipe: TrainingRecipe, model: Any) -> int | None:
     """Return the tokens that a sequence may have; 1,024 (TRL's default) where the recipe says nothing.
 
-    Raises InputError for more than the model can read.
+    Args:
+        recipe (`TrainingRecipe`): The recipe.
+        model (`PreTrainedModel`): The model.
+
+    Returns:
+        `int | None`: Tokens; None where the recipe sets no limit.
+
+    Raises:
+        InputError: more than the model can read.
     """
-    asked = recipe.training.get("max_length", 1024)
-    return None if asked is None else length_limit(model, asked)
+    max_length = recipe.training.get("max_length", 1024)
+    return None if max_length is None else length_limit(model, max_length)
 
 
 @contextmanager
 def refused_settings() -> Iterator[None]:
-    """Raise settings that TRL and transformers refuse when they are made as a fault of the recipe."""
+    """Raise settings that TRL and transformers refuse when they are made as a fault of the recipe.
+
+    Yields:
+        `None`: Nothing.
+
+    Raises:
+        InputError: the library refused a setting, or needs a package that is missing.
+    """
     try:
         yield
     except (ValueError, ImportError) as error:
@@ -177,7 +220,14 @@ def refused_settings() -> Iterator[None]:
 
 @contextmanager
 def full_disk() -> Iterator[None]:
-    """Raise a full disk as OSError whatever the library calls it, for `write_errors` to explain."""
+    """Raise a full disk as OSError whatever the library calls it, for `write_errors` to explain.
+
+    Yields:
+        `None`: Nothing.
+
+    Raises:
+        OSError: ENOSPC, where an error of the library speaks of a full disk.
+    """
     from safetensors import SafetensorError
 
     try:
@@ -189,6 +239,7 @@ def full_disk() -> Iterator[None]:
 
 
 def _check(trainer: Any, run: Run) -> dict[str, Any]:
+    """Run the checks before the first step, and return their results for the record."""
     rows, mixture = run.rows.dataset, run.recipe.mixture
     embeddings = run.model.get_input_embeddings().num_embeddings
     checks: dict[str, Any] = {
@@ -205,6 +256,7 @@ def _check(trainer: Any, run: Run) -> dict[str, Any]:
 
 
 def _report(trainer: Any) -> TrainedRecord:
+    """Return what run.json says of the training."""
     arguments = trainer.args
     names = [
         *(name for name in EFFECTIVE if name != "max_length"),

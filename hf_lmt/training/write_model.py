@@ -32,6 +32,16 @@ ADAPTER = "adapter"
 
 
 def describe_run(run: Run, report: TrainedRecord, seconds: float) -> TrainedRecord:
+    """Describe the training for run.json.
+
+    Args:
+        run (`Run`): Model, rows and settings.
+        report (`TrainedRecord`): Of `tune`.
+        seconds (`float`): Seconds of the training, over all its starts; see `Clock`.
+
+    Returns:
+        `TrainedRecord`: Model, data, rows, prompts, the report and "timing".
+    """
     model, prepared = run.model, run.rows.run
     counts: Any = run.tokens.counts
     trained = sum(part.numel() for part in model.parameters() if part.requires_grad)
@@ -66,6 +76,12 @@ def write_model(trainer: Any, run: Run, record: TrainedRecord, root: Path) -> No
     """Save in `root`, then rename it to the output.
 
     The model is saved by all processes together, all else by the first.
+
+    Args:
+        trainer (`SFTTrainer`): The trainer after its last step.
+        run (`Run`): Model, rows and settings.
+        record (`TrainedRecord`): run.json; the names of the pictures are added to it.
+        root (`Path`): Folder of unfinished work, on the file system of the output.
     """
     draft, replaced, output = root / "output", root / "replaced", run.recipe.output
     if run.processes.first:
@@ -110,7 +126,12 @@ def _save_watched(draft: Path, trainer: Any, record: TrainedRecord) -> None:
 
 
 def save_origin(folder: Path, run: Run) -> None:
-    """Save the recipe, and how the model was asked for translations."""
+    """Save the recipe, and how the model was asked for translations.
+
+    Args:
+        folder (`Path`): Folder of a model or checkpoint.
+        run (`Run`): Model, rows and settings.
+    """
     if run.rows.prompts is not None:
         style = {name: run.rows.prompts[name] for name in ("form", "thinking")}
         save_prompt_identity(folder, wording=wording_of(run.rows.prompts), **style)
@@ -118,6 +139,7 @@ def save_origin(folder: Path, run: Run) -> None:
 
 
 def _merge(draft: Path, run: Run) -> None:
+    """Put the adapter of the draft into the weights of its base, in the same folder."""
     adapter = draft / ADAPTER
     adapter.mkdir()
     for path in draft.glob("adapter_*"):
@@ -127,6 +149,7 @@ def _merge(draft: Path, run: Run) -> None:
         "trust_remote_code": bool(run.recipe.training.get("trust_remote_code")),
         "revision": None if revision == "main" else revision,
     }
-    kept = (draft / "generation_config.json").read_bytes()
+    # Merging saves the base's generation config: the trained model's is put in its place again.
+    generation_config = (draft / "generation_config.json").read_bytes()
     merge_adapter(adapter, trainable_source(str(run.recipe.model[MODEL])), draft, loading)
-    (draft / "generation_config.json").write_bytes(kept)
+    (draft / "generation_config.json").write_bytes(generation_config)

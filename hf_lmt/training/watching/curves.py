@@ -27,20 +27,33 @@ History = Sequence[Mapping[str, Any]]
 
 
 def draw_curves(history: History, folder: Path) -> list[str]:
-    """Draw what a Trainer has logged; the names of the PNGs written, each whole, to `folder`.
+    """Draw what a Trainer has logged.
 
     `chrf_by_group.png`, the macro mean of chrF++ over the directions of each group, and
     `loss_by_group.png`, nats per token by group, with the losses of the training itself.
     What has not been logged is not drawn.
 
     Args:
-        history: `log_history` of a TrainerState, or of a checkpoint's trainer_state.json.
+        history (`Sequence[Mapping[str, Any]]`): `log_history` of a TrainerState, or of a checkpoint's
+            trainer_state.json.
+        folder (`Path`): Folder of the pictures.
+
+    Returns:
+        `list[str]`: Names of the PNGs written to `folder`, each whole.
     """
     return [*draw_scores(history, folder), *draw_losses(history, folder)]
 
 
 def draw_scores(history: History, folder: Path) -> list[str]:
-    """chrF++ by group; [] where none was logged."""
+    """Draw chrF++ by group.
+
+    Args:
+        history (`Sequence[Mapping[str, Any]]`): As in `draw_curves`.
+        folder (`Path`): Folder of the picture.
+
+    Returns:
+        `list[str]`: Name of the PNG; empty where no chrF++ was logged.
+    """
     curves = {group: _points(history, f"eval_chrf_{group}") for group in COLUMNS}
     if not any(curves.values()):
         return []
@@ -50,7 +63,15 @@ def draw_scores(history: History, folder: Path) -> list[str]:
 
 
 def draw_losses(history: History, folder: Path) -> list[str]:
-    """Losses by group, of training and of evaluation; [] where none was logged."""
+    """Draw losses by group, of training and of evaluation.
+
+    Args:
+        history (`Sequence[Mapping[str, Any]]`): As in `draw_curves`.
+        folder (`Path`): Folder of the picture.
+
+    Returns:
+        `list[str]`: Name of the PNG; empty where no loss was logged.
+    """
     curves = {group: _points(history, f"eval_loss_{group}") for group in COLUMNS}
     whole = {"training": _points(history, "loss"), "evaluation": _points(history, "eval_loss")}
     if not any((*curves.values(), *whole.values())):
@@ -101,6 +122,6 @@ def _line(axes: Axes, points: list[tuple[int, float]], label: str, color: str, s
 
 
 def _points(history: History, key: str) -> list[tuple[int, float]]:
-    """Step and value, the first one logged at a step: a later one is of the best model, loaded."""
+    """Return step and value, the first one logged at a step: a later one is of the best model, loaded."""
     value_by_step = {entry["step"]: float(entry[key]) for entry in reversed(history) if key in entry}
     return sorted(value_by_step.items())

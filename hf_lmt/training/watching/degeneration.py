@@ -26,15 +26,18 @@ Entry = Mapping[str, Any]  # of a Trainer's log_history: names to numbers, and "
 
 
 def quality_signs(history: Sequence[Entry], now: Entry, metric: str = "chrf") -> list[str]:
-    """Describe the warning signs of an evaluation in words; empty where it has none.
+    """Describe the warning signs of an evaluation in words.
 
         x2P(best so far) - x2P(now) >= FALL  and  P2x(now) - P2x(then) >= RISE     P: en, zh
         fan_in(now) - fan_in(lowest so far) >= SHARED                       in any of the groups
 
     Args:
-        history: entries of earlier evaluations; others are passed over.
-        now: the numbers of this one.
-        metric: as it is called in the keys.
+        history (`Sequence[Mapping[str, Any]]`): Entries of earlier evaluations; others are passed over.
+        now (`Mapping[str, Any]`): Numbers of this evaluation.
+        metric (`str`, *optional*, defaults to `"chrf"`): Name of the metric in the keys.
+
+    Returns:
+        `list[str]`: A sign each; empty where there is none.
     """
     signs = []
     for pivot in PIVOTS:
@@ -60,9 +63,16 @@ def quality_signs(history: Sequence[Entry], now: Entry, metric: str = "chrf") ->
 
 
 def loss_signs(history: Sequence[Entry], now: Entry) -> list[str]:
-    """Describe the warning signs of teacher-forced losses:
+    """Describe the warning signs of teacher-forced losses.
 
-    L(x2P, now) - L(x2P, lowest so far) >= LOSS  and  L(P2x, now) < L(P2x, then)      P: en, zh
+        L(x2P, now) - L(x2P, lowest so far) >= LOSS  and  L(P2x, now) < L(P2x, then)      P: en, zh
+
+    Args:
+        history (`Sequence[Mapping[str, Any]]`): Entries of earlier evaluations; others are passed over.
+        now (`Mapping[str, Any]`): Numbers of this evaluation.
+
+    Returns:
+        `list[str]`: A sign each; empty where there is none.
     """
     signs = []
     for pivot in PIVOTS:
@@ -83,6 +93,6 @@ def _extreme(history: Sequence[Entry], now: Entry, needed: Sequence[str], key: s
     """Return the first of the earlier evaluations with the highest or lowest value of `key`."""
     if any(name not in now for name in needed):
         return None
-    known = [entry for entry in history if all(name in entry for name in needed)]
+    complete = [entry for entry in history if all(name in entry for name in needed)]
     best = max if highest else min
-    return best(known, key=lambda entry: entry[key], default=None)
+    return best(complete, key=lambda entry: entry[key], default=None)

@@ -27,8 +27,14 @@ def callbacks_from(
     """Return the callbacks that the section asks for, in the order in which to add them to the trainer.
 
     Args:
-        rows: what `sets` of the section stands for, before it is tokenized.
-        prompt, form: what the rows are trained with.
+        section (`Mapping[str, Any]`): The section `evaluation` of a recipe.
+        trainer (`Trainer`): The trainer.
+        rows (`Dataset`): The rows of the section's `sets`, before they are tokenized.
+        prompt (`str | PromptStyle`, *optional*): The prompt that the rows are trained with.
+        form (`str`, *optional*): Its form.
+
+    Returns:
+        `list[TrainerCallback]`: The callbacks.
 
     Raises:
         InputError: faults of the section, or what the callbacks refuse; early stopping without

@@ -37,7 +37,15 @@ logger = logging.getLogger(__name__)
 
 
 class WatchedRow(NamedTuple):
-    """A sentence with its reference; the auxiliary sentence is a hint, where there is one."""
+    """Hold a sentence with its reference; the auxiliary sentence is a hint, where there is one.
+
+    Attributes:
+        direction (`Direction`): The direction.
+        source (`str`): The sentence.
+        target (`str`): Its reference.
+        auxiliary_lang (`str`, *optional*): Code of the hint's language.
+        auxiliary (`str`, *optional*): The hint.
+    """
 
     direction: Direction
     source: str
@@ -48,10 +56,12 @@ class WatchedRow(NamedTuple):
 
 @dataclass(frozen=True)
 class Sample:
-    """The rows, in the order of DIRECTIONS.
+    """Hold the rows, in the order of DIRECTIONS.
 
-    counts: `rows` given, `chosen`, `blank` ones left out (no text in source or target), and
-        `other_directions`, rows in directions that are not asked for.
+    Attributes:
+        rows (`tuple[WatchedRow, ...]`): The rows.
+        counts (`dict[str, int]`): `rows` given, `chosen`, `blank` ones left out (no text in source or target), and
+            `other_directions`, rows in directions that are not asked for.
     """
 
     rows: tuple[WatchedRow, ...]
@@ -64,22 +74,28 @@ class Sample:
 
     @property
     def sha256(self) -> str:
-        """Of all rows in their order."""
+        """Return the SHA-256 of all rows in their order."""
         return hashlib.sha256(json.dumps(self.rows).encode()).hexdigest()
 
 
 def choose_sample(rows: Dataset, per_direction: int, seed: int = 0, directions: Sequence[str] | None = None) -> Sample:
-    """Return the rows with the lowest hashes of seed and key, at most `per_direction` of a direction.
+    """Choose the rows with the lowest hashes of seed and key, at most `per_direction` of a direction.
 
     The order of the rows makes no difference, nor do rows of other directions; a larger sample
     holds a smaller one. Copies of a row count once. Rows without text in source or target cannot
     be judged; they are left out and counted. The choice by hash is ours (`data.hashing`).
 
     Args:
-        rows: source_lang, target_lang, source and target; where there are any, auxiliary_lang,
+        rows (`Dataset`): source_lang, target_lang, source and target; where there are any, auxiliary_lang,
             auxiliary, corpus and row_key. Or translation, {"en": text, "de": text}, as WMT and
             OPUS have it on the Hub: each such row stands for all directions of its languages.
-        directions: directions and patterns such as "en-*"; all that the rows have if left out.
+        per_direction (`int`): Rows of a direction, at most.
+        seed (`int`, *optional*, defaults to `0`): Seed of the hash.
+        directions (`Sequence[str]`, *optional*): Directions and patterns such as "en-*"; all that the rows have if
+            left out.
+
+    Returns:
+        `Sample`: The rows.
 
     Raises:
         InputError: something else than a Dataset with these columns, an unknown language, a number
@@ -90,8 +106,8 @@ def choose_sample(rows: Dataset, per_direction: int, seed: int = 0, directions: 
         rows = load_translations(rows, "the evaluation rows")
     wanted = None if directions is None else set(map(str, match_directions(directions)))
     hashes, codes, names, counts = _hash_rows(rows, seed, wanted)
-    places = _lowest(hashes, codes, per_direction)
-    read_rows = _read(rows, places, hashes, [names[code] for code in codes[places]])
+    positions = _lowest(hashes, codes, per_direction)
+    read_rows = _read(rows, positions, hashes, [names[code] for code in codes[positions]])
     sample = Sample(tuple(read_rows), {"rows": len(rows), "chosen": len(read_rows), **counts})
     _check_sampled(sample, directions)
     return sample
@@ -113,8 +129,12 @@ def _check(rows: Any, per_direction: Any, seed: Any, directions: Any) -> None:
 def _hash_rows(
     rows: Dataset, seed: int, wanted: set[str] | None
 ) -> tuple[np.ndarray, np.ndarray, list[str], dict[str, int]]:
-    """(N,) uint64 hashes, (N,) numbers of directions, -1 for rows that are left out, the
-    directions' names, and what is left out, counted."""
+    """Hash the rows, and count those that are left out.
+
+    Returns:
+        (N,) uint64 hashes, (N,) numbers of directions, -1 for rows that are left out, the directions' names, and
+        what is left out, counted.
+    """
     names: dict[str, int] = {}
     hashes = np.zeros(len(rows), np.uint64)
     codes = np.full(len(rows), -1, np.int64)
@@ -126,26 +146,27 @@ def _hash_rows(
         blank = np.logical_or(*(_blanks(column) for column in texts))
         directions = direction_column(batch)
         spelled = directions.dictionary.to_pylist()
-        asked = np.array([wanted is None or name in wanted for name in spelled], bool)
+        is_wanted = np.array([wanted is None or name in wanted for name in spelled], bool)
         numbers = np.array([names.setdefault(name, len(names)) for name in spelled], np.int64)
-        local = direction_codes(directions)
-        batch_slice = slice(first, first + len(local))
+        batch_codes = direction_codes(directions)
+        batch_slice = slice(first, first + len(batch_codes))
         hashes[batch_slice] = decision_hashes(DECISION, seed, directions, key_column(batch))
-        codes[batch_slice] = np.where(asked[local] & ~blank, numbers[local], -1)
-        counts["other_directions"] += int((~asked[local]).sum())
-        counts["blank"] += int((asked[local] & blank).sum())
-        first += len(local)
+        codes[batch_slice] = np.where(is_wanted[batch_codes] & ~blank, numbers[batch_codes], -1)
+        counts["other_directions"] += int((~is_wanted[batch_codes]).sum())
+        counts["blank"] += int((is_wanted[batch_codes] & blank).sum())
+        first += len(batch_codes)
     return hashes, codes, list(names), counts
 
 
 def _lowest(hashes: np.ndarray, codes: np.ndarray, size: int) -> np.ndarray:
-    """(P,) places of the rows with the `size` lowest different hashes of each direction."""
+    """Return (P,) positions of the rows with the `size` lowest different hashes of each direction."""
     order = np.lexsort((hashes, codes))
     order = order[codes[order] >= 0]
     if not len(order):
         return order
     direction_begins = np.diff(codes[order], prepend=-1) != 0
     hash_begins = direction_begins | np.append(True, hashes[order][1:] != hashes[order][:-1])
+    # Ranks count different hashes, so that copies of a row share one; a direction's first rank is taken off.
     ranks = np.cumsum(hash_begins)
     firsts = np.maximum.accumulate(np.where(direction_begins, ranks, 0))
     return order[ranks - firsts < size]
@@ -156,11 +177,11 @@ def _blanks(texts: pa.Array) -> np.ndarray:
     return pc.equal(pc.utf8_length(trimmed), 0).to_numpy(zero_copy_only=False)
 
 
-def _read(rows: Dataset, places: np.ndarray, hashes: np.ndarray, names: Sequence[str]) -> list[WatchedRow]:
-    """Return the rows at these places, of equal hashes the one with the lowest texts."""
-    if not len(places):
+def _read(rows: Dataset, positions: np.ndarray, hashes: np.ndarray, names: Sequence[str]) -> list[WatchedRow]:
+    """Return the rows at these positions, of equal hashes the one with the lowest texts."""
+    if not len(positions):
         return []
-    table = rows.with_format("arrow")[places.tolist()]
+    table = rows.with_format("arrow")[positions.tolist()]
     columns = (
         text_column(table, "source").to_pylist(),
         text_column(table, "target").to_pylist(),
@@ -169,10 +190,10 @@ def _read(rows: Dataset, places: np.ndarray, hashes: np.ndarray, names: Sequence
     )
     directions = {name: parse_direction(name) for name in dict.fromkeys(names)}
     row_by_key: dict[tuple[str, int], WatchedRow] = {}
-    for name, number, texts in zip(names, hashes[places].tolist(), zip(*columns, strict=True), strict=True):
+    for name, number, texts in zip(names, hashes[positions].tolist(), zip(*columns, strict=True), strict=True):
         row = WatchedRow(directions[name], *texts)
-        other = row_by_key.get((name, number), row)
-        row_by_key[name, number] = min(row, other, key=lambda candidate: [text or "" for text in candidate[1:]])
+        rival = row_by_key.get((name, number), row)
+        row_by_key[name, number] = min(row, rival, key=lambda candidate: [text or "" for text in candidate[1:]])
     rank_of = {direction: rank for rank, direction in enumerate(DIRECTIONS)}
     return [
         row_by_key[key]
@@ -185,9 +206,9 @@ def _check_sampled(sample: Sample, directions: Sequence[str] | None) -> None:
     named = [] if directions is None else [direction for direction in directions if "*" not in direction]
     missing = [direction for direction in named if parse_direction(direction) not in sample.directions]
     if missing or not sample.rows:
-        where = ", ".join(missing) if missing else "the directions asked for"
+        names = ", ".join(missing) if missing else "the directions asked for"
         raise InputError(
-            f"the evaluation rows hold none with text in {where} ({counts['rows']:,} rows, "
+            f"the evaluation rows hold none with text in {names} ({counts['rows']:,} rows, "
             f"{counts['blank']:,} of them blank, {counts['other_directions']:,} in other "
             "directions); give rows in these directions, or other directions"
         )

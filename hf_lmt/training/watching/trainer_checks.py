@@ -15,12 +15,18 @@ from hf_miwv.common.trainer.live_trainer import tokenizer_of
 
 
 def check_trainer(trainer: Any) -> None:
-    """Raise InputError, naming the setting, for a trainer whose model cannot be watched.
+    """Check that a trainer's model can be watched.
 
     Not served: weights that lie in parts on several devices' processes (FSDP, DeepSpeed ZeRO-3,
     tensor parallel), because each process translates its own share of the rows with the whole
     model; no tokenizer; no evaluation; reward models and classifiers, which write no text;
     encoder-decoders; virtual tokens.
+
+    Args:
+        trainer (`Trainer`): The trainer.
+
+    Raises:
+        InputError: it cannot be watched; the setting is named.
     """
     args, model = trainer.args, trainer.accelerator.unwrap_model(trainer.model)
     if sharding := _sharding(trainer, model):
@@ -59,11 +65,16 @@ def check_trainer(trainer: Any) -> None:
 def check_best_metric(
     args: Any, keys: Collection[str], prefixes: Sequence[str], lower_is_better: Collection[str]
 ) -> None:
-    """Raise InputError where `metric_for_best_model` is meant to be ours and cannot be.
+    """Check that `metric_for_best_model` can be one of ours, where it is meant to be.
 
     Args:
-        keys: what is added to the metrics. prefixes: how our keys begin.
-        lower_is_better: those of `keys` for which greater_is_better has to be False.
+        args (`TrainingArguments`): Settings of the trainer.
+        keys (`Collection[str]`): Keys that are added to the metrics.
+        prefixes (`Sequence[str]`): Beginnings of our keys.
+        lower_is_better (`Collection[str]`): Those of `keys` for which greater_is_better has to be False.
+
+    Raises:
+        InputError: it begins as ours do and is not measured, or the worst model would be kept.
     """
     name = args.metric_for_best_model
     if name is None:
@@ -87,6 +98,10 @@ def place_before_early_stopping(trainer: Any, callback: TrainerCallback) -> None
     """Let early stopping find what this callback adds to the metrics of an evaluation.
 
     The list of callbacks is replaced and not changed, because the handler may be going through it.
+
+    Args:
+        trainer (`Trainer`): The trainer, with this callback.
+        callback (`TrainerCallback`): The callback.
     """
     handler = trainer.callback_handler
     others = [other for other in handler.callbacks if other is not callback]
@@ -114,7 +129,7 @@ def _check_writes_text(trainer: Any, model: Any) -> None:
 
 
 def _sharding(trainer: Any, model: Any) -> str | None:
-    """How the weights are divided over processes; None where each has the whole model."""
+    """Say how the weights are divided over processes; None where each has the whole model."""
     if trainer.is_fsdp_enabled:
         return "fsdp divides the model's weights over the processes"
     if is_deepspeed_zero3_enabled():
