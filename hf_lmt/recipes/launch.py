@@ -14,9 +14,13 @@ COPY = "hf-lmt recipe copy accelerate"  # and /NAME: how to have a launch file
 
 
 class Launch(NamedTuple):
-    """processes: of the whole run; here: of this machine.
+    """Hold how a run is launched.
 
-    sharding: "none" (each process holds the whole model), "fsdp", "zero1", "zero2" or "zero3".
+    Args:
+        processes (`int`, *optional*, defaults to `1`): Processes of the whole run.
+        here (`int`, *optional*, defaults to `1`): Processes of this machine.
+        sharding (`str`, *optional*, defaults to `"none"`): "none" (each process holds the whole model), "fsdp",
+            "zero1", "zero2" or "zero3".
     """
 
     processes: int = 1
@@ -25,7 +29,14 @@ class Launch(NamedTuple):
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Launch:
-        """Read the environment that `accelerate launch` or torchrun has set."""
+        """Read the environment that `accelerate launch` or torchrun has set.
+
+        Args:
+            environment (`Mapping[str, str]`, *optional*, defaults to `os.environ`): The environment.
+
+        Returns:
+            `Launch`: The launch; one process where nothing is set.
+        """
         processes = int(environment.get("WORLD_SIZE", "1"))
         here = int(environment.get("LOCAL_WORLD_SIZE", str(processes)))
         sharding = "none"
@@ -38,6 +49,12 @@ class Launch(NamedTuple):
     @classmethod
     def from_file(cls, path: Path) -> Launch:
         """Read a launch file of `accelerate launch --config_file`.
+
+        Args:
+            path (`Path`): The file.
+
+        Returns:
+            `Launch`: The launch.
 
         Raises:
             InputError: it cannot be read, or is no launch file.
@@ -55,12 +72,12 @@ class Launch(NamedTuple):
 
     @property
     def sharded(self) -> bool:
-        """Whether a process holds a part of the weights only."""
+        """Check whether a process holds a part of the weights only."""
         return self.sharding in ("fsdp", "zero3")
 
     @property
     def words(self) -> str:
-        """For messages: "8 processes, fsdp"."""
+        """Describe the launch for messages: "8 processes, fsdp"."""
         count = f"{self.processes} process{'es' * (self.processes > 1)}"
         return count if self.sharding == "none" else f"{count}, {self.sharding}"
 
@@ -77,8 +94,9 @@ def check_devices(launch: Launch, use_cpu: bool, devices: int) -> None:
     """Make sure that each process of this machine has a GPU of its own, before any is asked for.
 
     Args:
-        use_cpu: the recipe's key; then no GPU is needed.
-        devices: how many accelerators this machine shows.
+        launch (`Launch`): The launch.
+        use_cpu (`bool`): The recipe's key; then no GPU is needed.
+        devices (`int`): Accelerators that this machine shows.
 
     Raises:
         InputError: no GPU, fewer than processes, or several for the only process.

@@ -44,12 +44,22 @@ MAKING_ROWS = ("directions", "curation", "downsampling", "pmp", "mixture")
 
 @dataclass(frozen=True)
 class TrainingRecipe:
-    """A recipe whose every part was found to be right.
+    """Hold a recipe whose every part was found to be right.
 
-    data: what rows are made of; rows: the folder of rows that `prepare` made before, where data
-        names one. model: keys of trl.ModelConfig; training: of trl.SFTConfig, accumulation derived.
-    mixture: whether the rows are texts for continued pre-training.
-    output: the folder to write. content: all of it, overrides in place; overrides: {key: value}.
+    Attributes:
+        data (`DataRecipe`): The part that rows are made by.
+        rows (`Path`, *optional*): The folder of rows that `prepare` made before, where `data` names one.
+        mixture (`bool`): The rows are texts for continued pre-training.
+        model (`Mapping[str, Any]`): Keys of trl.ModelConfig.
+        training (`Mapping[str, Any]`): Keys of trl.SFTConfig, accumulation derived.
+        evaluation (`Mapping[str, Any]`): The section `evaluation`; empty without.
+        hub (`Mapping[str, Any]`): The section `hub`, with TRL's keys of pushing and the license; empty without.
+        merge (`bool`): Merge the adapter into the weights.
+        batch (`int`, *optional*): Rows a step, where the recipe says so.
+        output (`Path`): The folder to write.
+        content (`Mapping[str, Any]`): All of the recipe, overrides in place.
+        overrides (`Mapping[str, Any]`): {key: value}.
+        path (`Path`): The file.
     """
 
     data: DataRecipe
@@ -68,7 +78,7 @@ class TrainingRecipe:
 
 
 def read_training_recipe(path: Path, words: Sequence[str] = (), launch: Launch | None = None) -> TrainingRecipe:
-    """The recipe in the YAML file `path`, with keys replaced by `words` of a command line.
+    """Read the recipe in a YAML file, with keys replaced by words of a command line.
 
     Top-level keys are those of trl.SFTConfig and trl.ModelConfig, `global_batch_size` (rows a
     step; the accumulation follows from it), `merge` (an adapter into the weights), and the
@@ -76,7 +86,12 @@ def read_training_recipe(path: Path, words: Sequence[str] = (), launch: Launch |
     are taken as they are. A name package:NAME/PATH stands for a file of an installed package.
 
     Args:
-        launch: how many processes there are; None for what the environment says.
+        path (`Path`): The file.
+        words (`Sequence[str]`, *optional*, defaults to `()`): Words such as "--max_steps" and "3".
+        launch (`Launch`, *optional*): Processes of the run; None for what the environment says.
+
+    Returns:
+        `TrainingRecipe`: The recipe.
 
     Raises:
         InputError: unknown keys, values of the wrong type, combinations that cannot be; all told
@@ -128,7 +143,7 @@ def read_training_recipe(path: Path, words: Sequence[str] = (), launch: Launch |
 
 
 def _typed(content: Mapping[Any, Any], hints: Hints, faults: list[str]) -> dict[str, Any]:
-    """The keys of `hints` that the recipe has, as what they stand for."""
+    """Return the keys of `hints` that the recipe has, as what they stand for."""
     typed = {}
     for key in hints:
         if key not in content:
@@ -148,6 +163,7 @@ def _locate(model: dict[str, Any], faults: list[str]) -> None:
 
 
 def _section(name: str, content: Mapping[Any, Any], hints: Hints, faults: list[str]) -> dict[str, Any]:
+    """Read a section of the recipe; empty where it is not there or has a fault."""
     section = content.get(name)
     if section is None or section is False:
         return {}
@@ -162,7 +178,7 @@ def _section(name: str, content: Mapping[Any, Any], hints: Hints, faults: list[s
 
 
 def _evaluation(content: Mapping[Any, Any], faults: list[str]) -> dict[str, Any]:
-    """The section with the sets that the training is compared with, and watched on."""
+    """Read the section with the sets that the training is compared with, and watched on."""
     section = content.get("evaluation")
     if section is None or section is False:
         return {}
@@ -175,7 +191,7 @@ def _evaluation(content: Mapping[Any, Any], faults: list[str]) -> dict[str, Any]
 
 
 def _ready_rows(content: Mapping[Any, Any], faults: list[str]) -> Path | None:
-    """The folder that `prepare` wrote, where the recipe's data is one, here or on the Hub.
+    """Find the folder that `prepare` wrote, where the recipe's data is one, here or on the Hub.
 
     The Hub is asked only where the recipe says nothing of how rows are made.
     """
@@ -200,7 +216,15 @@ def _ready_rows(content: Mapping[Any, Any], faults: list[str]) -> Path | None:
 
 
 def ready_words(name: str, acting: Sequence[str]) -> str:
-    """Why rows that are ready are not made again."""
+    """Say why rows that are ready are not made again.
+
+    Args:
+        name (`str`): The folder or Hub id of the rows.
+        acting (`Sequence[str]`): Sections of the recipe that would make rows.
+
+    Returns:
+        `str`: The message.
+    """
     return (
         f"data: {name} holds rows of `hf-lmt prepare`, taken as they are; {', '.join(acting)} "
         "would have no effect: leave out, or prepare them anew"
@@ -208,7 +232,7 @@ def ready_words(name: str, acting: Sequence[str]) -> str:
 
 
 def _prepared(source: Source) -> Path | None:
-    """Where the rows of a source lie, if `prepare` wrote them; those on the Hub are fetched."""
+    """Find the rows of a source, if `prepare` wrote them; those on the Hub are fetched."""
     if (read_record_of(source) or {}).get("command") != "prepare":
         return None
     return fetch_folder(source)
@@ -223,7 +247,7 @@ def _is_mixture(content: Mapping[Any, Any], rows: Path | None) -> bool:
 def _data_recipe(
     content: Mapping[Any, Any], model: Mapping[str, Any], rows: Path | None, faults: list[str]
 ) -> DataRecipe | None:
-    """The part that makes rows, by its own reader; its faults among ours."""
+    """Read the part that makes rows by its own reader; its faults among ours."""
     sections = {name: content[name] for name in SECTIONS if name in content}
     if rows is not None:
         sections = {name: sections[name] for name in sections if name not in MAKING_ROWS}
