@@ -85,6 +85,7 @@ def translate_text(
     tokens, seconds = translator.counts["tokens"], translator.seconds
     translations = list(translator.stream(requests, hints=hints, notify=notify))
     sentences = [_sentence(translator, *pair, hints) for pair in zip(requests, translations, strict=True)]
+    # A sentence stands inside a line of its document, and may not break it.
     texts = [translation.text if whole else " ".join(translation.text.splitlines()) for translation in translations]
     tokens, seconds = translator.counts["tokens"] - tokens, translator.seconds - seconds
     return Translated(join_document(pieces, texts), sentences, _summary(translations, tokens, seconds))

@@ -185,11 +185,12 @@ def _lines(
     """Yield the output line by line, with a bar on standard error, and report a summary at the end."""
     from hf_lmt.translation.files import write_line
 
-    kept: deque[dict[str, Any]] = deque()
+    # The translator reads ahead to fill its batches: the columns of what it has read wait for the translations.
+    columns_of_pending: deque[dict[str, Any]] = deque()
 
     def requests() -> Iterator[Any]:
         for columns, request in rows:
-            kept.append(columns)
+            columns_of_pending.append(columns)
             yield request
 
     def advance(count: int) -> None:
@@ -197,7 +198,7 @@ def _lines(
 
     with stage("translating", "line", total) as bar:
         for translation in translator.stream(requests(), notify=advance):
-            yield write_line(kept.popleft(), translation, reading)
+            yield write_line(columns_of_pending.popleft(), translation, reading)
     _report(translator)
 
 

@@ -53,6 +53,7 @@ def write_model_card(folder: str | Path, evaluations: Sequence[str | Path] = (),
         _check_model(evaluation, folder, given)
     given, words = _with_earlier(folder / CARD, given)
     subject = _publishable(trained(run), given)
+    # The draft lies inside the folder, on its file system, so that its files can be renamed into place.
     with write_errors(folder), tempfile.TemporaryDirectory(prefix=".card-", dir=folder) as draft:
         for evaluation in new:
             _copy(evaluation, Path(draft))

@@ -99,6 +99,7 @@ def read_training_recipe(path: Path, words: Sequence[str] = (), launch: Launch |
     """
     check_installed()
     launch = launch or Launch.from_environment()
+    # Every part adds to one list, so that all faults of a recipe are told at once.
     faults: list[str] = []
     overrides = read_overrides(words, faults)
     content = with_named_datasets(overridden(load_mapping(path), overrides, faults), faults)

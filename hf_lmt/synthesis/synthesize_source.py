@@ -96,7 +96,7 @@ def synthesize_source(
         language_names=language_names,
     )
     survey_texts(loaded.rows, into, pivot)  # what cannot be used shows before a model is loaded
-    for step in steps:
+    for step in steps:  # an evaluation set that is not there shows before a model is loaded, too
         step.load()
     with folder_run.work() as workspace:
         logger.info("loading %s", model)

@@ -115,6 +115,7 @@ def make_pairs(
     machine = pa.array([translation.text for translation in translations], pa.string())
     machine = pc.utf8_normalize(machine, form="NFC")
     sides = [_rows(texts, machine, into, side, tag) for side in WAYS[way]]
+    # Side after side to text after text: with two sides 0, B, 1, B + 1, ...
     alternating = np.arange(len(sides) * len(texts)).reshape(len(sides), -1).T.ravel()
     rows = pa.concat_tables(sides).take(pa.array(alternating))
     reasons = pa.array(np.repeat([reason_of(translation) for translation in translations], len(sides)), pa.string())

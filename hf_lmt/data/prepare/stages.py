@@ -129,6 +129,7 @@ def gather(loaded: Loaded, running: Running) -> None:
     if running.finished("rows") is not None:
         return
     scattered, order = ScatteredRows(loaded.rows), loaded.ordered.order
+    # Sources lie one after another, so that a row's position says which it is from.
     origins = np.searchsorted(np.cumsum(loaded.sizes), order, "right").astype(np.int16)
     joining = AuxiliarySentences(loaded.rows)
 
@@ -137,7 +138,7 @@ def gather(loaded: Loaded, running: Running) -> None:
         joined = joining(batch)
         for name, texts in joined.items():
             column = pa.array(texts, pa.string())
-            column = pc.if_else(pc.equal(column, ""), None, column)
+            column = pc.if_else(pc.equal(column, ""), None, column)  # the join writes "" where it has no sentence
             batch = batch.set_column(batch.column_names.index(name), name, column)
         return batch.append_column(ORIGIN, pa.array(origins[first:last]))
 
@@ -200,6 +201,7 @@ def _choose(recipe: DataRecipe, running: Running, keep_rejects: bool) -> dict[st
         del curated  # what is not mapped into memory any more, counts no more
     left["curated_away"] = count_rows(rows)
     staying = cap_rows(rows, recipe.sources, recipe.seed)
+    # Without downsampling the caps are the last to take rows.
     left["capped"] = left["downsampled"] = count_rows(rows, staying)
     _check_left(left, recipe)
     if recipe.downsampling is not None:

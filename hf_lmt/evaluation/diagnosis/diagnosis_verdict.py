@@ -181,4 +181,5 @@ def _worst_first(kind: str, names: list[str], measured: Measured) -> list[str]:
         quality: Comparison | None = changes.get(measured.quality)
         return -max(rises) if rises else quality.difference if quality else 0.0
 
+    # By name where two are alike, so that the order is always the same.
     return sorted(names, key=lambda name: (size(name), name))

@@ -121,6 +121,7 @@ def draw_blocks(blocks: Sequence[Block], title: str, marks: Sequence[str] = ()) 
     columns = columns_of(blocks)
     lines = lines_of(blocks)
     drawn, folded = fold(blocks)
+    # As many panels in a row as the page is wide enough for, and no more than there are.
     across = max(1, int((WIDEST - MARGIN) / (len(columns) * CELL + GAP)))
     across = min(across, len(drawn))
     rows = -(-len(drawn) // across)
@@ -130,6 +131,7 @@ def draw_blocks(blocks: Sequence[Block], title: str, marks: Sequence[str] = ()) 
         heads += wrap(f"0 everywhere: {', '.join(folded)}", int(width * LETTERS))
     titles = max(len(_title_lines(block, columns)) for block in drawn)
     height = 0.25 + 0.25 * len(heads) + rows * (0.5 + 0.15 * titles + len(lines) * LINE)
+    # A canvas of its own and not pyplot's, which would keep the figure and may ask for a display.
     figure = NewFigure(figsize=(width, height), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     figure.suptitle("\n".join(heads), x=0.01, ha="left", fontsize=10, color=INK, parse_math=False)
@@ -257,9 +259,11 @@ def _block(measure: str, figures: Mapping[Any, Figure]) -> Block:
     cells = {position: figure for direction, figure in figures.items() for position in cells_of(direction)}
     if is_rate(measure):
         return Block(title_of(measure), cells, 0.0, FULL_RATE, color=ABOVE)
+    # Figures that say little may be far off; the range of the colors is that of the others.
     values = [figure.value for figure in cells.values() if figure.value is not None and not figure.why]
     values = values or [0.0]
     low, high = min(values), max(values)
+    # Full color is the best value, also where the best is the lowest.
     if measure in LOWER_IS_BETTER:
         low, high = high, low
     return Block(title_of(measure), cells, low, high, 3 if measure in COMET_METRICS else 1)

@@ -247,6 +247,7 @@ def _of_source(source: Source, contents: Contents) -> tuple[Texts, dict[Directio
         ids.append(unit.row_id)
         further += sum(source.reads(name) for name, _ in unit.further)
         for code, text in _by_language(source, unit, number, others).items():
+            # Units before the first one in a language, and between two in it, have no text in it.
             columns.setdefault(code, []).extend([None] * (number - len(columns[code])))
             columns[code].append(text)
     for column in columns.values():
