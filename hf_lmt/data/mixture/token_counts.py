@@ -159,6 +159,6 @@ def _entries(job: Counting, batch: pa.Table) -> np.ndarray:
     entries["tokens"] = [len(ids) for ids in encoded]
     for name in ("order", "tie", "group", "forward", "broken"):
         entries[name] = getattr(lines, name)
-    # A text that the tokenizer drops as a whole would be taken at no cost, again and again.
+    # A text that the tokenizer drops as a whole would be taken at no cost.
     entries["group"][entries["tokens"] == 0] = EMPTY
     return entries
