@@ -55,13 +55,13 @@ def check_recipe(recipe: TrainingRecipe, launch: Launch) -> dict[str, Any]:
     embeddings = None if config is None else config.get_text_config().vocab_size
     with tempfile.TemporaryDirectory() as folder:
         _count_rows(recipe, Path(folder), facts, embeddings)
-    each = recipe.training.get(PER_DEVICE, DEFAULT_PER_DEVICE)
+    per_device = recipe.training.get(PER_DEVICE, DEFAULT_PER_DEVICE)
     accumulation = recipe.training.get(ACCUMULATION, 1)
-    batch = launch.processes * each * accumulation
+    batch = launch.processes * per_device * accumulation
     facts |= {
         "launch": launch.words,
         "batch": batch,
-        "batch_words": f"{launch.processes} x {each} x {accumulation} (processes, rows of each, accumulation)",
+        "batch_words": f"{launch.processes} x {per_device} x {accumulation} (processes, rows of each, accumulation)",
         "steps": steps_of(facts["rows"], batch, recipe.training),
         "memory": _memory(recipe, launch, facts),
     }
@@ -99,6 +99,7 @@ def _count_rows(recipe: TrainingRecipe, folder: Path, facts: dict[str, Any], emb
     if embeddings is not None:
         check_embeddings(tokens.dataset, sample, tokenizer, embeddings)
         check_special_tokens(tokenizer, sample, embeddings)
+    # Of the sample's rows, also those without room for a target, so that the share left out is the same of all.
     facts["tokens"] = round(tokens.counts["tokens"] / len(sample) * len(rows))
     facts["sample"] = tokens.counts
 

@@ -63,14 +63,14 @@ def check_prompts(tokenizer: Any, rows: Dataset, prompts: Mapping[str, Any]) -> 
         InputError: prompts of training and translating differ.
     """
     first = rows.select(range(min(SAMPLE, len(rows))))
-    leads = set()
+    texts_before_target = set()
     for row in first:
-        named = {name: row[name] for name in ROW if name in row}
+        columns = {name: row[name] for name in ROW if name in row}
         try:
-            leads.add(check_same_prompt(tokenizer, named, prompts["thinking"]))
+            texts_before_target.add(check_same_prompt(tokenizer, columns, prompts["thinking"]))
         except ChatTemplateError as fault:
             raise InputError(f"{describe(row)}: {fault}") from fault
-    return {"rows": len(first), "before_target": sorted(leads)}
+    return {"rows": len(first), "before_target": sorted(texts_before_target)}
 
 
 def check_special_tokens(tokenizer: Any, rows: Dataset, embeddings: int) -> list[str]:
@@ -95,7 +95,7 @@ def check_special_tokens(tokenizer: Any, rows: Dataset, embeddings: int) -> list
         words = sorted({word for word in MARKER.findall(text) if word not in content})
     else:
         words = [tokenizer.eos_token]
-    largest = 0
+    largest_id = 0
     for word in words:
         pieces = tokenizer(word, add_special_tokens=False)["input_ids"]
         if len(pieces) != 1:
@@ -103,10 +103,10 @@ def check_special_tokens(tokenizer: Any, rows: Dataset, embeddings: int) -> list
                 f"the chat template writes {word}, which the tokenizer takes to {len(pieces)} "
                 "pieces: it is no special token of this model; give another chat_template_path"
             )
-        largest = max(largest, *pieces)
-    if largest >= embeddings:
+        largest_id = max(largest_id, *pieces)
+    if largest_id >= embeddings:
         raise InputError(
-            f"token {largest} of the tokenizer has no embedding: the model has {embeddings}; give "
+            f"token {largest_id} of the tokenizer has no embedding: the model has {embeddings}; give "
             "the tokenizer that belongs to the model"
         )
     return words

@@ -74,24 +74,24 @@ def shape_of(config: Any, model: Mapping[str, Any]) -> Shape:
     import torch
     from transformers import AutoModelForCausalLM
 
-    text = config.get_text_config()
+    text_config = config.get_text_config()
     with torch.device("meta"):
         built = AutoModelForCausalLM.from_config(config)
     output = built.get_output_embeddings()
-    layers = [part for part in built.modules() if isinstance(part, torch.nn.Linear) and part is not output]
+    layers = [module for module in built.modules() if isinstance(module, torch.nn.Linear) and module is not output]
     rank = model.get("lora_r", 16)
-    wanted = model.get("lora_target_modules")
-    names = {name.rpartition(".")[2]: part for name, part in built.named_modules()}
+    target_modules = model.get("lora_target_modules")
+    names = {name.rpartition(".")[2]: module for name, module in built.named_modules()}
     adapted = sum(
-        part.in_features + part.out_features
-        for name, part in built.named_modules()
-        if part in layers and _is_target(name.rpartition(".")[2], wanted, names)
+        module.in_features + module.out_features
+        for name, module in built.named_modules()
+        if module in layers and _is_target(name.rpartition(".")[2], target_modules, names)
     )
     return Shape(
         built.num_parameters(),
-        sum(part.weight.numel() for part in layers),
-        text.num_hidden_layers,
-        text.hidden_size,
+        sum(module.weight.numel() for module in layers),
+        text_config.num_hidden_layers,
+        text_config.hidden_size,
         rank * adapted if model.get("use_peft") else 0,
     )
 
@@ -147,11 +147,11 @@ def _held(shape: Shape, model: Mapping[str, Any]) -> tuple[float, int, float]:
     width = WIDTHS[model.get("dtype") or "float32"]
     if not shape.adapter:
         return shape.parameters * width, shape.parameters, width
-    small = next((size for size in QUANTIZED if model.get(f"load_in_{size}")), None)
-    if small is None:
+    quantization = next((size for size in QUANTIZED if model.get(f"load_in_{size}")), None)
+    if quantization is None:
         return shape.parameters * width + shape.adapter * 4.0, shape.adapter, 4.0
     rest = 2.0 * (shape.parameters - shape.linear)
-    return shape.linear * QUANTIZED[small] + rest + shape.adapter * 2.0, shape.adapter, 2.0
+    return shape.linear * QUANTIZED[quantization] + rest + shape.adapter * 2.0, shape.adapter, 2.0
 
 
 def _shards(sharding: str, part: str) -> bool:

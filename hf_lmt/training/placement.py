@@ -128,8 +128,8 @@ def quantization_of(model: Mapping[str, Any]) -> str | None:
     Returns:
         `str | None`: "4bit", "8bit" or None.
     """
-    small = [size for size in ("4bit", "8bit") if model.get(f"load_in_{size}")]
-    return small[0] if small else None
+    sizes = [size for size in ("4bit", "8bit") if model.get(f"load_in_{size}")]
+    return sizes[0] if sizes else None
 
 
 def _load_for_shards(source: str, quantization: str | None, loading: dict[str, Any]) -> Any:

@@ -58,7 +58,7 @@ def prepare_rows(recipe: TrainingRecipe, source: str, work: Path, processes: Pro
         _check_sources(recipe)
         data = replace(recipe.data, training={**recipe.data.training, MODEL: source})
         prepare(data, folder, progress=True)
-    processes.agree(None)
+    processes.agree(None)  # the others wait for the rows
     run = read_record(folder)
     if run is None:
         raise InputError(

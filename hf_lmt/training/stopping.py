@@ -88,12 +88,12 @@ def explain_out_of_memory(arguments: Any, longest: int, model: Mapping[str, Any]
     Returns:
         `InputError`: The error to raise.
     """
-    each, steps = arguments.per_device_train_batch_size, arguments.gradient_accumulation_steps
+    rows_per_device, steps = arguments.per_device_train_batch_size, arguments.gradient_accumulation_steps
     advice = []
-    if each > 1:
+    if rows_per_device > 1:
         advice.append(
-            f"per_device_train_batch_size: {each // 2} in place of {each} (with accumulation "
-            f"{steps * each / (each // 2):g} the steps stay the same)"
+            f"per_device_train_batch_size: {rows_per_device // 2} in place of {rows_per_device} (with accumulation "
+            f"{steps * rows_per_device / (rows_per_device // 2):g} the steps stay the same)"
         )
     if not arguments.gradient_checkpointing:
         advice.append("activation_checkpointing: true")
@@ -105,7 +105,7 @@ def explain_out_of_memory(arguments: Any, longest: int, model: Mapping[str, Any]
     if launch.processes > 1 and not launch.sharded:
         advice.append(f"the launch file fsdp2.yaml, which cuts the weights into shards (`{COPY}/fsdp2`)")
     return InputError(
-        f"out of memory with {each} rows of at most {longest} tokens on a device ({launch.words})"
+        f"out of memory with {rows_per_device} rows of at most {longest} tokens on a device ({launch.words})"
         f"{_held()}; finished checkpoints are kept. Give, the cheapest first:\n  " + "\n  ".join(advice)
     )
 

@@ -112,7 +112,7 @@ def _train_to_folder(
     with folder_run.work() if processes.first else write_errors(recipe.output) as workspace:
         if workspace is not None:
             claim_recipe(workspace, run["identity"], overwrite)
-        processes.agree(None)
+        processes.agree(None)  # nobody begins before the workspace is claimed
         clock = Clock(processes.first)
         prepared = _prepare(recipe, launch, processes, root, workspace, overwrite)
         held_out, watching = _watching(prepared, root)
@@ -166,7 +166,7 @@ def _prepare(
     if processes.first:
         cut_at = None if recipe.training.get("packing") else limit  # packing cuts where it packs
         tokenize_rows(rows.dataset, tokenizer, cut_at, root / "tokens.arrow", progress=True)
-    processes.agree(None)
+    processes.agree(None)  # the file is there, and is mapped by all
     tokens = open_tokens(root / "tokens.arrow", rows.dataset)
     check_embeddings(tokens.dataset, rows.dataset, tokenizer, vocabulary_size(model))
     counts = tokens.counts

@@ -138,9 +138,9 @@ class _TemplateRowError(InputError):
 def _text_ids(batch: pa.Table, tokenizer: Any) -> list[Pair]:
     """Return the ids of texts with their end, behind prompts without tokens."""
     end = tokenizer.eos_token
-    bare = [text.removesuffix(end) for text in batch["text"].to_pylist()]
-    encoded = tokenizer([text + end for text in bare])["input_ids"]
-    for index, text in enumerate(bare):
+    texts = [text.removesuffix(end) for text in batch["text"].to_pylist()]
+    encoded = tokenizer([text + end for text in texts])["input_ids"]
+    for index, text in enumerate(texts):
         # A text may spell a control token; as one id it would steer the model.
         if holds_control(tokenizer, [text]):
             encoded[index] = [
@@ -175,8 +175,8 @@ def _prompt_ids(batch: pa.Table, tokenizer: Any) -> list[Pair]:
     for row_index, (prompt, completion, row_arguments) in enumerate(rows):
         if holds_control(tokenizer, (turn["content"] for turn in prompt + completion)):
             start, whole = (
-                conversation_ids(tokenizer, turns, row_arguments, add_generation_prompt=ask)
-                for turns, ask in ((prompt, True), (prompt + completion, False))
+                conversation_ids(tokenizer, turns, row_arguments, add_generation_prompt=add_generation_prompt)
+                for turns, add_generation_prompt in ((prompt, True), (prompt + completion, False))
             )
             pairs[row_index] = (start, whole)
     return pairs

@@ -112,6 +112,7 @@ def tune(
             processing_class=run.tokenizer,
             peft_config=adapter_of(run.recipe.model),
         )
+    # Else two trainings by one recipe would differ in adapter_config.json.
     sort_adapter_modules(trainer.accelerator.unwrap_model(trainer.model))
     print_as_table(trainer, GroupTable)
     for callback in (callback_of_watcher for watcher in watchers for callback_of_watcher in watcher(trainer)):
@@ -120,6 +121,7 @@ def tune(
     if pushing is not None:
         trainer.add_callback(pushing)
     warn_of_long_batches(run)
+    # With the trainer that will train, because what it makes of rows and settings is what counts.
     checks = _check(trainer, run)
     newest = newest_whole_checkpoint(checkpoints, run.processes)
     try:

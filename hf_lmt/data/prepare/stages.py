@@ -26,7 +26,7 @@ from hf_lmt.data.prepare.stage_counts import count_rows
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.runs.workspace import Workspace, is_sealed
 
-INNER = ("line", ORIGIN)  # columns that are not written: they hang on where a row stood
+INNER = ("line", ORIGIN)  # columns that are not written: they depend on where a row stood
 
 
 @dataclass(frozen=True)

@@ -65,23 +65,25 @@ def judge(
     Returns:
         `list[Finding]`: The findings, one at least.
     """
-    said: dict[str, set[str]] = {}
+    scopes_of_kind: dict[str, set[str]] = {}
     kinds_and_scopes: list[tuple[str, tuple[str, ...]]] = []
-    single: dict[str, list[str]] = {}
-    past: dict[str, list[str]] = {}
+    directions_of_kind: dict[str, list[str]] = {}
+    changed_directions: dict[str, list[str]] = {}
     for scope, changes, is_direction in _scopes(measured):
         for kind in kinds_of(changes, is_direction, compared, measured.margin):
-            past.setdefault(kind, []).extend([scope] if is_direction else [])
+            changed_directions.setdefault(kind, []).extend([scope] if is_direction else [])
             # Scopes come widest first: a wider one that has the kind speaks for its parts.
-            if said.setdefault(kind, set()) & set(wider(scope)):
+            if scopes_of_kind.setdefault(kind, set()) & set(wider(scope)):
                 continue
-            said[kind].add(scope)
+            scopes_of_kind[kind].add(scope)
             kind = _directional(kind, scope, measured, is_direction, compared)
             if is_direction:
-                single.setdefault(kind, []).append(scope)
+                directions_of_kind.setdefault(kind, []).append(scope)
             else:
                 kinds_and_scopes.append((kind, (scope,)))
-    kinds_and_scopes += [(kind, tuple(_worst_first(kind, names, measured))) for kind, names in single.items()]
+    kinds_and_scopes += [
+        (kind, tuple(_worst_first(kind, names, measured))) for kind, names in directions_of_kind.items()
+    ]
     kinds_and_scopes.sort(key=lambda kind_and_scopes: KINDS.index(kind_and_scopes[0]))
     if not kinds_and_scopes:
         kinds_and_scopes = [("no_change", ("overall" if "overall" in measured.groups else "zero_shot",))]
@@ -89,16 +91,20 @@ def judge(
         Finding(
             kind,
             where,
-            evidence(kind, where, _past(kind, where, past, measured), measured, compared, training),
+            evidence(kind, where, _past(kind, where, changed_directions, measured), measured, compared, training),
             mend(kind, where[0], training),
         )
         for kind, where in kinds_and_scopes
     ]
 
 
-def _past(kind: str, where: tuple[str, ...], past: Mapping[str, list[str]], measured: Measured) -> tuple[str, ...]:
+def _past(
+    kind: str, where: tuple[str, ...], changed_directions: Mapping[str, list[str]], measured: Measured
+) -> tuple[str, ...]:
     """Return the directions of a group that a kind of failure holds for by themselves."""
-    scopes = [name for name in past.get(kind.removeprefix("directional_"), []) if where[0] in wider(name)]
+    scopes = [
+        name for name in changed_directions.get(kind.removeprefix("directional_"), []) if where[0] in wider(name)
+    ]
     return tuple(_worst_first(kind, scopes, measured))
 
 
