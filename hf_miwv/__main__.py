@@ -131,6 +131,13 @@ scoring_options = options(
         help="Neighbor: the nearest row with another prompt. By default, as in the paper, it may have the same.",
     ),
     click.option(
+        "--demonstrations-from",
+        metavar="TARGET",
+        help="Rows of a task that the model is to learn (Hub id, file or folder): score each row behind its K "
+        "nearest of these, too, by K more passes. Column target_gain: high = these examples help.",
+    ),
+    click.option("--demonstrations-split", metavar="SPLIT", help="Split of TARGET, or a slice of it."),
+    click.option(
         "--also",
         multiple=True,
         type=click.Choice(["ifd", "superfiltering", "influence"]),
@@ -202,8 +209,8 @@ selection_options = options(
         default="miwv",
         show_default=True,
         help="Score to choose by: miwv, "
-        "prompt_loss, perplexity, ifd, superfiltering, influence, influence_diverse, length, random. The highest are "
-        "kept; with _low behind the name (miwv_low) the lowest. superfiltering is for "
+        "prompt_loss, perplexity, ifd, superfiltering, influence, influence_diverse, target_gain, length, "
+        "random. The highest are kept; with _low behind the name (miwv_low) the lowest. superfiltering is for "
         "rows scored with a small proxy model.",
     ),
     click.option("--seed", type=int, default=0, show_default=True, help="Of --method random."),
@@ -211,6 +218,11 @@ selection_options = options(
         "--include-undesired",
         is_flag=True,
         help="Choose also from rows that say their response is a bad one (KTO's label: false).",
+    ),
+    click.option(
+        "--include-target-rows",
+        is_flag=True,
+        help="Choose also from rows whose prompt is in the target set of --demonstrations-from.",
     ),
     click.option(
         "--diversity",
@@ -361,6 +373,7 @@ def _refuse_scoring_options(context: click.Context) -> None:
         "diversity",
         "one_per",
         "include_undesired",
+        "include_target_rows",
         "prompt_completion",
         "model",
         "output",

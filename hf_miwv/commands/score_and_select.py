@@ -21,7 +21,7 @@ from hf_miwv.common.reading.source import Source
 from hf_miwv.common.runs.folder import check_output, read_record
 from hf_miwv.common.runs.processes import Processes
 from hf_miwv.common.runs.workspace import workspace_of
-from hf_miwv.results.methods import check_method, needed_columns
+from hf_miwv.results.methods import LOW, check_method, needed_columns
 from hf_miwv.results.score_summary import show_selection, show_summary
 from hf_miwv.results.scored_record import ScoredRecord
 from hf_miwv.rows.examples import read_example
@@ -108,6 +108,7 @@ def select_data(
     diversity: float | None = None,
     one_per: str | None = None,
     include_undesired: bool = False,
+    include_target_rows: bool = False,
     prompt_completion: bool = False,
     as_json: bool = False,
     **settings: Any,
@@ -117,6 +118,8 @@ def select_data(
     check_choice(fraction, count, threshold, takes_all=one_per is not None)
     check_method(method, seed)
     check_diversity(diversity)
+    if model is not None and method.removesuffix(LOW) == "target_gain" and not settings.get("demonstrations_from"):
+        raise InputError(f"method {method!r} needs the rows of a target set; give --demonstrations-from TARGET, too")
     check_output(output, overwrite, Source.parse(data).local_path)
     scored: Path | Dataset
     if model is not None:
@@ -139,6 +142,7 @@ def select_data(
         one_per=one_per,
         seed=seed,
         include_undesired=include_undesired,
+        include_target_rows=include_target_rows,
         prompt_completion=prompt_completion,
         output_dir=output,
         overwrite=overwrite,

@@ -54,6 +54,7 @@ def train_elsewhere(row: Mapping[str, Any], run: ScoredRecord, chosen: Path) -> 
     words = ["select", chosen, "--fraction", 1, "--method", run["selection"]["method"]]
     words += ["--seed", run["selection"]["seed"]] if run["selection"]["method"] == "random" else []
     words += ["--include-undesired"] if run["selection"].get("include_undesired") else []
+    words += ["--include-target-rows"] if run["selection"].get("include_target_rows") else []
     words += ["--prompt-completion", "--output", rows]
     rewrite = f"{program('hf-miwv')} {shlex.join(map(str, words))}"
     return f"train on these rows with TRL, written as prompt and completion first:\n  {rewrite} && {line}"

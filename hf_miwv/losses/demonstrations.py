@@ -37,6 +37,7 @@ class Passes:
     flags: list[list[Flag]] = field(default_factory=list)  # (N,)
     trimmed: set[int] = field(default_factory=set)  # passes whose demonstration was cut to fit
     openings: list[int] | None = None  # (N,) equal where rows have the same system turn and tools, if that is known
+    target_rows: int = 0  # rows at the end that are trunks alone: those of a target set
 
     def __getitem__(self, index: int) -> Pass:
         rows = len(self.responses)
@@ -60,6 +61,18 @@ class Passes:
         """
         rows = len(self.responses)
         return index if index < rows else (index - rows) // self.neighbors
+
+    def location(self, index: int) -> str:
+        """Name the row whose response a pass is over, as messages do.
+
+        Args:
+            index (`int`): Number of the pass.
+
+        Returns:
+            `str`: The name.
+        """
+        row, own = self.row_of(index), len(self.responses) - self.target_rows
+        return f"row {row}" if row < own else f"row {row - own} of the target set"
 
     @property
     def whole_lengths(self) -> np.ndarray:
@@ -134,6 +147,61 @@ def build_passes(
             passes.flags.append([flag for flag, present in present_flags.items() if present])
             bar.update()
     return passes
+
+
+def target_passes(
+    passes: Passes,
+    table: TokenizedRows,
+    target: TokenizedRows,
+    neighbors: np.ndarray,
+    prompts: Prompts,
+    max_length: int,
+    progress: bool = True,
+) -> tuple[Passes, np.ndarray]:
+    """Put each row behind its neighbors in another set of rows, one at a time: pass N + M + iK + k.
+
+    Rows 0 to N - 1 of the passes are the rows, with nothing to run alone; rows N to N + M - 1 those of the
+    target set, prompt and response together as trunks that are not scored, so that a trunk is run where it is
+    a neighbor and not else. Each response is that of `passes`.
+
+    Args:
+        passes (`Passes`): The passes of the N rows behind their own neighbors.
+        table (`TokenizedRows`): The N rows.
+        target (`TokenizedRows`): M rows of another set.
+        neighbors (`np.ndarray`): (N, K), rows of `target`; -1 for none.
+        prompts (`Prompts`): The template with its tokenizer.
+        max_length (`int`): Tokens of a pass, at most.
+        progress (`bool`, *optional*, defaults to `True`): Show a bar.
+
+    Returns:
+        `tuple[Passes, np.ndarray]`: (1 + K)(N + M) passes, and (N + M, K) the rows whose trunk they go on from.
+    """
+    count = neighbors.shape[1]
+    own = TokenTable([] for _ in range(len(table)))
+    joined = Passes(own, responses=TokenTable(passes.responses[row] for row in range(len(table))))
+    joined.target_rows = len(target)
+    if prompts.name == "chat":
+        joined.openings = [*table.openings, *target.openings]
+    with stage("target demonstrations", "row", len(table), show=progress) as bar:
+        for index in range(len(table)):
+            row, response = table[index], joined.responses[index]
+            for neighbor in neighbors[index].tolist():
+                context, trimmed = None, False
+                if response and neighbor >= 0:
+                    context, trimmed = prompts.one_shot(row, target[neighbor], max_length - len(response))
+                if context and trimmed:
+                    joined.trimmed.add(len(table) + len(target) + len(joined.one_shot))
+                joined.one_shot.append(context or [])
+            bar.update()
+    for index in range(len(target)):
+        tokens = target[index].tokens
+        joined.zero_shot.append([*tokens.prompt, *tokens.response][:max_length])
+        joined.responses.append([])
+        for _ in range(count):
+            joined.one_shot.append([])
+    trunks = np.full((len(table) + len(target), count), -1)
+    trunks[: len(table)] = np.where(neighbors < 0, -1, neighbors + len(table))
+    return joined, trunks
 
 
 def flag_duplicate_neighbors(passes: Passes, neighbors: np.ndarray, groups: list[int]) -> None:

@@ -102,7 +102,7 @@ def _run_batch(
         if not plan.halve(start):
             unit = forest.units[int(rank_units[plan.order[start]])]
             raise InputError(
-                f"row {forest.passes.row_of(unit.trunk)}: {trees[0].tokens} tokens do "
+                f"{forest.passes.location(unit.trunk)}: {trees[0].tokens} tokens do "
                 "not fit into memory at once; give a smaller --batch-tokens (batch_tokens=) or "
                 "--max-length, --dtype bfloat16, or another --device"
             ) from error

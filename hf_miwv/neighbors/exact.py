@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,14 +12,16 @@ import torch
 from hf_miwv.common.errors import InputError
 
 Queries = range | np.ndarray | None  # row indices; None: every row
+QUERY_BLOCK = 1024  # rows that are searched for at a time
+KEY_BLOCK = 16384  # rows that they are compared with at a time
 
 
 def nearest_neighbors(
     vectors: np.ndarray,
     *,
     device: torch.device | str = "cpu",
-    query_block: int = 1024,
-    key_block: int = 16384,
+    query_block: int = QUERY_BLOCK,
+    key_block: int = KEY_BLOCK,
     progress: Callable[[int], object] | None = None,
     queries: Queries = None,
     groups: np.ndarray | None = None,
@@ -68,8 +71,8 @@ def k_nearest_neighbors(
     count: int,
     *,
     device: torch.device | str = "cpu",
-    query_block: int = 1024,
-    key_block: int = 16384,
+    query_block: int = QUERY_BLOCK,
+    key_block: int = KEY_BLOCK,
     progress: Callable[[int], object] | None = None,
     queries: Queries = None,
     groups: np.ndarray | None = None,
@@ -97,16 +100,59 @@ def k_nearest_neighbors(
     wanted = query_rows(queries, len(vectors))
     keys = _as_tensor(vectors, torch.device(device))
     kinds = None if is_single_group(groups) else torch.as_tensor(groups, device=device)
+
+    def forbidden(rows: torch.Tensor) -> _Forbidden:
+        return _Forbidden(rows, None, None) if kinds is None else _Forbidden(None, kinds[rows], kinds)
+
     # One matrix for all blocks: a fresh one for each would be 64 MiB to allocate every time.
     scratch = torch.empty((min(query_block, len(wanted)), min(key_block, len(keys))), device=device)
-    index = np.empty((len(wanted), count), dtype=np.int64)
-    cosines = np.empty((len(wanted), count), dtype=np.float32)
-    for start in range(0, len(wanted), query_block):
-        block = slice(start, min(start + query_block, len(wanted)))
-        index[block], cosines[block] = _search(keys, wanted[block], count, scratch, kinds)
-        if progress:
-            progress(block.stop - block.start)
-    return index, cosines
+    return _search_in_blocks(keys, keys, wanted, count, scratch, forbidden, progress)
+
+
+def k_nearest_of_set(
+    vectors: np.ndarray,
+    set_vectors: np.ndarray,
+    count: int,
+    *,
+    groups: np.ndarray,
+    set_groups: np.ndarray,
+    device: torch.device | str = "cpu",
+    progress: Callable[[int], object] | None = None,
+    queries: Queries = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find for each row i of `queries` the `count` rows of another set with the highest cosines.
+
+    Always exact, 2 N M D operations: the other set is thought of as far smaller than the rows.
+
+    Args:
+        vectors (`np.ndarray`): (N, D) float32, each of length 1.
+        set_vectors (`np.ndarray`): (M, D) float32, each of length 1.
+        count (`int`): Neighbors of each row, K.
+        groups (`np.ndarray`): (N,) integers.
+        set_groups (`np.ndarray`): (M,) integers, equal to that of a row whose neighbor they may not be.
+        device (`torch.device | str`, *optional*, defaults to `"cpu"`): Device of the products.
+        progress (`Callable[[int], object]`, *optional*): Called with the number of rows done, block by block.
+        queries (`range | np.ndarray`, *optional*): The rows to search for, all by default.
+
+    Returns:
+        `tuple[np.ndarray, np.ndarray]`: Of the Q queries (Q, K) int64 indices in the other set and (Q, K)
+        float32 cosines, falling, equal ones by row order; -1 and nan where fewer than K rows may be a
+        neighbor.
+
+    Raises:
+        InputError: as in `nearest_neighbors`.
+    """
+    check_vectors(vectors)
+    check_vectors(set_vectors)
+    wanted = query_rows(queries, len(vectors))
+    rows, keys = (_as_tensor(part, torch.device(device)) for part in (vectors, set_vectors))
+    kinds, set_kinds = (torch.as_tensor(part, device=device) for part in (groups, set_groups))
+
+    def forbidden(positions: torch.Tensor) -> _Forbidden:
+        return _Forbidden(None, kinds[positions], set_kinds)
+
+    scratch = torch.empty((min(QUERY_BLOCK, len(wanted)), min(KEY_BLOCK, len(keys))), device=device)
+    return _search_in_blocks(rows, keys, wanted, count, scratch, forbidden, progress)
 
 
 def check_vectors(vectors: np.ndarray, block: int = 16384) -> None:
@@ -173,28 +219,59 @@ def _as_tensor(vectors: np.ndarray, device: torch.device) -> torch.Tensor:
     return tensor.to(device)
 
 
-def _search(
-    keys: torch.Tensor, rows: np.ndarray, count: int, scratch: torch.Tensor, groups: torch.Tensor | None
+class _Forbidden(NamedTuple):
+    """Which keys may not be neighbors: each query itself, by its key; or those of its group."""
+
+    itself: torch.Tensor | None  # (Q,)
+    query_groups: torch.Tensor | None  # (Q,)
+    key_groups: torch.Tensor | None  # (K,)
+
+    def apply(self, cosines: torch.Tensor, offset: int) -> None:
+        """Put the cosines of such pairs at -inf, in a block of keys that begins at `offset`."""
+        end = offset + cosines.shape[1]
+        if self.itself is not None:
+            inside = torch.nonzero((self.itself >= offset) & (self.itself < end)).squeeze(1)
+            cosines[inside, self.itself[inside] - offset] = -torch.inf
+        if self.query_groups is not None and self.key_groups is not None:
+            cosines.masked_fill_(self.query_groups[:, None] == self.key_groups[offset:end], -torch.inf)
+
+
+def _search_in_blocks(
+    rows: torch.Tensor,
+    keys: torch.Tensor,
+    wanted: np.ndarray,
+    count: int,
+    scratch: torch.Tensor,
+    forbidden: Callable[[torch.Tensor], _Forbidden],
+    progress: Callable[[int], object] | None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Find the `count` nearest other rows of one block of rows, on the device of `scratch` (queries x keys).
+    """Find the `count` nearest keys of each wanted row, as many rows at a time as `scratch` has."""
+    index = np.empty((len(wanted), count), dtype=np.int64)
+    cosines = np.empty((len(wanted), count), dtype=np.float32)
+    for start in range(0, len(wanted), len(scratch) or 1):
+        block = slice(start, min(start + len(scratch), len(wanted)))
+        positions = torch.from_numpy(wanted[block])
+        queries = rows[positions.to(rows.device)].to(scratch.device)
+        index[block], cosines[block] = _search(queries, keys, count, scratch, forbidden(positions.to(scratch.device)))
+        if progress:
+            progress(block.stop - block.start)
+    return index, cosines
+
+
+def _search(
+    queries: torch.Tensor, keys: torch.Tensor, count: int, scratch: torch.Tensor, forbidden: _Forbidden
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find the `count` nearest keys of one block of queries, on the device of `scratch` (queries x keys).
 
     A block of keys that lies elsewhere is moved there for its product.
     """
     device, width = scratch.device, scratch.shape[1]
-    wanted = torch.from_numpy(rows)
-    queries = keys[wanted.to(keys.device)].to(device)
-    wanted = wanted.to(device)
-    best = torch.full((len(wanted), count), -torch.inf, device=device)
-    index = torch.full((len(wanted), count), -1, device=device)
+    best = torch.full((len(queries), count), -torch.inf, device=device)
+    index = torch.full((len(queries), count), -1, device=device)
     for offset in range(0, len(keys), width):
         block = keys[offset : offset + width].to(device)
-        cosines = torch.mm(queries, block.T, out=scratch[: len(wanted), : len(block)])
-        if groups is None:
-            itself = torch.nonzero((wanted >= offset) & (wanted < offset + len(block))).squeeze(1)
-            cosines[itself, wanted[itself] - offset] = -torch.inf
-        else:
-            forbidden = groups[wanted][:, None] == groups[offset : offset + len(block)]
-            cosines.masked_fill_(forbidden, -torch.inf)
+        cosines = torch.mm(queries, block.T, out=scratch[: len(queries), : len(block)])
+        forbidden.apply(cosines, offset)
         values, columns = _largest(cosines, count)
         # A stable sort with the earlier blocks in front, so that of equal cosines the lower index comes first.
         values, order = torch.cat([best, values], dim=1).sort(dim=1, descending=True, stable=True)

@@ -34,6 +34,7 @@ class TokenizedRows:
     endings: TokenTable = field(default_factory=TokenTable)  # N sequences, that end the turn
     empty: list[bool] = field(default_factory=list)  # (N,) nothing but white space as response
     duplicate: list[bool] = field(default_factory=list)  # (N,) x occurs more than once
+    digests: list[bytes] = field(default_factory=list)  # (N,) of x as text; of its number for an unreadable row
     groups: list[int] = field(default_factory=list)  # (N,) the first row with the same x
     openings: list[int] = field(default_factory=list)  # (N,) digest of system turn and tools, 0 of none
     undesired: list[bool] = field(default_factory=list)  # (N,) the row says its response is bad
@@ -136,7 +137,6 @@ def tokenize_rows(
             flagged; no row with a response.
     """
     table = TokenizedRows(rows)
-    digests: list[bytes] = []
     with stage("tokenizing", "row", len(rows), show=progress) as bar:
         for examples in rows.blocks():
             for example, tokens in zip(examples, encode_readable(examples, prompts), strict=True):
@@ -144,11 +144,11 @@ def tokenize_rows(
                 table.append(example, tokens)
                 # A row that cannot be read has no prompt that another could have, too. Digests, not texts: 16
                 # bytes a row, however long the prompts are.
-                digests.append(_digest(tokens.text if row not in table.faults else f"row {row}"))
+                table.digests.append(_digest(tokens.text if row not in table.faults else f"row {row}"))
                 if row not in table.faults:
                     table.unused.update(prompts.unrendered(example))
             bar.update(len(examples))
-    table.mark_duplicates(digests)
+    table.mark_duplicates(table.digests)
     # Only after all rows, so that one run names every fault and not the first one alone.
     if table.faults and unreadable_rows == "refuse":
         raise InputError(_faults_message(table))

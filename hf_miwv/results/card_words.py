@@ -19,9 +19,10 @@ FLAG_WORDS = {
     "duplicate_prompt": "flagged: another row has the same prompt",
     "duplicate_neighbor": "flagged: no row has another prompt than its own",
     "undesired_response": "flagged: the row says that its response is a bad one",
+    "in_target": "flagged: the target set has the same prompt",
 }
-# Shown where rows have them: of runs that avoid such neighbors, of rows that say so.
-RARE_FLAGS = ("duplicate_neighbor", "undesired_response")
+# Shown where rows have them: of runs that avoid such neighbors, of rows that say so, of runs with a target set.
+RARE_FLAGS = ("duplicate_neighbor", "undesired_response", "in_target")
 COLUMN_WORDS = {
     "row": "index of the row in the input of the scoring",
     "miwv": "loss_one_shot − loss_zero_shot, nats per response token; null where not scored",
@@ -40,6 +41,9 @@ REQUESTED_COLUMN_WORDS = {
     "influence": "mean of loss_zero_shot − the loss behind this row, over the rows that have it as a worked example: "
     "what it saves them, nats per response token; null where it is nobody's",
     "influence_diverse": "the same, each weighted by (1 − cosine) / 2",
+    "target_gain": "loss_zero_shot − the mean loss behind the nearest rows of the target set, one at a time: what the "
+    "target's examples save the row, nats per response token; null where not known",
+    "target_neighbors": "the row numbers of these in the target set, the nearest first",
     "loss_response_alone": "mean loss on the response behind '### Response:' alone, for IFD",
     "loss_response_bare": "mean loss on the response behind nothing, for Superfiltering",
     "prompt_embedding": "the prompt's embedding, of length 1",

@@ -87,6 +87,12 @@ KNOWN = {
         "per response token, after wICI (arXiv 2604.25132); rows that are nobody's example have no score",
         lambda columns: _requested(columns, "influence_diverse", "influence_diverse", "--also influence"),
     ),
+    "target_gain": Method(
+        "gain by the target",
+        "L(y|x) − the mean of L(y|x,C) over the nearest rows C of a target set as worked examples, what they save the "
+        "row, in nats per response token (after ICA, arXiv 2510.14459)",
+        lambda columns: _requested(columns, "target_gain", "target_gain", "--demonstrations-from TARGET"),
+    ),
     "length": Method(
         "response length",
         "the tokens of the response",
@@ -116,6 +122,8 @@ def method_scores(dataset: Dataset, method: str, seed: int = 0) -> np.ndarray:
       runs nothing more, or `--neighbors K` with K above 1.
     - `influence_diverse`: the same with each difference weighted by (1 - cosine) / 2, after wICI (arXiv
       2604.25132), whose difference is one of IFDs.
+    - `target_gain`: L(y|x) - mean of L(y|x,C) over the K nearest rows C of a target set, high = the target's
+      examples help = keep (ICA, arXiv 2510.14459). Needs `hf-miwv score --demonstrations-from TARGET`.
     - `length`: response tokens.
     - `random`: uniform in [0, 1), from a hash of the seed and the row's key (see `row_keys`), so
       that neither the order of the rows nor our columns matter.

@@ -34,9 +34,16 @@ from hf_miwv.results.card_words import (
 )
 from hf_miwv.results.methods import LOW, method_label, method_words
 from hf_miwv.results.row_report import row_remarks
-from hf_miwv.results.scored_record import LengthComparison, ScoredRecord, SelectionFacts, Statistics, Summary
+from hf_miwv.results.scored_record import (
+    LengthComparison,
+    ScoredRecord,
+    SelectionFacts,
+    Statistics,
+    Summary,
+    TargetFacts,
+)
 from hf_miwv.results.statistics import REQUESTED_NUMBERS
-from hf_miwv.rows.schema import EMBEDDING_COLUMN, NEIGHBORS_COLUMNS
+from hf_miwv.rows.schema import EMBEDDING_COLUMN, NEIGHBORS_COLUMNS, TARGET_COLUMNS
 
 
 def write_card(run: ScoredRecord, pictures: list[str], folder: Path) -> None:
@@ -200,6 +207,7 @@ def quantile_table(statistics: Mapping[str, Any]) -> str:
         ("one-shot loss", "loss_one_shot", 3),
         ("influence", "influence", 3),
         ("influence, weighted by (1 − cosine) / 2", "influence_diverse", 3),
+        ("gain by the target's examples", "target_gain", 3),
         ("loss without prompt (IFD)", "loss_response_alone", 3),
         ("loss without prompt (Superfiltering)", "loss_response_bare", 3),
         ("response tokens", "response_tokens", 1),
@@ -250,6 +258,8 @@ def column_rows(run: ScoredRecord) -> list[tuple[str, str]]:
     held = {name for name in REQUESTED_NUMBERS if name in run["statistics"]}
     if "miwv_spread" in held:
         held |= set(NEIGHBORS_COLUMNS)
+    if "target_gain" in held:
+        held |= set(TARGET_COLUMNS)
     if run["command"] == "score" and run["settings"].get("keep_embeddings"):
         held.add(EMBEDDING_COLUMN)
     asked = [(name, words) for name, words in REQUESTED_COLUMN_WORDS.items() if name in held]
@@ -261,6 +271,16 @@ def _example_words(settings: dict[str, Any]) -> str:
     words = "row with another prompt" if settings.get("avoid_duplicate_neighbors") else "other row"
     count = settings.get("neighbors", 1)
     return f"nearest {words}" if count == 1 else f"each of the {count} nearest: {words}"
+
+
+def _target_words(target: TargetFacts) -> str:
+    """Name the target set, its rows and fingerprint."""
+    parts = (shown_name(target["source"]), target["config"], target["split"], target["revision"])
+    named = ", ".join(part for part in parts if part)
+    return (
+        f"{named}: {write_number(target['examples'])} examples in {write_number(target['rows'])} rows, "
+        f"fingerprint {target['fingerprint']}"
+    )
 
 
 def fifth_rows(statistics: Statistics) -> list[list[str]]:
@@ -315,6 +335,7 @@ def made_rows(made: ScoredRecord) -> list[tuple[str, Any]]:
         else None,
         "data fingerprint": data["fingerprint"],
         "data license": license_words(data.get("license")),
+        **({"target set": _target_words(made["target"])} if made.get("target") else {}),
         "model": shown_name(model["source"]),
         "model revision": model["revision"],
         "model weights": f"{write_number(model['parameters'])} parameters in {model['dtype']}, on {model['device']}",

@@ -25,6 +25,13 @@ class DataFacts(TypedDict, total=False):
     held_out: dict[str, Any]
 
 
+class TargetFacts(DataFacts, total=False):
+    """The target set, how many of its rows are examples, and how many rows of the data have a prompt of it."""
+
+    examples: int
+    rows_in_target: int
+
+
 class ModelFacts(TypedDict, total=False):
     """A causal language model as it was loaded."""
 
@@ -104,6 +111,7 @@ class Statistics(TypedDict, total=False):
     miwv_spread: Summary
     influence: Summary
     influence_diverse: Summary
+    target_gain: Summary
     response_tokens: Summary
     spearman: dict[str, float | None]
     similarity_fifths: dict[str, list[float | None]]
@@ -127,6 +135,7 @@ class SelectionFacts(Choice, total=False):
     seed: int
     diversity: float | None
     include_undesired: bool
+    include_target_rows: bool
     one_per: str
     behind_another_response: int
     prompt_completion: bool
@@ -147,6 +156,7 @@ class ScoredRecord(Record, total=False):
     """
 
     data: DataFacts
+    target: TargetFacts
     model: ModelFacts
     embedder: EmbedderFacts
     template: TemplateFacts

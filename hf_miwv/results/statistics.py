@@ -23,6 +23,7 @@ REQUESTED_NUMBERS = (
     *ALSO_COLUMNS.values(),
     "miwv_spread",
     *INFLUENCE_COLUMNS,
+    "target_gain",
 )  # of each row, where the scoring was asked for it
 
 
@@ -48,6 +49,8 @@ class ScoreColumns:
         influence (`np.ndarray`, *optional*): (N,) float64, nats per response token that the row saves others
             as an example; nan where it is nobody's, None where the scoring was not asked for it.
         influence_diverse (`np.ndarray`, *optional*): The same, weighted by (1 - cosine) / 2.
+        target_gain (`np.ndarray`, *optional*): (N,) float64, nats per response token that examples of the target
+            set save the row; nan where unknown, None where the scoring had no target set.
     """
 
     row: np.ndarray
@@ -64,6 +67,7 @@ class ScoreColumns:
     miwv_spread: np.ndarray | None = None
     influence: np.ndarray | None = None
     influence_diverse: np.ndarray | None = None
+    target_gain: np.ndarray | None = None
 
     @classmethod
     def from_dataset(cls, dataset: datasets.Dataset) -> ScoreColumns:

@@ -36,6 +36,8 @@ REQUESTED_FEATURES = Features(
         "miwv_spread": Value("float64"),
         "neighbors": List(Value("int64")),
         "losses_one_shot": List(Value("float64")),
+        "target_gain": Value("float64"),
+        "target_neighbors": List(Value("int64")),
         **{name: Value("float64") for name in (*INFLUENCE_COLUMNS, *ALSO_COLUMNS.values())},
     }
 )

@@ -33,6 +33,7 @@ Flag = Literal[
     "duplicate_prompt",
     "duplicate_neighbor",
     "undesired_response",
+    "in_target",
 ]
 
 SCORE_COLUMNS = (
@@ -55,7 +56,15 @@ NEIGHBORS_COLUMNS = ("miwv_spread", "neighbors", "losses_one_shot")
 INFLUENCE = "influence"
 INFLUENCE_COLUMNS = (INFLUENCE, "influence_diverse")
 ALSO = (*ALSO_COLUMNS, INFLUENCE)  # the values of `--also`
-REQUESTED_COLUMNS = (*NEIGHBORS_COLUMNS, *INFLUENCE_COLUMNS, *ALSO_COLUMNS.values(), EMBEDDING_COLUMN)
+# Added by `--demonstrations-from TARGET`.
+TARGET_COLUMNS = ("target_gain", "target_neighbors")
+REQUESTED_COLUMNS = (
+    *NEIGHBORS_COLUMNS,
+    *INFLUENCE_COLUMNS,
+    *TARGET_COLUMNS,
+    *ALSO_COLUMNS.values(),
+    EMBEDDING_COLUMN,
+)
 
 # Taken only where the shape's required columns are not named by hand: `input` beside a mapped
 # `instruction` may be anything.

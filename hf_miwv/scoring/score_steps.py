@@ -16,12 +16,18 @@ from hf_miwv.common.reading.kinds import RowError
 from hf_miwv.common.runs.processes import Processes
 from hf_miwv.common.runs.workspace import Workspace
 from hf_miwv.losses.branching import branching_obstacle
-from hf_miwv.losses.demonstrations import Passes, build_passes, flag_duplicate_neighbors, response_passes
+from hf_miwv.losses.demonstrations import (
+    Passes,
+    build_passes,
+    flag_duplicate_neighbors,
+    response_passes,
+    target_passes,
+)
 from hf_miwv.losses.forest import MANY_TREE_TOKENS, TREE_TOKENS, grow_forest
 from hf_miwv.losses.pass_losses import score_forest
 from hf_miwv.neighbors.embed import Embedder
 from hf_miwv.neighbors.embedding import embed_rows
-from hf_miwv.neighbors.exact import k_nearest_neighbors
+from hf_miwv.neighbors.exact import k_nearest_neighbors, k_nearest_of_set
 from hf_miwv.neighbors.index import indexed_k_neighbors
 from hf_miwv.prompts.choose_prompts import Prompts
 from hf_miwv.prompts.tokenization import TokenizedRows
@@ -29,6 +35,7 @@ from hf_miwv.rows.columns import add_score_columns
 from hf_miwv.rows.examples import Example
 from hf_miwv.rows.schema import ALSO_COLUMNS, EMBEDDING_COLUMN, Shape
 from hf_miwv.scoring.neighbor_scores import example_influence, loss_spread, mean_loss
+from hf_miwv.scoring.target_set import TargetSet
 
 TRAINER_MAX_LENGTH = 1024  # max_length of trl.SFTConfig (1.16) where nobody says otherwise
 
@@ -50,6 +57,7 @@ class Journey:
     neighbor_count: int = 1  # K: behind how many nearest rows a row is scored
     avoid_duplicates: bool = False  # the neighbor is to have another prompt than the row
     also: dict[str, list[int]] = field(default_factory=dict)  # method -> ids before y without x
+    target: TargetSet | None = None  # rows of another set, behind which each row is scored, too
     adds_influence: bool = False  # what each row saves others as their worked example
     keep_embeddings: bool = False
     unreadable_rows: str = "refuse"  # or "flag": what became of rows that cannot be read
@@ -76,10 +84,17 @@ class Journey:
         Raises:
             InputError: no row can be scored.
         """
-        vectors, neighbors, cosines = self._neighbors(workspace)
+        vectors = self._embed(workspace)
+        neighbors, cosines = self._neighbors(vectors, workspace)
+        target_neighbors = None if self.target is None else self._target_neighbors(self.target, vectors, workspace)
+        kept_vectors = vectors if self.keep_embeddings else None
+        del vectors  # up to 4 KB a row that the passes do not need
         passes = build_passes(self.table, neighbors, self.prompts, self.max_length, self.progress)
         if self.avoid_duplicates:
             flag_duplicate_neighbors(passes, neighbors, self.table.groups)
+        if self.target is not None:
+            for row in np.flatnonzero(self.target.in_target).tolist():
+                passes.flags[row].append("in_target")
         losses, totals = self._losses(passes, neighbors, workspace)
         self._count("score", totals)
         # Passes 0 to N - 1 are the rows alone, those from N on the same rows behind their neighbors (see Passes).
@@ -104,8 +119,9 @@ class Journey:
             "miwv_flags": passes.flags,
             **self._over_neighbors(losses_one_shot, is_run, neighbors),
             **self._influence(zero_shot[:, None] - losses_one_shot, status, neighbors, cosines),
+            **self._target_gain(zero_shot, target_neighbors, passes, workspace),
             **{ALSO_COLUMNS[name]: self._also(name, passes, workspace) for name in self.also},
-            **({} if vectors is None else {EMBEDDING_COLUMN: vectors}),
+            **({} if kept_vectors is None else {EMBEDDING_COLUMN: kept_vectors}),
         }
         self.empty_demonstrations = sum(
             state == "ok" and any(self.table.empty[neighbor] for neighbor in row_neighbors if neighbor >= 0)
@@ -113,15 +129,19 @@ class Journey:
         )
         return add_score_columns(self.dataset, columns)
 
-    def _neighbors(self, workspace: Workspace) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
-        """Return (N, D) vectors where they are to be kept, (N, K) nearest neighbors and their cosines.
-
-        Neighbors and cosines come from the workspace where an earlier run has left them.
-        """
+    def _embed(self, workspace: Workspace) -> np.ndarray:
+        """Return the (N, D) vectors of the prompts."""
         vectors, totals = embed_rows(
             self.table.rows, self.embedder, self._text, workspace, self.processes, self.progress
         )
         self._count("embed", totals)
+        return vectors
+
+    def _neighbors(self, vectors: np.ndarray, workspace: Workspace) -> tuple[np.ndarray, np.ndarray]:
+        """Return (N, K) nearest neighbors and their cosines.
+
+        They come from the workspace where an earlier run has left them.
+        """
         saved = _saved_search(workspace)
         ready = all(self.processes.gather(saved is not None))
         if saved is None or not ready:  # all search, or none: they do it together
@@ -134,7 +154,52 @@ class Journey:
             workspace.write_json("search.json", saved[2])
         self._count("neighbors", saved[2])
         neighbors, cosines, _ = saved
-        return (vectors if self.keep_embeddings else None), neighbors, cosines
+        return neighbors, cosines
+
+    def _target_neighbors(self, target: TargetSet, vectors: np.ndarray, workspace: Workspace) -> np.ndarray:
+        """Return (N, K) the nearest examples of the target set with another prompt than the row, -1 for none."""
+        neighbors, counts = workspace.read_array("target_neighbors.npy"), workspace.read_json("target_search.json")
+        ready = all(self.processes.gather(neighbors is not None and counts is not None))
+        if neighbors is None or counts is None or not ready:  # all search, or none: they do it together
+            with Workspace(workspace.folder / "target_embeddings") as target_workspace:
+                target_vectors, counts = embed_rows(
+                    target.table.rows, self.embedder, self._text, target_workspace, self.processes, self.progress
+                )
+                nearest, _ = k_nearest_of_set(
+                    vectors,
+                    target_vectors[target.examples],
+                    self.neighbor_count,
+                    groups=target.groups,
+                    set_groups=target.target_groups[target.examples],
+                    device=self.embedder.model.device,
+                    queries=self._rank_rows(),
+                )
+                nearest = np.concatenate(self.processes.gather(nearest))
+                neighbors = np.where(nearest < 0, -1, target.examples[nearest])
+                workspace.write_array("target_neighbors.npy", neighbors)
+                workspace.write_json("target_search.json", counts)
+        self._count("embed_target", counts, rows=len(target.table))
+        return neighbors
+
+    def _target_gain(
+        self, zero_shot: np.ndarray, neighbors: np.ndarray | None, passes: Passes, workspace: Workspace
+    ) -> dict[str, Any]:
+        """Return the columns of the target set: L(y|x) - mean over its K nearest of L(y|x,C)."""
+        if self.target is None or neighbors is None:
+            return {}
+        behind, trunks = target_passes(
+            passes, self.table, self.target.table, neighbors, self.prompts, self.max_length, self.progress
+        )
+        losses, totals = self._further_losses("target", behind, trunks, workspace)
+        del totals["row_tokens"]  # of rows alone, which are not run here
+        self._count("target", {**totals, "demonstrations_trimmed": len(behind.trimmed)})
+        first, shape = len(behind.responses), neighbors.shape  # passes before `first` are those of rows alone
+        losses_one_shot = losses[first : first + neighbors.size].reshape(shape)
+        is_run = behind.lengths[first : first + neighbors.size].reshape(shape) > 0
+        return {
+            "target_gain": zero_shot - mean_loss(losses_one_shot, is_run),
+            "target_neighbors": [[row for row in rows if row >= 0] for rows in neighbors.tolist()],
+        }
 
     def _over_neighbors(
         self, losses_one_shot: np.ndarray, is_run: np.ndarray, neighbors: np.ndarray
@@ -190,12 +255,8 @@ class Journey:
         The exact search is shared by the processes; the index is built by each for itself, so
         that all have the same.
         """
-        rows = len(vectors)
-        queries = range(rows)
         groups = prompts if self.avoid_duplicates else None
-        if self.search == "exact":
-            share = -(-rows // self.processes.world)
-            queries = range(rows)[self.processes.rank * share : (self.processes.rank + 1) * share]
+        queries = self._rank_rows(len(vectors)) if self.search == "exact" else range(len(vectors))
         with stage("neighbors", "row", len(queries), show=self.progress) as bar:
             if self.search == "index":
                 neighbors, cosines, report = indexed_k_neighbors(
@@ -209,6 +270,12 @@ class Journey:
         parts = self.processes.gather(nearest)
         neighbors, cosines = (np.concatenate(column) for column in zip(*parts, strict=True))
         return neighbors, cosines, {"search": "exact"}
+
+    def _rank_rows(self, rows: int | None = None) -> range:
+        """Return this process's share of the rows, of all by default."""
+        rows = len(self.table) if rows is None else rows
+        share = -(-rows // self.processes.world)
+        return range(rows)[self.processes.rank * share : (self.processes.rank + 1) * share]
 
     def _losses(
         self, passes: Passes, neighbors: np.ndarray, workspace: Workspace
@@ -230,23 +297,28 @@ class Journey:
         return losses, {"row_tokens": row_tokens, **totals, "reuse": reuse}
 
     def _also(self, method: str, passes: Passes, workspace: Workspace) -> np.ndarray:
-        """Return (N,) losses of y without x, as `method` wants them; nan where unknown.
+        """Return (N,) losses of y without x, as `method` wants them; nan where unknown."""
+        alone = response_passes(passes, self.also[method], self.max_length)
+        losses, totals = self._further_losses(method, alone, np.arange(len(self.table)), workspace)
+        self._count(method, {name: totals[name] for name in ("tokens", "forwarded_tokens", "seconds")})
+        return losses[: len(self.table)]
+
+    def _further_losses(
+        self, name: str, passes: Passes, trunks: np.ndarray, workspace: Workspace
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Return (P,) losses of passes, nan where unknown, and the counts of their stage.
 
         A stage of its own, with a journal of its own inside the workspace.
         """
-        losses = workspace.read_array(f"{method}.npy")
-        totals = workspace.read_json(f"{method}.json")
+        losses = workspace.read_array(f"{name}.npy")
+        totals = workspace.read_json(f"{name}.json")
         ready = all(self.processes.gather(losses is not None and totals is not None))
         if losses is None or totals is None or not ready:  # all score, or none: as the search
-            alone = response_passes(passes, self.also[method], self.max_length)
-            with Workspace(workspace.folder / method) as method_workspace:
-                losses, totals = self._losses(alone, np.arange(len(self.table)), method_workspace)
-                workspace.write_array(f"{method}.npy", losses)
-                workspace.write_json(f"{method}.json", totals)
-        counts = ("tokens", "forwarded_tokens", "seconds")
-        self._count(method, {name: totals[name] for name in counts})
-        losses = losses[: len(self.table)]
-        return np.where(np.isfinite(losses), losses, np.nan)
+            with Workspace(workspace.folder / name) as stage_workspace:
+                losses, totals = self._losses(passes, trunks, stage_workspace)
+                workspace.write_array(f"{name}.npy", losses)
+                workspace.write_json(f"{name}.json", totals)
+        return np.where(np.isfinite(losses), losses, np.nan), totals
 
     def _text(self, example: Example) -> str:
         if example.fault is not None:
@@ -258,10 +330,10 @@ class Journey:
         except RowError:  # the template refuses it, which the tokenized rows know
             return ""
 
-    def _count(self, stage: str, totals: dict[str, Any]) -> None:
+    def _count(self, stage: str, totals: dict[str, Any], rows: int | None = None) -> None:
         self.seconds[stage] = totals["seconds"]
         counts = {name: value for name, value in totals.items() if name != "seconds"}
-        self.stages[stage] = {"rows": len(self.table), **counts}
+        self.stages[stage] = {"rows": len(self.table) if rows is None else rows, **counts}
 
 
 def _saved_search(workspace: Workspace) -> tuple[np.ndarray, np.ndarray, dict[str, Any]] | None:

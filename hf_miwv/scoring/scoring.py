@@ -42,6 +42,7 @@ from hf_miwv.rows.schema import ALSO, ALSO_COLUMNS, INFLUENCE, recognize, unread
 from hf_miwv.rows.spooling import release, spool
 from hf_miwv.scoring.score_steps import TRAINER_MAX_LENGTH, Journey
 from hf_miwv.scoring.scoring_record import complete_record, start_record
+from hf_miwv.scoring.target_set import open_target, read_target
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -77,6 +78,8 @@ def score(
     search: str = "auto",
     neighbors: int = 1,
     avoid_duplicate_neighbors: bool = False,
+    demonstrations_from: Any = None,
+    demonstrations_split: str | None = None,
     also: Sequence[str] = (),
     keep_embeddings: bool = False,
     device: str | None = None,
@@ -143,6 +146,13 @@ def score(
         avoid_duplicate_neighbors (`bool`, *optional*, defaults to `False`): Take the nearest row with
             another prompt as the neighbor (ours; in the paper it may have the same). Where no row has
             another, rows are flagged `duplicate_neighbor` and scored behind the nearest one.
+        demonstrations_from (`str | Path | list | DataFrame | Dataset | DatasetDict`, *optional*): Rows of a task
+            that the model is to learn, in any known shape. Each row is scored behind its K = `neighbors` nearest
+            of these, too, by K more passes: columns `target_gain`, L(y|x) less the mean of L(y|x,C), high = the
+            target's examples help, and `target_neighbors` (ICA, arXiv 2510.14459, with three nearest; RECOST's
+            pool). A row with a prompt of the target set is flagged `in_target`, and scored behind examples with
+            another prompt.
+        demonstrations_split (`str`, *optional*): Which split of `demonstrations_from`, or a slice of it.
         also (`Sequence[str]`, *optional*, defaults to `()`): "ifd" and "superfiltering": measure what
             those methods of `hf_miwv.results.methods` need, by one more pass over each response.
             "influence": add what each row saves others as their worked example, from the same losses; with
@@ -189,7 +199,8 @@ def score(
     progress = progress and processes.first
     folder_run = None
     if output_dir is not None:
-        inputs = [Source.parse(dataset).local_path if isinstance(dataset, (str, Path)) else None]
+        named_inputs = [data for data in (dataset, demonstrations_from) if isinstance(data, (str, Path))]
+        inputs = [Source.parse(data).local_path for data in named_inputs]
         folder_run = FolderRun(Path(output_dir), overwrite, inputs=inputs, processes=processes)
     dataset, named = take_rows(dataset, split=split, config=config, revision=data_revision, field=field)
     origin = {**named, **(origin or {})}
@@ -200,6 +211,13 @@ def score(
     _check_rows(dataset, neighbors)
     dataset = check_columns(dataset, overwrite_columns)
     shape = recognize(dataset.column_names, columns, dataset[0])
+    target_rows = None
+    if demonstrations_from is not None:
+        target_rows = read_target(demonstrations_from, demonstrations_split, columns, dataset)
+    elif demonstrations_split is not None:
+        raise InputError(
+            f"demonstrations split {demonstrations_split!r}: of which set? give --demonstrations-from, too"
+        )
     loaded = _load_model(
         model,
         tokenizer,
@@ -224,6 +242,16 @@ def score(
     table = tokenize_rows(rows, prompts, progress, unreadable_rows)
     if processes.first:
         tell_of_rows(table, trainer_max_length, unread_columns(shape, dataset.column_names))
+    target = None
+    if target_rows is not None:
+        target = open_target(target_rows, table, prompts, neighbors, unreadable_rows, progress)
+        check_tables(loaded.model, loaded.tokenizer, [target.table.prompts, target.table.responses])
+    if target is not None and target.in_target.any() and processes.first:
+        logger.warning(
+            "%d of %d rows have a prompt of the target set: flagged in_target, and not chosen from by select",
+            int(target.in_target.sum()),
+            len(table),
+        )
     contexts = {name: response_context(name, loaded.tokenizer) for name in ALSO_COLUMNS if name in also}
     # Ids beyond the embedding matrix would fail deep in a forward pass: refuse them before any work.
     check_tables(loaded.model, loaded.tokenizer, [table.prompts, table.responses])
@@ -243,6 +271,7 @@ def score(
         neighbor_count=neighbors,
         avoid_duplicates=avoid_duplicate_neighbors,
         also=contexts,
+        target=target,
         adds_influence=neighbors > 1 or INFLUENCE in also,
         keep_embeddings=keep_embeddings,
         unreadable_rows=unreadable_rows,

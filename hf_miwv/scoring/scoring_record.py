@@ -17,9 +17,10 @@ from hf_miwv.common.models.quantization import quantization_of
 from hf_miwv.common.runs.fingerprints import content_fingerprint, model_fingerprint, token_fingerprint
 from hf_miwv.common.runs.record import new_record, peak_memory
 from hf_miwv.neighbors.embed import Embedder
-from hf_miwv.results.scored_record import DataFacts, EmbedderFacts, ModelFacts, ScoredRecord, Statistics
+from hf_miwv.results.scored_record import DataFacts, EmbedderFacts, ModelFacts, ScoredRecord, Statistics, TargetFacts
 from hf_miwv.rows.schema import INFLUENCE, unread_columns
 from hf_miwv.scoring.score_steps import Journey
+from hf_miwv.scoring.target_set import TargetSet
 
 
 def start_record(
@@ -58,6 +59,8 @@ def start_record(
         run["settings"]["neighbors"] = journey.neighbor_count
     elif journey.adds_influence:
         run["settings"]["also"].append(INFLUENCE)
+    if journey.target is not None:
+        run["target"] = _describe_target(journey.target)
     table = journey.table
     run["trainer"] = {
         "max_length": journey.trainer_max_length,
@@ -114,6 +117,23 @@ def _describe_data(journey: Journey, origin: Mapping[str, Any]) -> DataFacts:
     }
 
 
+def _describe_target(target: TargetSet) -> TargetFacts:
+    rows = target.rows
+    return {
+        "source": rows.origin.get("source"),
+        "split": rows.origin.get("split"),
+        "config": rows.origin.get("config"),
+        "revision": rows.origin.get("revision"),
+        "license": rows.origin.get("license"),
+        "rows": len(rows.dataset),
+        "shape": rows.shape.name,
+        "columns": dict(rows.shape.columns),
+        "fingerprint": content_fingerprint(rows.dataset),
+        "examples": len(target.examples),
+        "rows_in_target": int(target.in_target.sum()),
+    }
+
+
 def _describe_model(journey: Journey, revision: str | None) -> ModelFacts:
     model = journey.model
     return {
@@ -139,6 +159,14 @@ def _describe_embedder(embedder: Embedder, text: str) -> EmbedderFacts:
     }
 
 
+def _target_identity(facts: TargetFacts, target: TargetSet) -> dict[str, Any]:
+    return {
+        "target set": facts["fingerprint"],
+        "target columns": facts["columns"],
+        "target tokens": token_fingerprint(target.table.prompts, target.table.responses),
+    }
+
+
 def _identity(run: ScoredRecord, journey: Journey) -> dict[str, Any]:
     """Return all that the result depends on, under the names that a user is told when one differs."""
     return {
@@ -157,6 +185,7 @@ def _identity(run: ScoredRecord, journey: Journey) -> dict[str, Any]:
         # Only where it is not the paper's, so that work which was begun before there was a choice still counts.
         **({"neighbors": journey.neighbor_count} if journey.neighbor_count != 1 else {}),
         "duplicate neighbors": "avoided" if journey.avoid_duplicates else "allowed",
+        **({} if journey.target is None else _target_identity(run["target"], journey.target)),
         "also": journey.also,
         **({"influence": "added"} if INFLUENCE in run["settings"]["also"] else {}),
         "unreadable rows": journey.unreadable_rows,

@@ -46,6 +46,7 @@ def select(
     one_per: str | None = None,
     seed: int = 0,
     include_undesired: bool = False,
+    include_target_rows: bool = False,
     prompt_completion: bool = False,
     output_dir: str | Path | None = None,
     overwrite: bool = False,
@@ -76,6 +77,9 @@ def select(
         seed (`int`, *optional*, defaults to `0`): Seed of the method "random"; no other depends on it.
         include_undesired (`bool`, *optional*, defaults to `False`): Choose also from rows flagged
             `undesired_response` (KTO's `label: false`), by default from none of them.
+        include_target_rows (`bool`, *optional*, defaults to `False`): Choose also from rows flagged `in_target`,
+            whose prompt is one of the target set that they were scored with, by default from none of them by any
+            method: to train on a target's own rows would be leakage, if the model is judged by that target.
         prompt_completion (`bool`, *optional*, defaults to `False`): Write each row as `prompt` and
             `completion`, as it was scored, in place of the columns that it had: what TRL's SFTTrainer
             reads. Only for a folder, whose run.json says what the columns are.
@@ -101,15 +105,19 @@ def select(
     dataset = scored if isinstance(scored, Dataset) else read_dataset(folder or scored)
     whole = ScoreColumns.from_dataset(dataset)
     scores = method_scores(dataset, method, seed)
-    undesired = np.array(["undesired_response" in flags for flags in whole.flags], dtype=bool)
-    # Answers that are marked as bad (KTO's label: false) are the ones that a model should not learn.
-    passed = undesired & np.isfinite(scores) & (not include_undesired)
-    if passed.any():
-        logger.info(
-            "%d rows say that their response is a bad one, and are not chosen from (--include-undesired)",
-            int(passed.sum()),
-        )
-        scores = np.where(passed, np.nan, scores)
+    # Answers that are marked as bad (KTO's label: false) are the ones that a model should not learn, and
+    # those of the target set are the ones that it is to be measured by.
+    undesired, in_target = (
+        np.array([flag in flags for flags in whole.flags], dtype=bool) for flag in ("undesired_response", "in_target")
+    )
+    for flagged, is_included, words, option in (
+        (undesired, include_undesired, "say that their response is a bad one", "--include-undesired"),
+        (in_target, include_target_rows, "are in the target set, too", "--include-target-rows"),
+    ):
+        passed = flagged & np.isfinite(scores) & (not is_included)
+        if passed.any():
+            logger.info("%d rows %s, and are not chosen from (%s)", int(passed.sum()), words, option)
+            scores = np.where(passed, np.nan, scores)
     choice: Choice = {"fraction": fraction, "count": count, "threshold": threshold}
     earlier: ScoredRecord | None = read_record(folder) if folder else None
     behind_another = 0
@@ -139,6 +147,8 @@ def select(
         asked: SelectionFacts = {"method": method, "seed": seed, **choice, "diversity": diversity}
         if undesired.any():
             asked["include_undesired"] = include_undesired
+        if in_target.any():
+            asked["include_target_rows"] = include_target_rows
         if one_per is not None:
             asked["one_per"] = one_per
             report["behind_another_response"] = behind_another

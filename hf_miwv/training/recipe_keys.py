@@ -119,11 +119,14 @@ def section_hints() -> dict[str, Hints]:
         "search": SEARCHES,
         "unreadable_rows": UNREADABLE_ROWS,
     }
-    scoring = argument_hints(score, ("dataset", "model", "tokenizer", "embedder", "origin", "progress"))
+    scoring = argument_hints(
+        score, ("dataset", "model", "tokenizer", "embedder", "demonstrations_from", "origin", "progress")
+    )
     return {
         "data": field_hints(DataSection),
         "scoring": {
             "embedder": str,
+            "demonstrations_from": str,
             **scoring,
             **{name: one_of(known) for name, known in words.items()},
         },

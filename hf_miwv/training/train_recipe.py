@@ -24,7 +24,7 @@ from hf_miwv.common.recipes.trl_datasets import read_dataset_keys
 from hf_miwv.common.recipes.trl_keys import read_trl_keys
 from hf_miwv.common.recipes.values import fault_of, fit
 from hf_miwv.common.recipes.yaml_file import load_mapping
-from hf_miwv.results.methods import check_method, needed_columns
+from hf_miwv.results.methods import LOW, check_method, needed_columns
 from hf_miwv.rows.schema import INFLUENCE
 from hf_miwv.selection.diversity import check_diversity
 from hf_miwv.selection.selection import check_choice
@@ -134,8 +134,9 @@ def read_recipe(path: Path, overrides: Sequence[str] = (), output: Path | None =
     name = _located("model_name_or_path", model.get("model_name_or_path"), faults)
     for entry in datasets:
         entry["path"] = _located("data: source", entry.get("path"), faults)
-    if "embedder" in sections["scoring"]:
-        sections["scoring"]["embedder"] = _located("scoring: embedder", sections["scoring"]["embedder"], faults)
+    for key in ("embedder", "demonstrations_from"):
+        if key in sections["scoring"]:
+            sections["scoring"][key] = _located(f"scoring: {key}", sections["scoring"][key], faults)
     if faults:
         raise InputError.of_faults(path, faults)
     for line in (*lines, *keys.without_effect):
@@ -308,6 +309,8 @@ def _selection_faults(selection: Mapping[str, Any], scoring: Mapping[str, Any]) 
     lacking = [name for name in needed_columns(method) if name not in also]
     if lacking:
         faults.append(f"selection: method {method} needs its own losses; in scoring, also: [{lacking[0]}]")
+    if method.removesuffix(LOW) == "target_gain" and not scoring.get("demonstrations_from"):
+        faults.append(f"selection: method {method} needs a target set; in scoring, demonstrations_from: TARGET")
     if limits["diversity"] is not None and not scoring.get("keep_embeddings"):
         faults.append("selection: diversity needs the embeddings; in scoring, keep_embeddings: true")
     return faults

@@ -9,7 +9,7 @@ import pytest
 from plain import plain_neighbor, plain_neighbors
 
 from hf_miwv.common.errors import InputError
-from hf_miwv.neighbors.exact import check_vectors, k_nearest_neighbors, nearest_neighbors
+from hf_miwv.neighbors.exact import check_vectors, k_nearest_neighbors, k_nearest_of_set, nearest_neighbors
 
 
 def unit_vectors(rows: int, seed: int = 0) -> np.ndarray:
@@ -144,3 +144,20 @@ def test_where_too_few_may_be_a_neighbor_there_is_none() -> None:
     assert index.tolist() == [[*rows, *[-1] * (3 - len(rows))] for rows in expected]
     assert (np.isnan(cosines) == (index == -1)).all()
     assert (index == -1).sum() == 4
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_nearest_rows_of_another_set(count: int) -> None:
+    generator = np.random.default_rng(5)
+    rows, others = (generator.normal(size=(size, 8)).astype(np.float32) for size in (40, 12))
+    rows, others = (part / np.linalg.norm(part, axis=1, keepdims=True) for part in (rows, others))
+    groups, set_groups = generator.integers(0, 9, size=40), generator.integers(0, 9, size=12)
+    set_groups[:10] = groups[0]  # two of the twelve are left to the rows of that group
+    index, cosines = k_nearest_of_set(rows, others, count, groups=groups, set_groups=set_groups, queries=range(3, 40))
+    for row, neighbors, values in zip(range(3, 40), index.tolist(), cosines, strict=True):
+        allowed = [other for other in range(12) if set_groups[other] != groups[row]]
+        joined = np.concatenate([others, rows[row : row + 1]])
+        expected = plain_neighbors(joined, 12, count, allowed)
+        assert neighbors == [*expected, *[-1] * (count - len(expected))]
+        np.testing.assert_allclose(values[: len(expected)], others[expected] @ rows[row], atol=1e-6)
+        assert np.isnan(values[len(expected) :]).all()

@@ -25,3 +25,8 @@ def some_rows() -> list[dict[str, str]]:
     rows[3]["output"] = ""
     rows[20] = dict(rows[6])  # a copy of another row
     return rows
+
+
+def some_target() -> list[dict[str, str]]:
+    """Rows of a target set, with other prompts."""
+    return [{**row, "instruction": f"please {row['instruction']}"} for row in make_rows(4)]
