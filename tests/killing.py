@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 
 
@@ -35,6 +36,13 @@ def kill_when(command: list[str], ready: Callable[[], bool]) -> None:
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
+
+
+def kill_launch(launcher: subprocess.Popen[bytes]) -> None:
+    """Kill a launcher with the processes that it started, which are in sessions of their own."""
+    for process in [*psutil.Process(launcher.pid).children(recursive=True), launcher]:
+        process.kill()
+    launcher.wait()
 
 
 class Stop(Exception):  # noqa: N818

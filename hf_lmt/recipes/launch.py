@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.recipes.yaml_file import load_mapping
+from hf_miwv.common.runs.launched_sharding import asked_sharding
 
 COPY = "hf-lmt recipe copy accelerate"  # and /NAME: how to have a launch file
 
@@ -39,12 +40,7 @@ class Launch(NamedTuple):
         """
         processes = int(environment.get("WORLD_SIZE", "1"))
         here = int(environment.get("LOCAL_WORLD_SIZE", str(processes)))
-        sharding = "none"
-        if environment.get("ACCELERATE_USE_FSDP", "").lower() == "true":
-            sharding = "fsdp"
-        elif environment.get("ACCELERATE_USE_DEEPSPEED", "").lower() == "true":
-            sharding = f"zero{environment.get('ACCELERATE_DEEPSPEED_ZERO_STAGE', '2')}"
-        return cls(processes, here, sharding)
+        return cls(processes, here, asked_sharding(environment))
 
     @classmethod
     def from_file(cls, path: Path) -> Launch:
@@ -68,7 +64,7 @@ class Launch(NamedTuple):
                 f"{path} is no launch file of accelerate: it needs distributed_type, and "
                 f"num_processes that are a multiple of num_machines; `{COPY}/ddp` writes one"
             )
-        return cls(processes, processes // machines, _sharding(str(kind), content))
+        return cls(processes, processes // machines, _sharding(path, str(kind), content))
 
     @property
     def sharded(self) -> bool:
@@ -82,7 +78,14 @@ class Launch(NamedTuple):
         return count if self.sharding == "none" else f"{count}, {self.sharding}"
 
 
-def _sharding(kind: str, content: Mapping[Any, Any]) -> str:
+def _sharding(path: Path, kind: str, content: Mapping[Any, Any]) -> str:
+    if kind not in ("NO", "FSDP", "DEEPSPEED") and not kind.startswith("MULTI_"):
+        raise InputError(
+            f"{path}: distributed_type {kind} is not known here; give NO, MULTI_GPU, FSDP or DEEPSPEED "
+            "(`hf-lmt recipe list` shows launch files)"
+        )
+    if content.get("parallelism_config"):
+        raise InputError(f"{path}: parallelism_config (tensor or context parallelism) is not known here; leave it out")
     if kind == "FSDP":
         return "fsdp"
     if kind == "DEEPSPEED":

@@ -33,6 +33,7 @@ from hf_miwv.common.hub.hub_section import finish_saves, open_hub, push_result, 
 from hf_miwv.common.models.vocabulary import vocabulary_size
 from hf_miwv.common.runs.folder import read_record, write_errors
 from hf_miwv.common.runs.folder_run import FolderRun
+from hf_miwv.common.runs.launched_sharding import check_can_shard
 from hf_miwv.common.runs.processes import Processes
 from hf_miwv.common.runs.workspace import Workspace, workspace_of
 from hf_miwv.common.trainer.checkpoints import MARK
@@ -80,6 +81,7 @@ def train(
         recipe = read_training_recipe(Path(recipe), (), launch)
     use_cpu = bool(recipe.training.get("use_cpu"))
     check_devices(launch, use_cpu, torch.accelerator.device_count())
+    check_can_shard(launch.sharding, use_cpu)
     processes = _processes(launch, use_cpu)
     folder_run = _folder_run(recipe, overwrite, processes)
     # Refused now or never; and ZeRO-3 wants it there while a model loads.

@@ -34,6 +34,7 @@ from hf_miwv.common.models.models import length_limit
 from hf_miwv.common.runs.processes import Processes
 from hf_miwv.common.trainer.checkpoints import MarkWhole, newest_whole_checkpoint
 from hf_miwv.common.trainer.dead_workers import explained_dead_workers
+from hf_miwv.common.trainer.divided_weights import check_sharding
 from hf_miwv.common.trainer.finite_steps import NotFiniteError, explain_not_finite, name_of_newest
 from hf_miwv.common.trainer.trainable import EFFECTIVE, effective_settings, loss_curve, sort_adapter_modules
 from hf_miwv.common.trainer.training_table import print_as_table
@@ -121,6 +122,7 @@ def tune(
     if pushing is not None:
         trainer.add_callback(pushing)
     warn_of_long_batches(run)
+    check_sharding(trainer, run.launch.sharding)
     # With the trainer that will train, because what it makes of rows and settings is what counts.
     checks = _check(trainer, run)
     newest = newest_whole_checkpoint(checkpoints, run.processes)

@@ -26,6 +26,7 @@ from hf_miwv.common.runs.fingerprints import content_fingerprint
 from hf_miwv.common.runs.flushing import flush_all
 from hf_miwv.common.runs.folder import RECORD
 from hf_miwv.common.runs.json_text import json_text
+from hf_miwv.common.trainer.divided_weights import save_whole_model
 from hf_miwv.common.trainer.trainable import trainable_source
 
 ADAPTER = "adapter"
@@ -88,10 +89,8 @@ def write_model(trainer: Any, run: Run, record: TrainedRecord, root: Path) -> No
         for folder in (draft, replaced):
             shutil.rmtree(folder, ignore_errors=True)
     run.processes.agree(None)
-    if run.launch.sharding == "fsdp":
-        trainer.accelerator.state.fsdp_plugin.set_state_dict_type("FULL_STATE_DICT")
     with full_disk():
-        trainer.save_model(str(draft))
+        save_whole_model(trainer, draft)
         if run.processes.first:
             _complete(draft, trainer, run, record)
             flush_all(draft)

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
-from torch.distributed.tensor import DTensor
-from transformers.integrations import is_deepspeed_zero3_enabled
 
 from hf_miwv.callbacks.choice_file import read_neighbors, write_neighbors
 from hf_miwv.callbacks.trainer_rows import TrainerRows
@@ -22,6 +20,7 @@ from hf_miwv.common.models.vocabulary import check_tables
 from hf_miwv.common.runs.fingerprints import model_fingerprint, token_fingerprint
 from hf_miwv.common.runs.record import package_version
 from hf_miwv.common.runs.workspace import Workspace
+from hf_miwv.common.trainer.divided_weights import weights_divided_by
 from hf_miwv.common.trainer.live_trainer import processes_of, undisturbed
 from hf_miwv.losses.branching import branching_obstacle
 from hf_miwv.losses.demonstrations import Passes, build_passes
@@ -208,16 +207,11 @@ def check_model(trainer: Any) -> None:
         InputError: it cannot.
     """
     model = trainer.accelerator.unwrap_model(trainer.model)
-    sharded = (
-        trainer.is_fsdp_enabled
-        or is_deepspeed_zero3_enabled()
-        or any(isinstance(weight, DTensor) for weight in model.parameters())
-    )
-    if sharded:
+    if divided_by := weights_divided_by(trainer):
         raise InputError(
-            "the model's weights are sharded (FSDP, DeepSpeed ZeRO-3 or tensor parallel), and a "
-            "process cannot score rows with a part of them; choose the rows before training "
-            "(hf-miwv select), or train with DDP, ZeRO-2 or on one device"
+            f"{divided_by} divides the model's weights over the processes, and a process cannot score rows with a "
+            "part of them; choose the rows before training (hf-miwv select), or train with DDP, ZeRO-2 or on one "
+            "device"
         )
     adapters = getattr(model, "peft_config", {}) or {}
     for name, adapter in adapters.items():

@@ -19,6 +19,7 @@ from hf_miwv.common.hub.license import license_of
 from hf_miwv.common.reading.reading import read_dataset, state_of
 from hf_miwv.common.reading.source import Source
 from hf_miwv.common.runs.folder import check_output, read_record
+from hf_miwv.common.runs.launched_sharding import refuse_shards
 from hf_miwv.common.runs.processes import Processes
 from hf_miwv.common.runs.workspace import workspace_of
 from hf_miwv.results.methods import LOW, check_method, needed_columns
@@ -58,6 +59,7 @@ def score_data(
     **settings: Any,
 ) -> None:
     """Run `hf-miwv score`: read, score, write, show."""
+    refuse_shards("scoring")
     data_revision, model_revision = _revisions(data, model, revision, data_revision, model_revision)
     source = Source.parse(data, data_revision, split=split, config=data_config, field=field)
     scorer = Source.parse(model, model_revision)

@@ -40,11 +40,16 @@ def train_command(recipe: Path, output: Path | None, overwrite: bool, keys: tupl
     """Score, select and tune by a recipe."""
     from hf_miwv.common.recipes.shipped import find_recipe
     from hf_miwv.common.runs.folder import check_output
+    from hf_miwv.common.runs.launched_sharding import refuse_shards
     from hf_miwv.common.runs.processes import Processes
     from hf_miwv.training.recipe_rows import local_inputs, origin_of, read_rows
     from hf_miwv.training.train_recipe import read_recipe
     from hf_miwv.training.training import train
 
+    refuse_shards(
+        "scoring before the training",
+        "accelerate/multi_gpu, with fsdp: full_shard in the recipe where training needs shards",
+    )
     wanted = read_recipe(find_recipe(recipe, "miwv"), keys, output)
     for path in local_inputs(wanted.datasets, wanted.model, wanted.scored):
         check_output(wanted.output_dir, overwrite, path)

@@ -25,9 +25,11 @@ from hf_miwv.common.models.quantization import quantization_of
 from hf_miwv.common.models.row_tokens import TokenTable
 from hf_miwv.common.models.vocabulary import check_ids, check_tables
 from hf_miwv.common.runs.fingerprints import model_fingerprint
+from hf_miwv.common.runs.launched_sharding import sharding_by_settings
 from hf_miwv.common.runs.processes import Processes
 from hf_miwv.common.trainer.checkpoints import EndsAtItsLastStep, MarkWhole, newest_whole_checkpoint
 from hf_miwv.common.trainer.dead_workers import explained_dead_workers
+from hf_miwv.common.trainer.divided_weights import check_sharding
 from hf_miwv.common.trainer.finite_steps import FiniteSteps, NotFiniteError, explain_not_finite, name_of_newest
 from hf_miwv.common.trainer.trainable import (
     effective_settings,
@@ -263,6 +265,7 @@ def _trainer(
     sort_adapter_modules(trainer.model)
     print_as_table(trainer)
     check_trainer(trainer, rows)
+    check_sharding(trainer, sharding_by_settings(tuning.settings))
     return trainer
 
 

@@ -25,6 +25,7 @@ from hf_miwv.common.hub.hub_section import (
     watch_saves,
     write_checkpoint_card,
 )
+from hf_miwv.common.models.devices import pick_device
 from hf_miwv.common.reading.reading import read_dataset
 from hf_miwv.common.runs.fingerprints import content_fingerprint
 from hf_miwv.common.runs.flushing import flush_all
@@ -35,10 +36,12 @@ from hf_miwv.common.runs.folder import (
 )
 from hf_miwv.common.runs.folder_run import FolderRun
 from hf_miwv.common.runs.json_text import json_text
+from hf_miwv.common.runs.launched_sharding import check_can_shard, sharding_by_settings
 from hf_miwv.common.runs.processes import Processes
 from hf_miwv.common.runs.record import new_record
 from hf_miwv.common.runs.workspace import Workspace, workspace_of
 from hf_miwv.common.trainer.checkpoints import MARK
+from hf_miwv.common.trainer.divided_weights import save_whole_model
 from hf_miwv.common.trainer.trainable import release_memory, trainable_source
 from hf_miwv.scoring.scoring import score
 from hf_miwv.selection.selection import select
@@ -114,6 +117,7 @@ def train(
     output, loading, scoring = Path(output_dir), dict(loading or {}), dict(scoring or {})
     origin, processes = origin or {}, Processes.launched()
     folder_run = FolderRun(output, overwrite, holds="*.safetensors", processes=processes)
+    check_can_shard(sharding_by_settings(training or {}), pick_device(loading.get("device")).type == "cpu")
     tuning = Tuning(
         source=trainable_source(model),
         loading=loading,
@@ -278,7 +282,7 @@ def _write(
         for folder in (draft, replaced):
             shutil.rmtree(folder, ignore_errors=True)
     processes.agree(None)
-    trainer.save_model(str(draft))
+    save_whole_model(trainer, draft)
     if processes.first:
         (draft / "training_args.bin").unlink(missing_ok=True)  # pickled, and with local paths
         text = json_text(run, indent=2)

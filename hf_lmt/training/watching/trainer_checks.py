@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from torch.distributed.tensor import DTensor
 from transformers import EarlyStoppingCallback, TrainerCallback
-from transformers.integrations import is_deepspeed_zero3_enabled
 
 from hf_miwv.common.errors import InputError, did_you_mean
 from hf_miwv.common.models.model_kinds import OTHER_KINDS
+from hf_miwv.common.trainer.divided_weights import weights_divided_by
 from hf_miwv.common.trainer.live_trainer import tokenizer_of
 
 
@@ -29,10 +28,10 @@ def check_trainer(trainer: Any) -> None:
         InputError: it cannot be watched; the setting is named.
     """
     args, model = trainer.args, trainer.accelerator.unwrap_model(trainer.model)
-    if sharding := _sharding(trainer, model):
+    if divided_by := weights_divided_by(trainer):
         raise InputError(
-            f"{sharding}, and each process reads its share of the rows with the whole model; "
-            "train with DDP, DeepSpeed ZeRO-2 or on one device, or leave the watching by "
+            f"{divided_by} divides the model's weights over the processes, and each process reads its share of the "
+            "rows with the whole model; train with DDP, DeepSpeed ZeRO-2 or on one device, or leave the watching by "
             "direction out (translate: false, losses: false in a recipe) and run hf-lmt evaluate "
             "on the checkpoints"
         )
@@ -126,14 +125,3 @@ def _check_writes_text(trainer: Any, model: Any) -> None:
         "it writes no translation that could be watched; leave the callback out, or add it to the "
         "training of a causal language model (AutoModelForCausalLM)"
     )
-
-
-def _sharding(trainer: Any, model: Any) -> str | None:
-    """Say how the weights are divided over processes; None where each has the whole model."""
-    if trainer.is_fsdp_enabled:
-        return "fsdp divides the model's weights over the processes"
-    if is_deepspeed_zero3_enabled():
-        return "deepspeed with ZeRO stage 3 divides the model's weights over the processes"
-    if any(isinstance(weight, DTensor) for weight in model.parameters()):
-        return "tensor parallel (tp_plan) divides the model's weights over the processes"
-    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,26 @@ def test_the_launcher_is_read(environment: dict[str, str], launch: Launch) -> No
 )
 def test_launch_files(name: str, launch: Launch) -> None:
     assert Launch.from_file(ROOT / "recipes" / "accelerate" / f"{name}.yaml") == launch
+
+
+def test_launch_files_say_when_they_ran_last() -> None:
+    for path in (ROOT / "recipes" / "accelerate").glob("*.yaml"):
+        (line,) = [line for line in path.read_text().splitlines() if line.startswith("# Last run: ")]
+        assert re.match(r"# Last run: (20\d\d-\d\d-\d\d|not run yet\.$)", line), path
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("distributed_type: MEGATRON_LM", "distributed_type MEGATRON_LM is not known here"),
+        (
+            "distributed_type: FSDP\nparallelism_config: {parallelism_config_tp_size: 2}",
+            "tensor or context parallelism",
+        ),
+    ],
+)
+def test_launch_files_of_other_kinds(settings: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "launch.yaml"
+    path.write_text(settings)
+    with pytest.raises(InputError, match=message):
+        Launch.from_file(path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from killing import kill_launch
 from safetensors.torch import load_file
 
 from hf_miwv.common.runs.workspace import workspace_of
@@ -47,7 +47,7 @@ def launch(recipe: dict[str, Any], folder: Path) -> subprocess.Popen[bytes]:  # 
         "PYTHONPATH": str(LAUNCH.parents[2]),
     }
     with open(folder / "launch.log", "ab") as log:
-        return subprocess.Popen(command, env=places, stdout=log, stderr=log, start_new_session=True)
+        return subprocess.Popen(command, env=places, stdout=log, stderr=log)
 
 
 def finish(process: subprocess.Popen[bytes], folder: Path) -> None:
@@ -83,8 +83,7 @@ def test_two_processes_killed_go_on_to_the_same_curve(
         while len(list(work.glob("checkpoints/*/whole"))) < count:
             assert process.poll() is None, (tmp_path / "launch.log").read_text()[-4000:]
             time.sleep(0.002)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        kill_launch(process)
         assert not (tmp_path / "killed").exists()
     finish(launch(recipe, tmp_path), tmp_path)
     one, other = record(tmp_path / "whole"), record(tmp_path / "killed")

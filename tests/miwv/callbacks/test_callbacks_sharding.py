@@ -21,7 +21,7 @@ from transformers.integrations.deepspeed import set_hf_deepspeed_config, unset_h
 from hf_miwv.callbacks.callbacks import MIWVDriftCallback, MIWVSelectionCallback
 from hf_miwv.common.errors import InputError
 
-MESSAGE = r"weights are sharded \(FSDP, DeepSpeed ZeRO-3 or tensor parallel\).*DDP, ZeRO-2"
+MESSAGE = r"(FSDP|DeepSpeed ZeRO-3|tensor parallelism \(tp_plan\)) divides the model\'s weights .*DDP, ZeRO-2"
 
 
 @contextmanager

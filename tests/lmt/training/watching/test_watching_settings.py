@@ -123,7 +123,7 @@ def test_refused_trainers(kind: Any, tmp_path: Path) -> None:
     refused(trainer, "predict_with_generate=True")
     trainer = make_trainer(tmp_path)
     trainer.is_fsdp_enabled = True
-    refused(trainer, "fsdp divides")
+    refused(trainer, "FSDP divides")
     trainer = make_trainer(tmp_path)
     trainer.processing_class = make_tokenizer()
     refused(trainer, "no chat template")
@@ -146,7 +146,7 @@ def test_zero_3_is_refused(tmp_path: Path) -> None:
     trainer, settings = make_trainer(tmp_path), ZeroThree()
     set_hf_deepspeed_config(settings)
     try:
-        with pytest.raises(InputError, match="ZeRO stage 3"):
+        with pytest.raises(InputError, match="DeepSpeed ZeRO-3 divides"):
             TranslationEvaluationCallback(trainer, ROWS, per_direction=1)
     finally:
         unset_hf_deepspeed_config()

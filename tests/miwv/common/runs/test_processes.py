@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from datasets import load_dataset
+from killing import kill_launch
 from tiny import make_rows
 
 from hf_miwv.common.runs.processes import Processes
@@ -67,15 +68,14 @@ def test_two_processes_killed_and_resumed_equal_one(tmp_path: Path, model_folder
     run(command(data, models, one, processes=1))
     run(command(data, models, two))
 
-    process = subprocess.Popen(command(data, models, again), start_new_session=True, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command(data, models, again), stderr=subprocess.DEVNULL)
     journals = [workspace_of(again) / f"process-{i}-of-2" / "losses.jsonl" for i in (0, 1)]
     deadline = time.monotonic() + 240
     while min(lines(journal) for journal in journals) < 8:
         assert process.poll() is None, "ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    os.killpg(process.pid, 9)
-    process.wait()
+    kill_launch(process)
     assert not again.exists()
     run(command(data, models, again))
 
