@@ -23,6 +23,8 @@ class JudgeServer(ThreadingHTTPServer):
     first. `holds_from`: the number of the first request that is not answered before `release`.
     """
 
+    paths: tuple[str, ...] = ("/v1/chat/completions",)
+
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.script: list[Any] = []
@@ -46,6 +48,13 @@ class JudgeServer(ThreadingHTTPServer):
         with self.lock:
             return Counter(json.dumps(body["messages"]) for body in self.asked)
 
+    def reply(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Return the choice that answers a question."""
+        question = body["messages"][0]["content"]
+        scores = [int(re.findall(r"\d+", text)[0]) for text in ANSWERS.findall(question)]
+        content = f"Answer 1: {scores[0] + self.bias}; Answer 2: {scores[1]}\nBecause."
+        return {"message": {"role": "assistant", "content": content}}
+
     def handle_error(self, *_: object) -> None:
         """A client that was killed is no news."""
 
@@ -63,7 +72,7 @@ class Handler(BaseHTTPRequestHandler):
             self.server.headers |= {name.lower(): value for name, value in self.headers.items()}
             number = len(self.server.asked)
             order = self.server.script.pop(0) if self.server.script else None
-        if self.path != "/v1/chat/completions":
+        if self.path not in self.server.paths:
             return self._send(404, json.dumps({"error": {"message": "no such path"}}))
         held = self.server.holds_from is not None and number >= self.server.holds_from
         if order == "hang" or held:
@@ -71,7 +80,7 @@ class Handler(BaseHTTPRequestHandler):
         self._answer(body, order)
 
     def _answer(self, body: dict[str, Any], order: Any) -> None:
-        question = body["messages"][0]["content"]
+        question = body["prompt"] if "prompt" in body else body["messages"][0]["content"]
         refused = self.server.refused
         if order == "drop":
             self.close_connection = True
@@ -83,11 +92,11 @@ class Handler(BaseHTTPRequestHandler):
             return self._send(200, "<html>Please log in</html>")
         if refused and refused[0] in question:
             return self._send(refused[1], json.dumps({"error": {"message": "far too long"}}))
-        scores = [int(re.findall(r"\d+", text)[0]) for text in ANSWERS.findall(question)]
-        reply = f"Answer 1: {scores[0] + self.server.bias}; Answer 2: {scores[1]}\nBecause."
-        content = order if isinstance(order, str) and order != "hang" else reply
-        message = {"role": "assistant", "content": content}
-        self._send(200, json.dumps({"object": COMPLETION, "choices": [{"message": message}]}))
+        if isinstance(order, str) and order != "hang":
+            choice = {"message": {"role": "assistant", "content": order}}
+        else:
+            choice = self.server.reply(body)
+        self._send(200, json.dumps({"object": COMPLETION, "choices": [choice]}))
 
     def _send(self, status: int, text: str, headers: dict[str, str] | None = None) -> None:
         content = text.encode()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from hf_miwv.commands.endpoint_options import endpoint_options, read_request_fields, refuse_options
 from hf_miwv.common.command_line import json_option, show_result
 from hf_miwv.common.errors import InputError
 
@@ -44,17 +44,7 @@ MODEL_OPTIONS = ("dtype", "device", "revision", "batch_tokens", "trust_remote_co
     "here: Hub id, folder or GGUF file.",
 )
 @click.option("--judge-model", help="Endpoint: the name of the model behind it.")
-@click.option(
-    "--request-fields",
-    metavar="JSON",
-    help="Endpoint: fields to add to each request, or to take out with null: '{\"temperature\": null}'.",
-)
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    help="Endpoint: seconds to wait for a reply. [default: 120]",
-)
-@click.option("--concurrency", type=click.IntRange(min=1), help="Endpoint: requests at a time. [default: 8]")
+@endpoint_options
 @click.option(
     "--max-new-tokens", type=click.IntRange(min=1), default=512, show_default=True, help="Tokens of a reply, at most."
 )
@@ -127,10 +117,7 @@ def open_judge(name: str, max_new_tokens: int, **settings: Any) -> Judge:
     """
     is_endpoint = name.lower().startswith(("http://", "https://"))
     kind, foreign = ("an endpoint", MODEL_OPTIONS) if is_endpoint else ("a model", ENDPOINT_OPTIONS)
-    # An option of the other kind would have no effect, which must not pass in silence.
-    wrong = [f"--{key.replace('_', '-')}" for key in foreign if settings[key] is not None]
-    if wrong:
-        raise InputError(f"{', '.join(wrong)}: not for {kind} ({name}); leave it out")
+    refuse_options(settings, foreign, f"{kind} ({name})")
     used_settings = {key: value for key, value in settings.items() if value is not None}
     return (_open_endpoint if is_endpoint else _open_model)(name, max_new_tokens, **used_settings)
 
@@ -147,7 +134,7 @@ def _open_endpoint(
     completions_url(name)  # an address that cannot be used is the first thing to say
     if judge_model is None:
         raise InputError(f"judge {name}: give --judge-model, the name of the model behind it")
-    fields = None if request_fields is None else _read_fields(request_fields)
+    fields = read_request_fields(request_fields)
     return endpoint_judge(name, judge_model, max_new_tokens=max_new_tokens, fields=fields, **settings)
 
 
@@ -156,13 +143,3 @@ def _open_model(name: str, max_new_tokens: int, batch_tokens: int | None = None,
     from hf_miwv.judging.local_model import model_judge
 
     return model_judge(load_model(name, **loading), max_new_tokens=max_new_tokens, batch_tokens=batch_tokens)
-
-
-def _read_fields(text: str) -> dict[str, Any]:
-    try:
-        fields = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(f"--request-fields {text!r} is not JSON: {error}") from error
-    if not isinstance(fields, dict):
-        raise InputError(f'--request-fields {text!r}: give an object, as {{"temperature": null}}')
-    return fields

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,7 @@ def answer(
         InputError: A row without a prompt, a template that does not fit, an output that exists.
     """
     check_file(output, overwrite, command_line=command_line)
-    examples = _questions(dataset, source)
+    examples = read_questions(dataset, source)
     prompts = choose_prompts(template or DEFAULT_TEMPLATE, loaded.tokenizer, "alpaca", False)
     ids = prompt_ids(prompts, examples, source)
     longest = longest_prompt(loaded.model, max_new_tokens)
@@ -95,15 +95,23 @@ def answer(
         generated = _generate_all(loaded, fitting, max_new_tokens, budget, workspace, progress)
         answers = [generated.get(key, ("", "prompt_too_long")) for key in keys]
         name = shown_name(loaded.model.name_or_path or None)
-        lines = [
-            {**_kept(row), "output": text, "generator": name, "answer_status": status}
-            for row, (text, status) in zip(dataset, answers, strict=True)
-        ]
-        _write(output, lines, workspace, command_line)
+        write_answers(output, dataset, answers, name, workspace, command_line)
     return Counter(status for _, status in answers)
 
 
-def _questions(dataset: Dataset, source: str) -> list[Example]:
+def read_questions(dataset: Dataset, source: str) -> list[Example]:
+    """Read the prompt of each row.
+
+    Args:
+        dataset (`Dataset`): The rows.
+        source (`str`): The data set's name in messages.
+
+    Returns:
+        `list[Example]`: Their prompts.
+
+    Raises:
+        InputError: a row without a prompt, or with an id or test set that cannot be written.
+    """
     questions = []
     for index, row in enumerate(dataset):
         location = f"{source}: row {index}"
@@ -126,19 +134,7 @@ def _generate_all(
     progress: bool,
 ) -> dict[str, tuple[str, str]]:
     """Return (text, status) of each prompt by its key; batches that the journal holds are not run."""
-    generated: dict[str, tuple[str, str]] = {
-        key: (text, status)
-        for batch in workspace.read_journal(JOURNAL)
-        for key, text, status in batch
-        if key in prompts
-    }
-    if generated:
-        logger.info(
-            "going on with the unfinished work in %s: %d of %d answers are there",
-            workspace.folder,
-            len(generated),
-            len(prompts),
-        )
+    generated = read_finished(workspace, prompts)
     keys, lengths = list(prompts), [len(prompt) for prompt in prompts.values()]
     with stage("answering", "prompt", len(keys), initial=len(generated), show=progress) as bar:
         for batch in plan_batches(lengths, [max_new_tokens] * len(keys), 1, batch_tokens):
@@ -154,12 +150,54 @@ def _generate_all(
     return generated
 
 
-def _write(
+def read_finished(workspace: Workspace, prompts: Collection[str]) -> dict[str, tuple[str, str]]:
+    """Read the answers that an earlier call has left.
+
+    Args:
+        workspace (`Workspace`): Its workspace.
+        prompts (`Collection[str]`): Keys of the prompts that are asked for.
+
+    Returns:
+        `dict[str, tuple[str, str]]`: Key -> (text, status).
+    """
+    finished: dict[str, tuple[str, str]] = {
+        key: (text, status)
+        for batch in workspace.read_journal(JOURNAL)
+        for key, text, status in batch
+        if key in prompts
+    }
+    if finished:
+        logger.info(
+            "going on with the unfinished work in %s: %d of %d answers are there",
+            workspace.folder,
+            len(finished),
+            len(prompts),
+        )
+    return finished
+
+
+def write_answers(
     output: Path,
-    lines: Sequence[dict[str, Any]],
+    dataset: Dataset,
+    answers: Sequence[tuple[str, str]],
+    generator: str,
     workspace: Workspace,
     command_line: Sequence[str] | None,
 ) -> None:
+    """Write the file of answers, whole or not at all, one JSON object for each row.
+
+    Args:
+        output (`Path`): The JSON Lines file.
+        dataset (`Dataset`): The rows with prompts.
+        answers (`Sequence[tuple[str, str]]`): Text and status for each row.
+        generator (`str`): Name of the model.
+        workspace (`Workspace`): Workspace of the call, emptied when the file is there.
+        command_line (`Sequence[str]`, *optional*): By which the same command is known after a kill.
+    """
+    lines = [
+        {**_kept(row), "output": text, "generator": generator, "answer_status": status}
+        for row, (text, status) in zip(dataset, answers, strict=True)
+    ]
     part = workspace.folder / "answers.part"
     with open(part, "w", encoding="utf-8") as file:
         file.writelines(json_text(line) + "\n" for line in lines)
