@@ -43,14 +43,21 @@ class Characters(NamedTuple):
     ends: np.ndarray
 
     def sums(self, values: np.ndarray) -> np.ndarray:
-        """(B,) sum over each text of (C,) values, one for each character."""
+        """Sum values of characters over each text.
+
+        Args:
+            values (`np.ndarray`): (C,) numbers, one for each character.
+
+        Returns:
+            `np.ndarray`: (B,) sums: float64 of floating-point values, else int64.
+        """
         # Sums over texts are differences of one running sum, so no loop over texts is needed.
         kind = np.float64 if values.dtype.kind == "f" else np.int64
         totals = np.concatenate([[0], np.cumsum(values, dtype=kind)])[[0, *self.ends]]
         return np.diff(totals)
 
     def texts(self) -> np.ndarray:
-        """(C,) the position in the batch of each character's text."""
+        """Return (C,) int64 positions in the batch of each character's text."""
         return np.repeat(np.arange(len(self.ends)), np.diff(self.ends, prepend=0))
 
 
@@ -74,9 +81,15 @@ def characters(texts: pyarrow.Array) -> Characters:
 
 
 def weighted_lengths(texts: pyarrow.Array) -> np.ndarray:
-    """(B,) lengths in characters, each with the weight of its script (WEIGHTS).
+    """Measure lengths in characters, each with the weight of its script (WEIGHTS).
 
     A length of 100 so is about as much said in Chinese as in English or Thai.
+
+    Args:
+        texts (`pyarrow.Array`): (B,) texts.
+
+    Returns:
+        `np.ndarray`: (B,) lengths in characters of an alphabet; 0 for an empty text.
     """
     content = characters(texts)
     return content.sums(weight_table()[content.codes])
@@ -84,7 +97,7 @@ def weighted_lengths(texts: pyarrow.Array) -> np.ndarray:
 
 @cache
 def weight_table() -> np.ndarray:
-    """(CODE_POINTS,) float32: the WEIGHTS of scripts, 1 elsewhere."""
+    """Return (CODE_POINTS,) float32: the WEIGHTS of scripts, 1 elsewhere."""
     table = np.ones(CODE_POINTS, np.float32)
     for script, weight in WEIGHTS.items():
         table[matching_code_points(rf"\p{{Script={script}}}+")] = weight
@@ -93,13 +106,13 @@ def weight_table() -> np.ndarray:
 
 @cache
 def invisible_table() -> np.ndarray:
-    """(CODE_POINTS,) bool: blanks, controls, and what shows nothing by itself."""
+    """Return (CODE_POINTS,) bool: blanks, controls, and what shows nothing by itself."""
     return matching_code_points(INVISIBLE)
 
 
 @cache
 def script_table() -> np.ndarray:
-    """(CODE_POINTS,) uint8: NO_LETTER, OTHER_SCRIPT, or the position in SCRIPTS after these.
+    """Return (CODE_POINTS,) uint8: NO_LETTER, OTHER_SCRIPT, or the position in SCRIPTS after these.
 
     Letters that several scripts share (the lengthening mark of kana) count as no letter.
     """
@@ -111,7 +124,7 @@ def script_table() -> np.ndarray:
 
 @cache
 def folded_length_table() -> np.ndarray:
-    """(CODE_POINTS,) uint8: characters of words when case is folded ("ß" has 2), 0 for others."""
+    """Return (CODE_POINTS,) uint8: characters of words when case is folded ("ß" has 2), 0 for others."""
     table = matching_code_points(WORDS).astype(np.uint8)
     for code_point in np.flatnonzero(table):
         table[code_point] = len(chr(code_point).casefold())
@@ -120,7 +133,7 @@ def folded_length_table() -> np.ndarray:
 
 @cache
 def digit_table() -> np.ndarray:
-    """(CODE_POINTS,) int8: the value 0-9 of a decimal digit in any script, -1 for others."""
+    """Return (CODE_POINTS,) int8: the value 0-9 of a decimal digit in any script, -1 for others."""
     table = np.full(CODE_POINTS, -1, np.int8)
     for code_point in np.flatnonzero(matching_code_points(r"\p{Nd}+")):
         table[code_point] = unicodedata.decimal(chr(code_point), -1)
@@ -128,7 +141,14 @@ def digit_table() -> np.ndarray:
 
 
 def matching_code_points(pattern: str) -> np.ndarray:
-    """(CODE_POINTS,) bool: the code points that a pattern of the `regex` library matches."""
+    """Mark the code points that a pattern matches.
+
+    Args:
+        pattern (`str`): Regular expression of the `regex` library; each match is a run of code points.
+
+    Returns:
+        `np.ndarray`: (CODE_POINTS,) bool.
+    """
     table = np.zeros(CODE_POINTS, bool)
     for match in regex.finditer(pattern, _everything(), flags=regex.VERSION1):
         table[match.start() : match.end()] = True

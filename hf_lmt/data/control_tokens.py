@@ -18,7 +18,14 @@ _CONTROL: WeakKeyDictionary[Any, tuple[str, ...]] = WeakKeyDictionary()
 
 
 def control_words(tokenizer: Any) -> tuple[str, ...]:
-    """List the tokenizer's special tokens, as they are written."""
+    """List the tokenizer's special tokens, as they are written.
+
+    Args:
+        tokenizer (`PreTrainedTokenizerBase`): The tokenizer; asked once, then remembered.
+
+    Returns:
+        `tuple[str, ...]`: The tokens in alphabetical order, those that are only blanks left out.
+    """
     known = _CONTROL.get(tokenizer)
     if known is None:
         added = getattr(tokenizer, "added_tokens_decoder", {}).values()
@@ -30,13 +37,30 @@ def control_words(tokenizer: Any) -> tuple[str, ...]:
 
 
 def holds_control(tokenizer: Any, texts: Iterable[str]) -> bool:
-    """Check whether any of the texts holds a control token as text."""
+    """Check whether any of the texts holds a control token as text.
+
+    Args:
+        tokenizer (`PreTrainedTokenizerBase`): The tokenizer whose special tokens are looked for.
+        texts (`Iterable[str]`): The texts.
+
+    Returns:
+        `bool`: True where one of them does.
+    """
     words = control_words(tokenizer)
     return any(word in text for text in texts for word in words)
 
 
 def text_ids(tokenizer: Any, text: str, *, add_special_tokens: bool) -> list[int]:
-    """Return the (T,) ids of a text in which nothing is control."""
+    """Encode a text in which nothing is control.
+
+    Args:
+        tokenizer (`PreTrainedTokenizerBase`): The tokenizer.
+        text (`str`): The text; a control token in it is encoded as the characters that it shows.
+        add_special_tokens (`bool`): Whether the tokenizer puts its own tokens around the text.
+
+    Returns:
+        `list[int]`: (T,) token ids.
+    """
     encoded = tokenizer(text, add_special_tokens=add_special_tokens, split_special_tokens=True, verbose=False)
     return list(encoded["input_ids"])
 

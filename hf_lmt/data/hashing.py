@@ -52,7 +52,14 @@ def content_key(corpus: str | None, source_lang: str, target_lang: str, source: 
 
 
 def row_keys(batch: Batch) -> list[str]:
-    """Return (B,) keys, as `key_column` does."""
+    """Return the keys of rows as a list, as `key_column` computes them.
+
+    Args:
+        batch (`Batch`): Columns of rows, as `key_column` takes them.
+
+    Returns:
+        `list[str]`: (B,) keys.
+    """
     return key_column(batch).to_pylist()
 
 
@@ -108,13 +115,27 @@ def content_keys(batch: Batch, *, normalized: bool = False) -> pyarrow.LargeStri
 
 
 def joined_fields(fields: Sequence[pyarrow.Array]) -> pyarrow.LargeStringArray:
-    """Join the texts of several (B,) large_string columns, one after another, FIELD between: (B,)."""
+    """Join the texts of several columns, one after another, FIELD between.
+
+    Args:
+        fields (`Sequence[pyarrow.Array]`): Columns of (B,) large_string each.
+
+    Returns:
+        `pyarrow.LargeStringArray`: (B,) joined texts, null where one of a row is.
+    """
     separator = pyarrow.scalar(FIELD, pyarrow.large_string())
     return pyarrow.compute.binary_join_element_wise(*fields, separator)
 
 
 def as_bytes(texts: pyarrow.Array) -> np.ndarray:
-    """Encode each text in UTF-8: (B,) objects."""
+    """Encode each text in UTF-8.
+
+    Args:
+        texts (`pyarrow.Array`): (B,) texts.
+
+    Returns:
+        `np.ndarray`: (B,) objects of bytes.
+    """
     return texts.cast(pyarrow.large_binary()).to_numpy(zero_copy_only=False)
 
 
@@ -159,7 +180,14 @@ def direction_column(batch: Batch) -> pyarrow.DictionaryArray:
 
 
 def direction_codes(directions: pyarrow.DictionaryArray) -> np.ndarray:
-    """Return (B,) positions in `directions.dictionary`."""
+    """Return the position of each row's direction in `directions.dictionary`.
+
+    Args:
+        directions (`pyarrow.DictionaryArray`): (B,) directions, as `direction_column` makes them.
+
+    Returns:
+        `np.ndarray`: (B,) int32.
+    """
     return directions.indices.to_numpy(zero_copy_only=False)
 
 
@@ -252,25 +280,58 @@ def text_column(batch: Batch, name: str, required: bool = True) -> pyarrow.Array
 
 
 def optional_texts(batch: Batch, name: str) -> list[str | None]:
-    """Return (B,) texts of a column, None where there is none; all None without the column."""
+    """Return the texts of a column that need not be there.
+
+    Args:
+        batch (`Batch`): Columns of rows, `source_lang` among them.
+        name (`str`): Name of the column.
+
+    Returns:
+        `list[str | None]`: (B,) texts, None where there is none; all None without the column.
+
+    Raises:
+        InputError: the column does not hold text.
+    """
     if name in column_names(batch):
         return text_column(batch, name, required=False).to_pylist()
     return [None] * len(batch["source_lang"])
 
 
 def column_names(batch: Batch) -> list[str]:
-    """List the columns of a batch."""
+    """List the columns of a batch.
+
+    Args:
+        batch (`Batch`): Columns of rows.
+
+    Returns:
+        `list[str]`: Their names, in order.
+    """
     return batch.column_names if isinstance(batch, pyarrow.Table) else list(batch)
 
 
 def check_seed(seed: Any) -> None:
-    """Raise InputError unless the seed is a whole number of 0 or more."""
+    """Check that a seed is a whole number of 0 or more.
+
+    Args:
+        seed (`Any`): The seed.
+
+    Raises:
+        InputError: it is not.
+    """
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise InputError(f"seed {seed!r}: give a whole number, 0 or more")
 
 
 def check_share(name: str, share: Any) -> None:
-    """Raise InputError unless the share is a number in [0, 1]; messages begin with `name`."""
+    """Check that a share is a number in [0, 1].
+
+    Args:
+        name (`str`): Name of the setting, with which the message begins.
+        share (`Any`): The share.
+
+    Raises:
+        InputError: it is not.
+    """
     number = isinstance(share, (int, float)) and not isinstance(share, bool)
     if not number or not 0 <= share <= 1:
         raise InputError(f"{name} {share!r}: give a share of the rows from 0 to 1, such as 0.05")

@@ -35,7 +35,14 @@ JAMO = {
 
 
 def normal_form(texts: pyarrow.Array) -> pyarrow.Array:
-    """Return (B,) large_string in form NFC; nulls stay."""
+    """Bring texts to form NFC; nulls stay.
+
+    Args:
+        texts (`pyarrow.Array`): (B,) large_string.
+
+    Returns:
+        `pyarrow.Array`: (B,) large_string, the same object where all have the form.
+    """
     mask = pyarrow.array(_doubtful(texts))
     doubtful = texts.filter(mask).to_pylist()
     normal = [unicodedata.normalize("NFC", text) for text in doubtful]

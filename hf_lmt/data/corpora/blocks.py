@@ -61,7 +61,14 @@ class Tally:
 
 
 def row_schema(contents: Contents) -> pa.Schema:
-    """Return the columns of the rows: ROW_SCHEMA, those that are kept, and variants of languages."""
+    """Return the columns of the rows: ROW_SCHEMA, those that are kept, and variants of languages.
+
+    Args:
+        contents (`Contents`): The contents of the source.
+
+    Returns:
+        `pa.Schema`: The columns, in order.
+    """
     return with_columns(ROW_SCHEMA, (*contents.kept, *VARIANTS))
 
 
@@ -73,6 +80,16 @@ def row_blocks(
     tally: Tally,
 ) -> Iterator[pa.Table]:
     """Yield tables of `row_schema`; `tally` is filled on the way.
+
+    Args:
+        source (`Source`): The source.
+        contents (`Contents`): Its contents.
+        directions (`list[Direction]`): The directions to make rows of.
+        auxiliaries (`bool`): Whether rows get the text of their auxiliary language as a hint.
+        tally (`Tally`): Counts of what became of the sentences, filled on the way.
+
+    Yields:
+        `pa.Table`: The rows of the next sentences, with the columns of `row_schema`.
 
     Raises:
         InputError: The source cannot be read as what it says it is.

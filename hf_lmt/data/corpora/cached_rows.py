@@ -20,7 +20,15 @@ from hf_miwv.common.runs.json_text import json_text
 
 
 def cache_folder(name: str, made_of: Any) -> Path:
-    """Return the folder of something in the cache: named after all that it is made of, as JSON."""
+    """Return the folder of something in the cache: named after all that it is made of.
+
+    Args:
+        name (`str`): The kind of content, a part of the folder's name.
+        made_of (`Any`): All that decides about the content, such as JSON holds; other content gets another folder.
+
+    Returns:
+        `Path`: The path in the cache of `datasets`; it may not be there yet.
+    """
     key = xxhash.xxh3_128_hexdigest(json.dumps(made_of).encode())
     return Path(datasets.config.HF_DATASETS_CACHE) / f"lmt-{name}-{key}"
 

@@ -35,15 +35,33 @@ class Lines(NamedTuple):
 
 
 def has_header(path: Path, source: Source) -> bool:
-    """Tell whether the first line of a TSV file names columns."""
+    """Check whether the first line of a TSV file names columns.
+
+    Args:
+        path (`Path`): The file.
+        source (`Source`): The source that the file is of; it says which names are languages.
+
+    Returns:
+        `bool`: True where the line is no pair.
+
+    Raises:
+        InputError: the file cannot be read, or is empty.
+    """
     return is_header(next(iter(separated_lines(path))), source)
 
 
 def is_header(cells: Sequence[str], source: Source) -> bool:
-    """Tell whether cells are names of columns: two languages, or source and target.
+    """Check whether cells are names of columns: two languages, or source and target.
 
     >>> is_header(["src", "tgt"], Source("a.tsv")), is_header(["Hello.", "Hallo."], Source("a.tsv"))
     (True, False)
+
+    Args:
+        cells (`Sequence[str]`): The cells of a line.
+        source (`Source`): The source that the line is of; it says which names are languages.
+
+    Returns:
+        `bool`: True where they are.
     """
     languages = sum(source.code_of(cell) is not None for cell in cells)
     named = {cell.strip().lower() for cell in cells}
@@ -54,6 +72,13 @@ def read_cells(path: Path, source: Source) -> Lines:
     """Read the lines of a TSV or CSV file by `source.cells`, else by its languages or the file's name.
 
     A first line that names columns is no pair.
+
+    Args:
+        path (`Path`): The file.
+        source (`Source`): The source that the file is of.
+
+    Returns:
+        `Lines`: The units of the lines, and the columns beside the texts that are kept.
 
     Raises:
         InputError: Cells that cannot be, or another number of them than the lines have.

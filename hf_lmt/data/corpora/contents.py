@@ -48,14 +48,15 @@ class Contents(NamedTuple):
     """The content of a source; but for its beginning, it is read when it is iterated over.
 
     Attributes:
-        kind: one of KINDS.
-        state: what tells this content from another: files with sizes and times, or the fingerprint
+        kind (`str`): One of KINDS.
+        state (`list[str]`): What tells this content from another: files with sizes and times, or the fingerprint
             of a data set.
-        units: its sentences; None for kind "rows", whose records are in `records`, each with its location
-            for messages.
-        kept: columns that each row has beside its own, such as scores.
-        other_files: {name: file} of languages that LMT does not have.
-        notes: filled as it is read: units left out, segments with line breaks.
+        units (`Iterator[Unit] | None`): Its sentences; None for kind "rows", whose records are in `records`, each
+            with its location for messages.
+        kept (`tuple[str, ...]`, *optional*, defaults to `()`): Columns that each row has beside its own, such as
+            scores.
+        other_files (`Mapping[str, Path]`): {name: file} of languages that LMT does not have.
+        notes (`Mapping[str, int]`): Filled as it is read: units left out, segments with line breaks.
     """
 
     kind: str
@@ -68,7 +69,13 @@ class Contents(NamedTuple):
 
 
 def open_source(source: Source) -> Contents:
-    """Find out what the source is, and open it.
+    """Detect the kind of a source, and open it.
+
+    Args:
+        source (`Source`): The source.
+
+    Returns:
+        `Contents`: Its sentences or rows, read as they are asked for.
 
     Raises:
         InputError: The kind cannot be found out, or the source is not what its `kind` says.
@@ -136,7 +143,17 @@ def _only_file(source: Source) -> Path:
 
 
 def state_of_files(files: Iterable[Path]) -> list[str]:
-    """Return the files' state, which tells them from later ones of their names; InputError if unreadable."""
+    """Describe the state of files, which tells them from later ones of their names.
+
+    Args:
+        files (`Iterable[Path]`): Paths of the files.
+
+    Returns:
+        `list[str]`: Path, bytes and time of change (ns) of each.
+
+    Raises:
+        InputError: one cannot be read.
+    """
     state = []
     for path in files:
         try:
@@ -191,7 +208,18 @@ def _tmx_units(path: Path, source: Source, notes: Counter[str]) -> Iterator[Unit
 
 
 def open_records(source: Source) -> tuple[list[str], Iterator[tuple[str, Record]]]:
-    """Return a state that tells the content from another, and its records, each with its position."""
+    """Open a source of records: files of JSON Lines or TSV, or whatever `read_dataset` reads.
+
+    Args:
+        source (`Source`): The source.
+
+    Returns:
+        `tuple[list[str], Iterator[tuple[str, Record]]]`: A state that tells the content from another, and the
+        records, each with its location.
+
+    Raises:
+        InputError: it cannot be read.
+    """
     if source.data is None:
         raise InputError(f"{source.name}: kind {source.kind} is one file, folder or Hub data set")
     path = source.data.path

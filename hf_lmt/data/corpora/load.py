@@ -105,6 +105,9 @@ def load_translations(rows: Dataset, name: str) -> Dataset:
         rows (`Dataset`): With a column `translation`, and `id` or `corpus` where there are any.
         name (`str`): Of the rows, for messages.
 
+    Returns:
+        `Dataset`: The rows, with the columns of ROW_SCHEMA.
+
     Raises:
         InputError: a row without two texts, or none in two of LMT's languages.
     """

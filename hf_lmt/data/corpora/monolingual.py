@@ -119,7 +119,16 @@ def load_monolingual(
 
 
 def text_keys(corpora: pa.Array, languages: pa.DictionaryArray, texts: pa.Array) -> list[str]:
-    """(B,) xxh3_128 of corpus, language and text in NFC, in 32 hexadecimal digits each."""
+    """Compute the keys of texts: xxh3_128 of corpus, language and text in NFC.
+
+    Args:
+        corpora (`pa.Array`): (B,) names of corpora.
+        languages (`pa.DictionaryArray`): (B,) codes of languages.
+        texts (`pa.Array`): (B,) texts, in NFC already.
+
+    Returns:
+        `list[str]`: (B,) keys, of 32 hexadecimal digits each.
+    """
     large = [column.cast(pa.large_string()) for column in (corpora, languages.dictionary_decode(), texts)]
     separator = pa.scalar(FIELD, pa.large_string())
     contents = pc.binary_join_element_wise(*large, separator).to_pylist()

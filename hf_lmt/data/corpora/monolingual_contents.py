@@ -43,6 +43,16 @@ class Texts(NamedTuple):
 def open_texts(source: Source, kind: str | None, language: str | None) -> Texts:
     """Detect the kind of the source, and open it.
 
+    Args:
+        source (`Source`): The source; its `path` may be a file, a folder or a Hub id.
+        kind (`str | None`): One of KINDS; None to detect it.
+        language (`str | None`): Code of the language that all texts are in; None where file names or records say
+            it.
+
+    Returns:
+        `Texts`: The texts with their languages, read as they are asked for, and the state of what they are read
+        from.
+
     Raises:
         InputError: The kind cannot be detected, it is not what `kind` says, or it does not say which
             language its texts are in.

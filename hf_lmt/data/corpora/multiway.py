@@ -121,6 +121,20 @@ def expand_block(
     """Do what `expand` does, for lines in memory, as Arrow: columns of texts, `corpus`, `row_key`, `line`.
 
     Columns of text named in `kept`, such as scores, go along with each row of their line.
+
+    Args:
+        block (`pa.Table`): Lines: a column of text for each language, and `corpus`, `row_key` and `line` where
+            known.
+        directions (`Iterable[Direction]`): The directions to make rows of; those whose languages the block lacks
+            give none.
+        auxiliaries (`bool`, *optional*, defaults to `True`): Whether rows get the text of their auxiliary language
+            as a hint.
+        multiway (`bool`, *optional*): Whether line n of the table says the same in all columns; None to decide by
+            the lines.
+        kept (`Sequence[str]`, *optional*, defaults to `()`): Names of further columns of text.
+
+    Returns:
+        `pa.Table`: The rows, direction by direction, with the columns of ROW_SCHEMA and those of `kept`.
     """
     texts = {name: _normalized(block, name) for name in block.column_names if name in LANGUAGES}
     block = _with_column(block, "line", _multiway_lines(block, texts, multiway))
@@ -149,18 +163,18 @@ def _rows(
     schema: pa.Schema,
 ) -> pa.Table:
     """Make the rows of a direction from the (B,) lines that have both texts."""
-    size, taken = len(lines), pa.array(lines)
+    size, line_indices = len(lines), pa.array(lines)
     hint = auxiliary_of(direction)
     # A blank auxiliary is no hint; it was made null, and takes its language with it below.
-    auxiliary = hints[hint].take(taken) if hint in hints else pa.nulls(size, pa.string())
+    auxiliary = hints[hint].take(line_indices) if hint in hints else pa.nulls(size, pa.string())
     columns = {
         "source_lang": pa.repeat(direction.source, size),
         "target_lang": pa.repeat(direction.target, size),
-        "source": texts[direction.source].take(taken),
-        "target": texts[direction.target].take(taken),
+        "source": texts[direction.source].take(line_indices),
+        "target": texts[direction.target].take(line_indices),
         "auxiliary_lang": pc.if_else(auxiliary.is_valid(), hint, pa.scalar(None, pa.string())),
         "auxiliary": auxiliary,
-        **{name: column.take(taken) for name, column in others.items()},
+        **{name: column.take(line_indices) for name, column in others.items()},
     }
     return pa.table(columns, schema=schema)
 
@@ -174,7 +188,15 @@ def _column(block: pa.Table, name: str) -> pa.Array:
 
 
 def with_columns(schema: pa.Schema, names: Iterable[str]) -> pa.Schema:
-    """Add further columns of text to a schema."""
+    """Add further columns of text to a schema.
+
+    Args:
+        schema (`pa.Schema`): The schema to add to.
+        names (`Iterable[str]`): Names of the columns, added in this order.
+
+    Returns:
+        `pa.Schema`: A new schema.
+    """
     for name in names:
         schema = schema.append(pa.field(name, pa.string()))
     return schema
@@ -185,7 +207,14 @@ def _unless_blank(texts: pa.Array) -> pa.Array:
 
 
 def with_keys(rows: pa.Table) -> pa.Table:
-    """Return rows of ROW_SCHEMA, their texts in form NFC, with `row_key` filled in where it was null."""
+    """Fill in `row_key` where it is null.
+
+    Args:
+        rows (`pa.Table`): Rows of ROW_SCHEMA, their texts in form NFC.
+
+    Returns:
+        `pa.Table`: The same rows with a key each: their own, or the hash of their content.
+    """
     column_index, keys = rows.column_names.index("row_key"), rows["row_key"].combine_chunks()
     if keys.null_count:
         missing = keys.is_null()

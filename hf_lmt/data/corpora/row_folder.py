@@ -28,6 +28,13 @@ def write_parts(
 
     A part without rows is left out. `decorate(folder)` writes the card, whose front matter is that
     of `front_matter`, and pictures.
+
+    Args:
+        output (`Path`): The folder to write.
+        workspace (`Workspace`): The run's workspace, in which the folder is made before it appears.
+        parts (`Mapping[str, Dataset]`): Name of each part -> its rows.
+        run (`Mapping[str, Any]`): The record that run.json holds.
+        decorate (`Callable[[Path], None]`): Called with the draft of the folder, to write card and pictures.
     """
     (_, first), *others = parts.items()
 
@@ -98,6 +105,12 @@ def license_names(licenses: Iterable[str | None]) -> list[str]:
 
     >>> license_names(["cc-by-4.0", None, "cc-by-4.0"]), license_names([None])
     (['cc-by-4.0', 'unknown'], [])
+
+    Args:
+        licenses (`Iterable[str | None]`): The licenses of the sources, None where one is not recorded.
+
+    Returns:
+        `list[str]`: The names in alphabetical order.
     """
     named = {
         license_name if license_name and LICENSE.fullmatch(license_name) else UNKNOWN for license_name in licenses

@@ -54,6 +54,13 @@ class Columns(NamedTuple):
 def shape_of(records: Collection[Record], source: Source) -> str:
     """Detect the kind of these first records, by their columns: rows, translation, smol or table.
 
+    Args:
+        records (`Collection[Record]`): The first records.
+        source (`Source`): The source that they are of; it says which columns are languages.
+
+    Returns:
+        `str`: The kind, one of RECORD_KINDS.
+
     Raises:
         InputError: None fits; with the columns and the kinds that there are.
     """
@@ -83,7 +90,16 @@ def shape_of(records: Collection[Record], source: Source) -> str:
 
 
 def check_shape(kind: str, records: Collection[Record], source: Source) -> None:
-    """Raise InputError where these first records are not of a kind, or lack an asked language."""
+    """Check that these first records are of a kind, and have each asked language.
+
+    Args:
+        kind (`str`): The kind that the source names or `shape_of` detected.
+        records (`Collection[Record]`): The first records.
+        source (`Source`): The source that they are of.
+
+    Raises:
+        InputError: a column is missing; with the columns that there are.
+    """
     columns = sorted({column for record in records for column in record})
     needed = {"rows": ROW_COLUMNS, "translation": ("translation",), "smol": SMOL_COLUMNS}
     missing = [column for column in needed.get(kind, ()) if column not in columns]
@@ -100,7 +116,15 @@ def check_shape(kind: str, records: Collection[Record], source: Source) -> None:
 
 
 def pair_columns(columns: Collection[str]) -> tuple[str, str] | None:
-    """Return the two columns of a pair that do not say their languages: source and target, src and tgt."""
+    """Find the two columns of a pair that do not say their languages: source and target, src and tgt.
+
+    Args:
+        columns (`Collection[str]`): Names of columns, in any case.
+
+    Returns:
+        `tuple[str, str] | None`: The two names as they are written, source first; None where no pair of
+        PAIR_COLUMNS is whole.
+    """
     names = {column.strip().lower(): column for column in columns}
     pairs = (pair for pair in PAIR_COLUMNS if set(pair) <= names.keys())
     return next(((names[first], names[second]) for first, second in pairs), None)
@@ -112,6 +136,13 @@ def text_columns(records: Collection[Record], source: Source) -> Columns:
     `id` may be Indonesian or what rows are called: it is text where `languages` names it or,
     without any, where one of its values has a blank. Columns of PAIR_COLUMNS are in the two
     `languages` of the source, where none is named after a language.
+
+    Args:
+        records (`Collection[Record]`): The first records.
+        source (`Source`): The source that they are of; its `languages` decide, if it has some.
+
+    Returns:
+        `Columns`: {column: code} of the texts, and the columns in languages that LMT does not have.
 
     Raises:
         InputError: Two columns are in one language.
@@ -174,7 +205,18 @@ def table_unit(location: str, record: Record, columns: Columns, kept: Collection
 
 
 def translation_unit(location: str, record: Record) -> Unit:
-    """Read a row of WMT, OPUS or LMT-60-sft-data on the Hub: `{"translation": {"en": .., "de": ..}}`."""
+    """Read a row of WMT, OPUS or LMT-60-sft-data on the Hub: `{"translation": {"en": .., "de": ..}}`.
+
+    Args:
+        location (`str`): File and row, for messages.
+        record (`Record`): The row.
+
+    Returns:
+        `Unit`: The texts by language, as the row names it, with its id and corpus.
+
+    Raises:
+        InputError: there are no two texts, or one of them is no text.
+    """
     texts = record.get("translation")
     if not isinstance(texts, Mapping) or len(texts) < 2:
         raise InputError(
@@ -189,6 +231,16 @@ def smol_units(location: str, record: Record) -> Iterator[Unit]:
 
     SmolSent has a sentence and its translation (`src`, `trg`), SmolDoc the sentences of a document
     (`srcs`, `trgs`), Gatitos several translations of one expression (`src`, `trgs`).
+
+    Args:
+        location (`str`): File and row, for messages.
+        record (`Record`): The row.
+
+    Yields:
+        `Unit`: Each sentence in its two languages, with an id of its own where several share the row's.
+
+    Raises:
+        InputError: a side is missing, or the sides have different numbers of sentences.
     """
     source, target = str(record.get("sl")), str(record.get("tl"))
     sources = record["srcs"] if record.get("srcs") is not None else record.get("src")
@@ -235,7 +287,14 @@ def _corpus(record: Record) -> str | None:
 
 
 def whole_number(value: Any) -> int | None:
-    """Read a whole number; None for what is none."""
+    """Read a whole number; None for what is none.
+
+    Args:
+        value (`Any`): The value of a cell.
+
+    Returns:
+        `int | None`: The number, or None.
+    """
     try:
         return int(value)
     except (TypeError, ValueError):

@@ -192,7 +192,7 @@ class Source:
 
     @cached_property
     def data(self) -> DataSource | None:
-        """The one path or Hub id with its options, as other data is read; None for {language: file}."""
+        """Return the one path or Hub id with its options, as other data is read; None for {language: file}."""
         if not isinstance(self.path, str):
             return None
         return DataSource.parse(self.path, self.revision, split=self.split, config=self.config)
@@ -213,7 +213,14 @@ class Source:
 
 
 def american(values: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Take `licence`, as recipes may have it, for `license`."""
+    """Take `licence`, as recipes may have it, for `license`.
+
+    Args:
+        values (`Mapping[Any, Any]`): Keys and values of a section of a recipe.
+
+    Returns:
+        `dict[Any, Any]`: A new mapping, all other keys as they are.
+    """
     return {"license" if key == "licence" else key: value for key, value in values.items()}
 
 

@@ -22,7 +22,17 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 @contextmanager
 def open_bytes(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file, unzipped where it ends in .gz; InputError where it cannot be read."""
+    """Open a file, unzipped where it ends in .gz.
+
+    Args:
+        path (`Path`): The file.
+
+    Yields:
+        `IO[bytes]`: The open file; it is closed afterwards.
+
+    Raises:
+        InputError: it cannot be read, or is a damaged gzip file.
+    """
     opener: Any = gzip.open if path.suffix.lower() == ".gz" else open
     try:
         with opener(path, "rb") as file:
@@ -35,6 +45,12 @@ def open_bytes(path: Path) -> Iterator[IO[bytes]]:
 
 def read_lines(path: Path) -> Iterator[str]:
     """Yield the lines of a UTF-8 text file, without their ends.
+
+    Args:
+        path (`Path`): The file.
+
+    Yields:
+        `str`: The next line.
 
     Raises:
         InputError: The file cannot be read, is empty, or is not UTF-8 (line named).
@@ -59,6 +75,12 @@ def read_lines(path: Path) -> Iterator[str]:
 def aligned_lines(files: Mapping[str, Path]) -> Iterator[dict[str, str]]:
     """Yield {language: text} for each line of files that are translations of one another.
 
+    Args:
+        files (`Mapping[str, Path]`): {language: file}.
+
+    Yields:
+        `dict[str, str]`: The next line of each.
+
     Raises:
         InputError: Before the first line, where the numbers of lines differ (both named).
     """
@@ -77,6 +99,12 @@ def aligned_lines(files: Mapping[str, Path]) -> Iterator[dict[str, str]]:
 
 def separated_lines(path: Path) -> Iterator[list[str]]:
     """Yield the cells of each line of a TSV file; quotation marks are text.
+
+    Args:
+        path (`Path`): The file.
+
+    Yields:
+        `list[str]`: The cells of the next line.
 
     Raises:
         InputError: A line has another number of cells than the first.
@@ -153,7 +181,17 @@ def files_of_flores(folder: Path, split: str | None, source: Source | None = Non
 
 
 def count_lines(path: Path) -> int:
-    """Count the lines of a file; InputError where it cannot be read."""
+    """Count the lines of a file.
+
+    Args:
+        path (`Path`): The file, unzipped where it ends in .gz.
+
+    Returns:
+        `int`: The number of line feeds, and one more for a last line without.
+
+    Raises:
+        InputError: it cannot be read.
+    """
     with open_bytes(path) as file:
         return sum(1 for _ in file)
 

@@ -32,6 +32,10 @@ _DECLARED = re.compile(rb"""^\s*<\?xml[^>]*?\sencoding\s*=\s*["']([^"'>]*)["']""
 class Utf8Reader:
     """A file whose `read` gives UTF-8, whatever it is encoded in; `text` gives text.
 
+    Args:
+        path (`Path`): Name of the file, for messages.
+        file (`IO[bytes]`): The open file, at its beginning.
+
     Raises:
         InputError: The encoding is unknown, or the bytes are not in it (line named).
     """
@@ -44,11 +48,32 @@ class Utf8Reader:
         self._line = 1
 
     def read(self, size: int = 2**16) -> bytes:
-        """Return about `size` bytes of UTF-8; none at the end."""
+        """Read UTF-8.
+
+        Args:
+            size (`int`, *optional*, defaults to `2**16`): Bytes to read of the file, about as many as come back.
+
+        Returns:
+            `bytes`: The next bytes; none at the end.
+
+        Raises:
+            InputError: the bytes are not in the file's encoding.
+        """
         return self.text(size).encode("utf-8")
 
     def text(self, size: int = 2**16) -> str:
-        """Return the text of the next `size` bytes or more; none at the end."""
+        """Read text.
+
+        Args:
+            size (`int`, *optional*, defaults to `2**16`): Bytes to read of the file, or more until a character
+                is whole.
+
+        Returns:
+            `str`: The next characters; none at the end.
+
+        Raises:
+            InputError: the bytes are not in the file's encoding.
+        """
         while True:
             chunk, self._head = self._head or self._file.read(size), b""
             try:

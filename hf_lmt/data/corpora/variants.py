@@ -42,7 +42,14 @@ class FurtherPairs(NamedTuple):
 
 
 def first_versions(versions: Sequence[Version]) -> dict[str, Version]:
-    """Return {code: the first text of the language}."""
+    """Find the first text of each language.
+
+    Args:
+        versions (`Sequence[Version]`): The texts of a unit, in its order.
+
+    Returns:
+        `dict[str, Version]`: {code: version}.
+    """
     first: dict[str, Version] = {}
     for version in versions:
         first.setdefault(version.code, version)
@@ -50,7 +57,14 @@ def first_versions(versions: Sequence[Version]) -> dict[str, Version]:
 
 
 def names_by_code(versions: Sequence[Version]) -> dict[str, list[str]]:
-    """Return {code: names that the unit has for it}, each once, in the unit's order."""
+    """Collect the names that a unit has for each language.
+
+    Args:
+        versions (`Sequence[Version]`): The texts of the unit, in its order.
+
+    Returns:
+        `dict[str, list[str]]`: {code: names}, each name once, in the unit's order.
+    """
     names: dict[str, dict[str, None]] = {}
     for version in versions:
         names.setdefault(version.code, {})[version.name] = None
@@ -58,7 +72,14 @@ def names_by_code(versions: Sequence[Version]) -> dict[str, list[str]]:
 
 
 def is_special(versions: Sequence[Version]) -> bool:
-    """Tell whether a unit has two texts of a language."""
+    """Check whether a unit has two texts of a language.
+
+    Args:
+        versions (`Sequence[Version]`): The texts of the unit.
+
+    Returns:
+        `bool`: True where it has.
+    """
     return len({version.code for version in versions}) < len(versions)
 
 
@@ -108,6 +129,15 @@ def unit_rows(
 
     `source_variant` and `target_variant` are the source's names of a language that the unit has
     under several. The hint is the first text in the auxiliary language.
+
+    Args:
+        versions (`Sequence[Version]`): The texts of the unit, in its order.
+        pairs (`Iterable[tuple[Version, Version]]`): Further pairs of its texts, each to be rows both ways.
+        asked (`frozenset[Direction]`): The directions that are asked for.
+        auxiliaries (`bool`): Whether rows get a hint.
+
+    Yields:
+        `dict[str, Any]`: A row as a mapping of the columns of ROW_SCHEMA and VARIANTS.
     """
     first = first_versions(versions)
     names = names_by_code(versions)

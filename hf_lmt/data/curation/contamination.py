@@ -52,13 +52,13 @@ class EvaluationOverlap(Step):
     are remembered by text, so multi-way rows cost little more than their distinct sentences.
 
     Args:
-        sets: names out of `EVALUATION_SETS`, paths, `Source`s or their fields; "none" or an empty
-            list for no check at all, which `notes` then say.
-        words: from this number of words on a run counts.
-        characters: the same for languages without blanks.
+        sets (`Any`): Names out of `EVALUATION_SETS`, paths, `Source`s or their fields; "none" or an empty list for
+            no check at all, which `notes` then say.
+        words (`int`, *optional*, defaults to `13`): From this number of words on a run counts.
+        characters (`int`, *optional*, defaults to `20`): The same for languages without blanks.
 
     Attributes:
-        notes: "sets", {name: {"texts": ..., "languages": ...}}, once rows were judged; or
+        notes (`dict[str, Any]`): "sets", {name: {"texts": ..., "languages": ...}}, once rows were judged; or
             {"checked": "not checked"}.
 
     Raises:
@@ -103,13 +103,21 @@ class EvaluationOverlap(Step):
         )
 
     def overlaps(self, texts: Sequence[str], lang: str) -> np.ndarray:
-        """Check whether each text, in the language `lang`, overlaps with one of the sets: (B,) bool."""
+        """Check whether each text overlaps with one of the sets.
+
+        Args:
+            texts (`Sequence[str]`): (B,) texts.
+            lang (`str`): Code of the language that all of them are in.
+
+        Returns:
+            `np.ndarray`: (B,) bool.
+        """
         column = pyarrow.array(texts, pyarrow.large_string())
         return self._answered(column, is_unspaced(lang)) > 0
 
     @property
     def idle(self) -> bool:
-        """Tell whether there is no set to compare with."""
+        """Return whether there is no set to compare with."""
         return not self.sets
 
     def load(self) -> None:
@@ -126,7 +134,14 @@ class EvaluationOverlap(Step):
         self.notes.update({"sets": counts} if counts else {"checked": "not checked"})
 
     def contents(self) -> list[str]:
-        """Hash the texts of each set, which tells it from another one under the same name."""
+        """Hash the texts of each set, which tells it from another one under the same name.
+
+        Returns:
+            `list[str]`: A digest for each set, in the order of `sets`.
+
+        Raises:
+            InputError: a set cannot be read.
+        """
         self.load()
         return [_digest(index) for index in self._indices or ()]
 
@@ -206,7 +221,17 @@ def _digest(index: _Index) -> str:
 
 
 def contents_of_sets(steps: Sequence[Step]) -> list[str]:
-    """Return `EvaluationOverlap.contents` of the one among the steps, for the identity of a run."""
+    """Return `EvaluationOverlap.contents` of the one among the steps, for the identity of a run.
+
+    Args:
+        steps (`Sequence[Step]`): The steps of a curation.
+
+    Returns:
+        `list[str]`: A digest for each evaluation set; none where no step compares with any.
+
+    Raises:
+        InputError: a set cannot be read.
+    """
     return [digest for step in steps if isinstance(step, EvaluationOverlap) for digest in step.contents()]
 
 

@@ -47,6 +47,20 @@ def curate_source(
     a picture and run.json. A folder that is this run's result is left as it is; a killed run
     starts over and comes to the same bytes, but for "timing".
 
+    Args:
+        source (`Source`): The source to read.
+        output (`Path`): The folder to write.
+        steps (`Sequence[Step]`): The steps, in the order in which rows pass them.
+        directions (`Sequence[Direction]`, *optional*, defaults to `DIRECTIONS`): The directions to read, all by
+            default.
+        keep_rejects (`bool`, *optional*, defaults to `False`): Whether the rows that go are written, too, with
+            their reasons.
+        overwrite (`bool`, *optional*, defaults to `False`): Whether another run's result in `output` is replaced.
+        command_line (`Sequence[str]`, *optional*): The command to record in run.json.
+
+    Returns:
+        `dict[str, Any]`: The record of the run, of the earlier one where it is finished.
+
     Raises:
         InputError: as `check_output`, `load` and `curate`; or `output` holds another run's result.
     """

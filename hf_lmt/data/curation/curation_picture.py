@@ -20,7 +20,14 @@ LABELED = 0.005  # share taken from which on it stands over the bar
 
 
 def grouped(directions: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Group the directions by GROUPS, each in one: en-zh with those from English, zh-en from Chinese."""
+    """Group the directions by GROUPS, each in one: en-zh with those from English, zh-en from Chinese.
+
+    Args:
+        directions (`Mapping[str, Any]`): Names of directions, such as "en-kk", as keys.
+
+    Returns:
+        `dict[str, list[str]]`: {group: names}, in the order of GROUPS; groups without a direction are left out.
+    """
     groups: dict[str, list[str]] = {group: [] for group in GROUPS}
     for name in directions:
         source, target = name.split("-")
@@ -69,9 +76,9 @@ def _draw_group(axes: Axes, group: str, directions: Mapping[str, Mapping[str, in
     axes.bar(positions, before, 0.8, color=WHOLE, alpha=0.55, label="before")
     axes.bar(positions, after, 0.5, color=BELOW, label="after")
     for position, (first, left) in enumerate(zip(before, after, strict=True)):
-        if first and (taken := (first - left) / first) >= LABELED:
+        if first and (rejected_share := (first - left) / first) >= LABELED:
             axes.annotate(
-                f"−{taken:.0%}" if taken >= 0.095 else f"−{taken:.1%}",
+                f"−{rejected_share:.0%}" if rejected_share >= 0.095 else f"−{rejected_share:.1%}",
                 (position, first),
                 (0, 2),
                 textcoords="offset points",

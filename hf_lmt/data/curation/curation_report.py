@@ -25,6 +25,10 @@ def show_curation(run: Mapping[str, Any], console: Console | None = None) -> Non
     """Print a line per step, the sums by group of directions, and the directions that lost most.
 
     On stderr unless a console is given; all directions are in run.json.
+
+    Args:
+        run (`Mapping[str, Any]`): The record of the curation.
+        console (`Console`, *optional*): Where to print; stderr by default.
     """
     console = console or stderr_console()
     counts = run["counts"]
@@ -45,10 +49,17 @@ def show_curation(run: Mapping[str, Any], console: Console | None = None) -> Non
 
 
 def step_rows(counts: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """List (name, rows in, rejected, share, reasons) of each step, in words."""
+    """Describe each step in words.
+
+    Args:
+        counts (`Mapping[str, Any]`): "counts" of the record.
+
+    Returns:
+        `list[tuple[str, ...]]`: (name, rows in, rejected, share, reasons) of each step, as STEP_HEADER has it.
+    """
     rows: list[tuple[str, ...]] = []
     for step in counts["steps"]:
-        reasons = "; ".join(f"{reason} {taken:,}" for reason, taken in step["reasons"].items())
+        reasons = "; ".join(f"{reason} {rejected:,}" for reason, rejected in step["reasons"].items())
         notes = step.get("notes", {})
         reasons = notes.get("checked", reasons)  # "not checked", of contamination
         if trimmed := {side: texts for side, texts in notes.get("trimmed", {}).items() if texts}:
@@ -62,10 +73,17 @@ def step_rows(counts: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 
 def direction_rows(counts: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """List (direction, before, after, share taken, the step that took most) in words.
+    """Describe the directions that lost rows in words.
 
     First the sum of each group of directions, where one has several; then the directions that lost
     the largest shares, at most WORST, those that lost nothing left out.
+
+    Args:
+        counts (`Mapping[str, Any]`): "counts" of the record.
+
+    Returns:
+        `list[tuple[str, ...]]`: (direction, before, after, share taken, the step that took most), as
+        DIRECTION_HEADER has it.
     """
     directions = counts["directions"]
     groups = {
@@ -77,9 +95,9 @@ def direction_rows(counts: Mapping[str, Any]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for name, members in listed.items():
         before, after = (sum(directions[member][key] for member in members) for key in ("in", "out"))
-        taken = _share(before - after, before)
+        rejected_share = _share(before - after, before)
         numbers = (write_number(before), write_number(after))
-        rows.append((name, *numbers, taken, _most_by(counts, members)))
+        rows.append((name, *numbers, rejected_share, _most_by(counts, members)))
     return rows
 
 
@@ -89,16 +107,28 @@ def _share(part: int, whole: int) -> str:
 
 def _most_by(counts: Mapping[str, Any], directions: list[str]) -> str:
     """Name the step that took most of these directions' rows, and how many."""
-    taken = {
+    rejected_by_step = {
         step["name"]: sum(step["directions"][direction]["rejected"] for direction in directions)
         for step in counts["steps"]
     }
-    most = max(taken, key=lambda name: taken[name], default=None)
-    return f"{most} {taken[most]:,}" if most and taken[most] else ""
+    strictest_step = max(rejected_by_step, key=lambda name: rejected_by_step[name], default=None)
+    return (
+        f"{strictest_step} {rejected_by_step[strictest_step]:,}"
+        if strictest_step and rejected_by_step[strictest_step]
+        else ""
+    )
 
 
 def card_text(run: Mapping[str, Any], parts: Mapping[str, int]) -> str:
-    """Return the README.md of a curated folder, from its run.json and the rows of its parts."""
+    """Write the README.md of a curated folder, from its run.json.
+
+    Args:
+        run (`Mapping[str, Any]`): The record of the curation.
+        parts (`Mapping[str, int]`): Rows of each part of the folder: "data", and "rejects" where they are kept.
+
+    Returns:
+        `str`: The card as Markdown, with its front matter.
+    """
     record = dict(run)
     name, counts = data_name(record), run["counts"]
     settings = [

@@ -32,6 +32,13 @@ def scores_of_command(command: Sequence[str], pairs: Iterable[Pair]) -> Iterator
     writes one line for each in the same order: {"score": number}, or the number alone. What it says
     to stderr is shown if it fails.
 
+    Args:
+        command (`Sequence[str]`): The program and its arguments; it is started without a shell.
+        pairs (`Iterable[Pair]`): Pairs of source and target.
+
+    Yields:
+        `float`: The score of each pair, higher for better.
+
     Raises:
         InputError: it cannot be started, or fails; scores that came before are given out first.
         UntrustedScoresError: it wrote a line that is no score, or too few or too many lines.
@@ -138,7 +145,15 @@ def _score(line: bytes, number: int, feeder: _Feeder, shown: str) -> float:
 
 
 def scores_of_model(model: Any, pairs: Iterable[Pair]) -> Iterator[float]:
-    """Yield the cosine of the two embeddings of each pair, by a loaded SentenceTransformer."""
+    """Yield the cosine of the two embeddings of each pair, by a loaded SentenceTransformer.
+
+    Args:
+        model (`SentenceTransformer`): The model.
+        pairs (`Iterable[Pair]`): Pairs of source and target.
+
+    Yields:
+        `float`: The cosine of each pair, in [-1, 1].
+    """
     rest = iter(pairs)
     while batch := list(islice(rest, BATCH)):
         texts = [text for pair in batch for text in pair]
@@ -148,7 +163,15 @@ def scores_of_model(model: Any, pairs: Iterable[Pair]) -> Iterator[float]:
 
 
 def scores_of_comet(model: Any, pairs: Iterable[Pair]) -> Iterator[float]:
-    """Scores of each pair by a loaded `CometModel` that needs no reference."""
+    """Score each pair by a model that needs no reference.
+
+    Args:
+        model (`CometModel`): The loaded model, such as CometKiwi.
+        pairs (`Iterable[Pair]`): Pairs of source and target.
+
+    Yields:
+        `float`: The model's score of each pair.
+    """
     rest = iter(pairs)
     while batch := list(islice(rest, BATCH)):
         sources, targets = zip(*batch, strict=True)

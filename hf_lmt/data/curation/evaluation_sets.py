@@ -26,7 +26,14 @@ class EvaluationSet(NamedTuple):
     access: str
 
     def files_in(self, folder: Path) -> list[Path]:
-        """List the files that fit the first pattern that any fits."""
+        """List the files that fit the first pattern that any fits.
+
+        Args:
+            folder (`Path`): The folder of the set.
+
+        Returns:
+            `list[Path]`: Paths in alphabetical order; none where no pattern fits.
+        """
         matches = (sorted(folder.glob(pattern)) for pattern in self.files)
         return next(filter(None, matches), [])
 
@@ -57,10 +64,13 @@ def read_evaluation_set(evaluation_set: str | Source | Mapping[str, Any]) -> dic
     for each.
 
     Args:
-        evaluation_set: one of EVALUATION_SETS, which is read from the Hub or its cache; or a local copy of
-            one (a folder with the same files); or what `Source` can read, as a path, a `Source` or
-            its fields: a FLORES-200 folder is {"path": FOLDER, "split": "devtest"}; or one plain
+        evaluation_set (`str | Source | Mapping[str, Any]`): One of EVALUATION_SETS, which is read from the Hub or
+            its cache; or a local copy of one (a folder with the same files); or what `Source` can read, as a path,
+            a `Source` or its fields: a FLORES-200 folder is {"path": FOLDER, "split": "devtest"}; or one plain
             text file whose name ends in its language (news.de).
+
+    Returns:
+        `dict[str, list[str]]`: {language as the set names it: its texts}.
 
     Raises:
         InputError: there is no such set or path, or it cannot be read; for a named set the message
@@ -144,7 +154,13 @@ def _from_folder(folder: Path) -> dict[str, list[str]]:
 
 
 def flores_plus_texts(path: Path) -> dict[str, str]:
-    """Return {id: text} of a language in FLORES+: JSONL, or Parquet as in its releases before 2025.
+    """Read the texts of a language in FLORES+: JSONL, or Parquet as in its releases before 2025.
+
+    Args:
+        path (`Path`): The file.
+
+    Returns:
+        `dict[str, str]`: {id: text}.
 
     Raises:
         InputError: the file cannot be read, or has no columns `id` and `text`.

@@ -69,12 +69,12 @@ class LanguageIdentification(Step):
     rows cost little more than their distinct sentences.
 
     Args:
-        model: a fastText file in its place, such as GlotLID's or lid.176.bin.
-        threshold: from 0 to 1.
-        least_letters: 20 by default (ours).
+        model (`str`, *optional*): A fastText file in place of py3langid, such as GlotLID's or lid.176.bin.
+        threshold (`float`, *optional*, defaults to `0.5`): Least sum of probabilities, from 0 to 1.
+        least_letters (`float`, *optional*, defaults to `20`): Letters that a text needs to be judged; 20 is ours.
 
     Attributes:
-        notes: "not_covered", {language: texts}; "too_short", texts.
+        notes (`dict[str, Any]`): "not_covered", {language: texts}; "too_short", texts.
 
     Raises:
         InputError: a number out of range, a model that cannot be read, or a library that is not

@@ -102,7 +102,17 @@ class LengthRatio(Step):
 
 
 def check_number(name: str, value: Any, least: float, most: float = math.inf) -> None:
-    """Raise InputError unless the value is a number from `least` to `most`."""
+    """Check that a setting is a number within its limits.
+
+    Args:
+        name (`str`): Name of the setting, for the message.
+        value (`Any`): Its value.
+        least (`float`): The smallest that may be.
+        most (`float`, *optional*, defaults to `math.inf`): The largest that may be.
+
+    Raises:
+        InputError: it is no number, or outside of them.
+    """
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not number or not least <= value <= most:
         limits = f"from {least:g} to {most:g}" if np.isfinite(most) else f"of at least {least:g}"

@@ -57,7 +57,11 @@ class NearDuplicates(SurveyStep):
         need("curate", "near_duplicates", "rensa", instead="or leave the step out")
 
     def survey(self, rows: Dataset) -> None:
-        """Find the rows that another one stands for, direction by direction."""
+        """Find the rows that another one stands for, direction by direction.
+
+        Args:
+            rows (`Dataset`): All rows, before any of them is judged.
+        """
         codes, scattered = np.zeros(len(rows), np.int8), ScatteredRows(rows)
         for row_indices in _directions(rows):
             codes[row_indices[self._beyond(scattered, row_indices)]] = 1

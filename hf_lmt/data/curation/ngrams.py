@@ -32,9 +32,16 @@ INVERSE = pow(BASE, -1, 2**64)
 
 
 def is_unspaced(code: str) -> bool:
-    """Tell whether a language is written without blanks between its words.
+    """Check whether a language is written without blanks between its words.
 
-    Raises InputError for an unknown language.
+    Args:
+        code (`str`): Code of the language.
+
+    Returns:
+        `bool`: True for languages of UNSPACED_SCRIPTS.
+
+    Raises:
+        InputError: the language is unknown.
     """
     return not UNSPACED_SCRIPTS.isdisjoint(language(code).scripts)
 
@@ -55,7 +62,15 @@ class Folded(NamedTuple):
     word_rows: np.ndarray
 
     def hashes(self, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-        """(S,) uint64, of the spans from each start up to, not with, each end."""
+        """Hash spans of the folded characters.
+
+        Args:
+            starts (`np.ndarray`): (S,) first position of each span.
+            ends (`np.ndarray`): (S,) position behind its last.
+
+        Returns:
+            `np.ndarray`: (S,) uint64; equal spans have equal hashes wherever they stand.
+        """
         # Dividing by BASE^start makes the hash of a span the same wherever in the batch the span stands.
         return mix((self.sums[ends] - self.sums[starts]) * self.inverses[starts])
 
@@ -68,7 +83,14 @@ class Grams(NamedTuple):
 
 
 def fold(texts: Sequence[str]) -> Folded:
-    """Fold texts, ready to be hashed; this takes 50 bytes or so for each of their characters."""
+    """Fold texts, ready to be hashed; this takes 50 bytes or so for each of their characters.
+
+    Args:
+        texts (`Sequence[str]`): (B,) texts.
+
+    Returns:
+        `Folded`: The folded characters of all texts with the bounds of texts and words.
+    """
     simple = [unicodedata.normalize("NFKC", text).casefold() for text in texts]
     content = characters(pyarrow.array(simple, pyarrow.large_string()))
     kinds = _kinds()[content.codes]
@@ -90,13 +112,28 @@ def fold(texts: Sequence[str]) -> Folded:
 
 
 def whole_texts(folded: Folded) -> np.ndarray:
-    """(B,) uint64; 0 for a text of which folding leaves nothing."""
+    """Hash each text as a whole.
+
+    Args:
+        folded (`Folded`): (B,) texts.
+
+    Returns:
+        `np.ndarray`: (B,) uint64; 0 for a text of which folding leaves nothing.
+    """
     starts, ends = folded.bounds[:-1], folded.bounds[1:]
     return np.where(ends > starts, folded.hashes(starts, ends), np.uint64(0))
 
 
 def word_grams(folded: Folded, size: int) -> Grams:
-    """Return every run of `size` words; none of a text with fewer."""
+    """Hash every run of `size` words; none of a text with fewer.
+
+    Args:
+        folded (`Folded`): (B,) texts.
+        size (`int`): Words of a run.
+
+    Returns:
+        `Grams`: The hash of each run, and the text that it is of.
+    """
     words, rows = folded.words, folded.word_rows
     if len(words) < size:
         return _no_grams()
@@ -108,7 +145,15 @@ def word_grams(folded: Folded, size: int) -> Grams:
 
 
 def character_grams(folded: Folded, size: int) -> Grams:
-    """Return every run of `size` characters; none of a text with fewer."""
+    """Hash every run of `size` characters; none of a text with fewer.
+
+    Args:
+        folded (`Folded`): (B,) texts.
+        size (`int`): Characters of a run.
+
+    Returns:
+        `Grams`: The hash of each run, and the text that it is of.
+    """
     lengths = np.diff(folded.bounds)
     counts = np.maximum(lengths - size + 1, 0)
     if not counts.any():

@@ -58,11 +58,15 @@ class QualityEstimation(Step):
     bytes for each score.
 
     Args:
-        languages: codes that the estimator covers; by default those that COMET does
+        model (`str`, *optional*): Hub id or folder of the estimator.
+        python (`str`, *optional*): Path of a Python with unbabel-comet, to run a COMET model there.
+        command (`str`, *optional*): A program in place of a model, as a line of a shell.
+        threshold (`float`, *optional*, defaults to `0.7`): The lowest score of a row that stays.
+        languages (`Sequence[str]`, *optional*): Codes that the estimator covers; by default those that COMET does
             (`Language.comet`).
 
     Attributes:
-        notes: "not_covered", {language: rows}; "scored", rows with a score.
+        notes (`dict[str, Any]`): "not_covered", {language: rows}; "scored", rows with a score.
 
     Raises:
         InputError: settings that do not go together; an estimator that cannot be had or fails.
@@ -102,7 +106,11 @@ class QualityEstimation(Step):
         self._forget()
 
     def survey(self, rows: Dataset) -> None:
-        """Have all rows scored by one start of the estimator."""
+        """Have all rows scored by one start of the estimator.
+
+        Args:
+            rows (`Dataset`): All rows; pairs whose scores lie on disk are not scored again.
+        """
         self._score(self._missing(rows.with_format("arrow").iter(BATCH)))
 
     def __call__(self, rows: pyarrow.Table) -> list[str | None]:

@@ -20,6 +20,9 @@ class QualityScores:
 
     A score is written as soon as it is there; a record that a killed run left half written is
     passed over. Holds 16 bytes for each score. Texts are known by 64 bits of xxh3.
+
+    Args:
+        path (`Path`): The file; it is made where there is none.
     """
 
     def __init__(self, path: Path) -> None:
@@ -29,11 +32,25 @@ class QualityScores:
         self._read()
 
     def known(self, keys: np.ndarray) -> np.ndarray:
-        """Return (B,) bool: whether there is a score for each key."""
+        """Check whether there is a score for each key.
+
+        Args:
+            keys (`np.ndarray`): (B,) uint64, as `pair_keys` makes them.
+
+        Returns:
+            `np.ndarray`: (B,) bool.
+        """
         return ~np.isnan(self.of(keys))
 
     def of(self, keys: np.ndarray) -> np.ndarray:
-        """Return (B,) scores, nan where there is none."""
+        """Look up scores.
+
+        Args:
+            keys (`np.ndarray`): (B,) uint64, as `pair_keys` makes them.
+
+        Returns:
+            `np.ndarray`: (B,) float64 scores, nan where there is none.
+        """
         if not len(self._keys):
             return np.full(len(keys), np.nan)
         nearest = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
@@ -43,6 +60,9 @@ class QualityScores:
         """Write down (key, score) one by one, then know them, also where the iterable raises.
 
         Where it raises UntrustedScoresError, what it has given is taken back.
+
+        Args:
+            scored (`Iterable[tuple[int, float]]`): Pairs of key and score.
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with open(self._path, "ab") as file:
@@ -70,7 +90,15 @@ class QualityScores:
 
 
 def pair_keys(sources: pyarrow.Array, targets: pyarrow.Array) -> np.ndarray:
-    """Return (B,) uint64 that stand for pairs of texts."""
+    """Hash pairs of texts.
+
+    Args:
+        sources (`pyarrow.Array`): (B,) texts.
+        targets (`pyarrow.Array`): (B,) texts.
+
+    Returns:
+        `np.ndarray`: (B,) uint64 that stand for the pairs.
+    """
     separator = pyarrow.scalar(FIELD, pyarrow.large_string())
     joined = pyarrow.compute.binary_join_element_wise(sources, targets, separator)
     return text_hashes(joined)

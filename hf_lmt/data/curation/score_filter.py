@@ -24,9 +24,10 @@ class Score(Step):
     (arXiv 1907.05791, 1911.04944).
 
     Attributes:
-        column: the cell's name.
-        least, most: limits that a score may have itself.
-        notes: "without", rows without a score.
+        column (`str`, *optional*, defaults to `"score"`): Name of the column that holds the score.
+        least (`float`, *optional*): The lowest score of a row that stays.
+        most (`float`, *optional*): The highest score of a row that stays.
+        notes (`dict[str, Any]`): "without", rows without a score.
 
     Raises:
         InputError: neither limit is there, one is no number, or `least` is above `most`; of rows

@@ -28,7 +28,7 @@ class Step(Protocol):
 
     @property
     def idle(self) -> bool:
-        """Tell whether its settings leave nothing to look for; then it is passed over without a bar."""
+        """Return whether its settings leave nothing to look for; then it is passed over without a bar."""
         return False
 
     def load(self) -> None:
@@ -79,12 +79,26 @@ class Step(Protocol):
 
 
 def surveys(step: Step) -> bool:
-    """Tell whether the step judges rows by other rows, and so must see all of them first."""
+    """Check whether a step judges rows by other rows, and so must see all of them first.
+
+    Args:
+        step (`Step`): The step.
+
+    Returns:
+        `bool`: True where its class has a `survey` of its own.
+    """
     return type(step).survey is not Step.survey
 
 
 def changes(step: Step) -> bool:
-    """Tell whether the step changes rows."""
+    """Check whether a step changes rows.
+
+    Args:
+        step (`Step`): The step.
+
+    Returns:
+        `bool`: True where its class has a `transform` of its own.
+    """
     return type(step).transform is not Step.transform
 
 
@@ -121,12 +135,27 @@ def _mask(step: Step, batch: Batch) -> list[bool]:
 
 
 def with_reason(rejected: np.ndarray, reason: str) -> list[str | None]:
-    """Return (B,) the reason where `rejected`, (B,) bool, holds, else None."""
+    """Give the rejected rows their reason.
+
+    Args:
+        rejected (`np.ndarray`): (B,) bool.
+        reason (`str`): The reason, the same for all.
+
+    Returns:
+        `list[str | None]`: (B,) the reason where a row is rejected, else None.
+    """
     return [reason if gone else None for gone in rejected.tolist()]
 
 
 def reasons(cases: Mapping[str, np.ndarray]) -> list[str | None]:
-    """Return (B,) the first reason of which (B,) bool holds, else None."""
+    """Give each row the first reason that holds of it.
+
+    Args:
+        cases (`Mapping[str, np.ndarray]`): Reason -> (B,) bool, in the order in which they count; one at least.
+
+    Returns:
+        `list[str | None]`: (B,) reasons, None for a row of which none holds.
+    """
     first_reasons = np.full(len(next(iter(cases.values()))), None, object)
     # From the last reason to the first, so that the first one that holds is what remains.
     for reason, rejected in reversed(list(cases.items())):

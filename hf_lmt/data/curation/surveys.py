@@ -48,7 +48,16 @@ class SurveyStep(Step):
 
 
 def preferences(batch: pyarrow.Table, decision: str) -> tuple[np.ndarray, ...]:
-    """Return (B,) whether there is no auxiliary, (B,) hash of the decision, (B,) hash of the content."""
+    """Compute what decides between rows that say the same: the least row stays.
+
+    Args:
+        batch (`pyarrow.Table`): A batch of rows.
+        decision (`str`): Name of the decision, so that each step draws by hashes of its own.
+
+    Returns:
+        `tuple[np.ndarray, ...]`: (B,) whether there is no auxiliary, (B,) hash of the decision, (B,) hash of the
+        content.
+    """
     bare = np.array([not text for text in optional_texts(batch, "auxiliary")], bool)
     hashes = decision_hashes(f"curation {decision}", 0, direction_column(batch), row_keys(batch))
     # The content as a last resort: rows of equal hash are ordered by what they hold, and not by who comes first.

@@ -24,8 +24,8 @@ class Whitespace(Step):
     ours.
 
     Attributes:
-        inner: whether to make one blank of each run within a text, too.
-        notes: "trimmed", {side: texts that changed}.
+        inner (`bool`, *optional*, defaults to `False`): Whether to make one blank of each run within a text, too.
+        notes (`dict[str, Any]`, *optional*): "trimmed", {side: texts that changed}.
     """
 
     name: ClassVar[str] = "whitespace"
@@ -38,7 +38,14 @@ class Whitespace(Step):
         self.notes = {"trimmed": dict.fromkeys(SIDES, 0)}
 
     def transform(self, rows: pyarrow.Table) -> pyarrow.Table:
-        """Return the rows with trimmed texts."""
+        """Trim the texts of rows, and count those that change in `notes`.
+
+        Args:
+            rows (`pyarrow.Table`): A batch of rows.
+
+        Returns:
+            `pyarrow.Table`: The batch with trimmed texts, all other columns as they are.
+        """
         for side in SIDES:
             texts = text_column(rows, side, required=False)
             changed = pc.utf8_trim_whitespace(texts)

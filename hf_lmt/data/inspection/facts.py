@@ -71,10 +71,19 @@ def read_facts(
 ) -> Facts:
     """Read the facts about each row, in the order of the rows.
 
-    `steps`: for "overlap" and "other_language" the curation step that tells, where it is asked.
+    Texts count in Unicode's form NFC; a null is a blank. Each text of a batch is looked at once, however many rows of
+    the batch it is in. Texts are told apart by 64 bits.
 
-    Texts count in Unicode's form NFC; a null is a blank. Each text of a batch is looked at once,
-    however many rows of the batch it is in. Texts are told apart by 64 bits.
+    Args:
+        rows (`Dataset`): N rows of translations.
+        downsampling (`StrategicDownsampling | None`): The sampling whose effect is to be seen; None where no row
+            goes.
+        steps (`Mapping[str, Step]`): For "overlap" and "other_language" the curation step that tells, where it is
+            asked.
+        progress (`bool`, *optional*, defaults to `True`): Whether a bar is shown.
+
+    Returns:
+        `Facts`: (N,) ROW_FACTS, with the directions and corpora that their numbers stand for.
 
     Raises:
         InputError: a column is missing or does not hold text, a language is unknown or null, or
@@ -134,21 +143,21 @@ def _describe_texts(batch: pyarrow.Table, part: np.ndarray) -> None:
     encoded = pyarrow.chunked_array([batch[name].combine_chunks() for name in SIDES])
     encoded = encoded.dictionary_encode().unify_dictionaries()
     texts = pc.utf8_normalize(encoded.chunk(0).dictionary, form="NFC")
-    places = [chunk.indices.to_numpy(zero_copy_only=False) for chunk in encoded.chunks]
+    text_indices = [chunk.indices.to_numpy(zero_copy_only=False) for chunk in encoded.chunks]
     languages = pyarrow.chunked_array([text_column(batch, f"{name}_lang") for name in SIDES])
     languages = languages.dictionary_encode().unify_dictionaries()
     codes = languages.chunk(0).dictionary
     spoken = [chunk.indices.to_numpy(zero_copy_only=False) for chunk in languages.chunks]
     hashes, heads = _hashes(texts), _hashes(codes) * SPREAD
     lengths, words, blank = _lengths(texts)
-    foreign = _in_other_script(texts, codes, places, spoken)
-    for name, position, language, other in zip(SIDES, places, spoken, foreign, strict=True):
+    foreign = _in_other_script(texts, codes, text_indices, spoken)
+    for name, position, language, other in zip(SIDES, text_indices, spoken, foreign, strict=True):
         part[name] = hashes[position] ^ heads[language]
         part[f"{name}_length"] = lengths[position]
         part[f"{name}_script"] = other
-    part["foreign_target"] = hashes[places[1]] ^ heads[spoken[0]]
-    part["blank"] = blank[places[0]] | blank[places[1]]
-    maybe = words[places[0]] == words[places[1]]  # else the sides cannot have the same words
+    part["foreign_target"] = hashes[text_indices[1]] ^ heads[spoken[0]]
+    part["blank"] = blank[text_indices[0]] | blank[text_indices[1]]
+    maybe = words[text_indices[0]] == words[text_indices[1]]  # else the sides cannot have the same words
     copied = Copy()(batch.filter(pyarrow.array(maybe)))
     part["copy"][maybe] = [reason is not None for reason in copied]
 
@@ -162,13 +171,13 @@ def _lengths(texts: pyarrow.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _in_other_script(
-    texts: pyarrow.Array, codes: pyarrow.Array, places: list[np.ndarray], spoken: list[np.ndarray]
+    texts: pyarrow.Array, codes: pyarrow.Array, text_indices: list[np.ndarray], spoken: list[np.ndarray]
 ) -> list[np.ndarray]:
-    """(B,) for each side: whether curation's `Script` would take it.
+    """Check for each side whether curation's `Script` would take it: (B,) bool.
 
-    `places`, `spoken`: (B,) for each side, its text in `texts` and its language in `codes`.
+    `text_indices`, `spoken`: (B,) for each side, its text in `texts` and its language in `codes`.
     """
-    keys = [text * len(codes) + code for text, code in zip(places, spoken, strict=True)]
+    keys = [text * len(codes) + code for text, code in zip(text_indices, spoken, strict=True)]
     distinct = np.unique(np.concatenate(keys))
     text, code = np.divmod(distinct, len(codes))
     language = codes.take(pyarrow.array(code))
@@ -178,8 +187,8 @@ def _in_other_script(
         "target_lang": language,
         "target": pyarrow.repeat("", len(distinct)),
     }
-    taken = [reason is not None for reason in Script()(pyarrow.table(table))]
-    other = np.array(taken, np.bool_)
+    is_rejected = [reason is not None for reason in Script()(pyarrow.table(table))]
+    other = np.array(is_rejected, np.bool_)
     return [other[np.searchsorted(distinct, key)] for key in keys]
 
 

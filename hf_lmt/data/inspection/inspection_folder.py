@@ -28,6 +28,12 @@ def write_inspection(
     Beside them a run.json with versions and command line. The folder is there as a whole or not at
     all; an earlier inspection in it is replaced only with `overwrite`.
 
+    Args:
+        inspection (`Inspection`): The inspection.
+        output (`Path`): The folder.
+        overwrite (`bool`, *optional*, defaults to `False`): Whether an earlier inspection in it is replaced.
+        origin (`Mapping[str, Any]`, *optional*): "command_line" and what else the record says about the run.
+
     Raises:
         InputError: `output` holds something, or cannot be written.
     """
@@ -45,11 +51,27 @@ def write_inspection(
 
 
 def check_inspection_output(output: Path, overwrite: bool, command_line: Sequence[str] | None = None) -> None:
-    """Raise InputError where `output` cannot be written, before any work is done."""
+    """Check that `output` can be written, before any work is done.
+
+    Args:
+        output (`Path`): The folder to write.
+        overwrite (`bool`): Whether an earlier inspection in it is replaced.
+        command_line (`Sequence[str]`, *optional*): The command, for the message's advice.
+
+    Raises:
+        InputError: it cannot be written, or holds something.
+    """
     check_output(output, overwrite)
     check_unused(output, overwrite, command_line)
 
 
 def as_json(inspection: Inspection) -> str:
-    """Write an inspection as JSON text, indented."""
+    """Write an inspection as JSON text, indented.
+
+    Args:
+        inspection (`Inspection`): The inspection.
+
+    Returns:
+        `str`: The JSON text, without a line break at its end.
+    """
     return json_text(inspection.as_dict(), indent=2)

@@ -57,12 +57,18 @@ MEASURES = (
 
 
 def draw_inspection(inspection: Inspection, folder: Path) -> str:
-    """Draw every direction's measures; return the name of the PNG written to `folder`.
+    """Draw every direction's measures as a PNG.
 
-    A block for each kind of direction, a line for each language, the tiers apart. Each column has
-    a scale of its own: faults turn orange up to their limit for "severe", amounts blue up to the
-    largest in the picture; the number is in the cell. A language that other blocks have and this
-    one lacks stays empty.
+    A block for each kind of direction, a line for each language, the tiers apart. Each column has a scale of its own:
+    faults turn orange up to their limit for "severe", amounts blue up to the largest in the picture; the number is in
+    the cell. A language that other blocks have and this one lacks stays empty.
+
+    Args:
+        inspection (`Inspection`): The inspection.
+        folder (`Path`): The folder to write to.
+
+    Returns:
+        `str`: Name of the file in it.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -87,10 +93,10 @@ def draw_inspection(inspection: Inspection, folder: Path) -> str:
     largest = {
         name: max(measured["rows"] for measured in inspection.directions.values()) for name in ("rows", "after")
     }
-    places = figure.subplots(down, across, squeeze=False).ravel()
-    for axes in places[len(blocks) :]:
+    panels = figure.subplots(down, across, squeeze=False).ravel()
+    for axes in panels[len(blocks) :]:
         axes.set_axis_off()
-    for axes, (kind, names) in zip(places, blocks.items(), strict=False):
+    for axes, (kind, names) in zip(panels, blocks.items(), strict=False):
         _draw_block(axes, [inspection.directions.get(name) for name in names.values()], measures, largest)
         axes.set_ylim(len(names) - 0.5, len(names) - lines - 0.5)  # languages at one height
         _label(axes, TITLES[kind], list(names), measures)

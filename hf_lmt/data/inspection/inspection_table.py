@@ -35,7 +35,10 @@ STYLES = {"severe": "bold red", "warning": "yellow", "note": "cyan"}
 def show_inspection(inspection: Inspection, every: bool = False, console: Console | None = None) -> None:
     """Print sums by group and target, the worst directions (or every one), and the verdict.
 
-    On stdout unless a console is given.
+    Args:
+        inspection (`Inspection`): The inspection.
+        every (`bool`, *optional*, defaults to `False`): Whether all directions are shown.
+        console (`Console`, *optional*): Where to print; stdout by default.
     """
     from rich.console import Console
 
@@ -59,7 +62,15 @@ def show_inspection(inspection: Inspection, every: bool = False, console: Consol
 
 
 def as_text(inspection: Inspection, every: bool = False) -> str:
-    """Return the output of `show_inspection` as text, without colors."""
+    """Return the output of `show_inspection` as text, without colors.
+
+    Args:
+        inspection (`Inspection`): The inspection.
+        every (`bool`, *optional*, defaults to `False`): Whether all directions are shown.
+
+    Returns:
+        `str`: The tables, LEAST_WIDTH characters wide.
+    """
     from rich.console import Console
 
     text = io.StringIO()
@@ -68,7 +79,14 @@ def as_text(inspection: Inspection, every: bool = False) -> str:
 
 
 def worst_directions(inspection: Inspection) -> list[str]:
-    """List up to WORST directions that findings name: by their worst finding, then by how many."""
+    """List up to WORST directions that findings name: by their worst finding, then by how many.
+
+    Args:
+        inspection (`Inspection`): The inspection.
+
+    Returns:
+        `list[str]`: Names of directions, the worst first; findings that are but notes do not count.
+    """
     faults: dict[str, list[int]] = {}
     for finding in inspection.findings:
         for name in finding.where:
@@ -79,7 +97,14 @@ def worst_directions(inspection: Inspection) -> list[str]:
 
 
 def target_table(inspection: Inspection) -> Table:
-    """Tabulate how many sources stand behind one sentence, all source languages together."""
+    """Tabulate how many sources stand behind one sentence, all source languages together.
+
+    Args:
+        inspection (`Inspection`): The inspection.
+
+    Returns:
+        `Table`: A line for each language that is a target, before and after downsampling.
+    """
     table = new_table(
         "sources behind one sentence, all directions into a language together",
         "into",
@@ -112,9 +137,16 @@ def target_table(inspection: Inspection) -> Table:
 
 
 def measure_table(title: str, measures: Mapping[str, Mapping[str, Any]]) -> Table:
-    """Tabulate one line for each direction or group; per cents are of its rows.
+    """Tabulate measures, a line for each direction or group; per cents are of its rows.
 
     Per cents that are 0 in every line have no column: the caption names them.
+
+    Args:
+        title (`str`): Title of the table.
+        measures (`Mapping[str, Mapping[str, Any]]`): {direction or group: its `measures.measure`}.
+
+    Returns:
+        `Table`: The table, with the columns of HEADERS that say something.
     """
     table = new_table(title, "")
     table.padding = (0, 0)
@@ -159,7 +191,14 @@ def _cells(measured: Mapping[str, Any]) -> list[str]:
 
 
 def verdict_table(inspection: Inspection) -> Table:
-    """Tabulate each finding with what mends it, or that there is nothing to mend."""
+    """Tabulate each finding with what mends it, or that there is nothing to mend.
+
+    Args:
+        inspection (`Inspection`): The inspection.
+
+    Returns:
+        `Table`: Two lines for each finding, its severity before it.
+    """
     table = new_table("verdict", "", "")
     table.columns[1].no_wrap = False
     table.columns[1].justify = "left"

@@ -16,9 +16,15 @@ PERCENTS = (5, 50, 95)
 
 
 def kind_of(direction: Direction) -> str:
-    """Return en2x, zh2x, x2en or x2zh; "other" without English and Chinese.
+    """Return the kind of a direction by its pivot.
 
     English <-> Chinese is en2x and zh2x, forward both ways as in Strategic Downsampling.
+
+    Args:
+        direction (`Direction`): The direction.
+
+    Returns:
+        `str`: "en2x", "zh2x", "x2en" or "x2zh"; "other" without English and Chinese.
     """
     if direction.source in PIVOTS:
         return f"{direction.source}2x"
@@ -26,17 +32,31 @@ def kind_of(direction: Direction) -> str:
 
 
 def tier_of(direction: Direction) -> str:
-    """Return the tier of the language that is not the pivot; the lower one of two without a pivot."""
+    """Return the tier of the language that is not the pivot; the lower one of two without a pivot.
+
+    Args:
+        direction (`Direction`): The direction.
+
+    Returns:
+        `str`: One of TIERS.
+    """
     others = [code for code in direction if code not in PIVOTS] or [direction.target]
     return max((LANGUAGES[code].tier for code in others), key=TIERS.index)
 
 
 def measure_directions(facts: Facts) -> dict[str, dict[str, Any]]:
-    """Return {direction: its `measure`, and more}, in the order of the registry of languages.
+    """Measure the rows of each direction.
 
     sources_behind: how many sources, of all languages together, lead to a target, as the mean over
     rows. source_language_targets: rows whose target is no copy, but a source in the source's
     language elsewhere. corpora: {corpus: rows and length_ratio_spread}.
+
+    Args:
+        facts (`Facts`): The facts about all rows.
+
+    Returns:
+        `dict[str, dict[str, Any]]`: {direction: its `measure`, and the three above}, in the order of the registry
+        of languages.
     """
     rank = {code: number for number, code in enumerate(LANGUAGES)}
     order = np.argsort(facts.rows["direction"], kind="stable")
@@ -45,12 +65,12 @@ def measure_directions(facts: Facts) -> dict[str, dict[str, Any]]:
     measured = {}
     for direction in sorted(facts.directions, key=lambda direction_codes: [rank[code] for code in direction_codes]):
         number = facts.directions.index(direction)
-        places = order[edges[number] : edges[number + 1]]
-        rows = facts.rows[places]
+        row_indices = order[edges[number] : edges[number + 1]]
+        rows = facts.rows[row_indices]
         foreign = _among(texts_by_language[direction.source], rows["foreign_target"]) & ~rows["blank"]
         measured[str(direction)] = {
             **measure(rows),
-            "sources_behind": float(behind[places].mean()),
+            "sources_behind": float(behind[row_indices].mean()),
             "source_language_targets": int((foreign & ~rows["copy"]).sum()),
             "corpora": _corpora(facts, rows),
         }
@@ -58,13 +78,19 @@ def measure_directions(facts: Facts) -> dict[str, dict[str, Any]]:
 
 
 def measure(rows: np.ndarray) -> dict[str, Any]:
-    """Summarize (n,) ROW_FACTS.
+    """Summarize the facts about some rows.
 
     rows; `fan_in`'s counts; duplicates: rows beyond the first of the same source, target and
     language; copies, blank, hints, overlaps (with evaluation sets) and other_language: rows, of
     the last two 0 where they were not asked for; wrong_script: rows with a side in the wrong
     script, and each side's. Lengths and ratio as `lengths` has them, over rows that are not blank.
     after: the `fan_in` of what downsampling leaves.
+
+    Args:
+        rows (`np.ndarray`): (n,) ROW_FACTS.
+
+    Returns:
+        `dict[str, Any]`: The figures by these names: counts of rows, and of `lengths` and `fan_in` theirs.
     """
     counts = fan_in(rows["source"], rows["target"])
     wrong = rows["source_script"] | rows["target_script"]
@@ -87,13 +113,20 @@ def measure(rows: np.ndarray) -> dict[str, Any]:
 
 
 def fan_in(sources: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
-    """Count how many sources lead to one target; rows are (n,) hashes of texts with their languages.
+    """Count how many sources lead to one target.
 
         many_to_one = rows / unique targets        sources_per_target = pairs / unique targets
 
     pairs: distinct (source, target). largest: distinct sources of the target that has most.
     shared_rows: rows whose target has SHARED sources or more; shared_sources: how many these
     targets have on average. All 0 without rows.
+
+    Args:
+        sources (`np.ndarray`): (n,) uint64 hashes of the sources with their languages.
+        targets (`np.ndarray`): (n,) uint64 hashes of the targets with theirs.
+
+    Returns:
+        `dict[str, Any]`: The eight figures by name.
     """
     names = (
         "unique_sources",
@@ -123,7 +156,14 @@ def fan_in(sources: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
 
 
 def sources_behind(rows: np.ndarray) -> np.ndarray:
-    """Count (n,) how many distinct sources, of any language, lead to each row's target; n above 0."""
+    """Count how many distinct sources, of any language, lead to each row's target.
+
+    Args:
+        rows (`np.ndarray`): (n,) ROW_FACTS, n above 0.
+
+    Returns:
+        `np.ndarray`: (n,) int64.
+    """
     order, behind, counts = _by_target(rows["source"], rows["target"])
     sources_of_row = np.empty(len(rows), np.int64)
     sources_of_row[order] = np.repeat(behind, counts)
@@ -145,13 +185,20 @@ def lengths(rows: np.ndarray) -> dict[str, Any]:
     """Measure characters of both sides (mean, median, 95 %), and target / source (5, 50, 95 %).
 
     length_ratio_spread = ratio at 95 % / ratio at 5 %. None without rows.
+
+    Args:
+        rows (`np.ndarray`): (n,) ROW_FACTS of rows that are not blank.
+
+    Returns:
+        `dict[str, Any]`: source_length, target_length, length_ratio, each with its quantiles by name, and
+        length_ratio_spread.
     """
     quantiles: dict[str, Any] = {}
     for side in SIDES:
         values = rows[f"{side}_length"]
-        median, most = np.percentile(values, (50, 95)).tolist() if len(values) else (None, None)
+        median, p95 = np.percentile(values, (50, 95)).tolist() if len(values) else (None, None)
         mean = float(values.mean()) if len(values) else None
-        quantiles[f"{side}_length"] = {"mean": mean, "median": median, "p95": most}
+        quantiles[f"{side}_length"] = {"mean": mean, "median": median, "p95": p95}
     if not len(rows):
         return {**quantiles, "length_ratio": None, "length_ratio_spread": None}
     low, median, high = np.percentile(rows["target_length"] / rows["source_length"], PERCENTS)
@@ -160,9 +207,16 @@ def lengths(rows: np.ndarray) -> dict[str, Any]:
 
 
 def measure_targets(facts: Facts) -> dict[str, dict[str, Any]]:
-    """Return {pivot: its rows as a target, whatever their source language, now and after downsampling}.
+    """Measure all rows into English and into Chinese, whatever their source language.
 
     This is where degeneration shows: one direction alone has each sentence once.
+
+    Args:
+        facts (`Facts`): The facts about all rows.
+
+    Returns:
+        `dict[str, dict[str, Any]]`: {pivot: rows and their `fan_in`, and under "after" the same once downsampled},
+        of pivots with rows.
     """
     into = np.array([direction.target for direction in facts.directions])[facts.rows["direction"]]
     measured = {}
@@ -176,10 +230,18 @@ def measure_targets(facts: Facts) -> dict[str, dict[str, Any]]:
 
 
 def measure_groups(facts: Facts, directions: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return {"x2en low": the `measure` of these directions' rows, and their number}, for those there are.
+    """Measure the rows of each kind and tier of directions.
 
-    `directions`: their own measures, of which sources_behind is the mean over rows and
-    length_ratio_spread the largest, for ratios of several languages do not go together.
+    Of the directions' own measures sources_behind is the mean over rows and length_ratio_spread the largest, for
+    ratios of several languages do not go together.
+
+    Args:
+        facts (`Facts`): The facts about all rows.
+        directions (`dict[str, dict[str, Any]]`): {direction: its measures}, as `measure_directions` has them.
+
+    Returns:
+        `dict[str, dict[str, Any]]`: {"x2en low": the `measure` of these directions' rows, and their number}, of
+        the groups that there are.
     """
     group_of_direction = [f"{kind_of(direction)} {tier_of(direction)}" for direction in facts.directions]
     names = [f"{kind} {tier}" for kind in KINDS for tier in TIERS if f"{kind} {tier}" in group_of_direction]

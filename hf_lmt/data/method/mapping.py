@@ -13,7 +13,14 @@ from hf_miwv.common.errors import InputError
 
 
 def is_data(rows: Any) -> bool:
-    """Tell whether these are a data set, a stream, or splits of either; and not a batch of columns."""
+    """Check whether these are a data set, a stream, or splits of either, rather than a batch of columns.
+
+    Args:
+        rows (`Any`): Rows of any type.
+
+    Returns:
+        `bool`: True for the four types of `datasets`.
+    """
     return isinstance(rows, (Dataset, DatasetDict, IterableDataset, IterableDatasetDict))
 
 
@@ -22,6 +29,12 @@ def rows_as_dataset(rows: Any) -> str:
 
     >>> rows_as_dataset([{"source": "Hello."}])
     'Dataset.from_list(rows)'
+
+    Args:
+        rows (`Any`): Rows of any type.
+
+    Returns:
+        `str`: The expression, in which the rows are called `rows`.
     """
     if isinstance(rows, Dataset):
         return "rows"
@@ -43,6 +56,12 @@ def dataset_advice(rows: Any) -> str:
 
     >>> dataset_advice([{"source": "Hello."}])
     'Dataset.from_list(rows), after: from datasets import Dataset'
+
+    Args:
+        rows (`Any`): Rows of any type.
+
+    Returns:
+        `str`: The end of a sentence that begins with "give".
     """
     expression = rows_as_dataset(rows)
     needs_import = expression.startswith("Dataset")
@@ -50,10 +69,17 @@ def dataset_advice(rows: Any) -> str:
 
 
 def check_batch(step: Any, rows: Any) -> None:
-    """Raise InputError unless the rows are a batch: columns by name, each a list of values.
+    """Check that rows are a batch: columns by name, each a list of values.
 
-    Taken are dicts and other mappings, Arrow tables and DataFrames, as `map` and `filter` hand
-    them over. A list of rows is none, and the message has the line that makes a Dataset of it.
+    Taken are dicts and other mappings, Arrow tables and DataFrames, as `map` and `filter` hand them over. A list of
+    rows is none, and the message has the line that makes a Dataset of it.
+
+    Args:
+        step (`Any`): The step that was called, for its name in the message.
+        rows (`Any`): The rows that it was called with.
+
+    Raises:
+        InputError: they are no batch.
     """
     if isinstance(rows, (Mapping, pyarrow.Table)) or hasattr(rows, "columns"):
         return
@@ -65,7 +91,19 @@ def check_batch(step: Any, rows: Any) -> None:
 
 
 def mapped(step: Any, rows: Any, num_proc: int | None) -> Any:
-    """Call `map` over a data set, a stream or each split."""
+    """Call `map` over a data set, a stream or each split.
+
+    Args:
+        step (`Any`): Called with batches of columns; returns columns.
+        rows (`Dataset | DatasetDict | IterableDataset | IterableDatasetDict`): The rows.
+        num_proc (`int | None`): Processes; a stream takes none. None to stay in this one.
+
+    Returns:
+        `Any`: The same type of rows, with the columns that the step returned.
+
+    Raises:
+        InputError: a process was killed from outside.
+    """
     if isinstance(rows, (DatasetDict, IterableDatasetDict)):
         return type(rows)({name: mapped(step, part, num_proc) for name, part in rows.items()})
     # A stream is read by whoever iterates over it, and takes no processes.

@@ -145,7 +145,17 @@ def translation_prompt(
 
 
 def find_wording(wording: str | Wording) -> Wording:
-    """Return the wording of that name, or the wording itself; InputError for an unknown name."""
+    """Return the wording of that name, or the wording itself.
+
+    Args:
+        wording (`str | Wording`): A name among WORDINGS, or a wording.
+
+    Returns:
+        `Wording`: The wording.
+
+    Raises:
+        InputError: there is none of that name.
+    """
     if isinstance(wording, Wording):
         return wording
     if wording not in WORDINGS:
@@ -179,13 +189,20 @@ def as_conversation(prompt: str, completion: str | None = None, *, thinking: str
 
 
 def as_text(prompt: str, completion: str | None = None) -> dict[str, Any]:
-    """Return the prompt as TRL's plain row, for base models without a chat template.
+    """Make TRL's plain row of a prompt, for base models without a chat template.
 
     A blank goes before the completion, so that no token spans both (our choice); strip what a
     model writes.
 
     >>> as_text("German:", "Danke.")
     {'prompt': 'German:', 'completion': ' Danke.'}
+
+    Args:
+        prompt (`str`): The prompt.
+        completion (`str`, *optional*): The translation; none for a row to translate.
+
+    Returns:
+        `dict[str, Any]`: `prompt`, and `completion` where there is one.
     """
     return (
         {"prompt": prompt}
@@ -198,16 +215,33 @@ def as_text(prompt: str, completion: str | None = None) -> dict[str, Any]:
 
 
 def thinking_arguments(thinking: str) -> dict[str, bool]:
-    """Return the arguments of the chat template; InputError for a name that is not in THINKING."""
+    """Return the arguments of the chat template that turn thinking on or off.
+
+    Args:
+        thinking (`str`): A name among THINKING.
+
+    Returns:
+        `dict[str, bool]`: Keyword arguments of `apply_chat_template`.
+
+    Raises:
+        InputError: there is none of that name.
+    """
     if not isinstance(thinking, str) or thinking not in THINKING:
         raise InputError(f"thinking {thinking!r}: {did_you_mean(str(thinking), THINKING)}")
     return dict(THINKING[thinking])
 
 
 def prompt_ids(tokenizer: Any, row: Mapping[str, Any]) -> list[int]:
-    """Return the (P,) token ids that a translating model reads, of a row of `as_conversation` or `as_text`.
+    """Encode a prompt as a translating model reads it.
 
     Control tokens that a source holds as text are text (`control_tokens`).
+
+    Args:
+        tokenizer (`PreTrainedTokenizerBase`): The tokenizer of the model.
+        row (`Mapping[str, Any]`): A row of `as_conversation` or `as_text`; a completion in it is passed over.
+
+    Returns:
+        `list[int]`: (P,) token ids.
     """
     if isinstance(row["prompt"], str):
         return _ids(tokenizer, row["prompt"])

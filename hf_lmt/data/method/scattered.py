@@ -14,6 +14,9 @@ class ScatteredRows:
 
     `dataset[indices]` cuts a table for each row; here each record batch is asked once for all of
     its rows. What is read is the memory-mapped file of the data set.
+
+    Args:
+        rows (`Dataset`): The data set, with or without a selection of indices.
     """
 
     def __init__(self, rows: Dataset) -> None:
@@ -43,6 +46,14 @@ class ScatteredRows:
         return table.take(pa.array(sorted_position))
 
     def batches(self, row_indices: np.ndarray, size: int) -> Iterator[pa.Table]:
-        """Yield the rows of (B,) indices, `size` at a time."""
+        """Yield rows by their indices, `size` at a time.
+
+        Args:
+            row_indices (`np.ndarray`): (B,) indices, in any order.
+            size (`int`): Rows of a table.
+
+        Yields:
+            `pa.Table`: A table of the next rows, in the order of the indices.
+        """
         for first in range(0, len(row_indices), size):
             yield self[row_indices[first : first + size]]

@@ -60,23 +60,45 @@ class Lines(NamedTuple):
 
 
 def group_of(part: str, code: str) -> int:
-    """Return the number of a language within a part."""
+    """Return the number of a language within a part.
+
+    Args:
+        part (`str`): One of PARTS.
+        code (`str`): Code of the language.
+
+    Returns:
+        `int`: The number, 0 or more.
+    """
     return PARTS.index(part) * len(CODES) + CODES.index(code)
 
 
 def part_and_language(group: int) -> tuple[str, str]:
-    """Return the part and language that `group_of` numbered."""
+    """Return the part and language that `group_of` numbered.
+
+    Args:
+        group (`int`): A number of `group_of`.
+
+    Returns:
+        `tuple[str, str]`: The part, and the code of the language.
+    """
     return PARTS[group // len(CODES)], CODES[group % len(CODES)]
 
 
 def bilingual_lines(batch: pa.Table, seed: int) -> Lines:
-    """`<en2ky> {source} <ky> {target}`, the line format of arXiv 2511.07003.
+    """Write pairs as lines `<en2ky> {source} <ky> {target}`, the line format of arXiv 2511.07003.
 
     It counts for the part of its pivot, en or zh, under its other language. Rows between the two
     pivots go to one of the parts by hash, half and half; there the other pivot is the language. The
     paper is silent on this, and on line breaks: the format is one line, so each, with the white
     space around it, becomes a blank. Texts are normalized to NFC and trimmed. The tags are plain
     text and no tokens of their own.
+
+    Args:
+        batch (`pa.Table`): Rows of translations.
+        seed (`int`): Seed of the hashes.
+
+    Returns:
+        `Lines`: (B,) lines, with their groups and the hashes that order them.
 
     Raises:
         InputError: a column is missing or not text, or a language is unknown.
@@ -104,7 +126,14 @@ def bilingual_lines(batch: pa.Table, seed: int) -> Lines:
 
 
 def monolingual_lines(batch: pa.Table, seed: int) -> Lines:
-    """Return the text in NFC, else as it is, line breaks included.
+    """Take texts as lines: in NFC, else as they are, line breaks included.
+
+    Args:
+        batch (`pa.Table`): Rows with `text`, `lang` and `corpus`.
+        seed (`int`): Seed of the hashes.
+
+    Returns:
+        `Lines`: (B,) lines, with their groups and the hashes that order them.
 
     Raises:
         InputError: a column is missing or not text, or a language is unknown.

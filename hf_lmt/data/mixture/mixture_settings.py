@@ -35,7 +35,23 @@ class Settings:
 
 
 def checked_settings(shares: Any, temperature: Any, tokens: Any, seed: Any, num_proc: Any, repeat: Any) -> Settings:
-    """Return the settings; InputError with all that is wrong with them."""
+    """Check the settings of a mixture as a whole.
+
+    Args:
+        shares (`Mapping[str, float]`): Share of each part, in any unit; parts that are not named have that of
+            EQUAL.
+        temperature (`float`): T of `temperature_weights`, above 0.
+        tokens (`int | None`): Tokens of the mixture; None for the most that there is.
+        seed (`int`): Seed of the hashes, 0 or more.
+        num_proc (`int`): Processes, 1 or more.
+        repeat (`float`): How often a row may be used, 1 or more.
+
+    Returns:
+        `Settings`: The settings, the shares with a sum of 1.
+
+    Raises:
+        InputError: something is wrong; the message has all of it.
+    """
     faults = _share_faults(shares)
     if not is_number(temperature) or not temperature > 0:
         faults.append(
@@ -60,10 +76,18 @@ def checked_settings(shares: Any, temperature: Any, tokens: Any, seed: Any, num_
 
 
 def checked_rows(name: str, rows: Any, share: float) -> Dataset | None:
-    """Return the rows, with the columns that lines are made of; None where nothing is to come of them.
+    """Return the rows, with the columns that lines are made of.
 
-    Raises InputError for another thing than a Dataset, a missing column, or rows that are asked
-    for and not there.
+    Args:
+        name (`str`): "bilingual" or "monolingual", for messages.
+        rows (`Dataset | None`): The rows.
+        share (`float`): Share of the mixture that is to come of them.
+
+    Returns:
+        `Dataset | None`: The rows; None where nothing is to come of them.
+
+    Raises:
+        InputError: it is no Dataset, a column is missing, or rows are asked for and not there.
     """
     hint = "shares {monolingual: 0}" if name == "monolingual" else "shares {zh: 0, en: 0}"
     if share == 0:
@@ -83,7 +107,14 @@ def checked_rows(name: str, rows: Any, share: float) -> Dataset | None:
 
 
 def check_tokenizer(tokenizer: Any) -> None:
-    """Raise InputError unless it is a tokenizer of transformers."""
+    """Check that it is a tokenizer of transformers.
+
+    Args:
+        tokenizer (`Any`): The object.
+
+    Raises:
+        InputError: it is not.
+    """
     if not callable(tokenizer) or not hasattr(tokenizer, "get_vocab"):
         raise InputError(
             f"tokenizer {tokenizer!r}: tokens are counted with a loaded tokenizer, that of the "

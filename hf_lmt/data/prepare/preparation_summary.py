@@ -17,7 +17,11 @@ HEADERS = {
 
 
 def show_prepared(run: PreparedRecord) -> None:
-    """Print a line for each group that has rows, and one for all."""
+    """Print a line for each group that has rows, and one for all.
+
+    Args:
+        run (`PreparedRecord`): The record of the prepared rows.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table

@@ -54,7 +54,15 @@ MIXTURE_WORDS = {
 
 
 def draw_directions(counts: Counts, folder: Path) -> str:
-    """Write directions.png: rows of each direction read, and what is left; return its name."""
+    """Draw the rows of each direction: how many were read, and how many are left.
+
+    Args:
+        counts (`Counts`): {direction: rows by stage}.
+        folder (`Path`): The folder to write to.
+
+    Returns:
+        `str`: Name of the PNG in it.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -88,7 +96,13 @@ def _tick(group: str, name: str) -> str:
 
 
 def write_prepared_card(run: PreparedRecord, picture: str, folder: Path) -> None:
-    """Write README.md to `folder`; `picture` is the name of the PNG that lies beside it."""
+    """Write README.md, filled from the record.
+
+    Args:
+        run (`PreparedRecord`): The record of the prepared rows.
+        picture (`str`): Name of the PNG that lies beside it.
+        folder (`Path`): The folder to write to.
+    """
     environment = markdown_environment()
     environment.filters.update(number=write_number, escape=escape)
     source = files("hf_lmt").joinpath("templates", TEMPLATE).read_text("utf-8")

@@ -14,7 +14,15 @@ from hf_lmt.data.prepare.stages import Running
 
 
 def mix_rows(pairs: Dataset, recipe: DataRecipe, running: Running) -> tuple[Dataset, Any]:
-    """Return the rows of `mixture.mix` on disk, and its counts with those of each monolingual source.
+    """Mix the kept pairs with monolingual texts, on disk.
+
+    Args:
+        pairs (`Dataset`): The pairs that curation and downsampling left.
+        recipe (`DataRecipe`): The recipe, of which the section `mixture` counts.
+        running (`Running`): The run's processes, and how its rows are written.
+
+    Returns:
+        `tuple[Dataset, Any]`: The rows of `mixture.mix`, and its counts with those of each monolingual source.
 
     Raises:
         InputError: as `mix` and `load_monolingual`, or the model's tokenizer cannot be read.

@@ -20,9 +20,9 @@ def check_prompts(rows: Dataset, training: Mapping[str, Any], thinking: str) -> 
     """Run `check_same_prompt` on the first rows, with the tokenizer that the recipe names.
 
     Args:
-        rows: with prompt and completion.
-        training: TRL's keys of the recipe; its model, revision and chat template are heeded.
-        thinking: the policy that the rows were made with; a name in `prompts.THINKING`.
+        rows (`Dataset`): With prompt and completion.
+        training (`Mapping[str, Any]`): TRL's keys of the recipe; its model, revision and chat template are heeded.
+        thinking (`str`): The policy that the rows were made with; a name in `prompts.THINKING`.
 
     Returns:
         What the record of the run says: `checked` with "yes" and the rows, tokenizer, policy, and
@@ -60,7 +60,18 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def load_tokenizer(training: Mapping[str, Any]) -> Any:
-    """Load the tokenizer that the recipe's training keys name; InputError where there is none."""
+    """Load the tokenizer that the recipe's training keys name.
+
+    Args:
+        training (`Mapping[str, Any]`): The training keys: `model_name_or_path`, and `model_revision` and
+            `chat_template_path` where given.
+
+    Returns:
+        ``PreTrainedTokenizerBase``: The tokenizer, with the recipe's chat template.
+
+    Raises:
+        InputError: there is none, or the template cannot be read.
+    """
     tokenizer = _load(str(training[KEY]), training.get("model_revision"))
     template = training.get("chat_template_path")
     if template and str(template).endswith((".jinja", ".j2")):

@@ -27,20 +27,44 @@ class Faults(list[str]):
     """The faults of a recipe, one line each."""
 
     def of(self, section: str) -> bool:
-        """Check whether any fault is about the section."""
+        """Check whether any fault is about the section.
+
+        Args:
+            section (`str`): Name of the section.
+
+        Returns:
+            `bool`: True where one begins with its name.
+        """
         return any(fault.startswith(section) for fault in self)
 
-    def check(self, section: str, make: Any, **given: Any) -> Any:
-        """Return `make(**given)`, or None where it refuses them; why is a fault of the section."""
+    def check(self, section: str, make: Any, **arguments: Any) -> Any:
+        """Make an object of a section's values; why it refuses them is a fault of the section.
+
+        Args:
+            section (`str`): Name of the section.
+            make (`Callable`): The class or function.
+            **arguments (`Any`): Its arguments.
+
+        Returns:
+            `Any`: `make(**arguments)`, or None where it raises an InputError.
+        """
         try:
-            return make(**given)
+            return make(**arguments)
         except InputError as error:
             self.append(f"{section}: {error}")
             return None
 
 
 def read_sources(section: Any, faults: Faults) -> tuple[Source, ...]:
-    """Read a list of mappings with the fields of Source."""
+    """Read a list of mappings with the fields of Source.
+
+    Args:
+        section (`Any`): The section `data`, as YAML has it.
+        faults (`Faults`): Takes what is wrong with it.
+
+    Returns:
+        `tuple[Source, ...]`: The sources that nothing is wrong with.
+    """
     if not isinstance(section, list) or not section:
         missing = "is missing; " if section is None else ""
         faults.append(f"data: {missing}give a list of sources, as in\n    data:\n      - path: data/train")
@@ -63,7 +87,16 @@ def read_sources(section: Any, faults: Faults) -> tuple[Source, ...]:
 
 
 def read_directions(section: Any, faults: Faults) -> tuple[tuple[Direction, ...], frozenset[Direction]]:
-    """Read a list of directions and globs: the directions, and those that are named one by one."""
+    """Read the section `directions`, a list of directions and globs.
+
+    Args:
+        section (`Any`): The section, as YAML has it; None for all directions.
+        faults (`Faults`): Takes what is wrong with it.
+
+    Returns:
+        `tuple[tuple[Direction, ...], frozenset[Direction]]`: The directions, and those of them that are named one
+        by one.
+    """
     if section is None:
         return DIRECTIONS, frozenset()
     if not isinstance(section, list) or not section:
@@ -81,7 +114,15 @@ def read_directions(section: Any, faults: Faults) -> tuple[tuple[Direction, ...]
 
 
 def read_curation(section: Any, faults: Faults) -> tuple[Any, ...]:
-    """Return the steps that the section stands for; the defaults without one, none for false."""
+    """Read the section `curation`.
+
+    Args:
+        section (`Any`): The section, as YAML has it: None for the default steps, false for none.
+        faults (`Faults`): Takes what is wrong with it.
+
+    Returns:
+        `tuple[Any, ...]`: The steps, in the order in which rows pass them.
+    """
     from hf_lmt.data.curation.curation_settings import steps_from
 
     if section is False:
@@ -97,7 +138,16 @@ def read_curation(section: Any, faults: Faults) -> tuple[Any, ...]:
 
 
 def read_downsampling(section: Any, seed: int, faults: Faults) -> StrategicDownsampling | None:
-    """Read the section `downsampling`: true is the default, false is none."""
+    """Read the section `downsampling`.
+
+    Args:
+        section (`Any`): The section, as YAML has it: None or true for the default, false for none.
+        seed (`int`): Seed of the recipe, where the section has none.
+        faults (`Faults`): Takes what is wrong with it.
+
+    Returns:
+        `StrategicDownsampling | None`: The sampling; None for none, or where it is at fault.
+    """
     if section is False:
         return None
     arguments = _arguments("downsampling", section, StrategicDownsampling, seed, faults)
@@ -105,7 +155,17 @@ def read_downsampling(section: Any, seed: int, faults: Faults) -> StrategicDowns
 
 
 def read_prompting(section: Any, seed: int, faults: Faults) -> ParallelMultilingualPrompting:
-    """Read the section `pmp`: false is the plain prompt for every row."""
+    """Read the section `pmp`.
+
+    Args:
+        section (`Any`): The section, as YAML has it: None or true for the default, false for the plain prompt in
+            every row.
+        seed (`int`): Seed of the recipe, where the section has none.
+        faults (`Faults`): Takes what is wrong with it.
+
+    Returns:
+        `ParallelMultilingualPrompting`: The prompting; the plain one where the section is at fault.
+    """
     plain = ParallelMultilingualPrompting(0.0, seed=seed)
     if section is False:
         return plain
@@ -124,7 +184,15 @@ def read_prompting(section: Any, seed: int, faults: Faults) -> ParallelMultiling
 
 
 def read_mixture(section: Any, faults: Faults) -> Mapping[str, Any] | None:
-    """Return the section `mixture` as it is, where its keys are known."""
+    """Check the section `mixture`.
+
+    Args:
+        section (`Any`): The section, as YAML has it; None or false for none.
+        faults (`Faults`): Takes what is wrong with it.
+
+    Returns:
+        `Mapping[str, Any] | None`: The section as it is; None for none.
+    """
     if section is None or section is False:
         return None
     if not isinstance(section, dict):
@@ -141,11 +209,11 @@ def read_mixture(section: Any, faults: Faults) -> Mapping[str, Any] | None:
         return None
     hints = typing.get_type_hints(load_monolingual)
     hints.pop("return")
-    for number, given in enumerate(sources, 1):
+    for number, source in enumerate(sources, 1):
         location = f"mixture, monolingual source {number}"
-        if "path" not in given:
+        if "path" not in source:
             faults.append(f"{location}: path is missing")
-        faults += _key_faults(location, given, hints)
+        faults += _key_faults(location, source, hints)
     return section
 
 
@@ -161,16 +229,16 @@ def _arguments(name: str, section: Any, step: Any, seed: int, faults: Faults) ->
     return {"seed": seed, **{key: value for key, value in section.items() if key in known}}
 
 
-def _key_faults(place: str, given: Mapping[Any, Any], hints: Mapping[str, Any]) -> list[str]:
+def _key_faults(location: str, entry: Mapping[Any, Any], hints: Mapping[str, Any]) -> list[str]:
     faults = []
-    for key, value in given.items():
+    for key, value in entry.items():
         if key not in hints:
-            faults.append(f"{place}: unknown key {key!r}; {did_you_mean(str(key), hints)}")
+            faults.append(f"{location}: unknown key {key!r}; {did_you_mean(str(key), hints)}")
         elif key == "languages" and not isinstance(value, list | dict):
             faults.append(
-                f"{place}: languages: give a list, as in [en, kk], or say which of two names is "
+                f"{location}: languages: give a list, as in [en, kk], or say which of two names is "
                 f"read, as in {{en: en-US}}; not {value!r}"
             )
         elif key not in WITH_CODES and (fault := fault_of(key, value, hints[key])):
-            faults.append(f"{place}: {fault}")
+            faults.append(f"{location}: {fault}")
     return faults

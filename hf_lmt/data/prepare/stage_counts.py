@@ -24,7 +24,14 @@ Counts = dict[str, dict[str, int]]
 
 
 def group_of(direction: Direction) -> str:
-    """Return which of GROUPS a direction belongs to."""
+    """Return which of GROUPS a direction belongs to.
+
+    Args:
+        direction (`Direction`): The direction.
+
+    Returns:
+        `str`: "en-zh" between English and Chinese; else "en2x", "zh2x", "x2en", "x2zh" or "other".
+    """
     source, target = direction
     if source in PIVOTS and target in PIVOTS:
         return "en-zh"
@@ -34,7 +41,15 @@ def group_of(direction: Direction) -> str:
 
 
 def count_rows(rows: Dataset, staying: np.ndarray | None = None) -> Counter[str]:
-    """Count rows by direction; with (N,) bool `staying`, those where it holds."""
+    """Count rows by direction.
+
+    Args:
+        rows (`Dataset`): N rows of translations.
+        staying (`np.ndarray`, *optional*): (N,) bool, the rows to count; all by default.
+
+    Returns:
+        `Counter[str]`: {direction: rows}.
+    """
     by_direction: Counter[str] = Counter()
     arrow, first = rows.select_columns(["source_lang", "target_lang"]).with_format("arrow"), 0
     for batch in arrow.iter(BATCH):
@@ -52,22 +67,32 @@ def count_stages(left: Mapping[str, Counter[str]], hinted: Counter[str]) -> Coun
     """Count STAGES of each direction.
 
     Args:
-        left: {stage: rows by direction that are left after it}, "read" first.
-        hinted: rows with a hint, by direction.
+        left (`Mapping[str, Counter[str]]`): {stage: rows by direction that are left after it}, "read" first.
+        hinted (`Counter[str]`): Rows with a hint, by direction.
+
+    Returns:
+        `Counts`: {direction: rows by stage}, in the order of the registry of directions.
     """
     counts: Counts = {}
     rank = {str(direction): index for index, direction in enumerate(DIRECTIONS)}
     stages, rows = list(left), list(left.values())
     for name in sorted(rows[0], key=lambda name: (rank.get(name, len(rank)), name)):
-        taken = {
+        lost = {
             stage: before[name] - after[name] for stage, before, after in zip(stages[1:], rows, rows[1:], strict=False)
         }
-        counts[name] = {"read": rows[0][name], **taken, "rows": rows[-1][name], "hinted": hinted[name]}
+        counts[name] = {"read": rows[0][name], **lost, "rows": rows[-1][name], "hinted": hinted[name]}
     return counts
 
 
 def by_group(counts: Counts) -> Counts:
-    """Sum the counts over the directions of each group that has any, and over "all"."""
+    """Sum the counts over the directions of each group that has any, and over "all".
+
+    Args:
+        counts (`Counts`): {direction: rows by stage}.
+
+    Returns:
+        `Counts`: {group: rows by stage}, in the order of GROUPS, "all" last.
+    """
     sums: dict[str, Counter[str]] = {}
     for name, stage_counts in counts.items():
         for group in (group_of(parse_direction(name)), "all"):
