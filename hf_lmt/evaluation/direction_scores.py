@@ -58,7 +58,13 @@ class Judged(NamedTuple):
 
 
 def split_metrics(metrics: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Split metrics into those that are counted here, and COMET's, each once; "comet" is COMET-22.
+    """Split metrics into those that are counted here, and COMET's; "comet" is COMET-22.
+
+    Args:
+        metrics (`Sequence[str]`): Names of metrics.
+
+    Returns:
+        `tuple[list[str], list[str]]`: The counted ones and COMET's, each once.
 
     Raises:
         InputError: one is unknown, there is none, or sacreBLEU, which counts some, is not
@@ -77,6 +83,13 @@ def split_metrics(metrics: Sequence[str]) -> tuple[list[str], list[str]]:
 def judge_directions(tasks: Iterable[Task], num_proc: int) -> Iterator[Judged]:
     """Compute each task's figures, in their order; they do not depend on the number of processes.
 
+    Args:
+        tasks (`Iterable[Task]`): The texts of each direction, with the metrics to compute.
+        num_proc (`int`): Processes, 1 or more.
+
+    Yields:
+        `Judged`: The figures of each direction.
+
     Raises:
         InputError: as `in_processes`.
     """
@@ -84,7 +97,14 @@ def judge_directions(tasks: Iterable[Task], num_proc: int) -> Iterator[Judged]:
 
 
 def judge(task: Task) -> Judged:
-    """Compute the figures of one direction, COMET's excepted."""
+    """Compute the figures of one direction, COMET's excepted.
+
+    Args:
+        task (`Task`): The texts of the direction, with the metrics to compute.
+
+    Returns:
+        `Judged`: Its figures, and the counts by sentence that they follow from.
+    """
     direction, sources, hypotheses, references, metrics, _ = task
     translations = Translations(direction, hypotheses, references)
     ((_, statistics),) = statistics_of_directions([translations], metrics)
@@ -108,7 +128,17 @@ def judge(task: Task) -> Judged:
 def score_figures(
     statistics: Statistics | None, metric: str, direction: Direction, reason: str | None
 ) -> dict[str, Any]:
-    """Return a score with its interval and signature; or `reason`, why there is none."""
+    """Describe a score with its interval and signature.
+
+    Args:
+        statistics (`Statistics | None`): Counts by sentence; None where the metric cannot judge.
+        metric (`str`): Name of the metric.
+        direction (`Direction`): The direction.
+        reason (`str | None`): Why there is no score; None where there is one.
+
+    Returns:
+        `dict[str, Any]`: The fields of `Score`, and "low", "high" and "unreliable".
+    """
     score = Score(None, "", reason) if statistics is None else score_of(statistics)
     figures = {**asdict(score), "low": None, "high": None, "unreliable": None}
     if statistics is not None and score.value is not None:
@@ -123,7 +153,14 @@ def can_identify() -> bool:
 
 
 def pooled(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the rate of several directions' rows together."""
+    """Compute the rate of several directions' rows together.
+
+    Args:
+        parts (`Iterable[Mapping[str, Any]]`): "count" and "rows" of each direction.
+
+    Returns:
+        `dict[str, Any]`: "value" = count / rows (None without rows), "count" and "rows".
+    """
     all_parts = list(parts)
     count, rows = (sum(part[name] for part in all_parts) for name in ("count", "rows"))
     return {"value": count / rows if rows else None, "count": count, "rows": rows}

@@ -89,9 +89,10 @@ class Evaluation:
     """A folder that `evaluate` wrote; what is per sentence is read when it is asked for.
 
     Attributes:
-        folder: where it is, or its copy in the cache of the Hub's client.
-        run: run.json. scores: scores.json.
-        name: what it is called by: the folder, or its id on the Hub.
+        folder (`Path`): The folder, or its copy in the cache of the Hub's client.
+        run (`EvaluatedRecord`): The content of run.json.
+        scores (`dict[str, Any]`): The content of scores.json.
+        name (`str`): Name of the folder, or its id on the Hub.
     """
 
     folder: Path
@@ -207,7 +208,12 @@ def read_evaluation(folder: str | Path) -> Evaluation:
 
 
 def write_counts(path: Path, counts: SentenceCounts) -> None:
-    """Write one direction's counts: whole numbers in the fewest bytes that hold them all."""
+    """Write one direction's counts: whole numbers in the fewest bytes that hold them all.
+
+    Args:
+        path (`Path`): The .npz file to write.
+        counts (`SentenceCounts`): The counts.
+    """
     described = {
         name: {"signature": statistics.signature, "settings": statistics.settings}
         for name, statistics in counts.statistics.items()
@@ -224,7 +230,14 @@ def write_counts(path: Path, counts: SentenceCounts) -> None:
 
 
 def read_counts(path: Path) -> SentenceCounts:
-    """Read counts that `write_counts` wrote."""
+    """Read counts that `write_counts` wrote.
+
+    Args:
+        path (`Path`): The .npz file.
+
+    Returns:
+        `SentenceCounts`: The counts, those of metrics as float64.
+    """
     with np.load(path, allow_pickle=False) as arrays:
         described = json.loads(str(arrays["metrics"]))
         statistics = {

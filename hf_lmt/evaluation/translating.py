@@ -20,10 +20,19 @@ def translate_lines(
     hints: str,
     progress: bool,
 ) -> dict[Direction, list[dict[str, Any]]]:
-    """Each direction's lines, translated: rows as `hypotheses.align` gives them.
+    """Translate each direction's lines to rows as `hypotheses.align` returns them.
 
     All directions go through the model together, so that its batches are full. Given hints are
     texts of the set, which no file of an evaluation may hold: of them only the language is kept.
+
+    Args:
+        translator (`Translator`): The model.
+        lines (`Mapping[Direction, Lines]`): {direction: its lines}.
+        hints (`str`): "none", "self" or "given".
+        progress (`bool`): Whether a bar is shown.
+
+    Returns:
+        `dict[Direction, list[dict[str, Any]]]`: {direction: its rows}, in the order of the lines.
     """
     total = sum(len(direction_lines.ids) for direction_lines in lines.values())
     rows_by_direction: dict[Direction, list[dict[str, Any]]] = {direction: [] for direction in lines}
@@ -53,7 +62,14 @@ def _row(translation: Translation, hints: str) -> dict[str, Any]:
 
 
 def count_rows(rows: Mapping[Direction, Sequence[Mapping[str, Any]]]) -> EvaluationCounts:
-    """Rows by status, and by what became of their hints."""
+    """Count rows by status, and by what became of their hints.
+
+    Args:
+        rows (`Mapping[Direction, Sequence[Mapping[str, Any]]]`): {direction: its rows}.
+
+    Returns:
+        `EvaluationCounts`: The counts for run.json.
+    """
     statuses: Counter[str] = Counter()
     dropped: Counter[str] = Counter()
     for rows_of_direction in rows.values():

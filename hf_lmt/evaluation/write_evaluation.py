@@ -40,7 +40,17 @@ def write_evaluation(
     judged: Sequence[Judged],
     plan: Plan,
 ) -> None:
-    """Write all that `folder` lists; an earlier `output` goes with the workspace."""
+    """Write all that `evaluation_folder` lists; an earlier `output` goes with the workspace.
+
+    Args:
+        output (`Path`): The folder to write.
+        workspace (`Workspace`): The run's workspace.
+        run (`EvaluatedRecord`): The content of run.json.
+        scores (`dict[str, Any]`): The content of scores.json.
+        rows (`Rows`): {direction: the rows of its hypotheses}.
+        judged (`Sequence[Judged]`): The figures and counts of each direction.
+        plan (`Plan`): The plan of the evaluation, of which the lines count.
+    """
     hinted = any(
         row["hint_lang"] or row["hint_dropped"] for rows_of_direction in rows.values() for row in rows_of_direction
     )

@@ -226,7 +226,16 @@ def sentence_scores(blocks: Sequence[Mapping[str, Any]], name: str) -> SentenceS
 
 
 def json_rows(sources: Sequence[str], hypotheses: Sequence[str], references: Sequence[str] | None) -> list[str]:
-    """Write (S,) rows as the lines of the protocol of this module."""
+    """Write rows as the lines of the protocol of this module.
+
+    Args:
+        sources (`Sequence[str]`): (S,) texts.
+        hypotheses (`Sequence[str]`): (S,) their translations.
+        references (`Sequence[str] | None`): (S,) translations by people; None for a metric without.
+
+    Returns:
+        `list[str]`: (S,) lines of JSON.
+    """
     rows = [{"src": source, "mt": text} for source, text in zip(sources, hypotheses, strict=True)]
     if references is not None:
         rows = [{**row, "ref": text} for row, text in zip(rows, references, strict=True)]

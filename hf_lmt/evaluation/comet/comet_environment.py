@@ -21,8 +21,12 @@ def comet_environment(folder: str | Path, consent: bool = False) -> Path:
     """Return the Python of an environment with COMET, which is made on first use if there is consent.
 
     Args:
-        folder: of a virtual environment, either one that has `unbabel-comet`, or the place for one.
-        consent: whether to make it: some gigabytes, from the package index that pip is set to.
+        folder (`str | Path`): Of a virtual environment, either one that has `unbabel-comet`, or the place for one.
+        consent (`bool`, *optional*, defaults to `False`): Whether to make it: some gigabytes, from the package
+            index that pip is set to.
+
+    Returns:
+        `Path`: Path of the interpreter.
 
     Raises:
         InputError: there is none and no consent: the message has the commands; or it could not be
@@ -49,7 +53,14 @@ def comet_environment(folder: str | Path, consent: bool = False) -> Path:
 
 
 def has_comet(python: Path) -> bool:
-    """Whether this Python can import COMET, of any version."""
+    """Check whether a Python can import COMET, of any version.
+
+    Args:
+        python (`Path`): Path of the interpreter.
+
+    Returns:
+        `bool`: False also where there is none.
+    """
     if not python.exists():
         return False
     code = "import importlib.util, sys; sys.exit(importlib.util.find_spec('comet') is None)"

@@ -39,7 +39,11 @@ def main() -> None:
 
 
 def redirect_stdout() -> TextIO:
-    """Keep standard output for the answers alone: whatever else is printed goes to standard error."""
+    """Keep standard output for the answers alone: whatever else is printed goes to standard error.
+
+    Returns:
+        `TextIO`: The stream that writes to the standard output of before, in UTF-8.
+    """
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     return answers
@@ -50,6 +54,12 @@ def load(name: str) -> tuple[Any, int]:
 
     Not by COMET's `download_model`: that hides why the Hub refused, be it a gate or no network, and
     goes on to an address that may never answer.
+
+    Args:
+        name (`str`): Name on the Hub, or path of a checkpoint.
+
+    Returns:
+        `tuple[Any, int]`: The model, and the number of GPUs: 1 where there is CUDA, else 0.
     """
     import torch
     from comet import load_from_checkpoint
@@ -62,7 +72,15 @@ def load(name: str) -> tuple[Any, int]:
 
 
 def blocks(lines: TextIO, size: int) -> Iterator[list[dict[str, str]]]:
-    """Yield the rows of standard input, up to `size` at a time."""
+    """Yield the rows of standard input, up to `size` at a time.
+
+    Args:
+        lines (`TextIO`): Lines of JSON, such as standard input.
+        size (`int`): Rows of a block, at most.
+
+    Yields:
+        `list[dict[str, str]]`: The next rows.
+    """
     while block := [json.loads(line) for line in islice(lines, size)]:
         yield block
 

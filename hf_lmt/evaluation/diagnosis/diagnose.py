@@ -21,12 +21,15 @@ class Diagnosis:
     """The result of `diagnose`.
 
     Attributes:
-        before, after: the evaluations; before is None where one was looked at alone.
-        measured: all changes.
-        findings: the verdict, failures first; never empty.
-        training: what `training_rows.sources_behind_targets` counted; None where not given.
-        marks: reasons to doubt the figures of either evaluation.
-        samples, seed: of the bootstrap.
+        before (`Evaluation | None`): The earlier evaluation; None where one was looked at alone.
+        after (`Evaluation`): The later evaluation.
+        measured (`Measured`): All changes.
+        findings (`list[Finding]`): The verdict, failures first; never empty.
+        training (`Mapping[str, Mapping[str, Any]] | None`): Counts of `training_rows.sources_behind_targets`; None
+            without training rows.
+        marks (`list[str]`): Reasons to doubt the figures of either evaluation.
+        samples (`int`): Samples of the bootstrap.
+        seed (`int`): Seed of the bootstrap.
     """
 
     before: Evaluation | None
@@ -40,7 +43,7 @@ class Diagnosis:
 
     @property
     def alarm(self) -> bool:
-        """Whether a threshold of failure is passed."""
+        """Return whether a threshold of failure is passed."""
         return any(finding.alarm for finding in self.findings)
 
     def as_dict(self) -> dict[str, Any]:
@@ -109,5 +112,12 @@ def diagnose(
 
 
 def as_json(diagnosis: Diagnosis) -> str:
-    """Write a diagnosis as JSON text, indented, with a line break at the end."""
+    """Write a diagnosis as JSON text, indented, with a line break at the end.
+
+    Args:
+        diagnosis (`Diagnosis`): The diagnosis.
+
+    Returns:
+        `str`: The text of diagnosis.json.
+    """
     return json_text(diagnosis.as_dict(), indent=2) + "\n"

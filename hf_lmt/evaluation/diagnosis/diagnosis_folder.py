@@ -26,6 +26,12 @@ def write_diagnosis(
 
     Sources and references are in the page where the set is at hand, so it is not to be published.
 
+    Args:
+        diagnosis (`Diagnosis`): The diagnosis.
+        output (`Path`): The folder to write.
+        overwrite (`bool`, *optional*, defaults to `False`): Whether an earlier diagnosis in it is replaced.
+        origin (`Mapping[str, Any]`, *optional*): "command_line" and what else the record says about the run.
+
     Raises:
         InputError: `output` holds something, or cannot be written.
     """

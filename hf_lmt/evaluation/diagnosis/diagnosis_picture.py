@@ -31,11 +31,18 @@ LEAST = 5.0  # points at which a direction's color is full, at least
 
 
 def draw_diagnosis(diagnosis: Diagnosis, folder: Path) -> list[str]:
-    """Draw the changes; return the names of the PNG and the SVG written to `folder`.
+    """Draw the changes as PNG and SVG.
 
     Left, by group: the change of quality with its 95 % interval, orange where it counts as a fall;
     below it, the ten rates that moved most, before and after. Right: the change of every direction,
     and its fan-in afterwards. Of one evaluation alone: its values in place of changes.
+
+    Args:
+        diagnosis (`Diagnosis`): The diagnosis.
+        folder (`Path`): The folder to write to.
+
+    Returns:
+        `list[str]`: Names of the two files in it.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas

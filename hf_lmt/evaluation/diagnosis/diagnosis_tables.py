@@ -33,7 +33,12 @@ HEADERS = {
 
 
 def show_diagnosis(diagnosis: Diagnosis, console: Console | None = None) -> None:
-    """Print the tables and the verdict, on stdout unless a console is given."""
+    """Print the tables and the verdict.
+
+    Args:
+        diagnosis (`Diagnosis`): The diagnosis.
+        console (`Console`, *optional*): Where to print; stdout by default.
+    """
     from rich.console import Console
 
     console = console or Console()
@@ -47,7 +52,14 @@ def show_diagnosis(diagnosis: Diagnosis, console: Console | None = None) -> None
 
 
 def metric_table(diagnosis: Diagnosis) -> Table:
-    """Tabulate each metric's mean over a group, before and after, with the interval of the difference."""
+    """Tabulate each metric's mean over a group, before and after, with the interval of the difference.
+
+    Args:
+        diagnosis (`Diagnosis`): The diagnosis.
+
+    Returns:
+        `Table`: A line for each group, a column for each metric, in the metric's unit.
+    """
     groups = diagnosis.measured.groups
     metrics = list(
         dict.fromkeys(
@@ -72,7 +84,14 @@ def metric_table(diagnosis: Diagnosis) -> Table:
 
 
 def rate_table(diagnosis: Diagnosis) -> Table:
-    """Tabulate each rate of behavior, before -> after, where anything shows it."""
+    """Tabulate each rate of behavior, before -> after, where anything shows it.
+
+    Args:
+        diagnosis (`Diagnosis`): The diagnosis.
+
+    Returns:
+        `Table`: A line for each group, a column for each rate that is not 0 everywhere, in per cent of lines.
+    """
     groups = diagnosis.measured.groups
     rates = [
         name
@@ -95,7 +114,14 @@ def rate_table(diagnosis: Diagnosis) -> Table:
 
 
 def verdict_table(diagnosis: Diagnosis) -> Table:
-    """Tabulate each finding with its evidence and what to do."""
+    """Tabulate each finding with its evidence and what to do.
+
+    Args:
+        diagnosis (`Diagnosis`): The diagnosis.
+
+    Returns:
+        `Table`: A line for each finding, and one for what mends it.
+    """
     table = new_table("verdict" + words_for(diagnosis.marks), "", "")
     table.columns[1].no_wrap = False
     table.columns[1].justify = "left"
@@ -108,7 +134,14 @@ def verdict_table(diagnosis: Diagnosis) -> Table:
 
 
 def notes(diagnosis: Diagnosis) -> list[str]:
-    """List the gaps in the figures, and the reasons to doubt them."""
+    """List the gaps in the figures, and the reasons to doubt them.
+
+    Args:
+        diagnosis (`Diagnosis`): The diagnosis.
+
+    Returns:
+        `list[str]`: Lines to print below the tables.
+    """
     measured = diagnosis.measured
     lines = [f"marked: {mark}" for mark in diagnosis.marks]
     sides: Sequence[tuple[str, list[str]]] = (

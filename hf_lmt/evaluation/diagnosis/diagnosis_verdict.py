@@ -42,7 +42,7 @@ class Finding(NamedTuple):
 
     @property
     def alarm(self) -> bool:
-        """Tell whether the finding is a failure."""
+        """Return whether the finding is a failure."""
         return self.kind in ALARMS
 
 

@@ -27,7 +27,14 @@ BESIDE_MEAN = {
 
 
 def common_directions(before: Evaluation, after: Evaluation) -> list[Direction]:
-    """Return the directions of both, in the order of the first.
+    """List the directions that both evaluations have.
+
+    Args:
+        before (`Evaluation`): The one evaluation.
+        after (`Evaluation`): The other.
+
+    Returns:
+        `list[Direction]`: The directions, in the order of the first.
 
     Raises:
         InputError: the evaluations are of different sets or samples of one, or have no direction in
@@ -53,7 +60,15 @@ def common_directions(before: Evaluation, after: Evaluation) -> list[Direction]:
 
 
 def check_lines(before: Evaluation, after: Evaluation, direction: Direction) -> list[str]:
-    """Return the ids of a direction's lines, the same in both.
+    """Check that a direction has the same lines in both evaluations.
+
+    Args:
+        before (`Evaluation`): The one evaluation.
+        after (`Evaluation`): The other.
+        direction (`Direction`): The direction.
+
+    Returns:
+        `list[str]`: (S,) ids of the lines.
 
     Raises:
         InputError: they differ; the message names the first that does.
@@ -74,7 +89,17 @@ def check_lines(before: Evaluation, after: Evaluation, direction: Direction) -> 
 
 
 def check_counts(before: SentenceCounts, after: SentenceCounts, direction: Direction, ids: Sequence[str]) -> None:
-    """Raise InputError where signatures or references differ; say in what."""
+    """Check that a direction was counted alike in both evaluations: with the same signatures and references.
+
+    Args:
+        before (`SentenceCounts`): Counts of the one evaluation, of S lines.
+        after (`SentenceCounts`): Counts of the other.
+        direction (`Direction`): The direction.
+        ids (`Sequence[str]`): (S,) ids of the lines, for messages.
+
+    Raises:
+        InputError: signatures, references or empty sources differ; the message has in what.
+    """
     for metric in before.statistics.keys() & after.statistics.keys():
         first, second = before.statistics[metric], after.statistics[metric]
         if first.signature != second.signature:
@@ -96,7 +121,16 @@ def check_counts(before: SentenceCounts, after: SentenceCounts, direction: Direc
 
 
 def check_rates(before: Evaluation, after: Evaluation, direction: Direction) -> None:
-    """Raise InputError where a rate of behavior was measured in two ways."""
+    """Check that each rate of behavior was measured alike in both evaluations.
+
+    Args:
+        before (`Evaluation`): The one evaluation.
+        after (`Evaluation`): The other.
+        direction (`Direction`): The direction.
+
+    Raises:
+        InputError: the signatures of one differ.
+    """
     rates_before, rates_after = (
         evaluation.scores["directions"][str(direction)]["behavior"] for evaluation in (before, after)
     )

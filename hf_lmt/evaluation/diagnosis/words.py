@@ -67,7 +67,16 @@ def evidence(
 ) -> str:
     """Describe the evidence of a finding, with the figures of the scope, or of the worst of several.
 
-    `past`: of a group, the directions in it that pass their own threshold, the worst first.
+    Args:
+        kind (`str`): Kind of the finding.
+        where (`tuple[str, ...]`): Its scopes, the worst first.
+        past (`tuple[str, ...]`): Of a group, the directions in it that pass their own threshold, the worst first.
+        measured (`Measured`): The changes of all groups and directions.
+        compared (`bool`): Whether two evaluations are compared; of one alone its values are named.
+        training (`Training | None`): What is known of the training rows, if it was asked for.
+
+    Returns:
+        `str`: One sentence without its full stop.
     """
     scope = where[0]
     changes = changes_of(scope, measured)
@@ -95,7 +104,16 @@ def evidence(
 
 
 def mend(kind: str, scope: str, training: Training | None) -> str:
-    """Say what to do about a finding."""
+    """Say what to do about a finding.
+
+    Args:
+        kind (`str`): Kind of the finding.
+        scope (`str`): Its worst scope.
+        training (`Training | None`): What is known of the training rows, if it was asked for.
+
+    Returns:
+        `str`: The advice; empty where there is none.
+    """
     if "degeneration" not in kind:
         return MENDS.get(kind, "")
     behind = _behind(scope, training)
@@ -113,7 +131,14 @@ def mend(kind: str, scope: str, training: Training | None) -> str:
 
 
 def named(directions: Sequence[str]) -> str:
-    """Name the first four directions, and how many more there are."""
+    """Name the first four directions, and how many more there are.
+
+    Args:
+        directions (`Sequence[str]`): Names of directions.
+
+    Returns:
+        `str`: The names with commas between.
+    """
     more = len(directions) - NAMED
     return ", ".join(directions[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
@@ -123,6 +148,12 @@ def percent(share: float) -> str:
 
     >>> percent(0.004), percent(0.31), percent(0.00001)
     ('0.4 %', '31 %', '<0.1 %')
+
+    Args:
+        share (`float`): The share, from 0 to 1.
+
+    Returns:
+        `str`: The number with its unit.
     """
     value = 100 * share
     if 0 < value < 0.1:

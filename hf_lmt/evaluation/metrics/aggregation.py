@@ -19,12 +19,13 @@ class GroupMean:
     """The macro mean of a metric over the directions of a group: each counts once.
 
     Attributes:
-        mean: over `count` directions; None where that is 0.
-        count: directions with a value that says something.
-        missing: directions without a value; never filled in.
-        apart: directions whose value is unreliable (`why_unreliable`), and so not in `mean`.
-        mean_with_apart: over `count` and those of `apart`, as the paper's own means are; None where
-            there are none.
+        mean (`float | None`): Over `count` directions; None where that is 0.
+        count (`int`): Directions with a value that says something.
+        missing (`tuple[Direction, ...]`): Directions without a value; never filled in.
+        apart (`tuple[Direction, ...]`): Directions whose value is unreliable (`why_unreliable`), and so not in
+            `mean`.
+        mean_with_apart (`float | None`): Over `count` and those of `apart`, as the paper's own means are; None
+            where there are none.
     """
 
     mean: float | None

@@ -26,13 +26,13 @@ class Statistics:
     """The counts per sentence that a corpus score is a function of; sums and resamples reuse them.
 
     Attributes:
-        metric: name of the metric, one of METRICS, or of a sentence score (`mean_statistics`).
-        counts: (S, C) float64, a row per sentence. BLEU: words of the hypothesis and of the
-            reference, matched 1- to 4-grams, 1- to 4-grams of the hypothesis. chrF: for each order
-            n-grams of hypothesis and reference, and matched ones. TER: edits, reference words.
-            Means: the value and 1.
-        signature: of every score made of them.
-        settings: what the metric is built with, as sorted pairs.
+        metric (`str`): Name of the metric, one of METRICS, or of a sentence score (`mean_statistics`).
+        counts (`np.ndarray`): (S, C) float64, a row per sentence. BLEU: words of the hypothesis and of the
+            reference, matched 1- to 4-grams, 1- to 4-grams of the hypothesis. chrF: for each order n-grams of
+            hypothesis and reference, and matched ones. TER: edits, reference words. Means: the value and 1.
+        signature (`str`): Of every score made of them.
+        settings (`tuple[tuple[str, Any], ...]`, *optional*, defaults to `()`): What the metric is built with, as
+            sorted pairs.
     """
 
     metric: str
@@ -178,7 +178,14 @@ def check_metrics(metrics: Sequence[str]) -> list[str]:
 
 
 def check_texts(**columns: Sequence[str]) -> None:
-    """Raise InputError unless the columns are lists of texts, of one length and not empty."""
+    """Check that columns are lists of texts, of one length and not empty.
+
+    Args:
+        **columns (`Sequence[str]`): The texts, by the name that messages call them.
+
+    Raises:
+        InputError: one is a single text, holds something else, is empty, or has another length.
+    """
     for name, texts in columns.items():
         if isinstance(texts, str):
             raise InputError(f"{name} is one text: give a list, a text for each sentence")

@@ -22,9 +22,9 @@ class FanIn:
     """Which outputs answer several sources.
 
     Attributes:
-        shared: (S,) bool: the row's output also answers another source that differs.
-        largest: different sources behind one output, the most there are; 1 where none is shared.
-        examples: (output, different sources behind it) of the five largest.
+        shared (`np.ndarray`): (S,) bool: the row's output also answers another source that differs.
+        largest (`int`): Different sources behind one output, the most there are; 1 where none is shared.
+        examples (`tuple[tuple[str, int], ...]`): (output, different sources behind it) of the five largest.
     """
 
     shared: np.ndarray
@@ -33,11 +33,19 @@ class FanIn:
 
 
 def fan_in(sources: Sequence[str], hypotheses: Sequence[str], references: Sequence[str] | None = None) -> FanIn:
-    """Rows of one direction whose output answers another, different source as well.
+    """Find the rows of one direction whose output answers another, different source as well.
 
     Outputs and sources count as the same by `text_measures.normalized`. Sources with the same
     reference count as the same, too, where references are given: "Hi!" and "Hello!" may both be
     "Hallo!". Blank outputs are the blank rate's, and share nothing here.
+
+    Args:
+        sources (`Sequence[str]`): (S,) texts.
+        hypotheses (`Sequence[str]`): (S,) outputs.
+        references (`Sequence[str]`, *optional*): (S,) translations by people.
+
+    Returns:
+        `FanIn`: (S,) bool of the rows, the sources behind the output that has most, and up to five such outputs.
 
     Raises:
         InputError: the lists differ in length, are empty, or hold something other than text.
@@ -51,10 +59,10 @@ def fan_in(sources: Sequence[str], hypotheses: Sequence[str], references: Sequen
     for row, text in enumerate(hypotheses):
         if key := normalized(text):
             rows[key].append(row)
-    behind = {key: len({asked[row] for row in places}) for key, places in rows.items()}
+    behind = {key: len({asked[row] for row in rows_of_text}) for key, rows_of_text in rows.items()}
     shared = np.zeros(len(sources), bool)
-    for key, places in rows.items():
-        shared[places] = behind[key] > 1
+    for key, rows_of_text in rows.items():
+        shared[rows_of_text] = behind[key] > 1
     largest = sorted((key for key in rows if behind[key] > 1), key=lambda key: (-behind[key], key))
     examples = tuple((hypotheses[rows[key][0]], behind[key]) for key in largest[:5])
     return FanIn(shared, max(behind.values(), default=1), examples)

@@ -20,20 +20,27 @@ def check_scorer_installed(metrics: Sequence[str]) -> None:
     Called before a model is loaded or trained: hours later the message would come too late.
 
     Args:
-        metrics: those that sacreBLEU counts, such as "chrf++"; with none, nothing is lacking.
+        metrics (`Sequence[str]`): Those that sacreBLEU counts, such as "chrf++"; with none, nothing is lacking.
     """
     if metrics:
         need("evaluate", " and ".join(metrics), "sacrebleu")
 
 
 def why_not_judgeable(metric: str, target: str) -> str | None:
-    """Why a metric cannot give a score for translations into a language; None where it can.
+    """Say why a metric cannot give a score for translations into a language.
 
     spBLEU cuts text into the pieces of FLORES-200's SentencePiece model, and is without a judgment
     where FLORES-200 lacks the language or the model is not on this machine: nothing is downloaded.
     TER counts edits of words, which text without blanks between words does not show; sacreBLEU can
     take Chinese characters and kana one by one, but not Thai, Lao, Khmer, Burmese and Tibetan. BLEU
     into Japanese and Korean needs their MeCab.
+
+    Args:
+        metric (`str`): Name of the metric.
+        target (`str`): Code of the language.
+
+    Returns:
+        `str | None`: The reason, with what can be done; None where it can.
 
     Raises:
         InputError: the language is unknown.
@@ -53,10 +60,20 @@ def why_not_judgeable(metric: str, target: str) -> str | None:
 
 
 def why_unreliable(metric: str, target: str) -> str | None:
-    """Why a COMET score for translations into a language says little; None where it does not.
+    """Say why a COMET score for translations into a language says little.
 
     COMET reads text with XLM-R. Of LMT's languages XLM-R has not seen bo, mvf, tg and yue
     (`Language.comet`); their scores are marked, and no mean takes them in silence.
+
+    Args:
+        metric (`str`): Name of the metric.
+        target (`str`): Code of the language.
+
+    Returns:
+        `str | None`: The reason; None where it says as much as elsewhere, and for other metrics.
+
+    Raises:
+        InputError: the language is unknown.
     """
     target_language = language(target)
     if metric in COMET_METRICS and target_language.comet == "unreliable":

@@ -21,9 +21,9 @@ def perfect_in_nfc(references: Sequence[str], target: str, metrics: Sequence[str
     """Score the references themselves in form NFC; None where they are in it already.
 
     Args:
-        references: (S,) as the set has them.
-        target: code of their language.
-        metrics: of `corpus_scores.METRICS`.
+        references (`Sequence[str]`): (S,) as the set has them.
+        target (`str`): Code of their language.
+        metrics (`Sequence[str]`): Of `corpus_scores.METRICS`.
 
     Returns:
         count: references that are not in NFC. rows: S. scores: {metric: value, or None where the
@@ -47,7 +47,14 @@ def _perfect(references: tuple[str, ...], target: str, metrics: tuple[str, ...])
 
 
 def by_language(figures: Mapping[Direction, Mapping[str, Any]]) -> dict[str, Any]:
-    """{code: `perfect_in_nfc`} of each target language, of its direction with the most lines."""
+    """Collect `perfect_in_nfc` of each target language, of its direction with the most lines.
+
+    Args:
+        figures (`Mapping[Direction, Mapping[str, Any]]`): {direction: its figures}.
+
+    Returns:
+        `dict[str, Any]`: {code: the figures of its references}, of languages with references that are not in NFC.
+    """
     by_code: dict[str, Any] = {}
     for direction, direction_figures in figures.items():
         part = direction_figures.get("not_nfc")
@@ -58,7 +65,14 @@ def by_language(figures: Mapping[Direction, Mapping[str, Any]]) -> dict[str, Any
 
 
 def not_nfc_lines(scores: Mapping[str, Any]) -> list[str]:
-    """Write a sentence for each language of scores.json whose references are not all in NFC."""
+    """Write a sentence for each language of scores.json whose references are not all in NFC.
+
+    Args:
+        scores (`Mapping[str, Any]`): The content of scores.json.
+
+    Returns:
+        `list[str]`: The sentences, without full stops.
+    """
     return [
         f"{part['count']:,} of {part['rows']:,} references in {language(code).name} ({code}) are "
         "not in Unicode's form NFC: a perfect translation in NFC would get "
@@ -68,7 +82,14 @@ def not_nfc_lines(scores: Mapping[str, Any]) -> list[str]:
 
 
 def not_nfc_rows(scores: Mapping[str, Any]) -> list[list[str]]:
-    """Cells of the card's table: language, references, those not in NFC, and each metric."""
+    """Make the card's table: language, references, those not in NFC, and each metric.
+
+    Args:
+        scores (`Mapping[str, Any]`): The content of scores.json.
+
+    Returns:
+        `list[list[str]]`: The cells of each language.
+    """
     return [
         [
             f"{language(code).name} ({code})",

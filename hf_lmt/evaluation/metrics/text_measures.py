@@ -41,10 +41,17 @@ _LOOP = re.compile(
 
 
 def letters(texts: Sequence[str], target: str) -> tuple[np.ndarray, np.ndarray]:
-    """Count (S,) letters of each text in the scripts of a language, and (S,) in any script.
+    """Count the letters of each text in the scripts of a language, and in any script.
 
     Each letter has the weight of its script (`data.characters.WEIGHTS`): a Latin name
     in a Chinese sentence takes three letters where a Chinese one takes one.
+
+    Args:
+        texts (`Sequence[str]`): (S,) texts.
+        target (`str`): Code of the language.
+
+    Returns:
+        `tuple[np.ndarray, np.ndarray]`: (S,) weighted letters in its scripts, and (S,) in any.
     """
     content = characters(_column(texts))
     scripts = script_table()[content.codes]
@@ -54,12 +61,26 @@ def letters(texts: Sequence[str], target: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def lengths(texts: Sequence[str]) -> np.ndarray:
-    """Measure (S,) lengths in characters of an alphabet, `data.characters.weighted_lengths`."""
+    """Measure lengths in characters of an alphabet, by `data.characters.weighted_lengths`.
+
+    Args:
+        texts (`Sequence[str]`): (S,) texts.
+
+    Returns:
+        `np.ndarray`: (S,) lengths.
+    """
     return weighted_lengths(_column(texts))
 
 
 def blanks(texts: Sequence[str]) -> np.ndarray:
-    """Check whether nothing of each text shows, (S,) bool; zero-width characters do not."""
+    """Check whether nothing of each text shows; zero-width characters do not.
+
+    Args:
+        texts (`Sequence[str]`): (S,) texts.
+
+    Returns:
+        `np.ndarray`: (S,) bool.
+    """
     content = characters(_column(texts))
     return content.sums(~invisible_table()[content.codes]) == 0
 
@@ -69,6 +90,12 @@ def is_repetitive(text: str) -> bool:
 
     What repeats is any run of characters, so that it needs no words: "la la la la la la la",
     "比赛比赛比赛比赛比赛比赛比赛比赛比赛比赛", a sentence four times. Both limits are ours.
+
+    Args:
+        text (`str`): The text.
+
+    Returns:
+        `bool`: True where it does.
     """
     text = _SPACE.sub(" ", text.strip()) + " "  # the last of "ha ha ha" counts, too
     grams = Counter([text[start : start + _GRAM] for start in range(len(text) - _GRAM + 1)])
@@ -77,7 +104,14 @@ def is_repetitive(text: str) -> bool:
 
 
 def normalized(text: str) -> str:
-    """Normalize to NFKC, case folded, each run of white space one blank, none around: the form of "the same"."""
+    """Normalize to NFKC, case folded, each run of white space one blank, none around: the form of "the same".
+
+    Args:
+        text (`str`): The text.
+
+    Returns:
+        `str`: Its form; empty where nothing is left.
+    """
     return _SPACE.sub(" ", unicodedata.normalize("NFKC", text)).strip().casefold()
 
 

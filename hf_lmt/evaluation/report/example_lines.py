@@ -20,9 +20,16 @@ SENTENCE_METRICS = ("chrf++", "chrf")
 
 
 def texts_of(evaluation: Evaluation) -> tuple[dict[Direction, Lines], str]:
-    """Return sources and references of each direction; empty, with the reason, where they are not at hand.
+    """Read sources and references of each direction from the set that was evaluated.
 
-    They are those of the set as it was evaluated; one that has changed is not shown.
+    A set that has changed since is not shown.
+
+    Args:
+        evaluation (`Evaluation`): The evaluation.
+
+    Returns:
+        `tuple[dict[Direction, Lines], str]`: {direction: lines} and ""; or nothing, and the reason why they are
+        not at hand.
     """
     try:
         opened = set_of(evaluation)
@@ -33,12 +40,20 @@ def texts_of(evaluation: Evaluation) -> tuple[dict[Direction, Lines], str]:
 
 
 def examples_of(evaluations: Sequence[Evaluation], direction: Direction, texts: Lines | None) -> list[dict[str, Any]]:
-    """Lines of one direction, each once: {"id", "why", "source", "reference", "outputs"}.
+    """Choose lines of one direction to look at, each once: {"id", "why", "source", "reference", "outputs"}.
 
     "why": "worst N" for the five lowest by sentence chrF++ of system N, "fall" for the five that
     fall most from the first system to the second, "chosen" for five by a hash of their id.
     "outputs": one for each system, {"text", "score", "flags"}, or None where it lacks the line.
     "source" and "reference" are None where `texts` is.
+
+    Args:
+        evaluations (`Sequence[Evaluation]`): The systems.
+        direction (`Direction`): The direction.
+        texts (`Lines | None`): Sources and references of its lines; None leaves them out.
+
+    Returns:
+        `list[dict[str, Any]]`: The lines, the worst of the first system before the others.
     """
     systems = [_rows(evaluation, direction) for evaluation in evaluations]
     ids = list(dict.fromkeys(row_id for rows in systems for row_id in rows))

@@ -56,7 +56,14 @@ class Figure(NamedTuple):
 
 
 def measures_of(evaluations: Sequence[Evaluation]) -> list[str]:
-    """List the metrics and rates that any of the evaluations has, metrics first."""
+    """List the metrics and rates that any of the evaluations has, metrics first.
+
+    Args:
+        evaluations (`Sequence[Evaluation]`): One or several.
+
+    Returns:
+        `list[str]`: Names of measures.
+    """
     metrics = dict.fromkeys(name for evaluation in evaluations for name in evaluation.metrics)
     behaviors = {
         name
@@ -71,6 +78,12 @@ def silent_measures(evaluations: Sequence[Evaluation]) -> list[str]:
     """List the rates that are 0 in every direction of every evaluation, and were measured in one.
 
     A column of zeros says nothing that a line with its name does not.
+
+    Args:
+        evaluations (`Sequence[Evaluation]`): One or several.
+
+    Returns:
+        `list[str]`: Names of rates, in the order of RATE_TITLES.
     """
     values: dict[str, list[float | None]] = {}
     for evaluation in evaluations:
@@ -85,23 +98,53 @@ def silent_measures(evaluations: Sequence[Evaluation]) -> list[str]:
 
 
 def silent_words(evaluations: Sequence[Evaluation]) -> str:
-    """Name the rates of `silent_measures` in one line; empty where there is none."""
+    """Name the rates of `silent_measures` in one line.
+
+    Args:
+        evaluations (`Sequence[Evaluation]`): One or several.
+
+    Returns:
+        `str`: The line; empty where there is none.
+    """
     names = ", ".join(map(title_of, silent_measures(evaluations)))
     return f"0 everywhere: {names}" if names else ""
 
 
 def is_rate(measure: str) -> bool:
-    """Tell whether a measure is a rate of behavior, and not a metric."""
+    """Check whether a measure is a rate of behavior, rather than a metric.
+
+    Args:
+        measure (`str`): Name of the measure.
+
+    Returns:
+        `bool`: True for the names of RATE_TITLES.
+    """
     return measure in RATE_TITLES
 
 
 def title_of(measure: str) -> str:
-    """Return the title of a measure in tables and pictures."""
+    """Return the title of a measure in tables and pictures.
+
+    Args:
+        measure (`str`): Name of the measure.
+
+    Returns:
+        `str`: The title; the name itself where it has none.
+    """
     return RATE_TITLES.get(measure) or METRIC_TITLES.get(measure, measure)
 
 
 def figure_of(evaluation: Evaluation, direction: Direction | str, measure: str) -> Figure:
-    """Return a direction's score in its unit, or rate in per cent."""
+    """Look up a figure of a direction: a score in its unit, or a rate in per cent.
+
+    Args:
+        evaluation (`Evaluation`): The evaluation.
+        direction (`Direction | str`): The direction.
+        measure (`str`): Name of the measure.
+
+    Returns:
+        `Figure`: The value with its interval; or None, and why.
+    """
     direction_figures = evaluation.scores["directions"].get(str(direction))
     if direction_figures is None:
         return Figure(None, why=evaluation.scores["missing"].get(str(direction), "not evaluated"))
@@ -117,7 +160,14 @@ def figure_of(evaluation: Evaluation, direction: Direction | str, measure: str) 
 
 
 def directions_of(evaluations: Sequence[Evaluation]) -> list[Direction]:
-    """List the directions that any of them has or misses, each once."""
+    """List the directions that any of them has or misses, each once.
+
+    Args:
+        evaluations (`Sequence[Evaluation]`): One or several.
+
+    Returns:
+        `list[Direction]`: The directions, those with figures first.
+    """
     names = [
         name for part in ("directions", "missing") for evaluation in evaluations for name in evaluation.scores[part]
     ]
@@ -125,10 +175,16 @@ def directions_of(evaluations: Sequence[Evaluation]) -> list[Direction]:
 
 
 def cells_of(direction: Direction) -> list[tuple[str, str]]:
-    """Return the direction's cells in a heat map, (line, column): between English and Chinese there are two.
+    """Return the direction's cells in a heat map: between English and Chinese there are two.
 
     >>> cells_of(parse_direction("kk-zh"))
     [('kk', 'x2zh')]
+
+    Args:
+        direction (`Direction`): The direction.
+
+    Returns:
+        `list[tuple[str, str]]`: (line, column) of each cell.
     """
     columns = [group for group in groups_of(direction) if group in COLUMNS]
     if not columns:
@@ -138,13 +194,27 @@ def cells_of(direction: Direction) -> list[tuple[str, str]]:
 
 
 def tier_of(direction: Direction) -> str:
-    """Return the tier of the language that is not the pivot; of the target where both or neither are."""
+    """Return the tier of the language that is not the pivot; of the target where both or neither are.
+
+    Args:
+        direction (`Direction`): The direction.
+
+    Returns:
+        `str`: "high", "medium" or "low".
+    """
     other = direction.source if direction.target in PIVOTS else direction.target
     return LANGUAGES[other].tier
 
 
 def names_of(evaluations: Sequence[Evaluation]) -> list[str]:
-    """Name the evaluations by their folders, with a number where two are called alike."""
+    """Name the evaluations by their folders, with a number where two are called alike.
+
+    Args:
+        evaluations (`Sequence[Evaluation]`): One or several.
+
+    Returns:
+        `list[str]`: A name for each, no two the same.
+    """
     names = [
         path_name(str(evaluation.folder.resolve()))
         if Source.parse(evaluation.name).is_local
@@ -155,7 +225,14 @@ def names_of(evaluations: Sequence[Evaluation]) -> list[str]:
 
 
 def described(evaluation: Evaluation) -> dict[str, Any]:
-    """Describe model and set of an evaluation for heads of tables and pages, local paths by their last part."""
+    """Describe model and set of an evaluation for heads of tables and pages, local paths by their last part.
+
+    Args:
+        evaluation (`Evaluation`): The evaluation.
+
+    Returns:
+        `dict[str, Any]`: "model", "set", "marks", "missing" and "not_nfc", in words.
+    """
     run = evaluation.run
     model = run.get("model")
     data = run["data"]
@@ -173,6 +250,12 @@ def missing_reasons(evaluation: Evaluation) -> dict[str, list[str]]:
     """Map the reasons why directions have no figures to these directions.
 
     Languages that the set lacks are one reason together, not one for each.
+
+    Args:
+        evaluation (`Evaluation`): The evaluation.
+
+    Returns:
+        `dict[str, list[str]]`: {reason: names of directions}.
     """
     reasons: dict[str, list[str]] = {}
     absent: dict[str, dict[str, None]] = {}
@@ -189,7 +272,14 @@ def missing_reasons(evaluation: Evaluation) -> dict[str, list[str]]:
 
 
 def signatures_of(evaluation: Evaluation) -> dict[str, list[str]]:
-    """Map each measure to its signatures, each once; BLEU has one for each tokenizer."""
+    """Map each measure to its signatures, each once; BLEU has one for each tokenizer.
+
+    Args:
+        evaluation (`Evaluation`): The evaluation.
+
+    Returns:
+        `dict[str, list[str]]`: {measure: signatures}.
+    """
     contents_by_name: dict[str, dict[str, None]] = {}
     for direction_figures in evaluation.scores["directions"].values():
         for name, content in {**direction_figures["scores"], **direction_figures["behavior"]}.items():

@@ -52,11 +52,16 @@ def render_page(
     """Render the page as text.
 
     Args:
-        evaluations: one or several.
-        pictures: title -> SVG, shown in this order.
-        texts: sources and references of the directions; empty leaves them out of the page.
-        without_texts: why they are left out; empty where they are not.
-        findings: of a diagnosis, each (title, alarm, evidence, mend); shown first.
+        evaluations (`Sequence[Evaluation]`): One or several.
+        pictures (`Mapping[str, bytes]`): Title -> SVG, shown in this order.
+        texts (`Mapping[Direction, Lines]`): Sources and references of the directions; empty leaves them out of the
+            page.
+        without_texts (`str`): Why they are left out; empty where they are not.
+        findings (`Sequence[Any]`, *optional*, defaults to `()`): Of a diagnosis, each (title, alarm, evidence,
+            mend); shown first.
+
+    Returns:
+        `str`: The HTML.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -94,7 +99,17 @@ def render_page(
 def page_data(
     evaluations: Sequence[Evaluation], measures: Sequence[str], texts: Mapping[Direction, Lines]
 ) -> dict[str, Any]:
-    """Collect the script's data: systems, measures, and each direction with figures and examples."""
+    """Collect the script's data: systems, measures, and each direction with figures and examples.
+
+    Args:
+        evaluations (`Sequence[Evaluation]`): One or several.
+        measures (`Sequence[str]`): Names of the measures to show.
+        texts (`Mapping[Direction, Lines]`): Sources and references of the directions; those of others are not
+            shown.
+
+    Returns:
+        `dict[str, Any]`: The data, such as JSON holds.
+    """
     return {
         "systems": names_of(evaluations),
         "measures": [
@@ -118,6 +133,12 @@ def as_script_data(data: Any) -> str:
 
     >>> as_script_data("</script>")
     '"\\u003c/script\\u003e"'
+
+    Args:
+        data (`Any`): Such as JSON holds.
+
+    Returns:
+        `str`: The JSON text.
     """
     text = json_text(data)
     for letter in "<>&\u2028\u2029":

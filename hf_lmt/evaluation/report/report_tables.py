@@ -37,7 +37,12 @@ class Cell(NamedTuple):
 
 
 def show_report(evaluations: Sequence[Evaluation], console: Console | None = None) -> None:
-    """Print a table for each measure kind, and what the figures leave out; on stdout by default."""
+    """Print a table for each measure kind, and what the figures leave out.
+
+    Args:
+        evaluations (`Sequence[Evaluation]`): One or several, side by side.
+        console (`Console`, *optional*): Where to print; stdout by default.
+    """
     from rich.console import Console
 
     console = console or Console()
@@ -66,7 +71,15 @@ def show_report(evaluations: Sequence[Evaluation], console: Console | None = Non
 
 
 def group_cells(evaluations: Sequence[Evaluation], measures: Sequence[str]) -> list[tuple[str, list[list[Cell]]]]:
-    """Return (group in words, cells by measure and system), for the groups that any of them has."""
+    """Make the cells of the groups that any of the evaluations has.
+
+    Args:
+        evaluations (`Sequence[Evaluation]`): E of them.
+        measures (`Sequence[str]`): M names of measures.
+
+    Returns:
+        `list[tuple[str, list[list[Cell]]]]`: (group in words, M lists of E cells) of each group.
+    """
     groups = dict.fromkeys(name for evaluation in evaluations for name in evaluation.scores["groups"])
     return [
         (group_words(group), [[_cell(evaluation, group, name) for evaluation in evaluations] for name in measures])
@@ -79,13 +92,26 @@ def group_words(group: str) -> str:
 
     >>> group_words("x2zh/low")
     'X→zh low'
+
+    Args:
+        group (`str`): Name of the group, as in scores.json.
+
+    Returns:
+        `str`: The words.
     """
     column, _, tier = group.partition("/")
     return " ".join(filter(None, (COLUMN_TITLES[column], tier)))
 
 
 def paper_table(evaluations: Sequence[Evaluation]) -> Table | None:
-    """Tabulate the paper's own models in the same directions; None where the set is another."""
+    """Tabulate the paper's own models in the same directions (arXiv 2511.07003).
+
+    Args:
+        evaluations (`Sequence[Evaluation]`): One or several, of one set.
+
+    Returns:
+        `Table | None`: BLEU and COMET of each size; None where the set is another.
+    """
     groups = evaluations[0].scores["groups"]
     rows = {name: group_figures["paper"] for name, group_figures in groups.items() if group_figures["paper"]}
     if not rows:
@@ -102,7 +128,14 @@ def paper_table(evaluations: Sequence[Evaluation]) -> Table | None:
 
 
 def notes_of(evaluations: Sequence[Evaluation]) -> list[str]:
-    """List marks, missing directions with their reasons, and what the means leave out."""
+    """List marks, missing directions with their reasons, and what the means leave out.
+
+    Args:
+        evaluations (`Sequence[Evaluation]`): One or several.
+
+    Returns:
+        `list[str]`: Lines to print below the tables.
+    """
     lines = []
     for name, evaluation in zip(names_of(evaluations), evaluations, strict=True):
         lines += [f"{name} is marked: {mark}" for mark in evaluation.scores["marks"]]
@@ -135,7 +168,14 @@ def _apart(name: str, evaluation: Evaluation) -> list[str]:
 
 
 def words_for(marks: Sequence[str]) -> str:
-    """Return the words in a table's title about the marks that stand below it."""
+    """Return the words in a table's title about the marks that stand below it.
+
+    Args:
+        marks (`Sequence[str]`): The marks of an evaluation.
+
+    Returns:
+        `str`: The words, a blank before them; empty without marks.
+    """
     if any(mark.startswith("CONTAMINATED") for mark in marks):
         return " (CONTAMINATED, see below)"
     return " (marked, see below)" if marks else ""

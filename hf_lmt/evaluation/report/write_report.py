@@ -172,7 +172,18 @@ def check_new(
     sources: Sequence[str | Path] = (),
     command_line: Sequence[str] | None = None,
 ) -> None:
-    """Raise InputError where `output` cannot be written, before any work is done."""
+    """Check that a folder can be written, before any work is done.
+
+    Args:
+        output (`Path`): The folder.
+        overwrite (`bool`): Whether an earlier report in it is replaced.
+        sources (`Sequence[str | Path]`, *optional*, defaults to `()`): Folders that are read and so not to be
+            written to.
+        command_line (`Sequence[str]`, *optional*): The command, for the message's advice.
+
+    Raises:
+        InputError: it cannot be written, holds something, or is one of the sources.
+    """
     for source in (None, *sources):
         check_output(output, overwrite, None if source is None else Path(source).expanduser())
     check_unused(output, overwrite, command_line)

@@ -36,7 +36,13 @@ GROUPS = (
 
 
 def write_evaluation_card(run: EvaluatedRecord, scores: dict[str, Any], folder: Path) -> None:
-    """Write README.md to `folder`."""
+    """Write README.md, filled from run.json and scores.json.
+
+    Args:
+        run (`EvaluatedRecord`): The content of run.json.
+        scores (`dict[str, Any]`): The content of scores.json.
+        folder (`Path`): The folder to write to.
+    """
     environment = markdown_environment()
     environment.filters.update(number=write_number, escape=escape)
     source = files("hf_lmt").joinpath("templates", TEMPLATE).read_text("utf-8")
@@ -59,10 +65,16 @@ def write_evaluation_card(run: EvaluatedRecord, scores: dict[str, Any], folder: 
 
 
 def group_table(scores: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """Return header and cells: a row for each group with a direction, scores and shares of behavior.
+    """Make the table of groups: a row for each group with a direction, scores and shares of behavior.
 
     A mean has the number of its directions in brackets where some of the group's are not in it.
     Rates that are 0 in every group have no column; `silent_rates` has them.
+
+    Args:
+        scores (`dict[str, Any]`): The content of scores.json.
+
+    Returns:
+        `tuple[list[str], list[list[str]]]`: The header, and the cells of each row.
     """
     groups_of_scores = scores["groups"]
     rates = [name for name in _rates(scores) if name not in silent_rates(scores)]
@@ -77,7 +89,14 @@ def group_table(scores: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
 
 
 def silent_rates(scores: dict[str, Any]) -> list[str]:
-    """List the rates of behavior that no row of any group shows."""
+    """List the rates of behavior that no row of any group shows.
+
+    Args:
+        scores (`dict[str, Any]`): The content of scores.json.
+
+    Returns:
+        `list[str]`: Names of rates.
+    """
     groups = scores["groups"].values()
     return [
         name
@@ -89,7 +108,14 @@ def silent_rates(scores: dict[str, Any]) -> list[str]:
 
 
 def silent_words(scores: dict[str, Any]) -> str:
-    """Name the rates of `silent_rates` in words; empty where there is none."""
+    """Name the rates of `silent_rates` in words.
+
+    Args:
+        scores (`dict[str, Any]`): The content of scores.json.
+
+    Returns:
+        `str`: The words; empty where there is none.
+    """
     names = ", ".join(BEHAVIOR[name] for name in silent_rates(scores))
     return f"0 in every group: {names}" if names else ""
 
@@ -106,9 +132,16 @@ def _not_nfc_table(scores: dict[str, Any]) -> str | None:
 
 
 def worst_directions(scores: dict[str, Any]) -> tuple[str | None, list[tuple[str, float]]]:
-    """Return the metric, and the five directions with the worst value of it.
+    """Find the five directions with the worst value of a metric.
 
     By chrF++, which counts alike in all languages, else by the first metric that has values.
+
+    Args:
+        scores (`dict[str, Any]`): The content of scores.json.
+
+    Returns:
+        `tuple[str | None, list[tuple[str, float]]]`: The metric, and (direction, value), the worst first; None and
+        nothing where no metric has values.
     """
     for metric in sorted(scores["metrics"], key=lambda name: name != "chrf++"):
         values = [
@@ -125,7 +158,15 @@ def worst_directions(scores: dict[str, Any]) -> tuple[str | None, list[tuple[str
 
 
 def write_score(metric: str, value: float | None) -> str:
-    """Format a score with two decimals; COMET's, from 0 to 1, as the paper has them: times 100."""
+    """Format a score with two decimals; COMET's, from 0 to 1, as the paper has them: times 100.
+
+    Args:
+        metric (`str`): Name of the metric.
+        value (`float | None`): The score in the metric's unit; None where there is none.
+
+    Returns:
+        `str`: The number, or "-".
+    """
     if value is None:
         return "-"
     return f"{100 * value if metric in COMET_METRICS else value:.2f}"
@@ -143,7 +184,14 @@ def _share(rate: dict[str, Any] | None) -> str:
 
 
 def signature_rows(scores: dict[str, Any]) -> list[tuple[str, str]]:
-    """List metric and signature, each once; BLEU has one for each tokenizer."""
+    """List metric and signature, each once; BLEU has one for each tokenizer.
+
+    Args:
+        scores (`dict[str, Any]`): The content of scores.json.
+
+    Returns:
+        `list[tuple[str, str]]`: (metric, signature), in the order of the metrics.
+    """
     signatures = {
         (name, score["signature"]): None
         for direction_figures in scores["directions"].values()

@@ -17,7 +17,11 @@ STATUS_WORDS = {
 
 
 def show_evaluation(evaluation: Evaluation) -> None:
-    """Write the tables to standard error."""
+    """Write the tables to standard error.
+
+    Args:
+        evaluation (`Evaluation`): The evaluation.
+    """
     from rich.console import Console
     from rich.table import Table
 
@@ -44,7 +48,14 @@ def show_evaluation(evaluation: Evaluation) -> None:
 
 
 def warnings_of(evaluation: Evaluation) -> list[str]:
-    """List the warnings to read before using the figures, beside their marks."""
+    """List the warnings to read before using the figures, beside their marks.
+
+    Args:
+        evaluation (`Evaluation`): The evaluation.
+
+    Returns:
+        `list[str]`: A line for each.
+    """
     run, scores = evaluation.run, evaluation.scores
     lines = []
     if scores["missing"]:

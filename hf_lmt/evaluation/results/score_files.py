@@ -24,7 +24,16 @@ COLUMNS = ("direction", "kind", "name", "value", "low", "high", "count", "rows",
 
 
 def summarize(figures: Mapping[Direction, dict[str, Any]], plan: Plan) -> dict[str, Any]:
-    """Build the content of scores.json, as `folder` describes it, of each direction's figures."""
+    """Build the content of scores.json, as `evaluation_folder` describes it, of each direction's figures.
+
+    Args:
+        figures (`Mapping[Direction, dict[str, Any]]`): {direction: its figures}, to which the paper's own scores
+            are added.
+        plan (`Plan`): The plan of the evaluation.
+
+    Returns:
+        `dict[str, Any]`: The content, such as JSON holds.
+    """
     for direction, direction_figures in figures.items():
         direction_figures["paper"] = (
             _paper(direction) if _is_paper_set(plan.opened, direction_figures["lines"]) else None
@@ -91,7 +100,14 @@ def _paper_means(members: Iterable[dict[str, dict[str, float]] | None]) -> dict[
 
 
 def as_csv(scores: Mapping[str, Any]) -> str:
-    """Return the lines of scores.csv: each direction's scores and rates, and the directions without."""
+    """Write scores.csv: each direction's scores and rates, and the directions without.
+
+    Args:
+        scores (`Mapping[str, Any]`): The content of scores.json.
+
+    Returns:
+        `str`: The text of the file.
+    """
     text = io.StringIO()
     table = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
     table.writeheader()

@@ -49,11 +49,14 @@ def read_hypotheses(given: Given) -> dict[Direction, list[Hypothesis]]:
     """Read the hypotheses of each direction, in their order.
 
     Args:
-        given: files and folders. A file of plain text, a line for each hypothesis, is named after
-            its direction (en-de.txt). A .jsonl file has rows with `hypothesis`, as `hf-lmt
-            translate` writes them, with `source_lang` and `target_lang` or the direction in the
-            file's name. Of a folder all its .txt and .jsonl files count; a folder of `hf-lmt
-            evaluate` stands for its hypotheses. Or the texts themselves: {"en-de": texts}.
+        given (`Given`): Files and folders. A file of plain text, a line for each hypothesis, is named after its
+            direction (en-de.txt). A .jsonl file has rows with `hypothesis`, as `hf-lmt translate` writes them,
+            with `source_lang` and `target_lang` or the direction in the file's name. Of a folder all its .txt and
+            .jsonl files count; a folder of `hf-lmt evaluate` stands for its hypotheses. Or the texts themselves:
+            {"en-de": texts}.
+
+    Returns:
+        `dict[Direction, list[Hypothesis]]`: {direction: its hypotheses}.
 
     Raises:
         InputError: a path that is not there, has no such files, is empty or cannot be read; a
@@ -85,6 +88,14 @@ def align(hypotheses: Sequence[Hypothesis], opened: EvaluationSet, direction: Di
     the n-th line, and sources that rows carry are compared. With a limit the whole set may be
     there, and for texts without ids must.
 
+    Args:
+        hypotheses (`Sequence[Hypothesis]`): The hypotheses of the direction.
+        opened (`EvaluationSet`): The evaluation set.
+        direction (`Direction`): The direction.
+
+    Returns:
+        `list[dict[str, Any]]`: A row of the columns of each hypothesis, in the order of the set's lines.
+
     Raises:
         InputError: another number of hypotheses than lines (both, and the first that differs), a
             line without a hypothesis, an id twice, or a hypothesis of another source.
@@ -111,7 +122,16 @@ def align(hypotheses: Sequence[Hypothesis], opened: EvaluationSet, direction: Di
 
 
 def matched_by_id(hypotheses: Sequence[Hypothesis], opened: EvaluationSet, direction: Direction) -> bool:
-    """Check whether `align` goes by the ids that the rows carry, rather than by their order."""
+    """Check whether `align` goes by the ids that the rows carry, rather than by their order.
+
+    Args:
+        hypotheses (`Sequence[Hypothesis]`): The hypotheses of a direction.
+        opened (`EvaluationSet`): The evaluation set.
+        direction (`Direction`): The direction.
+
+    Returns:
+        `bool`: True where one of the ids is in the set.
+    """
     whole = replace(opened, limit=None).lines(direction)
     return whole is not None and bool(set(_ids(hypotheses)) & set(whole.ids))
 

@@ -38,7 +38,18 @@ class Copy(NamedTuple):
 
 
 def recognized(folder: Path, split: str | None) -> Copy | None:
-    """Which published set lies in a folder, by the names of its files; None for any other."""
+    """Recognize the published set that lies in a folder, by the names of its files.
+
+    Args:
+        folder (`Path`): The folder.
+        split (`str | None`): "dev" or "devtest", for a folder that has both.
+
+    Returns:
+        `Copy | None`: The set, and where it lies; None for any other.
+
+    Raises:
+        InputError: the folder has both splits, and none is chosen.
+    """
     english = LANGUAGES["en"].flores200
     for name in [split] if split else ["devtest", "dev"]:
         if any((folder / name / f"{english}{end}").is_file() for end in (".jsonl", ".parquet")):
@@ -63,6 +74,12 @@ def recognized(folder: Path, split: str | None) -> Copy | None:
 def read_copy(copy: Copy) -> Texts:
     """Read the texts of a set in its folder.
 
+    Args:
+        copy (`Copy`): The set and its folder, as `recognized` finds them.
+
+    Returns:
+        `Texts`: The texts by language, side by side.
+
     Raises:
         InputError: files that cannot be read or do not fit together.
     """
@@ -81,7 +98,15 @@ def read_copy(copy: Copy) -> Texts:
 
 
 def mongolian_file(folder: Path, split: str) -> Path | None:
-    """FLORES-mvf's file of a split, anywhere in the folder."""
+    """Find FLORES-mvf's file of a split, anywhere in the folder.
+
+    Args:
+        folder (`Path`): The folder.
+        split (`str`): "dev" or "devtest".
+
+    Returns:
+        `Path | None`: The path; None where there is none.
+    """
     matches = (path for name in MONGOLIAN for path in sorted(folder.rglob(name.format(split))))
     return next(matches, None)
 

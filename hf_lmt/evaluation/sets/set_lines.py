@@ -42,13 +42,18 @@ class EvaluationSet:
     """A set as it was read; `lines` gives a direction of it.
 
     Attributes:
-        name: in `sets.NAMED_SETS`, or the file's or folder's. title: in words.
-        given, split: what it was opened with. reading: other fields of its `Source`, such as which
-            of two names of a language is read.
-        texts: of sentences in several languages. rows: of a set of rows with a direction.
-        notes: what was left out, counted.
-        limit: lines of a direction at most; the same sentences in all directions, chosen by a hash
-            of seed and text, so neither by their place nor by how the set was read.
+        name (`str`): Name in `sets.NAMED_SETS`, or that of the file or folder.
+        title (`str`): The name in words.
+        given (`str`): Name or path that it was opened with.
+        split (`str | None`): Split that it was opened with.
+        texts (`Texts`): Texts of a set of sentences in several languages.
+        rows (`Mapping[Direction, list[Row]]`, *optional*): {direction: rows}, of a set of rows with a direction.
+        notes (`Mapping[str, Any]`, *optional*): Counts of what was left out.
+        limit (`int`, *optional*): Lines of a direction at most; the same sentences in all directions, chosen by a
+            hash of seed and text, so neither by their position nor by how the set was read.
+        seed (`int`, *optional*, defaults to `0`): Seed of that hash.
+        reading (`Mapping[str, Any]`, *optional*): Other fields of its `Source`, such as which of two names of a
+            language is read.
     """
 
     name: str
@@ -64,7 +69,11 @@ class EvaluationSet:
 
     @property
     def languages(self) -> list[str]:
-        """List the codes of all languages that the set has texts in."""
+        """List the codes of all languages that the set has texts in.
+
+        Returns:
+            `list[str]`: The codes, in alphabetical order.
+        """
         codes = {code for direction in self.rows for code in direction}
         return sorted(codes | self.texts.columns.keys())
 
@@ -76,9 +85,15 @@ class EvaluationSet:
         return [direction for direction in DIRECTIONS if direction.source in columns and direction.target in columns]
 
     def lines(self, direction: Direction) -> Lines | None:
-        """Return the lines with a source and a reference, in the set's order; None where there are none.
+        """Read the lines with a source and a reference, in the set's order.
 
         An empty reference is none, an empty source stays: what comes of it is judged.
+
+        Args:
+            direction (`Direction`): The direction.
+
+        Returns:
+            `Lines | None`: The lines, a sample of them where the set is limited; None where there are none.
         """
         if self.rows:
             rows_of_direction = self.rows.get(direction, [])
@@ -129,7 +144,15 @@ def _as_lines(rows: Sequence[tuple[Any, ...]], hint_lang: str | None) -> Lines:
 
 
 def fingerprint(opened: EvaluationSet, directions: Iterable[Direction]) -> str:
-    """xxh3_128 of ids, sources and references of these directions, in the order of their names."""
+    """Hash ids, sources and references of some directions: xxh3_128, in the order of their names.
+
+    Args:
+        opened (`EvaluationSet`): The evaluation set.
+        directions (`Iterable[Direction]`): The directions.
+
+    Returns:
+        `str`: 32 hexadecimal digits.
+    """
     digest = xxhash.xxh3_128()
     for direction in sorted(directions, key=str):
         if lines := opened.lines(direction):

@@ -58,15 +58,22 @@ class Training:
     """The known training data of a model.
 
     Attributes:
-        claims: each name once.
-        looked_at: what says something about it; empty where nothing does.
+        claims (`tuple[Claim, ...]`): Each name once.
+        looked_at (`tuple[str, ...]`): What says something about it; empty where nothing does.
     """
 
     claims: tuple[Claim, ...]
     looked_at: tuple[str, ...]
 
     def overlap(self, opened: EvaluationSet) -> list[Claim]:
-        """List the claims that are, or hold, this evaluation set."""
+        """List the claims that are, or hold, this evaluation set.
+
+        Args:
+            opened (`EvaluationSet`): The evaluation set.
+
+        Returns:
+            `list[Claim]`: The claims; none does not say that the model has not seen the set.
+        """
         split = opened.split or ""
         set_names = _sets(f"{opened.name} {split}") | _sets(_last_parts(opened.given, split))
         return [claim for claim in self.claims if _same(claim.name, set_names, opened)]
@@ -74,6 +81,12 @@ class Training:
 
 def training_of(model: Source) -> Training:
     """Collect the training data of a model, and of its base models.
+
+    Args:
+        model (`Source`): The model, on disk or on the Hub.
+
+    Returns:
+        `Training`: The claims, and the documents that were looked at.
 
     Raises:
         InputError: there is no such model; or its run.json or recipe cannot be read.
