@@ -23,13 +23,17 @@ class ExternalModel(NamedTuple):
     """A causal LM as another engine is to run it.
 
     Attributes:
-        source: what was asked for.
-        base: Hub id or folder of the whole model. revision: of the base on the Hub.
-        adapter: folder of the PEFT adapter that is put on it, if any.
-        tokenizer: the adapter's, or the base's. ends: token ids that end a text.
-        dtype: name of the checkpoint's data type. vocabulary: token ids that the model knows.
-        context: tokens of a sequence, at most, where the configuration says so.
-        state: base and adapter with the state of their weights. commit: of the model on the Hub.
+        source (`str`): Name or path that was asked for.
+        base (`str`): Hub id or folder of the whole model.
+        revision (`str | None`): Revision of the base on the Hub.
+        adapter (`Path | None`): Folder of the PEFT adapter that is put on it, if any.
+        tokenizer (`PreTrainedTokenizerBase`): The adapter's, or the base's.
+        ends (`list[int]`): Token ids that end a text.
+        dtype (`str`): Name of the checkpoint's data type.
+        vocabulary (`int`): Number of token ids that the model knows.
+        context (`int | None`): Tokens of a sequence, at most, where the configuration says so.
+        state (`str`): Base and adapter with the state of their weights.
+        commit (`str | None`): Commit of the model on the Hub.
     """
 
     source: str

@@ -28,9 +28,9 @@ class Family:
     """How a family of models asks, beside its wording.
 
     Attributes:
-        names: code -> English name, where it is not LMT's.
-        chinese: the template for directions from and into Chinese, where that is another one.
-        chinese_names: code -> Chinese name, for that template.
+        names (`Mapping[str, str]`, *optional*): Code -> English name, where it is not LMT's.
+        chinese (`str`, *optional*): The template for directions from and into Chinese, where that is another one.
+        chinese_names (`Mapping[str, str]`, *optional*): Code -> Chinese name, for that template.
     """
 
     names: Mapping[str, str] = field(default_factory=dict)
@@ -38,13 +38,30 @@ class Family:
     chinese_names: Mapping[str, str] = field(default_factory=dict)
 
     def wording_for(self, wording: Wording, source_lang: str, target_lang: str) -> Wording:
-        """Return the templates of a direction."""
+        """Return the templates of a direction.
+
+        Args:
+            wording (`Wording`): The family's wording in English.
+            source_lang (`str`): Code of the language to translate from.
+            target_lang (`str`): Code of the language to translate into.
+
+        Returns:
+            `Wording`: The family's Chinese template where it has one and a side is Chinese; else the wording.
+        """
         if self.chinese is None or not self._asks_in_chinese(source_lang, target_lang):
             return wording
         return Wording(self.chinese, self.chinese + "{auxiliary_text}")
 
     def names_for(self, source_lang: str, target_lang: str) -> dict[str, str]:
-        """Code -> name of every language, in the language that a direction is asked for in."""
+        """Name every language, in the language that a direction is asked for in.
+
+        Args:
+            source_lang (`str`): Code of the language to translate from.
+            target_lang (`str`): Code of the language to translate into.
+
+        Returns:
+            `dict[str, str]`: {code: name}.
+        """
         if self.chinese is not None and self._asks_in_chinese(source_lang, target_lang):
             return dict(self.chinese_names)
         return {code: self.names.get(code, known_language.name) for code, known_language in LANGUAGES.items()}

@@ -25,9 +25,11 @@ class Reading:
     """How a file is read.
 
     Attributes:
-        jsonl: rows with `source`, `source_lang` and `target_lang` instead of lines of text.
-        source_lang, target_lang: for all lines, and for rows that do not say.
-        hints: as in `Translator`. documents: whether every text is one.
+        jsonl (`bool`): Rows with `source`, `source_lang` and `target_lang` instead of lines of text.
+        source_lang (`str | None`): Code of the source language of all lines, and of rows that do not say.
+        target_lang (`str | None`): Code of the target language of all lines, and of rows that do not say.
+        hints (`str`, *optional*, defaults to `"none"`): "none", "self" or "given", as in `Translator`.
+        documents (`bool`, *optional*, defaults to `False`): Whether every text is a document.
     """
 
     jsonl: bool
@@ -50,7 +52,14 @@ class Reading:
 
 
 def is_jsonl(path: Path | None) -> bool:
-    """Tell whether a path is JSON Lines by its ending."""
+    """Check by its ending whether a path is JSON Lines.
+
+    Args:
+        path (`Path | None`): The path; None for a stream.
+
+    Returns:
+        `bool`: True for .jsonl and .ndjson.
+    """
     return path is not None and path.suffix.lower() in (".jsonl", ".ndjson")
 
 
@@ -58,6 +67,14 @@ def read_rows(file: BinaryIO, name: str, reading: Reading) -> Iterator[tuple[dic
     """Yield the columns of each row (none for a line of text) and what it asks for.
 
     Lines end with a line feed, or carriage return and line feed; a byte order mark is passed over.
+
+    Args:
+        file (`BinaryIO`): The open file.
+        name (`str`): Its name, for messages.
+        reading (`Reading`): How its rows are read: as JSON or lines, with which languages.
+
+    Yields:
+        `tuple[dict, Request]`: The columns, and the request.
 
     Raises:
         InputError: with file and line: not UTF-8, not JSON, a key missing or no text, a language
@@ -83,7 +100,16 @@ def read_rows(file: BinaryIO, name: str, reading: Reading) -> Iterator[tuple[dic
 
 
 def write_line(columns: Mapping[str, Any], translation: Translation, reading: Reading) -> str:
-    """Write the line of output for a row: a JSON object, or the text with line breaks as blanks."""
+    """Write the line of output for a row: a JSON object, or the text with line breaks as blanks.
+
+    Args:
+        columns (`Mapping[str, Any]`): Columns of the row that was read.
+        translation (`Translation`): Its translation.
+        reading (`Reading`): How the file is read and written.
+
+    Returns:
+        `str`: The line with its line feed.
+    """
     if not reading.jsonl:
         return (translation.text if reading.documents else " ".join(translation.text.splitlines())) + "\n"
     added = dict(zip(ADDED, (translation.text, translation.status, translation.tokens), strict=True))
@@ -93,7 +119,14 @@ def write_line(columns: Mapping[str, Any], translation: Translation, reading: Re
 
 
 def count_rows(rows: Iterable[Any]) -> int:
-    """How many there are; reading them checks them all."""
+    """Count rows; reading them checks them all.
+
+    Args:
+        rows (`Iterable[Any]`): The rows.
+
+    Returns:
+        `int`: How many there are.
+    """
     return sum(1 for _ in rows)
 
 
@@ -107,9 +140,9 @@ def _columns(text: str, location: str) -> dict[str, Any]:
             f"{location}: {text[:60]!r} is not an object; give rows with source, source_lang and target_lang"
         )
     check_characters(text, location)
-    taken = [name for name in (*ADDED, *ADDED_HINT) if name in columns]
-    if taken:
-        raise InputError(f"{location}: the row has {', '.join(taken)} already; rename or remove it")
+    reserved_columns = [name for name in (*ADDED, *ADDED_HINT) if name in columns]
+    if reserved_columns:
+        raise InputError(f"{location}: the row has {', '.join(reserved_columns)} already; rename or remove it")
     return columns
 
 

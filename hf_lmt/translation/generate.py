@@ -35,7 +35,15 @@ class Backend(Protocol):
         ...
 
     def write(self, prompts: Sequence[list[int]], caps: Sequence[int]) -> list[Entry]:
-        """Return text, status ("ok" or "capped") and tokens of each prompt."""
+        """Translate prompts, each up to its cap of new tokens.
+
+        Args:
+            prompts (`Sequence[list[int]]`): (R,) prompts as token ids.
+            caps (`Sequence[int]`): (R,) tokens that each text may have.
+
+        Returns:
+            `list[Entry]`: (R,) text, status ("ok" or "capped") and tokens.
+        """
         ...
 
 
@@ -45,6 +53,14 @@ class TransformersBackend:
     The text ends at an end token of the model, and in form "text" also at the first line break,
     because a base model goes on with the next example; so it is one line. The checkpoint's own
     generation settings (sampling, penalties) are left out, but for its end tokens.
+
+    Args:
+        model (`PreTrainedModel`): The model, in evaluation mode.
+        tokenizer (`PreTrainedTokenizerBase`): Its tokenizer.
+        form (`str`): "conversation" or "text".
+        beams (`int`): Beams of the search, 1 for greedy search.
+        batch_tokens (`int | None`): Tokens of a batch, as in `plan_batches`; None for what suits the device
+            (CPU_BATCH_TOKENS, ACCELERATOR_BATCH_TOKENS).
 
     Raises:
         InputError: beams below 1, or no end token.
@@ -75,7 +91,15 @@ class TransformersBackend:
         }
 
     def write(self, prompts: Sequence[list[int]], caps: Sequence[int]) -> list[Entry]:
-        """Translate prompts, each up to its cap of new tokens."""
+        """Translate prompts, each up to its cap of new tokens.
+
+        Args:
+            prompts (`Sequence[list[int]]`): (R,) prompts as token ids.
+            caps (`Sequence[int]`): (R,) tokens that each text may have.
+
+        Returns:
+            `list[Entry]`: (R,) text, status ("ok" or "capped") and tokens.
+        """
         run = self._generate if self._obstacle else self._decode
         return [read_entry(self._tokenizer, ids, self._ends, self._form) for ids in run(prompts, caps)]
 
@@ -104,10 +128,13 @@ def read_entry(tokenizer: Any, ids: list[int], ends: Collection[int], form: str)
     """Return text, status ("ok" or "capped") and tokens of what a model wrote.
 
     Args:
-        tokenizer: The model's.
-        ids: (T,) token ids, the end token included.
-        ends: Token ids that end a text.
-        form: "conversation" or "text", where the text ends at the first line break.
+        tokenizer (`Any`): The model's.
+        ids (`list[int]`): (T,) token ids, the end token included.
+        ends (`Collection[int]`): Token ids that end a text.
+        form (`str`): "conversation" or "text", where the text ends at the first line break.
+
+    Returns:
+        `Entry`: The text without white space around it, the status, and the number of ids.
     """
     ended = bool(ids) and ids[-1] in ends
     text = tokenizer.decode(ids, skip_special_tokens=True)
@@ -128,7 +155,14 @@ class _Caps(StoppingCriteria):
 
 
 def line_breaks(tokenizer: Any) -> set[int]:
-    """Return the ids of all tokens whose text has a line break."""
+    """Find the tokens whose text has a line break.
+
+    Args:
+        tokenizer (`PreTrainedTokenizerBase`): The tokenizer.
+
+    Returns:
+        `set[int]`: Their ids, without those of special tokens.
+    """
     texts = tokenizer.batch_decode([[token] for token in range(len(tokenizer))])
     special = set(tokenizer.all_special_ids)
     return {token for token, text in enumerate(texts) if "\n" in text and token not in special}
@@ -136,6 +170,14 @@ def line_breaks(tokenizer: Any) -> set[int]:
 
 def write_halving(backend: Backend, prompts: Sequence[list[int]], caps: Sequence[int]) -> list[Entry]:
     """Call `backend.write`, in halves where the batch does not fit into memory.
+
+    Args:
+        backend (`Backend`): The backend.
+        prompts (`Sequence[list[int]]`): (R,) prompts as token ids.
+        caps (`Sequence[int]`): (R,) tokens that each text may have.
+
+    Returns:
+        `list[Entry]`: (R,) text, status and tokens.
 
     Raises:
         InputError: a single prompt does not fit.

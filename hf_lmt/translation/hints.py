@@ -15,9 +15,10 @@ class Hint(NamedTuple):
     """The hint that goes into a prompt, if any.
 
     Attributes:
-        language, text: None for a plain prompt.
-        tokens: that the model wrote for it; 0 for a given one.
-        dropped: why the model's own hint is not used.
+        language (`str`, *optional*): Code of the hint's language; None for a plain prompt.
+        text (`str`, *optional*): The hint; None for a plain prompt.
+        tokens (`int`, *optional*, defaults to `0`): Tokens that the model wrote for it; 0 for a given one.
+        dropped (`str`, *optional*): The reason why the model's own hint is not used.
     """
 
     language: str | None = None
@@ -34,6 +35,14 @@ def find_hints(requests: Sequence[Request], hints: str, write: Write) -> list[Hi
     direction (`directions.auxiliary_of`), with the plain prompt. Directions without one have no
     hint, nor has a request whose hint came out blank, capped or too long: it would mislead (our
     choice).
+
+    Args:
+        requests (`Sequence[Request]`): R requests.
+        hints (`str`): "none", "given" or "self".
+        write (`Write`): Translates requests, with the plain prompt.
+
+    Returns:
+        `list[Hint]`: (R,) hints.
     """
     if hints == "none":
         return [Hint()] * len(requests)

@@ -20,9 +20,11 @@ class OpenedBackend(NamedTuple):
     """A backend that is ready to write.
 
     Attributes:
-        backend: the backend. tokenizer: its model's. style: the prompt that it is asked with.
-        model: the loaded model; None where another engine has it.
-        commit: of the model on the Hub, where that is known.
+        backend (`Backend`): The backend.
+        tokenizer (`PreTrainedTokenizerBase`): The tokenizer of its model.
+        style (`PromptStyle`): The prompt that it is asked with.
+        model (`PreTrainedModel | None`): The loaded model; None where another engine has it.
+        commit (`str | None`): Commit of the model on the Hub, where that is known.
     """
 
     backend: Backend
@@ -49,6 +51,24 @@ def open_backend(
 ) -> OpenedBackend:
     """Open a backend; the arguments are those of `Translator`.
 
+    Args:
+        backend (`str`): One of BACKENDS.
+        model (`str | Path | PreTrainedModel`): Hub id, folder or GGUF file; with "transformers" also a loaded
+            model.
+        tokenizer (`PreTrainedTokenizerBase | None`): The tokenizer of a loaded model.
+        revision (`str | None`): Branch, tag or commit on the Hub.
+        dtype (`str`): Number format of the weights; "auto" is that of the checkpoint.
+        device (`str | None`): Device of the weights; None for the accelerator, if there is one.
+        quantization (`str | None`): "4bit" or "8bit", by bitsandbytes.
+        beams (`int`): Beams of the search, 1 for greedy search.
+        batch_tokens (`int | None`): Tokens of a batch, as in `plan_batches`; None for what suits the device.
+        prompt (`str | None`): Name of a prompt; None for that of the model.
+        form (`str | None`): "conversation" or "text"; None for that of the prompt.
+        base_url (`str | None`): Address of the server, with "openai".
+
+    Returns:
+        `OpenedBackend`: The backend, with tokenizer and prompt of its model.
+
     Raises:
         InputError: an unknown backend, a model that it cannot be had with, or settings that it does not have.
     """
@@ -69,8 +89,8 @@ def open_backend(
         elif tokenizer is None:
             raise InputError("a loaded model needs its tokenizer: Translator(model, tokenizer)")
         style = find_style(prompt, form, identity, tokenizer)
-        own = TransformersBackend(model, tokenizer, style.form, beams, batch_tokens)
-        return OpenedBackend(own, tokenizer, style, model, commit or commit_of(model.config))
+        engine_here = TransformersBackend(model, tokenizer, style.form, beams, batch_tokens)
+        return OpenedBackend(engine_here, tokenizer, style, model, commit or commit_of(model.config))
 
     # Imported here, because the Translator itself does without.
     from hf_lmt.translation.external_model import read_external_model
@@ -98,9 +118,9 @@ def _name_for(backend: str, model: Any, others: Mapping[str, Any]) -> str:
     """Return the model's name, which is all that an engine of its own is given.
 
     Args:
-        backend: Its name, for the message.
-        model: The model's name or folder.
-        others: settings of the transformers backend that are to be None here.
+        backend (`str`): Its name, for the message.
+        model (`Any`): The model's name or folder.
+        others (`Mapping[str, Any]`): Settings of the transformers backend that are to be None here.
 
     Raises:
         InputError: the model is loaded already, or such a setting is given.

@@ -37,10 +37,10 @@ class OpenAIBackend:
     penalties, which servers take for defaults, are turned off.
 
     Args:
-        model: The model, as `read_external_model` reads it.
-        base_url: Address of the server, http://HOST:8000/v1.
-        form: "conversation" or "text".
-        beams: 1.
+        model (`ExternalModel`): The model, as `read_external_model` reads it.
+        base_url (`str`): Address of the server, http://HOST:8000/v1.
+        form (`str`): "conversation" or "text".
+        beams (`int`): 1.
 
     Raises:
         InputError: more beams than 1; an address that cannot be used; a server that serves another
@@ -77,8 +77,11 @@ class OpenAIBackend:
         """Return text, status ("ok" or "capped") and tokens of each prompt.
 
         Args:
-            prompts: (R,) prompts as token ids.
-            caps: (R,) tokens that each text may have.
+            prompts (`Sequence[list[int]]`): (R,) prompts as token ids.
+            caps (`Sequence[int]`): (R,) tokens that each text may have.
+
+        Returns:
+            `list[Entry]`: (R,) text, status and tokens.
 
         Raises:
             InputError: the server cannot be had, refuses, or writes with another tokenizer.

@@ -35,18 +35,36 @@ class GreedySearch:
         self.done = torch.zeros_like(caps, dtype=torch.bool)
 
     def advance(self, logits: torch.Tensor) -> Step:
-        """Choose the next token of each row, from the (R, 1, V) logits of it."""
+        """Choose the next token of each row.
+
+        Args:
+            logits (`torch.Tensor`): (R, 1, V) of the token to come.
+
+        Returns:
+            `Step`: (R, 1) tokens, and the beam that each goes on from, always 0.
+        """
         tokens = logits.argmax(-1)
         self._written = written = torch.cat([self._written, tokens], dim=1)
         self.done |= torch.isin(tokens[:, 0], self._ends) | (self._caps <= written.shape[1])
         return Step(tokens, torch.zeros_like(tokens))
 
     def keep(self, rows: torch.Tensor) -> None:
-        """Drop all rows but these."""
+        """Drop all rows but these.
+
+        Args:
+            rows (`torch.Tensor`): (R',) int64 indices of rows.
+        """
         self._caps, self._written, self.done = (part[rows] for part in (self._caps, self._written, self.done))
 
     def best(self, row: int) -> list[int]:
-        """Return the token ids of a row, its end token included."""
+        """Return the token ids of a row, its end token included.
+
+        Args:
+            row (`int`): Index of the row.
+
+        Returns:
+            `list[int]`: (T,) token ids.
+        """
         return self._written[row].tolist()
 
 
@@ -82,7 +100,14 @@ class BeamSearch:
         self.done = torch.zeros_like(caps, dtype=torch.bool)
 
     def advance(self, logits: torch.Tensor) -> Step:
-        """Choose the next beams, from (R, b, V) float32 logits of b beams: 1 at the first step, then B."""
+        """Choose the next beams of each row.
+
+        Args:
+            logits (`torch.Tensor`): (R, b, V) float32 of b beams: 1 at the first step, then B.
+
+        Returns:
+            `Step`: (R, B) tokens, and the beam that each goes on from.
+        """
         # A log-softmax shifts all logits of a beam by one number, so the plain logits draw
         # the same tokens, without another tensor of their size.
         totals = self._scores[:, :, None] - logits.logsumexp(-1, keepdim=True)
@@ -124,12 +149,23 @@ class BeamSearch:
         return Step(tokens, parents)
 
     def keep(self, rows: torch.Tensor) -> None:
-        """Drop all rows but these."""
+        """Drop all rows but these.
+
+        Args:
+            rows (`torch.Tensor`): (R',) int64 indices of rows.
+        """
         for name in ("_caps", "_scores", "_running", "_finished", "_lengths", "_finished_scores", "done"):
             setattr(self, name, getattr(self, name)[rows])
 
     def best(self, row: int) -> list[int]:
-        """Return the token ids of a row's best candidate, its end token included."""
+        """Return the token ids of a row's best candidate, its end token included.
+
+        Args:
+            row (`int`): Index of the row.
+
+        Returns:
+            `list[int]`: (T,) token ids.
+        """
         best_beam = int(self._finished_scores[row].argmax())
         return self._finished[row, best_beam, : int(self._lengths[row, best_beam])].tolist()
 
@@ -154,8 +190,8 @@ class BeamSearch:
         self, values: torch.Tensor, ids: torch.Tensor, totals: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return (R, B) scores, tokens and parents of the best of (R, b, k) continuations, falling."""
-        scores, places = (values + totals).flatten(1).topk(self._beams, dim=-1)
-        return scores, ids.flatten(1).gather(1, places), places // ids.shape[2]
+        scores, positions = (values + totals).flatten(1).topk(self._beams, dim=-1)
+        return scores, ids.flatten(1).gather(1, positions), positions // ids.shape[2]
 
     def _collect(self, scores: torch.Tensor, tokens: torch.Tensor, parents: torch.Tensor, ended: torch.Tensor) -> None:
         """Take the continuations that ended among the B best candidates."""
@@ -177,9 +213,9 @@ class BeamSearch:
         self._lengths = lengths.gather(1, positions)
 
 
-def _gather(texts: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+def _gather(texts: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
     """Gather (R, B, T) of (R, b, T), by (R, B) positions."""
-    return texts.take_along_dim(places[:, :, None], dim=1)
+    return texts.take_along_dim(positions[:, :, None], dim=1)
 
 
 def _append(texts: torch.Tensor, parents: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:

@@ -35,10 +35,10 @@ class VllmBackend:
     the base model is loaded, and the adapter put on it (`LoRARequest`).
 
     Args:
-        model: The model, as `read_external_model` reads it.
-        dtype: Data type of the weights, or "auto".
-        form: "conversation" or "text".
-        beams: Beams of the search, 1 for greedy search.
+        model (`ExternalModel`): The model, as `read_external_model` reads it.
+        dtype (`str`): Data type of the weights, or "auto".
+        form (`str`): "conversation" or "text".
+        beams (`int`): Beams of the search, 1 for greedy search.
 
     Raises:
         InputError: the package `vllm` is missing, beams is below 1, vLLM does not run the model, or
@@ -79,8 +79,11 @@ class VllmBackend:
         """Return text, status ("ok" or "capped") and tokens of each prompt.
 
         Args:
-            prompts: (R,) prompts as token ids.
-            caps: (R,) tokens that each text may have.
+            prompts (`Sequence[list[int]]`): (R,) prompts as token ids.
+            caps (`Sequence[int]`): (R,) tokens that each text may have.
+
+        Returns:
+            `list[Entry]`: (R,) text, status and tokens.
 
         Raises:
             InputError: a token id that the model does not know.

@@ -20,8 +20,9 @@ class Writer:
     that was killed goes on with the batches that it would have come to.
 
     Args:
-        work: the folder; None to keep nothing.
-        counts: where `tokens` written and `reused` texts are added up.
+        backend (`Backend`): Writes what is not on disk yet.
+        work (`Path | None`): The folder; None to keep nothing.
+        counts (`Counter[str]`): Where `tokens` written and `reused` texts are added up.
     """
 
     def __init__(self, backend: Backend, work: Path | None, counts: Counter[str]) -> None:
@@ -30,9 +31,15 @@ class Writer:
         self._made_by = backend.made_by() if self._store else {}
 
     def write(self, prompts: Sequence[list[int]], caps: Sequence[int], notify: Notify) -> list[Entry]:
-        """Text, status and tokens of each prompt; "too_long" where its cap is below 1.
+        """Write the text of each prompt, each distinct one once.
 
-        `notify` is told the number of prompts of each part that is finished.
+        Args:
+            prompts (`Sequence[list[int]]`): (R,) prompts as token ids.
+            caps (`Sequence[int]`): (R,) tokens that each text may have.
+            notify (`Notify`): Called with the number of prompts of each part that is finished.
+
+        Returns:
+            `list[Entry]`: (R,) text, status ("ok", "capped", or "too_long" where the cap is below 1) and tokens.
         """
         keys = [entry_key(self._made_by, *pair) for pair in zip(prompts, caps, strict=True)]
         # Equal prompts with equal caps are one entry, which is written once
@@ -65,13 +72,13 @@ class Writer:
     def _batches(
         self,
         asked: Sequence[bytes],
-        places: dict[bytes, int],
+        index_of_key: dict[bytes, int],
         prompts: Sequence[list[int]],
         caps: Sequence[int],
     ) -> list[list[bytes]]:
         planned = plan_batches(
-            [len(prompts[places[key]]) for key in asked],
-            [caps[places[key]] for key in asked],
+            [len(prompts[index_of_key[key]]) for key in asked],
+            [caps[index_of_key[key]] for key in asked],
             self.backend.beams,
             self.backend.batch_tokens,
         )
