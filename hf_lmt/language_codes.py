@@ -98,7 +98,7 @@ def _scripts(code: str) -> frozenset[str]:
 
 @cache
 def code_of(name: str) -> str | None:
-    """Return LMT's code for a language as LMT, FLORES, NTREX, ISO 639 or BCP 47 writes it; else None.
+    """Return LMT's code for a language as LMT, FLORES, NTREX, ISO 639 or BCP 47 writes it.
 
     A region or orthography (`en-US`, `de-1996`) is passed over, a script (`uz_Latn`) must be the
     one that LMT writes the language in, and Chinese in traditional characters, or of a region that
@@ -106,6 +106,12 @@ def code_of(name: str) -> str | None:
 
     >>> code_of("deu_Latn"), code_of("zh-Hans-CN"), code_of("zh_TW"), code_of("tlh")
     ('de', 'zh', None, None)
+
+    Args:
+        name (`str`): The name.
+
+    Returns:
+        `str | None`: The code; None for a language, script or region that LMT does not have.
     """
     if plain(name) in _codes():
         return _codes()[plain(name)]
@@ -144,9 +150,15 @@ def resolve(name: str, language_names: Mapping[str, str]) -> str | None:
 
 
 def is_language_name(name: str) -> bool:
-    """Tell whether a name is probably that of a language, of LMT or not: `no`, `srp`, `sr-Latn-RS`.
+    """Check whether a name is probably that of a language, of LMT or not: `no`, `srp`, `sr-Latn-RS`.
 
     A column `url` or a file ending `.ids` is none.
+
+    Args:
+        name (`str`): Name of a column or ending of a file.
+
+    Returns:
+        `bool`: True where it is.
     """
     tag = parse_tag(name)
     if code_of(name) is not None:
@@ -161,6 +173,12 @@ def names_and_counts(counts: Mapping[str, int]) -> str:
 
     >>> names_and_counts({"sr": 2, "no": 4})
     'no (4), sr (2)'
+
+    Args:
+        counts (`Mapping[str, int]`): {name: how often it was seen}.
+
+    Returns:
+        `str`: The words, at most SHOWN names in them.
     """
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     shown = [f"{name} ({count:,})" for name, count in ordered[:SHOWN]]
@@ -169,9 +187,15 @@ def names_and_counts(counts: Mapping[str, int]) -> str:
 
 
 def how_to_name(names: Iterable[str]) -> str:
-    """Return the end of a message on names that LMT does not know, where one is Norwegian's; else empty.
+    """Write the end of a message on names that LMT does not know, where one of them is Norwegian's.
 
     `no` is Norwegian of either kind, and LMT has Bokmål: the user has to say that it is that.
+
+    Args:
+        names (`Iterable[str]`): The names.
+
+    Returns:
+        `str`: The words; empty where none of them is.
     """
     for name in names:
         tag = parse_tag(name)
@@ -184,5 +208,12 @@ def how_to_name(names: Iterable[str]) -> str:
 
 
 def plain(name: str) -> str:
-    """Return the name in lower case, with `_` between its parts."""
+    """Write a name in lower case, with `_` between its parts.
+
+    Args:
+        name (`str`): The name.
+
+    Returns:
+        `str`: The same name in that form.
+    """
     return name.lower().replace("-", "_")

@@ -35,12 +35,16 @@ def in_processes(
     for its result for ever. Processes whose parent was killed end, too.
 
     Args:
-        run: a function; with "spawn" one of a module, or a `partial` of one. Runs in the other
-            processes, if there are any; what it raises is raised here.
-        tasks: read as they are needed, at most `AHEAD` for each process before their turn.
-        num_proc: processes, 1 or more; 1 starts none.
-        start: "spawn" takes seconds for each process, and is safe beside torch's threads; "fork"
-            hands `run` over as it is, with whatever it holds in memory.
+        run (`Callable[[Task], Result]`): A function; with "spawn" one of a module, or a `partial` of one. Runs in
+            the other processes, if there are any; what it raises is raised here.
+        tasks (`Iterable[Task]`): Read as they are needed, at most `AHEAD` for each process before their turn.
+        num_proc (`int`): Processes, 1 or more; 1 starts none.
+        start (`Literal["spawn", "fork"]`, *optional*, defaults to `"spawn"`): "spawn" takes seconds for each
+            process, and is safe beside torch's threads; "fork" hands `run` over as it is, with whatever it holds
+            in memory.
+
+    Yields:
+        `Result`: The result of each task.
 
     Raises:
         InputError: num_proc is below 1; or a process was killed from outside.
@@ -71,7 +75,14 @@ def in_processes(
 
 @contextmanager
 def explained_deaths(num_proc: int | None) -> Iterator[None]:
-    """Turn the death of a process of a pool, ours or that of `datasets`, into an InputError."""
+    """Turn the death of a process of a pool, ours or that of `datasets`, into an InputError.
+
+    Args:
+        num_proc (`int | None`): Processes of the pool, for the message; None where their number is not known.
+
+    Raises:
+        InputError: one of the processes was killed from outside.
+    """
     try:
         yield
     except (BrokenProcessPool, RuntimeError) as error:

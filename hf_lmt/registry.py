@@ -25,41 +25,41 @@ class Language:
     """One language of LMT. Code, name, tier and auxiliary are those of arXiv 2511.07003.
 
     Attributes:
-        code: what LMT calls it in rows and directions; ISO 639-1 where there is one.
-        name: what LMT's prompts call it. The released models know only these names, several of
-            them unusual ("Modern Greek", "Central Khmer"): NiuTrans/LMT, src/utils.py.
-        tier: of the paper, by the amount of training data.
-        scripts: ISO 15924 codes of the scripts that its letters come from, as Unicode has them;
-            Chinese is Hani here, whether simplified or traditional.
-        group: the family, or the branch of a large one, to average results over (ours).
-        right_to_left: the direction of writing. False for Mongolian script as well: vertical, but
-            stored in reading order without bidirectional control.
-        flores200: code in FLORES-200; None where the language is not in it.
-        flores_plus: code in FLORES+, which renames Chinese (cmn_Hans) and Tagalog (fil_Latn).
-        ntrex: code in the file names of NTREX-128 (newstest2019-ref.CODE.txt; English is
+        code (`str`): What LMT calls it in rows and directions; ISO 639-1 where there is one.
+        name (`str`): What LMT's prompts call it. The released models know only these names, several of them
+            unusual ("Modern Greek", "Central Khmer"): NiuTrans/LMT, src/utils.py.
+        tier (`Tier`): Of the paper, by the amount of training data.
+        scripts (`tuple[str, ...]`): ISO 15924 codes of the scripts that its letters come from, as Unicode has
+            them; Chinese is Hani here, whether simplified or traditional.
+        group (`str`): The family, or the branch of a large one, to average results over (ours).
+        right_to_left (`bool`): The direction of writing. False for Mongolian script as well: vertical, but stored
+            in reading order without bidirectional control.
+        flores200 (`str | None`): Code in FLORES-200; None where the language is not in it.
+        flores_plus (`str | None`): Code in FLORES+, which renames Chinese (cmn_Hans) and Tagalog (fil_Latn).
+        ntrex (`str | None`): Code in the file names of NTREX-128 (newstest2019-ref.CODE.txt; English is
             newstest2019-src.eng.txt); None where the language is not in it.
-        iso639_3: the code that ISO 639-3 gives for `code`, as in Tatoeba and much of OPUS. For
-            ar fa zh and others it stands for the macrolanguage (ara, fas, zho).
-        sacrebleu_tokenizer: what sacreBLEU's BLEU is to count words with, translating into it.
-            "13a" needs blanks between words, so languages written without them have: Chinese and
-            Cantonese "zh", Japanese "ja-mecab", Korean (whose blanks set off phrases) "ko-mecab",
-            and Thai, Lao, Burmese, Khmer and Tibetan "char", because sacreBLEU has no segmenter
-            for these; 13a would take a phrase for a word, and one wrong letter for a wrong phrase.
-            BLEU over characters is higher: compare it with nothing but itself. "flores200" (spBLEU)
-            serves all but fetches a model. The paper is silent on tokenizers; the choice is ours.
-        comet: "covered" where XLM-R, which COMET reads text with, was trained on the language
-            (the list in fairseq, examples/xlmr); "unreliable" where not (bo mvf tg yue): scores of
+        iso639_3 (`str`): The code that ISO 639-3 gives for `code`, as in Tatoeba and much of OPUS. For ar fa zh
+            and others it stands for the macrolanguage (ara, fas, zho).
+        sacrebleu_tokenizer (`str`): What sacreBLEU's BLEU is to count words with, translating into it. "13a" needs
+            blanks between words, so languages written without them have: Chinese and Cantonese "zh", Japanese
+            "ja-mecab", Korean (whose blanks set off phrases) "ko-mecab", and Thai, Lao, Burmese, Khmer and Tibetan
+            "char", because sacreBLEU has no segmenter for these; 13a would take a phrase for a word, and one wrong
+            letter for a wrong phrase. BLEU over characters is higher: compare it with nothing but itself.
+            "flores200" (spBLEU) serves all but fetches a model. The paper is silent on tokenizers; the choice is
+            ours.
+        comet (`Literal["covered", "unreliable"]`): "covered" where XLM-R, which COMET reads text with, was trained
+            on the language (the list in fairseq, examples/xlmr); "unreliable" where not (bo mvf tg yue): scores of
             directions into it are to be marked, and not averaged with others in silence.
-        identification_labels: answers of a language identifier that count as this language. First
-            GlotLID's; then FLORES-style labels (NLLB, OpenLID) and ISO codes (fastText lid.176).
-            Identifiers confuse da with nb and nn, id with ms, yue with zh, so each of these
-            accepts the others' labels, too. For mvf GlotLID knows the script only (und_Mong).
-        auxiliary: code of the language whose sentence is the hint between English and this one,
-            in Parallel Multilingual Prompting; None where the paper has none. Between Chinese and
-            any other language it is English.
-        other_codes: what other systems call it besides: the bibliographic codes of ISO 639-2 (ger),
-            codes that ISO 639-1 gave up (iw, jw; not in, which is more often a column of inputs),
-            and scripts by another name (ko_Kore).
+        identification_labels (`tuple[str, ...]`): Answers of a language identifier that count as this language.
+            First GlotLID's; then FLORES-style labels (NLLB, OpenLID) and ISO codes (fastText lid.176). Identifiers
+            confuse da with nb and nn, id with ms, yue with zh, so each of these accepts the others' labels, too.
+            For mvf GlotLID knows the script only (und_Mong).
+        auxiliary (`str | None`): Code of the language whose sentence is the hint between English and this one, in
+            Parallel Multilingual Prompting; None where the paper has none. Between Chinese and any other language
+            it is English.
+        other_codes (`tuple[str, ...]`): What other systems call it besides: the bibliographic codes of ISO 639-2
+            (ger), codes that ISO 639-1 gave up (iw, jw; not in, which is more often a column of inputs), and
+            scripts by another name (ko_Kore).
     """
 
     code: str

@@ -49,7 +49,16 @@ class Answer(NamedTuple):
 
 
 def build_page(translator: Translator | None, model: str, evaluation: bool) -> gradio.Blocks:
-    """Build a tab to translate in, where there is a translator, and one with the page at EVALUATION."""
+    """Build a tab to translate in, where there is a translator, and one with the page at EVALUATION.
+
+    Args:
+        translator (`Translator | None`): The translator behind the first tab; None for a page without it.
+        model (`str`): Name of the model, as the page shows it.
+        evaluation (`bool`): Whether there is an evaluation to show.
+
+    Returns:
+        `gradio.Blocks`: The page, not yet served.
+    """
     with gradio.Blocks(title="LMT", analytics_enabled=False, fill_width=True) as page:
         if translator is not None:
             with gradio.Tab("Translate"):
@@ -162,8 +171,11 @@ def _connect_languages(fields: Fields, answer: Answer, swap: gradio.Button, note
             about = about_direction(source, target)
         except InputError as error:
             about = str(error)
-        ways = [LANGUAGES[code].right_to_left for code in (source, target)]
-        return (f"<p>{escape(about)}</p>", *(gradio.Textbox(rtl=way) for way in ways))
+        right_to_left = [LANGUAGES[code].right_to_left for code in (source, target)]
+        return (
+            f"<p>{escape(about)}</p>",
+            *(gradio.Textbox(rtl=is_right_to_left) for is_right_to_left in right_to_left),
+        )
 
     languages = [fields.source, fields.target]
     gradio.on(

@@ -78,7 +78,14 @@ class Head(nn.Module):
         self.ff = nn.Sequential(*modules)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Score (B, F) features, (B,)."""
+        """Score the features of each segment.
+
+        Args:
+            features (`torch.Tensor`): (B, F) features.
+
+        Returns:
+            `torch.Tensor`: (B,) scores, as they leave the last layer.
+        """
         return self.ff(features).view(-1)
 
 

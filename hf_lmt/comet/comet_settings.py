@@ -86,12 +86,12 @@ class CometSettings:
 
     @property
     def needs_references(self) -> bool:
-        """Tell whether the model has no score without a reference."""
+        """Return whether the model has no score without a reference."""
         return self.metric == REGRESSION
 
     @property
     def reads_references(self) -> bool:
-        """Tell whether a reference counts where there is one."""
+        """Return whether a reference counts where there is one."""
         return self.metric != UNIFIED
 
 

@@ -37,7 +37,14 @@ ASKED = {
 
 
 def source_rows(subject: Subject) -> list[tuple[str, ...]]:
-    """List corpus, place, license and rows of each source."""
+    """List corpus, path, license and rows of each source.
+
+    Args:
+        subject (`Subject`): The model.
+
+    Returns:
+        `list[tuple[str, ...]]`: The cells of each row of the table.
+    """
     return [
         (
             source["corpus"],
@@ -50,7 +57,14 @@ def source_rows(subject: Subject) -> list[tuple[str, ...]]:
 
 
 def language_rows(subject: Subject) -> list[tuple[str, ...]]:
-    """List each language's name, code, tier, scripts, language of the hint, and rows from and into."""
+    """List each language's name, code, tier, scripts, language of the hint, and rows from and into.
+
+    Args:
+        subject (`Subject`): The model.
+
+    Returns:
+        `list[tuple[str, ...]]`: The cells of each row of the table, under `language_header`.
+    """
     into, out = _rows_by_language(subject)
     doubtful = [code for code in subject.codes if why_unreliable("comet-22", code)]
     rows = []
@@ -73,13 +87,27 @@ def language_rows(subject: Subject) -> list[tuple[str, ...]]:
 
 
 def language_header(subject: Subject) -> tuple[str, ...]:
-    """Return the header of the table of languages; a run counts rows, a recipe does not."""
+    """Return the header of the table of languages; a run counts rows, a recipe does not.
+
+    Args:
+        subject (`Subject`): The model.
+
+    Returns:
+        `tuple[str, ...]`: The words at the head of each column.
+    """
     counts = ("rows out of it", "rows into it") if subject.run else ()
     return ("language", "code", "tier", "script", "hint from", *counts, "COMET can judge")
 
 
 def method_rows(subject: Subject) -> list[tuple[str, Any]]:
-    """Describe the method that rows pass before training: mixed, or thinned and given hints."""
+    """Describe the method that rows pass before training: mixed, or thinned and given hints.
+
+    Args:
+        subject (`Subject`): The model.
+
+    Returns:
+        `list[tuple[str, Any]]`: (name, value) of each setting.
+    """
     if subject.prompts is None:
         return [
             (f"mixture: {name}", _words(value) if isinstance(value, Mapping) else value)
@@ -99,7 +127,14 @@ def method_rows(subject: Subject) -> list[tuple[str, Any]]:
 
 
 def setting_rows(subject: Subject) -> list[tuple[str, Any]]:
-    """List the settings: all that was recorded, or what the recipe asks for."""
+    """List the settings: all that was recorded, or what the recipe asks for.
+
+    Args:
+        subject (`Subject`): The model.
+
+    Returns:
+        `list[tuple[str, Any]]`: (name, value) of each setting; NOT_RECORDED where an older run does not have it.
+    """
     run = subject.run
     if run is None:
         asked = [(words, subject.recipe[key]) for key, words in ASKED.items() if key in subject.recipe]
@@ -130,7 +165,14 @@ def setting_rows(subject: Subject) -> list[tuple[str, Any]]:
 
 
 def movement_rows(subject: Subject) -> list[tuple[str, ...]]:
-    """List group, measure, and its values at the first and the last evaluation of the training."""
+    """List group, measure, and its values at the first and the last evaluation of the training.
+
+    Args:
+        subject (`Subject`): The model.
+
+    Returns:
+        `list[tuple[str, ...]]`: The cells of each row of the table; none where nothing was watched.
+    """
     entries = (subject.run or {}).get("evaluations", [])
     rows: list[tuple[str, ...]] = []
     for measure, key in MEASURES.items():
@@ -146,6 +188,12 @@ def duration(seconds: float) -> str:
 
     >>> duration(41.4), duration(754), duration(18_720)
     ('41 seconds', '12.6 minutes', '5.2 hours')
+
+    Args:
+        seconds (`float`): The duration.
+
+    Returns:
+        `str`: The number with its unit.
     """
     if seconds < 120:
         return f"{seconds:.0f} seconds"
@@ -153,7 +201,14 @@ def duration(seconds: float) -> str:
 
 
 def hardware(run: TrainedRecord) -> str:
-    """Say how many devices of what kind, and how the model was spread over them."""
+    """Say how many devices of what kind, and how the model was spread over them.
+
+    Args:
+        run (`TrainedRecord`): The record of the training.
+
+    Returns:
+        `str`: The words.
+    """
     processes, sharding = run["launch"]["processes"], run["launch"]["sharding"]
     device = run["model"].get("device_name") or run["model"]["device"].upper()
     spread = "" if sharding in (None, "none") else f", sharded by {sharding}"

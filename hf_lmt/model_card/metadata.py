@@ -27,26 +27,61 @@ class Given(NamedTuple):
 
 
 def check_given(given: Given) -> None:
-    """Raise InputError for what cannot be an id on the Hub."""
+    """Check that what is given can be an id on the Hub.
+
+    Args:
+        given (`Given`): What the command line gives for the card.
+
+    Raises:
+        InputError: the repository or the base model cannot be.
+    """
     for option, value in (("--repository", given.repository), ("--base-model", given.base_model)):
         if value is not None and (fault := repository_fault(value)):
             raise InputError(f"{option} {value}: is no id on the Hub: {fault}; give OWNER/NAME")
 
 
 def base_model(subject: Subject, given: Given) -> str | None:
-    """Return the base's id on the Hub; None where the recipe has a local path and no other is given."""
+    """Return the base's id on the Hub.
+
+    Args:
+        subject (`Subject`): The model.
+        given (`Given`): What the command line gives for the card; it goes before the recipe.
+
+    Returns:
+        `str | None`: The id; None where the recipe has a local path and no other is given.
+    """
     if elsewhere := given.base_model or recorded(subject, "base_model"):
         return elsewhere
     return subject.base if on_hub(subject.base) else None
 
 
 def recorded(subject: Subject, key: str) -> str | None:
-    """Return the value of a key in the recipe's section `hub`; None where it has none."""
+    """Return the value of a key in the recipe's section `hub`.
+
+    Args:
+        subject (`Subject`): The model.
+        key (`str`): The key.
+
+    Returns:
+        `str | None`: The value; None where it has none.
+    """
     return (subject.recipe.get("hub") or {}).get(key)
 
 
 def front_matter(subject: Subject, evaluations: Sequence[Evaluation], given: Given, title: str) -> str:
-    """Return the front matter; base_model and data sets only where they are ids on the Hub, which refuses others."""
+    """Write the front matter of the card.
+
+    `base_model` and data sets only where they are ids on the Hub, which refuses others.
+
+    Args:
+        subject (`Subject`): The model.
+        evaluations (`Sequence[Evaluation]`): Its evaluations, whose results go into the metadata.
+        given (`Given`): What the command line gives for the card; it goes before the recipe.
+        title (`str`): Name of the model.
+
+    Returns:
+        `str`: YAML between its two marks.
+    """
     from huggingface_hub import ModelCardData
 
     data = ModelCardData(

@@ -12,7 +12,14 @@ _BEGIN, _END = re.compile(r"<!-- your words: begin\b.*?-->"), re.compile(re.esca
 
 
 def own_words(card: str, name: str) -> str:
-    """Return the text between the markers of a card, as it stands; "" where there are none.
+    """Return the text between the markers of a card, as it stands.
+
+    Args:
+        card (`str`): The card.
+        name (`str`): Name of its file, for messages.
+
+    Returns:
+        `str`: The text; "" where there are no markers.
 
     Raises:
         InputError: one marker without the other, in the wrong order, or twice.
@@ -29,5 +36,12 @@ def own_words(card: str, name: str) -> str:
 
 
 def marked(words: str) -> str:
-    """Put the words between their markers."""
+    """Put the words between their markers.
+
+    Args:
+        words (`str`): The words; "" for none.
+
+    Returns:
+        `str`: The lines, without a line break at their end.
+    """
     return "\n".join([BEGIN, *([words] if words else []), END])

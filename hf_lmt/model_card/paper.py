@@ -23,23 +23,43 @@ _ENDS: dict[str, Callable[[str], tuple[str, str]]] = {
 
 
 def paper_size(base: str) -> str | None:
-    """Return the size of the paper's model that has the same base; None where it has none.
+    """Return the size of the paper's model that has the same base.
 
     >>> paper_size("Qwen/Qwen3-4B-Base"), paper_size("NiuTrans/LMT-60-8B-Base"), paper_size("a/b")
     ('4B', '8B', None)
+
+    Args:
+        base (`str`): Id of the base model.
+
+    Returns:
+        `str | None`: One of SIZES; None where the paper has none.
     """
     bases = {f"{stem}-{size}-Base": size for size in SIZES for stem in ("Qwen/Qwen3", "NiuTrans/LMT-60")}
     return bases.get(base)
 
 
 def group_rows(size: str) -> list[tuple[str, ...]]:
-    """List group, COMET-22 and BLEU: means over all directions of the group, as the paper's own are."""
+    """List group, COMET-22 and BLEU: means over all directions of the group, as the paper's own are.
+
+    Args:
+        size (`str`): Size of the paper's model, one of SIZES.
+
+    Returns:
+        `list[tuple[str, ...]]`: The cells of each row of the table, in the order of GROUPS.
+    """
     means = aggregate({direction: dict(scores) for direction, scores in reference_results(size).items()})
     return [(group, *(f"{means[group][metric].mean:.2f}" for metric in METRICS)) for group in GROUPS if group in means]
 
 
 def language_rows(size: str) -> list[tuple[str, ...]]:
-    """List for each language COMET-22 and BLEU of its four ways; "~" where COMET says little."""
+    """List for each language COMET-22 and BLEU from and into English and Chinese; "~" where COMET says little.
+
+    Args:
+        size (`str`): Size of the paper's model, one of SIZES.
+
+    Returns:
+        `list[tuple[str, ...]]`: The cells of each row of the table, in the order of the registry of languages.
+    """
     results = reference_results(size)
     return [
         (f"{known_language.name} ({code})", *(_cell(results, column, code) for column in COLUMNS))

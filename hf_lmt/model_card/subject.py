@@ -39,12 +39,12 @@ class Subject:
 
     @property
     def base(self) -> str:
-        """The model that training starts from, as the recipe names it."""
+        """Return the model that training starts from, as the recipe names it."""
         return str(self.recipe[MODEL])
 
     @property
     def prompts(self) -> Mapping[str, Any] | None:
-        """Wording, form, thinking and share of hints of the prompts it is trained with.
+        """Return wording, form, thinking and share of hints of the prompts it is trained with.
 
         None for a model of continued pre-training, which reads texts and pairs as lines.
         """
@@ -52,17 +52,24 @@ class Subject:
 
     @property
     def codes(self) -> list[str]:
-        """The languages, in alphabetical order of their codes."""
+        """Return the languages, in alphabetical order of their codes."""
         return sorted({code for direction in self.directions for code in direction})
 
     @property
     def is_adapter(self) -> bool:
-        """Whether the folder holds an adapter, and not the whole model."""
+        """Return whether the folder holds an adapter, and not the whole model."""
         return bool(self.recipe.get("use_peft")) and not self.recipe.get("merge")
 
 
 def trained(run: TrainedRecord) -> Subject:
-    """Return the model that a finished `train` has described in run.json."""
+    """Describe the model of a finished `train`.
+
+    Args:
+        run (`TrainedRecord`): The content of its run.json.
+
+    Returns:
+        `Subject`: The model, without the text of its recipe.
+    """
     names = {name for name in run["prepared"]["counts"]["directions"] if "-" in name}
     return Subject(
         recipe=run["recipe"],
@@ -75,7 +82,14 @@ def trained(run: TrainedRecord) -> Subject:
 
 
 def planned(recipe: TrainingRecipe) -> Subject:
-    """Return the model that a recipe will make."""
+    """Describe the model that a recipe will make.
+
+    Args:
+        recipe (`TrainingRecipe`): The recipe.
+
+    Returns:
+        `Subject`: The model, without a run.
+    """
     settings = settings_of(recipe.data)
     return Subject(
         recipe=recipe.content,
@@ -92,7 +106,14 @@ def planned(recipe: TrainingRecipe) -> Subject:
 
 
 def wording_of(prompts: Mapping[str, Any]) -> str | Wording:
-    """Return the wording's name, or the templates themselves where run.json has them."""
+    """Return the wording's name, or the templates themselves where run.json has them.
+
+    Args:
+        prompts (`Mapping[str, Any]`): Settings of the prompts, as run.json has them.
+
+    Returns:
+        `str | Wording`: The name, or the templates.
+    """
     wording = prompts["wording"]
     return Wording(**wording) if isinstance(wording, Mapping) else wording
 

@@ -15,7 +15,15 @@ FLASH = ("flash_attention_2", "flash_attention_3")
 
 
 def model_faults(model: Mapping[str, Any], launch: Launch) -> list[str]:
-    """Check adapters and quantized weights: what each needs, and where it cannot work."""
+    """Check adapters and quantized weights: what each needs, and where it cannot work.
+
+    Args:
+        model (`Mapping[str, Any]`): The recipe's keys about the model.
+        launch (`Launch`): The launch.
+
+    Returns:
+        `list[str]`: A line for each fault.
+    """
     small = [name for name in ("load_in_4bit", "load_in_8bit") if model.get(name)]
     adapter = bool(model.get("use_peft"))
     faults = []
@@ -48,7 +56,16 @@ def model_faults(model: Mapping[str, Any], launch: Launch) -> list[str]:
 
 
 def merge_faults(merge: bool, model: Mapping[str, Any], launch: Launch) -> list[str]:
-    """Check that an adapter to merge exists, and that a process can hold the whole base."""
+    """Check that an adapter to merge exists, and that a process can hold the whole base.
+
+    Args:
+        merge (`bool`): Whether the adapter is to be merged after training.
+        model (`Mapping[str, Any]`): The recipe's keys about the model.
+        launch (`Launch`): The launch.
+
+    Returns:
+        `list[str]`: A line for each fault.
+    """
     if merge and not model.get("use_peft"):
         return ["merge puts an adapter into the weights, and there is none; add use_peft: true, or leave merge out"]
     if merge and launch.sharding == "zero3":
@@ -60,7 +77,15 @@ def merge_faults(merge: bool, model: Mapping[str, Any], launch: Launch) -> list[
 
 
 def precision_faults(model: Mapping[str, Any], training: Mapping[str, Any]) -> list[str]:
-    """List number formats that lose what is trained, or exclude each other."""
+    """List number formats that lose what is trained, or exclude each other.
+
+    Args:
+        model (`Mapping[str, Any]`): The recipe's keys about the model.
+        training (`Mapping[str, Any]`): The recipe's keys about training.
+
+    Returns:
+        `list[str]`: A line for each fault.
+    """
     faults = []
     if training.get("bf16") is True and training.get("fp16") is True:
         faults.append("give one of bf16 and fp16")
@@ -70,7 +95,16 @@ def precision_faults(model: Mapping[str, Any], training: Mapping[str, Any]) -> l
 
 
 def sequence_faults(model: Mapping[str, Any], training: Mapping[str, Any], mixture: bool) -> list[str]:
-    """Check packing, attention and kernels."""
+    """Check packing, attention and kernels.
+
+    Args:
+        model (`Mapping[str, Any]`): The recipe's keys about the model.
+        training (`Mapping[str, Any]`): The recipe's keys about training.
+        mixture (`bool`): Whether the rows are a mixture for continued pre-training.
+
+    Returns:
+        `list[str]`: A line for each fault.
+    """
     faults = []
     if training.get("packing") and training.get("max_length", 1024) is None:
         faults.append("packing: max_length is null; packed sequences need a length")
@@ -101,7 +135,15 @@ def sequence_faults(model: Mapping[str, Any], training: Mapping[str, Any], mixtu
 
 
 def saving_faults(training: Mapping[str, Any], evaluation: Mapping[str, Any]) -> list[str]:
-    """List settings that would leave a killed run without a checkpoint, or a watch without anything to watch."""
+    """List settings that would leave a killed run without a checkpoint, or a watch without anything to watch.
+
+    Args:
+        training (`Mapping[str, Any]`): The recipe's keys about training.
+        evaluation (`Mapping[str, Any]`): The section `evaluation`.
+
+    Returns:
+        `list[str]`: A line for each fault.
+    """
     faults = []
     if training.get("save_total_limit") == 1:
         faults.append(
@@ -124,7 +166,17 @@ def publishing_faults(
     training: Mapping[str, Any],
     launch: Launch,
 ) -> list[str]:
-    """List the faults of publishing: `hub_section.hub_faults`, and checkpoints in shards."""
+    """List the faults of publishing: `hub_section.hub_faults`, and checkpoints in shards.
+
+    Args:
+        hub (`Mapping[str, Any]`): The section `hub`.
+        model (`Mapping[str, Any]`): The recipe's keys about the model.
+        training (`Mapping[str, Any]`): The recipe's keys about training.
+        launch (`Launch`): The launch.
+
+    Returns:
+        `list[str]`: A line for each fault.
+    """
     name = str(model.get("model_name_or_path"))
     faults = hub_faults(hub, name, bool(model.get("use_peft")), training)
     if hub.get("every_save") and launch.sharding == "fsdp":

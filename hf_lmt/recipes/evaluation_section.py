@@ -64,7 +64,14 @@ LEAST = {
 
 
 def watching_faults(section: Any) -> list[str]:
-    """List the faults of the section, a line each."""
+    """List the faults of the section, a line each.
+
+    Args:
+        section (`Any`): The section `evaluation`, as YAML has it.
+
+    Returns:
+        `list[str]`: The faults; none where all is well.
+    """
     if not isinstance(section, Mapping):
         return [f"evaluation: give a mapping of settings, not {section!r}"]
     hints = typing.get_type_hints(WatchingSettings)
@@ -88,19 +95,43 @@ def watching_faults(section: Any) -> list[str]:
 
 
 def watching_settings(section: Mapping[str, Any]) -> WatchingSettings:
-    """Return the section as settings; InputError with all its faults."""
+    """Read the section as settings.
+
+    Args:
+        section (`Mapping[str, Any]`): The section `evaluation`.
+
+    Returns:
+        `WatchingSettings`: The settings, defaults where the section has none.
+
+    Raises:
+        InputError: something is wrong with it; the message has all of it.
+    """
     if faults := watching_faults(section):
         raise InputError("\n  ".join(faults))
     return WatchingSettings(**{key: value for key, value in renamed(section).items() if key not in ELSEWHERE})
 
 
 def renamed(section: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Return the section with keys of before under their names of today."""
+    """Return a section with keys of before under their names of today.
+
+    Args:
+        section (`Mapping[Any, Any]`): The section `evaluation`.
+
+    Returns:
+        `dict[Any, Any]`: A new mapping.
+    """
     return {FORMER.get(key, key): value for key, value in section.items()}
 
 
 def check_measurable(section: Mapping[str, Any]) -> None:
-    """Raise InputError where the section's metrics are to be counted and sacreBLEU is missing."""
+    """Check that the section's metrics can be counted here.
+
+    Args:
+        section (`Mapping[str, Any]`): The section `evaluation`.
+
+    Raises:
+        InputError: they are to be counted and sacreBLEU is missing, or the section has faults.
+    """
     settings = watching_settings(section)
     if settings.translate:
         check_scorer_installed(settings.metrics)

@@ -73,7 +73,7 @@ class Launch(NamedTuple):
 
     @property
     def words(self) -> str:
-        """Describe the launch for messages: "8 processes, fsdp"."""
+        """Return the launch in words for messages: "8 processes, fsdp"."""
         count = f"{self.processes} process{'es' * (self.processes > 1)}"
         return count if self.sharding == "none" else f"{count}, {self.sharding}"
 

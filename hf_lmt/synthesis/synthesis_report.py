@@ -37,7 +37,12 @@ COLUMNS = {
 
 
 def show_synthesis(run: Mapping[str, Any], console: Console | None = None) -> None:
-    """Print what became of the texts, on stderr unless a console is given."""
+    """Print what became of the texts.
+
+    Args:
+        run (`Mapping[str, Any]`): The record of the synthesis.
+        console (`Console`, *optional*): Where to print; stderr by default.
+    """
     console = console or stderr_console()
     shown = new_table("synthetic pairs", "", "")
     for words, count in count_rows(run):
@@ -57,7 +62,14 @@ def show_synthesis(run: Mapping[str, Any], console: Console | None = None) -> No
 
 
 def count_rows(run: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """List (what, how many), from the texts that were given to the rows that are written."""
+    """Count the texts, step by step, from those that were given to the rows that are written.
+
+    Args:
+        run (`Mapping[str, Any]`): The record of the synthesis.
+
+    Returns:
+        `list[tuple[str, str]]`: (step in words, count).
+    """
     counts, settings = run["counts"], run["settings"]
     rows = [("texts given", counts["texts"])]
     if counts["already_in"]:
@@ -69,14 +81,22 @@ def count_rows(run: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows.append(("translated", counts["translated"]))
     rows.append(("pairs of them", counts["pairs"]))
     for step in counts["curation"]["steps"]:
-        for reason, taken in step["reasons"].items():
-            rows.append((f"curated away: {step['name']}, {reason}", taken))
+        for reason, rows_rejected in step["reasons"].items():
+            rows.append((f"curated away: {step['name']}, {reason}", rows_rejected))
     rows.append(("rows written", counts["rows"]))
     return [(words, write_number(count)) for words, count in rows]
 
 
 def card_text(run: Mapping[str, Any], parts: Mapping[str, int]) -> str:
-    """Return the README.md of a folder of synthetic pairs, from its run.json and the rows of its parts."""
+    """Write the README.md of a folder of synthetic pairs, from its run.json.
+
+    Args:
+        run (`Mapping[str, Any]`): The record of the synthesis.
+        parts (`Mapping[str, int]`): Rows of each part of the folder: "data", and "rejects" where they are kept.
+
+    Returns:
+        `str`: The card as Markdown, with its front matter.
+    """
     record, settings, model = dict(run), run["settings"], run["model"]
     name, into = data_name(record), language(settings["into"]).name
     title = f"{name}, with synthetic {into}"

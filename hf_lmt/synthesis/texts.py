@@ -68,6 +68,19 @@ def read_rows(
     (`load_monolingual`). With one, its pairs of the pivot and any language but `into` (`load`),
     each once; in rows of this program's own form the pivot may be on either side.
 
+    Args:
+        path (`str`): File, folder or Hub id.
+        into (`str`): Code of the language that is to be synthesized.
+        language (`str`, *optional*): Code of the language of all texts; not with a pivot.
+        pivot (`str`, *optional*): Code of the side that is translated.
+        kind (`str`, *optional*): Kind of the source; detected by default.
+        corpus (`str`, *optional*): Name of the corpus; by default that of the path.
+        split (`str`, *optional*): Split to read.
+        language_names (`Mapping[str, str]`, *optional*): Name that the source has for a language -> LMT's code.
+
+    Returns:
+        `Loaded`: The rows, with counts.
+
     Raises:
         InputError: an unknown language, the same one twice, or what the reading finds.
     """
@@ -89,7 +102,17 @@ def read_rows(
 
 
 def check_languages(into: str, language_given: str | None, pivot: str | None) -> None:
-    """Raise InputError for an unknown language, or one that would be translated into itself."""
+    """Check the languages of a synthesis.
+
+    Args:
+        into (`str`): Code of the language that is to be synthesized.
+        language_given (`str | None`): Code of the language of all texts.
+        pivot (`str | None`): Code of the side that is translated.
+
+    Raises:
+        InputError: one is unknown, a language would be translated into itself, or language and pivot are both
+            given.
+    """
     if language_given is not None and pivot is not None:
         raise InputError(
             f"--from {language_given} and --pivot {pivot}: give --from for texts in one language, --pivot for pairs"
@@ -101,7 +124,15 @@ def check_languages(into: str, language_given: str | None, pivot: str | None) ->
 
 
 def survey_texts(rows: Dataset, into: str, pivot: str | None) -> Survey:
-    """Count what `text_batches` will give, by the languages alone.
+    """Count what `text_batches` will yield, by the languages alone.
+
+    Args:
+        rows (`Dataset`): The rows of `read_rows`.
+        into (`str`): Code of the language that is to be synthesized.
+        pivot (`str | None`): Code of the side that is translated; None for texts in one language.
+
+    Returns:
+        `Survey`: Texts by language, and how many are left out.
 
     Raises:
         InputError: a column is missing, a language is unknown, or there is nothing to translate.
@@ -124,7 +155,16 @@ def survey_texts(rows: Dataset, into: str, pivot: str | None) -> Survey:
 
 
 def text_batches(rows: Dataset, into: str, pivot: str | None) -> Iterator[pa.Table]:
-    """Yield tables of TEXT_SCHEMA, none empty; texts in form NFC, in the order of the rows."""
+    """Yield the texts to be translated, in form NFC and in the order of the rows.
+
+    Args:
+        rows (`Dataset`): The rows of `read_rows`.
+        into (`str`): Code of the language that is to be synthesized; texts in it are left out.
+        pivot (`str | None`): Code of the side that is translated; None for texts in one language.
+
+    Yields:
+        `pa.Table`: A table of TEXT_SCHEMA, never empty.
+    """
     for batch in rows.with_format("arrow").iter(BATCH):
         texts = _texts_of(batch) if pivot is None else _sides_of(batch, pivot)
         texts = texts.filter(pc.not_equal(texts["human_lang"], into))

@@ -21,6 +21,11 @@ MADE_OF_IT = ("checkpoints", "tokens.arrow", "evaluation.arrow")
 def claim_recipe(workspace: Workspace, identity: dict[str, Any], overwrite: bool) -> None:
     """Take the folder for a run of this recipe.
 
+    Args:
+        workspace (`Workspace`): The run's workspace.
+        identity (`dict[str, Any]`): All that decides about the result, by name.
+        overwrite (`bool`): Whether unfinished work of another run is thrown away.
+
     Raises:
         InputError: whole checkpoints of another recipe, launch or version are in it, which may have
             cost days; `overwrite` throws them away.
@@ -39,6 +44,13 @@ def claim_contents(workspace: Workspace, rows: Dataset, tokenizer: Any, model: A
     """Make sure that the rows and weights behind the recipe's names are those of the work so far.
 
     What was made of others is removed; of a model in shards, only what this process holds counts.
+
+    Args:
+        workspace (`Workspace`): The run's workspace.
+        rows (`Dataset`): The rows to train on.
+        tokenizer (`PreTrainedTokenizerBase`): The tokenizer, with its chat template.
+        model (`PreTrainedModel`): The model, before training.
+        overwrite (`bool`): Whether checkpoints that were made of others are thrown away.
 
     Raises:
         InputError: whole checkpoints were made of others, and not `overwrite`.

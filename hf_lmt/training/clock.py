@@ -15,6 +15,9 @@ class Clock(TrainerCallback):
     """Counts from when it is made, on top of what stands in the checkpoint that is gone on from.
 
     What a killed start did after its last checkpoint is lost, with its time.
+
+    Args:
+        first (`bool`, *optional*, defaults to `True`): Whether this is the process that writes.
     """
 
     def __init__(self, first: bool = True) -> None:

@@ -26,7 +26,12 @@ STARTS = "cu_seq_lens_q"
 
 @contextmanager
 def within_sequences(model: Any, inputs: Mapping[str, Any]) -> Iterator[None]:
-    """`segment_attention` in the passes within, for a flattened batch and a model with sdpa."""
+    """Use `segment_attention` in the passes within, for a flattened batch and a model with sdpa.
+
+    Args:
+        model (`PreTrainedModel`): The model.
+        inputs (`Mapping[str, Any]`): Arguments of its passes; others than flattened ones change nothing.
+    """
     replaced = STARTS in inputs and attention_of(model.config) == INSTEAD_OF
     with replaced_attention(model, NAME) if replaced else nullcontext():
         yield
@@ -45,12 +50,26 @@ def segment_attention(
     max_length_q: int | None = None,
     **others: Any,
 ) -> tuple[torch.Tensor, None]:
-    """softmax(q k^T x scaling) v of each sequence by itself, causal, within its sliding window.
+    """Attend causally within each sequence: softmax(q k^T x scaling) v, within its sliding window.
 
-    Query (1, H, L, D), key (1, K, L, D), value (1, K, L, D) with H a multiple of K; cu_seq_lens_q
-    (N + 1,) int32, where the N sequences begin in L, and L; gives (1, L, H, D). On a GPU in half
-    precision by torch's own flash attention for sequences of different lengths
+    On a GPU in half precision by torch's own flash attention for sequences of different lengths
     (torch.nn.attention.varlen), else sequence by sequence.
+
+    Args:
+        module (`torch.nn.Module`): The layer that attends; not read.
+        query (`torch.Tensor`): (1, H, L, D).
+        key (`torch.Tensor`): (1, K, L, D), with H a multiple of K.
+        value (`torch.Tensor`): (1, K, L, D).
+        attention_mask (`torch.Tensor`, *optional*): None: a mask of the model's own is refused.
+        dropout (`float`, *optional*, defaults to `0.0`): Share of the attention weights that are set to 0.
+        scaling (`float`, *optional*): Factor of the products; torch's, D^-1/2, by default.
+        sliding_window (`int`, *optional*): Tokens that a token sees, itself among them; all before it by default.
+        cu_seq_lens_q (`torch.Tensor`, *optional*): (N + 1,) int32, where the N sequences begin in L, and L.
+        max_length_q (`int`, *optional*): Tokens of the longest sequence.
+        **others (`Any`): Further arguments of the model; those of UNKNOWN are refused.
+
+    Returns:
+        `tuple[torch.Tensor, None]`: (1, L, H, D), and no weights.
 
     Raises:
         ValueError: the model asks for more than this formula (soft-capping, attention sinks, a

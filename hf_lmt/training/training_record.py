@@ -27,6 +27,14 @@ def start_record(recipe: TrainingRecipe, launch: Launch, origin: Mapping[str, An
     The identity is the recipe with its overrides, but for where the result goes, the launch and the
     versions; the contents of files and models that the recipe names are compared later, by
     `claims.claim_contents`.
+
+    Args:
+        recipe (`TrainingRecipe`): The recipe, with its overrides.
+        launch (`Launch`): The launch.
+        origin (`Mapping[str, Any]`): "command_line" and what else the record says about the run.
+
+    Returns:
+        `TrainedRecord`: The record, without what is known later.
     """
     run: TrainedRecord = {**new_record("train", origin, "hf_lmt")}
     run["versions"] |= {name: version(name) for name in LIBRARIES}
@@ -52,7 +60,12 @@ def start_record(recipe: TrainingRecipe, launch: Launch, origin: Mapping[str, An
 
 
 def save_recipe(recipe: TrainingRecipe, folder: Path) -> None:
-    """Write recipe.yaml: the file as it is, or with overrides its content with them in place."""
+    """Write recipe.yaml: the file as it is, or with overrides its content with them in place.
+
+    Args:
+        recipe (`TrainingRecipe`): The recipe.
+        folder (`Path`): The folder to write to.
+    """
     if not recipe.overrides:
         shutil.copyfile(recipe.path, folder / RECIPE)
         return

@@ -29,6 +29,12 @@ def as_it_stands(trainer: Any) -> Iterator[Any]:
 
     It is in evaluation mode, so without dropout and gradient checkpointing, under the trainer's
     own mixed precision and with its adapters; modes and random states are put back afterwards.
+
+    Args:
+        trainer (`Trainer`): The running trainer.
+
+    Yields:
+        `Any`: The model.
     """
     model = trainer.accelerator.unwrap_model(trainer.model)
     training = [module for module in model.modules() if module.training]
@@ -42,7 +48,20 @@ def as_it_stands(trainer: Any) -> Iterator[Any]:
 
 
 def style_of(prompt: str | PromptStyle | None, form: str | None, tokenizer: Any) -> PromptStyle:
-    """Return the prompt that is meant, as in `prompt_registry.find_style`; a style is taken as it is."""
+    """Return the prompt that is meant, as in `prompt_registry.find_style`.
+
+    Args:
+        prompt (`str | PromptStyle | None`): Name of a wording, or a style, which is taken as it is; None for that
+            of the tokenizer.
+        form (`str | None`): "conversation" or "text"; by default that which the tokenizer can write.
+        tokenizer (`PreTrainedTokenizerBase`): The tokenizer of the model.
+
+    Returns:
+        `PromptStyle`: The style.
+
+    Raises:
+        InputError: it is unknown, or the tokenizer cannot write it.
+    """
     if not isinstance(prompt, PromptStyle):
         return find_style(prompt, form, None, tokenizer)
     return find_style(None, form, prompt, tokenizer)
@@ -53,6 +72,15 @@ class LiveTranslator:
 
     The rows are dealt out by tokens, so that each is translated once, and every process gets all
     translations. They are `Translator`'s for the same rows: from the fields, padded on the left.
+
+    Args:
+        trainer (`Trainer`): The trainer whose model translates.
+        rows (`Sequence[WatchedRow]`): The rows to translate.
+        style (`PromptStyle`): The prompt.
+        beams (`int`): Beams of the search, 1 for greedy search.
+        hints (`str`): "none", "self" or "given".
+        max_new_tokens (`int`): Tokens of a translation, at most.
+        batch_tokens (`int | None`): Tokens of a batch, as in `Translator`.
 
     Raises:
         InputError: settings that the Translator refuses; hints="given" without an auxiliary.
@@ -108,6 +136,15 @@ class LiveLosses:
 
     Prompt and target are tokenized apart and joined; what ends a turn is not scored (as in
     `hf_miwv`). Rows that are longer than the model's context are left out: `too_long` of them.
+
+    Args:
+        trainer (`Trainer`): The trainer whose model is asked.
+        rows (`Sequence[WatchedRow]`): The rows with their targets.
+        style (`PromptStyle`): The prompt.
+        batch_tokens (`int | None`): Tokens of a batch; by default what suits the trainer's device.
+
+    Raises:
+        InputError: every row is longer than the model's context.
     """
 
     def __init__(self, trainer: Any, rows: Sequence[WatchedRow], style: PromptStyle, batch_tokens: int | None) -> None:
@@ -139,8 +176,8 @@ class LiveLosses:
 
     def _batches(self, numbers: Sequence[int]) -> Iterator[list[int]]:
         lengths = [self._trees[number].tokens for number in numbers]
-        for places in plan_batches(lengths, [0] * len(lengths), 1, self._batch_tokens):
-            yield [numbers[index] for index in places]
+        for batch_indices in plan_batches(lengths, [0] * len(lengths), 1, self._batch_tokens):
+            yield [numbers[index] for index in batch_indices]
 
 
 def _check_settings(

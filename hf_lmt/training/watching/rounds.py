@@ -20,7 +20,16 @@ class Rounds:
         self._step, self._seen = -1, set[str]()
 
     def begins(self, state: TrainerState, metrics: Mapping[str, Any]) -> bool:
-        """Whether an evaluation begins with these metrics."""
+        """Check whether an evaluation begins with these metrics.
+
+        Args:
+            state (`TrainerState`): State of the trainer, for its step.
+            metrics (`Mapping[str, Any]`): The metrics that `on_evaluate` is called with.
+
+        Returns:
+            `bool`: True for the first call of an evaluation; False for its further data sets, and for other
+            prefixes.
+        """
         names = {name for name in metrics if name.endswith("_runtime")}
         if names and not any(name.startswith("eval_") for name in names):
             return False  # of another metric_key_prefix

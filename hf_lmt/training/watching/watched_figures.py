@@ -30,7 +30,17 @@ Values = Mapping[Direction, Mapping[str, float | None]]
 
 
 def check_watched_metrics(metrics: Sequence[str]) -> tuple[str, ...]:
-    """Return the metrics, each once; InputError for one that is not in NAMES, or for none."""
+    """Check the metrics to watch.
+
+    Args:
+        metrics (`Sequence[str]`): Names of metrics.
+
+    Returns:
+        `tuple[str, ...]`: The metrics, each once.
+
+    Raises:
+        InputError: one is not in NAMES, or there is none.
+    """
     if isinstance(metrics, str) or not metrics:
         raise InputError(f"metrics {metrics!r}: give a list, such as ['chrf++', 'bleu']")
     for metric in metrics:
@@ -43,12 +53,20 @@ def judge(rows: Sequence[WatchedRow], translations: Sequence[Translation], metri
     """Compute scores, rates and counts of each direction, from its rows and their translations.
 
     A blank translation is judged as it is, which is a score of 0 for its sentence.
+
+    Args:
+        rows (`Sequence[WatchedRow]`): W rows.
+        translations (`Sequence[Translation]`): (W,) their translations.
+        metrics (`Sequence[str]`): Names of metrics, of NAMES.
+
+    Returns:
+        `Figures`: {direction: its figures}.
     """
-    places: dict[Direction, list[int]] = {}
+    indices_by_direction: dict[Direction, list[int]] = {}
     for row_index, row in enumerate(rows):
-        places.setdefault(row.direction, []).append(row_index)
+        indices_by_direction.setdefault(row.direction, []).append(row_index)
     figures: Figures = {}
-    for direction, row_indices in places.items():
+    for direction, row_indices in indices_by_direction.items():
         sources, targets = [rows[index].source for index in row_indices], [rows[index].target for index in row_indices]
         texts = [translations[index].text for index in row_indices]
         scores = corpus_scores(texts, targets, direction.target, metrics)
@@ -79,7 +97,15 @@ def judge(rows: Sequence[WatchedRow], translations: Sequence[Translation], metri
 
 
 def values_of_figures(figures: Figures) -> dict[Direction, dict[str, float | None]]:
-    """Map each direction to its values by logged name."""
+    """Collect each direction's values by logged name.
+
+    Args:
+        figures (`Figures`): {direction: its figures}.
+
+    Returns:
+        `dict[Direction, dict[str, float | None]]`: {direction: {logged name: value}}, None where there is no
+        value.
+    """
     return {
         direction: {
             **{NAMES[name]: score["value"] for name, score in direction_figures["scores"].items()},
@@ -90,10 +116,17 @@ def values_of_figures(figures: Figures) -> dict[Direction, dict[str, float | Non
 
 
 def logged_numbers(values: Values, by_direction: Sequence[str]) -> dict[str, float]:
-    """Return the numbers to log: `eval_chrf_en2x`, `eval_fan_in_x2en_low`, `eval_chrf_en-kk`.
+    """Name the numbers to log: `eval_chrf_en2x`, `eval_fan_in_x2en_low`, `eval_chrf_en-kk`.
 
     Means of groups (`evaluation.aggregation.aggregate`, with `_` for `/`), and of the names in
     `by_direction` also each direction; what has no value is left out.
+
+    Args:
+        values (`Values`): {direction: {logged name: value}}.
+        by_direction (`Sequence[str]`): Logged names of which each direction is logged, too.
+
+    Returns:
+        `dict[str, float]`: {key: number}, in the units of the metrics; rates as shares.
     """
     numbers = {
         f"eval_{name}_{group.replace('/', '_')}": figure.mean
@@ -109,12 +142,27 @@ def logged_numbers(values: Values, by_direction: Sequence[str]) -> dict[str, flo
 
 
 def group_means(values: Values) -> dict[str, dict[str, GroupMean]]:
-    """Run `aggregate` over no other directions than these."""
+    """Average over groups of directions, by `aggregate` over no other directions than these.
+
+    Args:
+        values (`Values`): {direction: {logged name: value}}.
+
+    Returns:
+        `dict[str, dict[str, GroupMean]]`: {group: {logged name: mean}}.
+    """
     return aggregate(values, expected=())
 
 
 def expected_keys(directions: Sequence[Direction], metrics: Sequence[str]) -> tuple[set[str], set[str]]:
-    """Return the keys that `logged_numbers` will give, and those of them that are better when lower."""
+    """Return the keys that `logged_numbers` will have, and those of them that are better when lower.
+
+    Args:
+        directions (`Sequence[Direction]`): The directions that are watched.
+        metrics (`Sequence[str]`): Names of metrics, of NAMES.
+
+    Returns:
+        `tuple[set[str], set[str]]`: All keys, and the lower ones.
+    """
     names = [NAMES[metric] for metric in metrics]
     values = {
         direction: {

@@ -30,6 +30,16 @@ def evaluation_record(
 ) -> dict[str, Any]:
     """Return the content of an evaluation's file.
 
+    Args:
+        step (`int`): Optimizer steps so far.
+        epoch (`float | None`): Epochs so far.
+        settings (`Mapping[str, Any]`): Settings of the evaluation.
+        sample (`Sample`): The watched rows, of which counts and hash are recorded.
+        figures (`Figures`): {direction: its figures}.
+        values (`Values`): {direction: {logged name: value}}.
+        signs (`list[str]`): Signs of degeneration, in words.
+        seconds (`float`): Duration of the evaluation.
+
     Returns:
         `step`, `epoch`; `settings` and `subset`, which rows by what hash; `directions`, everything
         counted of each; `groups`, {group: {name: mean, count, missing}}; `signs` of degeneration in
@@ -56,7 +66,11 @@ def evaluation_record(
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write aside, flush to disk, rename.
+    """Write a file aside, flush it to disk, rename it.
+
+    Args:
+        path (`Path`): The file.
+        content (`bytes`): Its bytes.
 
     Raises:
         InputError: the disk is full, or the folder cannot be written.
@@ -75,6 +89,17 @@ def write_record(folder: Path, record: Mapping[str, Any], ended: bool) -> Path:
     """Write `folder`/evaluations/step-N.json; after the training has `ended`, final.json.
 
     Then the best model may have been loaded, which is not that of the last step.
+
+    Args:
+        folder (`Path`): The folder of the run.
+        record (`Mapping[str, Any]`): The record of the evaluation.
+        ended (`bool`): Whether the training has ended.
+
+    Returns:
+        `Path`: Path of the file.
+
+    Raises:
+        InputError: the disk is full, or the folder cannot be written.
     """
     path = folder / FOLDER / ("final.json" if ended else f"step-{record['step']}.json")
     write_whole(path, (json_text(record, indent=1) + "\n").encode())
