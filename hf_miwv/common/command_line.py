@@ -53,7 +53,11 @@ class Interrupted(click.ClickException):
     exit_code = INTERRUPTED
 
     def show(self, file: Any = None) -> None:
-        """Print the message on a line of its own, behind the terminal's ^C."""
+        """Print the message on a line of its own, behind the terminal's ^C.
+
+        Args:
+            file (`Any`, *optional*): Not used: the message goes to stderr.
+        """
         click.echo(f"\n{self.message}", err=True)
 
 
@@ -64,11 +68,29 @@ class Commands(click.Group):
     """
 
     def list_commands(self, context: click.Context) -> list[str]:
-        """List the commands in the order in which they were added; click would sort them."""
+        """List the commands in the order in which they were added; click would sort them.
+
+        Args:
+            context (`click.Context`): Context of the call; not used.
+
+        Returns:
+            `list[str]`: Names of the commands.
+        """
         return list(self.commands)
 
     def invoke(self, context: click.Context) -> Any:
-        """Run a command; turn its InputError into a refusal."""
+        """Run a command; turn its InputError into a refusal.
+
+        Args:
+            context (`click.Context`): Context of the call.
+
+        Returns:
+            `Any`: Whatever the command returns.
+
+        Raises:
+            Refused: the command raised an InputError, or a cache cannot be written.
+            Interrupted: Ctrl-C was pressed.
+        """
         try:
             return super().invoke(context)
         except KeyboardInterrupt as error:
@@ -87,7 +109,18 @@ class Commands(click.Group):
     def resolve_command(
         self, context: click.Context, arguments: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; name the nearest one where it is mistyped."""
+        """Find the command; name the nearest one where it is mistyped.
+
+        Args:
+            context (`click.Context`): Context of the call.
+            arguments (`list[str]`): The words behind the program's name.
+
+        Returns:
+            `tuple[str | None, click.Command | None, list[str]]`: Name and command, and the words behind them.
+
+        Raises:
+            click.UsageError: there is no such command.
+        """
         if arguments and arguments[0] not in self.commands:
             hint = did_you_mean(arguments[0], self.commands)
             raise click.UsageError(f"no such command {arguments[0]!r}: {hint}", context)

@@ -31,10 +31,11 @@ class EndpointWords:
     """Words of an endpoint's messages.
 
     Attributes:
-        subject: the endpoint: "judge". purpose: what needs its libraries: "an endpoint as judge".
-        time_limit: the option that sets it, in brackets with a blank before, or "".
-        check: what to look at where a request is refused: "--judge and --judge-model".
-        keeps: what becomes of the work: "... and the same command goes on from there".
+        subject (`str`): Name of the endpoint: "judge".
+        purpose (`str`): Subject of the sentence on missing libraries: "an endpoint as judge".
+        time_limit (`str`): The option that sets it, in brackets with a blank before, or "".
+        check (`str`): Options to look at where a request is refused: "--judge and --judge-model".
+        keeps (`str`): End of a message, on the work so far: "... and the same command goes on from there".
     """
 
     subject: str
@@ -175,13 +176,29 @@ class Endpoint:
     def post(self, body: Mapping[str, Any]) -> Reply:
         """Post a body; return the reply, a success or one of the accepted statuses.
 
+        Args:
+            body (`Mapping[str, Any]`): Such as JSON holds.
+
+        Returns:
+            `Reply`: Status and body of the answer.
+
         Raises:
             InputError: the key is refused, or the endpoint cannot be had.
         """
         return self._send("post", self._path, json.dumps(body).encode())  # openai cannot write half a surrogate pair
 
     def get(self, path: str) -> Reply:
-        """Get a path beside the one that is posted to; as `post`."""
+        """Get a path beside the one that is posted to; as `post`.
+
+        Args:
+            path (`str`): Path at the address of the endpoint.
+
+        Returns:
+            `Reply`: Status and body of the answer.
+
+        Raises:
+            InputError: as `post`.
+        """
         return self._send("get", path, None)
 
     def _send(self, method: str, path: str, content: bytes | None) -> Reply:

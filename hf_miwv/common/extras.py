@@ -13,7 +13,7 @@ def need(extra: str, purpose: str, *modules: str, instead: str = "") -> None:
     Args:
         extra (`str`): Name of the extra in pyproject.toml, such as "judge".
         purpose (`str`): What needs them, as the subject of a sentence: "an endpoint as judge".
-        modules (`str`): Names by which they are imported.
+        *modules (`str`): Names by which they are imported.
         instead (`str`): What can be done without them, as the end of a sentence: "or ...".
 
     Raises:

@@ -31,8 +31,10 @@ def former_names(today: Mapping[str, str | Callable[[Any], Mapping[str, Any]]]) 
                 value, rule = arguments.pop(name), today[name]
                 meant = {rule: value} if isinstance(rule, str) else rule(value)
                 words = ", ".join(f"{key}={replacement!r}" for key, replacement in meant.items())
-                if taken := meant.keys() & arguments.keys():
-                    raise TypeError(f"{function.__name__}: {name} and {', '.join(taken)} are the same; give {words}")
+                if repeated := meant.keys() & arguments.keys():
+                    raise TypeError(
+                        f"{function.__name__}: {name} and {', '.join(repeated)} are the same; give {words}"
+                    )
                 shown = rule if isinstance(rule, str) else words or "nothing"
                 warnings.warn(f"{function.__name__}: {name} is {shown} now", FutureWarning, stacklevel=2)
                 arguments.update(meant)
@@ -47,10 +49,24 @@ def former_names(today: Mapping[str, str | Callable[[Any], Mapping[str, Any]]]) 
 
 
 def loaded_in(quantization: str | None) -> dict[str, Any]:
-    """Return today's arguments for `quantization`: load_in_4bit or load_in_8bit; none for None."""
+    """Return today's arguments for `quantization`.
+
+    Args:
+        quantization (`str | None`): "4bit" or "8bit", or None.
+
+    Returns:
+        `dict[str, Any]`: load_in_4bit or load_in_8bit; none for None.
+    """
     return {} if quantization is None else {f"load_in_{quantization}": True}
 
 
 def private_of(public: bool) -> dict[str, Any]:
-    """Return today's argument for `public`."""
+    """Return today's argument for `public`.
+
+    Args:
+        public (`bool`): Value of the former argument.
+
+    Returns:
+        `dict[str, Any]`: {"private": its opposite}.
+    """
     return {"private": not public}

@@ -81,7 +81,11 @@ def read_scores(reply: str) -> tuple[float, float] | None:
 
 
 def prompt_sha256() -> str:
-    """Hash all the words that a judge is asked in."""
+    """Hash all the words that a judge is asked in.
+
+    Returns:
+        `str`: 64 hexadecimal digits.
+    """
     return hashlib.sha256((_source() + REMINDER).encode()).hexdigest()
 
 

@@ -6,14 +6,19 @@ import numpy as np
 
 
 class BatchPlan:
-    """Sequences in falling length, cut into batches by a token budget.
+    """Hold sequences in falling length, cut into batches by a token budget.
 
-    A batch is as many sequences, in order, as fit `budget` tokens: packed, their sum; padded,
-    (number in the batch) x (longest in the batch). One sequence alone may exceed it. The longest
-    come first, so that a lack of memory shows at once. `budgets` is a list of (position in the
-    order, budget from there on): the first entry is the budget that was asked for, later ones are
-    made by `halve` after an out-of-memory error. Order and budgets determine every batch, so a
-    resumed run repeats the same batches to the last bit.
+    A batch is as many sequences, in order, as fit `budget` tokens: packed, their sum; padded, (number in the batch) x
+    (longest in the batch). One sequence alone may exceed it. The longest come first, so that a lack of memory shows at
+    once. Order and budgets determine every batch, so a resumed run repeats the same batches to the last bit.
+
+    Args:
+        lengths (`np.ndarray`): (N,) tokens of each sequence.
+        order (`np.ndarray`): Indices of the sequences to run, in falling length.
+        budgets (`list[tuple[int, int]]`): (position in the order, tokens of a batch from there on): first the
+            budget that was asked for, then those that `halve` made after an out-of-memory error.
+        packed (`bool`, *optional*, defaults to `False`): Whether the sequences of a batch lie one behind the
+            other, without padding.
     """
 
     def __init__(

@@ -39,7 +39,7 @@ class Tree(NamedTuple):
 
     @property
     def tokens(self) -> int:
-        """Count the tokens that are run: those of the trunk and of every branch."""
+        """Return the number of tokens that are run: those of the trunk and of every branch."""
         return len(self.ids) + sum(len(branch.ids) for branch in self.branches)
 
 

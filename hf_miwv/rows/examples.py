@@ -54,12 +54,12 @@ class Example:
 
     @property
     def question(self) -> str:
-        """Join instruction and input, with a blank line between them."""
+        """Return instruction and input, with a blank line between them."""
         return "\n\n".join(part for part in (self.instruction, self.input) if part)
 
     @property
     def conversation(self) -> list[Turn]:
-        """List everything before the response as turns."""
+        """Return everything before the response as turns."""
         if self.turns is not None:
             return list(self.turns)
         system = [{"role": SYSTEM, "content": self.system}] if self.system else []
@@ -77,20 +77,20 @@ class Example:
 
     @property
     def bare_prompt(self) -> str:
-        """Join the prompt's texts without any template, with blank lines between its parts."""
+        """Return the prompt's texts without any template, with blank lines between its parts."""
         contents = (turn.get("content") for turn in self.conversation)
         return "\n\n".join(content for content in contents if content)
 
     @property
     def prompt_with_tools(self) -> str:
-        """Join `bare_prompt`, calls and tools as JSON: two prompts are one only if all is alike."""
+        """Return `bare_prompt`, calls and tools as JSON: two prompts are one only if all is alike."""
         calls = [turn["tool_calls"] for turn in self.conversation if turn.get("tool_calls")]
         parts = [json_text(part) for part in (*calls, self.tools) if part]
         return "\n\n".join([self.bare_prompt, *parts])
 
     @property
     def shown_response(self) -> str:
-        """Join reasoning, text and calls of the response, for people to read."""
+        """Return reasoning, text and calls of the response, for people to read."""
         turn = self.answer_turn
         calls = turn.get("tool_calls")
         parts = [reasoning_of(turn), self.response]

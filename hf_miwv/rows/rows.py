@@ -68,12 +68,12 @@ class Rows:
         return [self._read(row) for row in rows]
 
     def blocks(self) -> Iterator[list[Example]]:
-        """Read all examples in order, a list of up to BLOCK at a time."""
+        """Yield all examples in order, a list of up to BLOCK at a time."""
         for start in range(0, len(self), BLOCK):
             yield self.slice(start, BLOCK)
 
     def conversational(self) -> bool:
-        """Tell whether the rows are conversations, by their shape or the first that can be read."""
+        """Return whether the rows are conversations, by their shape or the first that can be read."""
         if self._shape.name in ("messages", "conversations"):
             return True
         readable = (example for block in self.blocks() for example in block if example.fault is None)
@@ -102,5 +102,5 @@ class Row:
 
     @property
     def example(self) -> Example:
-        """Read the row anew: only its ids are kept in memory."""
+        """Return the row, read anew: only its ids are kept in memory."""
         return self._rows[self._index]

@@ -48,7 +48,14 @@ def read_rows(entries: Sequence[Mapping[str, Any]]) -> Dataset:
 
 
 def origin_of(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what run.json says of where the rows are from; of several data sets their names joined by " + "."""
+    """Describe for run.json where the rows are from; of several data sets their names joined by " + ".
+
+    Args:
+        entries (`Sequence[Mapping[str, Any]]`): The data sets of the recipe, as mappings with `path`.
+
+    Returns:
+        `dict[str, Any]`: "source", and of a single data set "split", "config", "revision" and "field" where given.
+    """
     names = [str(entry["path"]) for entry in entries]
     source = " + ".join(path_name(name) if Source.parse(name).is_local else name for name in names)
     first = entries[0] if len(entries) == 1 else {}
@@ -92,6 +99,14 @@ def _shares(parts: list[Dataset], shares: list[float | None], names: list[str]) 
 
 
 def local_inputs(entries: Sequence[Mapping[str, Any]], *names: str | None) -> list[Path]:
-    """Return the paths here among the data sets and these names, which an output must not replace."""
+    """List the paths on this machine among data sets and names, which an output must not replace.
+
+    Args:
+        entries (`Sequence[Mapping[str, Any]]`): The data sets of the recipe, as mappings with `path`.
+        *names (`str | None`): Further names, such as the model's; None is passed over.
+
+    Returns:
+        `list[Path]`: The paths.
+    """
     every = [*(str(entry["path"]) for entry in entries), *(name for name in names if name is not None)]
     return [path for name in every if (path := Source.parse(name).local_path)]

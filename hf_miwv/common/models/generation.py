@@ -52,7 +52,7 @@ def generate_padded(
         model (`PreTrainedModel`): The causal LM.
         prompts (`Sequence[list[int]]`): Ids of B prompts.
         settings (`GenerationConfig`): All that decides about the search, with the padding token.
-        **arguments: Others of `generate`.
+        **arguments (`Any`): Others of `generate`.
 
     Returns:
         `list[list[int]]`: B rows of the ids that follow, as long as the longest, with padding.

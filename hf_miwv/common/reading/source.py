@@ -89,7 +89,7 @@ class Source:
 
     @cached_property
     def is_local(self) -> bool:
-        """Whether the source is a file or folder on this machine, or is written like the path of one.
+        """Return whether the source is a file or folder on this machine, or is written like the path of one.
 
         A path has a known file ending, starts with `.`, `/` or `~`, or has more than one slash.
         """
@@ -97,17 +97,17 @@ class Source:
 
     @property
     def path(self) -> Path:
-        """The path on this machine, with the home folder in place of `~`."""
+        """Return the path on this machine, with the home folder in place of `~`."""
         return Path(self.id).expanduser()
 
     @property
     def local_path(self) -> Path | None:
-        """The path on this machine; None for a source on the Hub."""
+        """Return the path on this machine; None for a source on the Hub."""
         return self.path if self.is_local else None
 
     @property
     def name(self) -> str:
-        """The name to show and record: the last part of a path, or the id on the Hub."""
+        """Return the name to show and record: the last part of a path, or the id on the Hub."""
         return path_name(self.id) if self.is_local else self.id
 
     def facts(self) -> dict[str, str | None]:

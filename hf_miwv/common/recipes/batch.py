@@ -14,6 +14,12 @@ def set_accumulation(training: dict[str, Any], batch: Any, processes: int, fault
     """Set the accumulation so that global batch = processes x rows of each device x accumulation.
 
     What cannot be divided goes to `faults`, with the numbers.
+
+    Args:
+        training (`dict[str, Any]`): The recipe's keys about training, to which the accumulation is added.
+        batch (`int | None`): Rows of an optimizer step over all processes; None leaves the keys as they are.
+        processes (`int`): Processes of the launch.
+        faults (`list[str]`): Takes what cannot be, with the numbers.
     """
     if batch is None:
         return

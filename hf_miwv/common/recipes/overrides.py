@@ -11,10 +11,17 @@ from hf_miwv.common.recipes.yaml_text import read_yaml
 
 
 def read_overrides(words: Sequence[str], faults: list[str]) -> dict[str, Any]:
-    """{key: value} of --key value and --key=value; the last of several wins.
+    """Read --key value and --key=value; the last of several wins.
 
     Values are read as YAML; dashes in a key stand for underscores. What cannot be read is added to
     `faults`.
+
+    Args:
+        words (`Sequence[str]`): The words of the command line.
+        faults (`list[str]`): Takes what cannot be read.
+
+    Returns:
+        `dict[str, Any]`: {key: value}.
     """
     overrides: dict[str, Any] = {}
     rest = list(words)

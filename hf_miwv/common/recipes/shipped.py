@@ -28,7 +28,7 @@ def shipped_recipes(*families: str) -> dict[str, Path]:
     """List the recipes of some families by name, in alphabetical order.
 
     Args:
-        families (`str`): Folders of the recipes: "miwv", "lmt", "accelerate" (launch files).
+        *families (`str`): Folders of the recipes: "miwv", "lmt", "accelerate" (launch files).
 
     Returns:
         `dict[str, Path]`: `{"lmt/0.6b/sft": path, ...}`.
@@ -43,7 +43,7 @@ def shipped_recipe(name: str, *families: str) -> Path:
 
     Args:
         name (`str`): Its name, with or without the first of its families: "lmt/0.6b/sft", "0.6b/sft".
-        families (`str`): Where to look, as for `shipped_recipes`; the first may be left out of the name.
+        *families (`str`): Where to look, as for `shipped_recipes`; the first may be left out of the name.
 
     Returns:
         `Path`: The file.

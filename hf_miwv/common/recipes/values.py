@@ -22,10 +22,18 @@ WORDS = {
 
 
 def fault_of(key: str, value: Any, hint: Any) -> str | None:
-    """Say what is wrong with `value` as the value of `key`; None where nothing is.
+    """Say what is wrong with a value of a recipe.
 
     >>> fault_of("split", False, str | None)
     'split: YAML reads this word as False; put it in quotes'
+
+    Args:
+        key (`str`): The key, for the words.
+        value (`Any`): Its value, as YAML has it.
+        hint (`type`): The type that it should have.
+
+    Returns:
+        `str | None`: The words; None where nothing is wrong.
     """
     if fit(value, hint) is not MISFIT:
         return None
@@ -40,11 +48,18 @@ def fault_of(key: str, value: Any, hint: Any) -> str | None:
 
 
 def fit(value: Any, hint: Any) -> Any:
-    """Return `value` as the type that `hint` stands for, MISFIT where it is none of it.
+    """Convert a value of YAML to a type.
 
     A whole number is a number too, true and false are neither. Text that reads as a number is
     taken where a number is wanted and text is not: YAML 1.1 reads 2e-5, without a point, as text.
     In a union of an enumeration and text, the text is one of the enumeration's values.
+
+    Args:
+        value (`Any`): The value.
+        hint (`type`): The type.
+
+    Returns:
+        `Any`: The value as that type, MISFIT where it is none of it.
     """
     members = get_args(hint)
     if get_origin(hint) in (Union, UnionType):
@@ -66,7 +81,14 @@ def fit(value: Any, hint: Any) -> Any:
 
 
 def expected(hint: Any) -> str:
-    """Describe the values that `hint` allows: "a whole number or null"."""
+    """Describe the values that a type allows: "a whole number or null".
+
+    Args:
+        hint (`type`): The type.
+
+    Returns:
+        `str`: The words.
+    """
     if known := choices(hint):
         return "one of " + ", ".join(known)
     members = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
@@ -75,7 +97,14 @@ def expected(hint: Any) -> str:
 
 
 def choices(hint: Any) -> list[str]:
-    """List the words that an enumeration or Literal allows, also within a union; else none."""
+    """List the words that an enumeration or Literal allows, also within a union; else none.
+
+    Args:
+        hint (`type`): The type.
+
+    Returns:
+        `list[str]`: The words, in their order; none for other types.
+    """
     if get_origin(hint) in (Union, UnionType):
         return [word for member in get_args(hint) for word in choices(member)]
     if get_origin(hint) is Literal:
@@ -84,7 +113,14 @@ def choices(hint: Any) -> list[str]:
 
 
 def takes_text(hint: Any) -> bool:
-    """Check whether text is among the values that `hint` allows."""
+    """Check whether text is among the values that a type allows.
+
+    Args:
+        hint (`type`): The type.
+
+    Returns:
+        `bool`: True where it is.
+    """
     if get_origin(hint) in (Union, UnionType):
         return any(takes_text(member) for member in get_args(hint))
     return hint is str
@@ -136,5 +172,12 @@ def _is_enumeration(hint: Any) -> bool:
 
 
 def is_number(value: object) -> bool:
-    """Check whether a value is a number; true and false are none."""
+    """Check whether a value is a number; true and false are none.
+
+    Args:
+        value (`object`): The value.
+
+    Returns:
+        `bool`: True for int and float.
+    """
     return isinstance(value, int | float) and not isinstance(value, bool)

@@ -15,6 +15,12 @@ def read_yaml(text: str) -> Any:
     Stricter than `yaml.safe_load`, which keeps the last of two equal keys without a word, and
     fails otherwise than by its own errors where a date does not exist or a list is nested deeply.
 
+    Args:
+        text (`str`): The document.
+
+    Returns:
+        `Any`: Mappings, lists and plain values.
+
     Raises:
         yaml.YAMLError: not YAML, a key that stands twice in a mapping, a value that cannot be (such
             as the date 2024-13-45), more than DEEPEST levels, a list or mapping inside itself.

@@ -49,11 +49,18 @@ def read_record(folder: Path) -> Any:
 
 
 def check_output(output: Path, overwrite: bool, source: Path | None = None) -> None:
-    """Raise InputError where `output` cannot be written, before any work is done.
+    """Check that `output` can be written, before any work is done.
 
-    An existing folder of ours may turn out to be this very run, finished: `is_finished` tells
-    once the identity is known. Any other content needs `overwrite`; the folder that is read from,
-    or that one stands in, is never replaced.
+    An existing folder of ours may turn out to be this very run, finished: `is_finished` tells once the identity is
+    known. Any other content needs `overwrite`; the folder that is read from, or that one stands in, is never replaced.
+
+    Args:
+        output (`Path`): The folder to write.
+        overwrite (`bool`): Whether other content in it is replaced.
+        source (`Path`, *optional*): File or folder that is read.
+
+    Raises:
+        InputError: it cannot be written.
     """
     if output.is_file():
         raise InputError(f"--output {output} is a file; give a folder")
@@ -110,11 +117,18 @@ def remove_left_over(output: Path) -> None:
 
 
 def check_unused(output: Path, overwrite: bool, command_line: Sequence[str] | None = None) -> None:
-    """Raise InputError where `output` holds anything and may not be replaced.
+    """Check that `output` holds nothing, or may be replaced.
 
-    For commands without an identity. This very command may do its work once more where it was
-    killed behind its last step: then `output` is its own, whole, and the work folder beside it is
-    there still, without a draft of it.
+    For commands without an identity. This very command may do its work once more where it was killed behind its last
+    step: then `output` is its own, whole, and the work folder beside it is there still, without a draft of it.
+
+    Args:
+        output (`Path`): The folder to write.
+        overwrite (`bool`): Whether its content is replaced.
+        command_line (`Sequence[str]`, *optional*): The words of this command, to know its own work by.
+
+    Raises:
+        InputError: it holds something, and may not be replaced.
     """
     if not _occupied(output) or overwrite:
         return
@@ -222,10 +236,10 @@ def check_file(
     `put_file_in_place` has marked.
 
     Args:
-        output: the file.
-        overwrite: whether an earlier one may be replaced.
-        source: what is read, and never replaced.
-        command_line: of this command.
+        output (`Path`): The file.
+        overwrite (`bool`): Whether an earlier one may be replaced.
+        source (`str`, *optional*): What is read, and never replaced.
+        command_line (`Sequence[str]`, *optional*): Of this command.
     """
     if source is not None and output.exists() and Path(source).resolve() == output.resolve():
         raise InputError(f"--output {output} is the input; give another file")

@@ -91,6 +91,9 @@ class FolderRun:
             part (`str`, *optional*): Name of a folder in the workspace, for a part of the work with a
                 lock and an identity of its own.
 
+        Yields:
+            `Workspace`: The workspace.
+
         Raises:
             InputError: another process works in it, the disk is full or cannot be written.
         """

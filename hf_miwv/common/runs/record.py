@@ -56,6 +56,9 @@ def new_record(command: str, origin: Mapping[str, Any], package: str = "hf_miwv"
         command (`str`): Name of the command, such as `"score"`.
         origin (`Mapping`): Where the run comes from; its `"command_line"` is recorded.
         package (`str`, *optional*, defaults to `"hf_miwv"`): The package of the command.
+
+    Returns:
+        `Record`: The record, to which the run adds the rest.
     """
     return {
         "format": 1,

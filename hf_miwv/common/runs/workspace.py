@@ -144,18 +144,43 @@ class Workspace:
             KEPT.append(self._root)
 
     def read_json(self, name: str) -> Any | None:
-        """Read a value that `write_json` wrote; None where there is no such file."""
+        """Read a value that `write_json` wrote.
+
+        Args:
+            name (`str`): Name of the file.
+
+        Returns:
+            `Any | None`: The value; None where there is no such file.
+
+        Raises:
+            InputError: the file is damaged.
+        """
         path = self.folder / name
         if not path.exists():
             return None
         return self._open(path, path.read_bytes())
 
     def write_json(self, name: str, value: Any) -> None:
-        """Write a value as a whole file with its checksum."""
+        """Write a value as a whole file with its checksum.
+
+        Args:
+            name (`str`): Name of the file.
+            value (`Any`): Such as JSON holds.
+        """
         self._write(name, _sealed(value))
 
     def read_array(self, name: str) -> np.ndarray | None:
-        """Read an array that `write_array` wrote; None where there is no such file."""
+        """Read an array that `write_array` wrote.
+
+        Args:
+            name (`str`): Name of the file.
+
+        Returns:
+            `np.ndarray | None`: The array; None where there is no such file.
+
+        Raises:
+            InputError: the file is damaged.
+        """
         path = self.folder / name
         if not path.exists():
             return None
@@ -169,7 +194,12 @@ class Workspace:
         return np.load(path, allow_pickle=False)  # which reads no further than the array
 
     def write_array(self, name: str, value: np.ndarray) -> None:
-        """Write an array as a whole file with its checksum behind it."""
+        """Write an array as a whole file with its checksum behind it.
+
+        Args:
+            name (`str`): Name of the file.
+            value (`np.ndarray`): The array, of numbers.
+        """
         path = self.folder / f"{name}.part"
         with open(path, "w+b") as file:
             np.save(file, value, allow_pickle=False)
@@ -202,7 +232,12 @@ class Workspace:
         return [self._open(path, line) for line in whole.split(b"\n")[:-1]]
 
     def append_journal(self, name: str, value: Any) -> None:
-        """Add a line to a journal, on the disk when the call returns."""
+        """Add a line to a journal, on the disk when the call returns.
+
+        Args:
+            name (`str`): Name of the journal.
+            value (`Any`): Such as JSON holds.
+        """
         with open(self.folder / name, "ab") as file:
             file.write(_sealed(value) + b"\n")
             _flush(file)
