@@ -85,7 +85,7 @@ def parse_direction(text: str) -> Direction:
 
 
 def is_reverse(direction: Direction) -> bool:
-    """Tell whether a direction leads from another language into English or Chinese.
+    """Check whether a direction leads from another language into English or Chinese.
 
     These are the directions that Strategic Downsampling thins out. English <-> Chinese counts as
     forward both ways; the paper is silent on it, the choice is ours.
@@ -150,7 +150,7 @@ def match_directions(globs: Iterable[str]) -> list[Direction]:
 
 
 def fits(glob: str, direction: Direction) -> bool:
-    """Tell whether a pattern stands for a direction.
+    """Check whether a pattern stands for a direction.
 
     Args:
         glob (`str`): A direction or pattern.

@@ -49,7 +49,13 @@ without its extensions, which make another text of it (`en-t-ja` is English made
 
 
 class Tag(NamedTuple):
-    """Language, script and region of a BCP 47 tag, in lower case; None where it has none."""
+    """Hold the parts of a BCP 47 tag that LMT reads, in lower case.
+
+    Attributes:
+        language (`str`): The language.
+        script (`str | None`): The script; None where the tag has none.
+        region (`str | None`): The region; None where the tag has none.
+    """
 
     language: str
     script: str | None

@@ -22,7 +22,15 @@ STATUS = {
 
 
 class Sentence(NamedTuple):
-    """Hold a sentence, the hint behind its translation or why there is none, and the prompt that the model saw."""
+    """Hold a sentence with its translation and the prompt that the model saw.
+
+    Attributes:
+        source (`str`): The sentence.
+        hint (`str`): The hint behind its translation, or why there is none.
+        translation (`str`): Its translation.
+        status (`str`): Status of the translation, in words.
+        prompt (`str`): The prompt as text.
+    """
 
     source: str
     hint: str
@@ -32,7 +40,13 @@ class Sentence(NamedTuple):
 
 
 class Translated(NamedTuple):
-    """Hold the text in the other language, its sentences, and what it took, in words."""
+    """Hold a translated text.
+
+    Attributes:
+        text (`str`): The text in the other language.
+        sentences (`list[Sentence]`): Its sentences.
+        summary (`str`): Seconds and tokens that it took, in words.
+    """
 
     text: str
     sentences: list[Sentence]

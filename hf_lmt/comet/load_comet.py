@@ -45,7 +45,7 @@ LEFT_OUT = (
 
 
 def is_comet(source: str, revision: str | None = None) -> bool:
-    """Tell whether a folder or model on the Hub is a COMET checkpoint, by its hparams.yaml.
+    """Check whether a folder or model on the Hub is a COMET checkpoint, by its hparams.yaml.
 
     Args:
         source (`str`): Folder, OWNER/NAME or OWNER/NAME@REVISION.

@@ -34,9 +34,11 @@ SCRIPTS = tuple(dict.fromkeys(script for language in LANGUAGES.values() for scri
 
 
 class Characters(NamedTuple):
-    """Characters of the texts of a batch, one after another.
+    """Hold the characters of the texts of a batch, one after another.
 
-    codes: (C,) code points; ends: (B,) how many of them there are up to the end of each text.
+    Attributes:
+        codes (`np.ndarray`): (C,) code points.
+        ends (`np.ndarray`): (B,) characters up to the end of each text.
     """
 
     codes: np.ndarray

@@ -36,9 +36,15 @@ OTHER = "other"
 
 
 class Task(NamedTuple):
-    """One direction to judge: (S,) sources, hypotheses and references, and by what metrics.
+    """One direction to judge, of S lines.
 
-    identify: whether to look for other languages in the hypotheses.
+    Attributes:
+        direction (`Direction`): The direction.
+        sources (`Sequence[str]`): (S,) texts.
+        hypotheses (`Sequence[str]`): (S,) translations to judge.
+        references (`Sequence[str]`): (S,) translations by people.
+        metrics (`Sequence[str]`): Names of metrics.
+        identify (`bool`): Whether to look for other languages in the hypotheses.
     """
 
     direction: Direction
@@ -50,7 +56,13 @@ class Task(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """One direction's part of scores.json, and the counts behind it."""
+    """Hold what was computed of one direction.
+
+    Attributes:
+        direction (`Direction`): The direction.
+        figures (`dict[str, Any]`): Its part of scores.json.
+        counts (`SentenceCounts`): The counts behind it.
+    """
 
     direction: Direction
     figures: dict[str, Any]

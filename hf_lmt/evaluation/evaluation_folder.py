@@ -75,8 +75,10 @@ NO_TEXT = " has no text in "
 class SentenceCounts(NamedTuple):
     """Counts whose sums give the figures of one direction, a row per sentence as in the hypotheses.
 
-    statistics: by metric; none for a metric that cannot judge. flags: by behavior, (S,) bool.
-    asked: (S,) bool, which rows have a source text; the rates are over these.
+    Attributes:
+        statistics (`dict[str, Statistics]`): {metric: counts}; none for a metric that cannot judge.
+        flags (`dict[str, np.ndarray]`): {behavior: (S,) bool}.
+        asked (`np.ndarray`): (S,) bool, which rows have a source text; the rates are over these.
     """
 
     statistics: dict[str, Statistics]

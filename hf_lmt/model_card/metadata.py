@@ -16,9 +16,11 @@ from hf_miwv.common.hub.names import repository_fault
 class Given(NamedTuple):
     """A person's additions to the recorded facts; None where nothing is added.
 
-    repository: OWNER/NAME that the model has, or will have, on the Hub. base_model: OWNER/NAME of
-        the model that training started from, where the recipe has a local path. license: of the
-        model, by the Hub's name of it.
+    Attributes:
+        repository (`str`, *optional*): OWNER/NAME that the model has, or will have, on the Hub.
+        base_model (`str`, *optional*): OWNER/NAME of the model that training started from, where the recipe has a
+            local path.
+        license (`str`, *optional*): License of the model, by the Hub's name of it.
     """
 
     repository: str | None = None

@@ -22,12 +22,14 @@ MODEL = "model_name_or_path"
 class Subject:
     """A model as its card describes it.
 
-    recipe: the recipe's content, overrides in place; recipe_text: the file as it stands, where
-        there is no run yet.
-    run: run.json; None before training.
-    directions: those of its rows, or to come, in the order of DIRECTIONS.
-    settings: how its rows are made, as run.json of `prepare` has them.
-    sources: corpus, path, license and rows of each source; rows are None where not counted.
+    Attributes:
+        recipe (`Mapping[str, Any]`): The recipe's content, overrides in place.
+        recipe_text (`str`): The file as it stands, where there is no run yet.
+        run (`TrainedRecord | None`): The content of run.json; None before training.
+        directions (`Sequence[Direction]`): The directions of its rows, or to come, in the order of DIRECTIONS.
+        settings (`PreparationSettings`): How its rows are made, as run.json of `prepare` has it.
+        sources (`Sequence[Mapping[str, Any]]`): Corpus, path, license and rows of each source; rows are None where
+            not counted.
     """
 
     recipe: Mapping[str, Any]

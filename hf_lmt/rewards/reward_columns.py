@@ -32,12 +32,15 @@ def completion_texts(completions: Sequence[Completion]) -> list[str]:
 
 
 def check_columns(reward: str, count: int, **columns: Sequence[Any] | None) -> None:
-    """Raise InputError unless each column is there, holds texts, and has one for each completion.
+    """Check that each column is there, holds texts, and has one for each completion.
 
     Args:
         reward (`str`): Name of the reward, for the message.
         count (`int`): Number of completions.
         **columns (`Sequence[Any]`, *optional*): The columns that the reward reads; None for one that is missing.
+
+    Raises:
+        InputError: a column is missing, holds something else, or has another length.
     """
     for name, values in columns.items():
         if values is None:

@@ -44,12 +44,13 @@ Batches = Iterator[tuple[pa.Table, list[Translation]]]
 class Synthesized(NamedTuple):
     """Pairs that can be used and, where asked for, the others.
 
-    rows: with the columns of SYNTHETIC_SCHEMA.
-    rejects: the same with `rejected_by` ("translation", or the name of a curation step) and
-        `reason`; None where they were not asked for.
-    counts: `texts` given; `already_in` and `without_pivot`, left out as in `texts.Survey`;
-        `translated`, usable ones; `flagged`, {reason: texts}; `pairs` before curation, `curation`
-        as `curate` counts, `rows` after it.
+    Attributes:
+        rows (`Dataset`): The pairs, with the columns of SYNTHETIC_SCHEMA.
+        rejects (`Dataset | None`): The others, with `rejected_by` ("translation", or the name of a curation step)
+            and `reason` beside; None where they were not asked for.
+        counts (`dict[str, Any]`): `texts` given; `already_in` and `without_pivot`, left out as in `texts.Survey`;
+            `translated`, usable ones; `flagged`, {reason: texts}; `pairs` before curation, `curation` as `curate`
+            counts, `rows` after it.
     """
 
     rows: Dataset
@@ -208,9 +209,9 @@ def _counts(rows: Dataset, survey: Survey, flags: Counter[str | None], pairs: in
 
 
 def _unusable(flagged: dict[str, int]) -> str:
-    taken = "; ".join(f"{reason} {texts:,} ({REASONS[reason]})" for reason, texts in flagged.items())
+    flagged_in_words = "; ".join(f"{reason} {texts:,} ({REASONS[reason]})" for reason, texts in flagged.items())
     return (
-        f"no translation can be used: {taken}; try the model with `hf-lmt translate`, give more "
+        f"no translation can be used: {flagged_in_words}; try the model with `hf-lmt translate`, give more "
         "tokens (--max-new-tokens), shorter texts, or a model that was trained to translate"
     )
 

@@ -41,9 +41,10 @@ its translation. `line`: the place in a multi-way corpus, null elsewhere."""
 class Survey(NamedTuple):
     """The counts of texts to translate.
 
-    texts: to be translated, by the language of the human side; already_in: those left out because
-    the human side is in the language that is translated into; without_pivot: because neither side
-    is in the pivot.
+    Attributes:
+        texts (`Counter[str]`): {language of the human side: texts to be translated}.
+        already_in (`int`): Texts left out because the human side is in the language that is translated into.
+        without_pivot (`int`): Texts left out because neither side is in the pivot.
     """
 
     texts: Counter[str]

@@ -11,7 +11,15 @@ CURVE = "training_curve.png"
 
 
 def draw_loss(run: TrainedRecord, folder: Path) -> str:
-    """Write training_curve.png: the loss of each logged step, mean nats per labeled token."""
+    """Draw training_curve.png: the loss of each logged step, mean nats per labeled token.
+
+    Args:
+        run (`TrainedRecord`): The record of the training.
+        folder (`Path`): The folder to write to.
+
+    Returns:
+        `str`: Name of the file in it.
+    """
     from matplotlib.ticker import MaxNLocator
 
     note = "mean over the tokens of targets and their ends" if run["prompts"] else "mean over all tokens of the texts"

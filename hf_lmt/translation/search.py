@@ -11,7 +11,12 @@ FEW_ENDS = 16  # end tokens up to which they are drawn along with the B most pro
 
 
 class Step(NamedTuple):
-    """Hold the tokens to read next, (R, B), and the (R, B) beam of the last step that each follows."""
+    """Hold one step of a search of R rows.
+
+    Attributes:
+        tokens (`torch.Tensor`): (R, B) token ids to read next.
+        parents (`torch.Tensor`): (R, B) beam of the last step that each follows.
+    """
 
     tokens: torch.Tensor
     parents: torch.Tensor

@@ -58,7 +58,32 @@ def score_data(
     as_json: bool = False,
     **settings: Any,
 ) -> None:
-    """Run `hf-miwv score`: read, score, write, show."""
+    """Run `hf-miwv score`: read, score, write, show.
+
+    Args:
+        data (`str`): File, folder or Hub id of the rows.
+        model (`str`): Hub id or folder of the model that scores.
+        output (`Path`): The folder to write.
+        split (`str`, *optional*): Split to read.
+        data_config (`str`, *optional*): Configuration of a Hub data set.
+        field (`str`, *optional*): Key of a JSON file under which its rows are.
+        columns (`str`, *optional*): Columns of instruction, input and response, as `parse_columns` reads them.
+        embedder (`str`, *optional*): Hub id or folder of the embedder; DEFAULT_EMBEDDER by default.
+        revision (`str`, *optional*): Revision of data or model, where only one of them is on the Hub.
+        data_revision (`str`, *optional*): Revision of the data.
+        model_revision (`str`, *optional*): Revision of the model.
+        load_in_4bit (`bool`, *optional*, defaults to `False`): Whether the weights are quantized to 4 bits.
+        load_in_8bit (`bool`, *optional*, defaults to `False`): Whether the weights are quantized to 8 bits.
+        overwrite (`bool`, *optional*, defaults to `False`): Whether another run's result in `output` is replaced.
+        streaming (`bool`, *optional*, defaults to `False`): Whether the rows are read as a stream.
+        max_samples (`int`, *optional*): Rows to read of a stream; all by default.
+        license (`str`, *optional*): License of the data; by default the one that the source records.
+        as_json (`bool`, *optional*, defaults to `False`): Whether the record is printed as JSON instead of tables.
+        **settings (`Any`): Further arguments of `score`.
+
+    Raises:
+        InputError: options that cannot be together, or as `score`.
+    """
     refuse_shards("scoring")
     data_revision, model_revision = _revisions(data, model, revision, data_revision, model_revision)
     source = Source.parse(data, data_revision, split=split, config=data_config, field=field)
@@ -115,7 +140,33 @@ def select_data(
     as_json: bool = False,
     **settings: Any,
 ) -> None:
-    """Run `hf-miwv select`: with a model, score into the workspace first; then choose, write, show."""
+    """Run `hf-miwv select`: with a model, score into the workspace first; then choose, write, show.
+
+    Args:
+        data (`str`): File, folder or Hub id: scored rows, or with a model rows to score.
+        model (`str | None`): Hub id or folder of the model that scores first; None where the rows are scored.
+        output (`Path`): The folder to write.
+        fraction (`str | None`): Share of all rows to keep, such as "0.01".
+        count (`int | None`): Rows to keep.
+        threshold (`float | None`): Smallest score of a row to keep.
+        overwrite (`bool`): Whether another run's result in `output` is replaced.
+        method (`str`, *optional*, defaults to `"miwv"`): Name of the method that ranks the rows.
+        seed (`int`, *optional*, defaults to `0`): Seed of methods that draw.
+        diversity (`float`, *optional*): Pass over a row whose prompt has a cosine above this with one chosen
+            before it.
+        one_per (`str`, *optional*): "prompt": of several rows with one prompt keep at most one.
+        include_undesired (`bool`, *optional*, defaults to `False`): Whether rows with an undesired response may be
+            kept.
+        include_target_rows (`bool`, *optional*, defaults to `False`): Whether rows whose prompt is one of the
+            target set may be kept.
+        prompt_completion (`bool`, *optional*, defaults to `False`): Whether the rows are written as `prompt` and
+            `completion`.
+        as_json (`bool`, *optional*, defaults to `False`): Whether the record is printed as JSON instead of tables.
+        **settings (`Any`): Options of the reading, and with a model of `score_data`.
+
+    Raises:
+        InputError: options that cannot be together, or as `score` and `select`.
+    """
     # Everything that can be refused is refused before the scoring, which may take hours.
     check_choice(fraction, count, threshold, takes_all=one_per is not None)
     check_method(method, seed)

@@ -46,7 +46,12 @@ class EndpointWords:
 
 
 class Reply(NamedTuple):
-    """Status of a reply, and its text without the key."""
+    """Hold a reply.
+
+    Attributes:
+        status (`int`): Its HTTP status.
+        text (`str`): Its body, without the key.
+    """
 
     status: int
     text: str

@@ -167,7 +167,7 @@ def template_digest(tokenizer: Any) -> str:
 
 
 def asks_for_date(tokenizer: Any) -> bool:
-    """Tell whether the chat template may print today's date.
+    """Check whether the chat template may print today's date.
 
     Args:
         tokenizer (`PreTrainedTokenizerBase`): The tokenizer with the template.
@@ -215,7 +215,7 @@ def response_start(prompt: str, whole: str, answer: Turn) -> int:
 
 
 def has_reasoning(turn: Turn) -> bool:
-    """Tell whether a turn brings a think block of its own, apart from its content or in it.
+    """Check whether a turn brings a think block of its own, apart from its content or in it.
 
     Args:
         turn (`Turn`): The turn.

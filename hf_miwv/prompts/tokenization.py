@@ -83,7 +83,11 @@ class TokenizedRows:
         self.duplicate = [counts[group] > 1 for group in self.groups]
 
     def check_responses(self) -> None:
-        """Raise InputError where no row has a response."""
+        """Check that a row has a response.
+
+        Raises:
+            InputError: none has one.
+        """
         if all(self.empty):
             raise InputError(f"none of the {len(self)} rows has a response: nothing can be scored")
 

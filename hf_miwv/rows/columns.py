@@ -57,13 +57,13 @@ def check_columns(dataset: Dataset, overwrite: bool) -> Dataset:
         InputError: the data set has some, and they may not be overwritten.
     """
     ours = (*SCORE_COLUMNS, *REQUESTED_COLUMNS)
-    taken = [name for name in ours if name in dataset.column_names]
-    if taken and not overwrite:
+    existing_columns = [name for name in ours if name in dataset.column_names]
+    if existing_columns and not overwrite:
         raise InputError(
-            f"the data set already has the column{'s' * (len(taken) > 1)} {', '.join(taken)}; "
+            f"the data set already has the column{'s' * (len(existing_columns) > 1)} {', '.join(existing_columns)}; "
             "rename them, or give --overwrite-columns to replace them with the new scores"
         )
-    return dataset.remove_columns(taken)
+    return dataset.remove_columns(existing_columns)
 
 
 def add_score_columns(dataset: Dataset, scores: Mapping[str, Any]) -> Dataset:

@@ -64,7 +64,7 @@ def read_turns(value: Any, column: str) -> list[Turn]:
 
 
 def is_conversational(value: Any) -> bool:
-    """Tell whether a cell is a list of turns rather than a text.
+    """Check whether a cell is a list of turns rather than a text.
 
     Args:
         value (`Any`): The cell.

@@ -34,7 +34,7 @@ class TargetRows:
 
     @property
     def name(self) -> str:
-        """Name the set as messages do."""
+        """Return the name of the set in messages."""
         return self.origin.get("source") or "the target set"
 
 

@@ -52,7 +52,7 @@ def choose_diverse(
         `tuple[np.ndarray, int]`: (K,) positions in their order, K <= wanted, and how many rows were passed
         over for them.
     """
-    taken: list[np.ndarray] = []  # positions, a block at a time
+    chosen: list[np.ndarray] = []  # positions, a block at a time
     vectors: list[np.ndarray] = []  # of the same rows
     count, passed_over = 0, 0
     for start in range(0, len(ranked), block):
@@ -63,13 +63,13 @@ def choose_diverse(
         for earlier in vectors:
             free &= (candidate_vectors @ earlier.T <= cosine).all(axis=1)
         positions, looked_at = _take(candidate_vectors, free, wanted - count, cosine)
-        taken.append(candidates[positions])
+        chosen.append(candidates[positions])
         vectors.append(candidate_vectors[positions])
         count += len(positions)
         passed_over += looked_at - len(positions)
         if count == wanted:
             break
-    return np.concatenate(taken) if taken else ranked[:0], passed_over
+    return np.concatenate(chosen) if chosen else ranked[:0], passed_over
 
 
 def _take(vectors: np.ndarray, free: np.ndarray, wanted: int, cosine: float) -> tuple[list[int], int]:

@@ -19,7 +19,7 @@ BESIDE = ("tools", "chat_template_kwargs")  # TRL reads them under these names
 
 
 def is_prompt_completion(row: Mapping[str, Any], shape: Shape) -> bool:
-    """Tell whether TRL's SFTTrainer reads a row as it is, with the loss on what was scored.
+    """Check whether TRL's SFTTrainer reads a row as it is, with the loss on what was scored.
 
     Args:
         row (`Mapping[str, Any]`): A row of the data set.

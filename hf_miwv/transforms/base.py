@@ -69,14 +69,22 @@ class Transform:
         vars(self).update({name: value for name, value in state.items() if name != "hf_miwv"})
 
     def check_unchanged(self) -> None:
-        """Raise InputError where a local file is no longer the one that the pickle stands for."""
+        """Check that each local file is still the one that the pickle stands for.
+
+        Raises:
+            InputError: one has changed.
+        """
         digests = self._digests()
         for name, source in self.sources().items():
             if digests[name] != self.digests[name]:
                 raise InputError(f"{source} has changed since this {type(self).__name__} was made: make it again")
 
     def refuse_worker(self) -> None:
-        """Raise InputError in a worker of `map(num_proc=...)`."""
+        """Refuse to run in a worker of `map(num_proc=...)`.
+
+        Raises:
+            InputError: this process is one.
+        """
         if multiprocess.parent_process() is not None:  # the package that `datasets` forks with
             raise InputError(
                 f"{type(self).__name__} loads or searches what num_proc would load or search in "
@@ -261,10 +269,10 @@ def refuse_taken(batch: Batch, columns: Sequence[str]) -> None:
     """
     if not isinstance(batch, Mapping):
         raise InputError(f"the rows came as {type(batch).__name__}, not by column: {HOW_TO_MAP}")
-    taken = [name for name in columns if name in batch]
-    if taken:
+    existing_columns = [name for name in columns if name in batch]
+    if existing_columns:
         raise InputError(
-            f"the rows already have the column{'s' * (len(taken) > 1)} {', '.join(taken)}; "
+            f"the rows already have the column{'s' * (len(existing_columns) > 1)} {', '.join(existing_columns)}; "
             "rename them, or remove them with remove_columns"
         )
 

@@ -28,7 +28,12 @@ _ADDRESS = re.compile(r"\s*(https?://|www\.)\S*\s*")
 
 
 class Lines(NamedTuple):
-    """units: read when it is iterated over. kept: names of cells that are columns of each row."""
+    """Hold the lines of a file of cells.
+
+    Attributes:
+        units (`Iterator[Unit]`): The units, read when they are iterated over.
+        kept (`tuple[str, ...]`): Names of cells that are columns of each row.
+    """
 
     units: Iterator[Unit]
     kept: tuple[str, ...]

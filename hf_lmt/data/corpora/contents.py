@@ -51,12 +51,13 @@ class Contents(NamedTuple):
         kind (`str`): One of KINDS.
         state (`list[str]`): What tells this content from another: files with sizes and times, or the fingerprint
             of a data set.
-        units (`Iterator[Unit] | None`): Its sentences; None for kind "rows", whose records are in `records`, each
-            with its location for messages.
+        units (`Iterator[Unit] | None`): The sentences; None for kind "rows".
+        records (`Iterator[tuple[str, Record]]`, *optional*): The records of kind "rows", each with its location
+            for messages.
         kept (`tuple[str, ...]`, *optional*, defaults to `()`): Columns that each row has beside its own, such as
             scores.
         other_files (`Mapping[str, Path]`): {name: file} of languages that LMT does not have.
-        notes (`Mapping[str, int]`): Filled as it is read: units left out, segments with line breaks.
+        notes (`Mapping[str, int]`): Counts that grow as it is read: units left out, segments with line breaks.
     """
 
     kind: str

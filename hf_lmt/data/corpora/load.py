@@ -39,12 +39,14 @@ logger = logging.getLogger(__name__)
 class Loaded(NamedTuple):
     """The rows of a source, and what became of its sentences.
 
-    counts: `sentences` read, and `rows` made of them; `without_rows`, sentences that gave none (not
-        there in two languages of an asked direction); `languages`, {code: texts}, and
-        `other_languages`, {name: texts} of those that LMT does not have. Where there are any:
-        `variants`, {name: units} of languages that a unit has under several names;
-        `further_pairs_left_out`, of units with very many texts of a language; `broken_units` of
-        TMX, left out; `joined_lines`, segments of TMX in which line breaks became blanks.
+    Attributes:
+        rows (`Dataset`): The rows, with the columns of ROW_SCHEMA.
+        counts (`dict[str, Any]`): `sentences` read, and `rows` made of them; `without_rows`, sentences that gave
+            none (not there in two languages of an asked direction); `languages`, {code: texts}, and
+            `other_languages`, {name: texts} of those that LMT does not have. Where there are any: `variants`,
+            {name: units} of languages that a unit has under several names; `further_pairs_left_out`, of units with
+            very many texts of a language; `broken_units` of TMX, left out; `joined_lines`, segments of TMX in
+            which line breaks became blanks.
     """
 
     rows: Dataset

@@ -24,7 +24,14 @@ ROW_KEY_COLUMNS = ("row_key", "row_id", IDENTIFIER)
 
 
 class Text(NamedTuple):
-    """A text: its language as the source names it, and what the source calls it."""
+    """Hold a text in one language.
+
+    Attributes:
+        language (`str`): The language, as the source names it.
+        text (`str | None`): The text; None where the record has none.
+        row_key (`str`, *optional*): Id of the text in the source.
+        corpus (`str`, *optional*): Name of its corpus, where the record has it.
+    """
 
     language: str
     text: str | None
@@ -33,7 +40,13 @@ class Text(NamedTuple):
 
 
 class Texts(NamedTuple):
-    """The texts of a source, read when they are iterated over, and what tells them from others."""
+    """Hold the texts of a source.
+
+    Attributes:
+        kind (`str`): One of KINDS, or "records" where it was detected.
+        state (`list[str]`): What tells this content from another.
+        texts (`Iterator[Text]`): The texts, read when they are iterated over.
+    """
 
     kind: str
     state: list[str]

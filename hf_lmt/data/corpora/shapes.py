@@ -27,10 +27,14 @@ IDENTIFIER = "id"  # as a column: Indonesian, or what a row is called
 class Unit(NamedTuple):
     """One sentence in several languages.
 
-    texts: by language, each named as in the file.
-    row_id, corpus, line: what the source calls it, and its position in a multi-way corpus.
-    further: (language, text) of texts under a name that `texts` has, such as synonyms.
-    kept: {column: text} of cells that are no texts, such as scores.
+    Attributes:
+        texts (`dict[str, str | None]`): {language: text}, each language named as in the file.
+        row_id (`str`, *optional*): Id of the sentence in the source.
+        corpus (`str`, *optional*): Name of its corpus, where the record has it.
+        line (`int`, *optional*): Its position in a multi-way corpus.
+        further (`tuple[tuple[str, str], ...]`, *optional*, defaults to `()`): (language, text) of texts under a
+            name that `texts` has, such as synonyms.
+        kept (`Mapping[str, str]`): {column: text} of cells that are no texts, such as scores.
     """
 
     texts: dict[str, str | None]
@@ -44,7 +48,9 @@ class Unit(NamedTuple):
 class Columns(NamedTuple):
     """The columns of a table.
 
-    texts: {column: code}. others: those named after languages that LMT does not have.
+    Attributes:
+        texts (`dict[str, str]`): {column: code} of the columns with texts.
+        others (`tuple[str, ...]`): Columns named after languages that LMT does not have.
     """
 
     texts: dict[str, str]

@@ -153,7 +153,7 @@ class Source:
         return resolve(name, self.language_names)
 
     def reads(self, name: str) -> bool:
-        """Tell whether texts under a name that LMT knows are read: asked for, and the chosen variant.
+        """Check whether texts under a name that LMT knows are read: asked for, and the chosen variant.
 
         Args:
             name (`str`): The name in the source.
@@ -167,7 +167,7 @@ class Source:
         return self.is_chosen(name)
 
     def is_chosen(self, name: str) -> bool:
-        """Tell whether a name is the one that `variants` has for its language, if that has any.
+        """Check whether a name is the one that `variants` has for its language, if that has any.
 
         Args:
             name (`str`): The name in the source.

@@ -124,7 +124,9 @@ def separated_lines(path: Path) -> Iterator[list[str]]:
 class LanguageFiles(NamedTuple):
     """Files side by side.
 
-    files: {code: file}. others: {name: file} of languages that LMT does not have.
+    Attributes:
+        files (`dict[str, Path]`): {code: file}.
+        others (`dict[str, Path]`): {name: file} of languages that LMT does not have.
     """
 
     files: dict[str, Path]

@@ -26,7 +26,12 @@ _ROOT = re.compile(r"<(tmx\b[^>]*)>")
 
 
 class TmxUnit(NamedTuple):
-    """A translation unit: its tuid, and (language as the file writes it, text), in their order."""
+    """Hold a translation unit.
+
+    Attributes:
+        row_id (`str | None`): Its tuid.
+        texts (`list[tuple[str, str]]`): (language as the file writes it, text), in the file's order.
+    """
 
     row_id: str | None
     texts: list[tuple[str, str]]

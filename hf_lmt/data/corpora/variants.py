@@ -27,7 +27,13 @@ MAX_FURTHER = 64  # pairs of a unit, beside those of its first texts
 
 
 class Version(NamedTuple):
-    """A text of a unit: its language, the name that the source has for it, and the text."""
+    """Hold a text of a unit.
+
+    Attributes:
+        code (`str`): Code of its language.
+        name (`str`): Name that the source has for the language.
+        text (`str`): The text.
+    """
 
     code: str
     name: str
@@ -35,7 +41,12 @@ class Version(NamedTuple):
 
 
 class FurtherPairs(NamedTuple):
-    """pairs: both ways round they are rows. left_out: how many there were beyond MAX_FURTHER."""
+    """Hold the pairs of a unit beyond its first texts.
+
+    Attributes:
+        pairs (`list[tuple[Version, Version]]`): The pairs, each to be rows both ways.
+        left_out (`int`): Number of pairs beyond MAX_FURTHER.
+    """
 
     pairs: list[tuple[Version, Version]]
     left_out: int

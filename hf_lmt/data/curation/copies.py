@@ -32,6 +32,9 @@ class Copy(Step):
     threshold is ours: of NTREX-128 (1,685 lines, 58 languages) this takes 15 of the 190,405
     pairs of a line with its English or Chinese, titles and lines that were left in English.
 
+    Args:
+        least (`float`, *optional*, defaults to `20`): Characters, weighted, that a text needs to count as a copy.
+
     Raises:
         InputError: `least` is no number or below 0.
     """

@@ -227,8 +227,8 @@ def _rejects(rows: Dataset, outcome: _Outcome) -> Dataset:
 
 
 def _nothing_left(counts: dict[str, Any]) -> str:
-    taken = [f"{step['name']} {step['rejected']:,}" for step in counts["steps"] if step["rejected"]]
+    rejected_by_step = [f"{step['name']} {step['rejected']:,}" for step in counts["steps"] if step["rejected"]]
     return (
-        f"no row is left of {counts['rows_in']:,}; taken by the steps: {', '.join(taken)}; "
+        f"no row is left of {counts['rows_in']:,}; taken by the steps: {', '.join(rejected_by_step)}; "
         "look at the rows, or set the step that takes too many otherwise or to false"
     )

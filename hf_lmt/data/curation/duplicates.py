@@ -33,7 +33,11 @@ class Duplicates(SurveyStep):
     words: ClassVar[Reasons] = (None, "same source and target")
 
     def survey(self, rows: Dataset) -> None:
-        """Find the rows beyond the first of each group of equal ones."""
+        """Find the rows beyond the first of each group of equal ones.
+
+        Args:
+            rows (`Dataset`): All rows, before any of them is judged.
+        """
         groups = _group_hashes(rows, ("source", "target"))
         self._set_reasons(_beyond(ScatteredRows(rows), np.arange(len(rows)), groups, 1, self.name))
 
@@ -69,7 +73,11 @@ class Caps(SurveyStep):
                 raise InputError(f"caps: {option} {cap!r}: give a whole number of at least 1")
 
     def survey(self, rows: Dataset) -> None:
-        """Find the rows beyond the caps: first of sources, then of targets."""
+        """Find the rows beyond the caps: first of sources, then of targets.
+
+        Args:
+            rows (`Dataset`): All rows, before any of them is judged.
+        """
         codes, scattered = np.zeros(len(rows), np.int8), ScatteredRows(rows)
         caps = (("source", self.per_source), ("target", self.per_target))
         for code, (side, cap) in enumerate(caps, start=1):

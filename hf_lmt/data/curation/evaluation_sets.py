@@ -16,9 +16,13 @@ from hf_miwv.common.models.hub_errors import hub_error
 
 
 class EvaluationSet(NamedTuple):
-    """A published set: its repository on the Hub, patterns of its files, how to get access.
+    """Describe a published set.
 
-    Where a set changed its format over time there is a pattern for each, the newest first.
+    Attributes:
+        repository (`str`): Id of the data set on the Hub.
+        files (`tuple[str, ...]`): Patterns of its files; where the set changed its format over time, one for each,
+            the newest first.
+        access (`str`): How to get access, in words.
     """
 
     repository: str

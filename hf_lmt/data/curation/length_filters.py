@@ -39,6 +39,10 @@ class Length(Step):
     defaults are ours: nothing is too short that is not empty, and 3,000 are about the 1,024 tokens
     that fine-tuning reads at most (arXiv 2511.07003), both sides together.
 
+    Args:
+        least (`float`, *optional*, defaults to `1`): Characters of an alphabet that a side has at least.
+        most (`float`, *optional*, defaults to `3000`): Characters of an alphabet that a side has at most.
+
     Raises:
         InputError: a limit is no number or below 0, or `least` is above `most`.
     """
@@ -75,6 +79,11 @@ class LengthRatio(Step):
     Chinese needs a third. The allowance, also ours, leaves room to short texts: "And I did." may
     well become a sentence. Of NTREX-128's human translations (1,685 lines, 58 languages) this
     takes 0.008 % of the pairs with English or Chinese, never more than 2 lines of a direction.
+
+    Args:
+        most (`float`, *optional*, defaults to `3.0`): The largest ratio of a row that stays, 1 or more.
+        allowance (`float`, *optional*, defaults to `10.0`): Characters of an alphabet that are added to both
+            lengths.
 
     Raises:
         InputError: `most` is no number or below 1, or `allowance` below 0.

@@ -57,6 +57,9 @@ class Digits(Step):
     counts by ten thousands. The idea, the threshold and leaving out zeros are those of OpusFilter's
     NonZeroNumeralsFilter (Helsinki-NLP), which compares sequences.
 
+    Args:
+        least (`float`, *optional*, defaults to `0.5`): The lowest agreement of a row that stays, in [0, 1].
+
     Raises:
         InputError: `least` is outside [0, 1].
     """

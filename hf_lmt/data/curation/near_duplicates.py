@@ -42,6 +42,10 @@ class NearDuplicates(SurveyStep):
 
     Holds 540 bytes for each row of one direction at a time, and 10 for each of all rows.
 
+    Args:
+        threshold (`float`, *optional*, defaults to `0.8`): Share of common runs from which on rows are nearly the
+            same, from 0.5 to 1.
+
     Raises:
         InputError: the threshold is not from 0.5 to 1, or the library rensa is not installed.
     """

@@ -49,10 +49,12 @@ def is_unspaced(code: str) -> bool:
 class Folded(NamedTuple):
     """A batch of B folded texts, M characters in all without blanks, in W words.
 
-    sums: (M + 1,) uint64, of value(c) * BASE^position before each position.
-    inverses: (M + 1,) uint64, BASE^-position.
-    bounds: (B + 1,) where each text begins, and the last one ends.
-    words: (W,) where each word begins. word_rows: (W,) the text that it is in.
+    Attributes:
+        sums (`np.ndarray`): (M + 1,) uint64, of value(c) * BASE^position before each position.
+        inverses (`np.ndarray`): (M + 1,) uint64, BASE^-position.
+        bounds (`np.ndarray`): (B + 1,) positions where each text begins, and the last one ends.
+        words (`np.ndarray`): (W,) positions where each word begins.
+        word_rows (`np.ndarray`): (W,) the text that each word is in.
     """
 
     sums: np.ndarray
@@ -76,7 +78,12 @@ class Folded(NamedTuple):
 
 
 class Grams(NamedTuple):
-    """(S,) uint64 hashes of spans, and (S,) the text that each is in, rising."""
+    """Hold the hashes of S spans.
+
+    Attributes:
+        hashes (`np.ndarray`): (S,) uint64.
+        rows (`np.ndarray`): (S,) the text that each span is in, rising.
+    """
 
     hashes: np.ndarray
     rows: np.ndarray

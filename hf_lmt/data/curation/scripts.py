@@ -38,6 +38,11 @@ class Script(Step):
     The threshold is ours, low because news are full of foreign names: of NTREX-128 (1,685 lines, 58
     languages) it takes 6 texts, each an English line or a row of names.
 
+    Args:
+        least_share (`float`, *optional*, defaults to `0.2`): The lowest share of letters in the language's scripts
+            of a side that stays, in [0, 1].
+        least_letters (`float`, *optional*, defaults to `10`): Letters, weighted, that a side needs to be judged.
+
     Raises:
         InputError: a share outside [0, 1], letters below 0; on rows, an unknown language.
     """

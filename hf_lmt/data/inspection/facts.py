@@ -56,7 +56,13 @@ and other_language: the row is taken by the curation step given for them.
 
 
 class Facts(NamedTuple):
-    """(N,) ROW_FACTS, and what their directions and corpora are called."""
+    """Hold the facts about N rows.
+
+    Attributes:
+        rows (`np.ndarray`): (N,) ROW_FACTS.
+        directions (`list[Direction]`): The directions that the rows' numbers stand for.
+        corpora (`list[str]`): The corpora that the rows' numbers stand for.
+    """
 
     rows: np.ndarray
     directions: list[Direction]

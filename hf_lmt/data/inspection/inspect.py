@@ -32,10 +32,15 @@ PAPER_RULE = StrategicDownsampling()
 class Inspection:
     """The result of `inspect_rows`.
 
-    rows: how many. directions, groups, targets: as `measures.measure_directions`, `measure_groups`
-    and `measure_targets` describe them. downsampling: the settings that were tried; None without.
-    findings: what to mend, the worst first; empty where there is nothing. checked: for
-    "evaluation_sets" and "languages" what the steps noted, or NOT_CHECKED.
+    Attributes:
+        rows (`int`): Number of rows.
+        directions (`dict[str, dict[str, Any]]`): {direction: measures}, as `measures.measure_directions` describes
+            them.
+        groups (`dict[str, dict[str, Any]]`): {group: measures}, as `measure_groups` describes them.
+        targets (`dict[str, dict[str, Any]]`): {pivot: measures}, as `measure_targets` describes them.
+        downsampling (`dict[str, Any] | None`): The settings that were tried; None without.
+        findings (`list[Finding]`): What to mend, the worst first; empty where there is nothing.
+        checked (`dict[str, Any]`): For "evaluation_sets" and "languages" what the steps noted, or NOT_CHECKED.
     """
 
     rows: int

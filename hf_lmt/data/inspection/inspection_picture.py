@@ -32,9 +32,16 @@ TITLES = {
 
 
 class Measure(NamedTuple):
-    """A column: what it is called, a direction's value, and where its color is full.
+    """Describe a column of the picture.
 
     A fault is orange, the darker the worse; an amount is blue.
+
+    Attributes:
+        label (`str`): Its title.
+        name (`str`): Name of the measure.
+        share (`bool`): Whether it is a count that is shown as a share of the rows.
+        full (`float`, *optional*): Value at which its color is full; None for an amount, full at the largest in
+            the picture.
     """
 
     label: str

@@ -110,10 +110,10 @@ class ParallelMultilingualPrompting:
         return self._prompts(rows)
 
     def _prompts(self, batch: Batch) -> dict[str, list[Any]]:
-        taken = [name for name in ADDED if name in column_names(batch)]
-        if taken:
+        existing_columns = [name for name in ADDED if name in column_names(batch)]
+        if existing_columns:
             raise InputError(
-                f"the rows already have the columns {', '.join(taken)}; rename them, or remove "
+                f"the rows already have the columns {', '.join(existing_columns)}; rename them, or remove "
                 "them with remove_columns"
             )
         columns = [text_column(batch, name).to_pylist() for name in COLUMNS]

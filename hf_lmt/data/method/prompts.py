@@ -44,6 +44,10 @@ class Wording:
     {source}, {target} and {auxiliary} stand for the languages' names, {text} for the text to
     translate, {auxiliary_text} for its translation into the auxiliary language; `{{` is a brace.
 
+    Args:
+        plain (`str`): The prompt without a hint.
+        hinted (`str`): The prompt with a hint in an auxiliary language.
+
     Raises:
         InputError: A template has an unknown field, or lacks {target} or {text}, or the one with a
             hint {auxiliary_text}.

@@ -21,10 +21,15 @@ MISSING = {
 
 @dataclass(frozen=True)
 class Plan:
-    """Tokens by group (`mixture_lines.group_of`): there, by temperature alone, and to be taken.
+    """Hold the tokens of each group (`mixture_lines.group_of`).
 
-    shares: part -> share, with a sum of 1. total, largest: tokens of the mixture, and the most
-    that there can be with these shares.
+    Attributes:
+        masses (`Mapping[int, int]`): {group: tokens there are}.
+        asked (`Mapping[int, float]`): {group: tokens by temperature alone}.
+        budgets (`Mapping[int, float]`): {group: tokens to be taken}.
+        shares (`Mapping[str, float]`): {part: share}, with a sum of 1.
+        total (`int`): Tokens of the mixture.
+        largest (`int`): Tokens that there can be at most with these shares.
     """
 
     masses: Mapping[int, int]
@@ -49,7 +54,7 @@ def plan_budgets(groups: Mapping[int, np.ndarray], tokens: np.ndarray, settings:
     Raises:
         InputError: A part that is asked for has no rows, or there are fewer tokens than asked for.
     """
-    masses = {group: int(tokens[places].sum(dtype=np.int64)) for group, places in groups.items()}
+    masses = {group: int(tokens[positions].sum(dtype=np.int64)) for group, positions in groups.items()}
     of_part = {
         part: [group for group in sorted(masses) if part_and_language(group)[0] == part]
         for part in PARTS

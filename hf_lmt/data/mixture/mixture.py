@@ -38,11 +38,13 @@ null. `tokens` are those of `text`, without any that a trainer adds."""
 class Mixed(NamedTuple):
     """The rows of a mixture, and what was asked and given.
 
-    counts: `tokens`, asked, given and at most; `rows`, and `repeated` among them; `line_breaks`,
-        rows in which some were replaced; `left_out`, rows by reason (`copies` of a text or pair,
-        `empty` ones, `no_pivot` where neither side is Chinese or English, `share_0` of a part that
-        is not asked for); `parts`, {name: shares, tokens, rows, languages}, and `languages` in it,
-        {code: tokens there are, asked, budget, given, rows, passes}.
+    Attributes:
+        rows (`Dataset`): The rows, in their final order.
+        counts (`dict[str, Any]`): `tokens`, asked, given and at most; `rows`, and `repeated` among them;
+            `line_breaks`, rows in which some were replaced; `left_out`, rows by reason (`copies` of a text or
+            pair, `empty` ones, `no_pivot` where neither side is Chinese or English, `share_0` of a part that is
+            not asked for); `parts`, {name: shares, tokens, rows, languages}, and `languages` in it, {code: tokens
+            there are, asked, budget, given, rows, passes}.
     """
 
     rows: Dataset
@@ -209,8 +211,8 @@ def _block(batch: pa.Table, entries: np.ndarray, make_lines: MakeLines, seed: in
 
 def _in_final_order(rows: Dataset, entries: np.ndarray, taken: list[Taken], seed: int) -> Dataset:
     """Repeat every row as often as it is taken, in the order of a hash."""
-    places = np.concatenate([taken_group.places for taken_group in taken])
+    positions = np.concatenate([taken_group.places for taken_group in taken])
     passes = np.concatenate([taken_group.passes for taken_group in taken])
-    order = final_order(entries["order"][places], passes, seed)
+    order = final_order(entries["order"][positions], passes, seed)
     lines = np.flatnonzero(_mask(entries, taken))  # the place of each written line
-    return rows.select(np.searchsorted(lines, places[order]))
+    return rows.select(np.searchsorted(lines, positions[order]))

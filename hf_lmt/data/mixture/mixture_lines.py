@@ -40,12 +40,18 @@ _LINE_BREAK = _WHITE + r"[\r\n\v\f\x{85}\x{2028}\x{2029}]" + _WHITE
 
 
 class Lines(NamedTuple):
-    """B rows as lines, (B,) each.
+    """Hold B rows as lines, (B,) each.
 
-    text, source_lang, target_lang, row_key: as they go into the mixture. order: uint64, what the
-    row is chosen by; copies have the same. tie: uint64, tells copies with ids of their own apart.
-    group: int16, part and language (`group_of`), or EMPTY or NO_PIVOT. forward: bool, out of the
-    pivot. broken: bool, a line break was replaced.
+    Attributes:
+        text (`pa.Array`): The lines, as they go into the mixture.
+        source_lang (`pa.Array`): Codes of the languages of sources, or of texts.
+        target_lang (`pa.Array`): Codes of the languages of targets; null for texts.
+        row_key (`pa.Array`): Keys as they go into the mixture.
+        order (`np.ndarray`): uint64, what the row is chosen by; copies have the same.
+        tie (`np.ndarray`): uint64, tells copies with ids of their own apart.
+        group (`np.ndarray`): int16, part and language (`group_of`), or EMPTY or NO_PIVOT.
+        forward (`np.ndarray`): bool, out of the pivot.
+        broken (`np.ndarray`): bool, a line break was replaced.
     """
 
     text: pa.Array

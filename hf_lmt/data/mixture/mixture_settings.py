@@ -25,7 +25,15 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of `mix`, with `shares` of all parts and a sum of 1."""
+    """The settings of `mix`.
+
+    Attributes:
+        shares (`Mapping[str, float]`): {part: share} of all parts, with a sum of 1.
+        temperature (`float`): T of `temperature_weights`.
+        tokens (`int | None`): Tokens of the mixture; None for the most that there is.
+        seed (`int`): Seed of the hashes.
+        repeat (`float`): How often a row may be used, at most.
+    """
 
     shares: Mapping[str, float]
     temperature: float

@@ -14,7 +14,13 @@ BLOCK = 100_000  # rows whose keys are in memory at a time
 
 
 class Taken(NamedTuple):
-    """Hold the rows of a language that are taken: positions (K,) int64, each row's pass (K,), tokens."""
+    """Hold the K rows of a language that are taken.
+
+    Attributes:
+        places (`np.ndarray`): (K,) int64 positions of the rows.
+        passes (`np.ndarray`): (K,) pass of each row: 0 for its first use.
+        tokens (`int`): Tokens of all of them.
+    """
 
     places: np.ndarray
     passes: np.ndarray
@@ -32,17 +38,17 @@ def rows_by_group(entries: np.ndarray) -> tuple[dict[int, np.ndarray], int]:
     Returns:
         `tuple[dict[int, np.ndarray], int]`: Group -> positions of its rows, and the number of copies.
     """
-    places = np.flatnonzero(entries["group"] >= 0)
-    fields = entries[places]
+    positions = np.flatnonzero(entries["group"] >= 0)
+    fields = entries[positions]
     # Within a group copies have one hash; `tie` decides which of them
     # comes first, whatever the order of the rows.
     ranks = np.lexsort((fields["tie"], fields["order"], fields["group"]))
-    places, fields = places[ranks], fields[ranks]
-    first = np.ones(len(places), bool)
+    positions, fields = positions[ranks], fields[ranks]
+    first = np.ones(len(positions), bool)
     first[1:] = (fields["order"][1:] != fields["order"][:-1]) | (fields["group"][1:] != fields["group"][:-1])
     groups = fields["group"][first]
     group_numbers, starts = np.unique(groups, return_index=True)
-    parts = np.split(places[first], starts[1:]) if len(group_numbers) else []
+    parts = np.split(positions[first], starts[1:]) if len(group_numbers) else []
     return dict(zip(group_numbers.tolist(), parts, strict=True)), int((~first).sum())
 
 

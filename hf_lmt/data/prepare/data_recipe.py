@@ -39,14 +39,21 @@ PACKAGE = "package:"
 class DataRecipe:
     """The sources of rows and the settings of each step.
 
-    sources: in the order of the recipe; `package:` names stand as the files that they mean.
-    directions: those asked for, in the order of DIRECTIONS; named: those given without a `*`.
-    curation: the section as it is given, None where it is not; steps: what it stands for.
-    downsampling: None where it is switched off.
-    prompting: with share 0 where hints are switched off.
-    mixture: the section, for continued pre-training; None for translation prompts.
-    training: the keys of the recipe that are TRL's, by name; their values are not checked here.
-    content: our sections as they stand in the file, for the record of the run.
+    Attributes:
+        sources (`tuple[Source, ...]`): The sources in the order of the recipe; `package:` names stand as the files
+            that they mean.
+        directions (`tuple[Direction, ...]`): The directions that are asked for, in the order of DIRECTIONS.
+        named (`frozenset[Direction]`): Those of them that are named without a `*`.
+        curation (`Mapping[str, Any] | None`): The section as it is given; None where it is not.
+        steps (`tuple[Any, ...]`): The steps that it stands for.
+        downsampling (`StrategicDownsampling | None`): The sampling; None where it is switched off.
+        prompting (`ParallelMultilingualPrompting`): The prompting, with share 0 where hints are switched off.
+        seed (`int`): Seed of every hash without one of its own.
+        mixture (`Mapping[str, Any] | None`): The section, for continued pre-training; None for translation
+            prompts.
+        training (`Mapping[str, Any]`): The keys of the recipe that are TRL's, by name; their values are not
+            checked here.
+        content (`Mapping[str, Any]`): Our sections as they stand in the file, for the record of the run.
     """
 
     sources: tuple[Source, ...]
@@ -99,35 +106,37 @@ def read_data_recipe(recipe: Path | Mapping[Any, Any]) -> DataRecipe:
     return replace(data_recipe, sources=tuple(sources))
 
 
-def _read(own: Mapping[str, Any], training: Mapping[str, Any], faults: Faults) -> DataRecipe:
+def _read(sections: Mapping[str, Any], training: Mapping[str, Any], faults: Faults) -> DataRecipe:
     """Read the recipe as far as it can be read; the rest is among the faults."""
-    seed = own.get("seed", 0)
+    seed = sections.get("seed", 0)
     if fault := fault_of("seed", seed, int):
         faults.append(fault)
     elif seed < 0:
         faults.append(f"seed {seed}: give a whole number, 0 or more")
     seed = 0 if faults.of("seed") else seed
-    mixture = read_mixture(own.get("mixture"), faults)
-    directions, named = read_directions(own.get("directions"), faults)
+    mixture = read_mixture(sections.get("mixture"), faults)
+    directions, named = read_directions(sections.get("directions"), faults)
     return DataRecipe(
-        sources=read_sources(own.get("data"), faults),
+        sources=read_sources(sections.get("data"), faults),
         directions=directions,
         named=named,
-        curation=own.get("curation"),
-        steps=read_curation(own.get("curation"), faults),
-        downsampling=read_downsampling(own.get("downsampling", mixture is None), seed, faults),
-        prompting=read_prompting(own.get("pmp", {}), seed, faults),
+        curation=sections.get("curation"),
+        steps=read_curation(sections.get("curation"), faults),
+        downsampling=read_downsampling(sections.get("downsampling", mixture is None), seed, faults),
+        prompting=read_prompting(sections.get("pmp", {}), seed, faults),
         seed=seed,
         mixture=mixture,
         training=training,
-        content={name: value for name, value in own.items() if name not in LATER},
+        content={name: value for name, value in sections.items() if name not in LATER},
     )
 
 
-def _combinations(own: Mapping[str, Any], training: Mapping[str, Any]) -> list[str]:
+def _combinations(sections: Mapping[str, Any], training: Mapping[str, Any]) -> list[str]:
     """List the settings that cannot be together, though each may be alone."""
     switched_on = {
-        name for name in ("downsampling", "pmp", "mixture") if own.get(name) is not None and own[name] is not False
+        name
+        for name in ("downsampling", "pmp", "mixture")
+        if sections.get(name) is not None and sections[name] is not False
     }
     if "mixture" not in switched_on:
         return []

@@ -18,7 +18,17 @@ CONTAMINATION = "contamination"  # the step that compares with evaluation sets
 
 
 def start_record(recipe: DataRecipe, loaded: Loaded, keep_rejects: bool, origin: Mapping[str, Any]) -> PreparedRecord:
-    """Begin the record with what is known once the sources are read, and the run's "identity"."""
+    """Begin the record with what is known once the sources are read, and the run's "identity".
+
+    Args:
+        recipe (`DataRecipe`): The recipe.
+        loaded (`Loaded`): The rows that were read, with counts and fingerprints of their sources.
+        keep_rejects (`bool`): Whether the rows that go are written, too.
+        origin (`Mapping[str, Any]`): "command_line" and what else the record says about the run.
+
+    Returns:
+        `PreparedRecord`: The record, without what is counted later.
+    """
     counts_of_sources: list[Any] = loaded.counts
     run: PreparedRecord = {**new_record("prepare", origin, "hf_lmt")}
     run["data"] = [
@@ -60,7 +70,14 @@ def start_record(recipe: DataRecipe, loaded: Loaded, keep_rejects: bool, origin:
 
 
 def settings_of(recipe: DataRecipe) -> PreparationSettings:
-    """Return every setting that decides about rows, defaults and seeds among them, as JSON has it."""
+    """Collect every setting that decides about rows, defaults and seeds among them, as JSON has it.
+
+    Args:
+        recipe (`DataRecipe`): The recipe.
+
+    Returns:
+        `PreparationSettings`: The settings by section, None for a section that is off.
+    """
     thinning, prompting = recipe.downsampling, recipe.prompting
     return {
         "seed": recipe.seed,
@@ -73,7 +90,14 @@ def settings_of(recipe: DataRecipe) -> PreparationSettings:
 
 
 def contamination_of(recipe: DataRecipe) -> str:
-    """Say whether the rows were compared with evaluation sets: "checked" or "not checked"."""
+    """Say whether the rows were compared with evaluation sets.
+
+    Args:
+        recipe (`DataRecipe`): The recipe.
+
+    Returns:
+        `str`: "checked" or "not checked".
+    """
     compared = any(step.name == CONTAMINATION and step.sets for step in recipe.steps)
     return "checked" if compared else "not checked"
 
@@ -85,7 +109,19 @@ def complete_record(
     made: Any,
     seconds: float,
 ) -> PreparedRecord:
-    """Return the record with what was counted; "timing" is the one part that differs between runs."""
+    """Complete the record with what was counted; "timing" is the one part that differs between runs.
+
+    Args:
+        run (`PreparedRecord`): The record of `start_record`.
+        recipe (`DataRecipe`): The recipe.
+        kept (`Kept`): What curation left, with its counts.
+        made (`dict[str, Any]`): Counts of the rows that were made: "rows", "groups", "directions", and others that
+            the record takes as they are.
+        seconds (`float`): Duration of the run.
+
+    Returns:
+        `PreparedRecord`: The whole record.
+    """
     stages = made.pop("directions")
     last = {name: stage_counts["rows"] for name, stage_counts in stages.items()}
     asked = [str(direction) for direction in recipe.directions]
@@ -108,7 +144,7 @@ def complete_record(
 
 def _step(counts: Mapping[str, Any]) -> dict[str, Any]:
     """Return the rows that one step of curation took, of which directions and why, and its notes."""
-    taken = {
+    rejected_by_direction = {
         name: direction_counts["rejected"]
         for name, direction_counts in counts["directions"].items()
         if direction_counts["rejected"]
@@ -116,7 +152,7 @@ def _step(counts: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "rejected": counts["rejected"],
         "reasons": counts["reasons"],
-        "directions": taken,
+        "directions": rejected_by_direction,
         "notes": counts["notes"],
     }
 

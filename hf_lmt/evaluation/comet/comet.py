@@ -33,7 +33,12 @@ JOURNAL = "scores.jsonl"
 
 
 class PublishedModel(NamedTuple):
-    """Name a model on the Hub, and say whether it reads references."""
+    """Describe a COMET model on the Hub.
+
+    Attributes:
+        name (`str`): Its id.
+        references (`bool`): Whether it reads references.
+    """
 
     name: str
     references: bool

@@ -72,12 +72,7 @@ def diagnose(
     samples: int = SAMPLES,
     seed: int = SEED,
 ) -> Diagnosis:
-    """Tell where a model got worse, or differs from another, and what kind of failure that is.
-
-    Examples:
-        >>> found = diagnose("EVAL_BEFORE", "EVAL_AFTER")                           # doctest: +SKIP
-        >>> found.alarm, found.findings[0].kind                                     # doctest: +SKIP
-        (True, 'directional_degeneration')
+    """Find where a model got worse, or differs from another, and what kind of failure that is.
 
     Args:
         before (`str | Path`, *optional*): A folder that `evaluate` wrote; None looks at `after` alone,
@@ -93,6 +88,11 @@ def diagnose(
 
     Raises:
         InputError: A folder or the rows cannot be read, or the two cannot be compared (`compare`).
+
+    Examples:
+        >>> found = diagnose("EVAL_BEFORE", "EVAL_AFTER")                           # doctest: +SKIP
+        >>> found.alarm, found.findings[0].kind                                     # doctest: +SKIP
+        (True, 'directional_degeneration')
     """
     first = None if before is None else read_evaluation(before)
     second = read_evaluation(after)

@@ -24,7 +24,12 @@ BLOCK = 4_000_000  # draws held at once
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """The middle 95 % of the resampled scores: n // 40 of them are cut off on either side."""
+    """The middle 95 % of the resampled scores: n // 40 of them are cut off on either side.
+
+    Attributes:
+        low (`float`): Its lower end, in the metric's unit.
+        high (`float`): Its upper end.
+    """
 
     low: float
     high: float
@@ -167,13 +172,13 @@ def percentile_interval(values: np.ndarray) -> Interval:
 
 
 def _weights(sentences: int, samples: int, seed: int) -> Iterator[np.ndarray]:
-    """How often each sentence is drawn: blocks of (B, S) float64, `samples` rows in all."""
+    """Yield how often each sentence is drawn: blocks of (B, S) float64, `samples` rows in all."""
     generator = np.random.default_rng(seed)
     rows = max(1, BLOCK // sentences)
     for start in range(0, samples, rows):
         draws = generator.choice(sentences, size=(min(rows, samples - start), sentences))
-        places = draws + np.arange(len(draws))[:, None] * sentences
-        counts = np.bincount(places.ravel(), minlength=draws.size)
+        flat_indices = draws + np.arange(len(draws))[:, None] * sentences
+        counts = np.bincount(flat_indices.ravel(), minlength=draws.size)
         yield counts.reshape(draws.shape).astype(np.float64)
 
 

@@ -15,12 +15,15 @@ MODULES = {"ja-mecab": "MeCab", "ko-mecab": "mecab_ko"}
 
 
 def check_scorer_installed(metrics: Sequence[str]) -> None:
-    """Raise InputError, with the line that installs it, where these metrics lack sacreBLEU.
+    """Check that sacreBLEU is installed where these metrics need it.
 
     Called before a model is loaded or trained: hours later the message would come too late.
 
     Args:
         metrics (`Sequence[str]`): Those that sacreBLEU counts, such as "chrf++"; with none, nothing is lacking.
+
+    Raises:
+        InputError: it is missing; the message has the line that installs it.
     """
     if metrics:
         need("evaluate", " and ".join(metrics), "sacrebleu")

@@ -14,7 +14,13 @@ from hf_miwv.common.errors import InputError
 
 
 class Translations(NamedTuple):
-    """Hold one direction's (S,) hypotheses and (S,) references, in the same order."""
+    """Hold the S lines of one direction.
+
+    Attributes:
+        direction (`Direction`): The direction.
+        hypotheses (`Sequence[str]`): (S,) translations to judge.
+        references (`Sequence[str]`): (S,) translations by people, in the same order.
+    """
 
     direction: Direction
     hypotheses: Sequence[str]

@@ -46,7 +46,12 @@ COLUMN_TITLES = {
 class Figure(NamedTuple):
     """A value with its 95 % interval, where there is one.
 
-    why: why there is no value, or why it says little; empty where all is well.
+    Attributes:
+        value (`float | None`): A score in its unit, or a rate in per cent.
+        low (`float`, *optional*): Lower end of the interval.
+        high (`float`, *optional*): Upper end of the interval.
+        why (`str`, *optional*, defaults to `""`): The reason why there is no value, or why it says little; empty
+            where all is well.
     """
 
     value: float | None

@@ -30,7 +30,12 @@ NAMED = 8  # directions that a note names
 
 
 class Cell(NamedTuple):
-    """A group's figure as text, and what is to be known of it; empty where there is nothing."""
+    """Hold a cell of a table.
+
+    Attributes:
+        text (`str`): A group's figure.
+        note (`str`): What is to be known of it; empty where there is nothing.
+    """
 
     text: str
     note: str
@@ -149,7 +154,7 @@ def notes_of(evaluations: Sequence[Evaluation]) -> list[str]:
 
 
 def _shows(evaluations: Sequence[Evaluation], rate: str) -> bool:
-    """Whether any output of any of them shows it."""
+    """Check whether any output of any of them shows it."""
     return any(
         direction_figures["behavior"].get(rate, {"count": 0})["count"]
         for evaluation in evaluations

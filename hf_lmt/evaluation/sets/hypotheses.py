@@ -38,7 +38,13 @@ DEFAULTS: Mapping[str, Any] = {
 
 
 class Hypothesis(NamedTuple):
-    """place: file and line, for messages. text: the translation. columns: of its row, if it has."""
+    """Hold a translation from elsewhere.
+
+    Attributes:
+        place (`str`): File and line, for messages.
+        text (`str`): The translation.
+        columns (`Mapping[str, Any]`): The other columns of its row, if it has some.
+    """
 
     place: str
     text: str

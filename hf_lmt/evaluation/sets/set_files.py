@@ -22,7 +22,13 @@ Column = list[str | None]
 
 
 class Texts(NamedTuple):
-    """ids: (U,) what each sentence is called. columns: code -> (U,) texts. notes: what was left."""
+    """Hold U sentences in several languages.
+
+    Attributes:
+        ids (`list[str]`): (U,) ids of the sentences.
+        columns (`dict[str, Column]`): {code: (U,) texts}.
+        notes (`dict[str, Any]`): Counts of what was left out.
+    """
 
     ids: list[str]
     columns: dict[str, Column]
@@ -30,7 +36,13 @@ class Texts(NamedTuple):
 
 
 class Copy(NamedTuple):
-    """A local copy of a set: its name among the published ones, its folder, its split if any."""
+    """Describe a local copy of a set.
+
+    Attributes:
+        name (`str`): Its name among the published ones.
+        folder (`Path`): The folder that it lies in.
+        split (`str`, *optional*): Its split, if the set has several.
+    """
 
     name: str
     folder: Path

@@ -18,7 +18,15 @@ DECISION = "evaluation-lines"
 
 
 class Lines(NamedTuple):
-    """One direction of a set: (S,) ids, sources, references, and hints where there are any."""
+    """Hold the S lines of one direction of a set.
+
+    Attributes:
+        ids (`list[str]`): (S,) ids.
+        sources (`list[str]`): (S,) texts.
+        references (`list[str]`): (S,) translations by people.
+        hints (`list[str | None]`): (S,) translations into the auxiliary language, None where there is none.
+        hint_lang (`str | None`): Code of that language; None without hints.
+    """
 
     ids: list[str]
     sources: list[str]
@@ -28,7 +36,15 @@ class Lines(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A row that has its direction: its id, and its texts."""
+    """Hold a row that has its direction.
+
+    Attributes:
+        id (`str`): Its id.
+        source (`str`): The text.
+        reference (`str`): Its translation by people.
+        hint (`str | None`): Its translation into the auxiliary language, if there is one.
+        hint_lang (`str | None`): Code of that language.
+    """
 
     id: str
     source: str

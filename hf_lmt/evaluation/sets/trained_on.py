@@ -47,7 +47,12 @@ _YEAR = re.compile(r"(?:wmt|newstest)[-_ ]?(?:20)?(1[4-9]|2\d)(?:\s*[-–]\s*(?:
 
 
 class Claim(NamedTuple):
-    """name: of training data, as written. said_by: where."""
+    """Hold a name of training data.
+
+    Attributes:
+        name (`str`): The name, as it is written.
+        said_by (`str`): Document that names it.
+    """
 
     name: str
     said_by: str

@@ -63,7 +63,7 @@ class LocalFile:
 
 
 def kind_of(folder: Path) -> str:
-    """Tell the kind of repository that a folder becomes.
+    """Return the kind of repository that a folder becomes.
 
     Args:
         folder (`Path`): The folder.

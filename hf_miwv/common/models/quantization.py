@@ -84,7 +84,7 @@ def quantization_of(model: Any) -> str | None:
 
 
 def settle_quantization(model: Any, wanted: str | None, source: str) -> None:
-    """Raise InputError for another quantization than wanted; keep 4-bit weights as they are.
+    """Check that a model has no other quantization than wanted, and keep 4-bit weights as they are.
 
     On some CPUs bitsandbytes repacks 4-bit weights in the first pass, and unpacks them, rounded,
     whenever the state dict is read: fingerprint and losses would drift. Batches of thousands of

@@ -6,5 +6,9 @@ from hf_miwv.common.extras import need
 
 
 def check_installed() -> None:
-    """Raise InputError where trl or peft is missing."""
+    """Check that trl and peft are installed.
+
+    Raises:
+        InputError: one is missing; the message has the line that installs it.
+    """
     need("train", "training", "trl", "peft")

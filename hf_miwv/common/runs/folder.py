@@ -200,6 +200,9 @@ def write_errors(output: Path) -> Iterator[None]:
 
     Args:
         output (`Path`): The output, for the message.
+
+    Raises:
+        InputError: the disk is full, or the folder cannot be written.
     """
     try:
         yield
@@ -230,7 +233,7 @@ def _occupied(folder: Path) -> bool:
 def check_file(
     output: Path, overwrite: bool, source: str | None = None, command_line: Sequence[str] | None = None
 ) -> None:
-    """Raise InputError where the file cannot be written, before any work is done.
+    """Check that a file can be written, before any work is done.
 
     This very command may do its work once more where it was killed behind its last step, which
     `put_file_in_place` has marked.
@@ -238,8 +241,11 @@ def check_file(
     Args:
         output (`Path`): The file.
         overwrite (`bool`): Whether an earlier one may be replaced.
-        source (`str`, *optional*): What is read, and never replaced.
-        command_line (`Sequence[str]`, *optional*): Of this command.
+        source (`str`, *optional*): Path of the file that is read, and never replaced.
+        command_line (`Sequence[str]`, *optional*): The words of this command, to know its own work by.
+
+    Raises:
+        InputError: it is the input or a folder, or is there already and may not be replaced.
     """
     if source is not None and output.exists() and Path(source).resolve() == output.resolve():
         raise InputError(f"--output {output} is the input; give another file")

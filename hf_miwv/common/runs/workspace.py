@@ -279,7 +279,7 @@ def put_sealed(draft: Path, path: Path) -> None:
 
 
 def is_sealed(path: Path) -> bool:
-    """Tell whether `put_sealed` wrote the file, after reading all of it.
+    """Check whether `put_sealed` wrote the file, after reading all of it.
 
     Args:
         path (`Path`): The file.

@@ -54,11 +54,11 @@ class HfLmtBehaviour(evaluate.Metric):
                     "signature": rate.signature,
                 }
                 for kind, rate in behavior_rates(
-                    [sources[row] for row in places],
-                    [predictions[row] for row in places],
+                    [sources[row] for row in row_indices],
+                    [predictions[row] for row in row_indices],
                     parse_direction(name),
-                    [references[row] for row in places],
+                    [references[row] for row in row_indices],
                 ).items()
             }
-            for name, places in sorted(rows.items())
+            for name, row_indices in sorted(rows.items())
         }

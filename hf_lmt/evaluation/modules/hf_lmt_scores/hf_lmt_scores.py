@@ -53,11 +53,11 @@ class HfLmtScores(evaluate.Metric):
                     "unavailable": score.unavailable,
                 }
                 for metric, score in corpus_scores(
-                    [predictions[row] for row in places],
-                    [references[row] for row in places],
+                    [predictions[row] for row in row_indices],
+                    [references[row] for row in row_indices],
                     parse_direction(name).target,
                     metrics,
                 ).items()
             }
-            for name, places in sorted(rows.items())
+            for name, row_indices in sorted(rows.items())
         }
