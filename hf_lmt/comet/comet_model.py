@@ -14,6 +14,7 @@ from hf_lmt.comet.comet_layers import Head, LayerMix, span_penalties
 from hf_lmt.comet.comet_settings import REGRESSION, XCOMET, CometSettings
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.models.batch_tokens import default_batch_tokens
+from hf_miwv.common.models.memory import is_out_of_memory
 
 ROWS_AT_ONCE = 512
 INPUT_WEIGHTS = (0.12, 0.33, 0.33)
@@ -80,7 +81,8 @@ class CometModel(nn.Module):
             `np.ndarray`: (S,) float64 scores, higher is better; for most texts between 0 and 1.
 
         Raises:
-            InputError: The lists differ in length, or the model needs references and there are none.
+            InputError: The lists differ in length; the model needs references and there are none; memory is
+                used up.
         """
         lists = [sources, hypotheses, *([] if references is None else [references])]
         if len({len(texts) for texts in lists}) != 1:
@@ -97,8 +99,22 @@ class CometModel(nn.Module):
         for start in range(0, len(sources), ROWS_AT_ONCE):
             rows = slice(start, start + ROWS_AT_ONCE)
             columns = [texts[rows] for texts in (hypotheses, sources, references) if texts is not None]
-            scores.append(self._block(columns, budget))
+            try:
+                scores.append(self._block(columns, budget))
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                raise self._no_room(budget) from error
         return np.concatenate(scores)
+
+    def _no_room(self, budget: int) -> InputError:
+        precision = str(self.encoder.dtype).removeprefix("torch.")
+        smaller = "" if precision == "bfloat16" else "; the encoder in bfloat16 (--comet-dtype bfloat16)"
+        return InputError(
+            f"COMET {self.identity}: out of memory in a pass of at most {budget:,} tokens with the encoder in "
+            f"{precision}. Give in Python a smaller batch_tokens or device='cpu'{smaller}; or a smaller model, or end "
+            "what else holds memory"
+        )
 
     def _block(self, texts: Sequence[Sequence[str]], budget: int) -> np.ndarray:
         """Score up to ROWS_AT_ONCE segments: (S,) of columns of hypotheses, sources and, if any, references."""

@@ -11,6 +11,9 @@ from hf_miwv.common.errors import InputError, did_you_mean
 REGRESSION, UNIFIED, XCOMET = "regression_metric", "unified_metric", "xcomet_metric"
 SEGMENTS = {REGRESSION: ["src", "mt", "ref"], UNIFIED: ["mt", "src"], XCOMET: ["mt", "src", "ref"]}
 ENCODERS = ("XLM-RoBERTa", "XLM-RoBERTa-XL")
+FLOAT32 = "float32"
+DTYPES = (FLOAT32, "bfloat16")
+"""Of the encoder; what stands above it is always in float32."""
 TRANSFORMATIONS = {"softmax": "softmax", "sparsemax": "sparsemax", "sparsemax_patch": "softmax"}
 """Name in hparams.yaml -> how layers are weighted. unbabel-comet takes "sparsemax_patch" as softmax."""
 ACTIVATIONS = ("Tanh", "Sigmoid", "Softplus", "Hardtanh")

@@ -16,18 +16,17 @@ from safetensors.torch import load_file, save_file
 from transformers import XLMRobertaConfig, XLMRobertaModel, XLMRobertaXLConfig, XLMRobertaXLModel
 
 from hf_lmt.comet.comet_model import CometModel
-from hf_lmt.comet.comet_settings import READ, XCOMET, CometSettings, comet_settings
+from hf_lmt.comet.comet_settings import DTYPES, READ, XCOMET, CometSettings, comet_settings
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.hub.fetching import fetch_folder
 from hf_miwv.common.models.devices import pick_device
 from hf_miwv.common.models.hub_errors import hub_error
 from hf_miwv.common.models.hub_files import model_file
-from hf_miwv.common.models.memory import is_out_of_memory, no_room_to_load
+from hf_miwv.common.models.memory import is_out_of_memory
 from hf_miwv.common.models.model_tokenizer import read_tokenizer
 from hf_miwv.common.reading.source import Source
 from hf_miwv.common.recipes.yaml_text import read_yaml
 
-DTYPES = ("float32", "bfloat16")
 HYPERPARAMETERS = "hparams.yaml"
 LIGHTNING, SAFETENSORS = Path("checkpoints", "model.ckpt"), Path("model.safetensors")
 ENCODERS: dict[str, tuple[Any, Any]] = {
@@ -156,7 +155,11 @@ def load_comet(
         raise
     except (RuntimeError, ValueError, MemoryError) as error:
         if is_out_of_memory(error):
-            raise no_room_to_load("model", source, device, error) from error
+            raise InputError(
+                f"COMET checkpoint {source!r} does not fit into the memory of {target} with its encoder in {dtype} "
+                f"({str(error).splitlines()[0]}). Give dtype bfloat16 (--comet-dtype bfloat16; quality: dtype in a "
+                "recipe), device 'cpu' in Python, or a smaller model; or end what else holds memory"
+            ) from error
         raise InputError(f"COMET checkpoint {source!r} cannot be loaded: {str(error).splitlines()[0]}") from error
 
 

@@ -59,6 +59,7 @@ def evaluate(
     allow_contaminated: bool = False,
     comet_python: Path | None = None,
     install_comet: bool = False,
+    comet_dtype: str | None = None,
     overwrite: bool = False,
     work: Path | None = None,
     origin: Mapping[str, Any] | None = None,
@@ -95,6 +96,8 @@ def evaluate(
         comet_python (`Path`, *optional*): As in `comet_scores.find_comet`; by default COMET runs in this
             process. Where its model cannot be had the rest goes on, and its figures say why they are missing.
         install_comet (`bool`, *optional*, defaults to `False`): As in `comet_scores.find_comet`.
+        comet_dtype (`str`, *optional*, defaults to `"float32"`): Of COMET's encoder in this process, "float32" or
+            "bfloat16", which needs half the memory.
         overwrite (`bool`, *optional*, defaults to `False`): Replace `output_dir` where it holds something.
         work (`Path`, *optional*): A folder to keep translations in for other runs, too.
         origin (`Mapping[str, Any]`, *optional*): `command_line`, for the record.
@@ -133,6 +136,7 @@ def evaluate(
         hints=hints,
         comet_python=comet_python,
         install_comet=install_comet,
+        comet_dtype=comet_dtype,
         contamination=check_training(opened, source, allow_contaminated),
     )
     with folder_run.work() as workspace:
@@ -201,7 +205,7 @@ def _judge(plan: Plan, rows: Rows, num_proc: int, workspace: Workspace, progress
     for metric in plan.learned:
         statistics_by_direction: dict[Direction, Statistics] = {}
         if metric not in plan.unavailable:
-            statistics_by_direction = comet_statistics(metric, tasks, plan.comet, workspace.folder)
+            statistics_by_direction = comet_statistics(metric, tasks, plan.comet, plan.comet_dtype, workspace.folder)
         for judged_direction in judged:
             statistics, reason = statistics_by_direction.get(judged_direction.direction), plan.unavailable.get(metric)
             judged_direction.figures["scores"][metric] = score_figures(

@@ -39,6 +39,7 @@ class EvaluationSettings(TypedDict, total=False):
     metrics: Any
     hints: str
     comet: str
+    comet_dtype: str
 
 
 class Contamination(TypedDict, total=False):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hf_lmt.comet.comet_settings import FLOAT32
 from hf_lmt.directions import Direction, match_directions, parse_direction
 from hf_lmt.evaluation.comet.comet_scores import find_comet, why_unavailable
 from hf_lmt.evaluation.direction_scores import split_metrics
@@ -33,6 +34,7 @@ class Plan:
         counted (`Sequence[str]`): Metrics that are counted here.
         learned (`Sequence[str]`): Metrics of COMET.
         comet (`Path`, *optional*): Python of unbabel-comet's environment; None where COMET runs in this process.
+        comet_dtype (`str`): Of its encoder there.
         unavailable (`Mapping[str, str]`): Metrics that will have no figure at all, and why.
         contamination (`Contamination`): Facts about the model's training on the set.
         marks (`Sequence[str]`): Remarks that every table is to carry.
@@ -44,6 +46,7 @@ class Plan:
     counted: Sequence[str]
     learned: Sequence[str]
     comet: Path | None
+    comet_dtype: str
     unavailable: Mapping[str, str]
     contamination: Contamination
     marks: Sequence[str]
@@ -64,6 +67,7 @@ def make_plan(
     hints: str,
     comet_python: Path | None,
     install_comet: bool,
+    comet_dtype: str | None,
 ) -> Plan:
     """Make the plan of `evaluate`, whose arguments these are.
 
@@ -77,21 +81,28 @@ def make_plan(
         hints (`str`): "none", "self" or "given".
         comet_python (`Path`, *optional*): Python of an environment with unbabel-comet.
         install_comet (`bool`): Make such an environment where there is none.
+        comet_dtype (`str`, *optional*): Of the encoder where COMET runs in this process; None for float32.
 
     Returns:
         `Plan`: The plan; metrics whose model cannot be had are in it as unavailable, and a warning says so.
 
     Raises:
-        InputError: as `choose_directions`, `split_metrics` and `find_comet`.
+        InputError: as `choose_directions`, `split_metrics` and `find_comet`; a dtype that would have no effect.
     """
     counted, learned = split_metrics(metrics)
     lines, missing = choose_directions(opened, directions, available)
+    if comet_dtype is not None and (not learned or comet_python is not None or install_comet):
+        raise InputError(
+            f"comet_dtype {comet_dtype} (--comet-dtype) is of COMET in this process, which is not asked for; leave it "
+            "out, or give a metric of COMET without comet_python and install_comet"
+        )
     comet = find_comet(comet_python, install_comet) if learned else None
     unavailable = {name: reason for name in learned if (reason := why_unavailable(name, comet)) is not None}
     for name, reason in unavailable.items():
         logger.warning("%s is left out: %s", name, reason)
     marks = _marks(opened, contamination, hints)
-    return Plan(opened, lines, missing, counted, learned, comet, unavailable, contamination, marks)
+    dtype = comet_dtype or FLOAT32
+    return Plan(opened, lines, missing, counted, learned, comet, dtype, unavailable, contamination, marks)
 
 
 def choose_directions(

@@ -17,6 +17,7 @@ import pyarrow
 import xxhash
 from datasets import Dataset
 
+from hf_lmt.comet.comet_settings import DTYPES, FLOAT32
 from hf_lmt.data.curation.estimators import Pair, scores_of_comet, scores_of_command, scores_of_model
 from hf_lmt.data.curation.length_filters import check_number
 from hf_lmt.data.curation.quality_scores import QualityScores, pair_keys
@@ -42,7 +43,7 @@ class QualityEstimation(Step):
     - `model` alone, here in this process: a COMET model that needs no reference, such as
       Unbabel/wmt22-cometkiwi-da (its terms are to be accepted on the Hub); or a sentence-transformers
       model, and the score is the cosine of the embeddings of source and target. A COMET model is
-      known by its hparams.yaml.
+      known by its hparams.yaml; `dtype` is its encoder's, float32 (the default) or bfloat16.
     - `model` and `python`: a COMET model, run by unbabel-comet and the Python at this path.
     - `command`: any program, see `estimators.scores_of_command`. It is split like a line of a
       shell, and runs without one.
@@ -64,6 +65,8 @@ class QualityEstimation(Step):
         threshold (`float`, *optional*, defaults to `0.7`): The lowest score of a row that stays.
         languages (`Sequence[str]`, *optional*): Codes that the estimator covers; by default those that COMET does
             (`Language.comet`).
+        dtype (`str`, *optional*): Of the encoder of a COMET model in this process, "float32" (the default) or
+            "bfloat16", which needs half the memory.
 
     Attributes:
         notes (`dict[str, Any]`): "not_covered", {language: rows}; "scored", rows with a score.
@@ -79,6 +82,7 @@ class QualityEstimation(Step):
     command: str | None = None
     threshold: float = 0.7
     languages: Sequence[str] | None = None
+    dtype: str | None = None
     notes: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -87,6 +91,10 @@ class QualityEstimation(Step):
             raise InputError(
                 "quality: give model (a COMET or sentence-transformers model), or model and python (a COMET "
                 "model, and the Python that has unbabel-comet), or command (a program of your own)"
+            )
+        if self.dtype is not None and (self.python or self.command or self.dtype not in DTYPES):
+            raise InputError(
+                f"quality: dtype {self.dtype}: give {' or '.join(DTYPES)}, for a COMET model in this process alone"
             )
         if isinstance(self.languages, str):
             raise InputError(f"quality: languages must be a list, as in [{self.languages}]")
@@ -183,7 +191,7 @@ class QualityEstimation(Step):
             logger.info("estimating quality: %s", shlex.join(command))
             return scores_of_command(command, pairs)
         if self._loaded is None:
-            self._loaded = _load(str(self.model))
+            self._loaded = _load(str(self.model), self.dtype)
         if hasattr(self._loaded, "encode"):
             return scores_of_model(self._loaded, pairs)
         return scores_of_comet(self._loaded, pairs)
@@ -195,7 +203,7 @@ class QualityEstimation(Step):
 
     def _identity(self) -> str:
         """Return a hash that tells this estimator from others: of its settings, and the files they name."""
-        words = self._command_line() or [str(self.model)]
+        words = self._command_line() or [str(self.model), *([self.dtype] if self.dtype else [])]
         files = [Path(word).expanduser() for word in words]
         if self.model is not None and Path(self.model).is_dir():
             files += sorted(Path(self.model).rglob("*"))
@@ -204,14 +212,16 @@ class QualityEstimation(Step):
         return xxhash.xxh3_128_hexdigest(json.dumps([words, states]).encode())
 
 
-def _load(source: str) -> Any:
+def _load(source: str, dtype: str | None) -> Any:
     """Load a COMET model or an embedder."""
     from hf_lmt.comet.load_comet import is_comet, load_comet
     from hf_miwv.common.models.models import load_embedder
 
     if not is_comet(source):
+        if dtype is not None:
+            raise InputError(f"quality: dtype {dtype} is for COMET models, and {source!r} is none; leave it out")
         return load_embedder(source)
-    model = load_comet(source)
+    model = load_comet(source, dtype=dtype or FLOAT32)
     if model.settings.needs_references:
         raise InputError(
             f"quality: model {source!r} scores with a reference, and training pairs have none; "

@@ -95,7 +95,7 @@ def gate_of(metric: str) -> str | None:
 
 
 def comet_statistics(
-    metric: str, tasks: Sequence[Task], python: Path | None, workspace: Path
+    metric: str, tasks: Sequence[Task], python: Path | None, dtype: str, workspace: Path
 ) -> dict[Direction, Statistics]:
     """Compute a mean over sentences for each direction; a killed run goes on from its last 512 rows.
 
@@ -103,6 +103,7 @@ def comet_statistics(
         metric (`str`): One of MODELS.
         tasks (`Sequence[Task]`): The directions.
         python (`Path`, *optional*): As `find_comet` returns it.
+        dtype (`str`): Of the encoder of our own models.
         workspace (`Path`): A folder for unfinished work.
 
     Returns:
@@ -116,7 +117,7 @@ def comet_statistics(
     hypotheses = [text for task in tasks for text in task.hypotheses]
     references = [text for task in tasks for text in task.references] if MODELS[metric].references else None
     if python is None:
-        model = load_comet(MODELS[metric].name)
+        model = load_comet(MODELS[metric].name, dtype=dtype)
         scores = score_in_process(model, sources, hypotheses, references, workspace / metric)
     else:
         scorer = CometScorer(comet_command(python, metric))

@@ -10,6 +10,7 @@ from typing import Any
 
 import xxhash
 
+from hf_lmt.comet.comet_settings import FLOAT32
 from hf_lmt.data.hashing import FIELD
 from hf_lmt.directions import Direction
 from hf_lmt.evaluation.evaluated_record import EvaluatedRecord, EvaluationCounts, SetFacts
@@ -53,6 +54,9 @@ def start_record(
     run["settings"] = {"metrics": plan.metrics, "hints": hints}
     if plan.learned:
         run["settings"]["comet"] = "hf_lmt" if plan.comet is None else "unbabel-comet"
+        # Folders of before have no such key, and are float32.
+        if plan.comet_dtype != FLOAT32:
+            run["settings"]["comet_dtype"] = plan.comet_dtype
     run["contamination"] = {**plan.contamination}
     run["unavailable_metrics"] = dict(plan.unavailable)
     run["missing"] = {str(direction): reason for direction, reason in plan.missing.items()}

@@ -98,6 +98,27 @@ def test_as_safetensors(
         load_comet("./model", device="cpu")
 
 
+@pytest.mark.parametrize(("dtype", "advice"), [("float32", "--comet-dtype bfloat16"), ("bfloat16", "smaller model")])
+def test_used_up_memory_is_told(dtype: str, advice: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load_comet("comet", device="cpu", dtype=dtype)
+
+    def fails(**_: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(model.encoder, "forward", fails)
+    words = f"COMET comet: out of memory in a pass of at most 1,024 tokens with the encoder in {dtype}"
+    with pytest.raises(InputError, match=words) as refusal:
+        model.score(SOURCES, HYPOTHESES, REFERENCES)
+    assert advice in str(refusal.value)
+    assert ("--comet-dtype" in str(refusal.value)) == (dtype == "float32")
+
+
+def test_a_model_that_does_not_fit_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CometModel, "to", lambda *_: torch.empty(2**62, dtype=torch.uint8))
+    with pytest.raises(InputError, match=r"'comet' does not fit into the memory of cpu .*--comet-dtype bfloat16"):
+        load_comet("comet", device="cpu")
+
+
 REFUSED = {
     "class": ({"class_identifier": "ranking_metric"}, r"class_identifier 'ranking_metric' is not known here"),
     "encoder": ({"encoder_model": "RemBERT"}, "encoder_model 'RemBERT'"),

@@ -311,6 +311,16 @@ BAD = {
         {"metrics": ["comet"], "comet_python": Path("/no/python")},
         "--comet-python /no/python: it is not there",
     ),
+    "comet dtype": (
+        {"en-de": damaged("en-de")},
+        {"metrics": ["chrf++"], "comet_dtype": "bfloat16"},
+        "comet_dtype bfloat16 .* is of COMET in this process, which is not asked for",
+    ),
+    "comet elsewhere": (
+        {"en-de": damaged("en-de")},
+        {"metrics": ["comet"], "comet_python": Path("/no/python"), "comet_dtype": "bfloat16"},
+        "which is not asked for",
+    ),
     "processes": ({"en-de": damaged("en-de")}, {"num_proc": 0}, "num_proc 0"),
     "limit": ({"en-de": damaged("en-de")}, {"limit": 0}, "limit 0"),
 }

@@ -17,6 +17,7 @@ import datasets
 import numpy as np
 import pyarrow
 import pytest
+import torch
 from datasets import Dataset
 
 from hf_lmt.data.curation.curate import curate
@@ -260,6 +261,10 @@ def test_a_comet_model_in_this_process(estimator: Path, monkeypatch: pytest.Monk
     found = step(data.with_format("arrow")[:])
     assert [reason is None for reason in found] == (scores >= threshold).tolist()
     assert 0 < sum(reason is None for reason in found) < 20
+    half = QualityEstimation(model="./cometkiwi", threshold=threshold, dtype="bfloat16")
+    assert half._identity() != step._identity()  # or scores of another dtype would be taken from the cache
+    half(data.with_format("arrow")[:])
+    assert half._loaded.encoder.dtype == torch.bfloat16
     with pytest.raises(InputError, match=r"quality: model './comet' scores with a reference"):
         QualityEstimation(model="./comet")(data.with_format("arrow")[:])
 
@@ -268,6 +273,8 @@ def test_a_comet_model_in_this_process(estimator: Path, monkeypatch: pytest.Monk
     ("settings", "words"),
     [
         ({}, "give model"),
+        ({"model": "m", "dtype": "int8"}, "dtype int8: give float32 or bfloat16"),
+        ({"command": "c", "dtype": "bfloat16"}, "for a COMET model in this process alone"),
         ({"model": "a/b", "command": "c"}, "give model"),
         ({"command": "c", "python": "/usr/bin/python"}, "give model"),
         ({"command": "c", "threshold": "high"}, "threshold 'high'"),
