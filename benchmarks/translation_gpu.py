@@ -37,7 +37,8 @@ from on_gpu import (
     synchronize,
     where,
 )
-from translation import BEAMS, DIRECTIONS, authors_way, read_requests
+from translation import BEAMS, DIRECTIONS, read_requests
+from translation_arms import authors_way
 
 from hf_lmt.directions import match_directions
 from hf_lmt.translation.requests import Request

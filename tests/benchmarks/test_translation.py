@@ -41,15 +41,19 @@ def cells_of(lines: list[str]) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
-def test_both_arms_write_the_same(
+@pytest.mark.slow
+def test_arms_in_processes_of_their_own_write_the_same(
     data: Path, model_folder: Path, run: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["--directions", "en-de,de-en", "--lines", "6", "--new-tokens", "5"]
     run("translation.py", "--data", data, "--model", model_folder, *words)
     out, err = capsys.readouterr()
-    assert [row[0] for row in cells_of(out.splitlines()[2:4])] == ["hf_lmt", "authors' way"]
-    assert "identical 6 of 6" in out
-    assert "6 of 6 lines: " in err
+    rows = {row[0]: row[1:] for row in cells_of(out.splitlines()[4:])}
+    assert list(rows)[:3] == ["hf_lmt, float32", "hf_lmt, bfloat16", "transformers' generate, float32"]
+    assert {rows[name][4] for name in ("hf_lmt, float32", "transformers' generate, float32")} == {"6 of 6"}
+    assert rows["CTranslate2, int8"][0] == "left out: no Python given for it"
+    assert rows["vLLM, float32"][0] == "left out: greedy only"
+    assert "hf_lmt, bfloat16: " in err
 
 
 def test_dry_run_of_the_gpu_prints_a_table(
