@@ -33,7 +33,13 @@ def execute(name: str, **parameters: Any) -> str:
     cell.source += "\n" + "\n".join(f"{name} = {value!r}" for name, value in parameters.items())
     nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(FOLDER)}}).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
-    return "".join(output.get("text", "") for output in outputs if output.get("name") == "stdout")
+    written = {
+        name: "".join(output.get("text", "") for output in outputs if output.get("name") == name)
+        for name in ("stdout", "stderr")
+    }
+    # A notebook shows today's names of arguments: the former ones are read with a warning.
+    assert not re.search(r"FutureWarning: \w+: \w+ is \w+ now", written["stderr"])
+    return written["stdout"]
 
 
 @pytest.fixture(scope="module")
