@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from transformers import AutoConfig, GenerationConfig
 
-from hf_lmt.translation.translation_model import base_model, find_adapter
 from hf_miwv.common.errors import InputError
+from hf_miwv.common.models.adapters import base_model, find_adapter
 from hf_miwv.common.models.end_tokens import configured_end_tokens
 from hf_miwv.common.models.hub_errors import hub_error
 from hf_miwv.common.models.hub_files import model_file

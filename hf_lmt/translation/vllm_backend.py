@@ -11,9 +11,9 @@ from typing import Any
 from hf_lmt.translation.external_model import ExternalModel
 from hf_lmt.translation.generate import line_breaks, read_entry
 from hf_lmt.translation.store import Entry
-from hf_lmt.translation.translation_model import ADAPTER
 from hf_lmt.translation.vllm_beams import search_beams, tokens_to_draw
 from hf_miwv.common.errors import InputError
+from hf_miwv.common.models.adapters import ADAPTER
 from hf_miwv.common.models.memory import is_out_of_memory, no_room_to_load
 from hf_miwv.common.models.vocabulary import unknown_token
 

@@ -12,6 +12,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from hf_miwv.common.errors import InputError, did_you_mean
 from hf_miwv.common.extras import need
 from hf_miwv.common.internals.of_transformers import commit_of, set_commit
+from hf_miwv.common.models.adapters import base_model, find_adapter, put_on
 from hf_miwv.common.models.causality import check_causal
 from hf_miwv.common.models.conversion import safetensors_folder
 from hf_miwv.common.models.devices import check_split, device_map, pick_device
@@ -54,13 +55,14 @@ def load_model(
     trust_remote_code: bool = False,
     quantization: str | None = None,
 ) -> LoadedModel:
-    """Load a causal LM and its tokenizer from a Hub id, a folder, or a GGUF file or folder.
+    """Load a causal LM and its tokenizer from a Hub id, a folder, a GGUF file or folder, or a PEFT adapter.
 
-    Of a model of text and pictures the whole is loaded, and the text part runs alone. Only safetensors
-    and GGUF weights are read.
+    Of a model of text and pictures the whole is loaded, and the text part runs alone. An adapter is put on the
+    base model that it names and merged into it, unless that is quantized. Only safetensors and GGUF weights are
+    read.
 
     Args:
-        source (`str`): Hub id (OWNER/NAME, or OWNER/NAME@REVISION), folder, or GGUF file.
+        source (`str`): Hub id (OWNER/NAME, or OWNER/NAME@REVISION) or folder, of a model or an adapter, or GGUF file.
         revision (`str`, *optional*): Branch, tag or commit on the Hub.
         dtype (`str`, *optional*, defaults to `"auto"`): One of DTYPES. "auto" is the checkpoint's own, and
             float32 for GGUF, which is dequantized. Of a quantized model that of its other weights.
@@ -78,12 +80,28 @@ def load_model(
     Raises:
         InputError: no such model, gated, offline, not a causal LM (with what it is instead),
             quantized in another way already, an unusable dtype or device, bitsandbytes is
-            missing, or memory is used up.
+            missing, or memory is used up; an adapter without safetensors weights or base model, or `peft` is
+            missing.
     """
     hide_library_bars()
     if dtype not in DTYPES:
         raise InputError(f"dtype {dtype!r} is not one of ours: {did_you_mean(dtype, DTYPES)}")
     parsed = Source.parse(source, revision)
+    if (adapter := find_adapter(parsed)) is not None:
+        need("train", f"adapter {str(adapter)!r}", "peft")  # before the base is loaded, which takes minutes
+        base = load_model(
+            base_model(adapter),
+            dtype=dtype,
+            attn_implementation=attn_implementation,
+            device=device,
+            trust_remote_code=trust_remote_code,
+            quantization=quantization,
+        )
+        # Training may have added tokens or a chat template: the adapter's own tokenizer is the one that it knows.
+        has_tokenizer = (adapter / "tokenizer_config.json").is_file()
+        tokenizer = read_tokenizer(str(adapter)) if has_tokenizer else base.tokenizer
+        commit = None if parsed.is_local else adapter.name  # the cache names folders by commits
+        return LoadedModel(put_on(base.model, adapter, device), tokenizer, commit)
     source, revision = parsed.id, parsed.revision
     placement = device_map(device)
     loading = {} if quantization is None else {"quantization_config": quantized_loading(quantization)}
