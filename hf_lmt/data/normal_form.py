@@ -52,7 +52,7 @@ def normal_form(texts: pyarrow.Array) -> pyarrow.Array:
 
 
 def _doubtful(texts: pyarrow.Array) -> np.ndarray:
-    """(B,) bool: texts that may not be in form NFC."""
+    """Find the texts that may not be in form NFC: (B,) bool."""
     # ASCII has nothing to compose, and most texts of many corpora are nothing else: they need no look at all.
     ascii_only = pyarrow.compute.string_is_ascii(texts).fill_null(True)
     doubtful = ~ascii_only.to_numpy(zero_copy_only=False)
@@ -68,7 +68,7 @@ def _doubtful(texts: pyarrow.Array) -> np.ndarray:
 
 
 def _unsure(kinds: np.ndarray) -> np.ndarray:
-    """(C,) bool: characters, by what each (C,) is, that are in doubt behind the one before."""
+    """Find the characters, by what each (C,) is, that are in doubt behind the one before: (C,) bool."""
     unsure = kinds >> BEHIND
     unsure[0] &= ANY
     unsure[1:] &= kinds[:-1]
@@ -77,7 +77,7 @@ def _unsure(kinds: np.ndarray) -> np.ndarray:
 
 @cache
 def _table() -> np.ndarray:
-    """(CODE_POINTS,) uint8: what each character is."""
+    """Return (CODE_POINTS,) uint8, what each character is."""
     table = np.full(CODE_POINTS, ANY, np.uint8)
     for code_point in range(PLANES):
         character = chr(code_point)

@@ -201,7 +201,7 @@ def _identifier(task: Task) -> Identifier | None:
 
 
 def _foreign(hypotheses: tuple[str, ...], target: str) -> tuple[list[bool], bool]:
-    """Which texts `curate` would take for another language, and whether it knows the language."""
+    """Find the texts that `curate` would take for another language, and whether it knows the language."""
     step = _step()
     step.notes["not_covered"].clear()
     side = pyarrow.array(hypotheses, pyarrow.large_string())

@@ -95,7 +95,7 @@ def _lines(
 
 
 def _flag_words(counts: SentenceCounts) -> list[str]:
-    """Which rates count each row, with blanks between."""
+    """Name the rates that count each row, with blanks between."""
     return [
         " ".join(name for name, flags in counts.flags.items() if flags[index]) for index in range(len(counts.asked))
     ]

@@ -221,7 +221,7 @@ def _code(package: Package) -> str:
 
 
 def _rows_by_language(subject: Subject) -> tuple[dict[str, int], dict[str, int]]:
-    """Rows into and out of each language, as they went into training."""
+    """Count the rows into and out of each language, as they went into training."""
     into: dict[str, int] = {}
     out: dict[str, int] = {}
     counts = subject.run["prepared"]["counts"]["directions"] if subject.run else {}

@@ -150,7 +150,7 @@ def _warn(survey: Survey, into: str, way: str) -> None:
 def _translated(
     rows: Dataset, translator: Translator, into: str, pivot: str | None, total: int, progress: bool
 ) -> Batches:
-    """Each batch of texts with its translations; all go through the model as one stream."""
+    """Yield each batch of texts with its translations; all go through the model as one stream."""
     waiting: deque[pa.Table] = deque()
 
     def requests() -> Iterator[Request]:
@@ -173,7 +173,7 @@ def _write_pairs(
     flags: Counter[str | None],
     folder: Path | None,
 ) -> tuple[Dataset, Dataset]:
-    """All pairs and all flagged rows, in files of the folder or in memory; `flags` is filled."""
+    """Write all pairs and all flagged rows, in files of the folder or in memory; `flags` is filled."""
     schemas = {"pairs.arrow": SYNTHETIC_SCHEMA, "flagged.arrow": FLAGGED_SCHEMA}
     if folder is None:
         sinks: list[Any] = [pa.BufferOutputStream() for _ in schemas]

@@ -21,7 +21,6 @@ class Clock(TrainerCallback):
     """
 
     def __init__(self, first: bool = True) -> None:
-        """`first`: whether this is the process that writes."""
         self._began, self._earlier, self._first = time.monotonic(), 0.0, first
 
     @property

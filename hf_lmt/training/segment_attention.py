@@ -114,7 +114,7 @@ def _alone(
     scaling: float | None,
     window: int | None,
 ) -> torch.Tensor:
-    """(1, H, S, D) of one sequence."""
+    """Attend within one sequence: (1, H, S, D)."""
     size, mask = query.shape[2], None
     if window is not None and window < size:  # token i sees those after i - window
         mask = torch.ones(size, size, dtype=torch.bool, device=query.device)

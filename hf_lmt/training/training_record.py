@@ -76,5 +76,5 @@ def save_recipe(recipe: TrainingRecipe, folder: Path) -> None:
 
 
 def _plain(content: Mapping[Any, Any]) -> dict[str, Any]:
-    """As it will be read again from JSON; dates by their text."""
+    """Return the value as it will be read again from JSON; dates by their text."""
     return json.loads(json.dumps(dict(content), default=str))

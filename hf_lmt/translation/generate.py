@@ -107,7 +107,7 @@ class TransformersBackend:
         return decode(self._model, prompts, caps, self._ends, self.beams)
 
     def _generate(self, prompts: Sequence[list[int]], caps: Sequence[int]) -> list[list[int]]:
-        """`generate` of transformers, each row up to its own cap."""
+        """Call `generate` of transformers, each row up to its own cap."""
         settings = GenerationConfig(
             do_sample=False,
             num_beams=self.beams,
@@ -128,7 +128,7 @@ def read_entry(tokenizer: Any, ids: list[int], ends: Collection[int], form: str)
     """Return text, status ("ok" or "capped") and tokens of what a model wrote.
 
     Args:
-        tokenizer (`Any`): The model's.
+        tokenizer (`PreTrainedTokenizerBase`): The tokenizer of the model.
         ids (`list[int]`): (T,) token ids, the end token included.
         ends (`Collection[int]`): Token ids that end a text.
         form (`str`): "conversation" or "text", where the text ends at the first line break.

@@ -20,7 +20,13 @@ LOGIT_CHUNK = {"cpu": 1 << 23, "cuda": 1 << 27}
 
 
 class Branch(NamedTuple):
-    """Tokens that go on from the first `fork` tokens of a trunk; the last `response` are scored."""
+    """Hold tokens that go on from the first `fork` tokens of a trunk.
+
+    Attributes:
+        fork (`int`): Tokens of the trunk that stand before the branch.
+        ids (`list[int]`): Token ids of the branch.
+        response (`int`): Number of its last tokens that are scored.
+    """
 
     fork: int
     ids: list[int]
@@ -28,9 +34,14 @@ class Branch(NamedTuple):
 
 
 class Tree(NamedTuple):
-    """Hold a sequence, of which the last `response` tokens are scored, and the branches that go on from it.
+    """Hold a sequence, and the branches that go on from it.
 
     The trunk is run once, and each branch as if it stood behind its part of the trunk alone.
+
+    Attributes:
+        ids (`list[int]`): Token ids of the trunk.
+        response (`int`): Number of its last tokens that are scored; 0 for none.
+        branches (`tuple[Branch, ...]`, *optional*, defaults to `()`): The branches.
     """
 
     ids: list[int]

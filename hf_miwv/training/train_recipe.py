@@ -57,7 +57,8 @@ class Recipe:
             split, data_dir, data_files, columns, fraction, and revision and field of ours.
         test_split (`str`, *optional*): The split of held-out rows, where `eval_strategy` is not "no".
         columns (`dict`, *optional*): Standard column name -> column of these data sets.
-        scoring, selection (`dict`): Arguments of `score` and `select`.
+        scoring (`dict`): Arguments of `score`.
+        selection (`dict`): Arguments of `select`.
         training (`dict`): Arguments of trl.SFTConfig.
         lora (`dict`, *optional*): Arguments of peft.LoraConfig; None for full tuning.
         output_dir (`Path`): The folder to write.

@@ -25,7 +25,19 @@ ROWS, SENTENCES = 60_000, 5_000  # that a block may give, and hold, at the most
 
 @dataclass
 class Tally:
-    """Counts of the sentences and texts of a source, as `load.Loaded` describes them."""
+    """Counts of the sentences and texts of a source, as `load.Loaded` describes them.
+
+    Attributes:
+        sentences (`int`, *optional*, defaults to `0`): Sentences that were read.
+        rows (`int`, *optional*, defaults to `0`): Rows that were made of them.
+        without_rows (`int`, *optional*, defaults to `0`): Sentences that gave no row.
+        further_pairs_left_out (`int`, *optional*, defaults to `0`): Pairs of units with very many texts of a
+            language.
+        languages (`Counter[str]`, *optional*): {code: texts}.
+        other_languages (`Counter[str]`, *optional*): {name: texts} of languages that LMT does not have.
+        variants (`Counter[str]`, *optional*): {name: units} of languages that a unit has under several names.
+        names (`set[str]`, *optional*): Names of languages that were seen.
+    """
 
     sentences: int = 0
     rows: int = 0

@@ -167,7 +167,7 @@ def state_of_files(files: Iterable[Path]) -> list[str]:
 
 
 def _text_files(source: Source, medium: str) -> LanguageFiles:
-    """Of the asked languages only; InputError where one of them has no file."""
+    """List the files of the asked languages; InputError where one of them has none."""
     if isinstance(source.path, Mapping):
         files = {code: Path(file).expanduser() for code, file in source.path.items()}
         language_files = LanguageFiles(files, {})

@@ -34,7 +34,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Tally:
-    """Count what became of the texts, as `load_monolingual` reports it."""
+    """Count what became of the texts, as `load_monolingual` reports it.
+
+    Attributes:
+        texts (`int`, *optional*, defaults to `0`): Texts that were read.
+        rows (`int`, *optional*, defaults to `0`): Rows that were made of them.
+        empty (`int`, *optional*, defaults to `0`): Texts that were blank.
+        languages (`Counter[str]`, *optional*): {code: texts}.
+        other_languages (`Counter[str]`, *optional*): {name: texts} of languages that LMT does not have.
+    """
 
     texts: int = 0
     rows: int = 0

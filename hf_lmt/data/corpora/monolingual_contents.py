@@ -97,7 +97,7 @@ def _is_plain(path: Path, source: Source) -> bool:
 
 
 def _text_files(path: Path, source: Source, language: str | None) -> dict[str, Path]:
-    """{language as the name has it: file}, of the asked language only."""
+    """Return {language as the name has it: file}, of the asked language only."""
     if path.is_file():
         return {language or _language_of_name(path, source): path}
     if path.is_dir():
@@ -115,7 +115,7 @@ def _text_files(path: Path, source: Source, language: str | None) -> dict[str, P
 
 
 def _with_others(language_files: LanguageFiles) -> dict[str, Path]:
-    """With the files of languages that LMT does not have, whose texts are counted."""
+    """Add the files of languages that LMT does not have, whose texts are counted."""
     return {**language_files.files, **language_files.others} if language_files.files else {}
 
 
@@ -132,7 +132,7 @@ def _language_of_name(path: Path, source: Source) -> str:
 
 
 def _files_of_folder(folder: Path, source: Source) -> dict[str, Path]:
-    """{LANGUAGE: file} of the files named LANGUAGE.txt or LANGUAGE.txt.gz."""
+    """Return {LANGUAGE: file} of the files named LANGUAGE.txt or LANGUAGE.txt.gz."""
     files: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         name = path.name.removesuffix(".gz")
@@ -178,7 +178,7 @@ def _reader(
 
 
 def _codes(head: list[Record], source: Source, language: str | None) -> dict[str, str]:
-    """{column: language} of a table: the asked one, or all that are there, LMT's or not."""
+    """Return {column: language} of a table: the asked one, or all that are there, LMT's or not."""
     # For one language the source is read as if it asked for that language
     # alone, so that no other column is checked.
     asked = replace(source, languages=[language] if language else [])

@@ -235,7 +235,7 @@ def _normalized(block: pa.Table, name: str) -> pa.Array:
 
 
 def _multiway_lines(block: pa.Table, texts: dict[str, pa.Array], multiway: bool | None) -> pa.Array | pa.ChunkedArray:
-    """`line` where the line is multi-way, and null elsewhere."""
+    """Return `line` where the line is multi-way, and null elsewhere."""
     size = len(block)
     lines = block["line"] if "line" in block.column_names else pa.nulls(size, pa.int64())
     if multiway is not None:

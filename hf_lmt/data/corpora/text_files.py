@@ -203,7 +203,7 @@ def _code(name: str, source: Source | None) -> str | None:
 
 
 def _by_language(named: Iterable[tuple[str, Path]], source: Source | None) -> LanguageFiles:
-    """Names as the files have them, to codes; names that are no language's are passed over."""
+    """Turn names as the files have them to codes; names that are no language's are passed over."""
     language_files = LanguageFiles({}, {})
     names: dict[str, str] = {}
     for name, path in named:

@@ -146,7 +146,7 @@ class EvaluationOverlap(Step):
         return [_digest(index) for index in self._indices or ()]
 
     def _first_sets(self, rows: pyarrow.Table, side: str) -> np.ndarray:
-        """(B,) the number of the first set that the side overlaps with, from 1; 0 for none."""
+        """Return (B,) the number of the first set that the side overlaps with, from 1; 0 for none."""
         languages = text_column(rows, f"{side}_lang").dictionary_encode()
         unspaced = np.array([is_unspaced(code) for code in languages.dictionary.to_pylist()], bool)
         groups = unspaced[languages.indices.to_numpy()]
@@ -159,7 +159,7 @@ class EvaluationOverlap(Step):
         return first_sets
 
     def _answered(self, texts: pyarrow.Array, unspaced: bool) -> np.ndarray:
-        """(B,) as `_first_sets`: from memory, or looked up once for each distinct text."""
+        """Return `_first_sets` of texts, (B,): from memory, or looked up once for each distinct text."""
         self.load()
         # Emptied as a whole, not text by text: keeping track of which answers are
         # old would cost more than to look some up again.
@@ -193,7 +193,7 @@ def _runs(folded: Folded, unspaced: bool, words: int, characters: int) -> Any:
 
 
 def _among(hashes: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """(S,) bool: whether each is one of `known`, (K,) sorted."""
+    """Check whether each is one of `known`, (K,) sorted: (S,) bool."""
     if not len(known):
         return np.zeros(len(hashes), bool)
     nearest = np.minimum(np.searchsorted(known, hashes), len(known) - 1)

@@ -60,7 +60,7 @@ class Copy(Step):
 
 
 def _word_lengths(texts: pyarrow.Array) -> tuple[np.ndarray, np.ndarray]:
-    """(B,) characters of words with case folded, and (B,) their weights as they stand."""
+    """Return (B,) characters of words with case folded, and (B,) their weights as they stand."""
     content = characters(texts)
     folded = folded_length_table()[content.codes]
     return content.sums(folded), content.sums(weight_table()[content.codes] * (folded > 0))

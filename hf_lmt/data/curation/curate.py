@@ -89,7 +89,7 @@ class _Outcome(NamedTuple):
 
     @property
     def staying(self) -> np.ndarray:
-        """(N,) bool."""
+        """Return (N,) bool, the rows that stay."""
         return self.codes == 0
 
 
@@ -203,7 +203,7 @@ def _step_counts(
 def _by_direction(
     names: list[str], codes: np.ndarray, masks: dict[str, np.ndarray | None]
 ) -> dict[str, dict[str, int]]:
-    """{direction: {name of a mask: rows of the direction where (N,) the mask holds}}."""
+    """Return {direction: {name of a mask: rows of the direction where (N,) the mask holds}}."""
     counts = {
         key: np.bincount(codes if mask is None else codes[mask], minlength=len(names)).tolist()
         for key, mask in masks.items()

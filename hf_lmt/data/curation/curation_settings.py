@@ -133,7 +133,7 @@ def _options(step: type[Step]) -> list[Any]:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value of a YAML file may stand where the type `hint` is meant."""
+    """Check whether a value of a YAML file may stand where the type `hint` is meant."""
     origin, arguments = get_origin(hint), get_args(hint)
     if hint is Any:
         return True

@@ -50,8 +50,10 @@ class Caps(SurveyStep):
     the lowest hashes stay (ours). First sources are capped, then targets among the rows left.
 
     Args:
-        per_source: rows with the same source text at most, in a direction; None for any number.
-        per_target: the same with the target text.
+        per_source (`int`, *optional*): Rows with the same source text at most, in a direction; None for any
+            number.
+        per_target (`int`, *optional*): Rows with the same target text at most, in a direction; None for any
+            number.
 
     Raises:
         InputError: neither is given, or one is not a whole number of at least 1.
@@ -92,7 +94,7 @@ class Caps(SurveyStep):
 
 
 def _group_hashes(rows: Dataset, sides: Sequence[str]) -> np.ndarray:
-    """(N,) uint64: equal for rows of the same direction and the same texts."""
+    """Hash rows by direction and texts: (N,) uint64, equal where these are the same."""
     parts = []
     for batch in rows.with_format("arrow").iter(BATCH):
         texts = [normal_form(text_column(batch, side)) for side in sides]

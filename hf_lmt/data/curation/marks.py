@@ -79,7 +79,7 @@ class Digits(Step):
 
 
 def _endings(texts: pyarrow.Array) -> tuple[np.ndarray, np.ndarray]:
-    """(B,) bool whether each ends with a mark that ends sentences, and whether that one asks."""
+    """Check whether each text ends with a mark that ends sentences, and whether that one asks: (B,) bool each."""
     bare = pyarrow.compute.replace_substring_regex(texts, AFTER, "")
     last = pyarrow.compute.utf8_slice_codeunits(bare, -1)
     asks = _is_mark(last, QUESTIONS)
@@ -92,7 +92,7 @@ def _is_mark(characters: pyarrow.Array, marks: str) -> np.ndarray:
 
 
 def _among(rows: pyarrow.Table, left_out: frozenset[str]) -> np.ndarray:
-    """(B,) bool: whether neither side is in one of these languages."""
+    """Check whether neither side is in one of these languages: (B,) bool."""
     values = pyarrow.array(sorted(left_out), pyarrow.large_string())
     sides = [text_column(rows, name) for name in ("source_lang", "target_lang")]
     in_language = [pyarrow.compute.is_in(side, values).to_numpy(zero_copy_only=False) for side in sides]
@@ -100,7 +100,7 @@ def _among(rows: pyarrow.Table, left_out: frozenset[str]) -> np.ndarray:
 
 
 def _digit_counts(texts: pyarrow.Array) -> np.ndarray:
-    """(B, 9) how often each of the digits 1-9 is in each text."""
+    """Count how often each of the digits 1-9 is in each text: (B, 9)."""
     content = characters(texts)
     digits = digit_table()[content.codes]
     counted = digits > 0

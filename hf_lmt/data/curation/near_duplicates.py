@@ -100,7 +100,7 @@ def _directions(rows: Dataset) -> Iterator[np.ndarray]:
 
 
 def _signatures(batch: pyarrow.Table) -> np.ndarray:
-    """(B, PERMUTATIONS) uint32 of rows of one direction; all ones where a row says nothing."""
+    """Compute (B, PERMUTATIONS) uint32 of rows of one direction; all ones where a row says nothing."""
     from rensa import RMinHash
 
     source, target = _runs(batch, "source"), _runs(batch, "target")
@@ -126,7 +126,7 @@ def _runs(batch: pyarrow.Table, side: str) -> Grams:
 
 
 def _doubled(signatures: np.ndarray, threshold: float) -> np.ndarray:
-    """(N,) bool: rows that an earlier one is connected with; (N, P) in the order of preference."""
+    """Find the rows that an earlier one is connected with, (N,) bool; (N, P) in the order of preference."""
     speaking = np.flatnonzero((signatures != np.iinfo(np.uint32).max).any(axis=1))
     width = _band_width(threshold)
     pairs = [np.zeros((2, 0), np.int64)]
@@ -148,7 +148,7 @@ def _doubled(signatures: np.ndarray, threshold: float) -> np.ndarray:
 
 
 def _alike(signatures: np.ndarray, rows: np.ndarray, band: np.ndarray, threshold: float) -> Iterator[np.ndarray]:
-    """(2, E) pairs of rows of one band that are alike; rows lie together by band, rising in it."""
+    """Find the pairs of rows of one band that are alike, (2, E); rows lie together by band, rising in it."""
     while len(rows):
         starts = np.flatnonzero(np.diff(band, prepend=~band[:1]))
         sizes = np.diff(starts, append=len(rows))
@@ -160,7 +160,7 @@ def _alike(signatures: np.ndarray, rows: np.ndarray, band: np.ndarray, threshold
 
 
 def _agreement(signatures: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """(E,) the share of the numbers that are equal."""
+    """Compute the share of the numbers that are equal: (E,)."""
     shares = np.zeros(len(left))
     for begin in range(0, len(left), COMPARED):
         part = slice(begin, begin + COMPARED)

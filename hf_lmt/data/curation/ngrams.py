@@ -172,7 +172,7 @@ def character_grams(folded: Folded, size: int) -> Grams:
 
 
 def _running_sums(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(M + 1,) sums and (M + 1,) inverses of `Folded`, all modulo 2^64."""
+    """Compute (M + 1,) sums and (M + 1,) inverses of `Folded`, all modulo 2^64."""
     size = len(codes)
     powers, inverses = _powers(max(size.bit_length(), 10))
     sums = np.zeros(size + 1, np.uint64)
@@ -183,7 +183,7 @@ def _running_sums(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @lru_cache(maxsize=2)  # a batch needs one, its neighbor seldom another
 def _powers(bits: int) -> tuple[np.ndarray, np.ndarray]:
-    """(2^bits + 1,) powers of BASE, and of its inverse."""
+    """Return (2^bits + 1,) powers of BASE, and of its inverse."""
     steps = np.ones((2, 2**bits + 1), np.uint64)
     steps[0, 1:], steps[1, 1:] = BASE, INVERSE
     powers = np.cumprod(steps, axis=1, dtype=np.uint64)
@@ -192,13 +192,13 @@ def _powers(bits: int) -> tuple[np.ndarray, np.ndarray]:
 
 @cache
 def _values() -> np.ndarray:
-    """(CODE_POINTS,) uint64: what each character counts."""
+    """Return (CODE_POINTS,) uint64, what each character counts."""
     return mix(np.arange(1, CODE_POINTS + 1, dtype=np.uint64))
 
 
 @cache
 def _kinds() -> np.ndarray:
-    """(CODE_POINTS,) uint8: COUNTS, BLANK or IGNORED."""
+    """Return (CODE_POINTS,) uint8: COUNTS, BLANK or IGNORED."""
     kinds = np.full(CODE_POINTS, COUNTS, np.uint8)
     kinds[matching_code_points(r"[\p{Z}\p{Cc}]+")] = BLANK
     kinds[matching_code_points(r"[\p{P}\p{S}\p{Cf}]+")] = IGNORED

@@ -148,7 +148,7 @@ class QualityEstimation(Step):
         return self._scores
 
     def _is_covered(self, rows: pyarrow.Table, count: bool = False) -> np.ndarray:
-        """(B,) bool: whether the estimator knows both languages."""
+        """Check whether the estimator knows both languages: (B,) bool."""
         covered = np.ones(len(rows), bool)
         sides = [text_column(rows, f"{side}_lang").to_pylist() for side in ("source", "target")]
         for row_index, codes in enumerate(zip(*sides, strict=True)):

@@ -61,7 +61,7 @@ class Script(Step):
         return reasons({f"{side} in another script": self._foreign(rows, side) for side in ("source", "target")})
 
     def _foreign(self, rows: pyarrow.Table, side: str) -> np.ndarray:
-        """(B,) bool: whether too few letters are expected ones."""
+        """Check whether too few letters are expected ones: (B,) bool."""
         languages = text_column(rows, f"{side}_lang").dictionary_encode()
         expected = np.stack([_expected(code) for code in languages.dictionary.to_pylist()])
         content = characters(text_column(rows, side))
@@ -75,6 +75,6 @@ class Script(Step):
 
 @cache
 def _expected(code: str) -> np.ndarray:
-    """(OTHER_SCRIPT + 1 + number of SCRIPTS,) bool: whether the language is written in each."""
+    """Return (OTHER_SCRIPT + 1 + number of SCRIPTS,) bool: whether the language is written in each."""
     scripts = language(code).scripts
     return np.array([False] * (OTHER_SCRIPT + 1) + [known_script in scripts for known_script in SCRIPTS])

@@ -17,7 +17,7 @@ _RUN = r"[\s\v\x{85}\x{a0}\x{2028}\x{2029}]+"
 
 @dataclass
 class Whitespace(Step):
-    """Trim both sides of each row, and counts the texts that changed; takes no row.
+    """Trim both sides of each row, and count the texts that changed; no row is taken.
 
     White space within a text stays as it is unless `inner` is set: then each run of it, line breaks
     among them, becomes one blank. Not among the defaults, since layout may be meant; the choice is

@@ -169,7 +169,7 @@ def _describe_texts(batch: pyarrow.Table, part: np.ndarray) -> None:
 
 
 def _lengths(texts: pyarrow.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(T,) characters, (T,) characters of words with case folded, (T,) whether a text is blank."""
+    """Count (T,) characters, (T,) characters of words with case folded, (T,) whether a text is blank."""
     content = characters(texts)
     words = content.sums(folded_length_table()[content.codes])
     blank = content.sums(~invisible_table()[content.codes]) == 0

@@ -122,7 +122,7 @@ def _shown_measures(inspection: Inspection) -> tuple[list[Measure], str]:
 
 
 def _blocks(inspection: Inspection) -> dict[str, dict[str, str]]:
-    """{kind: {label of a line: its direction}}, for kinds that are there; by tier, then code."""
+    """Return {kind: {label of a line: its direction}}, for kinds that are there; by tier, then code."""
     parsed = {name: parse_direction(name) for name in inspection.directions}
     kinds = {name: kind_of(direction) for name, direction in parsed.items()}
     codes = {code for name, two in parsed.items() if kinds[name] != "other" for code in two}
@@ -177,7 +177,7 @@ def _value(measured: Mapping[str, Any], measure: Measure) -> float | None:
 
 
 def _part(value: float | None, measure: Measure, largest: Mapping[str, int]) -> float:
-    """How much of its full color a cell has; what a sound direction has by right is white."""
+    """Return how much of its full color a cell has; what a sound direction has by right is white."""
     if value is None:
         return 0.0
     if measure.full is None:

@@ -171,7 +171,7 @@ def sources_behind(rows: np.ndarray) -> np.ndarray:
 
 
 def _by_target(sources: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, ...]:
-    """(n,) an order of the rows by target, and of each target, in it, its sources and rows."""
+    """Return (n,) an order of the rows by target, and of each target, in it, its sources and rows."""
     order = np.lexsort((sources, targets))
     source, target = sources[order], targets[order]
     new_target = np.concatenate([[True], target[1:] != target[:-1]])
@@ -266,19 +266,19 @@ def measure_groups(facts: Facts, directions: dict[str, dict[str, Any]]) -> dict[
 
 
 def _texts_by_language(facts: Facts) -> dict[str, np.ndarray]:
-    """{source language: hashes of the texts that are a source in it, each once}."""
+    """Return {source language: hashes of the texts that are a source in it, each once}."""
     spoken = np.array([direction.source for direction in facts.directions])
     codes = spoken[facts.rows["direction"]]
     return {code: np.unique(facts.rows["source"][codes == code]) for code in sorted(set(spoken))}
 
 
 def _among(known: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """(n,) bool: whether each value is one of `known`, which is sorted and not empty."""
+    """Check whether each value is one of `known`, which is sorted and not empty: (n,) bool."""
     return known[np.minimum(np.searchsorted(known, values), len(known) - 1)] == values
 
 
 def _corpora(facts: Facts, rows: np.ndarray) -> dict[str, dict[str, Any]]:
-    """{corpus: rows and length_ratio_spread} of a direction's rows."""
+    """Return {corpus: rows and length_ratio_spread} of a direction's rows."""
     by_corpus = {}
     for number in np.unique(rows["corpus"]):
         rows_of_corpus = rows[(rows["corpus"] == number)]

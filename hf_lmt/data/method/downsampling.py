@@ -198,7 +198,7 @@ class StrategicDownsampling:
         return 1.0 if self.count_of(direction) is not None else self.rate_of(direction)
 
     def _reaches(self, batch: Batch, rows: np.ndarray) -> np.ndarray:
-        """(B,) bool: `rows`, or the multi-way ones among them where no others are thinned."""
+        """Return `rows`, (B,) bool, or the multi-way ones among them where no others are thinned."""
         if not self.multiway_only:
             return rows
         if "line" not in column_names(batch):
@@ -241,7 +241,7 @@ class StrategicDownsampling:
         return mask
 
     def _counted_rows(self, batch: Batch, directions: pyarrow.DictionaryArray) -> Iterator[tuple[str, np.ndarray]]:
-        """Each counted direction in the batch, and (B,) bool of its rows."""
+        """Yield each counted direction in the batch, and (B,) bool of its rows."""
         for code, name in enumerate(_names(directions)):
             rows = direction_codes(directions) == code
             if self.count_of(_direction(name)) is not None:
@@ -290,7 +290,7 @@ def _hashes(seed: int, batch: Batch, directions: pyarrow.DictionaryArray, rows: 
 
 
 def _not_null(column: Any) -> np.ndarray:
-    """(B,) bool: which values are not null.
+    """Check which values are not null: (B,) bool.
 
     A data set with a format of torch, numpy or pandas has nan where a number is null.
     """

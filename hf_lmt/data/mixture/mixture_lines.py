@@ -166,7 +166,7 @@ def monolingual_lines(batch: pa.Table, seed: int) -> Lines:
 
 
 def _pair(batch: pa.Table) -> pa.Table:
-    """(B,) the two sides in the order of their codes, each text on one line, and the corpus."""
+    """Return (B,) the two sides in the order of their codes, each text on one line, and the corpus."""
     source_lang, target_lang = (text_column(batch, f"{side}_lang") for side in ("source", "target"))
     in_order = pc.less(source_lang, target_lang)
     source, target = (_one_line(_texts(batch, side)) for side in ("source", "target"))
@@ -208,7 +208,7 @@ def _line(source_lang: pa.Array, target_lang: pa.Array, source: pa.Array, target
 
 
 def _groups(directions: pa.DictionaryArray, to_english: np.ndarray) -> tuple[np.ndarray, pa.Array]:
-    """(B,) int16 groups, and the pivot that each is under."""
+    """Return (B,) int16 groups, and the pivot that each is under."""
     groups: list[list[int]] = []
     pivots: list[list[str]] = []
     for name in directions.dictionary.to_pylist():
@@ -229,7 +229,7 @@ def _group(pair: Direction, pivot: str) -> int:
 
 
 def _keys_and_ties(batch: pa.Table, keys: list[str]) -> tuple[pa.Array, np.ndarray]:
-    """(B,) the rows' own keys or, where they have none, `keys`; and uint64 of these."""
+    """Return (B,) the rows' own keys or, where they have none, `keys`; and uint64 of these."""
     row_keys = _texts(batch, "row_key")
     filled_keys = pc.if_else(pc.equal(row_keys, ""), pa.array(keys, pa.large_string()), row_keys)
     digest = xxhash.xxh3_64_intdigest
@@ -238,7 +238,7 @@ def _keys_and_ties(batch: pa.Table, keys: list[str]) -> tuple[pa.Array, np.ndarr
 
 
 def _texts(batch: pa.Table, name: str) -> pa.Array:
-    """(B,) large_string, "" where there is none."""
+    """Return (B,) large_string, "" where there is none."""
     if name not in batch.column_names:
         return pa.repeat(pa.scalar("", pa.large_string()), len(batch))
     return pc.fill_null(text_column(batch, name, required=False), "")
@@ -250,7 +250,7 @@ def _one_line(texts: pa.Array) -> pa.Array:
 
 
 def _broken(batch: pa.Table, name: str) -> np.ndarray:
-    """(B,) bool: a line break inside of the text."""
+    """Check for a line break inside of the text: (B,) bool."""
     inner = pc.utf8_trim_whitespace(_texts(batch, name))
     return _bools(pc.match_substring_regex(inner, _LINE_BREAK))
 

@@ -184,7 +184,7 @@ def _rate_words(name: str, change: Comparison, compared: bool) -> str:
 
 
 def _opposite_scope(scope: str, measured: Measured, compared: bool) -> str:
-    """How the opposite directions did."""
+    """Say how the opposite directions did."""
     opposite = opposite_of(scope)
     if opposite is None:
         return ""

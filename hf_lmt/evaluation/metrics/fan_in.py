@@ -69,7 +69,7 @@ def fan_in(sources: Sequence[str], hypotheses: Sequence[str], references: Sequen
 
 
 def _meanings(sources: Sequence[str], references: Sequence[str] | None) -> list[int]:
-    """(S,) numbers, equal for rows whose sources, or else references, are the same."""
+    """Return (S,) numbers, equal for rows whose sources, or else references, are the same."""
     first: dict[tuple[str, str], int] = {}
     meanings = []
     for row, source in enumerate(sources):

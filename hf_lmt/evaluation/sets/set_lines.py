@@ -154,7 +154,7 @@ class EvaluationSet:
 
 
 def _as_lines(rows: Sequence[tuple[Any, ...]], hint_lang: str | None) -> Lines:
-    """Rows of id, source, reference and hint, by columns."""
+    """Turn rows of id, source, reference and hint to columns."""
     ids, sources, references, hints = ([row[column] for row in rows] for column in range(4))
     return Lines(ids, sources, references, hints, hint_lang)
 

@@ -166,7 +166,7 @@ def _json(path: Path) -> Mapping[str, Any]:
 
 
 def _names(content: Mapping[str, Any]) -> Iterator[str]:
-    """Names and paths of data, in a card's `datasets` or under a record's data and sources."""
+    """List names and paths of data, in a card's `datasets` or under a record's data and sources."""
     for dataset_name in _listed(content.get("datasets")):
         yield str(dataset_name)
     for part in ("data", "recipe", "sources"):

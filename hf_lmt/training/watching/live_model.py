@@ -116,7 +116,7 @@ class LiveTranslator:
         )
 
     def __call__(self) -> list[Translation]:
-        """(N,) translations of the rows, on every process."""
+        """Return (N,) translations of the rows, on every process."""
         processes = processes_of(self._trainer)
         dealt = processes.deal(self._sizes).tolist()
         with as_it_stands(self._trainer) as model:

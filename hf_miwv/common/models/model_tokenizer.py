@@ -40,7 +40,7 @@ def text_tokenizer(tokenizer: Any) -> Any:
     """Return the tokenizer itself, also where a processor of text and pictures holds it.
 
     Args:
-        tokenizer (`Any`): A tokenizer or a processor.
+        tokenizer (`PreTrainedTokenizerBase | ProcessorMixin`): A tokenizer or a processor.
 
     Returns:
         `PreTrainedTokenizerBase`: The tokenizer, with the processor's chat template if it has none.
