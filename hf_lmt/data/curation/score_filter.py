@@ -23,10 +23,12 @@ class Score(Step):
     made them, so there is no default: WikiMatrix was mined with 1.04 and more, CCMatrix with 1.06
     (arXiv 1907.05791, 1911.04944).
 
-    Attributes:
+    Args:
         column (`str`, *optional*, defaults to `"score"`): Name of the column that holds the score.
         least (`float`, *optional*): The lowest score of a row that stays.
         most (`float`, *optional*): The highest score of a row that stays.
+
+    Attributes:
         notes (`dict[str, Any]`): "without", rows without a score.
 
     Raises:

@@ -23,9 +23,11 @@ class Whitespace(Step):
     among them, becomes one blank. Not among the defaults, since layout may be meant; the choice is
     ours.
 
-    Attributes:
+    Args:
         inner (`bool`, *optional*, defaults to `False`): Whether to make one blank of each run within a text, too.
-        notes (`dict[str, Any]`, *optional*): "trimmed", {side: texts that changed}.
+
+    Attributes:
+        notes (`dict[str, Any]`): "trimmed", {side: texts that changed}.
     """
 
     name: ClassVar[str] = "whitespace"
