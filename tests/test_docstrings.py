@@ -14,6 +14,7 @@ FILES = [
 ]
 HOOK = ["args", "state", "control"]  # of a transformers.TrainerCallback, which describes them
 ENTRY = re.compile(r"^    (\*{0,2}\w+)( \(`.+?\))?:", re.MULTILINE)
+RESULT = re.compile(r"    `[^`]+`:\s")
 
 
 class Described(NamedTuple):
@@ -91,6 +92,9 @@ def faults_of(documented: Described) -> Iterator[str]:
     )
     if documented.has_result and not says_result and not {"Returns", "Yields"} & sections.keys():
         yield "no Returns"
+    for name in {"Returns", "Yields"} & sections.keys():
+        if not RESULT.match(sections[name]):
+            yield f"no type in {name}"
     if documented.raises_input_error and "InputError" not in sections.get("Raises", ""):
         yield "no Raises with InputError"
 
@@ -112,8 +116,16 @@ def cut(texts: list[str], length: int = 3) -> list[str]:
     Args:
         texts: The texts.
         width (`int`): Their width.
+
+    Yields:
+        The texts.
     """
     raise InputError("no texts")
+
+
+def count(texts: list[str]) -> int:
+    """Count texts."""
+    return len(texts)
 '''
 
 
@@ -122,6 +134,8 @@ def test_faults_are_seen() -> None:
         "texts: no type in Args",
         "length: no entry in Args",
         "width: in Args, and no argument",
-        "no Returns",
+        "no type in Yields",
         "no Raises with InputError",
+        "texts: no entry in Args",
+        "no Returns",
     ]

@@ -56,7 +56,7 @@ def length_batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[i
         batch_tokens (`int`): Most tokens of a batch, padding among them; one sequence may be longer.
 
     Yields:
-        Indices of the sequences of a batch, the shortest batch first.
+        `list[int]`: Indices of the sequences of a batch, the shortest batch first.
     """
     batch: list[int] = []
     for index in np.argsort(lengths, kind="stable").tolist():

@@ -136,7 +136,7 @@ class Endpoint:
         words (`EndpointWords`): Words of its messages.
         timeout (`float`): Seconds to wait for a reply.
         concurrency (`int`): Requests at a time.
-        retries (`int`, *optional*, defaults to RETRIES): Further attempts at a request.
+        retries (`int`, *optional*, defaults to `RETRIES`): Further attempts at a request.
         accepted (`tuple[int, ...]`, *optional*): Error statuses that are the caller's to read, not faults.
 
     Raises:

@@ -92,7 +92,7 @@ def stage(
         show (`bool`, *optional*, defaults to `True`): Whether anything is shown at all.
 
     Yields:
-        An object with `update(count)`.
+        `Any`: An object with `update(count)`.
     """
     in_notebook = any("notebook" in base.__module__ for base in tqdm.__mro__)
     if show and not in_notebook and not sys.stderr.isatty():

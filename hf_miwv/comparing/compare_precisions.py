@@ -86,8 +86,8 @@ def compare_precisions(
         dataset (`Dataset`): Rows of a known shape.
         model (`str`): A Hub id, a folder or a GGUF file.
         embedder (`str | SentenceTransformer`, *optional*): As in `score`.
-        sample (`int`, *optional*, defaults to 200): Rows to score, as `sample_rows` chooses them.
-        seed (`int`, *optional*, defaults to 0): Seed of the sample.
+        sample (`int`, *optional*, defaults to `200`): Rows to score, as `sample_rows` chooses them.
+        seed (`int`, *optional*, defaults to `0`): Seed of the sample.
         fraction (`float | str | Decimal`, *optional*, defaults to `"0.1"`): Top share whose overlap is
             measured, as in `select`.
         precisions (`Sequence[str]`, *optional*): Some of `PRECISIONS`, all by default; float32 is always

@@ -45,12 +45,12 @@ def endpoint_judge(
     Args:
         address (`str`): With /chat/completions at its end or without; a bare host gets /v1 before that.
         model (`str`): Name of the model behind it.
-        max_new_tokens (`int`, *optional*, defaults to 512): Tokens of a reply, at most.
+        max_new_tokens (`int`, *optional*, defaults to `512`): Tokens of a reply, at most.
         fields (`Mapping[str, Any]`, *optional*): Fields to add to the body of each request; one that is None
             is taken out of it.
-        timeout (`float`, *optional*, defaults to 120): Seconds to wait for a reply.
-        concurrency (`int`, *optional*, defaults to 8): Requests at a time.
-        retries (`int`, *optional*, defaults to RETRIES): Further attempts at a request.
+        timeout (`float`, *optional*, defaults to `120`): Seconds to wait for a reply.
+        concurrency (`int`, *optional*, defaults to `8`): Requests at a time.
+        retries (`int`, *optional*, defaults to `RETRIES`): Further attempts at a request.
 
     Returns:
         `Judge`: The judge.

@@ -27,7 +27,7 @@ def model_judge(loaded: LoadedModel, *, max_new_tokens: int = 512, batch_tokens:
 
     Args:
         loaded (`LoadedModel`): The model with its tokenizer.
-        max_new_tokens (`int`, *optional*, defaults to 512): Tokens of a reply, at most.
+        max_new_tokens (`int`, *optional*, defaults to `512`): Tokens of a reply, at most.
         batch_tokens (`int`, *optional*): Tokens of a batch; the default follows the model's device.
 
     Returns:

@@ -78,7 +78,7 @@ def answer_by_endpoint(
             is taken out of it.
         timeout (`float`, *optional*, defaults to `120.0`): Seconds to wait for a reply.
         concurrency (`int`, *optional*, defaults to `8`): Requests at a time.
-        retries (`int`, *optional*, defaults to RETRIES): Further attempts at a request.
+        retries (`int`, *optional*, defaults to `RETRIES`): Further attempts at a request.
         overwrite (`bool`, *optional*, defaults to `False`): Replace `output` where it exists.
         progress (`bool`, *optional*, defaults to `True`): Show a bar.
         command_line (`Sequence[str]`, *optional*): By which the same command is known after a kill.

@@ -89,7 +89,7 @@ def win_score_interval(wins: int, ties: int, losses: int, seed: int = 0) -> tupl
         wins (`int`): Pairs that A wins.
         ties (`int`): Pairs without a winner.
         losses (`int`): Pairs that B wins.
-        seed (`int`, *optional*, defaults to 0): Seed of the bootstrap.
+        seed (`int`, *optional*, defaults to `0`): Seed of the bootstrap.
 
     Returns:
         `tuple[float, float] | None`: Its ends.
@@ -114,7 +114,7 @@ def tally(pairs: Sequence[Judged], seed: int = 0) -> Tally:
 
     Args:
         pairs (`Sequence[Judged]`): The pairs.
-        seed (`int`, *optional*, defaults to 0): Seed of the bootstrap interval.
+        seed (`int`, *optional*, defaults to `0`): Seed of the bootstrap interval.
 
     Returns:
         `Tally`: The counts and scores, ready for JSON.
@@ -142,7 +142,7 @@ def tally_sets(pairs: Sequence[Judged], seed: int = 0) -> dict[str, Tally]:
 
     Args:
         pairs (`Sequence[Judged]`): The pairs.
-        seed (`int`, *optional*, defaults to 0): Seed of the bootstrap intervals.
+        seed (`int`, *optional*, defaults to `0`): Seed of the bootstrap intervals.
 
     Returns:
         `dict[str, Tally]`: Name of a test set -> its tally.

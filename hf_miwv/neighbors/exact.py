@@ -40,8 +40,8 @@ def nearest_neighbors(
     Args:
         vectors (`np.ndarray`): (N, D) float32, each of length 1.
         device (`torch.device | str`, *optional*, defaults to `"cpu"`): Device of the products.
-        query_block (`int`, *optional*, defaults to 1024): Rows that are searched for at a time.
-        key_block (`int`, *optional*, defaults to 16384): Rows that they are compared with at a time.
+        query_block (`int`, *optional*, defaults to `1024`): Rows that are searched for at a time.
+        key_block (`int`, *optional*, defaults to `16384`): Rows that they are compared with at a time.
         progress (`Callable[[int], object]`, *optional*): Called with the number of rows done, block by block.
         queries (`range | np.ndarray`, *optional*): The rows to search for, all by default; several processes
             can each take a part.
@@ -83,8 +83,8 @@ def k_nearest_neighbors(
         vectors (`np.ndarray`): (N, D) float32, each of length 1.
         count (`int`): Neighbors of each row, K.
         device (`torch.device | str`, *optional*, defaults to `"cpu"`): Device of the products.
-        query_block (`int`, *optional*, defaults to 1024): Rows that are searched for at a time.
-        key_block (`int`, *optional*, defaults to 16384): Rows that they are compared with at a time.
+        query_block (`int`, *optional*, defaults to `1024`): Rows that are searched for at a time.
+        key_block (`int`, *optional*, defaults to `16384`): Rows that they are compared with at a time.
         progress (`Callable[[int], object]`, *optional*): Called with the number of rows done, block by block.
         queries (`range | np.ndarray`, *optional*): The rows to search for, all by default.
         groups (`np.ndarray`, *optional*): (N,) integers, equal where rows may not be each other's neighbor.
@@ -160,7 +160,7 @@ def check_vectors(vectors: np.ndarray, block: int = 16384) -> None:
 
     Args:
         vectors (`np.ndarray`): (N, D) float32.
-        block (`int`, *optional*, defaults to 16384): Rows that are looked at together.
+        block (`int`, *optional*, defaults to `16384`): Rows that are looked at together.
 
     Raises:
         InputError: fewer than two rows, or a vector that is not finite, by its row.

@@ -46,7 +46,7 @@ def choose_diverse(
         read_vectors (`Callable[[np.ndarray], np.ndarray]`): (B,) positions -> (B, D) float32, each of length 1.
         wanted (`int`): Most rows to take.
         cosine (`float`): The highest cosine that two rows taken may have.
-        block (`int`, *optional*, defaults to BLOCK): Candidates that are looked at together.
+        block (`int`, *optional*, defaults to `BLOCK`): Candidates that are looked at together.
 
     Returns:
         `tuple[np.ndarray, int]`: (K,) positions in their order, K <= wanted, and how many rows were passed

@@ -25,7 +25,7 @@ def check_prompts(rows: Dataset, training: Mapping[str, Any], thinking: str) -> 
         thinking (`str`): The policy that the rows were made with; a name in `prompts.THINKING`.
 
     Returns:
-        What the record of the run says: `checked` with "yes" and the rows, tokenizer, policy, and
+        `dict[str, Any]`: The part of the run's record: `checked` with "yes" and the rows, tokenizer, policy, and
         `before_target`, what the loss covers before the target; or "no" and why.
 
     Raises:
@@ -67,7 +67,7 @@ def load_tokenizer(training: Mapping[str, Any]) -> Any:
             `chat_template_path` where given.
 
     Returns:
-        ``PreTrainedTokenizerBase``: The tokenizer, with the recipe's chat template.
+        `PreTrainedTokenizerBase`: The tokenizer, with the recipe's chat template.
 
     Raises:
         InputError: there is none, or the template cannot be read.

@@ -50,7 +50,7 @@ class Running:
             name (`str`): Name of the stage.
 
         Returns:
-            `Dataset`, *optional*: The rows; None where no run wrote them.
+            `Dataset | None`: The rows; None where no run wrote them.
 
         Raises:
             DamagedWorkError: the file is damaged.

@@ -39,8 +39,8 @@ def score_in_process(
     Raises:
         InputError: The lists differ in length, are empty or hold something other than text.
     """
-    given = {"sources": sources, "hypotheses": hypotheses}
-    check_texts(**given, **({} if references is None else {"references": references}))
+    columns = {"sources": sources, "hypotheses": hypotheses}
+    check_texts(**columns, **({} if references is None else {"references": references}))
     signed = signature(model=model.identity, dtype=str(model.encoder.dtype).removeprefix("torch."), comet="hf_lmt")
     digest = hashlib.sha256("\n".join(json_rows(sources, hypotheses, references)).encode()).hexdigest()
     with Workspace(workspace) as work:

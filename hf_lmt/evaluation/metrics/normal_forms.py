@@ -21,13 +21,13 @@ def perfect_in_nfc(references: Sequence[str], target: str, metrics: Sequence[str
     """Score the references themselves in form NFC; None where they are in it already.
 
     Args:
-        references (`Sequence[str]`): (S,) as the set has them.
+        references (`Sequence[str]`): (S,) texts, as the set has them.
         target (`str`): Code of their language.
-        metrics (`Sequence[str]`): Of `corpus_scores.METRICS`.
+        metrics (`Sequence[str]`): Names of metrics, of `corpus_scores.METRICS`.
 
     Returns:
-        count: references that are not in NFC. rows: S. scores: {metric: value, or None where the
-        metric cannot judge}.
+        `dict[str, Any] | None`: "count", references that are not in NFC; "rows", S; and "scores", {metric: value,
+        or None where the metric cannot judge}.
     """
     return _perfect(tuple(references), target, tuple(metrics))
 

@@ -41,8 +41,8 @@ def evaluation_record(
         seconds (`float`): Duration of the evaluation.
 
     Returns:
-        `step`, `epoch`; `settings` and `subset`, which rows by what hash; `directions`, everything
-        counted of each; `groups`, {group: {name: mean, count, missing}}; `signs` of degeneration in
+        `dict[str, Any]`: `step`, `epoch`; `settings` and `subset`, which rows by what hash; `directions`,
+        everything counted of each; `groups`, {group: {name: mean, count, missing}}; `signs` of degeneration in
         words; `seconds`; `package` with its version.
     """
     return {

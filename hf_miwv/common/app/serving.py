@@ -152,7 +152,7 @@ def make_app(page: Blocks, documents: Mapping[str, str] | None = None, hosts: Se
     Args:
         page (`Blocks`): The page of Gradio's.
         documents (`Mapping[str, str]`, *optional*): Path -> HTML that is served beside it.
-        hosts (`Sequence[str]`, *optional*, defaults to LOOPBACK): Names that requests may be addressed to, as
+        hosts (`Sequence[str]`, *optional*, defaults to `LOOPBACK`): Names that requests may be addressed to, as
             `host_names` lists them, beside the very address at which they arrive; others are answered
             with 400.
 

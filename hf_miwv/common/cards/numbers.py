@@ -12,7 +12,7 @@ def write_number(value: float | None, digits: int = 3) -> str:
 
     Args:
         value (`float`, *optional*): The number; None where there is none.
-        digits (`int`, *optional*, defaults to 3): Decimals of a measure.
+        digits (`int`, *optional*, defaults to `3`): Decimals of a measure.
 
     Returns:
         `str`: The number, or a dash.

@@ -35,7 +35,7 @@ def new_table(title: str, *headers: str, words: int = 1) -> Table:
     Args:
         title (`str`): The title.
         *headers (`str`): Names of the columns; no header is shown where all are empty.
-        words (`int`, *optional*, defaults to 1): The number of first columns that hold words.
+        words (`int`, *optional*, defaults to `1`): The number of first columns that hold words.
 
     Returns:
         `Table`: The table, without rows.

@@ -93,7 +93,7 @@ def explained_hub_errors(repository: str, state_after: str = UNTOUCHED) -> Itera
 
     Args:
         repository (`str`): OWNER/NAME.
-        state_after (`str`, *optional*, defaults to UNTOUCHED): State of things after the error, in words.
+        state_after (`str`, *optional*, defaults to `UNTOUCHED`): State of things after the error, in words.
 
     Raises:
         InputError: the Hub refuses, or cannot be reached.

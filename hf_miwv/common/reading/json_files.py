@@ -269,7 +269,7 @@ def half_character(value: Any) -> str | None:
         value (`Any`): The value.
 
     Returns:
-        `str`, *optional*: The surrogate as JSON escapes it; None where there is none.
+        `str | None`: The surrogate as JSON escapes it; None where there is none.
     """
     text = json.dumps(value, ensure_ascii=False, default=str)
     half = next((sign for sign in text if "\ud800" <= sign <= "\udfff"), None)

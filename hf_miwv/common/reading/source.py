@@ -132,7 +132,7 @@ def file_format_of(path: Path) -> str | None:
         path (`Path`): The file.
 
     Returns:
-        `str`, *optional*: "json", "csv", "parquet" or "arrow"; None for an ending that is not known.
+        `str | None`: "json", "csv", "parquet" or "arrow"; None for an ending that is not known.
     """
     if path.suffix.lower() == ".gz":
         inner = FILE_FORMATS.get(Path(path.stem).suffix.lower())

@@ -122,7 +122,7 @@ def peak_memory(device: torch.device) -> int | None:
         device (`torch.device`): The device of the model.
 
     Returns:
-        `int`, *optional*: Bytes; None on a system that does not count them (Windows).
+        `int | None`: Bytes; None on a system that does not count them (Windows).
     """
     if device.type == "cuda":
         import torch
