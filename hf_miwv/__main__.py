@@ -210,10 +210,20 @@ selection_options = options(
         show_default=True,
         help="Score to choose by: miwv, "
         "prompt_loss, perplexity, ifd, superfiltering, influence, influence_diverse, target_gain, length, "
-        "random. The highest are kept; with _low behind the name (miwv_low) the lowest. superfiltering is for "
-        "rows scored with a small proxy model.",
+        "random, random_by_length. The highest are kept; with _low behind the name (miwv_low) the lowest. "
+        "superfiltering is for rows scored with a small proxy model.",
     ),
-    click.option("--seed", type=int, default=0, show_default=True, help="Of --method random."),
+    click.option("--seed", type=int, default=0, show_default=True, help="Of --method random and random_by_length."),
+    click.option(
+        "--like",
+        metavar="METHOD",
+        help="Of --method random_by_length: the method whose choice it has the lengths of. [default: miwv]",
+    ),
+    click.option(
+        "--within",
+        metavar="GROUPS",
+        help="Choose inside groups, of each its share: length (bins of response tokens), source, or a column.",
+    ),
     click.option(
         "--include-undesired",
         is_flag=True,
@@ -372,6 +382,8 @@ def _refuse_scoring_options(context: click.Context) -> None:
         "seed",
         "diversity",
         "one_per",
+        "like",
+        "within",
         "include_undesired",
         "include_target_rows",
         "prompt_completion",

@@ -10,7 +10,7 @@ from transformers.trainer_utils import has_length
 from hf_miwv.callbacks.chosen_view import ChosenRows
 from hf_miwv.common.errors import InputError, did_you_mean
 from hf_miwv.common.trainer.live_trainer import tokenizer_of
-from hf_miwv.selection.selection import check_choice
+from hf_miwv.selection.row_choice import check_choice
 
 REFRESHES = ("never", "epoch")
 BY_LENGTH = ("group_by_length", "batch_rebalance")

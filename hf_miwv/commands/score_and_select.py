@@ -30,7 +30,8 @@ from hf_miwv.rows.schema import Shape, parse_columns
 from hf_miwv.rows.streaming import open_stream
 from hf_miwv.scoring.scoring import DEFAULT_EMBEDDER, score
 from hf_miwv.selection.diversity import check_diversity
-from hf_miwv.selection.selection import check_choice, select
+from hf_miwv.selection.row_choice import check_choice, check_together
+from hf_miwv.selection.selection import select
 
 SHOWN = 5  # rows shown from either end
 
@@ -134,6 +135,8 @@ def select_data(
     seed: int = 0,
     diversity: float | None = None,
     one_per: str | None = None,
+    within: str | None = None,
+    like: str | None = None,
     include_undesired: bool = False,
     include_target_rows: bool = False,
     prompt_completion: bool = False,
@@ -169,16 +172,21 @@ def select_data(
     """
     # Everything that can be refused is refused before the scoring, which may take hours.
     check_choice(fraction, count, threshold, takes_all=one_per is not None)
-    check_method(method, seed)
+    check_method(method, seed, like)
     check_diversity(diversity)
-    if model is not None and method.removesuffix(LOW) == "target_gain" and not settings.get("demonstrations_from"):
+    check_together(method, within, threshold, diversity, one_per)
+    if (
+        model is not None
+        and (like or method).removesuffix(LOW) == "target_gain"
+        and not settings.get("demonstrations_from")
+    ):
         raise InputError(f"method {method!r} needs the rows of a target set; give --demonstrations-from TARGET, too")
     check_output(output, overwrite, Source.parse(data).local_path)
     scored: Path | Dataset
     if model is not None:
         scored = workspace_of(output) / "scored"
         # The method may need losses that nobody has asked for by name.
-        settings["also"] = (*settings["also"], *needed_columns(method))
+        settings["also"] = (*settings["also"], *needed_columns(method, like))
         settings["keep_embeddings"] |= diversity is not None
         score_data(data, model, scored, overwrite=True, **settings)  # only ever ours
         if not Processes.launched().first:
@@ -193,6 +201,8 @@ def select_data(
         threshold=threshold,
         diversity=diversity,
         one_per=one_per,
+        within=within,
+        like=like,
         seed=seed,
         include_undesired=include_undesired,
         include_target_rows=include_target_rows,

@@ -10,6 +10,7 @@ from typing import Any
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.recipes.packages import program
 from hf_miwv.common.trainer.trl_command import trl_sft_command
+from hf_miwv.results.methods import RANDOM_LABELS
 from hf_miwv.results.scored_record import ScoredRecord
 from hf_miwv.rows.schema import Shape
 from hf_miwv.selection.prompt_completion import is_prompt_completion, text_template
@@ -52,7 +53,8 @@ def train_elsewhere(row: Mapping[str, Any], run: ScoredRecord, chosen: Path) -> 
     except InputError as error:
         return f"no line for TRL: {error}"
     words = ["select", chosen, "--fraction", 1, "--method", run["selection"]["method"]]
-    words += ["--seed", run["selection"]["seed"]] if run["selection"]["method"] == "random" else []
+    words += ["--seed", run["selection"]["seed"]] if run["selection"]["method"] in RANDOM_LABELS else []
+    words += ["--like", run["selection"]["like"]] if run["selection"].get("like") else []
     words += ["--include-undesired"] if run["selection"].get("include_undesired") else []
     words += ["--include-target-rows"] if run["selection"].get("include_target_rows") else []
     words += ["--prompt-completion", "--output", rows]

@@ -31,7 +31,7 @@ from hf_miwv.results.statistics import ScoreColumns, rank_correlation
 from hf_miwv.rows.rows import Rows
 from hf_miwv.rows.schema import recognize
 from hf_miwv.scoring.scoring import DEFAULT_EMBEDDER, score
-from hf_miwv.selection.selection import check_choice, choose
+from hf_miwv.selection.row_choice import check_choice, choose
 
 if TYPE_CHECKING:
     from rich.console import Console

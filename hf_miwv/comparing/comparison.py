@@ -12,10 +12,11 @@ import numpy as np
 
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.runs.fingerprints import content_fingerprint
-from hf_miwv.comparing.matched_rows import Scored, check_text_columns, example_texts, read_scored, source_values
+from hf_miwv.comparing.matched_rows import Scored, check_text_columns, example_texts, read_scored
 from hf_miwv.comparing.rankings import Ranking, check_methods, correlations, rank
+from hf_miwv.results.row_sources import source_values
 from hf_miwv.results.statistics import ScoreColumns, compare_lengths
-from hf_miwv.selection.selection import check_choice, choose_rows
+from hf_miwv.selection.row_choice import check_choice, choose_rows
 
 FRACTIONS = ("0.01", "0.05", "0.1", "0.15")  # arXiv 2511.07074, main results
 MOST_EXAMPLES = 3  # rows shown of those that one method alone chooses
@@ -66,7 +67,8 @@ def compare(
     check_methods(methods, seed)
     scored = read_scored(folders)
     check_text_columns(scored[0].dataset, text_columns)
-    column, sources = source_values(scored[0], source_column) or (None, None)
+    taken = scored[0].run["data"]["columns"].values()
+    column, sources = source_values(scored[0].dataset, source_column, "--source-column", taken) or (None, None)
     rows = RowDetails(scored[0], text_columns, sources, largest_sources(sources or []))
     rankings, left_out = rank(scored, methods, seed)
     return {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,24 +17,13 @@ from hf_miwv.common.hub.hub_names import path_name
 from hf_miwv.common.reading.reading import read_dataset
 from hf_miwv.common.runs.folder import read_record
 from hf_miwv.results.methods import row_keys
+from hf_miwv.results.row_sources import NO_VALUE, data_columns
 from hf_miwv.results.scored_record import ScoredRecord
 from hf_miwv.results.statistics import ScoreColumns
 from hf_miwv.rows.examples import read_example
-from hf_miwv.rows.schema import REQUESTED_COLUMNS, SCORE_COLUMNS, Shape
+from hf_miwv.rows.schema import Shape
 
-SOURCE_NAMES = (  # in the order of preference
-    "source",
-    "dataset",
-    "origin",
-    "data_source",
-    "source_dataset",
-    "dataset_name",
-)
-MOST_SOURCES = 30  # a column with more values is not taken for sources unless it is asked for
 MOST_CHARACTERS = 1000  # of a text that is shown
-NO_VALUE = "(no value)"
-
-logger = logging.getLogger(__name__)
 
 
 class Scored(NamedTuple):
@@ -154,68 +142,6 @@ def match_rows(first: Dataset, other: Dataset, names: tuple[str, str]) -> np.nda
         f"are among the {len(other_keys)} of {other_name}, by the content of their own columns{columns}; "
         "give folders that were scored from the same data"
     )
-
-
-def data_columns(dataset: Dataset) -> list[str]:
-    """List the names of the columns that scoring did not add, sorted.
-
-    Args:
-        dataset (`Dataset`): The scored rows.
-
-    Returns:
-        `list[str]`: The names.
-    """
-    added = {*SCORE_COLUMNS, *REQUESTED_COLUMNS}
-    return sorted(name for name in dataset.column_names if name not in added)
-
-
-def source_values(scored: Scored, wanted: str | None) -> tuple[str, list[str]] | None:
-    """Return the column that says where a row comes from, and its value as text in each of the N rows.
-
-    Without `wanted`: the first of `SOURCE_NAMES` that is not a column of the prompt or response
-    and has at most `MOST_SOURCES` values, each for two rows or more on average (the bound is
-    ours).
-
-    Args:
-        scored (`Scored`): The scored rows.
-        wanted (`str`, *optional*): The column that was asked for.
-
-    Returns:
-        `tuple[str, list[str]] | None`: The column and its values; None where there is none.
-
-    Raises:
-        InputError: `wanted` is no column of text, numbers or truth values.
-    """
-    if wanted is not None:
-        if wanted not in scored.dataset.column_names:
-            hint = did_you_mean(wanted, data_columns(scored.dataset))
-            raise InputError(f"--source-column {wanted}: there is no such column; {hint}")
-        return wanted, _texts(scored.dataset, wanted, "--source-column")
-    # Reversed, so that of two spellings the first column of the data set wins.
-    spelled = {name.lower(): name for name in reversed(scored.dataset.column_names)}
-    taken = set(scored.run["data"]["columns"].values())
-    for name in (spelled[known] for known in SOURCE_NAMES if known in spelled):
-        if name in taken or not _is_plain(scored.dataset, name):
-            continue
-        values = _texts(scored.dataset, name, "--source-column")
-        if len(set(values)) <= min(MOST_SOURCES, len(values) // 2):
-            return name, values
-        logger.info("column %r has too many values to show rows by it, unless asked for", name)
-    return None
-
-
-def _texts(dataset: Dataset, column: str, option: str) -> list[str]:
-    if not _is_plain(dataset, column):
-        raise InputError(
-            f"{option} {column}: it holds {dataset.features[column]}; give a column of text, numbers or truth values"
-        )
-    values = dataset[column]
-    return [NO_VALUE if value is None else " ".join(str(value).split()) for value in values]
-
-
-def _is_plain(dataset: Dataset, column: str) -> bool:
-    kind = getattr(dataset.features[column], "dtype", "")
-    return any(kind.startswith(start) for start in ("string", "large_string", "int", "uint", "float", "bool"))
 
 
 def check_text_columns(dataset: Dataset, columns: Sequence[str]) -> None:

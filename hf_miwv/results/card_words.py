@@ -23,6 +23,13 @@ FLAG_WORDS = {
 }
 # Shown where rows have them: of runs that avoid such neighbors, of rows that say so, of runs with a target set.
 RARE_FLAGS = ("duplicate_neighbor", "undesired_response", "in_target")
+RESPONSE_WORDS = {
+    "meta_text": "speaks of itself (an AI, a step, a pair of texts)",
+    "refusal": "declines to answer",
+    "cut_off": "ends in the middle of a sentence",
+    "broken_code_fence": "opens a fence of code and never closes it",
+    "other_language": "is in another language than the set",
+}
 COLUMN_WORDS = {
     "row": "index of the row in the input of the scoring",
     "miwv": "loss_one_shot − loss_zero_shot, nats per response token; null where not scored",

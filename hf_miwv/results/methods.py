@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ import xxhash
 from datasets import Dataset
 
 from hf_miwv.common.errors import InputError, did_you_mean
+from hf_miwv.results.length_matching import length_bins, shuffle_in_bins
 from hf_miwv.results.statistics import ScoreColumns
 from hf_miwv.rows.schema import ALSO_COLUMNS, INFLUENCE, INFLUENCE_COLUMNS, REQUESTED_COLUMNS, SCORE_COLUMNS
 
@@ -100,10 +101,20 @@ KNOWN = {
     ),
 }
 RANDOM = "random"
-METHODS: tuple[str, ...] = (*KNOWN, RANDOM, *(f"{name}{LOW}" for name in KNOWN))
+RANDOM_BY_LENGTH = "random_by_length"
+RANDOM_LABELS = {RANDOM: "random draw", RANDOM_BY_LENGTH: "random draw of the same lengths"}
+METHODS: tuple[str, ...] = (*KNOWN, RANDOM, RANDOM_BY_LENGTH, *(f"{name}{LOW}" for name in KNOWN))
 
 
-def method_scores(dataset: Dataset, method: str, seed: int = 0) -> np.ndarray:
+def method_scores(
+    dataset: Dataset,
+    method: str,
+    seed: int = 0,
+    *,
+    like: str = "miwv",
+    left_out: np.ndarray | None = None,
+    groups: Sequence[str] | None = None,
+) -> np.ndarray:
     """Score each row by a method: (N,) float64, nan where it has none; higher is kept.
 
     With x the prompt, y the response, C the neighbor as a worked example and L a mean over the
@@ -127,7 +138,10 @@ def method_scores(dataset: Dataset, method: str, seed: int = 0) -> np.ndarray:
     - `length`: response tokens.
     - `random`: uniform in [0, 1), from a hash of the seed and the row's key (see `row_keys`), so
       that neither the order of the rows nor our columns matter.
-    - any of these but `random` with `_low` behind it: its score times -1.
+    - `random_by_length`: the scores of the method `like`, dealt out by such a hash among the rows of the same
+      quantile bin of response tokens (see `hf_miwv.results.length_matching`), so that the k highest are a random
+      choice with the lengths of that method's k highest, for every k. A control of ours.
+    - any but the random ones with `_low` behind it: its score times -1.
 
     A row whose miwv_status is not "ok" has no score by any method, so that all choose from the
     same rows.
@@ -135,7 +149,10 @@ def method_scores(dataset: Dataset, method: str, seed: int = 0) -> np.ndarray:
     Args:
         dataset (`Dataset`): N scored rows.
         method (`str`): One of METHODS.
-        seed (`int`, *optional*, defaults to 0): Seed of "random".
+        seed (`int`, *optional*, defaults to 0): Seed of the random methods.
+        like (`str`, *optional*, defaults to `"miwv"`): The method whose lengths "random_by_length" has.
+        left_out (`np.ndarray`, *optional*): (N,) bool, rows that have no score by any method.
+        groups (`Sequence[str]`, *optional*): (N,) names: "random_by_length" deals out within these, too.
 
     Returns:
         `np.ndarray`: (N,) float64.
@@ -145,42 +162,60 @@ def method_scores(dataset: Dataset, method: str, seed: int = 0) -> np.ndarray:
     """
     check_method(method, seed)
     columns = ScoreColumns.from_dataset(dataset)
+    # All methods choose from the same rows, so that a comparison shows the method alone.
+    usable = np.array(columns.status) == "ok"
+    if left_out is not None:
+        usable &= ~left_out
     if method == RANDOM:
-        scores = _uniform(row_keys(dataset), seed)
+        scores = _uniform(row_keys(dataset), f"{seed}")
+    elif method == RANDOM_BY_LENGTH:
+        reference = method_scores(dataset, like, seed, left_out=left_out)
+        bins = length_bins(columns.response_tokens, usable)
+        if groups is not None:
+            bins = np.unique([bins, np.unique(groups, return_inverse=True)[1]], axis=1, return_inverse=True)[1]
+        # Under a name of its own: the draws of "random" would take and leave the same rows.
+        scores = shuffle_in_bins(reference, bins, usable, _uniform(row_keys(dataset), f"{RANDOM_BY_LENGTH} {seed}"))
     else:
         scores = KNOWN[method.removesuffix(LOW)].score(columns)
         scores = -scores if method.endswith(LOW) else scores
-    # All methods choose from the same rows, so that a comparison shows the method alone.
-    usable = (np.array(columns.status) == "ok") & np.isfinite(scores)
-    return np.where(usable, scores, np.nan)
+    return np.where(usable & np.isfinite(scores), scores, np.nan)
 
 
-def check_method(method: str, seed: int = 0) -> None:
-    """Check the name of a method, and its seed.
+def check_method(method: str, seed: int = 0, like: str | None = None) -> None:
+    """Check the name of a method, its seed, and the method whose lengths it is to have.
 
     Args:
         method (`str`): The name.
-        seed (`int`, *optional*, defaults to 0): Seed of "random".
+        seed (`int`, *optional*, defaults to 0): Seed of the random methods.
+        like (`str`, *optional*): The other method, for "random_by_length".
 
     Raises:
-        InputError: an unknown method, or a seed below 0.
+        InputError: an unknown method, a seed below 0, or another method where it has no meaning.
     """
     if method not in METHODS:
         raise InputError(f"method {method!r} is not one of ours: {did_you_mean(method, METHODS)}")
     if seed < 0:
         raise InputError(f"seed {seed}: give 0 or more")
+    if like is None:
+        return
+    if method != RANDOM_BY_LENGTH:
+        raise InputError(f"like {like!r}: is for the method {RANDOM_BY_LENGTH}, and not for {method}; leave it out")
+    known = [name for name in METHODS if name not in RANDOM_LABELS]
+    if like not in known:
+        raise InputError(f"like {like!r} is no method whose lengths a choice can have: {did_you_mean(like, known)}")
 
 
-def needed_columns(method: str) -> tuple[str, ...]:
+def needed_columns(method: str, like: str | None = None) -> tuple[str, ...]:
     """List the losses that `hf-miwv score --also` has to add for this method, if any.
 
     Args:
         method (`str`): One of METHODS.
+        like (`str`, *optional*): The method whose lengths "random_by_length" has.
 
     Returns:
         `tuple[str, ...]`: Values of `--also`.
     """
-    name = method.removesuffix(LOW)
+    name = (like or method).removesuffix(LOW)
     if name in INFLUENCE_COLUMNS:
         return (INFLUENCE,)
     return (name,) if name in ALSO_COLUMNS else ()
@@ -198,24 +233,30 @@ def method_label(method: str) -> str:
     >>> method_label("ifd"), method_label("miwv_low"), method_label("random")
     ('IFD', 'lowest MIWV', 'random draw')
     """
-    if method == RANDOM:
-        return "random draw"
+    if method in RANDOM_LABELS:
+        return RANDOM_LABELS[method]
     label = KNOWN[method.removesuffix(LOW)].label
     return f"lowest {label}" if method.endswith(LOW) else label
 
 
-def method_words(method: str, seed: int = 0) -> str:
+def method_words(method: str, seed: int = 0, like: str | None = None) -> str:
     """Describe the method's score in words, and which end of it comes first.
 
     Args:
         method (`str`): One of METHODS.
-        seed (`int`, *optional*, defaults to 0): Seed of "random".
+        seed (`int`, *optional*, defaults to 0): Seed of the random methods.
+        like (`str`, *optional*): The method whose lengths "random_by_length" has; by default MIWV.
 
     Returns:
         `str`: The words.
     """
     if method == RANDOM:
         return f"a number in [0, 1) from a hash of the seed {seed} and the row's content"
+    if method == RANDOM_BY_LENGTH:
+        return (
+            f"the scores by {method_label(like or 'miwv')}, dealt out by a hash of the seed {seed} and the row's "
+            "content among the rows of the same quantile bin of response tokens: a random choice of the same lengths"
+        )
     words = KNOWN[method.removesuffix(LOW)].words
     if method.endswith(LOW):
         return f"the negative of {words}; so the lowest come first"
@@ -254,9 +295,9 @@ def _rows_without_scores(dataset: Dataset) -> Iterator[dict[str, Any]]:
         yield from arrow[start : start + BLOCK].to_pylist()
 
 
-def _uniform(keys: list[bytes], seed: int) -> np.ndarray:
-    """Return (N,) numbers in [0, 1): the upper 53 bits of a hash, all that a float64 holds."""
-    hashes = (xxhash.xxh3_64_intdigest(f"{seed} ".encode() + key) >> 11 for key in keys)
+def _uniform(keys: list[bytes], name: str) -> np.ndarray:
+    """Return (N,) numbers in [0, 1): the upper 53 bits of a hash under this name, all that a float64 holds."""
+    hashes = (xxhash.xxh3_64_intdigest(f"{name} ".encode() + key) >> 11 for key in keys)
     return np.fromiter(hashes, np.float64, len(keys)) * 2.0**-53
 
 

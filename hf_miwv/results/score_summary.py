@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from hf_miwv.common.cards.numbers import PERCENTS, write_number, write_share
 from hf_miwv.common.cards.terminal import new_table, plain, stderr_console
-from hf_miwv.results.card_words import RARE_FLAGS
+from hf_miwv.results.card_words import RARE_FLAGS, RESPONSE_WORDS
 from hf_miwv.results.methods import method_label, method_words
 from hf_miwv.results.row_report import row_remarks
-from hf_miwv.results.scored_record import LengthComparison, ScoredRecord, SelectionFacts, Statistics
+from hf_miwv.results.scored_record import LengthComparison, ResponseFaults, ScoredRecord, SelectionFacts, Statistics
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+SHOWN_GROUPS = 20  # of a choice inside groups
+SHOWN_ROWS = 5  # of each kind of response to look at
 HIGHEST = "highest: the model needs these most (high = weak = keep)"
 LOWEST = "lowest: the worked example is enough for these"
 
@@ -55,8 +57,13 @@ def show_selection(run: ScoredRecord, console: Console | None = None) -> None:
     console = console or stderr_console()
     console.print(plain(choice_words(run["selection"])))
     console.print(kept_table(run["selection"]))
+    if run["selection"].get("groups"):
+        console.print(group_table(run["selection"]))
     if run["lengths"] is not None:
         console.print(length_table(run["lengths"]))
+    responses = run["selection"].get("responses")
+    if responses is not None:
+        console.print(response_table(responses))
 
 
 def count_table(run: ScoredRecord) -> Table:
@@ -188,7 +195,9 @@ def choice_words(selection: SelectionFacts) -> str:
         `str`: The words.
     """
     method = selection["method"]
-    words = "high = weak = keep" if method == "miwv" else method_words(method, selection["seed"])
+    words = (
+        "high = weak = keep" if method == "miwv" else method_words(method, selection["seed"], selection.get("like"))
+    )
     return f"chosen by {method_label(method)} ({words})"
 
 
@@ -214,6 +223,48 @@ def kept_table(selection: SelectionFacts) -> Table:
         table.add_row(words, write_number(selection["behind_another_response"]))
     if selection["note"]:
         table.caption = plain(selection["note"])
+    return table
+
+
+def group_table(selection: SelectionFacts) -> Table:
+    """Tabulate the rows kept of each group, the largest first.
+
+    Args:
+        selection (`SelectionFacts`): run["selection"].
+
+    Returns:
+        `Table`: The table.
+    """
+    table = new_table(f"within {selection['within']}", "", "with a score", "kept")
+    groups = sorted(selection["groups"].items(), key=lambda item: -item[1]["scored"])
+    for name, counts in groups[:SHOWN_GROUPS]:
+        table.add_row(plain(name), write_number(counts["scored"]), write_share(counts["kept"], counts["scored"]))
+    if len(groups) > SHOWN_GROUPS:
+        table.caption = f"and {len(groups) - SHOWN_GROUPS} more groups, in run.json"
+    return table
+
+
+def response_table(responses: ResponseFaults) -> Table:
+    """Tabulate responses that would do harm, among the chosen rows and in a sample of all.
+
+    Args:
+        responses (`ResponseFaults`): run["selection"]["responses"].
+
+    Returns:
+        `Table`: The table.
+    """
+    table = new_table("to look at: none was dropped for it", "", "chosen", "sample of all", "first rows")
+    for kind, words in RESPONSE_WORDS.items():
+        rows = responses["first"].get(kind, [])
+        shown = ", ".join(str(row) for row in rows[:SHOWN_ROWS])
+        table.add_row(
+            words,
+            write_share(responses["chosen"][kind], responses["chosen_rows"]),
+            write_share(responses["sample"][kind], responses["sample_rows"]),
+            f"{shown} ..." if responses["chosen"][kind] > SHOWN_ROWS else shown,
+        )
+    if responses["identifier"] is None:
+        table.caption = "languages were not told: py3langid is not installed (extra curate)"
     return table
 
 

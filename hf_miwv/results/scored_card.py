@@ -28,6 +28,7 @@ from hf_miwv.results.card_words import (
     FLAG_WORDS,
     RARE_FLAGS,
     REQUESTED_COLUMN_WORDS,
+    RESPONSE_WORDS,
     STATUS_WORDS,
     correlation_words,
     length_words,
@@ -36,6 +37,7 @@ from hf_miwv.results.methods import LOW, method_label, method_words
 from hf_miwv.results.row_report import row_remarks
 from hf_miwv.results.scored_record import (
     LengthComparison,
+    ResponseFaults,
     ScoredRecord,
     SelectionFacts,
     Statistics,
@@ -81,6 +83,7 @@ def render_card(run: ScoredRecord, pictures: list[str]) -> str:
         score_table=score_table,
         command_block=command_block,
         method_words=method_words,
+        response_table=response_table,
     )
     template = "scored_card.md.jinja" if run["command"] == "score" else "chosen_card.md.jinja"
     return environment.get_template(template).render(_values(run, pictures))
@@ -313,6 +316,27 @@ def length_table(lengths: LengthComparison | None) -> str:
         numbers = (part["median"], part["mean"], part["quantile_10"], part["quantile_90"])
         rows.append([words, write_number(part["rows"]), *(write_number(number, 1) for number in numbers)])
     return table(("response tokens", "rows", "median", "mean", "10 %", "90 %"), rows)
+
+
+def response_table(responses: ResponseFaults) -> str:
+    """Tabulate responses that would do harm, among the chosen rows and in a sample of all.
+
+    Args:
+        responses (`ResponseFaults`): run["selection"]["responses"].
+
+    Returns:
+        `str`: A Markdown table.
+    """
+    rows = [
+        (
+            words,
+            write_share(responses["chosen"][kind], responses["chosen_rows"]),
+            write_share(responses["sample"][kind], responses["sample_rows"]),
+            ", ".join(str(row) for row in responses["first"].get(kind, [])),
+        )
+        for kind, words in RESPONSE_WORDS.items()
+    ]
+    return table(("the response", "chosen", "sample of all", "first chosen rows"), rows)
 
 
 def made_rows(made: ScoredRecord) -> list[tuple[str, Any]]:

@@ -128,6 +128,18 @@ class Choice(TypedDict, total=False):
     threshold: float | None
 
 
+class ResponseFaults(TypedDict):
+    """Responses that would do harm, by kind, among the chosen rows and in a sample of all."""
+
+    identifier: str | None
+    usual_languages: list[str]
+    chosen_rows: int
+    sample_rows: int
+    chosen: dict[str, int]
+    sample: dict[str, int]
+    first: dict[str, list[int]]
+
+
 class SelectionFacts(Choice, total=False):
     """The choice as it was asked for, and its outcome."""
 
@@ -136,6 +148,10 @@ class SelectionFacts(Choice, total=False):
     diversity: float | None
     include_undesired: bool
     include_target_rows: bool
+    like: str
+    within: str
+    groups: dict[str, dict[str, int]]
+    responses: ResponseFaults | None
     one_per: str
     behind_another_response: int
     prompt_completion: bool

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,10 @@ from hf_miwv.common.runs.fingerprints import content_fingerprint
 from hf_miwv.common.runs.folder import read_record, write_folder
 from hf_miwv.common.runs.folder_run import FolderRun
 from hf_miwv.common.runs.record import new_record
-from hf_miwv.results.methods import check_method, method_scores
+from hf_miwv.results.methods import RANDOM_BY_LENGTH, check_method, method_scores
 from hf_miwv.results.score_pictures import draw_chosen, draw_length_comparison
 from hf_miwv.results.scored_card import write_card
-from hf_miwv.results.scored_record import Choice, ScoredRecord, SelectionFacts
+from hf_miwv.results.scored_record import Choice, ResponseFaults, ScoredRecord, SelectionFacts
 from hf_miwv.results.statistics import ScoreColumns, compare_lengths, describe, summarize
 from hf_miwv.rows.columns import read_embeddings
 from hf_miwv.rows.rows import Rows
@@ -30,6 +31,9 @@ from hf_miwv.rows.schema import EMBEDDING_COLUMN, Shape, recognize
 from hf_miwv.selection.diversity import check_diversity, choose_diverse
 from hf_miwv.selection.one_response import best_of_prompt, check_one_per
 from hf_miwv.selection.prompt_completion import as_prompt_completion
+from hf_miwv.selection.response_report import report_responses
+from hf_miwv.selection.row_choice import check_choice, check_together, choose_rows, rank_rows
+from hf_miwv.selection.row_groups import choose_within, group_rows
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +48,8 @@ def select(
     threshold: float | None = None,
     diversity: float | None = None,
     one_per: str | None = None,
+    within: str | None = None,
+    like: str | None = None,
     seed: int = 0,
     include_undesired: bool = False,
     include_target_rows: bool = False,
@@ -74,7 +80,12 @@ def select(
         one_per (`str`, *optional*): "prompt": of several rows with one prompt choose at most the one with the
             highest score, as GRAPE does with the method "perplexity_low" (arXiv 2502.04194). With it fraction,
             count and threshold may be left out: one row of every prompt is then kept.
-        seed (`int`, *optional*, defaults to `0`): Seed of the method "random"; no other depends on it.
+        within (`str`, *optional*): Choose the highest inside groups, of each group its share of the rows that
+            have a score (ours): "length", quantile bins of response tokens; "source", the column that says where
+            a row comes from; or a column, whose values are the groups.
+        like (`str`, *optional*): For the method "random_by_length", the method whose choice has the lengths; by
+            default "miwv".
+        seed (`int`, *optional*, defaults to `0`): Seed of the random methods; no other depends on it.
         include_undesired (`bool`, *optional*, defaults to `False`): Choose also from rows flagged
             `undesired_response` (KTO's `label: false`), by default from none of them.
         include_target_rows (`bool`, *optional*, defaults to `False`): Choose also from rows flagged `in_target`,
@@ -93,44 +104,52 @@ def select(
     Raises:
         InputError: Not exactly one of fraction, count and threshold; a value out of range; an
             unknown method, or one whose column the rows lack; no scored rows; a count above the
-            rows that have a score or are far enough apart; an output folder that holds something; rows
-            that cannot be written as prompt and completion.
+            rows that have a score or are far enough apart; options that cannot be together: `within` with
+            `diversity` or `threshold`, and "random_by_length" with `diversity` or `one_per`, which would change
+            the lengths; groups that there are not, or more of them than rows to keep; an output folder that
+            holds something; rows that cannot be written as prompt and completion.
     """
     check_one_per(one_per)
     check_choice(fraction, count, threshold, takes_all=one_per is not None)
-    check_method(method, seed)
+    check_method(method, seed, like)
     check_diversity(diversity)
+    check_together(method, within, threshold, diversity, one_per)
     folder = None if isinstance(scored, Dataset) else fetch_written(scored) or Path(scored)
     folder_run = None if output_dir is None else FolderRun(Path(output_dir), overwrite, inputs=[folder])
     dataset = scored if isinstance(scored, Dataset) else read_dataset(folder or scored)
     whole = ScoreColumns.from_dataset(dataset)
-    scores = method_scores(dataset, method, seed)
     # Answers that are marked as bad (KTO's label: false) are the ones that a model should not learn, and
     # those of the target set are the ones that it is to be measured by.
     undesired, in_target = (
         np.array([flag in flags for flags in whole.flags], dtype=bool) for flag in ("undesired_response", "in_target")
     )
+    left_out = np.zeros(len(dataset), dtype=bool)
     for flagged, is_included, words, option in (
         (undesired, include_undesired, "say that their response is a bad one", "--include-undesired"),
         (in_target, include_target_rows, "are in the target set, too", "--include-target-rows"),
     ):
-        passed = flagged & np.isfinite(scores) & (not is_included)
+        passed = flagged & (np.array(whole.status) == "ok") & (not is_included)
         if passed.any():
             logger.info("%d rows %s, and are not chosen from (%s)", int(passed.sum()), words, option)
-            scores = np.where(passed, np.nan, scores)
+            left_out |= passed
     choice: Choice = {"fraction": fraction, "count": count, "threshold": threshold}
     earlier: ScoredRecord | None = read_record(folder) if folder else None
+    groups = None
+    if within is not None:
+        usable = (np.array(whole.status) == "ok") & ~left_out
+        taken = earlier["data"]["columns"].values() if earlier and earlier.get("data") else ()
+        groups = group_rows(dataset, within, whole.response_tokens, usable, taken)
+    scores = method_scores(dataset, method, seed, like=like or "miwv", left_out=left_out, groups=groups)
     behind_another = 0
     if one_per is not None:
-        known = earlier["data"] if earlier else None
-        shape = Shape(known["shape"], known["columns"]) if known else recognize(dataset.column_names)
-        best = best_of_prompt(Rows(dataset, shape), scores)
+        best = best_of_prompt(Rows(dataset, _shape(dataset, earlier)), scores)
         behind_another = int((np.isfinite(scores) & np.isnan(best)).sum())
         scores = best
     # Without a limit, which one_per alone allows, every row that is left is kept.
     is_limited = any(value is not None for value in choice.values())
     limit: Choice = choice if is_limited else {**choice, "count": int(np.isfinite(scores).sum())}
-    kept, report = _keep(dataset, scores, limit, diversity)
+    kept, report = _keep(dataset, scores, limit, diversity, groups)
+    report["responses"] = _look_at_responses(dataset, earlier, kept)
     # Vectors of 4 KB a row are of no use to a trainer.
     ours = [name for name in (EMBEDDING_COLUMN,) if name in dataset.column_names]
     chosen = dataset.select(kept).remove_columns(ours)
@@ -152,6 +171,10 @@ def select(
         if one_per is not None:
             asked["one_per"] = one_per
             report["behind_another_response"] = behind_another
+        if within is not None:
+            asked["within"] = within
+        if method == RANDOM_BY_LENGTH:
+            asked["like"] = like or "miwv"
         if prompt_completion:
             asked["prompt_completion"] = True
         asked["fraction"] = None if fraction is None else str(fraction)
@@ -166,111 +189,45 @@ def select(
     return chosen
 
 
-def check_choice(
-    fraction: float | str | Decimal | None, count: int | None, threshold: float | None, takes_all: bool = False
-) -> None:
-    """Check that exactly one of fraction, count and threshold is set, and in range.
-
-    Args:
-        fraction (`float | str | Decimal`, *optional*): Share of all rows, in (0, 1].
-        count (`int`, *optional*): Rows to keep, 1 or more.
-        threshold (`float`, *optional*): The lowest score to keep, a finite number.
-        takes_all (`bool`, *optional*, defaults to `False`): Whether none of them may be set.
-
-    Raises:
-        InputError: None of them is set, or several, or the value is out of range.
-    """
-    limits = {"fraction": fraction, "count": count, "threshold": threshold}
-    named = [f"--{name}" for name, value in limits.items() if value is not None]
-    if len(named) != 1 and not (takes_all and not named):
-        names = " and ".join(named) or "none of them"
-        raise InputError(f"give one of --fraction, --count and --threshold; got {names}")
-    if fraction is not None and not 0 < _decimal(fraction) <= 1:
-        raise InputError(f"fraction {fraction} is outside (0, 1]; 0.01 keeps 1 %")
-    if count is not None and count < 1:
-        raise InputError(f"count {count} keeps nothing; give 1 or more")
-    if threshold is not None and not np.isfinite(threshold):
-        raise InputError(f"threshold {threshold} is no finite number of nats")
+def _shape(dataset: Dataset, earlier: ScoredRecord | None) -> Shape:
+    known = earlier["data"] if earlier else None
+    return Shape(known["shape"], known["columns"]) if known else recognize(dataset.column_names)
 
 
-def choose(
-    columns: ScoreColumns,
-    *,
-    fraction: float | str | Decimal | None = None,
-    count: int | None = None,
-    threshold: float | None = None,
-) -> tuple[np.ndarray, str | None]:
-    """Choose rows as `choose_rows` does, by MIWV.
-
-    Args:
-        columns (`ScoreColumns`): The columns that `score` adds.
-        fraction (`float | str | Decimal`, *optional*): Share of all rows, in (0, 1].
-        count (`int`, *optional*): Rows to keep.
-        threshold (`float`, *optional*): The lowest MIWV to keep, in nats per response token.
-
-    Returns:
-        `tuple[np.ndarray, str | None]`: Positions of the rows to keep, (K,) int64, best first, and a
-        note where K is not as asked.
-    """
-    return choose_rows(columns.miwv, fraction=fraction, count=count, threshold=threshold)
-
-
-def choose_rows(
-    scores: np.ndarray,
-    *,
-    fraction: float | str | Decimal | None = None,
-    count: int | None = None,
-    threshold: float | None = None,
-) -> tuple[np.ndarray, str | None]:
-    """Choose the rows with the highest of (N,) scores; rows without a score (nan) never are.
-
-    Args:
-        scores (`np.ndarray`): (N,) float64, nan for none.
-        fraction (`float | str | Decimal`, *optional*): Share of all N rows, in (0, 1].
-        count (`int`, *optional*): Rows to keep.
-        threshold (`float`, *optional*): The lowest score to keep, in the method's unit.
-
-    Returns:
-        `tuple[np.ndarray, str | None]`: Positions of the rows to keep, (K,) int64, best first, and a
-        note where K is not as asked.
-
-    Raises:
-        InputError: No row has a score, none reaches the threshold, or fewer than `count` have a score.
-    """
-    ranked = rank_rows(scores)
-    if len(ranked) == 0:
-        raise InputError("no row has a score, so there is nothing to choose from")
-    if threshold is not None:
-        kept = ranked[scores[ranked] >= threshold]
-        if len(kept) == 0:
-            best = scores[ranked[0]]
-            raise InputError(f"no row reaches threshold {threshold}: the highest score is {best:.4f}")
-        return kept, None
-    if count is not None:
-        if count > len(ranked):
-            raise InputError(f"count {count} is above the {len(ranked)} rows that have a score")
-        return ranked[:count], None
-    return _top_share(ranked, len(scores), _decimal(fraction))
-
-
-def rank_rows(scores: np.ndarray) -> np.ndarray:
-    """Rank the rows that have a score: falling scores, ties by row order.
-
-    Args:
-        scores (`np.ndarray`): (N,) float64, nan for none.
-
-    Returns:
-        `np.ndarray`: (R,) int64, positions of the R rows that have a score.
-    """
-    order = np.argsort(-scores, kind="stable")  # nan sorts last
-    return order[: int(np.isfinite(scores).sum())]
+def _look_at_responses(dataset: Dataset, earlier: ScoredRecord | None, kept: np.ndarray) -> ResponseFaults | None:
+    """Count the chosen responses that would do harm, and say so; None where they cannot be read."""
+    try:
+        shape = _shape(dataset, earlier)
+    except InputError:
+        logger.info("the responses were not looked at: the rows have no run.json, and are of no known shape")
+        return None
+    report = report_responses(dataset, shape, kept)
+    found = [f"{count} {kind.replace('_', ' ')}" for kind, count in report["chosen"].items() if count]
+    if found:
+        logger.warning("among the %d chosen responses: %s; look at them before training", len(kept), ", ".join(found))
+    return report
 
 
 def _keep(
-    dataset: Dataset, scores: np.ndarray, choice: Choice, diversity: float | None
+    dataset: Dataset,
+    scores: np.ndarray,
+    choice: Choice,
+    diversity: float | None,
+    groups: list[str] | None,
 ) -> tuple[np.ndarray, SelectionFacts]:
-    """Apply `choose_rows`, and with `diversity` the `choose_diverse` of as many; say what to report."""
+    """Apply `choose_rows`, then `choose_within` or `choose_diverse` of as many; say what to report."""
     kept, note = choose_rows(scores, **choice)
+    if groups is not None:
+        if len(set(groups)) > len(kept):
+            raise InputError(
+                f"--within: {len(set(groups))} groups, and {len(kept)} rows are kept, so that some groups would have "
+                "none; keep more rows, or give a column with fewer values"
+            )
+        kept = choose_within(scores, groups, len(kept))
+        scored = Counter(groups[row] for row in rank_rows(scores).tolist())
+        chosen = Counter(groups[row] for row in kept.tolist())
+        counts = {name: {"scored": scored[name], "kept": chosen[name]} for name in sorted(scored)}
+        return kept, {"passed_over": 0, "note": note, "groups": counts}
     if diversity is None:
         return kept, {"passed_over": 0, "note": note}
     wanted, all_that_reach = len(kept), choice["threshold"] is not None
@@ -282,27 +239,6 @@ def _keep(
             raise InputError(f"count {wanted}: {shortage} to one another; give a lower count or a higher --diversity")
         note = f"{wanted} rows were asked for, but {shortage} to one another: all of those kept"
     return kept, {"passed_over": passed_over, "note": note}
-
-
-def _top_share(ranked: np.ndarray, rows: int, fraction: Decimal) -> tuple[np.ndarray, str | None]:
-    # Decimal, because 0.29 * 100 is 28.999... in binary, and one row would be lost.
-    wanted = int(rows * fraction)
-    if wanted < 1:
-        return ranked[:1], f"{fraction} of {rows} rows is less than one row: one row kept"
-    if wanted > len(ranked):
-        note = f"{fraction} of {rows} rows is {wanted}, but only {len(ranked)} rows have a score"
-        return ranked, f"{note}: all of those kept"
-    return ranked[:wanted], None
-
-
-def _decimal(fraction: float | str | Decimal | None) -> Decimal:
-    try:
-        value = Decimal(str(fraction))
-    except InvalidOperation:
-        value = Decimal("nan")
-    if not value.is_finite():
-        raise InputError(f"fraction {fraction!r} is not a number; 0.01 keeps 1 %")
-    return value
 
 
 def _record(

@@ -25,7 +25,7 @@ from hf_miwv.comparing.comparison_tables import show_comparison
 from hf_miwv.comparing.matched_rows import MOST_CHARACTERS, folder_names, shorten
 from hf_miwv.rows.schema import INFLUENCE_COLUMNS
 
-DEFAULT = ["miwv", "prompt_loss", "perplexity", "length", "random", "miwv_low"]
+DEFAULT = ["miwv", "prompt_loss", "perplexity", "length", "random", "random_by_length", "miwv_low"]
 
 
 @pytest.fixture(scope="module")
@@ -319,7 +319,7 @@ def test_the_command_compares_two_real_scorings(
     assert "alpaca: miwv: % of its choice that others make too" in result.stderr
     assert "left out: ifd of plain" in result.stderr
     report = json.loads((tmp_path / "out" / "comparison.json").read_text())
-    methods = ["miwv", "prompt_loss", "perplexity", "length", "miwv_low"]
+    methods = ["miwv", "prompt_loss", "perplexity", "length", "random_by_length", "miwv_low"]
     assert set(report["rankings"]) == {
         *(f"{folder}: {method}" for folder in ("alpaca", "plain") for method in methods),
         "alpaca: ifd",

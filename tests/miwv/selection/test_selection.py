@@ -15,7 +15,7 @@ from tiny import make_model, make_rows, make_tokenizer
 from hf_miwv import InputError, score, select
 from hf_miwv.results.statistics import ScoreColumns
 from hf_miwv.rows.columns import FEATURES, add_score_columns
-from hf_miwv.selection.selection import choose
+from hf_miwv.selection.row_choice import choose
 
 NAN = float("nan")
 
@@ -157,6 +157,8 @@ def test_run_json_tells_what_was_done(folders: Path) -> None:
     assert scored["statistics"]["status"]["empty_response"] == 1
     assert scored["model"]["dtype"] == "float32"
     assert scored["template"]["name"] == "alpaca"
+    responses = chosen["selection"].pop("responses")
+    assert (responses["chosen_rows"], responses["sample_rows"]) == (5, 24)
     assert chosen["selection"] == {
         "method": "miwv",
         "seed": 0,
