@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from hf_miwv.transforms.attach_demonstration import AttachDemonstration
     from hf_miwv.transforms.measure_losses import MeasureLosses
     from hf_miwv.transforms.steps import ComputeMIWV, EmbedPrompts, RenderPrompts
+    from hf_miwv.trials.trial import trial
 
 _HOMES = {
     "AttachDemonstration": "hf_miwv.transforms.attach_demonstration",
@@ -45,6 +46,7 @@ _HOMES = {
     "score": "hf_miwv.scoring.scoring",
     "select": "hf_miwv.selection.selection",
     "train": "hf_miwv.training.training",
+    "trial": "hf_miwv.trials.trial",
 }
 
 __all__ = [
@@ -64,6 +66,7 @@ __all__ = [
     "score",
     "select",
     "train",
+    "trial",
 ]
 
 

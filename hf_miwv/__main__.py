@@ -16,6 +16,7 @@ from hf_miwv.commands.precision import precision_command
 from hf_miwv.commands.recipe import recipe_command
 from hf_miwv.commands.settings_file import read_settings
 from hf_miwv.commands.train import train_command
+from hf_miwv.commands.trial import trial_command
 from hf_miwv.common.command_line import CONTEXT, Commands, json_option, logging_options, options, start_logging
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.hub.push_command import TO_HUB_OPTIONS, push_command, take_hub_options
@@ -332,6 +333,7 @@ for command in (
     compare_command,
     recipe_command,
     train_command,
+    trial_command,
     answer_command,
     judge_command,
     push_command,

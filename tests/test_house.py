@@ -15,6 +15,7 @@ ROOMS = {
     "hf_miwv": [
         ["__main__"],
         ["commands"],
+        ["trials"],
         ["comparing", "training", "callbacks", "transforms"],
         ["scoring"],
         ["selection", "app", "judging", "losses"],

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from hf_miwv.common.command_line import json_option, show_result
+from hf_miwv.common.command_line import comma_separated, json_option, show_result
 
 
 @click.command(
@@ -72,8 +72,8 @@ def compare_command(
         check_output(output, overwrite, Path(folder).expanduser())
     report = compare(
         scored,
-        fractions=_words(fractions),
-        methods=None if methods is None else _words(methods),
+        fractions=comma_separated(fractions),
+        methods=None if methods is None else comma_separated(methods),
         seed=seed,
         source_column=source_column,
         text_columns=text_columns,
@@ -81,7 +81,3 @@ def compare_command(
     write_comparison(report, output, overwrite, {"command_line": ["hf-miwv", *sys.argv[1:]]})
     show_result(as_json, report, lambda: show_comparison(report))
     click.echo(f"written: {output}; open {output / 'comparison.html'}", err=True)
-
-
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]

@@ -259,3 +259,18 @@ def options(*decorators: Callable[..., Any]) -> Callable[..., Any]:
         return function
 
     return decorate
+
+
+def comma_separated(text: str) -> list[str]:
+    """Read the value of an option that takes several names.
+
+    Args:
+        text (`str`): Names with commas between them.
+
+    Returns:
+        `list[str]`: The names without white space around them; empty ones are left out.
+
+    >>> comma_separated("miwv, ifd,")
+    ['miwv', 'ifd']
+    """
+    return [name.strip() for name in text.split(",") if name.strip()]

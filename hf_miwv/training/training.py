@@ -139,7 +139,10 @@ def train(
             open_hub(hub)
         # The lock belongs to the first process: the others of this run would find it taken.
         with Workspace(root) if processes.first else nullcontext():
-            _score(dataset, model, tuning, scoring, root, scored, origin)
+            # A folder of the user's is never replaced, the one in the workspace is only ever ours.
+            score_before_tuning(
+                dataset, model, tuning, scoring, Path(scored or root / "scored"), scored is None, origin
+            )
             if processes.first:
                 logger.info("choosing from %s", scored or root / "scored")
                 chosen = select(
@@ -205,29 +208,39 @@ def _start_record(
     return run
 
 
-def _score(
+def score_before_tuning(
     dataset: Dataset,
     model: str,
     tuning: Tuning,
-    scoring: dict[str, Any],
-    root: Path,
-    scored: str | Path | None,
-    origin: Mapping[str, Any],
+    scoring: Mapping[str, Any],
+    output_dir: Path,
+    overwrite: bool = False,
+    origin: Mapping[str, Any] | None = None,
 ) -> None:
+    """Score the rows as the model will be tuned, unless `output_dir` holds that result already.
+
+    Args:
+        dataset (`Dataset`): Rows of a known shape.
+        model (`str`): Name of the causal LM.
+        tuning (`Tuning`): How it will be tuned: dtype, attention and quantization are the same for scoring.
+        scoring (`Mapping[str, Any]`): Arguments of `score`, over those.
+        output_dir (`Path`): Folder of the scored rows.
+        overwrite (`bool`, *optional*, defaults to `False`): Replace other scored rows there.
+        origin (`Mapping[str, Any]`, *optional*): Facts of the data for run.json, as in `score`.
+    """
     shared = dict(tuning.loading)
     shared |= loaded_in(shared.pop("quantization", None))
     # what the trainer will cut is counted by its own limit, where the recipe gives one
     length = tuning.settings.get("max_length") or scoring.get("max_length") or 2048
-    scoring = {"trainer_max_length": length, **scoring}
     score(
         dataset,
         model,
-        output_dir=scored or root / "scored",
+        output_dir=output_dir,
         columns=tuning.columns,
         model_revision=shared.pop("revision", None),
-        overwrite=scored is None,  # only ever ours
+        overwrite=overwrite,
         origin=origin,
-        **{**shared, **scoring},
+        **{**shared, "trainer_max_length": length, **scoring},
     )
     # The trainer needs the memory that the scored model has held.
     release_memory()

@@ -58,7 +58,8 @@ def arms_of(methods: Sequence[str], fraction: str) -> list[Arm]:
         InputError: An unknown method, one that is named twice, or nothing to compare with, or nothing to compare.
     """
     for method in methods:
-        check_method(method)
+        if method != BY_LENGTH:
+            check_method(method)
         if methods.count(method) > 1:
             raise InputError(f"--methods: {method} is named {methods.count(method)} times; name it once")
     chance = [method for method in methods if method in (RANDOM, BY_LENGTH)]

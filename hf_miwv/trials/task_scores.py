@@ -73,7 +73,7 @@ def task_scores(loaded: LoadedModel, tasks: Sequence[str], batch_size: int = 8) 
 def _score(sample: dict[str, Any]) -> float:
     names = [name for name in METRICS if name in sample] or sample.get("metrics", [])
     value = sample[names[0]] if names else np.nan
-    return float(value) if np.isscalar(value) else np.nan
+    return float(value) if isinstance(value, (int, float)) else np.nan
 
 
 def _task_manager(tasks: Sequence[str]) -> Any:

@@ -201,7 +201,7 @@ def trial(
         score_before_tuning(common.rows, model, tuning, scoring, common.scored, overwrite=True)
         untuned = measure_untuned(common, workspace, processes)
         trainings, measured = _tune_arms(common, arms, seeds, workspace, processes)
-        if processes.first:
+        if workspace is not None:
             measurements = _measurements(measured, untuned, arms)
             if judge is not None and questions is not None:
                 measurements[JUDGE] = _judged(common, arms, seeds, judge)
