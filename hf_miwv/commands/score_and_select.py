@@ -158,6 +158,8 @@ def select_data(
         diversity (`float`, *optional*): Pass over a row whose prompt has a cosine above this with one chosen
             before it.
         one_per (`str`, *optional*): "prompt": of several rows with one prompt keep at most one.
+        within (`str`, *optional*): Groups of which each gives its share: "length", "source" or a column.
+        like (`str`, *optional*): For the method "random_by_length", the method whose lengths the choice has.
         include_undesired (`bool`, *optional*, defaults to `False`): Whether rows with an undesired response may be
             kept.
         include_target_rows (`bool`, *optional*, defaults to `False`): Whether rows whose prompt is one of the

@@ -68,6 +68,12 @@ KINDS = ("meta_text", "refusal", "cut_off", "broken_code_fence", "other_language
 def has_meta_text(response: str) -> bool:
     """Tell whether a response speaks of itself: the steps of its generator, an assistant, a pair of texts.
 
+    Args:
+        response (`str`): The response.
+
+    Returns:
+        `bool`: True where it does.
+
     >>> has_meta_text("Step 1: I will write an instruction."), has_meta_text("The first step is to rest.")
     (True, False)
     """
@@ -77,6 +83,12 @@ def has_meta_text(response: str) -> bool:
 def is_refusal(response: str) -> bool:
     """Tell whether a response begins by declining to answer.
 
+    Args:
+        response (`str`): The response.
+
+    Returns:
+        `bool`: True where it does.
+
     >>> is_refusal("I'm sorry, but I cannot help with that."), is_refusal("She said that she was sorry.")
     (True, False)
     """
@@ -84,7 +96,14 @@ def is_refusal(response: str) -> bool:
 
 
 def has_broken_code_fence(response: str) -> bool:
-    """Tell whether a fence of code is opened and never closed, or the other way round."""
+    """Tell whether a fence of code is opened and never closed, or the other way round.
+
+    Args:
+        response (`str`): The response.
+
+    Returns:
+        `bool`: True where the fences are odd in number.
+    """
     return len(FENCE.findall(response)) % 2 == 1
 
 
@@ -93,6 +112,12 @@ def is_cut_off(response: str) -> bool:
 
     It ends in a comma or a word such as "the" or "because"; or in a letter, with no sign behind it, where
     sentences before it have theirs and the last line is no list item, no heading, no row of a table.
+
+    Args:
+        response (`str`): The response.
+
+    Returns:
+        `bool`: True where it does.
 
     >>> is_cut_off(10 * "The days are long. " + "They are long because the")
     True
@@ -134,7 +159,11 @@ def find_faults(responses: Sequence[str]) -> list[list[str]]:
 
 
 def identifier_name() -> str | None:
-    """Return the name and version of the identifier of languages; None where it is not installed."""
+    """Name the identifier of languages.
+
+    Returns:
+        `str | None`: Its name and version; None where it is not installed.
+    """
     return f"py3langid {version('py3langid')}" if find_spec("py3langid") is not None else None
 
 
@@ -160,7 +189,13 @@ def languages(responses: Sequence[str]) -> list[str | None]:
 
 
 def usual_languages(codes: Sequence[str | None]) -> set[str]:
-    """Return the languages of a set of responses: those of LANGUAGE_SHARE of all whose language is told.
+    """Find the languages of a set of responses: those of LANGUAGE_SHARE of all whose language is told.
+
+    Args:
+        codes (`Sequence[str | None]`): The language of each response, None where it is not told.
+
+    Returns:
+        `set[str]`: Their codes.
 
     >>> sorted(usual_languages(["en"] * 97 + ["de"] * 3 + [None]))
     ['en']
