@@ -66,6 +66,8 @@ def make_comet_reward(
         return [value if math.isfinite(value) else 0.0 for value in values]
 
     reward.__name__ = reward.__qualname__ = name
+    named = model.identity if isinstance(model, CometModel) else model
+    vars(reward).update(model=named, references=references, loaded=loaded)  # for `named_rewards.reward_identity`
     return reward
 
 

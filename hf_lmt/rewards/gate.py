@@ -40,6 +40,7 @@ def gate(judge: Callable[..., Reasons]) -> Reward:
             columns["log_metric"](f"gate/{name}", sum(values) / len(values))
         if columns.get("log_extra") is not None:
             columns["log_extra"](f"gate_{name}", [reason or "" for reason in reasons])
+            return values
         counts = Counter(reason for reason in reasons if reason is not None)
         if counts:
             logger.info(

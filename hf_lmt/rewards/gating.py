@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Sequence, Sized
+from typing import Any, SupportsFloat
 
 import numpy as np
 
@@ -34,12 +34,13 @@ def gated(reward: Reward, *gates: Reward, name: str | None = None) -> Reward:
     """
 
     def product(completions: Sequence[Completion], **columns: Any) -> list[float]:
-        values = np.maximum(_values(reward, completions, columns), 0.0)
+        values = np.maximum(reward_values(reward, completions, columns), 0.0)
         for single_gate in gates:
-            values = values * _values(single_gate, completions, columns)
+            values = values * reward_values(single_gate, completions, columns)
         return values.tolist()
 
-    product.__name__ = product.__qualname__ = name or f"gated_{_name(reward)}"
+    product.__name__ = product.__qualname__ = name or f"gated_{reward_name(reward)}"
+    vars(product).update(reward=reward, gates=gates)  # for `named_rewards.reward_identity`
     return product
 
 
@@ -72,10 +73,10 @@ def combined(*rewards: Reward, weights: Sequence[float] | None = None, name: str
         groups = _groups(name, len(completions), columns)
         values = np.zeros(len(completions))
         for reward, factor in zip(rewards, factors, strict=True):
-            reward_values = _values(reward, completions, columns)
+            single = reward_values(reward, completions, columns)
             for rows in groups:
-                deviation = reward_values[rows].std(ddof=1) if len(rows) > 1 else 0.0
-                values[rows] += factor * (reward_values[rows] - reward_values[rows].mean()) / (deviation + SPREAD)
+                deviation = single[rows].std(ddof=1) if len(rows) > 1 else 0.0
+                values[rows] += factor * (single[rows] - single[rows].mean()) / (deviation + SPREAD)
         return values.tolist()
 
     total.__name__ = total.__qualname__ = name
@@ -96,21 +97,41 @@ def _groups(name: str, count: int, columns: dict[str, Any]) -> list[list[int]]:
     return list(groups.values())
 
 
-def _values(function: Reward, completions: Sequence[Completion], columns: dict[str, Any]) -> np.ndarray:
-    """Call a reward and check what it gives: (N,) float64."""
+def reward_values(function: Reward, completions: Sequence[Completion], columns: dict[str, Any]) -> np.ndarray:
+    """Call a reward and check what it gives.
+
+    Args:
+        function (`Reward`): The reward.
+        completions (`Sequence[Completion]`): (N,) texts or conversations.
+        columns (`dict[str, Any]`): Columns of their rows, and whatever the trainer gives besides.
+
+    Returns:
+        `np.ndarray`: (N,) float64 values.
+
+    Raises:
+        InputError: It gives another number of values than there are completions, or one that is no finite number.
+    """
     values = function(completions=completions, **columns)
+    if not isinstance(values, Sized):
+        raise InputError(
+            f"reward {reward_name(function)} gave {type(values).__name__} for {len(completions):,} completions; "
+            "it is to give a list of numbers, one for each"
+        )
     if len(values) != len(completions):
         raise InputError(
-            f"reward {_name(function)} gave {len(values):,} values for {len(completions):,} completions; "
+            f"reward {reward_name(function)} gave {len(values):,} values for {len(completions):,} completions; "
             "it is to give one for each"
         )
-    wrong = next((row for row, value in enumerate(values) if value is None or not math.isfinite(value)), None)
-    if wrong is not None:
-        raise InputError(
-            f"reward {_name(function)} gave {values[wrong]!r} for completion {wrong}; it is to give a finite number"
-        )
-    return np.array(values, np.float64)
+    for row, value in enumerate(values):
+        # None would be left out of its group, and shift the advantages of the others
+        if not isinstance(value, SupportsFloat) or not math.isfinite(value):
+            raise InputError(
+                f"reward {reward_name(function)} gave {value!r} for completion {row}; it is to give a finite number, "
+                "0 where a completion is worth nothing"
+            )
+    return np.array([float(value) for value in values], np.float64)
 
 
-def _name(function: Reward) -> str:
+def reward_name(function: Reward) -> str:
+    """Return the name of a reward, as a trainer logs it."""
     return str(getattr(function, "__name__", function))
