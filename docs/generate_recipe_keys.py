@@ -19,6 +19,7 @@ from hf_lmt.data.method.multilingual_prompting import ParallelMultilingualPrompt
 from hf_lmt.data.mixture import mix
 from hf_lmt.recipes import training_keys as lmt_keys
 from hf_lmt.recipes.evaluation_section import WatchingSettings
+from hf_lmt.recipes.reinforcement import RewardSettings
 from hf_miwv.common.hub.hub_section import HubSection
 from hf_miwv.common.recipes.trl_keys import FORMER, NO_EFFECT, REFUSED, Refused
 from hf_miwv.scoring.scoring import score
@@ -31,9 +32,10 @@ HEAD = """# Every key of a recipe
 Made from the programs by `make options`; do not edit. `recipe check` reads a recipe as `train` would.
 
 At the top of a recipe stand the keys of TRL's own training script, as in a YAML file for `trl sft`: the fields of
-`trl.SFTConfig`, `trl.ModelConfig`, and `dataset_name`, `dataset_config`, `dataset_train_split`,
-`dataset_test_split` or `datasets`. They mean what they mean there
-([SFTConfig](https://huggingface.co/docs/trl/sft_trainer#trl.SFTConfig)). This page has the keys that are ours, and
+`trl.SFTConfig` (with `stage: grpo` those of `trl.GRPOConfig`), `trl.ModelConfig`, and `dataset_name`,
+`dataset_config`, `dataset_train_split`, `dataset_test_split` or `datasets`. They mean what they mean there
+([SFTConfig](https://huggingface.co/docs/trl/sft_trainer#trl.SFTConfig),
+[GRPOConfig](https://huggingface.co/docs/trl/grpo_trainer#trl.GRPOConfig)). This page has the keys that are ours, and
 TRL's keys that cannot be given, with the reason.
 
 Words behind a command replace keys: `--max_steps 3`, `--selection.fraction 0.1`, `--pmp.share 0`. Values are YAML;
@@ -81,9 +83,11 @@ def usable(section: str, hints: Mapping[str, Any]) -> list[str]:
 
 def refusals(refused: Refused) -> str:
     """List TRL's keys that cannot be given, by reason."""
-    return "\n".join(
-        f"- {reason}: {', '.join(f'`{key}`' for key in keys)}" for reason, keys in {**REFUSED, **refused}.items()
-    )
+    return _reasons({**REFUSED, **refused})
+
+
+def _reasons(refused: Refused) -> str:
+    return "\n".join(f"- {reason}: {', '.join(f'`{key}`' for key in keys)}" for reason, keys in refused.items())
 
 
 def page() -> str:
@@ -112,7 +116,11 @@ def page() -> str:
     parts += ["### `mixture`, for continued pre-training", table(mix, mixed)]
     parts += ["### `evaluation`", "`sets`: a list of names or paths of evaluation sets; and:"]
     parts += [table(WatchingSettings, described(WatchingSettings))]
+    parts += ["### `rewards` and `watched_rewards`, with `stage: grpo`"]
+    parts += ["A list of names, or of mappings with these keys:", table(RewardSettings, described(RewardSettings))]
     parts += ["### TRL's keys that cannot be given", refusals(lmt_keys.TRL_REFUSED)]
+    of_grpo = {why: keys for why, keys in lmt_keys.GRPO_REFUSED.items() if why not in lmt_keys.TRL_REFUSED}
+    parts += ["### With `stage: grpo` neither", _reasons(of_grpo)]
     parts += ["## In both", "### `hub`", table(HubSection, described(HubSection))]
     parts += [
         "### TRL's keys that change nothing here",

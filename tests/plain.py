@@ -73,3 +73,33 @@ def plain_influence(
         for example, loss, weight in zip(examples, one_shot[row], weights[row], strict=True):
             saved[example].append(weight * (zero_shot[row] - loss))
     return [sum(values) / len(values) if values else None for values in saved]
+
+
+def plain_advantages(rewards: list[list[float]], weights: list[float], generations: int) -> list[float]:
+    """GRPO's advantages (arXiv 2402.03300), of several rewards by GDPO (arXiv 2601.05242); a list for each reward.
+
+    Of one: (r - mean of its group) / (deviation of its group + 0.0001). Of several: that of each, times its weight,
+    summed, and brought to mean 0 and deviation 1 over the whole batch.
+    """
+
+    def normalized(values: list[float]) -> list[float]:
+        mean = sum(values) / len(values)
+        deviation = (sum((value - mean) ** 2 for value in values) / (len(values) - 1)) ** 0.5
+        return [(value - mean) / (deviation + 1e-4) for value in values]
+
+    within = [
+        [
+            advantage
+            for first in range(0, len(values), generations)
+            for advantage in normalized(values[first : first + generations])
+        ]
+        for values in rewards
+    ]
+    if len(rewards) == 1:
+        return within[0]
+    return normalized(
+        [
+            sum(weight * part for weight, part in zip(weights, parts, strict=True))
+            for parts in zip(*within, strict=True)
+        ]
+    )

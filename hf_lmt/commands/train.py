@@ -20,9 +20,11 @@ logger = logging.getLogger(__name__)
     The recipe is a YAML file, or the name of one that comes with the package (`hf-lmt recipe
     list`): the names of trl.SFTConfig and trl.ModelConfig, and the sections
     data, directions, curation, downsampling, pmp, mixture, evaluation and hub. KEYS replace parts
-    of it: --max_steps 3 --pmp.share 0. Killed at any moment, the same command goes on where it
-    stopped. Several processes: `hf-lmt recipe copy accelerate/ddp`, then accelerate launch
-    --config_file ddp.yaml -m hf_lmt train --config RECIPE. Needs the extra hf-miwv-lmt[train].
+    of it: --max_steps 3 --pmp.share 0. With stage: grpo the model is rewarded for translations of
+    its own, by a list of rewards and the names of trl.GRPOConfig. Killed at any moment, the same
+    command goes on where it stopped. Several processes: `hf-lmt recipe copy accelerate/ddp`, then
+    accelerate launch --config_file ddp.yaml -m hf_lmt train --config RECIPE. Needs the extra
+    hf-miwv-lmt[train].
     """,
 )
 @click.option(
@@ -44,9 +46,8 @@ def train_command(recipe: Path, overwrite: bool, keys: tuple[str, ...]) -> None:
     from hf_lmt.training.training import train
 
     run = train(training_recipe, overwrite=overwrite, origin={"command_line": ["hf-lmt", *sys.argv[1:]]})
-    logger.info(
-        "%d steps, last loss %.4f nats per token; written: %s",
-        run["steps"],
-        run["loss_curve"][-1]["loss"],
-        training_recipe.output,
-    )
+    if "rewards" in run:
+        last = f"reward {run['reward_curve'][-1]['reward']:.4f}"
+    else:
+        last = f"loss {run['loss_curve'][-1]['loss']:.4f} nats per token"
+    logger.info("%d steps, last %s; written: %s", run["steps"], last, training_recipe.output)

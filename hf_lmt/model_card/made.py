@@ -9,13 +9,14 @@ from hf_lmt.directions import parse_direction
 from hf_lmt.evaluation.metrics.aggregation import COLUMNS
 from hf_lmt.evaluation.metrics.judgeable import why_unreliable
 from hf_lmt.model_card.subject import Subject
-from hf_lmt.model_card.trained_record import TrainedRecord
+from hf_lmt.model_card.trained_record import TrainedRecord, TrainedRows
 from hf_lmt.registry import LANGUAGES
 from hf_miwv.common.cards.numbers import write_number
 from hf_miwv.common.cards.parts import NOT_RECORDED, shown_name
 from hf_miwv.common.runs.record import Package
 
-MEASURES = {"chrF++": "eval_chrf", "loss": "eval_loss"}  # words: how the keys of the log begin
+MEASURES = {"chrF++": "eval_chrf_", "loss": "eval_loss_", "reward": "eval_rollouts/reward/"}
+"""Words -> how the keys of the log begin, of which a group is the end."""
 ASKED = {
     "global_batch_size": "rows a step",
     "max_steps": "steps",
@@ -27,6 +28,11 @@ ASKED = {
     "adam_beta1": "Adam, beta 1",
     "adam_beta2": "Adam, beta 2",
     "max_length": "most tokens of a row",
+    "num_generations": "completions of a prompt",
+    "temperature": "temperature",
+    "beta": "weight of the KL divergence",
+    "max_prompt_length": "most tokens of a prompt",
+    "max_completion_length": "most tokens of a completion",
     "packing": "packing",
     "seed": "seed",
     "use_peft": "LoRA",
@@ -137,7 +143,8 @@ def setting_rows(subject: Subject) -> list[tuple[str, Any]]:
     """
     run = subject.run
     if run is None:
-        asked = [(words, subject.recipe[key]) for key, words in ASKED.items() if key in subject.recipe]
+        ours = {**ASKED, "global_batch_size": "completions a step"} if subject.by_rewards else ASKED
+        asked = [(words, subject.recipe[key]) for key, words in ours.items() if key in subject.recipe]
         return [*method_rows(subject), *asked]
     model, rows, recipe = run["model"], run["rows"], run["recipe"]
     prompts = {name: value for name, value in (run["prompts"] or {}).items() if name != "share"}
@@ -149,11 +156,7 @@ def setting_rows(subject: Subject) -> list[tuple[str, Any]]:
         "base model revision": model["revision"],
         "weights": f"{model['dtype']}, attention {model['attention']}",
         "trained": f"{write_number(model['trained_parameters'])} of {write_number(model['parameters'])} parameters",
-        "rows trained on": write_number(rows["used"]),
-        "rows left out, rows cut": f"{write_number(rows['no_room'])}, {write_number(rows['cut'])}",
-        "tokens of an epoch": f"{write_number(rows['tokens'])}, with loss on {write_number(rows['target_tokens'])}",
-        "longest sequence": write_number(rows["longest"]),
-        "rows a step": recipe.get("global_batch_size"),
+        **_row_settings(subject, rows, recipe.get("global_batch_size")),
         "steps": write_number(run["steps"]),
         **run["settings"],
         "seeds": _words(run["seeds"]),
@@ -162,6 +165,45 @@ def setting_rows(subject: Subject) -> list[tuple[str, Any]]:
         "versions": _words(run["versions"]),
     }
     return [(words, NOT_RECORDED if value is None else value) for words, value in recorded.items()]
+
+
+def _row_settings(subject: Subject, rows: TrainedRows, batch: int | None) -> dict[str, Any]:
+    """Describe the rows as they were trained on: targets and prompts, or prompts alone."""
+    left_out = write_number(rows["no_room"])
+    if subject.by_rewards:
+        return {
+            "prompts": write_number(rows["used"]),
+            "rows left out": left_out,
+            "longest prompt": write_number(rows["longest"]),
+            "completions a step": batch,
+        }
+    return {
+        "rows trained on": write_number(rows["used"]),
+        "rows left out, rows cut": f"{left_out}, {write_number(rows['cut'])}",
+        "tokens of an epoch": f"{write_number(rows['tokens'])}, with loss on {write_number(rows['target_tokens'])}",
+        "longest sequence": write_number(rows["longest"]),
+        "rows a step": batch,
+    }
+
+
+def reward_rows(subject: Subject) -> list[tuple[str, ...]]:
+    """List function, weight, model and gates of each reward; what is watched has weight 0."""
+    if not subject.by_rewards:
+        return []
+    recorded = (subject.run or {}).get("rewards")
+    if recorded is None:
+        names = [entry if isinstance(entry, str) else entry["reward"] for entry in subject.recipe.get("rewards", [])]
+        weights = subject.recipe.get("reward_weights") or [1.0] * len(names)
+        return [(name, f"{weight:g}", "", "") for name, weight in zip(names, weights, strict=True)]
+    return [
+        (
+            reward["path"],
+            f"{reward['weight']:g}" if reward["weight"] else "0, watched",
+            shown_name(reward["model"]) if "model" in reward else "",
+            ", ".join(reward.get("gates", ())),
+        )
+        for reward in recorded
+    ]
 
 
 def movement_rows(subject: Subject) -> list[tuple[str, ...]]:
@@ -177,7 +219,7 @@ def movement_rows(subject: Subject) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for measure, key in MEASURES.items():
         for group in COLUMNS:
-            values = [entry[name] for entry in entries if (name := f"{key}_{group}") in entry]
+            values = [entry[name] for entry in entries if (name := f"{key}{group}") in entry]
             if values:
                 rows.append((group, measure, f"{values[0]:.3g}", f"{values[-1]:.3g}"))
     return rows

@@ -18,6 +18,7 @@ from hf_lmt.model_card.made import (
     language_header,
     language_rows,
     movement_rows,
+    reward_rows,
     setting_rows,
     source_rows,
 )
@@ -95,6 +96,7 @@ def render_model_card(
         sources=table(("corpus", "from", "license", "rows read"), source_rows(subject)),
         settings=table(("", ""), setting_rows(subject)),
         movement=table(("group", "measure", "first evaluation", "last"), movement_rows(subject)),
+        rewards=table(("function", "weight", "model", "gates"), reward_rows(subject)) if subject.by_rewards else None,
         thinned=subject.settings["downsampling"],
         recipe=_fenced(subject.recipe_text, "yaml"),
         command=command_block(subject.run) if subject.run else None,

@@ -53,6 +53,11 @@ class Subject:
         return self.settings["pmp"]
 
     @property
+    def by_rewards(self) -> bool:
+        """Whether it is rewarded for translations of its own (stage grpo)."""
+        return self.recipe.get("stage") == "grpo"
+
+    @property
     def codes(self) -> list[str]:
         """Return the languages, in alphabetical order of their codes."""
         return sorted({code for direction in self.directions for code in direction})

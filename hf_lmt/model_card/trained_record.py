@@ -49,7 +49,10 @@ class TrainedRows(TypedDict, total=False):
 
 
 class TrainedRecord(Record, total=False):
-    """The record of `train`; prompts is None for continued pre-training, pictures only where quality was watched."""
+    """The record of `train`; prompts is None for continued pre-training, pictures only where quality was watched.
+
+    rewards and reward_curve are there only after stage grpo.
+    """
 
     kind: str
     recipe: dict[str, Any]
@@ -65,6 +68,8 @@ class TrainedRecord(Record, total=False):
     steps: int
     epochs: float | None
     loss_curve: list[dict[str, Any]]
+    rewards: list[dict[str, Any]]
+    reward_curve: list[dict[str, Any]]
     evaluations: list[dict[str, Any]]
     checks: dict[str, Any]
     pictures: list[str]

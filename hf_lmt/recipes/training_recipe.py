@@ -19,7 +19,8 @@ from hf_lmt.recipes.combinations import (
 )
 from hf_lmt.recipes.evaluation_section import renamed, watching_faults
 from hf_lmt.recipes.launch import Launch
-from hf_lmt.recipes.training_keys import LMT_HUB_KEYS, OURS, TOP_KEYS, TRL_REFUSED
+from hf_lmt.recipes.reinforcement import Reinforcement, read_reinforcement, reinforcement_faults
+from hf_lmt.recipes.training_keys import GRPO, GRPO_REFUSED, LMT_HUB_KEYS, OURS, TOP_KEYS, TRL_REFUSED
 from hf_miwv.common.errors import InputError, did_you_mean
 from hf_miwv.common.hub.fetching import fetch_folder, read_record_of
 from hf_miwv.common.hub.hub_section import hub_of_trl_keys
@@ -30,7 +31,7 @@ from hf_miwv.common.recipes.fields import Hints
 from hf_miwv.common.recipes.installed import check_installed
 from hf_miwv.common.recipes.overrides import read_overrides
 from hf_miwv.common.recipes.packages import locate
-from hf_miwv.common.recipes.trl_keys import read_trl_keys
+from hf_miwv.common.recipes.trl_keys import grpo_hints, read_trl_keys
 from hf_miwv.common.recipes.values import fault_of, fit
 from hf_miwv.common.recipes.yaml_file import load_mapping
 from hf_miwv.common.runs.folder import read_record
@@ -51,7 +52,8 @@ class TrainingRecipe:
         rows (`Path`, *optional*): The folder of rows that `prepare` made before, where `data` names one.
         mixture (`bool`): The rows are texts for continued pre-training.
         model (`Mapping[str, Any]`): Keys of trl.ModelConfig.
-        training (`Mapping[str, Any]`): Keys of trl.SFTConfig, accumulation derived.
+        training (`Mapping[str, Any]`): Keys of trl.SFTConfig, or of trl.GRPOConfig with `reinforcement`; accumulation
+            derived.
         evaluation (`Mapping[str, Any]`): The section `evaluation`; empty without.
         hub (`Mapping[str, Any]`): The section `hub`, with TRL's keys of pushing and the license; empty without.
         merge (`bool`): Merge the adapter into the weights.
@@ -60,6 +62,7 @@ class TrainingRecipe:
         content (`Mapping[str, Any]`): All of the recipe, overrides in place.
         overrides (`Mapping[str, Any]`): {key: value}.
         path (`Path`): The file.
+        reinforcement (`Reinforcement`, *optional*): What stage grpo is rewarded for; None in other stages.
     """
 
     data: DataRecipe
@@ -75,15 +78,15 @@ class TrainingRecipe:
     content: Mapping[str, Any]
     overrides: Mapping[str, Any]
     path: Path
+    reinforcement: Reinforcement | None = None
 
 
 def read_training_recipe(path: Path, words: Sequence[str] = (), launch: Launch | None = None) -> TrainingRecipe:
     """Read the recipe in a YAML file, with keys replaced by words of a command line.
 
-    Top-level keys are those of trl.SFTConfig and trl.ModelConfig, `global_batch_size` (rows a
-    step; the accumulation follows from it), `merge` (an adapter into the weights), and the
-    sections of `read_data_recipe`. `data` may be one folder that `hf-lmt prepare` wrote: its rows
-    are taken as they are. A name package:NAME/PATH stands for a file of an installed package.
+    Top-level keys are those of trl.SFTConfig (with `stage: grpo` of trl.GRPOConfig) and trl.ModelConfig, those of
+    `training_keys.TopKeys`, and the sections of `read_data_recipe`. `data` may be one folder that `hf-lmt prepare`
+    wrote: its rows are taken as they are. A name package:NAME/PATH stands for a file of an installed package.
 
     Args:
         path (`Path`): The file.
@@ -103,9 +106,12 @@ def read_training_recipe(path: Path, words: Sequence[str] = (), launch: Launch |
     faults: list[str] = []
     overrides = read_overrides(words, faults)
     content = with_named_datasets(overridden(load_mapping(path), overrides, faults), faults)
-    keys = read_trl_keys(content, OURS, TRL_REFUSED, faults)
-    model, training = keys.model, keys.training
     top = _typed(content, TOP_KEYS, faults)
+    grpo = top.get("stage") == GRPO
+    refused, trainer = (GRPO_REFUSED, grpo_hints()) if grpo else (TRL_REFUSED, None)
+    keys = read_trl_keys(content, OURS, refused, faults, trainer=trainer)
+    model, training = keys.model, keys.training
+    reinforcement = read_reinforcement(content, top, faults)
     _locate(model, faults)
     rows = _ready_rows(content, faults)
     data = _data_recipe(content, model, rows, faults)
@@ -122,6 +128,10 @@ def read_training_recipe(path: Path, words: Sequence[str] = (), launch: Launch |
     faults += merge_faults(bool(top.get("merge")), model, launch)
     faults += sequence_faults(model, training, mixture) + saving_faults(training, evaluation)
     set_accumulation(training, top.get(BATCH), launch.processes, faults)
+    if reinforcement is not None:
+        if mixture:
+            faults.append("stage: grpo translates prompts, and the lines of a mixture are none; leave mixture out")
+        faults += reinforcement_faults(reinforcement, training, evaluation, launch)
     if faults or data is None:
         raise InputError.of_faults(path, faults)
     for line in keys.without_effect:
@@ -140,6 +150,7 @@ def read_training_recipe(path: Path, words: Sequence[str] = (), launch: Launch |
         content,
         overrides,
         path,
+        reinforcement,
     )
 
 

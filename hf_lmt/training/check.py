@@ -13,9 +13,11 @@ from datasets import Dataset
 
 from hf_lmt.data.prepare.prepare import prepare
 from hf_lmt.recipes.launch import Launch
+from hf_lmt.recipes.reinforcement import longest_rollout
 from hf_lmt.recipes.training_recipe import MODEL, TrainingRecipe
 from hf_lmt.training.checks_before import check_special_tokens
 from hf_lmt.training.estimate import Memory, memory_of, shape_of, steps_of
+from hf_lmt.training.grpo.grpo_estimate import count_rollouts, grpo_memory
 from hf_lmt.training.placement import load_tokenizer
 from hf_lmt.training.training_tokens import check_embeddings, tokenize_rows
 from hf_miwv.common.errors import InputError
@@ -49,7 +51,7 @@ def check_recipe(recipe: TrainingRecipe, launch: Launch) -> dict[str, Any]:
         InputError: the model is no causal language model; it has no embedding for a token of the
             rows, or of the end of a text; what `prepare` finds in rows that are here.
     """
-    facts: dict[str, Any] = {"unknown": {}, "rows": None, "groups": None, "tokens": None}
+    facts: dict[str, Any] = {"unknown": {}, "rows": None, "groups": None, "tokens": None, "sample": None}
     config = _config(recipe, facts)
     # the rows of the embedding, as far as the configuration says: no weights are read
     embeddings = None if config is None else config.get_text_config().vocab_size
@@ -65,7 +67,21 @@ def check_recipe(recipe: TrainingRecipe, launch: Launch) -> dict[str, Any]:
         "steps": steps_of(facts["rows"], batch, recipe.training),
         "memory": _memory(recipe, launch, facts),
     }
+    if recipe.reinforcement is not None:
+        _count_rollouts(recipe, launch, facts)
     return facts
+
+
+def _count_rollouts(recipe: TrainingRecipe, launch: Launch, facts: dict[str, Any]) -> None:
+    """Add what a training by rewards generates; its steps and epochs go by prompts."""
+    assert recipe.reinforcement is not None  # noqa: S101
+    sample, training = facts["sample"], recipe.training
+    target_tokens = sample["target_tokens"] / sample["used"] if sample else None
+    prompts = count_rollouts(recipe.reinforcement, training, launch, None, None)["prompts"]
+    facts["steps"] = steps_of(facts["rows"], max(prompts, 1), training)
+    facts["rollouts"] = count_rollouts(recipe.reinforcement, training, launch, facts["steps"], target_tokens)
+    if training.get("use_vllm"):
+        facts["unknown"]["vLLM"] = "takes vllm_gpu_memory_utilization of its GPU beside the memory that is estimated"
 
 
 def _count_rows(recipe: TrainingRecipe, folder: Path, facts: dict[str, Any], embeddings: int | None) -> None:
@@ -94,6 +110,8 @@ def _count_rows(recipe: TrainingRecipe, folder: Path, facts: dict[str, Any], emb
     assert isinstance(rows, Dataset)  # noqa: S101  not a stream
     sample = rows.select(range(min(SAMPLE, len(rows))))
     limit = recipe.training.get("max_length", 1024)
+    if recipe.reinforcement is not None:
+        limit = longest_rollout(recipe.reinforcement, recipe.training)
     tokenizer = load_tokenizer(recipe, source)
     tokens = tokenize_rows(sample, tokenizer, limit, folder / "sample.arrow", progress=False)
     if embeddings is not None:
@@ -137,6 +155,9 @@ def _absent(recipe: TrainingRecipe) -> list[str]:
 def _source(recipe: TrainingRecipe, facts: dict[str, Any]) -> str | None:
     """Return the model's folder or id where its tokenizer can be read; None, noted in the facts, where it cannot."""
     source = str(recipe.model[MODEL])
+    if _to_come(source):
+        facts["unknown"]["tokens"] = f"the model {source} is not on this machine yet"
+        return None
     try:
         source = trainable_source(source)
         load_tokenizer(recipe, source)
@@ -148,6 +169,11 @@ def _source(recipe: TrainingRecipe, facts: dict[str, Any]) -> str | None:
     return source
 
 
+def _to_come(source: str) -> bool:
+    """Whether the model is a folder that is not there: what an earlier stage will write."""
+    return Source.parse(source).is_local and not Path(source).expanduser().exists()
+
+
 def _config(recipe: TrainingRecipe, facts: dict[str, Any]) -> Any | None:
     """Return the model's config, None where it cannot be read.
 
@@ -157,6 +183,9 @@ def _config(recipe: TrainingRecipe, facts: dict[str, Any]) -> Any | None:
     from transformers import AutoConfig
 
     source = str(recipe.model[MODEL])
+    if _to_come(source):
+        facts["unknown"]["memory"] = f"the model {source} is not on this machine yet; an earlier stage may write it"
+        return None
     try:
         source = trainable_source(source)
         config = AutoConfig.from_pretrained(source, revision=recipe.model.get("model_revision"))
@@ -184,6 +213,8 @@ def _memory(recipe: TrainingRecipe, launch: Launch, facts: dict[str, Any]) -> Me
             f"model {recipe.model[MODEL]!r} ({config.model_type}) is no causal language model that "
             f"can be loaded here ({first_line}); give one, such as Qwen/Qwen3-0.6B-Base"
         ) from error
+    if recipe.reinforcement is not None:
+        return grpo_memory(shape, recipe.model, recipe.training, launch, recipe.reinforcement)
     return memory_of(shape, recipe.model, recipe.training, launch)
 
 
@@ -204,9 +235,10 @@ def show_check(facts: Mapping[str, Any], recipe: TrainingRecipe) -> None:
         _show_directions(console, facts["directions"])
     lines = [
         f"model: {recipe.content[MODEL]}",
-        f"launch: {facts['launch']}; rows a step: {facts['batch']} = {facts['batch_words']}",
+        f"launch: {facts['launch']}; {_unit(facts)} a step: {facts['batch']} = {facts['batch_words']}",
         f"rows: {_number(facts['rows'])}; steps: {_number(facts['steps'])}; tokens of an epoch "
         f"(estimated): {_number(facts['tokens'])}",
+        *_rollout_lines(facts.get("rollouts")),
         *_memory_lines(facts["memory"]),
         *([f"hub: {hub_words(recipe.hub)}"] if recipe.hub.get("repo_id") else []),
         *(f"{name}: {why}" for name, why in facts["unknown"].items()),
@@ -228,8 +260,26 @@ def _number(value: int | None) -> str:
     return "not known" if value is None else f"{value:,}"
 
 
+def _unit(facts: Mapping[str, Any]) -> str:
+    return "completions" if "rollouts" in facts else "rows"
+
+
+def _rollout_lines(rollouts: Mapping[str, Any] | None) -> list[str]:
+    if rollouts is None:
+        return []
+    about = "" if rollouts["tokens"] is None else f"about {rollouts['tokens']:,} (as long as the references), "
+    return [
+        f"prompts a step: {rollouts['prompts']:,}, {rollouts['generations']} completions of each; "
+        f"{rollouts['at_once']:,} are written at once on a device",
+        f"completions in all: {_number(rollouts['completions_in_all'])}; tokens to generate: {about}"
+        f"{_number(rollouts['tokens_at_most'])} at most",
+    ]
+
+
 def _memory_lines(memory: Memory | None) -> list[str]:
     if memory is None:
         return []
-    parts = ", ".join(f"{name} {part / 2**30:.1f}" for name, part in memory._asdict().items())
+    parts = ", ".join(
+        f"{name.replace('_', ' ')} {part / 2**30:.1f}" for name, part in memory._asdict().items() if part
+    )
     return [f"memory of a GPU (estimated): {memory.total / 2**30:.1f} GiB ({parts})"]

@@ -1,4 +1,4 @@
-"""The curve of the loss of a trained model, as a picture."""
+"""The curve of the loss or reward of a trained model, as a picture."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CURVE = "training_curve.png"
 
 
 def draw_loss(run: TrainedRecord, folder: Path) -> str:
-    """Draw training_curve.png: the loss of each logged step, mean nats per labeled token.
+    """Draw training_curve.png: of each logged step the loss, mean nats per labeled token, or the mean reward.
 
     Args:
         run (`TrainedRecord`): The record of the training.
@@ -22,18 +22,23 @@ def draw_loss(run: TrainedRecord, folder: Path) -> str:
     """
     from matplotlib.ticker import MaxNLocator
 
-    note = "mean over the tokens of targets and their ends" if run["prompts"] else "mean over all tokens of the texts"
-    figure, axes = new_figure("Training loss", note)
-    curve = run["loss_curve"]
+    if "rewards" in run:
+        measure, label, curve = "reward", "reward", run["reward_curve"]
+        figure, axes = new_figure("Reward", "mean over the completions that the model wrote at each step")
+    else:
+        measure, label, curve = "loss", "loss (nats per token)", run["loss_curve"]
+        whole = "mean over all tokens of the texts"
+        note = "mean over the tokens of targets and their ends" if run["prompts"] else whole
+        figure, axes = new_figure("Training loss", note)
     marker = "." if len(curve) <= 100 else None
     axes.plot(
         [entry["step"] for entry in curve],
-        [entry["loss"] for entry in curve],
+        [entry[measure] for entry in curve],
         color=BELOW,
         marker=marker,
         linewidth=1.4,
     )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("optimizer step")
-    axes.set_ylabel("loss (nats per token)")
+    axes.set_ylabel(label)
     return save(figure, folder, CURVE)

@@ -25,6 +25,10 @@ class Memory(NamedTuple):
         optimizer (`float`): Bytes of AdamW's moments.
         activations (`float`): Bytes that the backward pass needs of the forward pass.
         context (`float`): Bytes of CUDA and its libraries.
+        reference (`float`): Bytes of the weights that the KL divergence is counted from; of a training by rewards,
+            like the next two.
+        rollouts (`float`): Bytes of keys and values of the completions while they are written.
+        reward_model (`float`): Bytes of COMET, where one is on this device.
     """
 
     weights: float
@@ -32,6 +36,9 @@ class Memory(NamedTuple):
     optimizer: float
     activations: float
     context: float = CONTEXT
+    reference: float = 0.0
+    rollouts: float = 0.0
+    reward_model: float = 0.0
 
     @property
     def total(self) -> float:
@@ -48,6 +55,7 @@ class Shape(NamedTuple):
         layers (`int`): Layers, L.
         hidden (`int`): Hidden units, h.
         adapter (`int`): Parameters of the LoRA adapter, A; 0 without.
+        cached (`int`): Numbers that a token leaves in the cache of keys and values.
     """
 
     parameters: int
@@ -55,6 +63,7 @@ class Shape(NamedTuple):
     layers: int
     hidden: int
     adapter: int = 0
+    cached: int = 0  # numbers that a token leaves in the cache: 2 x layers x heads of keys x their width
 
 
 def shape_of(config: Any, model: Mapping[str, Any]) -> Shape:
@@ -93,7 +102,22 @@ def shape_of(config: Any, model: Mapping[str, Any]) -> Shape:
         text_config.num_hidden_layers,
         text_config.hidden_size,
         rank * adapted if model.get("use_peft") else 0,
+        cached_numbers(text_config),
     )
+
+
+def cached_numbers(config: Any) -> int:
+    """Count the numbers that a token leaves in the cache of keys and values.
+
+    Args:
+        config (`PretrainedConfig`): Of the text model.
+
+    Returns:
+        `int`: 2 x layers x heads of keys x width of a head.
+    """
+    heads = config.num_attention_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // heads
+    return int(2 * config.num_hidden_layers * (getattr(config, "num_key_value_heads", None) or heads) * width)
 
 
 def _is_target(name: str, wanted: Any, names: Mapping[str, Any]) -> bool:
@@ -103,7 +127,9 @@ def _is_target(name: str, wanted: Any, names: Mapping[str, Any]) -> bool:
     return name in names if wanted == "all-linear" else name in wanted
 
 
-def memory_of(shape: Shape, model: Mapping[str, Any], training: Mapping[str, Any], launch: Launch) -> Memory:
+def memory_of(
+    shape: Shape, model: Mapping[str, Any], training: Mapping[str, Any], launch: Launch, longest: int | None = None
+) -> Memory:
     """Estimate weights, gradients, AdamW's two moments and activations of one GPU, roughly.
 
         full     (w + g + m) N      w, g: bytes of dtype; m = 2 x bytes of dtype
@@ -112,7 +138,7 @@ def memory_of(shape: Shape, model: Mapping[str, Any], training: Mapping[str, Any
         the moments; DDP holds gradients twice, in the buckets that it sends
         activations  T h (2 L + 34) with activation checkpointing, T h 34 L without
 
-    N parameters, A of the adapter, L layers, h hidden units, T = rows of a device x max_length
+    N parameters, A of the adapter, L layers, h hidden units, T = rows of a device x max_length (or `longest`)
     tokens, as if every row had the full length. Logits are not counted: TRL computes the loss in
     chunks. What the allocator leaves unused comes on top.
 
@@ -121,6 +147,7 @@ def memory_of(shape: Shape, model: Mapping[str, Any], training: Mapping[str, Any
         model (`Mapping[str, Any]`): The recipe's keys of trl.ModelConfig.
         training (`Mapping[str, Any]`): The recipe's keys of trl.SFTConfig.
         launch (`Launch`): Processes and sharding.
+        longest (`int`, *optional*): Tokens of a sequence, by default the recipe's max_length.
 
     Returns:
         `Memory`: Bytes of each GPU.
@@ -130,7 +157,8 @@ def memory_of(shape: Shape, model: Mapping[str, Any], training: Mapping[str, Any
         name: launch.processes if _shards(launch.sharding, name) else 1
         for name in ("weights", "gradients", "optimizer")
     }
-    tokens = training.get(PER_DEVICE, DEFAULT_PER_DEVICE) * (training.get("max_length") or 1024)
+    length = longest or training.get("max_length") or 1024
+    tokens = training.get(PER_DEVICE, DEFAULT_PER_DEVICE) * length
     checkpointing = training.get("activation_checkpointing", training.get("gradient_checkpointing", True))
     copies = launch.processes > 1 and launch.sharding == "none"
     layers = 2 * shape.layers + LAYER if checkpointing else LAYER * shape.layers

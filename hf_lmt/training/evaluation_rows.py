@@ -79,6 +79,33 @@ def style_of_rows(rows: PreparedRows) -> PromptStyle:
     return PromptStyle("recipe", templates, prompts["form"], prompts["thinking"])
 
 
+def prompt_evaluation(rows: Dataset, section: Mapping[str, Any], style: PromptStyle) -> Dataset:
+    """Return the watched sample of the rows with plain prompts.
+
+    Args:
+        rows (`Dataset`): Rows of the sets.
+        section (`Mapping[str, Any]`): The section `evaluation`.
+        style (`PromptStyle`): How the prompts are made.
+
+    Returns:
+        `Dataset`: With prompt, completion and the fields of a translation.
+    """
+    settings = watching_settings(section)
+    sample = choose_sample(rows, settings.per_direction, settings.seed, settings.directions)
+    step = ParallelMultilingualPrompting(0.0, wording=style.wording, form=style.form, thinking=style.thinking)
+    texts = [
+        {
+            "source_lang": row.direction.source,
+            "target_lang": row.direction.target,
+            "source": row.source,
+            "target": row.target,
+            "row_key": str(index),
+        }
+        for index, row in enumerate(sample.rows)
+    ]
+    return step(Dataset.from_list(texts))
+
+
 def tokenize_evaluation(
     rows: Dataset,
     section: Mapping[str, Any],
@@ -105,20 +132,7 @@ def tokenize_evaluation(
     Raises:
         InputError: as `tokenize_rows`, or a row has a token that the model does not know.
     """
-    settings = watching_settings(section)
-    sample = choose_sample(rows, settings.per_direction, settings.seed, settings.directions)
-    step = ParallelMultilingualPrompting(0.0, wording=style.wording, form=style.form, thinking=style.thinking)
-    texts = [
-        {
-            "source_lang": row.direction.source,
-            "target_lang": row.direction.target,
-            "source": row.source,
-            "target": row.target,
-            "row_key": str(index),
-        }
-        for index, row in enumerate(sample.rows)
-    ]
-    prompted = step(Dataset.from_list(texts))
+    prompted = prompt_evaluation(rows, section, style)
     tokens = tokenize_rows(prompted, tokenizer, None, path, progress=False)
     check_embeddings(tokens.dataset, prompted, tokenizer, vocabulary)
     return tokens

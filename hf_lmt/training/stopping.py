@@ -97,7 +97,17 @@ def explain_out_of_memory(arguments: Any, longest: int, model: Mapping[str, Any]
         )
     if not arguments.gradient_checkpointing:
         advice.append("activation_checkpointing: true")
-    advice.append(f"a max_length below {longest}, the longest sequence")
+    completion = getattr(arguments, "max_completion_length", None)
+    if completion is None:
+        advice.append(f"a max_length below {longest}, the longest sequence")
+    else:
+        batches = arguments.steps_per_generation
+        if batches > 1:
+            advice.append(
+                f"steps_per_generation: {batches // 2} in place of {batches}, with save_steps to match: fewer "
+                "completions are written at once"
+            )
+        advice.append(f"a max_completion_length below {completion}; another device for the reward model")
     if not model.get("use_peft"):
         advice.append("use_peft: true (LoRA), with load_in_4bit: true (QLoRA)")
     elif not model.get("load_in_4bit"):

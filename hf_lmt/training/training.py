@@ -12,21 +12,25 @@ import torch
 from datasets import Dataset
 
 from hf_lmt.model_card.trained_record import TrainedRecord
+from hf_lmt.recipes.evaluation_section import watching_settings
 from hf_lmt.recipes.launch import Launch, check_devices
 from hf_lmt.recipes.training_recipe import MODEL, TrainingRecipe, read_training_recipe
 from hf_lmt.training.checkpoint import complete_checkpoint
 from hf_lmt.training.claims import claim_contents, claim_recipe
 from hf_lmt.training.clock import Clock
 from hf_lmt.training.evaluation_rows import (
+    prompt_evaluation,
     read_evaluation_rows,
     style_of_rows,
     tokenize_evaluation,
 )
+from hf_lmt.training.grpo.grpo_rows import LEFT_OUT, tokenize_prompts
+from hf_lmt.training.grpo.grpo_settings import metrics_beside
 from hf_lmt.training.placement import check_kind, load_tokenizer, load_trainable
 from hf_lmt.training.prepared_rows import prepare_rows
 from hf_lmt.training.training_record import start_record
 from hf_lmt.training.training_tokens import check_embeddings, open_tokens, tokenize_rows
-from hf_lmt.training.tuning import Run, Watcher, max_length_of, training_arguments, tune
+from hf_lmt.training.tuning import Run, Watcher, max_length_of, rewards_of, training_arguments, tune
 from hf_lmt.training.watching.recipe_callbacks import callbacks_from
 from hf_lmt.training.write_model import describe_run, write_model
 from hf_miwv.common.hub.hub_section import finish_saves, open_hub, push_result, wait_for_saves, watch_saves
@@ -54,7 +58,8 @@ def train(
     """Train the model of the recipe on its rows, and write it to its output_dir.
 
     The loss is -log p(token | all before it), in nats, the mean over all tokens of targets and
-    their ends in a step, or over all tokens of the texts of a mixture (trl.SFTTrainer). Killed at
+    their ends in a step, or over all tokens of the texts of a mixture (trl.SFTTrainer). With stage grpo it is
+    that of trl.GRPOTrainer, over completions that the model writes itself. Killed at
     any moment, the same call goes on from the newest whole checkpoint, to the same weights.
     Unfinished work lies in OUTPUT.work beside the output.
 
@@ -164,14 +169,27 @@ def _prepare(
     model = load_trainable(recipe, source, launch)
     if workspace is not None:
         claim_contents(workspace, rows.dataset, tokenizer, model, overwrite)
-    limit = max_length_of(recipe, model)
-    if processes.first:
+    limit, path = max_length_of(recipe, model), root / "tokens.arrow"
+    if processes.first and recipe.reinforcement is not None:
+        tokenize_prompts(rows.dataset, tokenizer, recipe.reinforcement.max_prompt_length, path, progress=True)
+    elif processes.first:
         cut_at = None if recipe.training.get("packing") else limit  # packing cuts where it packs
-        tokenize_rows(rows.dataset, tokenizer, cut_at, root / "tokens.arrow", progress=True)
+        tokenize_rows(rows.dataset, tokenizer, cut_at, path, progress=True)
     processes.agree(None)  # the file is there, and is mapped by all
-    tokens = open_tokens(root / "tokens.arrow", rows.dataset)
+    tokens = open_tokens(path, rows.dataset)
     check_embeddings(tokens.dataset, rows.dataset, tokenizer, vocabulary_size(model))
-    counts = tokens.counts
+    _tell_rows(recipe, launch, tokens.counts, limit)
+    return Run(recipe, launch, processes, model, tokenizer, rows, tokens)
+
+
+def _tell_rows(recipe: TrainingRecipe, launch: Launch, counts: Mapping[str, int], limit: int | None) -> None:
+    """Log how much is trained on, and what is left out or cut."""
+    if recipe.reinforcement is not None:
+        logger.info("rewarded for translations of %d rows (%s)", counts["used"], launch.words)
+        if counts["no_room"]:
+            limit = recipe.reinforcement.max_prompt_length
+            logger.warning("%d rows are left out: their prompts have more than %d tokens", counts["no_room"], limit)
+        return
     logger.info(
         "training on %d rows, %d tokens, loss on %d (%s)",
         counts["used"],
@@ -186,18 +204,38 @@ def _prepare(
             limit,
             counts["cut"],
         )
-    return Run(recipe, launch, processes, model, tokenizer, rows, tokens)
 
 
 def _watching(run: Run, root: Path) -> tuple[Dataset | None, list[Watcher]]:
     """Return tokens of the held-out rows and the callbacks that the section `evaluation` asks for."""
     section = run.recipe.evaluation
+    watching: list[Watcher] = [] if run.recipe.reinforcement is None else [partial(_reward_watch, run)]
     if run.recipe.training.get("eval_strategy", "no") == "no":
-        return None, []
+        return None, watching
     rows = read_evaluation_rows(section["sets"], run.recipe.data.directions)
     style, path = style_of_rows(run.rows), root / "evaluation.arrow"
+
+    def by_direction(trainer: Any) -> Sequence[Any]:
+        return callbacks_from(section, trainer, rows, prompt=style)
+
+    if run.recipe.reinforcement is not None:
+        prompted = prompt_evaluation(rows, section, style)
+        held_out = prompted.remove_columns([name for name in LEFT_OUT if name in prompted.column_names])
+        return held_out, [by_direction, *watching]
     if run.processes.first:
         tokenize_evaluation(rows, section, style, run.tokenizer, path, vocabulary_size(run.model))
     run.processes.agree(None)
-    held_out = Dataset.from_file(str(path))
-    return held_out, [lambda trainer: callbacks_from(section, trainer, rows, prompt=style)]
+    return Dataset.from_file(str(path)), [by_direction]
+
+
+def _reward_watch(run: Run, trainer: Any) -> Sequence[Any]:
+    """Make the callback that looks at rewards, with the metrics that the section `evaluation` asks for beside them."""
+    from hf_lmt.training.grpo.reward_watch import RewardWatch
+
+    reinforcement, rewards = run.recipe.reinforcement, rewards_of(run.recipe)
+    assert reinforcement is not None  # noqa: S101  stage grpo
+    assert rewards is not None  # noqa: S101  the same
+    watched = watching_settings(run.recipe.evaluation)
+    beside = metrics_beside(rewards, watched.metrics if watched.translate else ())
+    folder = Path(trainer.args.output_dir)
+    return [RewardWatch(reinforcement.max_steps_without_spread, beside, trainer.num_generations, folder)]

@@ -15,6 +15,7 @@ import yaml
 from hf_lmt.model_card.trained_record import TrainedRecord
 from hf_lmt.recipes.launch import Launch
 from hf_lmt.recipes.training_recipe import TrainingRecipe
+from hf_lmt.training.tuning import rewards_of
 from hf_miwv.common.runs.record import new_record
 
 LIBRARIES = ("trl", "peft", "accelerate")  # beside those of `new_record`
@@ -40,7 +41,8 @@ def start_record(recipe: TrainingRecipe, launch: Launch, origin: Mapping[str, An
     run["versions"] |= {name: version(name) for name in LIBRARIES}
     if recipe.model.get("load_in_4bit") or recipe.model.get("load_in_8bit"):
         run["versions"]["bitsandbytes"] = version("bitsandbytes")
-    run["kind"] = "continued pre-training" if recipe.mixture else "translation"
+    kind = "translation" if recipe.reinforcement is None else "translation by rewards"
+    run["kind"] = "continued pre-training" if recipe.mixture else kind
     run["recipe"] = _plain(recipe.content)
     run["overrides"] = _plain(recipe.overrides)
     run["launch"] = {"processes": launch.processes, "sharding": launch.sharding}
@@ -53,6 +55,8 @@ def start_record(recipe: TrainingRecipe, launch: Launch, origin: Mapping[str, An
         "hf_lmt": run["package"]["version"],
         **run["versions"],
     }
+    if rewards := rewards_of(recipe):
+        identity["rewards"] = rewards.identities()  # with the fingerprint of the user's own functions
     identity.pop("output_dir")
     identity["hub"] = {"license": recipe.hub.get("license")}  # in the card; the rest is where to
     run["identity"] = identity

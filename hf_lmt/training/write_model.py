@@ -30,6 +30,7 @@ from hf_miwv.common.trainer.divided_weights import save_whole_model
 from hf_miwv.common.trainer.trainable import trainable_source
 
 ADAPTER = "adapter"
+COMPLETIONS = "completions"  # TRL's folder, which it writes where log_completions is true
 
 
 def describe_run(run: Run, report: TrainedRecord, seconds: float) -> TrainedRecord:
@@ -96,6 +97,7 @@ def write_model(trainer: Any, run: Run, record: TrainedRecord, root: Path) -> No
             flush_all(draft)
             if output.exists():
                 os.rename(output, replaced)
+            _keep_completions(Path(trainer.args.output_dir), output)
             os.rename(draft, output)
     run.processes.agree(None)  # nobody leaves before the output is there
 
@@ -120,8 +122,15 @@ def _save_watched(draft: Path, trainer: Any, record: TrainedRecord) -> None:
     figures = Path(trainer.args.output_dir) / EVALUATIONS
     if figures.is_dir():
         shutil.copytree(figures, draft / EVALUATIONS)
-    if record["evaluations"]:
+    if record["evaluations"] or "rewards" in record:
         record["pictures"] = draw_curves(trainer.state.log_history, draft)
+
+
+def _keep_completions(checkpoints: Path, output: Path) -> None:
+    """Put the tables of `log_completions` beside the model: they hold sources, which are not to be pushed with it."""
+    tables = checkpoints / COMPLETIONS
+    if tables.is_dir():
+        shutil.copytree(tables, output.with_name(f"{output.name}-{COMPLETIONS}"), dirs_exist_ok=True)
 
 
 def save_origin(folder: Path, run: Run) -> None:

@@ -25,13 +25,14 @@ from hf_miwv.common.errors import InputError, did_you_mean
 from hf_miwv.common.extras import need
 from hf_miwv.common.recipes.batch import BATCH
 from hf_miwv.common.recipes.trl_datasets import read_dataset_keys
-from hf_miwv.common.recipes.trl_keys import DATASETS, trl_hints
+from hf_miwv.common.recipes.trl_keys import DATASETS, grpo_hints, trl_hints
 from hf_miwv.common.recipes.values import fault_of
 from hf_miwv.common.recipes.yaml_file import load_mapping
 
 SECTIONS = ("data", "directions", "curation", "downsampling", "pmp", "seed", "mixture", "evaluation", "hub")
 LATER = ("evaluation", "hub")  # known, and read by other commands
 OF_TRAINING = (BATCH, "merge", "license")  # keys of ours that `train` reads, and `prepare` leaves alone
+OF_REWARDS = ("stage", "rewards", "watched_rewards", "max_prompt_length", "max_steps_without_spread")  # so are these
 PACKAGE = "package:"
 
 
@@ -77,7 +78,7 @@ def read_data_recipe(recipe: Path | Mapping[Any, Any]) -> DataRecipe:
     of `curation.curation_settings.steps_from`; `downsampling` and `pmp`, the arguments of
     StrategicDownsampling and ParallelMultilingualPrompting, or false; `seed` (0), which these two
     take where they set none; `mixture`, for continued pre-training. `evaluation` and
-    `hub` are for other commands. Any other key has to be one of trl.SFTConfig or trl.ModelConfig.
+    `hub` are for other commands. Any other key has to be one of trl.SFTConfig, trl.GRPOConfig or trl.ModelConfig.
 
     Args:
         recipe (`Path | Mapping[Any, Any]`): A YAML file, or the mapping that it would hold.
@@ -155,7 +156,7 @@ def _unknown(training: Mapping[Any, Any]) -> list[str]:
     if not training:
         return []
     need("train", "a recipe with keys for training", "trl", instead="or leave them out")
-    known = {*SECTIONS, *OF_TRAINING, *trl_hints()}
+    known = {*SECTIONS, *OF_TRAINING, *OF_REWARDS, *trl_hints(), *grpo_hints()}
     return [
         f"unknown key {key!r}; {did_you_mean(str(key), known)}"
         if not isinstance(key, bool)

@@ -1,7 +1,8 @@
 """The keys of a recipe that are TRL's: those of its own training scripts, flat at the top of a YAML file.
 
-Read are the fields of trl.SFTConfig, trl.ModelConfig, trl.ScriptArguments and trl.DatasetMixtureConfig, so
-that a YAML file for `trl sft` is a recipe of ours once our sections are added. What follows from how we
+Read are the fields of trl.SFTConfig, or of another trainer's configuration, and of trl.ModelConfig,
+trl.ScriptArguments and trl.DatasetMixtureConfig, so that a YAML file for `trl sft` or `trl grpo` is a recipe of ours
+once our sections are added. What follows from how we
 train is refused with its reason, unless its value says what happens anyway (`do_train: true`).
 """
 
@@ -88,7 +89,7 @@ class TrlKeys:
 
     Args:
         model (`dict`): Fields of trl.ModelConfig.
-        training (`dict`): Fields of trl.SFTConfig; without those that push.
+        training (`dict`): Fields of the trainer's configuration; without those that push.
         pushing (`dict`): Those of PUSHING.
         without_effect (`list[str]`): Lines about keys that change nothing here, for the log.
     """
@@ -106,6 +107,14 @@ def sft_hints() -> Hints:
     return field_hints(SFTConfig)
 
 
+def grpo_hints() -> Hints:
+    """Return every field of trl.GRPOConfig with its annotation, and those of trl.SFTConfig about the tokenizer."""
+    from trl import GRPOConfig
+
+    of_tokenizer = {name: hint for name, hint in sft_hints().items() if name in ("chat_template_path", "eos_token")}
+    return {**field_hints(GRPOConfig), **of_tokenizer}
+
+
 def model_hints() -> Hints:
     """Return every field of trl.ModelConfig with its annotation; peft takes one name of modules, too."""
     from trl import ModelConfig
@@ -120,13 +129,25 @@ def script_hints() -> Hints:
     return {**field_hints(ScriptArguments), **field_hints(DatasetMixtureConfig)}
 
 
-def trl_hints() -> Hints:
-    """Return every key of TRL's training script with its annotation."""
-    return {**script_hints(), **model_hints(), **sft_hints()}
+def trl_hints(trainer: Hints | None = None) -> Hints:
+    """Return every key of TRL's training script with its annotation.
+
+    Args:
+        trainer (`Hints`, *optional*): Fields of the trainer's configuration; by default those of trl.SFTConfig.
+
+    Returns:
+        `Hints`: The annotations.
+    """
+    return {**script_hints(), **model_hints(), **(sft_hints() if trainer is None else trainer)}
 
 
 def read_trl_keys(
-    content: Mapping[Any, Any], ours: Iterable[str], refused: Refused, faults: list[str], beside: Hints | None = None
+    content: Mapping[Any, Any],
+    ours: Iterable[str],
+    refused: Refused,
+    faults: list[str],
+    beside: Hints | None = None,
+    trainer: Hints | None = None,
 ) -> TrlKeys:
     """Check the top of a recipe, and sort TRL's keys into those of the model, the training and the pushes.
 
@@ -136,14 +157,16 @@ def read_trl_keys(
         refused (`Refused`): Keys that this command refuses beside those of REFUSED.
         faults (`list[str]`): All that is wrong is added to it.
         beside (`Hints`, *optional*): Annotations to take in place of TRL's.
+        trainer (`Hints`, *optional*): Fields of the trainer's configuration; by default those of trl.SFTConfig.
 
     Returns:
         `TrlKeys`: The keys whose values are right.
     """
-    ours, hints = set(ours), {**trl_hints(), **(beside or {})}
+    of_training = sft_hints() if trainer is None else trainer
+    ours, hints = set(ours), {**trl_hints(of_training), **(beside or {})}
     reasons = {key: (why, values) for why, keys in {**REFUSED, **refused}.items() for key, values in keys.items()}
     usable = [*ours, *(key for key in hints if key not in reasons)]
-    of_training, keys = sft_hints(), TrlKeys()
+    keys = TrlKeys()
     for key, value in _spread_model_init(content, faults).items():
         if key in ours or key in DATASETS:
             continue

@@ -42,7 +42,7 @@ class FiniteSteps:
         NotFiniteError: a loss, a gradient or weights are no numbers.
     """
 
-    _batches: list[Mapping[str, Any]]
+    _batches: list[Any]
 
     def training_step(self: Any, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Any:
         """Compute the gradients of one batch, as the Trainer does; the loss must be finite.
@@ -59,10 +59,14 @@ class FiniteSteps:
             NotFiniteError: the loss is no number.
         """
         # With gradient accumulation a step has several batches, and any of them may be the cause.
-        self._batches = [*getattr(self, "_batches", ()), dict(inputs)]
+        # A mapping is copied, because trainers take keys out of it.
+        kept = dict(inputs) if isinstance(inputs, Mapping) else inputs
+        self._batches = [*getattr(self, "_batches", ()), kept]
         loss = super().training_step(model, inputs, num_items_in_batch)  # type: ignore[misc]
         if not torch.isfinite(loss).all():
-            raise NotFiniteError(f"the loss is {float(loss)}", self.state.global_step + 1, _sequences(self._batches))
+            raise NotFiniteError(
+                f"the loss is {float(loss)}", self.state.global_step + 1, self.sequences_of(self._batches)
+            )
         return loss
 
     def _get_grad_norm(self: Any, model: Any, grad_norm: Any = None) -> Any:
@@ -72,9 +76,20 @@ class FiniteSteps:
             raise NotFiniteError(
                 f"the norm of the gradient is {float(norm)}",
                 self.state.global_step + 1,
-                _sequences(batches),
+                self.sequences_of(batches),
             )
         return norm
+
+    def sequences_of(self: Any, batches: Sequence[Any]) -> list[np.ndarray]:
+        """Return the token ids of each sequence of the batches, without padding.
+
+        Args:
+            batches (`Sequence[Any]`): Batches as `training_step` got them.
+
+        Returns:
+            `list[np.ndarray]`: The ids.
+        """
+        return _sequences(batches)
 
     def _save_checkpoint(self: Any, *args: Any, **kwargs: Any) -> None:
         self.check_weights()

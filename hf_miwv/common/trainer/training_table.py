@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from tqdm.auto import tqdm
 from transformers import PrinterCallback, ProgressCallback
@@ -23,6 +23,7 @@ class TrainingTable(ProgressCallback):
     The bar is only there on a terminal, and where the trainer's `disable_tqdm` is off.
     """
 
+    columns: ClassVar[Mapping[str, str]] = COLUMNS
     _heading_due = True
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -41,10 +42,10 @@ class TrainingTable(ProgressCallback):
             return
         if "loss" in logs:
             if self._heading_due:
-                self._print(f"{'step':>12}" + "".join(f"{heading:>15}" for heading in COLUMNS.values()))
+                self._print(f"{'step':>12}" + "".join(f"{heading:>15}" for heading in self.columns.values()))
                 self._heading_due = False
             step = f"{state.global_step}/{state.max_steps}"
-            self._print(f"{step:>12}" + "".join(f"{_short(logs.get(key)):>15}" for key in COLUMNS))
+            self._print(f"{step:>12}" + "".join(f"{_short(logs.get(key)):>15}" for key in self.columns))
         elif lines := self.evaluation_lines({key: value for key, value in logs.items() if key.startswith("eval_")}):
             self._print(f"evaluation after step {state.global_step}:")
             for line in lines:

@@ -305,6 +305,25 @@ def test_out_of_memory_says_what_to_lower(tmp_path: Path) -> None:
         assert words in told
 
 
+def test_out_of_memory_of_a_training_by_rewards_says_what_to_lower(tmp_path: Path) -> None:
+    from trl import GRPOConfig
+
+    from hf_lmt.training.stopping import explain_out_of_memory
+
+    settings = GRPOConfig(
+        output_dir=str(tmp_path),
+        use_cpu=True,
+        bf16=False,
+        per_device_train_batch_size=8,
+        gradient_accumulation_steps=4,
+        max_completion_length=300,
+    )
+    message = str(explain_out_of_memory(settings, 900, {}, Launch()))
+    assert "steps_per_generation: 2 in place of 4, with save_steps to match" in message
+    assert "a max_completion_length below 300; another device for the reward model" in message
+    assert "max_length below" not in message
+
+
 def test_weights_to_be_cut_that_do_not_fit_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from transformers import AutoModelForCausalLM
 

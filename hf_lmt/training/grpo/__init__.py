@@ -1,0 +1,1 @@
+"""Reinforcement learning: translations of the model itself, rewarded, by TRL's GRPOTrainer."""
