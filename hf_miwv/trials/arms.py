@@ -8,9 +8,8 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from hf_miwv.common.errors import InputError
-from hf_miwv.results.methods import RANDOM, check_method
+from hf_miwv.results.methods import RANDOM, RANDOM_BY_LENGTH, check_method
 
-BY_LENGTH = "random_by_length"
 LEAST_SEEDS = 2  # of one seed there is no spread, and so no interval
 
 
@@ -58,29 +57,32 @@ def arms_of(methods: Sequence[str], fraction: str) -> list[Arm]:
         InputError: An unknown method, one that is named twice, or nothing to compare with, or nothing to compare.
     """
     for method in methods:
-        if method != BY_LENGTH:
-            check_method(method)
+        check_method(method)
         if methods.count(method) > 1:
             raise InputError(f"--methods: {method} is named {methods.count(method)} times; name it once")
-    chance = [method for method in methods if method in (RANDOM, BY_LENGTH)]
+    chance = [method for method in methods if method in (RANDOM, RANDOM_BY_LENGTH)]
     compared = [method for method in methods if method not in chance]
     if not chance:
         raise InputError(
-            f"--methods {','.join(methods)}: nothing to compare with; add {RANDOM}, or {BY_LENGTH} (random rows of "
-            "the same lengths)"
+            f"--methods {','.join(methods)}: nothing to compare with; add {RANDOM}, or {RANDOM_BY_LENGTH} (random "
+            "rows of the same lengths)"
         )
     if not compared:
         raise InputError(f"--methods {','.join(methods)}: only random rows; add a method, such as miwv")
-    by_length = BY_LENGTH in chance
+    by_length = RANDOM_BY_LENGTH in chance
     arms = [
-        Arm(method, {"method": method, "fraction": fraction}, f"{BY_LENGTH}:{method}" if by_length else RANDOM)
+        Arm(method, {"method": method, "fraction": fraction}, f"{RANDOM_BY_LENGTH}:{method}" if by_length else RANDOM)
         for method in compared
     ]
     if RANDOM in chance:
         arms.append(Arm(RANDOM, {"method": RANDOM, "fraction": fraction}, None))
     if by_length:
         arms += [
-            Arm(f"{BY_LENGTH}:{method}", {"method": BY_LENGTH, "like": method, "fraction": fraction}, None)
+            Arm(
+                f"{RANDOM_BY_LENGTH}:{method}",
+                {"method": RANDOM_BY_LENGTH, "like": method, "fraction": fraction},
+                None,
+            )
             for method in compared
         ]
     return arms

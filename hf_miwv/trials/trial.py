@@ -24,10 +24,10 @@ from hf_miwv.common.runs.workspace import Workspace, workspace_of
 from hf_miwv.common.trainer.trainable import trainable_source
 from hf_miwv.judging.judge_answers import judge_answers
 from hf_miwv.judging.verdicts import Judge
-from hf_miwv.results.methods import needed_columns
+from hf_miwv.results.methods import LOW, needed_columns
 from hf_miwv.training.sft_tuning import Tuning, try_out
 from hf_miwv.training.training import score_before_tuning
-from hf_miwv.trials.arms import BY_LENGTH, LEAST_SEEDS, Arm, arms_of, steps_of_arms
+from hf_miwv.trials.arms import LEAST_SEEDS, Arm, arms_of, steps_of_arms
 from hf_miwv.trials.held_out import divide_by_prompt, length_groups, question_rows
 from hf_miwv.trials.task_scores import check_tasks
 from hf_miwv.trials.trial_page import write_trial_page
@@ -133,11 +133,14 @@ def trial(
     _check(evaluate, equal, seeds, judge)
     if source_column is not None and source_column not in dataset.column_names:
         raise InputError(f"--source-column {source_column}: {did_you_mean(source_column, dataset.column_names)}")
+    asks_target = any(method.removesuffix(LOW) == "target_gain" for method in methods)
+    if asks_target and not (scoring or {}).get("demonstrations_from"):
+        raise InputError("--methods target_gain: needs a target set; give --demonstrations-from TARGET")
     pool, held = divide_by_prompt(dataset, held_out, seed, columns)
     settings = {**TRAINING, **(training or {}), "save_total_limit": 1, "report_to": "none"}
     batch = settings["per_device_train_batch_size"] * settings.get("gradient_accumulation_steps", 1) * processes.world
     settings["max_steps"] = steps_of_arms(len(pool), str(fraction), settings.pop("num_train_epochs"), batch)
-    also = {name for arm in arms for method in _methods_of(arm) for name in needed_columns(method)}
+    also = {name for method in methods for name in needed_columns(method)}
     scoring = {**(scoring or {}), "also": sorted({*(scoring or {}).get("also", ()), *also})}
     questions = question_rows(dataset.select(held), judged_rows, seed, columns) if JUDGE in evaluate else None
     common = Common(
@@ -259,13 +262,6 @@ def _check(evaluate: Sequence[str], equal: str, seeds: int, judge: Judge | None)
         raise InputError(f"--seeds {seeds}: from one training there is no interval; give {LEAST_SEEDS} or more")
     if (JUDGE in evaluate) != (judge is not None):
         raise InputError("--evaluate judge and --judge belong together: who judges, and that it is to be done")
-
-
-def _methods_of(arm: Arm) -> list[str]:
-    """List the methods whose losses an arm's choice needs."""
-    return [
-        method for method in (arm.selection["method"], arm.selection.get("like")) if method not in (None, BY_LENGTH)
-    ]
 
 
 def _tune_arms(

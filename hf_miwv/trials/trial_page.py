@@ -10,7 +10,7 @@ import numpy as np
 from hf_miwv.common.cards.figures import ABOVE, BELOW, INK, WHOLE, new_figure, save
 from hf_miwv.common.cards.numbers import write_number
 from hf_miwv.common.cards.parts import TEMPLATES, data_name, shown_name
-from hf_miwv.results.methods import METHODS, method_words
+from hf_miwv.results.methods import RANDOM_BY_LENGTH, method_words
 from hf_miwv.trials.trial_record import Compared, TrialRecord
 from hf_miwv.trials.trial_report import BETTER, WORSE, Measured
 from hf_miwv.trials.trial_summary import comparison_cells, power_lines
@@ -45,7 +45,7 @@ def write_trial_page(run: TrialRecord, name: str, primary: Measured, folder: Pat
         picture=f"data:image/png;base64,{base64.b64encode((folder / picture).read_bytes()).decode()}",
         comparisons=[(compared["measurement"], comparison_cells(run, compared)) for compared in run["comparisons"]],
         power=power_lines(run),
-        methods=[(name, method_words(name)) for name in run["settings"]["methods"] if name in METHODS],
+        methods=[(name, method_words(name)) for name in run["settings"]["methods"] if name != RANDOM_BY_LENGTH],
     )
     (folder / PAGE).write_text(text, encoding="utf-8", newline="\n")
 

@@ -138,6 +138,7 @@ def test_a_finished_trial_is_not_run_again(
         ({"evaluate": []}, "nothing to measure"),
         ({"evaluate": ["judge"]}, "--evaluate judge and --judge belong together"),
         ({"source_column": "knd"}, "--source-column knd: did you mean 'kind'"),
+        ({"methods": ["target_gain", "random"]}, "needs a target set; give --demonstrations-from TARGET"),
         ({"fraction": "0.1"}, "fewer than the 4 of one step"),
     ],
 )
