@@ -95,6 +95,7 @@ def test_an_evaluation_is_read_and_reported(earlier: Path) -> None:
     assert "en-de" in page.read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_a_training_goes_on_from_its_checkpoint_or_says_what_differs(earlier: Path) -> None:
     identity = earlier_identity(earlier / "tuned.work")
     assert identity is not None

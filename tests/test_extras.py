@@ -139,6 +139,7 @@ def test_commands_without_an_embedder_need_no_library_for_it(words: list[str]) -
     assert run_without_embedders(f"sys.argv = {arguments!r}\nfrom {words[0]}.__main__ import main\nmain()")
 
 
+@pytest.mark.slow
 def test_only_what_embeds_needs_sentence_transformers() -> None:
     """Every module of both packages can be imported without it."""
     modules = [

@@ -41,6 +41,7 @@ def run(benchmark: Any, monkeypatch: pytest.MonkeyPatch, output: Path, *words: s
     benchmark.main()
 
 
+@pytest.mark.slow
 def test_arms_differ_by_their_rows_and_end_in_one_table(
     benchmark: Any,
     model: Path,

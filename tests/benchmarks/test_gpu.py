@@ -29,6 +29,7 @@ def gpu() -> Any:
     return gpu
 
 
+@pytest.mark.slow
 def test_dry_run_prints_a_table(model_folder: Path) -> None:
     words = ["--dry-run", "--rows", "12", "--tokenizer", str(model_folder), "--batch-tokens", "900,3000"]
     done = subprocess.run([sys.executable, str(SCRIPT), *words], capture_output=True, text=True)

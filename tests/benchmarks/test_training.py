@@ -25,6 +25,7 @@ def benchmark() -> Any:
     return training
 
 
+@pytest.mark.slow
 def test_the_dry_run_has_the_same_rows_in_all_arms(
     benchmark: Any,
     model: Path,  # noqa: F811

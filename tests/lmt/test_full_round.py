@@ -106,6 +106,7 @@ FAULTS = [
 ]
 
 
+@pytest.mark.slow
 def test_the_whole_way_and_back(hub: HubServer, desk: Path, tmp_path: Path, embedder_folder: Path) -> None:
     base = tmp_path / "base"
     make_model("qwen3").save_pretrained(base)

@@ -182,6 +182,7 @@ def test_without_comet_the_rest_goes_on(found: Evaluation) -> None:
     assert list(found.run["unavailable_metrics"]) == ["comet-22"]
 
 
+@pytest.mark.slow
 def test_processes_and_a_second_call(
     found: Evaluation, texts_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -81,6 +81,7 @@ evaluate({sample!r}, output, model=model, directions=["en-de", "de-en"], progres
 """
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_bytes(folder: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-c", KILLED.format(sample=SAMPLE), str(folder)]
     output = tmp_path / "EVAL"

@@ -258,6 +258,7 @@ def test_the_table_says_where_every_text_went(mono: Path, model: Path, tmp_path:
     assert any(line[:3] == ["curated", "away:", "duplicates,"] and line[-1] == "1" for line in shown)
 
 
+@pytest.mark.slow
 def test_killed_and_typed_again(model: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Same bytes as a run that was not killed, and only what was missing is written."""
     environment = {**os.environ, "HF_DATASETS_CACHE": str(cache)}

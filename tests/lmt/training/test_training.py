@@ -177,6 +177,7 @@ def test_a_recipe_to_a_folder(
     refused(invoke(recipe, tmp_path, "--max_steps", 5), "another run (not the same: max_steps)")
 
 
+@pytest.mark.slow
 def test_rows_made_before_are_taken_as_they_are(recipe: dict[str, Any], tmp_path: Path) -> None:
     whole = losses(succeed(recipe, tmp_path))
     rows = prepared(recipe, tmp_path)
@@ -187,6 +188,7 @@ def test_rows_made_before_are_taken_as_they_are(recipe: dict[str, Any], tmp_path
     assert (rows / "README.md").exists()
 
 
+@pytest.mark.slow
 def test_padding_free_batches_have_the_loss_of_padded_ones(recipe: dict[str, Any], tmp_path: Path) -> None:
     padded = losses(succeed(recipe, tmp_path))
     calls: list[int] = []

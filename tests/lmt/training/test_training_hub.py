@@ -170,6 +170,7 @@ def test_without_a_connection_the_training_goes_on(
     assert (tmp_path / "out" / "model.safetensors").exists()
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_with_its_pushes(
     hub: HubServer, pushing: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

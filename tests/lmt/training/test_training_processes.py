@@ -54,6 +54,7 @@ def finish(process: subprocess.Popen[bytes], folder: Path) -> None:
     assert process.wait(timeout=500) == 0, (folder / "launch.log").read_text()[-4000:]
 
 
+@pytest.mark.slow
 def test_two_processes_have_the_curve_of_one(recipe: dict[str, Any], tmp_path: Path) -> None:  # noqa: F811
     one = succeed(recipe, tmp_path)
     assert one["settings"]["gradient_accumulation_steps"] == 2

@@ -26,6 +26,7 @@ pytest.importorskip("trl")
 pytest.importorskip("peft")
 
 
+@pytest.mark.slow
 def test_killed_at_any_step_it_ends_with_the_same_curve_and_weights(
     recipe: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -105,6 +106,7 @@ class Killed(TrainerCallback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_early_stopping_counts_on_after_a_kill(
     recipe: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -134,6 +134,7 @@ def test_output_that_is_there_stays(folder: Path, tmp_path: Path) -> None:
     assert output.read_text("utf-8") == expected(folder, ["hello"])[0] + "\n"
 
 
+@pytest.mark.slow
 def test_killed_and_typed_again(folder: Path, tmp_path: Path) -> None:
     source, output, work = (tmp_path / name for name in ("in.txt", "out.txt", "work"))
     source.write_text("".join(f"add {row} and rain {row * row}\n" for row in range(24)), "utf-8")

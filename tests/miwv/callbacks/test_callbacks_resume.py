@@ -55,12 +55,12 @@ def assert_same(resumed: Any, whole: Any, steps: int) -> None:
 @pytest.mark.parametrize(
     ("refresh", "workers", "accumulate", "steps"),
     [
-        ("never", 0, 1, (5,)),
+        pytest.param("never", 0, 1, (5,), marks=pytest.mark.slow),
         ("epoch", 0, 1, (3, 4, 5)),  # 4: the end of an epoch, saved before the rows are scored again
-        ("epoch", 1, 1, (4, 6)),
-        (2, 0, 1, (2, 4, 5)),  # 2: one batch of the old rows is fetched already
-        (3, 1, 1, (3, 5, 8)),  # 3: the new rows wait for the next epoch
-        (1, 0, 2, (1, 2, 3)),
+        pytest.param("epoch", 1, 1, (4, 6), marks=pytest.mark.slow),
+        pytest.param(2, 0, 1, (2, 4, 5), marks=pytest.mark.slow),  # 2: one batch of the old rows is fetched already
+        pytest.param(3, 1, 1, (3, 5, 8), marks=pytest.mark.slow),  # 3: the new rows wait for the next epoch
+        pytest.param(1, 0, 2, (1, 2, 3), marks=pytest.mark.slow),
     ],
 )
 def test_the_same_batches(
@@ -123,6 +123,7 @@ def test_a_choice_that_is_not_there_is_not_guessed(embedder: Any, tmp_path: Path
     train(tmp_path / "whole", embedder, "never", resume=str(checkpoint))
 
 
+@pytest.mark.slow
 def test_another_fraction_or_other_rows(embedder: Any, tmp_path: Path) -> None:
     whole = train(tmp_path, embedder, "never")
     trainer = make_trainer(tmp_path, num_train_epochs=3)

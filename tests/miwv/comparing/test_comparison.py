@@ -306,6 +306,7 @@ def test_another_result_is_replaced_only_when_told(scored: Path, tmp_path: Path)
     assert not (output / "overlap_0.1.png").exists()
 
 
+@pytest.mark.slow
 def test_the_command_compares_two_real_scorings(
     model_folder: Path, embedder_folder: Path, rows: Dataset, tmp_path: Path
 ) -> None:

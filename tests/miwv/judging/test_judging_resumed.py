@@ -64,6 +64,7 @@ def command(server: JudgeServer, a: Path, b: Path, output: Path) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_kill_9_and_go_on_without_asking_twice(server: JudgeServer, tmp_path: Path) -> None:
     a, b = answers(tmp_path, [(i % 9 + 1, i % 7 + 1) for i in range(12)])
     output = tmp_path / "judged"

@@ -190,6 +190,7 @@ def test_without_the_library(caplog: pytest.LogCaptureFixture) -> None:
     assert "pip install 'hf-miwv-lmt[index]'" in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_library")
 def test_the_benchmark_runs_small() -> None:
     script = Path(__file__).parents[3] / "benchmarks" / "neighbors.py"

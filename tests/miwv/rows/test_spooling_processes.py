@@ -66,6 +66,7 @@ print(peak() - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="counts memory in KiB")
 def test_memory_does_not_grow_with_the_stream(tmp_path: Path) -> None:
     words = [sys.executable, "-c", MEMORY, str(tmp_path / "scored")]
@@ -104,6 +105,7 @@ PartialState().destroy_process_group()
 """
 
 
+@pytest.mark.slow
 def test_of_two_processes_one_reads_and_the_other_waits(tmp_path: Path) -> None:
     script, marks = tmp_path / "together.py", tmp_path / "marks"
     script.write_text(TOGETHER)

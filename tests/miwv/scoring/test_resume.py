@@ -19,6 +19,7 @@ from hf_miwv import InputError, score
 from hf_miwv.common.runs.workspace import Workspace, workspace_of
 
 
+@pytest.mark.slow
 def test_kill_9_three_times_and_go_on(tmp_path: Path, model_folder: Path, embedder_folder: Path) -> None:
     data = tmp_path / "rows.jsonl"
     data.write_text("".join(json.dumps(row) + "\n" for row in make_rows(600)))

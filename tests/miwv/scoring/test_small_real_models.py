@@ -38,6 +38,7 @@ def loaded() -> Any:
     return load_model(str(package_folder(MODEL_PACKAGE)), device="cpu")
 
 
+@pytest.mark.slow
 def test_float32_scores_equal_the_plain_loop(loaded: Any) -> None:
     rows = sample_rows(12)
     scored = score(
@@ -54,6 +55,7 @@ def test_float32_scores_equal_the_plain_loop(loaded: Any) -> None:
     np.testing.assert_allclose(found, np.array(expected), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_gguf_file_is_a_model_too(loaded: Any) -> None:
     (file,) = Path(package_folder(MODEL_PACKAGE)).glob("*.gguf")
     again = load_model(str(file), device="cpu")

@@ -77,6 +77,7 @@ def test_held_out_rows_are_measured_by_the_plain_loss(content: dict[str, Any], t
     assert "On 4 held-out rows it was" in (tmp_path / "tuned" / "README.md").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_rows_behind_one_another_are_the_same_training(content: dict[str, Any], tmp_path: Path) -> None:
     assert invoke(content, tmp_path).exit_code == 0
     padded = record(tmp_path / "tuned")

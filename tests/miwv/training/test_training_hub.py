@@ -49,6 +49,7 @@ def test_a_refusal_is_told_before_anything_is_scored(hub: HubServer, recipe: Pat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["recipe.yaml", "rows.jsonl"]
 
 
+@pytest.mark.slow
 def test_changes_of_the_command_line_are_in_the_recipe_that_is_kept(recipe: Path, tmp_path: Path) -> None:
     assert invoke(recipe, "--max_steps", 1).exit_code == 0
     kept = (tmp_path / "tuned" / "recipe.yaml").read_text()

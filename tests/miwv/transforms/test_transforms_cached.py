@@ -59,6 +59,7 @@ print(json.dumps(result))
 """
 
 
+@pytest.mark.slow
 def test_a_second_process_finds_everything_in_the_cache(
     model_folder: Path, embedder_folder: Path, tmp_path: Path
 ) -> None:

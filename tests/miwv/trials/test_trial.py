@@ -93,6 +93,7 @@ def test_the_page_says_the_verdict_and_leaves_no_model_behind(finished: Path) ->
     assert not finished.with_name("TRIAL.work").exists()
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_it_goes_on_to_the_same_result(
     finished: Path, model_folder: Path, embedder_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,6 +151,7 @@ def test_bad_input_is_refused_before_any_work(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_the_command_prints_the_table_and_the_verdict(
     finished: Path, model_folder: Path, embedder_folder: Path, tmp_path: Path
 ) -> None:

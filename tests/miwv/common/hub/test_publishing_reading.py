@@ -57,6 +57,7 @@ print(json.dumps(report))
 """
 
 
+@pytest.mark.slow
 def test_what_was_pushed_comes_back_by_its_id(
     hub: HubServer, tmp_path: Path, model_folder: Path, embedder_folder: Path
 ) -> None:

@@ -43,6 +43,7 @@ def endpoint() -> Iterator[str]:
     server.shutdown()
 
 
+@pytest.mark.slow
 def test_what_the_hub_refuses_is_said_in_plain_words(endpoint: str) -> None:
     code = (
         "import json, sys\n"
