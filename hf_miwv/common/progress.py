@@ -47,7 +47,7 @@ class LoggedStage:
     def __init__(self, description: str, unit: str, total: int | None, initial: int) -> None:
         self._description, self._unit, self._total = description, unit, total
         self._initial = self._count = initial
-        self._started = self._told = time.monotonic()
+        self._started = self._logged_at = time.monotonic()
 
     def update(self, count: int = 1) -> None:
         """Count what was done.
@@ -57,8 +57,8 @@ class LoggedStage:
         """
         self._count += count
         now = time.monotonic()
-        if now - self._told >= HEARTBEAT:
-            self._told = now
+        if now - self._logged_at >= HEARTBEAT:
+            self._logged_at = now
             rate = (self._count - self._initial) / (now - self._started)
             of_total = "" if self._total is None else f" of {self._total:,}"
             left = f", {(self._total - self._count) / rate / 60:.0f} minutes left" if self._total and rate else ""

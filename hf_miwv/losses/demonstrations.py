@@ -71,8 +71,8 @@ class Passes:
         Returns:
             `str`: The name.
         """
-        row, own = self.row_of(index), len(self.responses) - self.target_rows
-        return f"row {row}" if row < own else f"row {row - own} of the target set"
+        row, scored_rows = self.row_of(index), len(self.responses) - self.target_rows
+        return f"row {row}" if row < scored_rows else f"row {row - scored_rows} of the target set"
 
     @property
     def whole_lengths(self) -> np.ndarray:
@@ -177,8 +177,8 @@ def target_passes(
         `tuple[Passes, np.ndarray]`: (1 + K)(N + M) passes, and (N + M, K) the rows whose trunk they go on from.
     """
     count = neighbors.shape[1]
-    own = TokenTable([] for _ in range(len(table)))
-    joined = Passes(own, responses=TokenTable(passes.responses[row] for row in range(len(table))))
+    zero_shot = TokenTable([] for _ in range(len(table)))
+    joined = Passes(zero_shot, responses=TokenTable(passes.responses[row] for row in range(len(table))))
     joined.target_rows = len(target)
     if prompts.name == "chat":
         joined.openings = [*table.openings, *target.openings]
