@@ -20,6 +20,7 @@ from hf_miwv.common.errors import InputError
 from hf_miwv.common.progress import stage
 from hf_miwv.common.reading.kinds import RowError
 from hf_miwv.common.runs.folder import check_file, write_errors
+from hf_miwv.common.runs.json_text import json_text
 from hf_miwv.common.runs.workspace import Workspace, workspace_of
 from hf_miwv.judging.answering import DEFAULT_TEMPLATE, JOURNAL, read_finished, read_questions, write_answers
 from hf_miwv.prompts.text_template import TextTemplate
@@ -101,7 +102,7 @@ def answer_by_endpoint(
     # Some endpoints refuse temperature or max_tokens: a null in `request_fields` takes them out.
     body = {field: value for field, value in body.items() if value is not None}
     texts = _prompt_texts(read_questions(dataset, source), template, source)
-    base = json.dumps([url, body], sort_keys=True)
+    base = json_text([url, body], sort_keys=True)
     keys = [hashlib.sha256(f"{base} {text}".encode(errors="surrogatepass")).hexdigest() for text in texts]
     bodies = {
         key: {**body, **({"messages": [{"role": "user", "content": text}]} if path == CHAT_PATH else {"prompt": text})}
