@@ -187,7 +187,14 @@ def _row_settings(subject: Subject, rows: TrainedRows, batch: int | None) -> dic
 
 
 def reward_rows(subject: Subject) -> list[tuple[str, ...]]:
-    """List function, weight, model and gates of each reward; what is watched has weight 0."""
+    """List function, weight, model and gates of each reward; what is watched has weight 0.
+
+    Args:
+        subject (`Subject`): The model.
+
+    Returns:
+        `list[tuple[str, ...]]`: The cells of each row of the table; none for a model without rewards.
+    """
     if not subject.by_rewards:
         return []
     recorded = (subject.run or {}).get("rewards")

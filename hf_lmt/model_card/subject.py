@@ -54,7 +54,7 @@ class Subject:
 
     @property
     def by_rewards(self) -> bool:
-        """Whether it is rewarded for translations of its own (stage grpo)."""
+        """Return whether it is rewarded for translations of its own (stage grpo)."""
         return self.recipe.get("stage") == "grpo"
 
     @property

@@ -104,7 +104,16 @@ def rollouts_of(training: Mapping[str, Any], processes: int) -> Rollouts:
 
 
 def longest_rollout(reinforcement: Reinforcement, training: Mapping[str, Any]) -> int:
-    """Return the tokens of the longest prompt and the longest completion together."""
+    """Return the tokens of the longest prompt and the longest completion together.
+
+    Args:
+        reinforcement (`Reinforcement`): The keys of stage grpo that are ours.
+        training (`Mapping[str, Any]`): The recipe's keys about training, `max_completion_length` among them where
+            given.
+
+    Returns:
+        `int`: Tokens.
+    """
     return reinforcement.max_prompt_length + (training.get("max_completion_length") or MAX_COMPLETION_LENGTH)
 
 

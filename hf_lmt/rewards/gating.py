@@ -133,5 +133,12 @@ def reward_values(function: Reward, completions: Sequence[Completion], columns: 
 
 
 def reward_name(function: Reward) -> str:
-    """Return the name of a reward, as a trainer logs it."""
+    """Return the name of a reward, as a trainer logs it.
+
+    Args:
+        function (`Reward`): The reward.
+
+    Returns:
+        `str`: Its `__name__`, or the object as text where it has none.
+    """
     return str(getattr(function, "__name__", function))

@@ -145,7 +145,14 @@ def tune(
 
 
 def rewards_of(recipe: TrainingRecipe) -> RewardFunctions | None:
-    """Return the functions of stage grpo; None in other stages."""
+    """Return the functions of stage grpo; None in other stages.
+
+    Args:
+        recipe (`TrainingRecipe`): The recipe.
+
+    Returns:
+        `RewardFunctions | None`: The functions with their weights; None in other stages.
+    """
     if recipe.reinforcement is None:
         return None
     return reward_functions(recipe.reinforcement, recipe.training.get("reward_weights"))

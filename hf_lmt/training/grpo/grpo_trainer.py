@@ -27,7 +27,9 @@ class WatchedGRPOTrainer(EndsAtItsLastStep, FiniteSteps, GRPOTrainer):
     the figures of `rollout_figures`.
 
     Args:
+        *args (`Any`): Arguments of GRPOTrainer.
         thinking (`str`): How the rows' prompts were made, a name in `prompts.THINKING`.
+        **kwargs (`Any`): Keyword arguments of GRPOTrainer.
     """
 
     def __init__(self, *args: Any, thinking: str, **kwargs: Any) -> None:
@@ -80,7 +82,14 @@ class WatchedGRPOTrainer(EndsAtItsLastStep, FiniteSteps, GRPOTrainer):
         return rewards
 
     def sequences_of(self, batches: Sequence[Any]) -> list[np.ndarray]:
-        """Return the ids of the prompts of a step, each once; a batch are the rows of its generation."""
+        """Return the ids of the prompts of a step, each once; a batch are the rows of its generation.
+
+        Args:
+            batches (`Sequence[Any]`): The batches of the step.
+
+        Returns:
+            `list[np.ndarray]`: (P,) token ids of each prompt.
+        """
         seen: list[np.ndarray] = []
         previous = None
         for row in (row for batch in batches[:1] for row in batch):

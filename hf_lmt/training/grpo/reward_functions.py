@@ -24,7 +24,15 @@ class RewardFunctions(NamedTuple):
     names: list[str]
 
     def identities(self, *, loaded: bool = False) -> list[dict[str, Any]]:
-        """Describe each function with its weight, for the record of the run, as `reward_identity` does."""
+        """Describe each function with its weight, for the record of the run, as `reward_identity` does.
+
+        Args:
+            loaded (`bool`, *optional*, defaults to `False`): Whether the models of the functions are loaded
+                already, as `reward_identity` takes it.
+
+        Returns:
+            `list[dict[str, Any]]`: A description of each function, in their order.
+        """
         return [
             {**reward_identity(getattr(function, "__wrapped__", function), name, loaded=loaded), "weight": weight}
             for function, name, weight in zip(self.functions, self.names, self.weights, strict=True)
