@@ -81,14 +81,14 @@ def open_source(source: Source) -> Contents:
     Raises:
         InputError: The kind cannot be found out, or the source is not what its `kind` says.
     """
-    medium = _medium(source)
+    medium = medium_of(source)
     notes: Counter[str] = Counter()
     if medium == "tmx":
         path = _only_file(source)
         units = _tmx_units(path, source, notes)
         return Contents("tmx", state_of_files([path]), units, notes=notes)
     if medium in ("text", "flores"):
-        language_files = _text_files(source, medium)
+        language_files = text_files_of(source, medium)
         state = state_of_files([*language_files.files.values(), *language_files.others.values()])
         return Contents(medium, state, _text_units(language_files.files), other_files=language_files.others)
     if source.cells or medium == "tsv":
@@ -96,19 +96,41 @@ def open_source(source: Source) -> Contents:
         lines = read_cells(path, source)
         return Contents("tsv", state_of_files([path]), lines.units, kept=lines.kept)
     state, records = open_records(source)
-    # The kind is read from the first records, which go back before the others: a stream cannot be read twice.
+    # The first records go back before the others: a stream cannot be read twice.
     head = list(islice(records, HEAD))
-    first = [record for _, record in head]
+    return contents_of_records(source, state, iter(head), chain(head, records))
+
+
+def contents_of_records(
+    source: Source,
+    state: list[str],
+    head: Iterator[tuple[str, Record]],
+    records: Iterator[tuple[str, Record]],
+) -> Contents:
+    """Tell the kind of records by the first ones of their source, and open them.
+
+    Args:
+        source (`Source`): The source.
+        state (`list[str]`): What tells its content from another.
+        head (`Iterator[tuple[str, Record]]`): The records at its beginning.
+        records (`Iterator[tuple[str, Record]]`): Those to read, all of it or a part.
+
+    Returns:
+        `Contents`: The records as sentences or rows.
+
+    Raises:
+        InputError: The kind cannot be found out, or the source is not what its `kind` says.
+    """
+    first = [record for _, record in islice(head, HEAD)]
     kind = source.kind or shape_of(first, source)
     check_shape(kind, first, source)
-    records = chain(head, records)
     if kind == "rows":
         return Contents(kind, state, None, records)
     return Contents(kind, state, _units(kind, records, text_columns(first, source)))
 
 
-def _medium(source: Source) -> str:
-    """Tell how to open it: tmx, text, flores, tsv, or records."""
+def medium_of(source: Source) -> str:
+    """Tell how to open a source: tmx, text, flores, tsv, or records."""
     if source.kind is not None:
         return "records" if source.kind in RECORD_KINDS else source.kind
     if not isinstance(source.path, str):
@@ -166,8 +188,8 @@ def state_of_files(files: Iterable[Path]) -> list[str]:
     return state
 
 
-def _text_files(source: Source, medium: str) -> LanguageFiles:
-    """List the files of the asked languages; InputError where one of them has none."""
+def text_files_of(source: Source, medium: str) -> LanguageFiles:
+    """List the files of plain text, of the asked languages only; InputError where one of them has no file."""
     if isinstance(source.path, Mapping):
         files = {code: Path(file).expanduser() for code, file in source.path.items()}
         language_files = LanguageFiles(files, {})
@@ -224,24 +246,25 @@ def open_records(source: Source) -> tuple[list[str], Iterator[tuple[str, Record]
     if source.data is None:
         raise InputError(f"{source.name}: kind {source.kind} is one file, folder or Hub data set")
     path = source.data.path
-    if path.is_dir() and (files := _plain_json_files(path)):
-        return state_of_files(files), chain.from_iterable(map(_json_lines, files))
-    if path.is_file() and path.name.lower().endswith(JSON_LINES):
-        return state_of_files([path]), _json_lines(path)
+    if files := json_lines_files(path):
+        return state_of_files(files), chain.from_iterable(map(json_lines_of, files))
     if path.is_file() and path.name.lower().removesuffix(".gz").endswith(".tsv"):
         return state_of_files([path]), _tsv_records(path)
     try:
         dataset = read_dataset(source.data)
     except InputError as error:
         raise InputError(f"{error} (kinds of sources: {', '.join(KINDS)})") from error
-    return [source.name, fingerprint_of(dataset)], _dataset_records(dataset, source.name)
+    return [source.name, fingerprint_of(dataset)], records_of_dataset(dataset, source.name)
 
 
-def _plain_json_files(folder: Path) -> list[Path]:
-    """List the JSON Lines files of a folder of nothing else.
+def json_lines_files(path: Path) -> list[Path]:
+    """List the file if it is one of JSON Lines, or those of a folder of nothing else; else none.
 
     Their columns may differ from one another, as `{"translation": ...}` does from pair to pair.
     """
+    if not path.is_dir():
+        return [path] if path.is_file() and path.name.lower().endswith(JSON_LINES) else []
+    folder = path
     files = sorted(path for path in folder.iterdir() if path.is_file())
     # A README beside the data is usual on the Hub; any other file means
     # that `load_dataset` knows the folder better.
@@ -250,23 +273,36 @@ def _plain_json_files(folder: Path) -> list[Path]:
     return [] if others else data
 
 
-def _json_lines(path: Path) -> Iterator[tuple[str, Record]]:
-    for number, line in enumerate(read_lines(path), 1):
+def json_lines_of(path: Path) -> Iterator[tuple[str, Record]]:
+    """Yield the objects of a JSON Lines file, each with its location."""
+    yield from json_records((f"{path}:{number}", line) for number, line in enumerate(read_lines(path), 1))
+
+
+def json_records(lines: Iterable[tuple[str, str]]) -> Iterator[tuple[str, Record]]:
+    """Yield the objects of lines of JSON, each with its location; blank lines are none.
+
+    Args:
+        lines (`Iterable[tuple[str, str]]`): Location and text of each line.
+
+    Raises:
+        InputError: A line is not a JSON object.
+    """
+    for location, line in lines:
         if not line.strip():
             continue
         try:
             record = json.loads(line)
         except json.JSONDecodeError as error:
             raise InputError(
-                f"{path}:{number}: not valid JSON ({error.msg} at column {error.colno}); "
+                f"{location}: not valid JSON ({error.msg} at column {error.colno}); "
                 "JSON Lines holds one whole object per line"
             ) from error
         except (RecursionError, ValueError) as error:
-            raise InputError(f"{path}:{number}: cannot be read ({error}); remove it") from error
+            raise InputError(f"{location}: cannot be read ({error}); remove it") from error
         if not isinstance(record, dict):
-            raise InputError(f"{path}:{number}: a row must be an object {{...}}")
-        check_characters(line, f"{path}:{number}")
-        yield f"{path}:{number}", record
+            raise InputError(f"{location}: a row must be an object {{...}}")
+        check_characters(line, location)
+        yield location, record
 
 
 def _tsv_records(path: Path) -> Iterator[tuple[str, Record]]:
@@ -276,13 +312,15 @@ def _tsv_records(path: Path) -> Iterator[tuple[str, Record]]:
         yield f"{path}:{number}", dict(zip(header, cells, strict=True))
 
 
-def _dataset_records(dataset: Any, name: str) -> Iterator[tuple[str, Record]]:
+def records_of_dataset(dataset: Any, name: str, rows: range | None = None) -> Iterator[tuple[str, Record]]:
+    """Yield the rows of a data set as records, each with its location; `rows` of them if they are given."""
     from hf_miwv.common.reading.json_types import plain_rows
 
     table = dataset.with_format("arrow")
     # A block at a time becomes Python objects, so memory stays flat for a data set of any size.
-    for start in range(0, len(table), BATCH):
-        block = plain_rows(table[start : start + BATCH])
+    rows = range(len(table)) if rows is None else rows
+    for start in range(rows.start, rows.stop, BATCH):
+        block = plain_rows(table[start : min(start + BATCH, rows.stop)])
         for row, record in enumerate(block, start):
             yield f"{name}: row {row}", record
 

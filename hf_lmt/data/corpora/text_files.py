@@ -72,6 +72,40 @@ def read_lines(path: Path) -> Iterator[str]:
         raise InputError(f"{path}: the file is empty; give one with at least one line")
 
 
+def lines_from(path: Path, first_byte: int, last_byte: int) -> Iterator[str]:
+    """Yield the lines that begin in a range of bytes of a UTF-8 text file, without their ends.
+
+    Ranges that follow one another give each line once, wherever they cut.
+
+    Args:
+        path (`Path`): The file, not zipped.
+        first_byte (`int`): Where the range begins.
+        last_byte (`int`): Where it ends, exclusive.
+
+    Yields:
+        `str`: The lines.
+
+    Raises:
+        InputError: The file cannot be read or is not UTF-8; the line is named by its byte.
+    """
+    with open_bytes(path) as file:
+        # A line that begins at the very first byte of the range is ours: so look at the byte before it.
+        if first_byte:
+            file.seek(first_byte - 1)
+            file.readline()
+        position = file.tell()
+        while position < last_byte and (line := file.readline()):
+            text = line if position else line.removeprefix(BYTE_ORDER_MARK)
+            try:
+                yield text.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise InputError(
+                    f"{path}: the line at byte {position:,} is not UTF-8 (byte 0x{text[error.start]:02x}); "
+                    "save the whole file as UTF-8"
+                ) from error
+            position += len(line)
+
+
 def aligned_lines(files: Mapping[str, Path]) -> Iterator[dict[str, str]]:
     """Yield {language: text} for each line of files that are translations of one another.
 
