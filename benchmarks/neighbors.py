@@ -1,9 +1,10 @@
 """The neighbor searches: blocked and exact, one dense matrix, the index.
 
-    python benchmarks/neighbors.py [--small] [--index-rows 1000000]
+    python benchmarks/neighbors.py [--small] [--index-rows 1000000] [--only-index]
 
 Prints Markdown. The vectors are a mixture of Gaussians around 4,000 centers in 384 dimensions,
-normalized (cosines of about 0.67 within a center), the same every time. Each case runs in a process
+normalized (cosines of about 0.67 within a center), the same every time. The index is compared with one of
+a single graph, which one thread builds, at the same recall. Each case runs in a process
 of its own; its memory is what the peak of the process grew by after the vectors were there. The
 extrapolated time is that of the part in proportion to queries times rows.
 `--small` runs everything at 1/50 of the size, to see that it works. Needs Linux or macOS.
@@ -24,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from hf_miwv.neighbors import index as neighbor_index
 from hf_miwv.neighbors.exact import nearest_neighbors
 from hf_miwv.neighbors.index import hashed_sample, indexed_neighbors
 
@@ -70,9 +72,16 @@ def blocked(
     return nearest_neighbors(vectors, queries=queries, progress=lambda _: marks.append(time.perf_counter()))
 
 
-def indexed(vectors: np.ndarray, marks: list[float]) -> tuple[np.ndarray, np.ndarray, Any]:
-    """The approximate search of the package."""
+def indexed(vectors: np.ndarray, marks: list[float], enough: float) -> tuple[np.ndarray, np.ndarray, Any]:
+    """The approximate search of the package, with a recall of `enough` at least."""
+    neighbor_index.ENOUGH = enough
     return indexed_neighbors(vectors, progress=lambda _: marks.append(time.perf_counter()))
+
+
+def indexed_in_one(vectors: np.ndarray, marks: list[float]) -> tuple[np.ndarray, np.ndarray, Any]:
+    """The same as it was before: one graph, searched with the efforts of then."""
+    neighbor_index.PARTS, neighbor_index.EFFORTS = 1, (128, 256, 512)
+    return indexed(vectors, marks, neighbor_index.ENOUGH)
 
 
 def run(search: Any, path: Path, rows: int) -> Run:
@@ -130,22 +139,38 @@ def compare_index(apart: Any, path: Path, rows: int, queries: int, index_rows: i
     whole = found.seconds * rows / queries
     note = f"all {rows:,} queries, extrapolated: {whole:,.0f} s"
     line("blocked, exact, part", rows, found, None, note)
-    index = apart(run, (indexed, path, index_rows))
+    compare_graphs(apart, path, index_rows, whole * (index_rows / rows) ** 2)
+
+
+def compare_graphs(apart: Any, path: Path, rows: int, exact_seconds: float | None) -> None:
+    """(3) one graph against several, whose recall is to be no less, but for a hundredth."""
+    if exact_seconds is None:
+        head("one graph")
+    one = apart(run, (indexed_in_one, path, rows))
+    against = exact_seconds or one.seconds
+    line("index, one graph", rows, one, against, describe(one))
+    enough = one.report["recall"] - 0.01
+    several = apart(run, (partial(indexed, enough=enough), path, rows))
+    faster = one.seconds / several.seconds
+    line("index, several graphs", rows, several, against, f"{describe(several)}; {faster:.2f} x as fast as one graph")
+
+
+def describe(index: Run) -> str:
+    """Where the time of an index went, and what it found."""
     share = (index.marks[-1] - index.marks[0]) / (len(index.marks) - 1)  # of one block of queries
     build, last = index.marks[0] - share, index.marks[-1]
-    result = (
+    return (
         f"build and trial {build:.1f} s, search {last - build:.1f} s with expansion_search "
         f"{index.report['parameters']['expansion_search']}; recall {index.report['recall']:.4f} on "
-        f"{index.report['recall_sample']:,} rows"
+        f"{index.report['recall_sample']:,} rows; {index.report['library']} {index.report['version']}"
     )
-    library = f"{index.report['library']} {index.report['version']}"
-    line(f"index, {library}", index_rows, index, whole * (index_rows / rows) ** 2, result)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--small", action="store_true", help="everything at 1/50 of the size")
     parser.add_argument("--index-rows", type=int, default=1_000_000)
+    parser.add_argument("--only-index", action="store_true", help="only one graph against several")
     given = parser.parse_args()
     scale = 50 if given.small else 1
     sizes = [size // scale for size in (20_000, 50_000, 1_000_000, 20_000, given.index_rows)]
@@ -153,6 +178,10 @@ def main() -> None:
     spawn = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder, spawn.Pool(1, maxtasksperchild=1) as pool:
         path = Path(folder) / "vectors.npy"
+        if given.only_index:
+            pool.apply(write_vectors, (path, index_rows, CENTERS // scale))
+            compare_graphs(pool.apply, path, index_rows, None)
+            return
         pool.apply(write_vectors, (path, rows, CENTERS // scale))
         compare_dense(pool.apply, path, few, many)
         compare_index(pool.apply, path, rows, queries, index_rows)

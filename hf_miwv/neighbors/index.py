@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 import xxhash
 
 from hf_miwv.common.errors import InputError, did_you_mean
@@ -29,10 +31,15 @@ GRAPH: dict[str, Any] = {
 }
 # Ours: how widely a search looks around (expansion_search), the first at which ENOUGH of a sample
 # are found, else the last. The time of a search grows with it.
-EFFORTS = (128, 256, 512)
+EFFORTS = (32, 64, 96, 128, 192, 256, 384, 512)
 ENOUGH = 0.95
 CANDIDATES = 8
 BLOCK = 4096  # rows added or searched for at a time
+
+# Ours: graphs, each of every PARTS-th row, that are built side by side. Two threads that add to one graph
+# give another one each time; a thread to each graph gives always the same. Every query searches all of them,
+# so that more of them cost more searching: two take a quarter more than one at equal recall.
+PARTS = 2
 
 TOLERANCE = 1e-6  # of float32 cosines, as in the exact search
 
@@ -74,6 +81,7 @@ def indexed_neighbors(
     progress: Callable[[int], object] | None = None,
     queries: Queries = None,
     groups: np.ndarray | None = None,
+    threads: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
     """Find for each row i of `queries` nearly argmax over j != i of <v_i, v_j>, and that cosine.
 
@@ -82,9 +90,9 @@ def indexed_neighbors(
 
     The index proposes CANDIDATES rows; the cosines are computed from the vectors in float32 and
     the largest one wins, the lower index of equals among the candidates. Rows are excluded by
-    index. One thread builds the index, which makes the result the same every time. A hashed sample
-    of the queries is searched exactly, too: the first of EFFORTS at which ENOUGH of its neighbors
-    are found serves for all.
+    index. The index is PARTS graphs, each built by one thread, which makes the result the same every
+    time and for any number of threads. A hashed sample of the queries is searched exactly, too: the
+    first of EFFORTS at which ENOUGH of its neighbors are found serves for all.
 
     Args:
         vectors (`np.ndarray`): (N, D) float32 in C order, each of length 1; a memory map is read block by
@@ -94,6 +102,8 @@ def indexed_neighbors(
         progress (`Callable[[int], object]`, *optional*): Called with the number of rows done, block by block.
         queries (`range | np.ndarray`, *optional*): The rows to search for, all by default.
         groups (`np.ndarray`, *optional*): (N,) integers, equal where rows may not be each other's neighbor.
+        threads (`int`, *optional*): Threads that build and search; by default torch's, which OMP_NUM_THREADS
+            sets. The result does not depend on them.
 
     Returns:
         `tuple[np.ndarray, np.ndarray, dict[str, Any]]`: Of the Q queries (Q,) int64 indices, (Q,) float32
@@ -104,7 +114,7 @@ def indexed_neighbors(
         InputError: the library is missing, or as in `nearest_neighbors`.
     """
     neighbors, cosines, report = indexed_k_neighbors(
-        vectors, 1, seed=seed, sample=sample, progress=progress, queries=queries, groups=groups
+        vectors, 1, seed=seed, sample=sample, progress=progress, queries=queries, groups=groups, threads=threads
     )
     return neighbors[:, 0], cosines[:, 0], report
 
@@ -118,6 +128,7 @@ def indexed_k_neighbors(
     progress: Callable[[int], object] | None = None,
     queries: Queries = None,
     groups: np.ndarray | None = None,
+    threads: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
     """Find nearly the `count` rows with the highest cosines, as `indexed_neighbors` finds the first of them.
 
@@ -132,6 +143,8 @@ def indexed_k_neighbors(
         progress (`Callable[[int], object]`, *optional*): Called with the number of rows done, block by block.
         queries (`range | np.ndarray`, *optional*): The rows to search for, all by default.
         groups (`np.ndarray`, *optional*): (N,) integers, equal where rows may not be each other's neighbor.
+        threads (`int`, *optional*): Threads that build and search; by default torch's, which OMP_NUM_THREADS
+            sets. The result does not depend on them.
 
     Returns:
         `tuple[np.ndarray, np.ndarray, dict[str, Any]]`: Of the Q queries (Q, K) int64 indices and (Q, K)
@@ -148,7 +161,7 @@ def indexed_k_neighbors(
     wanted = query_rows(queries, len(vectors))
     # Each row a group of its own: the search then has one rule, and excludes a row from itself by it.
     kinds = np.arange(len(vectors)) if groups is None or is_single_group(groups) else groups
-    index = _build(vectors, kinds, count)
+    index = _build(vectors, kinds, count, threads or torch.get_num_threads())
     report = _try_out(index, vectors, count, wanted[hashed_sample(wanted, sample, seed)], kinds)
     neighbors = np.empty((len(wanted), count), dtype=np.int64)
     cosines = np.empty((len(wanted), count), dtype=np.float32)
@@ -167,18 +180,48 @@ def _check_library() -> None:
         )
 
 
-def _build(vectors: np.ndarray, groups: np.ndarray, count: int) -> Any:
-    from usearch.index import Index
+class _Graphs(NamedTuple):
+    """The graphs of an index, and how many threads search them."""
 
+    parts: list[Any]
+    threads: int
+
+    def look_as_widely_as(self, effort: int) -> None:
+        for part in self.parts:
+            part.expansion_search = effort
+
+    def candidates(self, queries: np.ndarray, count: int) -> np.ndarray:
+        """Return (Q, parts x count) int64 rows that the graphs name for the (Q, D) queries; -1 for none."""
+        padded = np.resize(queries, (max(2, len(queries)), queries.shape[1]))  # one alone gets another shape
+        columns = []
+        for part in self.parts:
+            matches = part.search(padded, count, threads=self.threads)
+            keys, counts = matches.keys[: len(queries)].astype(np.int64), matches.counts[: len(queries)]
+            columns.append(np.where(np.arange(keys.shape[1]) < counts[:, None], keys, -1))
+        return np.concatenate(columns, axis=1)
+
+
+def _build(vectors: np.ndarray, groups: np.ndarray, count: int, threads: int) -> _Graphs:
     firsts = np.sort(np.unique(groups, return_index=True)[1])
     # Rows of one group often have one prompt: many equal vectors would fill the candidates of each other.
     rows = firsts[_first_of_equals(vectors, firsts, count + 1)]
+    # By the number of rows and not of threads, or other threads would find other neighbors.
+    parts = PARTS if len(rows) > BLOCK else 1
     logger.info("building an index of %s rows", f"{len(rows):,}")
-    index = Index(ndim=vectors.shape[1], metric="ip", **GRAPH)
+    with ThreadPoolExecutor(min(threads, parts)) as pool:
+        graphs = list(pool.map(lambda first: _graph(vectors, rows[first::parts]), range(parts)))
+    return _Graphs(graphs, threads)
+
+
+def _graph(vectors: np.ndarray, rows: np.ndarray) -> Any:
+    """Build one graph of some rows, in their order and in this thread."""
+    from usearch.index import Index
+
+    graph = Index(ndim=vectors.shape[1], metric="ip", **GRAPH)
     for first in range(0, len(rows), BLOCK):
         block = rows[first : first + BLOCK]
-        index.add(block, vectors[block], threads=1)
-    return index
+        graph.add(block, vectors[block], threads=1)
+    return graph
 
 
 def _first_of_equals(vectors: np.ndarray, rows: np.ndarray, most: int) -> np.ndarray:
@@ -194,15 +237,12 @@ def _first_of_equals(vectors: np.ndarray, rows: np.ndarray, most: int) -> np.nda
 
 
 def _search(
-    index: Any, vectors: np.ndarray, count: int, rows: np.ndarray, groups: np.ndarray
+    index: _Graphs, vectors: np.ndarray, count: int, rows: np.ndarray, groups: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return neighbors and cosines of some rows; a row to which the index names too few is searched exactly."""
-    padded = np.resize(rows, max(2, len(rows)))  # one query alone gets an answer of another shape
-    matches = index.search(vectors[padded], CANDIDATES * count)
-    keys, counts = matches.keys[: len(rows)].astype(np.int64), matches.counts[: len(rows)]
-    is_match = np.arange(keys.shape[1]) < counts[:, None]
+    named = index.candidates(vectors[rows], CANDIDATES * count)
     # A missing match becomes the row itself, which its group excludes; sorted, so that equals go to the lower index.
-    candidates = np.sort(np.where(is_match, keys, rows[:, None]), axis=1)
+    candidates = np.sort(np.where(named < 0, rows[:, None], named), axis=1)
     # The index keeps bfloat16 copies: its order of close candidates is not that of the vectors.
     cosines = np.einsum("qd,qkd->qk", vectors[rows], vectors[candidates])
     cosines[groups[candidates] == groups[rows][:, None]] = -np.inf
@@ -230,12 +270,14 @@ def hashed_sample(wanted: np.ndarray, sample: int, seed: int) -> np.ndarray:
     return np.sort(np.fromiter(hashes, np.uint64, len(wanted)).argsort(kind="stable")[:sample])
 
 
-def _try_out(index: Any, vectors: np.ndarray, count: int, sample: np.ndarray, groups: np.ndarray) -> dict[str, Any]:
+def _try_out(
+    index: _Graphs, vectors: np.ndarray, count: int, sample: np.ndarray, groups: np.ndarray
+) -> dict[str, Any]:
     """Set the effort that is enough for the (S,) rows `sample`; return the measured recall for the record."""
     _, exact = k_nearest_neighbors(vectors, count, queries=sample, groups=groups)
     recall = None
     for effort in EFFORTS:
-        index.expansion_search = effort
+        index.look_as_widely_as(effort)
         if not len(sample):
             break
         _, approximate = _search(index, vectors, count, sample, groups)
@@ -245,7 +287,12 @@ def _try_out(index: Any, vectors: np.ndarray, count: int, sample: np.ndarray, gr
         if recall >= ENOUGH:
             break
     return {
-        "parameters": {**GRAPH, "expansion_search": effort, "candidates": CANDIDATES * count},
+        "parameters": {
+            **GRAPH,
+            "parts": len(index.parts),
+            "expansion_search": effort,
+            "candidates": CANDIDATES * count,
+        },
         "recall": recall,
         "recall_sample": len(sample),
     }

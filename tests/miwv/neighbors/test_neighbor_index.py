@@ -59,6 +59,29 @@ def test_the_same_input_gives_the_same_bytes() -> None:
 
 
 @pytest.mark.usefixtures("with_library")
+def test_any_number_of_threads_gives_the_same_bytes() -> None:
+    vectors = unit_vectors(4200)
+    runs = [indexed_k_neighbors(vectors, 2, threads=threads) for threads in (1, 2)]
+    assert runs[0][2]["parameters"]["parts"] == 2
+    for neighbors, cosines, report in runs[1:]:
+        assert neighbors.tobytes() == runs[0][0].tobytes()
+        assert cosines.tobytes() == runs[0][1].tobytes()
+        assert report == runs[0][2]
+
+
+@pytest.mark.usefixtures("with_library")
+def test_two_graphs_find_what_all_cosines_say() -> None:
+    vectors = unit_vectors(4200)
+    cosines = vectors @ vectors.T
+    np.fill_diagonal(cosines, -np.inf)
+    neighbors, _, report = indexed_neighbors(vectors, threads=2, sample=4200)
+    assert report["parameters"]["parts"] == 2
+    is_nearest = cosines[np.arange(4200), neighbors] >= cosines.max(axis=1) - 1e-6
+    assert report["recall"] == pytest.approx(is_nearest.mean())
+    assert is_nearest.mean() > 0.95
+
+
+@pytest.mark.usefixtures("with_library")
 def test_the_recall_is_that_of_the_sampled_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors = unit_vectors(300)
 
@@ -150,11 +173,10 @@ def test_a_row_without_another_candidate_is_searched_exactly() -> None:
     vectors = unit_vectors(40)
 
     class FindsOnlyItself:
-        def search(self, queries: np.ndarray, count: int) -> Any:
-            self.keys = np.zeros((len(queries), count), dtype=np.uint64)
-            self.keys[:, 0] = [30, 31]
-            self.counts = np.ones(len(queries), dtype=np.int64)
-            return self
+        def candidates(self, queries: np.ndarray, count: int) -> np.ndarray:
+            named = np.full((len(queries), count), -1)
+            named[:, 0] = [30, 31]
+            return named
 
     rows = np.array([30, 31])
     found, _ = neighbor_index._search(FindsOnlyItself(), vectors, 1, rows, np.arange(40))
@@ -207,6 +229,7 @@ def test_the_benchmark_runs_small() -> None:
         ("400", "400"),
         ("1,000", "1,000"),
         ("20,000", "400"),
+        ("5,000", "5,000"),
         ("5,000", "5,000"),
     ]
     assert "400 of 400 as in the dense one" in done.stdout
