@@ -34,6 +34,7 @@ ROOMS = {
         ["synthesis", "rewards"],
         ["evaluation"],
         ["translation"],
+        ["pipeline"],
         ["data"],
         ["comet"],
         ["directions"],

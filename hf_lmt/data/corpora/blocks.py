@@ -72,6 +72,19 @@ class Tally:
         }
 
 
+def merged_tallies(tallies: Iterable[Tally]) -> Tally:
+    """Sum the tallies of the parts of a source."""
+    merged = Tally()
+    for tally in tallies:
+        for name, count in vars(tally).items():
+            total = getattr(merged, name)
+            if isinstance(count, int):
+                setattr(merged, name, total + count)
+            else:
+                total.update(count)
+    return merged
+
+
 def row_schema(contents: Contents) -> pa.Schema:
     """Return the columns of the rows: ROW_SCHEMA, those that are kept, and variants of languages.
 

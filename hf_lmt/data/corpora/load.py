@@ -91,7 +91,7 @@ def load(
     if not (folder / "counts.json").exists():
         _write(folder, source, contents, asked, auxiliaries)
     counts = json.loads((folder / "counts.json").read_text("utf-8"))
-    _report(source, counts)
+    report_counts(source, counts)
     rows = Dataset.from_file(str(folder / "rows.arrow"))
     # Nearly no source has variants; columns of nothing but nulls would stay with its rows to the end.
     return Loaded(rows if "variants" in counts else rows.remove_columns(list(VARIANTS)), counts)
@@ -117,8 +117,8 @@ def load_translations(rows: Dataset, name: str) -> Dataset:
     units = (translation_unit(f"{name}: row {index}", row) for index, row in enumerate(rows.with_format(None)))
     contents = Contents("translation", [], units)
     tables = list(row_blocks(source, contents, list(DIRECTIONS), True, tally))
-    _check(source, tally, list(DIRECTIONS), contents.notes)
-    _report(source, tally.counts(contents.notes))
+    check_tally(source, tally, list(DIRECTIONS), contents.notes)
+    report_counts(source, tally.counts(contents.notes))
     return Dataset(pa.concat_tables(tables))
 
 
@@ -145,7 +145,7 @@ def _write(folder: Path, source: Source, contents: Contents, asked: list[Directi
         tally = Tally()
         blocks = row_blocks(source, contents, asked, auxiliaries, tally)
         _write_rows(draft / "rows.arrow", blocks, row_schema(contents))
-        _check(source, tally, asked, contents.notes)
+        check_tally(source, tally, asked, contents.notes)
         counts = tally.counts(contents.notes)
         (draft / "counts.json").write_text(json_text(counts), "utf-8")
         if not folder.exists():  # another process may have been quicker, with the same bytes
@@ -160,7 +160,8 @@ def _write_rows(path: Path, blocks: Iterator[pa.Table], schema: pa.Schema) -> No
             writer.write_table(block.combine_chunks())  # not a batch for each direction
 
 
-def _check(source: Source, tally: Tally, asked: list[Direction], notes: Mapping[str, int]) -> None:
+def check_tally(source: Source, tally: Tally, asked: list[Direction], notes: Mapping[str, int]) -> None:
+    """Raise InputError where a source lacks a language that it asks for, or holds no row."""
     present = ", ".join(sorted(tally.languages)) or "none"
     for code in source.languages:
         if code not in tally.languages:
@@ -191,7 +192,8 @@ def _check(source: Source, tally: Tally, asked: list[Direction], notes: Mapping[
     )
 
 
-def _report(source: Source, counts: dict[str, Any]) -> None:
+def report_counts(source: Source, counts: dict[str, Any]) -> None:
+    """Say how many rows a source gave, and warn of what was left out."""
     rows, sentences = f"{counts['rows']:,}", f"{counts['sentences']:,}"
     logger.info("%s: %s rows of %s sentences", source.name, rows, sentences)
     if counts["without_rows"]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import pyarrow
 from datasets import Dataset
 
 from hf_lmt.data.curation.surveys import BATCH, Reasons, SurveyStep, preferences
@@ -17,6 +18,8 @@ from hf_lmt.data.hashing import direction_column, joined_fields, text_column, te
 from hf_lmt.data.method.scattered import ScatteredRows
 from hf_lmt.data.normal_form import normal_form
 from hf_miwv.common.errors import InputError
+
+SAME = ("source", "target")  # texts that are equal in copies of a row
 
 
 @dataclass
@@ -38,8 +41,8 @@ class Duplicates(SurveyStep):
         Args:
             rows (`Dataset`): All rows, before any of them is judged.
         """
-        groups = _group_hashes(rows, ("source", "target"))
-        self._set_reasons(_beyond(ScatteredRows(rows), np.arange(len(rows)), groups, 1, self.name))
+        groups = _all_groups(rows, SAME)
+        self._set_reasons(rows_beyond(ScatteredRows(rows), np.arange(len(rows)), groups, 1, self.name))
 
 
 @dataclass
@@ -87,27 +90,49 @@ class Caps(SurveyStep):
                 # Only rows that the first cap left count for the second; else a row
                 # could be taken for one that is gone already.
                 left = np.flatnonzero(codes == 0)
-                groups = _group_hashes(rows, (side,))[left]
-                gone = _beyond(scattered, left, groups, cap, f"{self.name} {side}")
+                groups = _all_groups(rows, (side,))[left]
+                gone = rows_beyond(scattered, left, groups, cap, f"{self.name} {side}")
                 codes[left[gone]] = code
         self._set_reasons(codes)
 
 
-def _group_hashes(rows: Dataset, sides: Sequence[str]) -> np.ndarray:
-    """Hash rows by direction and texts: (N,) uint64, equal where these are the same."""
-    parts = []
-    for batch in rows.with_format("arrow").iter(BATCH):
-        texts = [normal_form(text_column(batch, side)) for side in sides]
-        directions = direction_column(batch).dictionary_decode()
-        parts.append(text_hashes(joined_fields([directions, *texts])))
+def _all_groups(rows: Dataset, sides: Sequence[str]) -> np.ndarray:
+    parts = [group_hashes(batch, sides) for batch in rows.with_format("arrow").iter(BATCH)]
     return np.concatenate(parts) if parts else np.zeros(0, np.uint64)
 
 
-def _beyond(rows: ScatteredRows, row_indices: np.ndarray, groups: np.ndarray, cap: int, decision: str) -> np.ndarray:
-    """Return (N,) bool: rows at (N,) indices that are not the first `cap` of their group, (N,) uint64.
+def group_hashes(batch: pyarrow.Table, sides: Sequence[str] = SAME) -> np.ndarray:
+    """Hash direction and texts of each row.
+
+    Args:
+        batch (`pyarrow.Table`): B rows.
+        sides (`Sequence[str]`, *optional*, defaults to `("source", "target")`): The texts that count.
+
+    Returns:
+        `np.ndarray`: (B,) uint64, equal for rows of the same direction and the same texts.
+    """
+    texts = [normal_form(text_column(batch, side)) for side in sides]
+    directions = direction_column(batch).dictionary_decode()
+    return text_hashes(joined_fields([directions, *texts]))
+
+
+def rows_beyond(
+    rows: ScatteredRows, row_indices: np.ndarray, groups: np.ndarray, cap: int, decision: str
+) -> np.ndarray:
+    """Find the rows that are not among the first `cap` of their group.
 
     First come rows with an auxiliary, then low hashes. Rows of equal hash are put in order by all
     that is in them; only wholly equal rows keep theirs.
+
+    Args:
+        rows (`ScatteredRows`): All rows.
+        row_indices (`np.ndarray`): (N,) indices of those that are judged.
+        groups (`np.ndarray`): (N,) uint64, their groups.
+        cap (`int`): Rows of a group that may stay.
+        decision (`str`): Name of the decision, for its hash.
+
+    Returns:
+        `np.ndarray`: (N,) bool, True for a row that goes.
     """
     _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     # Texts are read only for rows in groups that are too large: nearly all rows of most corpora need no look.

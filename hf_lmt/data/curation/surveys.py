@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow
@@ -61,8 +61,13 @@ def preferences(batch: pyarrow.Table, decision: str) -> tuple[np.ndarray, ...]:
     bare = np.array([not text for text in optional_texts(batch, "auxiliary")], bool)
     hashes = decision_hashes(f"curation {decision}", 0, direction_column(batch), row_keys(batch))
     # The content as a last resort: rows of equal hash are ordered by what they hold, and not by who comes first.
-    contents = _digests([json.dumps(row, sort_keys=True, default=str) for row in batch.to_pylist()])
+    contents = _digests([_content(row) for row in batch.to_pylist()])
     return bare, hashes, contents
+
+
+def _content(row: dict[str, Any]) -> str:
+    # Of its position in a multi-way corpus only that it has one, or the file that it stands in would decide.
+    return json.dumps({**row, "line": row.get("line") is not None}, sort_keys=True, default=str)
 
 
 def _digests(texts: list[str]) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -67,6 +67,23 @@ class AuxiliarySentences:
         self._texts = rows.select_columns(["source", "target"]).with_format("arrow")
         self._sentences = _gather(rows)
         self._scattered: ScatteredRows | None = None
+
+    @classmethod
+    def of_sentences(cls, rows: Dataset, sentences: Mapping[Join, Sentences]) -> AuxiliarySentences:
+        """Make it of sentences that were gathered elsewhere, part by part.
+
+        Args:
+            rows (`Dataset`): All rows, whose texts the positions mean.
+            sentences (`Mapping[Join, Sentences]`): What `lowest_sentences` says of the `offers_of` all rows.
+
+        Returns:
+            `AuxiliarySentences`: The same as of all rows.
+        """
+        made = cls.__new__(cls)
+        made._texts = rows.select_columns(["source", "target"]).with_format("arrow")
+        made._sentences = dict(sentences)
+        made._scattered = None
+        return made
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_scattered": None}  # part of the cache's name
@@ -145,31 +162,51 @@ def _offers(name: str) -> list[tuple[Join, int]]:
 
 
 def _gather(rows: Dataset) -> dict[Join, Sentences]:
-    """Gather for each join (S,) sorted uint64 hashes of pivot texts, and (S,) positions of their hints.
-
-    A position is 2 x row + side, side 1 where the hint is the row's target.
-    """
+    """Gather for each join (S,) sorted uint64 hashes of pivot texts, and (S,) positions of their hints."""
     gathered: dict[Join, list[Offered]] = defaultdict(list)
     arrow, first = rows.select_columns(list(COLUMNS)).with_format("arrow"), 0
     for batch in arrow.iter(BATCH):
-        directions, sides = direction_column(batch), _sides(batch)
-        whole = _has_text(sides[0]) & _has_text(sides[1])
-        for code, name in enumerate(directions.dictionary.to_pylist()):
-            if not _offers(name):
-                continue
-            rows_of_direction = np.flatnonzero(whole & (direction_codes(directions) == code))
-            hashes = [_hashes(texts.take(pyarrow.array(rows_of_direction))) for texts in sides]
-            for join, side in _offers(name):
-                positions = 2 * (rows_of_direction + first) + 1 - side
-                gathered[join].append((hashes[side], hashes[1 - side], positions))
+        for join, offered in offers_of(batch, first):
+            gathered[join].append(offered)
         first += len(batch)
     parts = {join: zip(*parts, strict=True) for join, parts in sorted(gathered.items())}
-    sentences = {join: _lowest(*map(np.concatenate, part)) for join, part in parts.items()}
+    sentences = {join: lowest_sentences(*map(np.concatenate, part)) for join, part in parts.items()}
     return {join: arrays for join, arrays in sentences.items() if len(arrays[0])}
 
 
-def _lowest(pivots: np.ndarray, hints: np.ndarray, positions: np.ndarray) -> Sentences:
-    """Keep each pivot hash once, sorted, with the position of its hint of the lowest hash."""
+def offers_of(batch: pyarrow.Table, first: int) -> Iterator[tuple[Join, Offered]]:
+    """Yield the sentences of a batch that may be hints.
+
+    Args:
+        batch (`pyarrow.Table`): B rows.
+        first (`int`): Position of its first row among all rows.
+
+    Yields:
+        `tuple[Join, Offered]`: (S,) uint64 hashes of the texts that are joined by, (S,) of the hints, and (S,)
+        their positions: 2 x row + side, side 1 where the hint is the row's target.
+    """
+    directions, sides = direction_column(batch), _sides(batch)
+    whole = _has_text(sides[0]) & _has_text(sides[1])
+    for code, name in enumerate(directions.dictionary.to_pylist()):
+        if not _offers(name):
+            continue
+        rows_of_direction = np.flatnonzero(whole & (direction_codes(directions) == code))
+        hashes = [_hashes(texts.take(pyarrow.array(rows_of_direction))) for texts in sides]
+        for join, side in _offers(name):
+            yield join, (hashes[side], hashes[1 - side], 2 * (rows_of_direction + first) + 1 - side)
+
+
+def lowest_sentences(pivots: np.ndarray, hints: np.ndarray, positions: np.ndarray) -> Sentences:
+    """Keep each pivot hash once, sorted, with the position of its hint of the lowest hash.
+
+    Args:
+        pivots (`np.ndarray`): (S,) uint64 hashes of the texts that are joined by.
+        hints (`np.ndarray`): (S,) uint64 hashes of the hints.
+        positions (`np.ndarray`): (S,) int64 positions of the hints.
+
+    Returns:
+        `tuple[np.ndarray, np.ndarray]`: (T,) uint64 hashes, rising, and (T,) positions.
+    """
     # Among several sentences of one pivot the lowest hash wins, which no order of the rows can change.
     order = np.lexsort((hints, pivots))
     unique, first = np.unique(pivots[order], return_index=True)

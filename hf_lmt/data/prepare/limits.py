@@ -38,15 +38,17 @@ def weigh_rows(rows: Dataset, sources: Sequence[Source], seed: int) -> np.ndarra
     Returns:
         `np.ndarray`: (N,) bool, True for rows that are used.
     """
+    if len({source.weight for source in sources}) == 1:
+        return np.ones(len(rows), bool)
+    return np.concatenate([weigh_batch(batch, sources, seed) for batch in _batches(rows)])
+
+
+def weigh_batch(batch: pa.Table, sources: Sequence[Source], seed: int) -> np.ndarray:
+    """(B,) bool: which rows of a batch are used, as `weigh_rows` says."""
     weights = np.array([source.weight for source in sources], float)
     shares = weights / weights.max()
-    if (shares == 1).all():
-        return np.ones(len(rows), bool)
-    parts = []
-    for batch in _batches(rows):
-        hashes = decision_hashes("weight", seed, direction_column(batch), key_column(batch))
-        parts.append(below(hashes, shares[batch[ORIGIN].to_numpy()]))
-    return np.concatenate(parts)
+    hashes = decision_hashes("weight", seed, direction_column(batch), key_column(batch))
+    return below(hashes, shares[batch[ORIGIN].to_numpy()])
 
 
 def cap_rows(rows: Dataset, sources: Sequence[Source], seed: int) -> np.ndarray:

@@ -54,15 +54,20 @@ def order_rows(rows: Dataset, sizes: list[int], seed: int) -> Ordered:
     keys, contents = np.empty(len(rows), np.uint64), np.empty(len(rows), np.uint64)
     arrow, first = rows.with_format("arrow"), 0
     for batch in arrow.iter(BATCH):
-        directions = direction_column(batch)
         batch_slice = slice(first, first + len(batch))
-        keys[batch_slice] = decision_hashes(DECISION, seed, directions, key_column(batch))
-        contents[batch_slice] = text_hashes(_contents(batch, directions))
+        keys[batch_slice], contents[batch_slice] = order_keys(batch, seed)
         first += len(batch)
     order = np.lexsort((contents, keys))
     ends = np.cumsum(sizes)[:-1]
     digests = [xxhash.xxh3_128_hexdigest(np.sort(part).tobytes()) for part in np.split(contents, ends)]
     return Ordered(order, digests)
+
+
+def order_keys(batch: pa.Table, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """(B,) uint64 hashes that rows are ordered by, and (B,) of their contents, which order those of one hash."""
+    directions = direction_column(batch)
+    keys = decision_hashes(DECISION, seed, directions, key_column(batch))
+    return keys, text_hashes(_contents(batch, directions))
 
 
 def _contents(batch: pa.Table, directions: pa.DictionaryArray) -> pa.LargeStringArray:

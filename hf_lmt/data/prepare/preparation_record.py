@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,25 +11,30 @@ from hf_lmt.data.curation.curation_settings import settings_of as settings_of_st
 from hf_lmt.data.prepare.data_recipe import DataRecipe
 from hf_lmt.data.prepare.prepared_record import PreparationSettings, PreparedRecord
 from hf_lmt.data.prepare.prompt_check import KEY
-from hf_lmt.data.prepare.stages import Kept, Loaded
 from hf_miwv.common.runs.record import new_record
 
 CONTAMINATION = "contamination"  # the step that compares with evaluation sets
 
 
-def start_record(recipe: DataRecipe, loaded: Loaded, keep_rejects: bool, origin: Mapping[str, Any]) -> PreparedRecord:
-    """Begin the record with what is known once the sources are read, and the run's "identity".
+def start_record(
+    recipe: DataRecipe,
+    counts_of_sources: Sequence[Any],
+    fingerprints: Sequence[str],
+    keep_rejects: bool,
+    origin: Mapping[str, Any],
+) -> PreparedRecord:
+    """Begin the record with what is known of the sources, and the run's "identity".
 
     Args:
         recipe (`DataRecipe`): The recipe.
-        loaded (`Loaded`): The rows that were read, with counts and fingerprints of their sources.
+        counts_of_sources (`Sequence[Any]`): What reading each source counted, as far as it is known.
+        fingerprints (`Sequence[str]`): Of each source, what tells its content from another.
         keep_rejects (`bool`): Whether the rows that go are written, too.
         origin (`Mapping[str, Any]`): "command_line" and what else the record says about the run.
 
     Returns:
         `PreparedRecord`: The record, without what is counted later.
     """
-    counts_of_sources: list[Any] = loaded.counts
     run: PreparedRecord = {**new_record("prepare", origin, "hf_lmt")}
     run["data"] = [
         {
@@ -44,15 +49,13 @@ def start_record(recipe: DataRecipe, loaded: Loaded, keep_rejects: bool, origin:
             **counts,
             "fingerprint": fingerprint,
         }
-        for source, counts, fingerprint in zip(
-            recipe.sources, counts_of_sources, loaded.ordered.fingerprints, strict=True
-        )
+        for source, counts, fingerprint in zip(recipe.sources, counts_of_sources, fingerprints, strict=True)
     ]
     run["recipe"] = dict(recipe.content)
     run["settings"] = settings_of(recipe)
     run["contamination"] = contamination_of(recipe)
     run["identity"] = {
-        "data": loaded.ordered.fingerprints,
+        "data": list(fingerprints),
         "limits": [[source.weight, dict(source.caps)] for source in recipe.sources],
         "directions": [str(direction) for direction in recipe.directions],
         "curation": run["settings"]["curation"],
@@ -105,7 +108,7 @@ def contamination_of(recipe: DataRecipe) -> str:
 def complete_record(
     run: PreparedRecord,
     recipe: DataRecipe,
-    kept: Kept,
+    curation: Mapping[str, Any] | None,
     made: Any,
     seconds: float,
 ) -> PreparedRecord:
@@ -132,7 +135,7 @@ def complete_record(
             "groups": made.pop("groups"),
             "directions": stages,
             "directions_without_rows": [name for name in asked if not last.get(name)],
-            "curation": kept.curation and {step["name"]: _step(step) for step in kept.curation["steps"]},
+            "curation": {step["name"]: _step(step) for step in curation["steps"]} if curation else None,
         },
         **made,
         "timing": {

@@ -78,7 +78,7 @@ def prepare(
     for step in recipe.steps:
         step.load()  # what cannot be had shows before the corpora are read
     loaded = load_sources(recipe)
-    run = start_record(recipe, loaded, keep_rejects, origin or {})
+    run = start_record(recipe, loaded.counts, loaded.ordered.fingerprints, keep_rejects, origin or {})
     if folder_run.is_finished(run["identity"]):
         return read_record(output) or run
     with folder_run.work(run["identity"]) as workspace:
@@ -87,8 +87,8 @@ def prepare(
         del loaded  # what is not mapped into memory any more, counts no more
         kept = choose(recipe, running, keep_rejects)
         rows, made = _make(kept, recipe, running)
-        run = complete_record(run, recipe, kept, made, time.monotonic() - began)
-        _warn(run)
+        run = complete_record(run, recipe, kept.curation, made, time.monotonic() - began)
+        warn_of_gaps(run)
         write_folder(output, workspace, rows, run, lambda folder: _decorate(folder, run, kept))
     return run
 
@@ -116,7 +116,8 @@ def _decorate(folder: Path, run: PreparedRecord, kept: Kept) -> None:
     write_prepared_card(run, draw_directions(run["counts"]["directions"], folder), folder)
 
 
-def _warn(run: PreparedRecord) -> None:
+def warn_of_gaps(run: PreparedRecord) -> None:
+    """Warn of asked directions without a row, and of rows that were not compared with evaluation sets."""
     empty = run["counts"]["directions_without_rows"]
     if empty:
         shown = ", ".join(empty[:12]) + (", ..." if len(empty) > 12 else "")

@@ -106,6 +106,12 @@ def load_sources(recipe: DataRecipe) -> Loaded:
     parts, counts = zip(*(load(source, recipe.directions) for source in recipe.sources), strict=True)
     rows, sizes = concatenate_datasets(list(parts)), [len(part) for part in parts]
     row_counts = count_rows(rows)
+    check_named(row_counts, recipe)
+    return Loaded(rows, sizes, list(counts), order_rows(rows, sizes, recipe.seed))
+
+
+def check_named(row_counts: Counter[str], recipe: DataRecipe) -> None:
+    """Raise InputError where a direction that was asked for by name is in no source."""
     missing = [name for name in map(str, recipe.directions) if not row_counts[name]]
     if named := [name for name in map(str, recipe.named) if name in missing]:
         raise InputError(
@@ -113,7 +119,6 @@ def load_sources(recipe: DataRecipe) -> Loaded:
             f"add one, or take it off the list (there are: {', '.join(sorted(row_counts)[:12])}"
             f"{', ...' if len(row_counts) > 12 else ''})"
         )
-    return Loaded(rows, sizes, list(counts), order_rows(rows, sizes, recipe.seed))
 
 
 def gather(loaded: Loaded, running: Running) -> None:
@@ -134,15 +139,19 @@ def gather(loaded: Loaded, running: Running) -> None:
     joining = AuxiliarySentences(loaded.rows)
 
     def part(first: int, last: int) -> pa.Table:
-        batch = scattered[order[first:last]]
-        joined = joining(batch)
-        for name, texts in joined.items():
-            column = pa.array(texts, pa.string())
-            column = pc.if_else(pc.equal(column, ""), None, column)  # the join writes "" where it has no sentence
-            batch = batch.set_column(batch.column_names.index(name), name, column)
+        batch = join_sentences(scattered[order[first:last]], joining)
         return batch.append_column(ORIGIN, pa.array(origins[first:last]))
 
     running.write("rows", len(order), part, "joining rows")
+
+
+def join_sentences(batch: pa.Table, joining: AuxiliarySentences) -> pa.Table:
+    """Put auxiliary sentences into the rows of a batch that have none; null where there is none."""
+    for name, texts in joining(batch).items():
+        column = pa.array(texts, pa.string())
+        column = pc.if_else(pc.equal(column, ""), None, column)  # the join writes "" where it has no sentence
+        batch = batch.set_column(batch.column_names.index(name), name, column)
+    return batch
 
 
 @dataclass(frozen=True)
@@ -203,12 +212,12 @@ def _choose(recipe: DataRecipe, running: Running, keep_rejects: bool) -> dict[st
     staying = cap_rows(rows, recipe.sources, recipe.seed)
     # Without downsampling the caps are the last to take rows.
     left["capped"] = left["downsampled"] = count_rows(rows, staying)
-    _check_left(left, recipe)
+    check_left(left, recipe)
     if recipe.downsampling is not None:
         rows = _copy("capped", rows, staying, running)
         staying = recipe.downsampling.kept(rows)
         left["downsampled"] = count_rows(rows, staying)
-        _check_left(left, recipe)
+        check_left(left, recipe)
     _copy("kept", _outer(rows), staying, running, always=True)
     return {"left": left, "curation": curation}
 
@@ -230,7 +239,7 @@ def _copy(name: str, rows: Dataset, staying: np.ndarray | None, running: Running
     return running.write(name, len(rows), part, f"writing {name} rows")
 
 
-def _check_left(left: dict[str, Counter[str]], recipe: DataRecipe) -> None:
+def check_left(left: dict[str, Counter[str]], recipe: DataRecipe) -> None:
     """Raise InputError where no row, or none of a direction asked for by name, is left."""
     stages, last = list(left.items()), left["downsampled"]
     if not last.total():
@@ -256,6 +265,14 @@ def _taken(stages: list[tuple[str, Counter[str]]], name: str | None) -> str:
     return f"of {sums[0][1]:,} read: {', '.join(taken)}"
 
 
+def add_prompts(batch: pa.Table, recipe: DataRecipe) -> pa.Table:
+    """Add prompt, completion and hinted to the rows of a batch."""
+    added = recipe.prompting(batch)
+    for name in (name for name in ADDED if name in added):
+        batch = batch.append_column(name, pa.array(added[name]))
+    return batch
+
+
 def prompt(rows: Dataset, recipe: DataRecipe, running: Running) -> tuple[Dataset, Counter[str]]:
     """Write the stage "prompted": the rows with prompt, completion and hinted.
 
@@ -267,14 +284,10 @@ def prompt(rows: Dataset, recipe: DataRecipe, running: Running) -> tuple[Dataset
     Returns:
         `tuple[Dataset, Counter[str]]`: N rows, and the hinted ones by direction.
     """
-    arrow, step = rows.with_format("arrow"), recipe.prompting
+    arrow = rows.with_format("arrow")
 
     def part(first: int, last: int) -> pa.Table:
-        batch = arrow[first:last]
-        added = step(batch)
-        for name in (name for name in ADDED if name in added):
-            batch = batch.append_column(name, pa.array(added[name]))
-        return batch
+        return add_prompts(arrow[first:last], recipe)
 
     prompted = running.write("prompted", len(rows), part, "prompts")
     hinted: Counter[str] = Counter()

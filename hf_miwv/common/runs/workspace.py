@@ -92,6 +92,7 @@ class Workspace:
         """Make the folder and take its lock."""
         self.folder = folder
         self._root = root or folder
+        self._is_left = False
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(folder / "lock")
@@ -135,6 +136,8 @@ class Workspace:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Remove the folder after success, or where nothing is in it; else keep the work."""
+        if self._is_left:
+            return
         self._lock.release()
         if kind is None or not any(path.name != "lock" for path in self.folder.iterdir()):
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -142,6 +145,11 @@ class Workspace:
                 self._root.rmdir()
         elif self._root not in KEPT:
             KEPT.append(self._root)
+
+    def leave(self) -> None:
+        """Release the lock and keep the work, for tasks that go on with it elsewhere."""
+        self._lock.release()
+        self._is_left = True
 
     def read_json(self, name: str) -> Any | None:
         """Read a value that `write_json` wrote.

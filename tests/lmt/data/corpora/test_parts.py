@@ -88,7 +88,7 @@ def test_every_cut_gives_each_line_once(end: bytes, tmp_path: Path) -> None:
 def test_files_of_different_lengths_are_refused(tmp_path: Path) -> None:
     (tmp_path / "t.en").write_text("a\nb\n", "utf-8")
     (tmp_path / "t.de").write_text("a\nb\nc\n", "utf-8")
-    with pytest.raises(InputError, match="misaligned: they have 2 and 3 lines"):
+    with pytest.raises(InputError, match="misaligned: they have 3 and 2 lines"):
         cut_source(Source(str(tmp_path / "t")), 2)
 
 

@@ -1,0 +1,1 @@
+"""Steps of a long job on datatrove's executors: many processes, Slurm, Ray."""
