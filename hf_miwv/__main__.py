@@ -286,6 +286,12 @@ hub_options = options(*TO_HUB_OPTIONS)
 @data_options
 @click.option("--model", required=True, help="The causal language model that will be tuned.")
 @scoring_options
+@click.option("--executor", metavar="local:TASKS", help="Score in tasks, in as many processes. Needs the extra scale.")
+@click.option(
+    "--executor-config",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="YAML file: tasks, workers.",
+)
 @output_options
 @hub_options
 @json_option

@@ -16,7 +16,7 @@ ROOMS = {
         ["__main__"],
         ["commands"],
         ["trials"],
-        ["comparing", "training", "callbacks", "transforms"],
+        ["comparing", "training", "callbacks", "transforms", "pipeline"],
         ["scoring"],
         ["selection", "app", "judging", "losses"],
         ["results", "neighbors"],

@@ -1,1 +1,1 @@
-"""`prepare` in many tasks: datatrove steps that call what the command line calls."""
+"""Prepare rows in many tasks: datatrove steps that call what the command line calls."""

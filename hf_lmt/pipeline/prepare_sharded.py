@@ -21,11 +21,12 @@ from hf_lmt.pipeline.copies import DropCopies, FindCopies, WriteJudged
 from hf_lmt.pipeline.finish import Finish, check_sources, finish
 from hf_lmt.pipeline.judge_rows import CurationFilter, JoinedRows
 from hf_lmt.pipeline.read_rows import ChooseHints, OfferHints, ReadRows
-from hf_lmt.pipeline.sharded_work import PLAN, ShardedWork, running_code
+from hf_lmt.pipeline.sharded_work import PLAN, ShardedWork
 from hf_lmt.pipeline.shards import DealRows, Thin, WriteShards
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.executors.executor_settings import ExecutorSettings
 from hf_miwv.common.executors.run_stages import Stage, run_stages
+from hf_miwv.common.executors.same_code import running_code
 from hf_miwv.common.runs.folder import read_record
 from hf_miwv.common.runs.folder_run import FolderRun
 from hf_miwv.common.runs.workspace import Workspace

@@ -7,7 +7,6 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,8 @@ from hf_lmt.data.corpora.variants import VARIANTS
 from hf_lmt.data.prepare.data_recipe import DataRecipe
 from hf_lmt.data.prepare.limits import ORIGIN
 from hf_lmt.data.prepare.row_batches import BATCH
-from hf_miwv.common.errors import InputError
+from hf_miwv.common.executors.same_code import check_task
 from hf_miwv.common.runs.json_text import json_text
-from hf_miwv.common.runs.record import package_commit, package_version
 
 ORDER, CONTENT = "_order", "_content"  # columns between the stages: the hashes that rows are put in order by
 PLAN = "plan.json"
@@ -55,16 +53,7 @@ class ShardedWork:
         Raises:
             InputError: Another version of the code, or the work folder is not there.
         """
-        if (code := running_code()) != self.code:
-            raise InputError(
-                f"this task runs {code}, and the run was begun by {self.code}: install that on every machine and "
-                f"start again, or remove {self.folder} to begin anew"
-            )
-        if not (self.folder / PLAN).exists():
-            raise InputError(
-                f"{self.folder / PLAN} is not there: the work folder must lie on a disk that all machines share; "
-                "give an --output on one"
-            )
+        check_task(self.folder / PLAN, self.code)
 
     def parts_of(self, rank: int) -> list[int]:
         """List the parts that a task reads."""
@@ -139,12 +128,6 @@ class ShardedWork:
     def all_judged(self) -> list[Dataset]:
         """Return the rows that the first filters left, of each task, mapped into memory."""
         return [Dataset.from_file(str(self.judged_path(rank))) for rank in range(self.tasks)]
-
-
-@cache
-def running_code() -> str:
-    """Return version and commit of the code that runs."""
-    return f"hf-miwv-lmt {package_version()} ({package_commit() or 'no commit known'})"
 
 
 def tally_as_json(tally: Tally) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from datasets import Dataset, IterableDataset
+from datasets import Dataset
 
 from hf_miwv.commands.train_elsewhere import train_elsewhere
 from hf_miwv.common.command_line import show_result
@@ -57,6 +57,8 @@ def score_data(
     max_samples: int | None = None,
     license: str | None = None,
     as_json: bool = False,
+    executor: str | None = None,
+    executor_config: Path | None = None,
     **settings: Any,
 ) -> None:
     """Run `hf-miwv score`: read, score, write, show.
@@ -93,34 +95,51 @@ def score_data(
     if max_samples is not None and not streaming:
         raise InputError(f"--max-samples {max_samples}: is for --streaming; else give --split train[:{max_samples}]")
     logger.info("reading %s", source)
-    dataset: Dataset | IterableDataset
-    if streaming:
-        dataset, split = open_stream(source, limit=max_samples)
-    else:
-        dataset = read_dataset(source)
-    scored = score(
-        dataset,
-        scorer.id,
-        output_dir=output,
-        columns=parse_columns(columns) if columns else None,
-        embedder=embedder or DEFAULT_EMBEDDER,
-        model_revision=scorer.revision,
-        load_in_4bit=load_in_4bit,
-        load_in_8bit=load_in_8bit,
-        overwrite=overwrite,
-        origin={
+    settings |= {
+        "columns": parse_columns(columns) if columns else None,
+        "embedder": embedder or DEFAULT_EMBEDDER,
+        "model_revision": scorer.revision,
+        "load_in_4bit": load_in_4bit,
+        "load_in_8bit": load_in_8bit,
+        "overwrite": overwrite,
+        "origin": {
             **source.facts(),
             "split": split,
             "license": license or license_of(source),
             "state": state_of(source.path) if streaming and source.is_local else None,
             "command_line": ["hf-miwv", *sys.argv[1:]],
         },
-        **settings,
-    )
+    }
+    scored: Dataset
+    if executor is not None:
+        if streaming:
+            raise InputError("--streaming: rows that come as a stream cannot be dealt to tasks; leave --executor out")
+        scored = _score_in_tasks(source, scorer.id, output, executor, executor_config, settings)
+    elif executor_config is not None:
+        raise InputError(f"--executor-config {executor_config}: belongs to --executor; give that, too")
+    elif streaming:
+        stream, settings["origin"]["split"] = open_stream(source, limit=max_samples)
+        scored = score(stream, scorer.id, output_dir=output, **settings)
+    else:
+        scored = score(read_dataset(source), scorer.id, output_dir=output, **settings)
     if Processes.launched().first:
         run: ScoredRecord = read_record(output) or ScoredRecord()
         show_result(as_json, run, lambda: show_scored(scored, run))
         logger.info("written: %s", output)
+
+
+def _score_in_tasks(
+    source: Source, model: str, output: Path, executor: str, config: Path | None, settings: dict[str, Any]
+) -> Dataset:
+    from hf_miwv.common.executors.executor_settings import read_executor
+    from hf_miwv.common.recipes.yaml_file import load_mapping
+
+    if settings.pop("demonstrations_from", None) is not None or settings.pop("demonstrations_split", None) is not None:
+        raise InputError("--demonstrations-from: a target set is not scored behind in tasks yet; leave --executor out")
+    executor_settings = read_executor(executor, load_mapping(config) if config else None)
+    from hf_miwv.pipeline.score_in_tasks import score_in_tasks
+
+    return score_in_tasks(source, model, output, executor_settings, **settings)
 
 
 def select_data(

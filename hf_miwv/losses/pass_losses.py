@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from accelerate.utils.memory import clear_device_cache
@@ -11,13 +12,14 @@ from accelerate.utils.memory import clear_device_cache
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.models.memory import is_out_of_memory
 from hf_miwv.common.progress import stage
-from hf_miwv.common.runs.processes import Processes, gather_dict
+from hf_miwv.common.runs.processes import Processes
 from hf_miwv.common.runs.workspace import Workspace
 from hf_miwv.losses.batch_plan import BatchPlan
 from hf_miwv.losses.forest import Forest
 from hf_miwv.losses.losses import ResponseLosses
 
 JOURNAL = "losses.jsonl"
+COUNTS = ("tokens", "forwarded_tokens", "seconds")
 
 
 def score_forest(
@@ -50,6 +52,34 @@ def score_forest(
     Raises:
         InputError: One unit alone does not fit into memory.
     """
+    share = score_share(model, forest, workspace, batch_tokens, processes, progress)
+    together = processes.gather(share)
+    return merged_losses(together, len(forest.passes.lengths))
+
+
+class Share(NamedTuple):
+    """Hold what one process has scored.
+
+    Attributes:
+        passes (`list[int]`): Numbers of the passes.
+        losses (`list[float]`): Their losses, mean nats per response token.
+        totals (`dict[str, float]`): Sums of COUNTS over its batches.
+    """
+
+    passes: list[int]
+    losses: list[float]
+    totals: dict[str, float]
+
+
+def score_share(
+    model: Any,
+    forest: Forest,
+    workspace: Workspace,
+    batch_tokens: int,
+    processes: Processes,
+    progress: bool = True,
+) -> Share:
+    """Compute the losses of this process's units, as `score_forest` does."""
     rank_units = processes.deal(forest.lengths)
     plan = _open_plan(workspace, forest.lengths[rank_units], batch_tokens, forest.packed)
     done = workspace.read_journal(JOURNAL)
@@ -70,8 +100,28 @@ def score_forest(
             done.append(entry)
             bar.update(entry["tokens"])
             start = entry["end"]
-    losses_by_pass = _losses_by_pass(done, forest, rank_units[plan.order])
-    return _gather(losses_by_pass, done, len(forest.passes.lengths), processes)
+    values = [value for entry in done for value in entry["losses"]]
+    numbers = [number for unit in rank_units[plan.order] for number in forest.outputs(int(unit))]
+    if len(values) != len(numbers):
+        raise ValueError(f"{len(values)} losses of {len(numbers)} passes")
+    return Share(numbers, values, {name: sum(entry[name] for entry in done) for name in COUNTS})
+
+
+def merged_losses(shares: Sequence[Share], passes: int) -> tuple[np.ndarray, dict[str, float]]:
+    """Put the losses of all processes together.
+
+    Args:
+        shares (`Sequence[Share]`): The shares, one of each process.
+        passes (`int`): P, all passes.
+
+    Returns:
+        `tuple[np.ndarray, dict[str, float]]`: As `score_forest`.
+    """
+    losses = np.full(passes, np.nan)
+    for share in shares:
+        losses[share.passes] = share.losses
+    together = {name: sum(share.totals[name] for share in shares) for name in COUNTS}
+    return losses, {**together, "seconds": max(share.totals["seconds"] for share in shares)}
 
 
 def _open_plan(workspace: Workspace, lengths: np.ndarray, budget: int, packed: bool) -> BatchPlan:
@@ -102,7 +152,7 @@ def _run_batch(
         if not plan.halve(start):
             unit = forest.units[int(rank_units[plan.order[start]])]
             raise InputError(
-                f"{forest.passes.location(unit.trunk)}: {trees[0].tokens} tokens do "
+                f"row {forest.passes.row_of(unit.trunk)}: {trees[0].tokens} tokens do "
                 "not fit into memory at once; give a smaller --batch-tokens (batch_tokens=) or "
                 "--max-length, --dtype bfloat16, or another --device"
             ) from error
@@ -114,21 +164,3 @@ def _run_batch(
         "forwarded_tokens": losses.forwarded_tokens,
         "seconds": time.perf_counter() - began,
     }
-
-
-def _losses_by_pass(done: list[dict[str, Any]], forest: Forest, units: np.ndarray) -> dict[int, float]:
-    values = [value for entry in done for value in entry["losses"]]
-    numbers = [number for unit in units for number in forest.outputs(int(unit))]
-    return dict(zip(numbers, values, strict=True))
-
-
-def _gather(
-    losses_by_pass: dict[int, float], done: list[dict[str, Any]], passes: int, processes: Processes
-) -> tuple[np.ndarray, dict[str, float]]:
-    losses = np.full(passes, np.nan)
-    for number, value in gather_dict(processes, losses_by_pass).items():
-        losses[number] = value
-    names = ("tokens", "forwarded_tokens", "seconds")
-    totals = processes.gather({name: sum(entry[name] for entry in done) for name in names})
-    together = {name: sum(part[name] for part in totals) for name in names}
-    return losses, {**together, "seconds": max(part["seconds"] for part in totals)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from hf_miwv.rows.rows import Rows
 CHUNK = 512  # rows embedded between two writes to disk
 BATCH = 32  # texts in one pass of the embedder
 JOURNAL = "embeddings.jsonl"
+COUNTS = ("tokens", "prompts_cut", "seconds")
 
 
 def embed_rows(
@@ -45,8 +46,27 @@ def embed_rows(
         processes, earlier runs' too: "tokens", "prompts_cut" (texts longer than the embedder reads) and
         "seconds" (the slowest process).
     """
+    own = embed_share(rows, embedder, text, workspace, processes, progress)
+    parts = processes.gather(own)
+    return _collect(len(rows), workspace, processes), merged_totals(parts)
+
+
+def merged_totals(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Sum the counts of all processes; of their seconds those of the slowest count."""
+    return {name: (max if name == "seconds" else sum)(part[name] for part in parts) for name in COUNTS}
+
+
+def embed_share(
+    rows: Rows,
+    embedder: Embedder,
+    text: Callable[[Example], str],
+    workspace: Workspace,
+    processes: Processes,
+    progress: bool = True,
+) -> dict[str, float]:
+    """Embed this process's chunks, which stay in the workspace; as `embed_rows`, whose counts it returns."""
     done = workspace.read_journal(JOURNAL)
-    rank_chunks = range(processes.rank, -(-len(rows) // CHUNK), processes.world)
+    rank_chunks = _chunks_of(len(rows), processes)
     # Chunks are embedded in order, so the journal's length says which are done.
     todo = list(rank_chunks)[len(done) :]
     sizes = {chunk: min(CHUNK, len(rows) - chunk * CHUNK) for chunk in rank_chunks}
@@ -61,16 +81,38 @@ def embed_rows(
             workspace.append_journal(JOURNAL, entry)
             done.append(entry)
             bar.update(len(examples))
-    names = ("tokens", "prompts_cut", "seconds")
-    parts = processes.gather({name: sum(entry[name] for entry in done) for name in names})
-    totals = {name: sum(part[name] for part in parts) for name in names}
-    totals["seconds"] = max(part["seconds"] for part in parts)
-    return _collect(len(rows), rank_chunks, workspace, processes), totals
+    return {name: sum(entry[name] for entry in done) for name in COUNTS}
 
 
-def _collect(rows: int, rank_chunks: range, workspace: Workspace, processes: Processes) -> np.ndarray:
+def shared_vectors(rows: int, workspaces: Sequence[Workspace]) -> np.ndarray:
+    """Read the vectors that processes left in their workspaces, by rank.
+
+    Args:
+        rows (`int`): N.
+        workspaces (`Sequence[Workspace]`): The workspaces of all processes.
+
+    Returns:
+        `np.ndarray`: (N, D) float32.
+
+    Raises:
+        ValueError: a chunk is not there.
+    """
+    chunks = []
+    for chunk in range(-(-rows // CHUNK)):
+        vectors = workspaces[chunk % len(workspaces)].read_array(_chunk_name(chunk))
+        if vectors is None:
+            raise ValueError(f"chunk {chunk} of the embeddings is not there")
+        chunks.append(vectors)
+    return np.concatenate(chunks)
+
+
+def _chunks_of(rows: int, processes: Processes) -> range:
+    return range(processes.rank, -(-rows // CHUNK), processes.world)
+
+
+def _collect(rows: int, workspace: Workspace, processes: Processes) -> np.ndarray:
     """Gather all processes' chunks in row order, a round of one chunk each at a time."""
-    chunks = -(-rows // CHUNK)
+    chunks, rank_chunks = -(-rows // CHUNK), _chunks_of(rows, processes)
     vectors: np.ndarray | None = None
     # Round by round, so that beside the result only a few chunks are in memory.
     for round_start in range(0, chunks, processes.world):

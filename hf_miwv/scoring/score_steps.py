@@ -23,7 +23,7 @@ from hf_miwv.losses.demonstrations import (
     response_passes,
     target_passes,
 )
-from hf_miwv.losses.forest import MANY_TREE_TOKENS, TREE_TOKENS, grow_forest
+from hf_miwv.losses.forest import MANY_TREE_TOKENS, TREE_TOKENS, Forest, grow_forest
 from hf_miwv.losses.pass_losses import score_forest
 from hf_miwv.neighbors.embed import Embedder
 from hf_miwv.neighbors.embedding import embed_rows
@@ -89,9 +89,7 @@ class Journey:
         target_neighbors = None if self.target is None else self._target_neighbors(self.target, vectors, workspace)
         kept_vectors = vectors if self.keep_embeddings else None
         del vectors  # up to 4 KB a row that the passes do not need
-        passes = build_passes(self.table, neighbors, self.prompts, self.max_length, self.progress)
-        if self.avoid_duplicates:
-            flag_duplicate_neighbors(passes, neighbors, self.table.groups)
+        passes = self.passes(neighbors)
         if self.target is not None:
             for row in np.flatnonzero(self.target.in_target).tolist():
                 passes.flags[row].append("in_target")
@@ -129,10 +127,21 @@ class Journey:
         )
         return add_score_columns(self.dataset, columns)
 
+    def passes(self, neighbors: np.ndarray) -> Passes:
+        """Build the passes of all rows, alone and behind their (N, K) neighbors."""
+        passes = build_passes(self.table, neighbors, self.prompts, self.max_length, self.progress)
+        if self.avoid_duplicates:
+            flag_duplicate_neighbors(passes, neighbors, self.table.groups)
+        return passes
+
+    def method_passes(self, method: str, passes: Passes) -> Passes:
+        """Build the passes of the same responses behind what a method puts before them."""
+        return response_passes(passes, self.also[method], self.max_length)
+
     def _embed(self, workspace: Workspace) -> np.ndarray:
         """Return the (N, D) vectors of the prompts."""
         vectors, totals = embed_rows(
-            self.table.rows, self.embedder, self._text, workspace, self.processes, self.progress
+            self.table.rows, self.embedder, self.embedded_text, workspace, self.processes, self.progress
         )
         self._count("embed", totals)
         return vectors
@@ -147,7 +156,7 @@ class Journey:
         if saved is None or not ready:  # all search, or none: they do it together
             began = time.perf_counter()
             neighbors, cosines, counts = self._search_readable(vectors)
-            saved = neighbors, cosines, {**counts, "seconds": time.perf_counter() - began}
+            saved = neighbors, cosines, {"seconds": time.perf_counter() - began, **counts}
             # The counts last: `_saved_search` takes the three files only together.
             workspace.write_array("neighbors.npy", neighbors)
             workspace.write_array("cosines.npy", cosines)
@@ -163,7 +172,8 @@ class Journey:
         if neighbors is None or counts is None or not ready:  # all search, or none: they do it together
             with Workspace(workspace.folder / "target_embeddings") as target_workspace:
                 target_vectors, counts = embed_rows(
-                    target.table.rows, self.embedder, self._text, target_workspace, self.processes, self.progress
+                    *(target.table.rows, self.embedder, self.embedded_text, target_workspace),
+                    *(self.processes, self.progress),
                 )
                 nearest, _ = k_nearest_of_set(
                     vectors,
@@ -231,18 +241,26 @@ class Journey:
             "influence_diverse": example_influence(gains, neighbors, (1 - cosines.astype(np.float64)) / 2),
         }
 
+    def readable_rows(self) -> np.ndarray:
+        """Return the rows that take part in the search: an unreadable one may be nobody's neighbor either.
+
+        Raises:
+            InputError: fewer than two.
+        """
+        readable = np.setdiff1d(np.arange(len(self.table)), list(self.table.faults))
+        if len(readable) < 2:
+            raise InputError(
+                f"only {len(readable)} of {len(self.table)} rows can be read, and a row is scored "
+                "behind its nearest neighbor: mend the rows, so that two can"
+            )
+        return readable
+
     def _search_readable(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
         """Search among the rows that can be read; the others have no neighbor (-1, nan)."""
         groups = np.array(self.table.groups)
         if not self.table.faults:
             return self._search(vectors, groups)
-        # An unreadable row may be nobody's neighbor either, so it must not take part in the search.
-        readable = np.setdiff1d(np.arange(len(vectors)), list(self.table.faults))
-        if len(readable) < 2:
-            raise InputError(
-                f"only {len(readable)} of {len(vectors)} rows can be read, and a row is scored "
-                "behind its nearest neighbor: mend the rows, so that two can"
-            )
+        readable = self.readable_rows()
         nearest, similarity, counts = self._search(vectors[readable], groups[readable])
         shape = len(vectors), self.neighbor_count
         neighbors, cosines = np.full(shape, -1), np.full(shape, np.nan, np.float32)
@@ -255,6 +273,15 @@ class Journey:
         The exact search is shared by the processes; the index is built by each for itself, so
         that all have the same.
         """
+        neighbors, cosines, report = self.search_share(vectors, prompts)
+        if self.search == "index":
+            return neighbors, cosines, report
+        parts = self.processes.gather((neighbors, cosines))
+        neighbors, cosines = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return neighbors, cosines, report
+
+    def search_share(self, vectors: np.ndarray, prompts: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+        """Search for the neighbors of this process's share of the rows, or by an index of all rows."""
         groups = prompts if self.avoid_duplicates else None
         queries = self._rank_rows(len(vectors)) if self.search == "exact" else range(len(vectors))
         with stage("neighbors", "row", len(queries), show=self.progress) as bar:
@@ -264,11 +291,9 @@ class Journey:
                 )
                 return neighbors, cosines, {"search": "index", **report}
             device = self.embedder.model.device
-            nearest = k_nearest_neighbors(
+            neighbors, cosines = k_nearest_neighbors(
                 vectors, self.neighbor_count, device=device, progress=bar.update, queries=queries, groups=groups
             )
-        parts = self.processes.gather(nearest)
-        neighbors, cosines = (np.concatenate(column) for column in zip(*parts, strict=True))
         return neighbors, cosines, {"search": "exact"}
 
     def _rank_rows(self, rows: int | None = None) -> range:
@@ -281,7 +306,13 @@ class Journey:
         self, passes: Passes, neighbors: np.ndarray, workspace: Workspace
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Return (P,) losses of all passes, and the counts of the stage."""
-        forest = grow_forest(
+        forest = self.forest(passes, neighbors)
+        losses, totals = score_forest(self.model, forest, workspace, self.batch_tokens, self.processes, self.progress)
+        return losses, self.loss_counts(passes, forest, totals)
+
+    def forest(self, passes: Passes, neighbors: np.ndarray) -> Forest:
+        """Grow the trees of all passes."""
+        return grow_forest(
             passes,
             neighbors,
             # With K neighbors a row has K times as many branches: in trees of one size it would be run K times.
@@ -291,14 +322,15 @@ class Journey:
             obstacle=branching_obstacle(self.model),
             rule=length_rule(self.model),
         )
-        losses, totals = score_forest(self.model, forest, workspace, self.batch_tokens, self.processes, self.progress)
+
+    def loss_counts(self, passes: Passes, forest: Forest, totals: dict[str, float]) -> dict[str, Any]:
+        """Return the counts of a stage of losses."""
         row_tokens = int(passes.lengths[: len(self.table)].sum())
-        reuse = dict(sorted(forest.reuse.items()))
-        return losses, {"row_tokens": row_tokens, **totals, "reuse": reuse}
+        return {"row_tokens": row_tokens, **totals, "reuse": dict(sorted(forest.reuse.items()))}
 
     def _also(self, method: str, passes: Passes, workspace: Workspace) -> np.ndarray:
         """Return (N,) losses of y without x, as `method` wants them; nan where unknown."""
-        alone = response_passes(passes, self.also[method], self.max_length)
+        alone = self.method_passes(method, passes)
         losses, totals = self._further_losses(method, alone, np.arange(len(self.table)), workspace)
         self._count(method, {name: totals[name] for name in ("tokens", "forwarded_tokens", "seconds")})
         return losses[: len(self.table)]
@@ -320,7 +352,8 @@ class Journey:
                 workspace.write_json(f"{name}.json", totals)
         return np.where(np.isfinite(losses), losses, np.nan), totals
 
-    def _text(self, example: Example) -> str:
+    def embedded_text(self, example: Example) -> str:
+        """Return the text of a row that is embedded; empty where it cannot be read."""
         if example.fault is not None:
             return ""
         if self.embed_text == "bare":

@@ -12,37 +12,27 @@ from datasets import Dataset, IterableDataset
 
 from hf_miwv.common.errors import InputError, did_you_mean
 from hf_miwv.common.former_names import former_names, loaded_in
-from hf_miwv.common.models.batch_tokens import default_batch_tokens
-from hf_miwv.common.models.causality import check_causal
-from hf_miwv.common.models.model_tokenizer import text_tokenizer
-from hf_miwv.common.models.models import LoadedModel, length_limit, load_embedder, load_model
-from hf_miwv.common.models.quantization import quantization_by
-from hf_miwv.common.models.vocabulary import check_ids, check_tables
 from hf_miwv.common.reading.reading import read_dataset
 from hf_miwv.common.reading.source import Source
 from hf_miwv.common.runs.folder import write_folder
 from hf_miwv.common.runs.folder_run import FolderRun
 from hf_miwv.common.runs.processes import Processes
 from hf_miwv.common.runs.workspace import Workspace
-from hf_miwv.losses.demonstrations import response_context
-from hf_miwv.neighbors.embed import POOLINGS, Embedder
-from hf_miwv.neighbors.index import choose_search
-from hf_miwv.prompts.choose_prompts import choose_prompts
+from hf_miwv.neighbors.embed import POOLINGS
 from hf_miwv.prompts.run_date import parse_date, run_date
-from hf_miwv.prompts.tokenization import UNREADABLE_ROWS, tokenize_rows
-from hf_miwv.results.row_report import tell_of_rows
+from hf_miwv.prompts.tokenization import UNREADABLE_ROWS
 from hf_miwv.results.score_pictures import draw_scored
 from hf_miwv.results.scored_card import write_card
 from hf_miwv.results.scored_record import ScoredRecord
 from hf_miwv.results.statistics import ScoreColumns, describe
 from hf_miwv.rows.columns import check_columns
 from hf_miwv.rows.input_rows import take_rows
-from hf_miwv.rows.rows import Rows
-from hf_miwv.rows.schema import ALSO, ALSO_COLUMNS, INFLUENCE, recognize, unread_columns
+from hf_miwv.rows.schema import ALSO, recognize
 from hf_miwv.rows.spooling import release, spool
+from hf_miwv.scoring.make_journey import make_journey
 from hf_miwv.scoring.score_steps import TRAINER_MAX_LENGTH, Journey
-from hf_miwv.scoring.scoring_record import complete_record, start_record
-from hf_miwv.scoring.target_set import open_target, read_target
+from hf_miwv.scoring.scoring_record import complete_record
+from hf_miwv.scoring.target_set import read_target
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -189,7 +179,7 @@ def score(
         InputError: An argument that cannot be used, with what to give instead.
     """
     # Everything that can be refused without a model is refused first: loading may take minutes.
-    _check_settings(pooling, embed_text, batch_tokens, also, unreadable_rows)
+    check_settings(pooling, embed_text, batch_tokens, also, unreadable_rows)
     if neighbors < 1:
         raise InputError(f"neighbors {neighbors}: give 1, as in the paper, or more")
     if trainer_max_length < 2:
@@ -208,7 +198,7 @@ def score(
     if isinstance(dataset, IterableDataset):
         spool_output = Path(output_dir) if output_dir is not None else None
         dataset = spool(dataset, spool_output, origin=origin, processes=processes, progress=progress)
-    _check_rows(dataset, neighbors)
+    check_rows(dataset, neighbors)
     dataset = check_columns(dataset, overwrite_columns)
     shape = recognize(dataset.column_names, columns, dataset[0])
     target_rows = None
@@ -218,68 +208,40 @@ def score(
         raise InputError(
             f"demonstrations split {demonstrations_split!r}: of which set? give --demonstrations-from, too"
         )
-    loaded = _load_model(
+    journey, run = make_journey(
+        dataset,
+        shape,
         model,
-        tokenizer,
-        revision=model_revision,
-        dtype=dtype,
-        attn_implementation=attn_implementation,
-        quantization=quantization_by(load_in_4bit, load_in_8bit),
-        device=device,
-        trust_remote_code=trust_remote_code,
-    )
-    if isinstance(embedder, (str, Path)):
-        embedder = load_embedder(
-            str(embedder),
-            revision=embedder_revision,
-            device=device,
-            trust_remote_code=trust_remote_code,
-        )
-    rows = Rows(dataset, shape, origin.get("source") or "")
-    if today is None:
-        today = run_date(loaded.tokenizer, output_dir, overwrite, processes)
-    prompts = choose_prompts(template, loaded.tokenizer, shape.name, rows.conversational(), today)
-    table = tokenize_rows(rows, prompts, progress, unreadable_rows)
-    if processes.first:
-        tell_of_rows(table, trainer_max_length, unread_columns(shape, dataset.column_names))
-    target = None
-    if target_rows is not None:
-        target = open_target(target_rows, table, prompts, neighbors, unreadable_rows, progress)
-        check_tables(loaded.model, loaded.tokenizer, [target.table.prompts, target.table.responses])
-    if target is not None and target.in_target.any() and processes.first:
-        logger.warning(
-            "%d of %d rows have a prompt of the target set: flagged in_target, and not chosen from by select",
-            int(target.in_target.sum()),
-            len(table),
-        )
-    contexts = {name: response_context(name, loaded.tokenizer) for name in ALSO_COLUMNS if name in also}
-    # Ids beyond the embedding matrix would fail deep in a forward pass: refuse them before any work.
-    check_tables(loaded.model, loaded.tokenizer, [table.prompts, table.responses])
-    for name, context in contexts.items():
-        check_ids(loaded.model, loaded.tokenizer, context, f"what {name} puts before a response")
-    journey = Journey(
-        dataset=dataset,
-        shape=shape,
-        table=table,
-        model=loaded.model,
-        prompts=prompts,
-        embedder=Embedder(embedder, pooling),
-        embed_text=embed_text,
-        search=choose_search(len(dataset), search),
-        max_length=length_limit(loaded.model, max_length),
-        batch_tokens=batch_tokens or default_batch_tokens(loaded.model.get_input_embeddings().weight.device),
-        neighbor_count=neighbors,
-        avoid_duplicates=avoid_duplicate_neighbors,
-        also=contexts,
-        target=target,
-        adds_influence=neighbors > 1 or INFLUENCE in also,
-        keep_embeddings=keep_embeddings,
-        unreadable_rows=unreadable_rows,
-        trainer_max_length=trainer_max_length,
+        target_rows,
+        {
+            "tokenizer": tokenizer,
+            "embedder": embedder,
+            "template": template,
+            "pooling": pooling,
+            "embed_text": embed_text,
+            "max_length": max_length,
+            "batch_tokens": batch_tokens,
+            "dtype": dtype,
+            "attn_implementation": attn_implementation,
+            "load_in_4bit": load_in_4bit,
+            "load_in_8bit": load_in_8bit,
+            "search": search,
+            "neighbors": neighbors,
+            "avoid_duplicate_neighbors": avoid_duplicate_neighbors,
+            "also": also,
+            "keep_embeddings": keep_embeddings,
+            "device": device,
+            "model_revision": model_revision,
+            "embedder_revision": embedder_revision,
+            "trust_remote_code": trust_remote_code,
+            "unreadable_rows": unreadable_rows,
+            "trainer_max_length": trainer_max_length,
+        },
+        origin=origin,
+        today=today or (lambda chat_tokenizer: run_date(chat_tokenizer, output_dir, overwrite, processes)),
         processes=processes,
         progress=progress,
     )
-    run = start_record(journey, loaded.revision, origin)
     if folder_run is None:
         # Without an output nothing can be resumed, but the steps write their chunks and journals all the same.
         with TemporaryDirectory() as folder, Workspace(Path(folder) / "work") as workspace:
@@ -294,16 +256,32 @@ def _score_to_folder(journey: Journey, run: ScoredRecord, folder_run: FolderRun)
     if folder_run.is_finished(run["identity"]):
         return read_dataset(str(output))
     with folder_run.work(run["identity"], part=processes.name()) as workspace:
-        scored = journey.run(workspace)
-        columns = ScoreColumns.from_dataset(scored)
-        run = complete_record(run, journey, describe(columns))
-
-        def decorate(folder: Path) -> None:
-            write_card(run, draw_scored(columns, folder), folder)
-
-        if processes.first:
-            write_folder(output, workspace, scored, run, decorate)
+        scored = write_scored(journey, run, output, workspace)
         processes.agree(None)  # nobody leaves before the output is there
+    return scored
+
+
+def write_scored(journey: Journey, run: ScoredRecord, output: Path, workspace: Workspace) -> Dataset:
+    """Run the journey and write its folder, with card, pictures and record; the first process alone writes.
+
+    Args:
+        journey (`Journey`): The run.
+        run (`ScoredRecord`): Its record, as it was begun.
+        output (`Path`): The folder to write.
+        workspace (`Workspace`): The open workspace.
+
+    Returns:
+        `Dataset`: The scored rows.
+    """
+    scored = journey.run(workspace)
+    columns = ScoreColumns.from_dataset(scored)
+    run = complete_record(run, journey, describe(columns))
+
+    def decorate(folder: Path) -> None:
+        write_card(run, draw_scored(columns, folder), folder)
+
+    if journey.processes.first:
+        write_folder(output, workspace, scored, run, decorate)
     return scored
 
 
@@ -315,13 +293,14 @@ def _leave_spool(output: Path, processes: Processes) -> Dataset:
     return read_dataset(str(output))
 
 
-def _check_settings(
+def check_settings(
     pooling: str,
     embed_text: str,
     batch_tokens: int | None,
     also: Sequence[str],
     unreadable_rows: str,
 ) -> None:
+    """Raise InputError for words among the arguments of `score` that are none of ours."""
     if isinstance(also, str):
         raise InputError(f"also {also!r}: give a list of names, such as [{also!r}]")
     for name, value, known in (
@@ -336,7 +315,8 @@ def _check_settings(
         raise InputError(f"batch tokens {batch_tokens}: give 1 or more")
 
 
-def _check_rows(dataset: Dataset, neighbors: int) -> None:
+def check_rows(dataset: Dataset, neighbors: int) -> None:
+    """Raise InputError where there are too few rows for each to have this many neighbors."""
     if len(dataset) < 2:
         raise InputError(
             f"the data set has {len(dataset)} row{'s' * (len(dataset) != 1)}; a row is scored "
@@ -347,16 +327,3 @@ def _check_rows(dataset: Dataset, neighbors: int) -> None:
             f"neighbors {neighbors}: each of the {len(dataset)} rows has {len(dataset) - 1} others; give "
             f"{len(dataset) - 1} or fewer"
         )
-
-
-def _load_model(model: Any, tokenizer: Any, **settings: Any) -> LoadedModel:
-    """Load the model by name, with these settings for `load_model`; or take it with its tokenizer."""
-    if isinstance(model, (str, Path)):
-        loaded = load_model(str(model), **settings)
-        if tokenizer is None:
-            return loaded
-        return loaded._replace(tokenizer=text_tokenizer(tokenizer))
-    if tokenizer is None:
-        raise InputError("a loaded model needs its tokenizer: score(dataset, model, tokenizer=...)")
-    check_causal(model, model.name_or_path or type(model).__name__)
-    return LoadedModel(model, text_tokenizer(tokenizer), None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any
 
 from hf_miwv.common.errors import InputError, did_you_mean
@@ -98,7 +99,8 @@ def executor_class(kind: str) -> Any:
 
         return SlurmPipelineExecutor
     if kind == "ray":
-        need("ray", "--executor ray", "ray", instead="or give --executor local:TASKS")
+        if find_spec("ray") is None:
+            raise InputError("--executor ray needs ray, not installed here; pip install ray, or give local:TASKS")
         from datatrove.executor.ray import RayPipelineExecutor
 
         return RayPipelineExecutor

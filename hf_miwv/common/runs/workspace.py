@@ -104,6 +104,13 @@ class Workspace:
         except OSError as error:
             raise InputError(f"{folder} cannot be written: {error.strerror or error}") from error
 
+    @classmethod
+    def reader(cls, folder: Path) -> Workspace:
+        """Open a folder without its lock, to read what a task has finished there."""
+        reader = cls.__new__(cls)
+        reader.folder = reader._root = folder
+        return reader
+
     def claim(self, identity: dict[str, Any]) -> list[str] | None:
         """Take the folder for a run with this identity.
 

@@ -20,10 +20,11 @@ from tests.lmt.data.prepare.prepared_rows import NO_SETS, WORDS, data_bytes, lin
 pytest.importorskip("datatrove", reason="datatrove is missing: pip install 'hf-miwv-lmt[scale]'")
 
 from hf_lmt.pipeline import prepare_sharded as pipeline
-from hf_lmt.pipeline import sharded_work
 from hf_lmt.pipeline.prepare_sharded import prepare_sharded
-from hf_lmt.pipeline.sharded_work import ShardedWork, running_code
+from hf_lmt.pipeline.sharded_work import ShardedWork
+from hf_miwv.common.executors import same_code
 from hf_miwv.common.executors.executor_settings import read_executor
+from hf_miwv.common.executors.same_code import running_code
 
 
 @pytest.fixture(autouse=True)
@@ -137,7 +138,7 @@ def test_another_version_of_the_code_is_named(tmp_path: Path, monkeypatch: pytes
         work.check()
     (tmp_path / "plan.json").write_text("{}", "utf-8")
     work.check()
-    monkeypatch.setattr(sharded_work, "running_code", lambda: "hf-miwv-lmt 0.1.0 (0123456)")
+    monkeypatch.setattr(same_code, "running_code", lambda: "hf-miwv-lmt 0.1.0 (0123456)")
     with pytest.raises(InputError, match=r"this task runs .*\(0123456\), and the run was begun by"):
         work.check()
 
@@ -152,7 +153,7 @@ def test_work_of_another_version_is_begun_anew(
     recipe = recipe_of(tmp_path, {"data": [{"path": str(path)}], "curation": NO_SETS})
     with pytest.raises(InputError, match="tasks are not done"):
         sharded(recipe, tmp_path / "rows", 2)
-    for module in (sharded_work, pipeline):
+    for module in (same_code, pipeline):
         monkeypatch.setattr(module, "running_code", lambda: "hf-miwv-lmt 0.1.0 (0123456)")
     with pytest.raises(InputError, match="tasks are not done"):
         sharded(recipe, tmp_path / "rows", 2)

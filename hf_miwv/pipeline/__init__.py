@@ -1,0 +1,1 @@
+"""Score rows in many tasks: datatrove steps that call what the command line calls."""

@@ -1,0 +1,174 @@
+"""A scoring run in tasks: what each knows, and the journey that reads what the others have finished."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hf_miwv.common.executors.same_code import check_task
+from hf_miwv.common.reading.reading import read_dataset
+from hf_miwv.common.reading.source import Source
+from hf_miwv.common.runs.processes import Processes
+from hf_miwv.common.runs.workspace import Workspace
+from hf_miwv.losses.demonstrations import Passes
+from hf_miwv.losses.pass_losses import Share, merged_losses
+from hf_miwv.neighbors.embedding import merged_totals, shared_vectors
+from hf_miwv.rows.columns import check_columns
+from hf_miwv.rows.schema import recognize
+from hf_miwv.scoring.make_journey import make_journey
+from hf_miwv.scoring.score_steps import Journey
+
+PLAN = "plan.json"
+
+
+@dataclass(frozen=True)
+class ScoringTasks:
+    """Hold what every task of a scoring run knows.
+
+    Args:
+        source (`Source`): The rows.
+        model (`str`): The causal language model.
+        settings (`Mapping[str, Any]`): As `make_journey` takes them.
+        columns (`Mapping[str, str]`, *optional*): As in `score`.
+        overwrite_columns (`bool`): Replace columns of the rows that have the names of ours.
+        origin (`Mapping[str, Any]`): Where the rows come from.
+        day (`date`, *optional*): The date for a chat template that prints it.
+        folder (`Path`): The work folder.
+        tasks (`int`): Tasks of a stage.
+        code (`str`): The code of the run.
+    """
+
+    source: Source
+    model: str
+    settings: Mapping[str, Any]
+    columns: Mapping[str, str] | None
+    overwrite_columns: bool
+    origin: Mapping[str, Any]
+    day: date | None
+    folder: Path
+    tasks: int
+    code: str
+
+    def journey(self, rank: int) -> TaskJourney:
+        """Load models and rows for a task.
+
+        Args:
+            rank (`int`): Number of the task.
+
+        Returns:
+            `TaskJourney`: The journey of this task.
+        """
+        check_task(self.folder / PLAN, self.code)
+        dataset = check_columns(read_dataset(self.source), self.overwrite_columns)
+        day = self.day
+        shape = recognize(dataset.column_names, self.columns, dataset[0])
+        journey, _ = make_journey(
+            dataset,
+            shape,
+            self.model,
+            None,
+            self.settings,
+            origin=self.origin,
+            today=lambda _: day,
+            processes=Processes(rank, self.tasks),
+            progress=False,
+        )
+        return TaskJourney.of(journey, self)
+
+    def workspace(self, rank: int) -> Workspace:
+        """Open the workspace of a task."""
+        return Workspace(self.folder / Processes(rank, self.tasks).name(), self.folder)
+
+    def finished(self) -> list[Workspace]:
+        """Open the workspaces of all tasks, to read what is finished in them."""
+        names = [Processes(rank, self.tasks).name() for rank in range(self.tasks)]
+        return [Workspace.reader(self.folder / name) for name in names]
+
+    def describe(self, rank: int) -> str:
+        """Say which share of the work a task has."""
+        return f"share {rank + 1} of {self.tasks} of {self.source}"
+
+
+@dataclass
+class TaskJourney(Journey):
+    """Take the results of all tasks where a `Journey` would compute or gather them."""
+
+    tasks: ScoringTasks | None = None
+
+    @classmethod
+    def of(cls, journey: Journey, tasks: ScoringTasks) -> TaskJourney:
+        """Make it of a journey of the same rows and models."""
+        return cls(**{field.name: getattr(journey, field.name) for field in fields(journey)}, tasks=tasks)
+
+    @property
+    def parts(self) -> list[Workspace]:
+        """Return the workspaces of all tasks."""
+        if self.tasks is None:
+            raise ValueError("a journey of no tasks")
+        return self.tasks.finished()
+
+    def vectors(self) -> np.ndarray:
+        """Read the (N, D) vectors of all rows."""
+        return shared_vectors(len(self.table), self.parts)
+
+    def passes_by_method(self, workspace: Workspace) -> dict[str, tuple[Passes, np.ndarray]]:
+        """Build all passes that are to be run.
+
+        Args:
+            workspace (`Workspace`): The workspace of this task.
+
+        Returns:
+            `dict[str, tuple[Passes, np.ndarray]]`: By the name that their losses are filed under, with the rows
+            that passes may go on from.
+        """
+        neighbors, _ = self._neighbors(self.vectors(), workspace)
+        passes = self.passes(neighbors)
+        alone = {name: (self.method_passes(name, passes), np.arange(len(self.table))) for name in self.also}
+        return {"losses": (passes, neighbors), **alone}
+
+    def _embed(self, workspace: Workspace) -> np.ndarray:
+        self._count("embed", merged_totals([_counts(part, "embedded.json") for part in self.parts]))
+        return self.vectors()
+
+    def _search(self, vectors: np.ndarray, prompts: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+        shares = self.parts if self.search == "exact" else self.parts[:1]
+        counts = [_counts(part, "share.json") for part in shares]
+        neighbors, cosines = (
+            np.concatenate([part.read_array(f"share-{name}.npy") for part in shares]) for name in ("rows", "cosines")
+        )
+        return neighbors, cosines, {**counts[0], "seconds": max(count["seconds"] for count in counts)}
+
+    def _losses(
+        self, passes: Passes, neighbors: np.ndarray, workspace: Workspace
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        forest = self.forest(passes, neighbors)
+        # The workspace of a method of its own bears the method's name.
+        name = workspace.folder.name if workspace.folder.name in self.also else "losses"
+        losses, totals = merged_losses([_share(part, name) for part in self.parts], len(passes.lengths))
+        return losses, self.loss_counts(passes, forest, totals)
+
+
+def write_share(workspace: Workspace, name: str, share: Share) -> None:
+    """Write the losses that a task has computed; the counts last, which say that they are whole."""
+    workspace.write_array(f"{name}-passes.npy", np.array(share.passes, np.int64))
+    workspace.write_array(f"{name}-values.npy", np.array(share.losses, np.float64))
+    workspace.write_json(f"{name}-totals.json", share.totals)
+
+
+def _counts(workspace: Workspace, name: str) -> dict[str, Any]:
+    counts: dict[str, Any] | None = workspace.read_json(name)
+    if counts is None:
+        raise ValueError(f"{workspace.folder}: has no {name}")
+    return counts
+
+
+def _share(workspace: Workspace, name: str) -> Share:
+    passes, values = (workspace.read_array(f"{name}-{part}.npy") for part in ("passes", "values"))
+    if passes is None or values is None:
+        raise ValueError(f"{workspace.folder}: has no {name}")
+    return Share(passes.tolist(), values.tolist(), _counts(workspace, f"{name}-totals.json"))
