@@ -19,7 +19,11 @@ ENTRY = np.dtype([("group", "u8"), ("row", "i8")])  # row: in the file of its ta
 
 
 class WriteJudged(PipelineStep):
-    """Write the rows that are left, and deal their hashes to buckets."""
+    """Write the rows that are left, and deal their hashes to buckets.
+
+    Args:
+        work (`ShardedWork`): What every task of the run knows.
+    """
 
     type = "💽 - WRITER"
     name = "rows left"
@@ -29,7 +33,16 @@ class WriteJudged(PipelineStep):
         self.work = work
 
     def run(self, data: Iterator[pa.Table], rank: int = 0, world_size: int = 1) -> Iterator[Any]:
-        """Write the rows of task `rank`, and an array for each bucket."""
+        """Write the rows of task `rank`, and an array for each bucket.
+
+        Args:
+            data (`Iterator[pa.Table]`): The rows, in blocks.
+            rank (`int`, *optional*, defaults to `0`): Number of the task.
+            world_size (`int`, *optional*, defaults to `1`): Number of tasks.
+
+        Yields:
+            `Any`: Nothing; the results are files.
+        """
         groups = [np.zeros(0, np.uint64)]
 
         def tables() -> Iterator[pa.Table]:
@@ -48,7 +61,11 @@ class WriteJudged(PipelineStep):
 
 
 class FindCopies(PipelineStep):
-    """Say which rows of a bucket are copies, by the rule of the step `duplicates`."""
+    """Say which rows of a bucket are copies, by the rule of the step `duplicates`.
+
+    Args:
+        work (`ShardedWork`): What every task of the run knows.
+    """
 
     type = "🫂 - DEDUP"
     name = "find copies"
@@ -58,7 +75,16 @@ class FindCopies(PipelineStep):
         self.work = work
 
     def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Iterator[Any]:
-        """Write the positions, among the rows of all tasks, of those of bucket `rank` that go."""
+        """Write the positions, among the rows of all tasks, of those of bucket `rank` that go.
+
+        Args:
+            data (`Any`): What the step before yields.
+            rank (`int`, *optional*, defaults to `0`): Number of the task.
+            world_size (`int`, *optional*, defaults to `1`): Number of tasks.
+
+        Yields:
+            `Any`: Nothing; the results are files.
+        """
         self.work.check()
         judged = [rows.select_columns(self.work.columns()) for rows in self.work.all_judged()]
         firsts = np.cumsum([0, *map(len, judged)])
@@ -77,7 +103,12 @@ class FindCopies(PipelineStep):
 
 
 class DropCopies(PipelineStep):
-    """Read the rows of a task without those that are copies."""
+    """Read the rows of a task without those that are copies.
+
+    Args:
+        work (`ShardedWork`): What every task of the run knows.
+        drops (`bool`): Whether copies were looked for.
+    """
 
     type = "🔻 - FILTER"
     name = Duplicates.name
@@ -87,7 +118,16 @@ class DropCopies(PipelineStep):
         self.work, self.drops = work, drops
 
     def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Iterator[pa.Table]:
-        """Yield the rows that stay, block by block."""
+        """Yield the rows that stay, block by block.
+
+        Args:
+            data (`Any`): What the step before yields.
+            rank (`int`, *optional*, defaults to `0`): Number of the task.
+            world_size (`int`, *optional*, defaults to `1`): Number of tasks.
+
+        Yields:
+            `pa.Table`: The rows that stay.
+        """
         self.work.check()
         judged = self.work.all_judged()
         firsts = np.cumsum([0, *map(len, judged)])

@@ -31,7 +31,14 @@ logger = logging.getLogger(__name__)
 
 
 class Finish(PipelineStep):
-    """Put the finished folder in place, as the last task of a job that runs elsewhere."""
+    """Put the finished folder in place, as the last task of a job that runs elsewhere.
+
+    Args:
+        work (`ShardedWork`): What every task of the run knows.
+        output (`Path`): The folder to write.
+        run (`PreparedRecord`): The record as it was begun.
+        began (`float`): When the run began, in seconds since the epoch.
+    """
 
     type = "💽 - WRITER"
     name = "folder"
@@ -41,7 +48,16 @@ class Finish(PipelineStep):
         self.work, self.output, self.record, self.began = work, output, run, began
 
     def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Iterator[Any]:
-        """Finish the work under its lock; the work folder stays, for the log of this task is in it."""
+        """Finish the work under its lock; the work folder stays, for the log of this task is in it.
+
+        Args:
+            data (`Any`): What the step before yields.
+            rank (`int`, *optional*, defaults to `0`): Number of the task.
+            world_size (`int`, *optional*, defaults to `1`): Number of tasks.
+
+        Yields:
+            `Any`: Nothing; the results are files.
+        """
         self.work.check()
         workspace = Workspace(self.work.folder)
         finish(self.work, self.output, workspace, self.record, time.time() - self.began)

@@ -22,7 +22,11 @@ from hf_lmt.pipeline.sharded_work import CONTENT, ORDER, ShardedWork, rows_in_bl
 
 
 class JoinedRows(PipelineStep):
-    """Read the rows of a task, join the sentences that may be hints, and leave out what weights leave out."""
+    """Read the rows of a task, join the sentences that may be hints, and leave out what weights leave out.
+
+    Args:
+        work (`ShardedWork`): What every task of the run knows.
+    """
 
     type = "📖 - READER"
     name = "rows with hints"
@@ -32,7 +36,16 @@ class JoinedRows(PipelineStep):
         self.work = work
 
     def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Iterator[pa.Table]:
-        """Yield the rows in blocks, with the columns of all sources."""
+        """Yield the rows in blocks, with the columns of all sources.
+
+        Args:
+            data (`Any`): What the step before yields.
+            rank (`int`, *optional*, defaults to `0`): Number of the task.
+            world_size (`int`, *optional*, defaults to `1`): Number of tasks.
+
+        Yields:
+            `pa.Table`: The rows.
+        """
         self.work.check()
         recipe = self.work.recipe
         joining = AuxiliarySentences.of_sentences(self.work.all_texts(), _chosen_hints(self.work))
@@ -51,7 +64,12 @@ class JoinedRows(PipelineStep):
 
 
 class CurationFilter(PipelineStep):
-    """Filter rows by a step of curation that judges each row alone."""
+    """Filter rows by a step of curation that judges each row alone.
+
+    Args:
+        work (`ShardedWork`): What every task of the run knows.
+        step (`Step`): The step.
+    """
 
     type = "🔻 - FILTER"
 
@@ -60,7 +78,16 @@ class CurationFilter(PipelineStep):
         self.work, self.step, self.name = work, step, step.name
 
     def run(self, data: Iterator[pa.Table], rank: int = 0, world_size: int = 1) -> Iterator[pa.Table]:
-        """Yield the rows that the step has no reason against, block by block."""
+        """Yield the rows that the step has no reason against, block by block.
+
+        Args:
+            data (`Iterator[pa.Table]`): The rows, in blocks.
+            rank (`int`, *optional*, defaults to `0`): Number of the task.
+            world_size (`int`, *optional*, defaults to `1`): Number of tasks.
+
+        Yields:
+            `pa.Table`: The rows that stay.
+        """
         step = deepcopy(self.step)
         step.load()
         counts = StepCounts(step.name)
@@ -95,7 +122,12 @@ class StepCounts:
         self.notes: dict[str, Any] = {}
 
     def add(self, rows: pa.Table, reasons: list[str | None]) -> None:
-        """Count the rows of a block and the reasons against them."""
+        """Count the rows of a block and the reasons against them.
+
+        Args:
+            rows (`pa.Table`): B rows.
+            reasons (`list[str | None]`): (B,) reasons, None for a row that stays.
+        """
         self.reasons.update(filter(None, reasons))
         for name, reason in zip(direction_column(rows).to_pylist(), reasons, strict=True):
             self.directions[name]["in"] += 1
@@ -129,6 +161,13 @@ def _completed(block: pa.Table, names: list[str]) -> pa.Table:
 
 
 def schema_between(columns: list[str]) -> pa.Schema:
-    """Return the types of the columns between the stages."""
+    """Return the types of the columns between the stages.
+
+    Args:
+        columns (`list[str]`): Names of the columns.
+
+    Returns:
+        `pa.Schema`: The schema.
+    """
     kinds = {"line": pa.int64(), ORIGIN: pa.int16(), ORDER: pa.uint64(), CONTENT: pa.uint64()}
     return pa.schema([pa.field(name, kinds.get(name, pa.string())) for name in [*columns, ORDER, CONTENT]])

@@ -30,7 +30,11 @@ OFFER = np.dtype([("join", "U5", (2,)), ("pivot", "u8"), ("hint", "u8"), ("posit
 
 
 class ReadRows(PipelineStep):
-    """Write the rows of the parts of a task, with the hashes that decide about their order."""
+    """Write the rows of the parts of a task, with the hashes that decide about their order.
+
+    Args:
+        work (`ShardedWork`): What every task of the run knows.
+    """
 
     type = "📖 - READER"
     name = "sources"
@@ -40,7 +44,16 @@ class ReadRows(PipelineStep):
         self.work = work
 
     def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Iterator[Any]:
-        """Read the parts of task `rank`, one after another."""
+        """Read the parts of task `rank`, one after another.
+
+        Args:
+            data (`Any`): What the step before yields.
+            rank (`int`, *optional*, defaults to `0`): Number of the task.
+            world_size (`int`, *optional*, defaults to `1`): Number of tasks.
+
+        Yields:
+            `Any`: Nothing; the results are files.
+        """
         self.work.check()
         for part in self.work.parts_of(rank):
             with self.track_time():
@@ -73,7 +86,11 @@ class ReadRows(PipelineStep):
 
 
 class OfferHints(PipelineStep):
-    """Deal the sentences of a task's rows that may be hints to buckets, by the text that they are joined by."""
+    """Deal the sentences of a task's rows that may be hints to buckets, by the text that they are joined by.
+
+    Args:
+        work (`ShardedWork`): What every task of the run knows.
+    """
 
     type = "🫂 - DEDUP"
     name = "offer hints"
@@ -83,7 +100,16 @@ class OfferHints(PipelineStep):
         self.work = work
 
     def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Iterator[Any]:
-        """Write an array for each bucket."""
+        """Write an array for each bucket.
+
+        Args:
+            data (`Any`): What the step before yields.
+            rank (`int`, *optional*, defaults to `0`): Number of the task.
+            world_size (`int`, *optional*, defaults to `1`): Number of tasks.
+
+        Yields:
+            `Any`: Nothing; the results are files.
+        """
         from datasets import Dataset
 
         self.work.check()
@@ -110,7 +136,11 @@ class OfferHints(PipelineStep):
 
 
 class ChooseHints(PipelineStep):
-    """Of the sentences of a bucket keep the one of the lowest hash for each text that they are joined by."""
+    """Of the sentences of a bucket keep the one of the lowest hash for each text that they are joined by.
+
+    Args:
+        work (`ShardedWork`): What every task of the run knows.
+    """
 
     type = "🫂 - DEDUP"
     name = "choose hints"
@@ -120,7 +150,16 @@ class ChooseHints(PipelineStep):
         self.work = work
 
     def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Iterator[Any]:
-        """Write an array for each join in bucket `rank`."""
+        """Write an array for each join in bucket `rank`.
+
+        Args:
+            data (`Any`): What the step before yields.
+            rank (`int`, *optional*, defaults to `0`): Number of the task.
+            world_size (`int`, *optional*, defaults to `1`): Number of tasks.
+
+        Yields:
+            `Any`: Nothing; the results are files.
+        """
         self.work.check()
         paths = [self.work.path("offers", f"{rank:05d}-{task:05d}.npy") for task in range(self.work.tasks)]
         offers = np.concatenate([np.load(path, allow_pickle=False) for path in paths])

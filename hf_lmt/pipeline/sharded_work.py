@@ -56,43 +56,100 @@ class ShardedWork:
         check_task(self.folder / PLAN, self.code)
 
     def parts_of(self, rank: int) -> list[int]:
-        """List the parts that a task reads."""
+        """List the parts that a task reads.
+
+        Args:
+            rank (`int`): Number of the task.
+
+        Returns:
+            `list[int]`: Their numbers.
+        """
         return list(range(rank, len(self.parts), self.tasks))
 
     def describe(self, rank: int) -> str:
-        """Say what a task reads."""
+        """Say what a task reads.
+
+        Args:
+            rank (`int`): Number of the task.
+
+        Returns:
+            `str`: The words.
+        """
         texts = []
         for number, part in (self.parts[index] for index in self.parts_of(rank)):
             texts.append(str(part) if part.files else f"{self.recipe.sources[number].name}, {part}")
         return "; ".join(texts) or "nothing of its own"
 
     def path(self, stage: str, name: str) -> Path:
-        """Return the path of a file of a stage; its folder is made."""
+        """Return the path of a file of a stage; its folder is made.
+
+        Args:
+            stage (`str`): Name of the folder.
+            name (`str`): Name of the file, without its ending.
+
+        Returns:
+            `Path`: The path.
+        """
         path = self.folder / stage / name
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
     def rows_path(self, part: int) -> Path:
-        """Return the file of a part's rows."""
+        """Return the file of a part's rows.
+
+        Args:
+            part (`int`): Number of the part.
+
+        Returns:
+            `Path`: The path.
+        """
         return self.path("rows", f"{part:05d}.arrow")
 
     def judged_path(self, rank: int) -> Path:
-        """Return the file of the rows that a task's first filters left."""
+        """Return the file of the rows that a task's first filters left.
+
+        Args:
+            rank (`int`): Number of the task.
+
+        Returns:
+            `Path`: The path.
+        """
         return self.path("judged", f"{rank:05d}.arrow")
 
     def write_json(self, stage: str, name: str, value: Any) -> None:
-        """Write a whole JSON file, such as the counts of a task."""
+        """Write a whole JSON file, such as the counts of a task.
+
+        Args:
+            stage (`str`): Name of the folder.
+            name (`str`): Name of the file, without its ending.
+            value (`Any`): What JSON can hold.
+        """
         path = self.path(stage, f"{name}.json")
         draft = path.with_suffix(".part")
         draft.write_text(json_text(value), "utf-8")
         os.replace(draft, path)
 
     def read_json(self, stage: str, name: str) -> Any:
-        """Read what `write_json` wrote."""
+        """Read what `write_json` wrote.
+
+        Args:
+            stage (`str`): Name of the folder.
+            name (`str`): Name of the file, without its ending.
+
+        Returns:
+            `Any`: The value.
+        """
         return json.loads(self.path(stage, f"{name}.json").read_text("utf-8"))
 
     def read_all_json(self, stage: str) -> list[Any]:
-        """Read the JSON files of all tasks, by rank."""
+        """Read the JSON files of all tasks, by rank.
+
+        Args:
+            stage (`str`): Name of the folder.
+
+        Returns:
+            `list[Any]`: The values.
+        """
         return [self.read_json(stage, f"{rank:05d}") for rank in range(self.tasks)]
 
     def tallies(self) -> list[tuple[Tally, Counter[str]]]:
@@ -131,7 +188,14 @@ class ShardedWork:
 
 
 def tally_as_json(tally: Tally) -> dict[str, Any]:
-    """Return a tally as JSON can hold it."""
+    """Return a tally as JSON can hold it.
+
+    Args:
+        tally (`Tally`): What was counted.
+
+    Returns:
+        `dict[str, Any]`: The tally.
+    """
     return {**vars(tally), "names": sorted(tally.names)}
 
 
@@ -141,7 +205,14 @@ def _tally(values: dict[str, Any]) -> Tally:
 
 
 def rows_in_blocks(rows: Dataset) -> Iterator[pa.Table]:
-    """Yield the rows of a file as Arrow tables of at most BATCH rows."""
+    """Yield the rows of a file as Arrow tables of at most BATCH rows.
+
+    Args:
+        rows (`Dataset`): The rows.
+
+    Yields:
+        `pa.Table`: The rows.
+    """
     if len(rows):
         yield from rows.with_format("arrow").iter(BATCH)
 
@@ -170,7 +241,12 @@ def write_tables(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> i
 
 
 def write_array(path: Path, values: np.ndarray) -> None:
-    """Write an array to an .npy file, whole or not at all."""
+    """Write an array to an .npy file, whole or not at all.
+
+    Args:
+        path (`Path`): The file.
+        values (`np.ndarray`): The array.
+    """
     draft = path.with_name(f"{path.name}.part")
     with open(draft, "wb") as file:
         np.save(file, values, allow_pickle=False)

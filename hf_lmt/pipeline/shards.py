@@ -22,7 +22,11 @@ BYTES_A_ROW = 1000  # ours: a sentence pair with its prompt and hint has fewer, 
 
 
 class Thin(PipelineStep):
-    """Apply Strategic Downsampling, by hash."""
+    """Apply Strategic Downsampling, by hash.
+
+    Args:
+        work (`ShardedWork`): What every task of the run knows.
+    """
 
     type = "🔻 - FILTER"
     name = "downsampling"
@@ -32,7 +36,16 @@ class Thin(PipelineStep):
         self.work = work
 
     def run(self, data: Iterator[pa.Table], rank: int = 0, world_size: int = 1) -> Iterator[pa.Table]:
-        """Yield the rows that stay; count those before and after."""
+        """Yield the rows that stay; count those before and after.
+
+        Args:
+            data (`Iterator[pa.Table]`): The rows, in blocks.
+            rank (`int`, *optional*, defaults to `0`): Number of the task.
+            world_size (`int`, *optional*, defaults to `1`): Number of tasks.
+
+        Yields:
+            `pa.Table`: The rows that stay.
+        """
         thinning = self.work.recipe.downsampling
         counts: dict[str, Counter[str]] = {"curated_away": Counter(), "downsampled": Counter()}
         for block in data:
@@ -48,7 +61,11 @@ class Thin(PipelineStep):
 
 
 class DealRows(PipelineStep):
-    """Add prompts, and deal the rows of a task to the shards, each a range of the hash that orders rows."""
+    """Add prompts, and deal the rows of a task to the shards, each a range of the hash that orders rows.
+
+    Args:
+        work (`ShardedWork`): What every task of the run knows.
+    """
 
     type = "💽 - WRITER"
     name = "prompts"
@@ -58,7 +75,16 @@ class DealRows(PipelineStep):
         self.work = work
 
     def run(self, data: Iterator[pa.Table], rank: int = 0, world_size: int = 1) -> Iterator[Any]:
-        """Write a file for each shard that gets rows of this task."""
+        """Write a file for each shard that gets rows of this task.
+
+        Args:
+            data (`Iterator[pa.Table]`): The rows, in blocks.
+            rank (`int`, *optional*, defaults to `0`): Number of the task.
+            world_size (`int`, *optional*, defaults to `1`): Number of tasks.
+
+        Yields:
+            `Any`: Nothing; the results are files.
+        """
         hinted: Counter[str] = Counter()
         shards = shard_count(self.work)
         writers: dict[int, Any] = {}
@@ -84,7 +110,11 @@ class DealRows(PipelineStep):
 
 
 class WriteShards(PipelineStep):
-    """Put the rows of each shard in their order, and write it as Parquet."""
+    """Put the rows of each shard in their order, and write it as Parquet.
+
+    Args:
+        work (`ShardedWork`): What every task of the run knows.
+    """
 
     type = "💽 - WRITER"
     name = "shards"
@@ -94,7 +124,16 @@ class WriteShards(PipelineStep):
         self.work = work
 
     def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Iterator[Any]:
-        """Write the shards whose number mod tasks is `rank`."""
+        """Write the shards whose number mod tasks is `rank`.
+
+        Args:
+            data (`Any`): What the step before yields.
+            rank (`int`, *optional*, defaults to `0`): Number of the task.
+            world_size (`int`, *optional*, defaults to `1`): Number of tasks.
+
+        Yields:
+            `Any`: Nothing; the results are files.
+        """
         self.work.check()
         shards = shard_count(self.work)
         for shard in range(rank, shards, self.work.tasks):

@@ -82,6 +82,8 @@ def score_data(
         max_samples (`int`, *optional*): Rows to read of a stream; all by default.
         license (`str`, *optional*): License of the data; by default the one that the source records.
         as_json (`bool`, *optional*, defaults to `False`): Whether the record is printed as JSON instead of tables.
+        executor (`str`, *optional*): Where tasks run, such as "local:4"; without it, in this process.
+        executor_config (`Path`, *optional*): The YAML file of the executor.
         **settings (`Any`): Further arguments of `score`.
 
     Raises:

@@ -79,7 +79,19 @@ def score_share(
     processes: Processes,
     progress: bool = True,
 ) -> Share:
-    """Compute the losses of this process's units, as `score_forest` does."""
+    """Compute the losses of this process's units, as `score_forest` does.
+
+    Args:
+        model (`PreTrainedModel`): The causal LM.
+        forest (`Forest`): The units of P passes.
+        workspace (`Workspace`): The workspace of this task.
+        batch_tokens (`int`): Tokens of a forward pass, at most.
+        processes (`Processes`): This process among those at the job.
+        progress (`bool`, *optional*, defaults to `True`): Show a bar.
+
+    Returns:
+        `Share`: The losses of its passes.
+    """
     rank_units = processes.deal(forest.lengths)
     plan = _open_plan(workspace, forest.lengths[rank_units], batch_tokens, forest.packed)
     done = workspace.read_journal(JOURNAL)

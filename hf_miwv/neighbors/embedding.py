@@ -52,7 +52,14 @@ def embed_rows(
 
 
 def merged_totals(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Sum the counts of all processes; of their seconds those of the slowest count."""
+    """Sum the counts of all processes; of their seconds those of the slowest count.
+
+    Args:
+        parts (`Sequence[Mapping[str, float]]`): The counts of each process.
+
+    Returns:
+        `dict[str, float]`: The sums.
+    """
     return {name: (max if name == "seconds" else sum)(part[name] for part in parts) for name in COUNTS}
 
 
@@ -64,7 +71,19 @@ def embed_share(
     processes: Processes,
     progress: bool = True,
 ) -> dict[str, float]:
-    """Embed this process's chunks, which stay in the workspace; as `embed_rows`, whose counts it returns."""
+    """Embed this process's chunks, which stay in the workspace; as `embed_rows`, whose counts it returns.
+
+    Args:
+        rows (`Rows`): N rows.
+        embedder (`Embedder`): The embedder.
+        text (`Callable[[Example], str]`): The text of a row.
+        workspace (`Workspace`): The workspace of this task.
+        processes (`Processes`): This process among those at the job.
+        progress (`bool`, *optional*, defaults to `True`): Show a bar.
+
+    Returns:
+        `dict[str, float]`: The counts of its chunks.
+    """
     done = workspace.read_journal(JOURNAL)
     rank_chunks = _chunks_of(len(rows), processes)
     # Chunks are embedded in order, so the journal's length says which are done.

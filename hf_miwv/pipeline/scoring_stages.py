@@ -16,7 +16,11 @@ from hf_miwv.pipeline.scoring_tasks import ScoringTasks, write_share
 
 
 class EmbedShare(PipelineStep):
-    """Embed the chunks of a task."""
+    """Embed the chunks of a task.
+
+    Args:
+        tasks (`ScoringTasks`): What every task of the run knows.
+    """
 
     type = "✏️ - EMBEDDER"
     name = "embed"
@@ -26,7 +30,16 @@ class EmbedShare(PipelineStep):
         self.tasks = tasks
 
     def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Iterator[Any]:
-        """Write the vectors of task `rank`."""
+        """Write the vectors of task `rank`.
+
+        Args:
+            data (`Any`): What the step before yields.
+            rank (`int`, *optional*, defaults to `0`): Number of the task.
+            world_size (`int`, *optional*, defaults to `1`): Number of tasks.
+
+        Yields:
+            `Any`: Nothing; the results are files.
+        """
         journey = self.tasks.journey(rank)
         with self.tasks.workspace(rank) as workspace:
             counts = embed_share(
@@ -38,7 +51,11 @@ class EmbedShare(PipelineStep):
 
 
 class SearchShare(PipelineStep):
-    """Search for the neighbors of the rows of a task, exactly; by an index, task 0 searches for all."""
+    """Search for the neighbors of the rows of a task, exactly; by an index, task 0 searches for all.
+
+    Args:
+        tasks (`ScoringTasks`): What every task of the run knows.
+    """
 
     type = "🔎 - SEARCH"
     name = "neighbors"
@@ -48,7 +65,16 @@ class SearchShare(PipelineStep):
         self.tasks = tasks
 
     def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Iterator[Any]:
-        """Write neighbors and cosines of task `rank`."""
+        """Write neighbors and cosines of task `rank`.
+
+        Args:
+            data (`Any`): What the step before yields.
+            rank (`int`, *optional*, defaults to `0`): Number of the task.
+            world_size (`int`, *optional*, defaults to `1`): Number of tasks.
+
+        Yields:
+            `Any`: Nothing; the results are files.
+        """
         journey = self.tasks.journey(rank)
         if journey.search == "index" and rank:
             return
@@ -64,7 +90,11 @@ class SearchShare(PipelineStep):
 
 
 class ScoreShare(PipelineStep):
-    """Run the passes of a task: those that share tokens are in one task."""
+    """Run the passes of a task: those that share tokens are in one task.
+
+    Args:
+        tasks (`ScoringTasks`): What every task of the run knows.
+    """
 
     type = "⚖️ - SCORER"
     name = "score"
@@ -74,7 +104,16 @@ class ScoreShare(PipelineStep):
         self.tasks = tasks
 
     def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Iterator[Any]:
-        """Write the losses of task `rank`."""
+        """Write the losses of task `rank`.
+
+        Args:
+            data (`Any`): What the step before yields.
+            rank (`int`, *optional*, defaults to `0`): Number of the task.
+            world_size (`int`, *optional*, defaults to `1`): Number of tasks.
+
+        Yields:
+            `Any`: Nothing; the results are files.
+        """
         journey = self.tasks.journey(rank)
         with self.tasks.workspace(rank) as workspace:
             for name, (passes, neighbors) in journey.passes_by_method(workspace).items():

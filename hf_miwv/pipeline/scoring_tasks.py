@@ -81,16 +81,34 @@ class ScoringTasks:
         return TaskJourney.of(journey, self)
 
     def workspace(self, rank: int) -> Workspace:
-        """Open the workspace of a task."""
+        """Open the workspace of a task.
+
+        Args:
+            rank (`int`): Number of the task.
+
+        Returns:
+            `Workspace`: The workspace, locked.
+        """
         return Workspace(self.folder / Processes(rank, self.tasks).name(), self.folder)
 
     def finished(self) -> list[Workspace]:
-        """Open the workspaces of all tasks, to read what is finished in them."""
+        """Open the workspaces of all tasks, to read what is finished in them.
+
+        Returns:
+            `list[Workspace]`: The workspaces, by rank.
+        """
         names = [Processes(rank, self.tasks).name() for rank in range(self.tasks)]
         return [Workspace.reader(self.folder / name) for name in names]
 
     def describe(self, rank: int) -> str:
-        """Say which share of the work a task has."""
+        """Say which share of the work a task has.
+
+        Args:
+            rank (`int`): Number of the task.
+
+        Returns:
+            `str`: The words.
+        """
         return f"share {rank + 1} of {self.tasks} of {self.source}"
 
 
@@ -102,7 +120,15 @@ class TaskJourney(Journey):
 
     @classmethod
     def of(cls, journey: Journey, tasks: ScoringTasks) -> TaskJourney:
-        """Make it of a journey of the same rows and models."""
+        """Make it of a journey of the same rows and models.
+
+        Args:
+            journey (`Journey`): The run of one process.
+            tasks (`ScoringTasks`): What every task of the run knows.
+
+        Returns:
+            `TaskJourney`: The journey.
+        """
         return cls(**{field.name: getattr(journey, field.name) for field in fields(journey)}, tasks=tasks)
 
     @property
@@ -113,7 +139,11 @@ class TaskJourney(Journey):
         return self.tasks.finished()
 
     def vectors(self) -> np.ndarray:
-        """Read the (N, D) vectors of all rows."""
+        """Read the (N, D) vectors of all rows.
+
+        Returns:
+            `np.ndarray`: The vectors.
+        """
         return shared_vectors(len(self.table), self.parts)
 
     def passes_by_method(self, workspace: Workspace) -> dict[str, tuple[Passes, np.ndarray]]:
@@ -154,7 +184,13 @@ class TaskJourney(Journey):
 
 
 def write_share(workspace: Workspace, name: str, share: Share) -> None:
-    """Write the losses that a task has computed; the counts last, which say that they are whole."""
+    """Write the losses that a task has computed; the counts last, which say that they are whole.
+
+    Args:
+        workspace (`Workspace`): The workspace of this task.
+        name (`str`): Name of the file, without its ending.
+        share (`Share`): The losses.
+    """
     workspace.write_array(f"{name}-passes.npy", np.array(share.passes, np.int64))
     workspace.write_array(f"{name}-values.npy", np.array(share.losses, np.float64))
     workspace.write_json(f"{name}-totals.json", share.totals)

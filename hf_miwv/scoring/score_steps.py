@@ -128,14 +128,29 @@ class Journey:
         return add_score_columns(self.dataset, columns)
 
     def passes(self, neighbors: np.ndarray) -> Passes:
-        """Build the passes of all rows, alone and behind their (N, K) neighbors."""
+        """Build the passes of all rows, alone and behind their (N, K) neighbors.
+
+        Args:
+            neighbors (`np.ndarray`): (N, K) the row of each neighbor, -1 for none.
+
+        Returns:
+            `Passes`: (1 + K) N passes.
+        """
         passes = build_passes(self.table, neighbors, self.prompts, self.max_length, self.progress)
         if self.avoid_duplicates:
             flag_duplicate_neighbors(passes, neighbors, self.table.groups)
         return passes
 
     def method_passes(self, method: str, passes: Passes) -> Passes:
-        """Build the passes of the same responses behind what a method puts before them."""
+        """Build the passes of the same responses behind what a method puts before them.
+
+        Args:
+            method (`str`): Name of the method.
+            passes (`Passes`): The passes.
+
+        Returns:
+            `Passes`: N passes.
+        """
         return response_passes(passes, self.also[method], self.max_length)
 
     def _embed(self, workspace: Workspace) -> np.ndarray:
@@ -281,7 +296,15 @@ class Journey:
         return neighbors, cosines, report
 
     def search_share(self, vectors: np.ndarray, prompts: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
-        """Search for the neighbors of this process's share of the rows, or by an index of all rows."""
+        """Search for the neighbors of this process's share of the rows, or by an index of all rows.
+
+        Args:
+            vectors (`np.ndarray`): (R, D) unit vectors of the readable rows.
+            prompts (`np.ndarray`): (R,) equal where rows have the same prompt.
+
+        Returns:
+            `tuple[np.ndarray, np.ndarray, dict[str, Any]]`: Neighbors, cosines, and the report of the search.
+        """
         groups = prompts if self.avoid_duplicates else None
         queries = self._rank_rows(len(vectors)) if self.search == "exact" else range(len(vectors))
         with stage("neighbors", "row", len(queries), show=self.progress) as bar:
@@ -311,7 +334,15 @@ class Journey:
         return losses, self.loss_counts(passes, forest, totals)
 
     def forest(self, passes: Passes, neighbors: np.ndarray) -> Forest:
-        """Grow the trees of all passes."""
+        """Grow the trees of all passes.
+
+        Args:
+            passes (`Passes`): The passes.
+            neighbors (`np.ndarray`): (N, K) the row of each neighbor, -1 for none.
+
+        Returns:
+            `Forest`: The trees.
+        """
         return grow_forest(
             passes,
             neighbors,
@@ -324,7 +355,16 @@ class Journey:
         )
 
     def loss_counts(self, passes: Passes, forest: Forest, totals: dict[str, float]) -> dict[str, Any]:
-        """Return the counts of a stage of losses."""
+        """Return the counts of a stage of losses.
+
+        Args:
+            passes (`Passes`): The passes.
+            forest (`Forest`): The units of P passes.
+            totals (`dict[str, float]`): The sums of `score_forest`.
+
+        Returns:
+            `dict[str, Any]`: The counts.
+        """
         row_tokens = int(passes.lengths[: len(self.table)].sum())
         return {"row_tokens": row_tokens, **totals, "reuse": dict(sorted(forest.reuse.items()))}
 
@@ -353,7 +393,14 @@ class Journey:
         return np.where(np.isfinite(losses), losses, np.nan), totals
 
     def embedded_text(self, example: Example) -> str:
-        """Return the text of a row that is embedded; empty where it cannot be read."""
+        """Return the text of a row that is embedded; empty where it cannot be read.
+
+        Args:
+            example (`Example`): The row.
+
+        Returns:
+            `str`: The text.
+        """
         if example.fault is not None:
             return ""
         if self.embed_text == "bare":

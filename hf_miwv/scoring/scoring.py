@@ -300,7 +300,18 @@ def check_settings(
     also: Sequence[str],
     unreadable_rows: str,
 ) -> None:
-    """Raise InputError for words among the arguments of `score` that are none of ours."""
+    """Raise InputError for words among the arguments of `score` that are none of ours.
+
+    Args:
+        pooling (`str`): As in `score`.
+        embed_text (`str`): As in `score`.
+        batch_tokens (`int | None`): As in `score`.
+        also (`Sequence[str]`): As in `score`.
+        unreadable_rows (`str`): As in `score`.
+
+    Raises:
+        InputError: A word is none of ours.
+    """
     if isinstance(also, str):
         raise InputError(f"also {also!r}: give a list of names, such as [{also!r}]")
     for name, value, known in (
@@ -316,7 +327,15 @@ def check_settings(
 
 
 def check_rows(dataset: Dataset, neighbors: int) -> None:
-    """Raise InputError where there are too few rows for each to have this many neighbors."""
+    """Raise InputError where there are too few rows for each to have this many neighbors.
+
+    Args:
+        dataset (`Dataset`): The rows.
+        neighbors (`int`): Neighbors that each row is to have, K.
+
+    Raises:
+        InputError: There are too few.
+    """
     if len(dataset) < 2:
         raise InputError(
             f"the data set has {len(dataset)} row{'s' * (len(dataset) != 1)}; a row is scored "

@@ -56,9 +56,7 @@ def inputs(hub: HubServer, embedder_folder: Path, tmp_path: Path) -> dict[str, l
     """What each script is given, with rows on the Hub and tiny models here."""
     for name, rows in (("rows", make_rows()), ("pairs", PAIRS)):
         content = "".join(json.dumps(row) + "\n" for row in rows).encode()
-        hub.store.create("dataset", f"ada/{name}", private=True).add(
-            "main", "rows", {"a.jsonl": Blob(content, False)}
-        )
+        hub.store.create("dataset", f"ada/{name}", private=True).add("main", "rows", {"a.jsonl": Blob(content, False)})
     model = str(tmp_path / "model")
     make_model("llama").save_pretrained(model)
     make_tokenizer(bos=False, chat_template=CHATML).save_pretrained(model)

@@ -73,7 +73,14 @@ class Tally:
 
 
 def merged_tallies(tallies: Iterable[Tally]) -> Tally:
-    """Sum the tallies of the parts of a source."""
+    """Sum the tallies of the parts of a source.
+
+    Args:
+        tallies (`Iterable[Tally]`): The tallies of the parts.
+
+    Returns:
+        `Tally`: The sums.
+    """
     merged = Tally()
     for tally in tallies:
         for name, count in vars(tally).items():

@@ -130,7 +130,17 @@ def contents_of_records(
 
 
 def medium_of(source: Source) -> str:
-    """Tell how to open a source: tmx, text, flores, tsv, or records."""
+    """Tell how to open a source: tmx, text, flores, tsv, or records.
+
+    Args:
+        source (`Source`): The source.
+
+    Returns:
+        `str`: The word.
+
+    Raises:
+        InputError: It is plain text in one language.
+    """
     if source.kind is not None:
         return "records" if source.kind in RECORD_KINDS else source.kind
     if not isinstance(source.path, str):
@@ -189,7 +199,18 @@ def state_of_files(files: Iterable[Path]) -> list[str]:
 
 
 def text_files_of(source: Source, medium: str) -> LanguageFiles:
-    """List the files of plain text, of the asked languages only; InputError where one of them has no file."""
+    """List the files of plain text, of the asked languages only; InputError where one of them has no file.
+
+    Args:
+        source (`Source`): The source.
+        medium (`str`): "text" or "flores".
+
+    Returns:
+        `LanguageFiles`: The files by language.
+
+    Raises:
+        InputError: A language that is asked for has no file, or there are fewer than two.
+    """
     if isinstance(source.path, Mapping):
         files = {code: Path(file).expanduser() for code, file in source.path.items()}
         language_files = LanguageFiles(files, {})
@@ -261,6 +282,12 @@ def json_lines_files(path: Path) -> list[Path]:
     """List the file if it is one of JSON Lines, or those of a folder of nothing else; else none.
 
     Their columns may differ from one another, as `{"translation": ...}` does from pair to pair.
+
+    Args:
+        path (`Path`): A file or a folder.
+
+    Returns:
+        `list[Path]`: The files.
     """
     if not path.is_dir():
         return [path] if path.is_file() and path.name.lower().endswith(JSON_LINES) else []
@@ -274,7 +301,14 @@ def json_lines_files(path: Path) -> list[Path]:
 
 
 def json_lines_of(path: Path) -> Iterator[tuple[str, Record]]:
-    """Yield the objects of a JSON Lines file, each with its location."""
+    """Yield the objects of a JSON Lines file, each with its location.
+
+    Args:
+        path (`Path`): The file.
+
+    Yields:
+        `tuple[str, Record]`: Location and object.
+    """
     yield from json_records((f"{path}:{number}", line) for number, line in enumerate(read_lines(path), 1))
 
 
@@ -283,6 +317,9 @@ def json_records(lines: Iterable[tuple[str, str]]) -> Iterator[tuple[str, Record
 
     Args:
         lines (`Iterable[tuple[str, str]]`): Location and text of each line.
+
+    Yields:
+        `tuple[str, Record]`: Location and object.
 
     Raises:
         InputError: A line is not a JSON object.
@@ -313,7 +350,16 @@ def _tsv_records(path: Path) -> Iterator[tuple[str, Record]]:
 
 
 def records_of_dataset(dataset: Any, name: str, rows: range | None = None) -> Iterator[tuple[str, Record]]:
-    """Yield the rows of a data set as records, each with its location; `rows` of them if they are given."""
+    """Yield the rows of a data set as records, each with its location; `rows` of them if they are given.
+
+    Args:
+        dataset (`Any`): The data set.
+        name (`str`): Its name, for locations.
+        rows (`range`, *optional*): The rows that are read; all by default.
+
+    Yields:
+        `tuple[str, Record]`: Location and row.
+    """
     from hf_miwv.common.reading.json_types import plain_rows
 
     table = dataset.with_format("arrow")

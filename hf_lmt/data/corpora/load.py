@@ -161,7 +161,17 @@ def _write_rows(path: Path, blocks: Iterator[pa.Table], schema: pa.Schema) -> No
 
 
 def check_tally(source: Source, tally: Tally, asked: list[Direction], notes: Mapping[str, int]) -> None:
-    """Raise InputError where a source lacks a language that it asks for, or holds no row."""
+    """Raise InputError where a source lacks a language that it asks for, or holds no row.
+
+    Args:
+        source (`Source`): The source.
+        tally (`Tally`): What was counted.
+        asked (`list[Direction]`): The directions asked for.
+        notes (`Mapping[str, int]`): Counts of the reader.
+
+    Raises:
+        InputError: It does.
+    """
     present = ", ".join(sorted(tally.languages)) or "none"
     for code in source.languages:
         if code not in tally.languages:
@@ -193,7 +203,12 @@ def check_tally(source: Source, tally: Tally, asked: list[Direction], notes: Map
 
 
 def report_counts(source: Source, counts: dict[str, Any]) -> None:
-    """Say how many rows a source gave, and warn of what was left out."""
+    """Say how many rows a source gave, and warn of what was left out.
+
+    Args:
+        source (`Source`): The source.
+        counts (`dict[str, Any]`): The counts of the source.
+    """
     rows, sentences = f"{counts['rows']:,}", f"{counts['sentences']:,}"
     logger.info("%s: %s rows of %s sentences", source.name, rows, sentences)
     if counts["without_rows"]:

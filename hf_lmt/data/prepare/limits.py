@@ -44,7 +44,16 @@ def weigh_rows(rows: Dataset, sources: Sequence[Source], seed: int) -> np.ndarra
 
 
 def weigh_batch(batch: pa.Table, sources: Sequence[Source], seed: int) -> np.ndarray:
-    """(B,) bool: which rows of a batch are used, as `weigh_rows` says."""
+    """(B,) bool: which rows of a batch are used, as `weigh_rows` says.
+
+    Args:
+        batch (`pa.Table`): B rows.
+        sources (`Sequence[Source]`): The sources, in the order of the recipe.
+        seed (`int`): Seed of the hash.
+
+    Returns:
+        `np.ndarray`: (B,) bool.
+    """
     weights = np.array([source.weight for source in sources], float)
     shares = weights / weights.max()
     hashes = decision_hashes("weight", seed, direction_column(batch), key_column(batch))

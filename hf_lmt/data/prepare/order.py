@@ -64,7 +64,15 @@ def order_rows(rows: Dataset, sizes: list[int], seed: int) -> Ordered:
 
 
 def order_keys(batch: pa.Table, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """(B,) uint64 hashes that rows are ordered by, and (B,) of their contents, which order those of one hash."""
+    """(B,) uint64 hashes that rows are ordered by, and (B,) of their contents, which order those of one hash.
+
+    Args:
+        batch (`pa.Table`): B rows.
+        seed (`int`): Seed of the hash.
+
+    Returns:
+        `tuple[np.ndarray, np.ndarray]`: The hashes.
+    """
     directions = direction_column(batch)
     keys = decision_hashes(DECISION, seed, directions, key_column(batch))
     return keys, text_hashes(_contents(batch, directions))

@@ -117,7 +117,7 @@ def complete_record(
     Args:
         run (`PreparedRecord`): The record of `start_record`.
         recipe (`DataRecipe`): The recipe.
-        kept (`Kept`): What curation left, with its counts.
+        curation (`Mapping[str, Any]`, *optional*): The counts of `curate`; None without it.
         made (`dict[str, Any]`): Counts of the rows that were made: "rows", "groups", "directions", and others that
             the record takes as they are.
         seconds (`float`): Duration of the run.

@@ -117,7 +117,11 @@ def _decorate(folder: Path, run: PreparedRecord, kept: Kept) -> None:
 
 
 def warn_of_gaps(run: PreparedRecord) -> None:
-    """Warn of asked directions without a row, and of rows that were not compared with evaluation sets."""
+    """Warn of asked directions without a row, and of rows that were not compared with evaluation sets.
+
+    Args:
+        run (`PreparedRecord`): The record of the run.
+    """
     empty = run["counts"]["directions_without_rows"]
     if empty:
         shown = ", ".join(empty[:12]) + (", ..." if len(empty) > 12 else "")

@@ -111,7 +111,15 @@ def load_sources(recipe: DataRecipe) -> Loaded:
 
 
 def check_named(row_counts: Counter[str], recipe: DataRecipe) -> None:
-    """Raise InputError where a direction that was asked for by name is in no source."""
+    """Raise InputError where a direction that was asked for by name is in no source.
+
+    Args:
+        row_counts (`Counter[str]`): Rows by direction.
+        recipe (`DataRecipe`): The recipe.
+
+    Raises:
+        InputError: There is one.
+    """
     missing = [name for name in map(str, recipe.directions) if not row_counts[name]]
     if named := [name for name in map(str, recipe.named) if name in missing]:
         raise InputError(
@@ -146,7 +154,15 @@ def gather(loaded: Loaded, running: Running) -> None:
 
 
 def join_sentences(batch: pa.Table, joining: AuxiliarySentences) -> pa.Table:
-    """Put auxiliary sentences into the rows of a batch that have none; null where there is none."""
+    """Put auxiliary sentences into the rows of a batch that have none; null where there is none.
+
+    Args:
+        batch (`pa.Table`): B rows.
+        joining (`AuxiliarySentences`): Where the sentences come from.
+
+    Returns:
+        `pa.Table`: The rows with them.
+    """
     for name, texts in joining(batch).items():
         column = pa.array(texts, pa.string())
         column = pc.if_else(pc.equal(column, ""), None, column)  # the join writes "" where it has no sentence
@@ -240,7 +256,15 @@ def _copy(name: str, rows: Dataset, staying: np.ndarray | None, running: Running
 
 
 def check_left(left: dict[str, Counter[str]], recipe: DataRecipe) -> None:
-    """Raise InputError where no row, or none of a direction asked for by name, is left."""
+    """Raise InputError where no row, or none of a direction asked for by name, is left.
+
+    Args:
+        left (`dict[str, Counter[str]]`): Rows by direction after each stage.
+        recipe (`DataRecipe`): The recipe.
+
+    Raises:
+        InputError: It is so; what took how many is said.
+    """
     stages, last = list(left.items()), left["downsampled"]
     if not last.total():
         raise InputError(f"no row is left; {_taken(stages, None)}")
@@ -266,7 +290,15 @@ def _taken(stages: list[tuple[str, Counter[str]]], name: str | None) -> str:
 
 
 def add_prompts(batch: pa.Table, recipe: DataRecipe) -> pa.Table:
-    """Add prompt, completion and hinted to the rows of a batch."""
+    """Add prompt, completion and hinted to the rows of a batch.
+
+    Args:
+        batch (`pa.Table`): B rows.
+        recipe (`DataRecipe`): The recipe.
+
+    Returns:
+        `pa.Table`: The rows with them.
+    """
     added = recipe.prompting(batch)
     for name in (name for name in ADDED if name in added):
         batch = batch.append_column(name, pa.array(added[name]))

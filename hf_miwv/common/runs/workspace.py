@@ -106,7 +106,14 @@ class Workspace:
 
     @classmethod
     def reader(cls, folder: Path) -> Workspace:
-        """Open a folder without its lock, to read what a task has finished there."""
+        """Open a folder without its lock, to read what a task has finished there.
+
+        Args:
+            folder (`Path`): The folder.
+
+        Returns:
+            `Workspace`: The workspace, which cannot be written to.
+        """
         reader = cls.__new__(cls)
         reader.folder = reader._root = folder
         return reader
