@@ -39,7 +39,9 @@ def main() -> None:
     ## to the Hub, beside what the rows had
 
     name = f"{options.column}_{options.target}"
-    rows.add_column(name, translations).push_to_hub(options.output, private=not options.public)
+    translated = rows.add_column(name, translations)
+    # The rows are of a slice, such as train[:100], which is no name of a split.
+    translated.push_to_hub(options.output, split=options.split, private=not options.public)
     print(f"pushed: {options.output}, {len(rows)} rows with {name}")
 
 

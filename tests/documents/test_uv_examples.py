@@ -79,7 +79,7 @@ def check_run(command: list[str], words: list[str], hub: HubServer, folder: Path
     assert "pushed: ada/out" in done.stdout
     repository = hub.store.find("dataset", "ada/out")
     files = repository.commit_of("main").tree
-    assert any(file.endswith(".parquet") for file in files), list(files)
+    assert any(file.endswith((".parquet", ".jsonl")) for file in files), list(files)
     assert "README.md" in files
     assert repository.private
     assert list((folder / "empty").iterdir()) == []
