@@ -72,6 +72,14 @@ logger = logging.getLogger(__name__)
     default=None,
     help="Model here: run code that comes with it from the Hub. Off by default.",
 )
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["jsonl", "alpaca_eval"]),
+    default="jsonl",
+    show_default=True,
+    help="Of the file: a JSON object in each line, or the one JSON list that AlpacaEval reads.",
+)
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="File to write.")
 @click.option("--overwrite", is_flag=True, help="Replace what --output holds.")
 def answer_command(
@@ -85,6 +93,7 @@ def answer_command(
     overwrite: bool,
     template: str | None,
     max_new_tokens: int,
+    output_format: str,
     **settings: Any,
 ) -> None:
     """Answer the prompts; see the help text."""
@@ -102,6 +111,7 @@ def answer_command(
         "source": data,
         "template": template,
         "max_new_tokens": max_new_tokens,
+        "output_format": output_format,
         "overwrite": overwrite,
         "command_line": command_line,
     }

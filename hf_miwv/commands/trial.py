@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from hf_miwv.commands.judge import open_judge
+from hf_miwv.commands.judge import ENDPOINT_OPTIONS, MODEL_OPTIONS, open_judge
 from hf_miwv.common.command_line import comma_separated, json_option, show_result
 from hf_miwv.common.reading.options import field_option
 
@@ -113,8 +113,7 @@ def trial_command(
     check_output(output, overwrite, source.local_path)
     judge = None
     if judge_name is not None:
-        others = ("request_fields", "timeout", "concurrency", "dtype", "device", "revision", "batch_tokens")
-        unset = dict.fromkeys((*others, "trust_remote_code"))
+        unset = dict.fromkeys((*ENDPOINT_OPTIONS, *MODEL_OPTIONS))
         judge = open_judge(judge_name, max_new_tokens, **{**unset, "judge_model": judge_model})
     limits = {} if max_length is None else {"max_length": max_length}
     scoring: dict[str, Any] = {"embedder": embedder or DEFAULT_EMBEDDER, **limits}

@@ -32,6 +32,7 @@ from hf_miwv.rows.examples import Example
 
 DEFAULT_TEMPLATE = "alpaca"  # what arXiv 2511.07074 tunes with
 JOURNAL = "answers.jsonl"
+FORMATS = ("jsonl", "alpaca_eval")
 KEPT_COLUMNS = ("id", *SET_COLUMNS, *PROMPT_COLUMNS, "input")
 
 logger = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ def answer(
     template: str | None = None,
     max_new_tokens: int = 1024,
     batch_tokens: int | None = None,
+    output_format: str = "jsonl",
     overwrite: bool = False,
     progress: bool = True,
     command_line: Sequence[str] | None = None,
@@ -70,6 +72,8 @@ def answer(
         max_new_tokens (`int`, *optional*, defaults to `1024`): Tokens of an answer, at most.
         batch_tokens (`int`, *optional*): (longest prompt + max_new_tokens) x rows of a batch, at most,
             in tokens; the default follows the model's device.
+        output_format (`str`, *optional*, defaults to `"jsonl"`): "jsonl", or "alpaca_eval" for the one JSON list that
+            AlpacaEval reads.
         overwrite (`bool`, *optional*, defaults to `False`): Replace `output` where it exists.
         progress (`bool`, *optional*, defaults to `True`): Show a bar.
         command_line (`Sequence[str]`, *optional*): By which the same command is known after a kill.
@@ -95,7 +99,7 @@ def answer(
         generated = _generate_all(loaded, fitting, max_new_tokens, budget, workspace, progress)
         answers = [generated.get(key, ("", "prompt_too_long")) for key in keys]
         name = shown_name(loaded.model.name_or_path or None)
-        write_answers(output, dataset, answers, name, workspace, command_line)
+        write_answers(output, dataset, answers, name, workspace, command_line, output_format)
     return Counter(status for _, status in answers)
 
 
@@ -183,8 +187,12 @@ def write_answers(
     generator: str,
     workspace: Workspace,
     command_line: Sequence[str] | None,
+    output_format: str = "jsonl",
 ) -> None:
-    """Write the file of answers, whole or not at all, one JSON object for each row.
+    """Write the file of answers, whole or not at all: one JSON object for each row, or AlpacaEval's list of them.
+
+    AlpacaEval reads `instruction`, `output`, `generator` and `dataset` of each, and matches files by `instruction`:
+    the prompt with its input, if it has one, a blank line between them.
 
     Args:
         output (`Path`): The JSON Lines file.
@@ -193,6 +201,7 @@ def write_answers(
         generator (`str`): Name of the model.
         workspace (`Workspace`): Workspace of the call, emptied when the file is there.
         command_line (`Sequence[str]`, *optional*): By which the same command is known after a kill.
+        output_format (`str`, *optional*, defaults to `"jsonl"`): One of FORMATS.
     """
     lines = [
         {**_kept(row), "output": text, "generator": generator, "answer_status": status}
@@ -200,7 +209,19 @@ def write_answers(
     ]
     part = workspace.folder / "answers.part"
     with open(part, "w", encoding="utf-8") as file:
-        file.writelines(json_text(line) + "\n" for line in lines)
+        if output_format == "alpaca_eval":
+            entries = [
+                {
+                    "dataset": read_label(row, SET_COLUMNS, "") or output.stem,
+                    "instruction": read_question(row, "").question,
+                    "output": text,
+                    "generator": generator,
+                }
+                for row, (text, _) in zip(dataset, answers, strict=True)
+            ]
+            file.write(json_text(entries, indent=2) + "\n")
+        else:
+            file.writelines(json_text(line) + "\n" for line in lines)
         file.flush()
         os.fsync(file.fileno())
     put_file_in_place(part, output, workspace, command_line)

@@ -53,6 +53,7 @@ def answer_by_endpoint(
     timeout: float = 120.0,
     concurrency: int = 8,
     retries: int = RETRIES,
+    output_format: str = "jsonl",
     overwrite: bool = False,
     progress: bool = True,
     command_line: Sequence[str] | None = None,
@@ -80,6 +81,7 @@ def answer_by_endpoint(
         timeout (`float`, *optional*, defaults to `120.0`): Seconds to wait for a reply.
         concurrency (`int`, *optional*, defaults to `8`): Requests at a time.
         retries (`int`, *optional*, defaults to `RETRIES`): Further attempts at a request.
+        output_format (`str`, *optional*, defaults to `"jsonl"`): "jsonl" or "alpaca_eval", as in `answer`.
         overwrite (`bool`, *optional*, defaults to `False`): Replace `output` where it exists.
         progress (`bool`, *optional*, defaults to `True`): Show a bar.
         command_line (`Sequence[str]`, *optional*): By which the same command is known after a kill.
@@ -113,7 +115,7 @@ def answer_by_endpoint(
         answers = [replies[key] for key in keys]
         _check_refusals(url, answers)
         shown = [("" if status == REFUSED else text, status) for text, status in answers]
-        write_answers(output, dataset, shown, model, workspace, command_line)
+        write_answers(output, dataset, shown, model, workspace, command_line, output_format)
     return Counter(status for _, status in answers)
 
 

@@ -197,6 +197,20 @@ def test_the_command(tmp_path: Path, model_folder: Path) -> None:
         CliRunner().invoke(answer_command, onto_itself, catch_exceptions=False)
 
 
+def test_alpaca_eval_reads_one_list(tmp_path: Path, model_folder: Path) -> None:
+    data, output = tmp_path / "prompts.jsonl", tmp_path / "outputs.json"
+    data.write_text(
+        '{"instruction": "add", "input": "two, three", "set": "sums"}\n{"instruction": "name the capital"}\n'
+    )
+    words = [str(data), "--model", str(model_folder), "--device", "cpu", "--max-new-tokens", "3"]
+    words += ["--format", "alpaca_eval", "--output", str(output)]
+    assert CliRunner().invoke(answer_command, words, catch_exceptions=False).exit_code == 0
+    entries = json.loads(output.read_text())
+    assert [entry["instruction"] for entry in entries] == ["add\n\ntwo, three", "name the capital"]
+    assert [entry["dataset"] for entry in entries] == ["sums", "outputs"]
+    assert all(entry.keys() == {"dataset", "instruction", "output", "generator"} for entry in entries)
+
+
 def test_killed_behind_the_rename_the_same_command_ends_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     output, command_line = tmp_path / "answers.jsonl", ["hf-miwv", "answer", "rows.jsonl"]
     workspace = Workspace(workspace_of(output))
