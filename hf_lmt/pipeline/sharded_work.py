@@ -157,11 +157,11 @@ class ShardedWork:
         read = [self.read_json("rows", f"{part:05d}") for part in range(len(self.parts))]
         sums = []
         for number in range(len(self.recipe.sources)):
-            own = [counts for counts, (source, _) in zip(read, self.parts, strict=True) if source == number]
+            part_counts = [counts for counts, (source, _) in zip(read, self.parts, strict=True) if source == number]
             notes: Counter[str] = Counter()
-            for counts in own:
+            for counts in part_counts:
                 notes.update(counts["notes"])
-            sums.append((merged_tallies(_tally(counts["tally"]) for counts in own), notes))
+            sums.append((merged_tallies(_tally(counts["tally"]) for counts in part_counts), notes))
         return sums
 
     def columns(self) -> list[str]:

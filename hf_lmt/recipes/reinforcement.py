@@ -43,7 +43,12 @@ class RewardSettings:
 class Reinforcement:
     """What stage grpo is rewarded for.
 
-    rewards: in the order of the recipe, at least one; watched: logged beside them, with weight 0.
+    Attributes:
+        rewards (`tuple[RewardSettings, ...]`): The rewards in the order of the recipe, at least one.
+        watched (`tuple[RewardSettings, ...]`): Rewards that are logged beside them, with weight 0.
+        max_prompt_length (`int`): Tokens of a prompt, at most.
+        max_steps_without_spread (`int`): Steps after one another in which no group has two different rewards, before
+            the training stops.
     """
 
     rewards: tuple[RewardSettings, ...]
@@ -56,9 +61,13 @@ class Reinforcement:
 class Rollouts:
     """How many completions TRL makes, by the recipe and the launch.
 
-    step: completions of an optimizer step; generated: of a generation, which may serve several steps; at_once: of it
-    on each device; generations: completions of a prompt; batches: of a device, which a generation is cut into;
-    iterations: how often each completion is learned from.
+    Attributes:
+        step (`int`): Completions of an optimizer step.
+        generated (`int`): Completions of a generation, which may serve several steps.
+        at_once (`int`): Completions of a generation on each device.
+        generations (`int`): Completions of a prompt.
+        batches (`int`): Batches of a device, which a generation is cut into.
+        iterations (`int`): How often each completion is learned from.
     """
 
     step: int

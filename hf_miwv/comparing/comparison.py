@@ -67,8 +67,11 @@ def compare(
     check_methods(methods, seed)
     scored = read_scored(folders)
     check_text_columns(scored[0].dataset, text_columns)
-    taken = scored[0].run["data"]["columns"].values()
-    column, sources = source_values(scored[0].dataset, source_column, "--source-column", taken) or (None, None)
+    prompt_columns = scored[0].run["data"]["columns"].values()
+    column, sources = source_values(scored[0].dataset, source_column, "--source-column", prompt_columns) or (
+        None,
+        None,
+    )
     rows = RowDetails(scored[0], text_columns, sources, largest_sources(sources or []))
     rankings, left_out = rank(scored, methods, seed)
     return {

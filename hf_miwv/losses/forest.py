@@ -26,10 +26,18 @@ LEAST_SHARED = 16  # tokens; to share less is not worth a branch
 
 
 class Unit(NamedTuple):
-    """Hold the passes that are run as one tree, by pass numbers (see Passes)."""
+    """Hold the passes that are run as one tree, by pass numbers (see Passes).
+
+    Attributes:
+        trunk (`int`): Number of the pass that is the trunk.
+        scored (`bool`): Whether the trunk's own loss is wanted.
+        branches (`tuple[int, ...]`): Numbers of the passes that go on from it.
+        forks (`tuple[int, ...]`): Tokens of the trunk that each of them shares.
+        tokens (`int`): Tokens of the tree.
+    """
 
     trunk: int
-    scored: bool  # whether the trunk's own loss is wanted
+    scored: bool
     branches: tuple[int, ...]
     forks: tuple[int, ...]
     tokens: int

@@ -46,8 +46,8 @@ def embed_rows(
         processes, earlier runs' too: "tokens", "prompts_cut" (texts longer than the embedder reads) and
         "seconds" (the slowest process).
     """
-    own = embed_share(rows, embedder, text, workspace, processes, progress)
-    parts = processes.gather(own)
+    share = embed_share(rows, embedder, text, workspace, processes, progress)
+    parts = processes.gather(share)
     return _collect(len(rows), workspace, processes), merged_totals(parts)
 
 

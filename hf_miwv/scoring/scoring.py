@@ -300,7 +300,7 @@ def check_settings(
     also: Sequence[str],
     unreadable_rows: str,
 ) -> None:
-    """Raise InputError for words among the arguments of `score` that are none of ours.
+    """Check the words among the arguments of `score`.
 
     Args:
         pooling (`str`): As in `score`.
@@ -327,7 +327,7 @@ def check_settings(
 
 
 def check_rows(dataset: Dataset, neighbors: int) -> None:
-    """Raise InputError where there are too few rows for each to have this many neighbors.
+    """Check that there are enough rows for each to have this many neighbors.
 
     Args:
         dataset (`Dataset`): The rows.

@@ -66,7 +66,7 @@ KINDS = ("meta_text", "refusal", "cut_off", "broken_code_fence", "other_language
 
 
 def has_meta_text(response: str) -> bool:
-    """Tell whether a response speaks of itself: the steps of its generator, an assistant, a pair of texts.
+    """Check whether a response speaks of itself: the steps of its generator, an assistant, a pair of texts.
 
     Args:
         response (`str`): The response.
@@ -81,7 +81,7 @@ def has_meta_text(response: str) -> bool:
 
 
 def is_refusal(response: str) -> bool:
-    """Tell whether a response begins by declining to answer.
+    """Check whether a response begins by declining to answer.
 
     Args:
         response (`str`): The response.
@@ -96,7 +96,7 @@ def is_refusal(response: str) -> bool:
 
 
 def has_broken_code_fence(response: str) -> bool:
-    """Tell whether a fence of code is opened and never closed, or the other way round.
+    """Check whether a fence of code is opened and never closed, or the other way round.
 
     Args:
         response (`str`): The response.
@@ -108,7 +108,7 @@ def has_broken_code_fence(response: str) -> bool:
 
 
 def is_cut_off(response: str) -> bool:
-    """Tell whether a longer response ends in the middle of a sentence.
+    """Check whether a longer response ends in the middle of a sentence.
 
     It ends in a comma or a word such as "the" or "because"; or in a letter, with no sign behind it, where
     sentences before it have theirs and the last line is no list item, no heading, no row of a table.
@@ -168,7 +168,7 @@ def identifier_name() -> str | None:
 
 
 def languages(responses: Sequence[str]) -> list[str | None]:
-    """Tell the language of each response by py3langid; None where it is short or unclear.
+    """Identify the language of each response by py3langid; None where it is short or unclear.
 
     Args:
         responses (`Sequence[str]`): N responses.
@@ -178,14 +178,14 @@ def languages(responses: Sequence[str]) -> list[str | None]:
     """
     if identifier_name() is None:
         return [None] * len(responses)
-    told = []
+    language_codes = []
     for response in responses:
         code, probability = None, 0.0
         if sum(character.isalpha() for character in response) >= LEAST_LETTERS:
             code, probability = _identifier().classify(response[:LANGUAGE_REACH])
         is_told = code != NO_LANGUAGE and probability >= LEAST_PROBABILITY
-        told.append(code if is_told else None)
-    return told
+        language_codes.append(code if is_told else None)
+    return language_codes
 
 
 def usual_languages(codes: Sequence[str | None]) -> set[str]:

@@ -38,7 +38,9 @@ def report_responses(dataset: Dataset, shape: Shape, kept: np.ndarray) -> Respon
     faults = _faults(chosen_responses, chosen_languages, usual)
     numbers = dataset.select(kept)["row"]
     first = {
-        kind: [int(number) for number, found in zip(numbers, faults, strict=True) if kind in found][:FIRST_ROWS]
+        kind: [int(number) for number, row_faults in zip(numbers, faults, strict=True) if kind in row_faults][
+            :FIRST_ROWS
+        ]
         for kind in KINDS
     }
     return {
@@ -55,11 +57,14 @@ def report_responses(dataset: Dataset, shape: Shape, kept: np.ndarray) -> Respon
 def _faults(responses: list[str], codes: list[str | None], usual: set[str]) -> list[list[str]]:
     """List all faults of each response, with its language among them."""
     pairs = zip(find_faults(responses), codes, strict=True)
-    return [[*found, *(["other_language"] if code is not None and code not in usual else [])] for found, code in pairs]
+    return [
+        [*row_faults, *(["other_language"] if code is not None and code not in usual else [])]
+        for row_faults, code in pairs
+    ]
 
 
 def _count(faults: list[list[str]]) -> dict[str, int]:
-    return {kind: sum(kind in found for found in faults) for kind in KINDS}
+    return {kind: sum(kind in row_faults for row_faults in faults) for kind in KINDS}
 
 
 def _responses(rows: Dataset, shape: Shape) -> list[str]:

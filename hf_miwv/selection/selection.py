@@ -137,8 +137,8 @@ def select(
     groups = None
     if within is not None:
         usable = (np.array(whole.status) == "ok") & ~left_out
-        taken = earlier["data"]["columns"].values() if earlier and earlier.get("data") else ()
-        groups = group_rows(dataset, within, whole.response_tokens, usable, taken)
+        text_columns = earlier["data"]["columns"].values() if earlier and earlier.get("data") else ()
+        groups = group_rows(dataset, within, whole.response_tokens, usable, text_columns)
     scores = method_scores(dataset, method, seed, like=like or "miwv", left_out=left_out, groups=groups)
     behind_another = 0
     if one_per is not None:
@@ -202,9 +202,11 @@ def _look_at_responses(dataset: Dataset, earlier: ScoredRecord | None, kept: np.
         logger.info("the responses were not looked at: the rows have no run.json, and are of no known shape")
         return None
     report = report_responses(dataset, shape, kept)
-    found = [f"{count} {kind.replace('_', ' ')}" for kind, count in report["chosen"].items() if count]
-    if found:
-        logger.warning("among the %d chosen responses: %s; look at them before training", len(kept), ", ".join(found))
+    counts_in_words = [f"{count} {kind.replace('_', ' ')}" for kind, count in report["chosen"].items() if count]
+    if counts_in_words:
+        logger.warning(
+            "among the %d chosen responses: %s; look at them before training", len(kept), ", ".join(counts_in_words)
+        )
     return report
 
 

@@ -107,7 +107,7 @@ def contents_of_records(
     head: Iterator[tuple[str, Record]],
     records: Iterator[tuple[str, Record]],
 ) -> Contents:
-    """Tell the kind of records by the first ones of their source, and open them.
+    """Detect the kind of records by the first ones of their source, and open them.
 
     Args:
         source (`Source`): The source.
@@ -130,7 +130,7 @@ def contents_of_records(
 
 
 def medium_of(source: Source) -> str:
-    """Tell how to open a source: tmx, text, flores, tsv, or records.
+    """Return how to open a source: tmx, text, flores, tsv, or records.
 
     Args:
         source (`Source`): The source.

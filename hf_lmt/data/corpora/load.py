@@ -161,7 +161,7 @@ def _write_rows(path: Path, blocks: Iterator[pa.Table], schema: pa.Schema) -> No
 
 
 def check_tally(source: Source, tally: Tally, asked: list[Direction], notes: Mapping[str, int]) -> None:
-    """Raise InputError where a source lacks a language that it asks for, or holds no row.
+    """Check that a source has each language that it asks for, and holds a row.
 
     Args:
         source (`Source`): The source.
@@ -170,7 +170,7 @@ def check_tally(source: Source, tally: Tally, asked: list[Direction], notes: Map
         notes (`Mapping[str, int]`): Counts of the reader.
 
     Raises:
-        InputError: It does.
+        InputError: it lacks one, or holds no row.
     """
     present = ", ".join(sorted(tally.languages)) or "none"
     for code in source.languages:

@@ -35,11 +35,11 @@ class Part(NamedTuple):
     """A part of a source, as JSON can hold it.
 
     Attributes:
-        kind: "text", files side by side, cut at the same lines; "json", a file of JSON Lines, cut at bytes;
-            "rows" of a data set; "whole", a source that is not cut.
-        files: {language, or "" for the only one: file}; empty where no file is cut.
-        first: {the same: first byte}; of rows {"": first row}.
-        last: the same, exclusive.
+        kind (`str`): "text", files side by side, cut at the same lines; "json", a file of JSON Lines, cut at
+            bytes; "rows" of a data set; "whole", a source that is not cut.
+        files (`dict[str, str]`): {language, or "" for the only one: file}; empty where no file is cut.
+        first (`dict[str, int]`): {language, or "": first byte}; of rows {"": first row}.
+        last (`dict[str, int]`): The same of the end, exclusive.
     """
 
     kind: str
@@ -56,7 +56,12 @@ class Part(NamedTuple):
 
 
 class Cut(NamedTuple):
-    """The parts of a source, and what tells its content from another."""
+    """Hold a source that was cut.
+
+    Attributes:
+        parts (`list[Part]`): Its parts, in order.
+        state (`list[str]`): What tells its content from another.
+    """
 
     parts: list[Part]
     state: list[str]

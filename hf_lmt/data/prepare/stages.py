@@ -111,14 +111,14 @@ def load_sources(recipe: DataRecipe) -> Loaded:
 
 
 def check_named(row_counts: Counter[str], recipe: DataRecipe) -> None:
-    """Raise InputError where a direction that was asked for by name is in no source.
+    """Check that each direction that was asked for by name is in a source.
 
     Args:
         row_counts (`Counter[str]`): Rows by direction.
         recipe (`DataRecipe`): The recipe.
 
     Raises:
-        InputError: There is one.
+        InputError: one of them is in no source.
     """
     missing = [name for name in map(str, recipe.directions) if not row_counts[name]]
     if named := [name for name in map(str, recipe.named) if name in missing]:
@@ -256,14 +256,14 @@ def _copy(name: str, rows: Dataset, staying: np.ndarray | None, running: Running
 
 
 def check_left(left: dict[str, Counter[str]], recipe: DataRecipe) -> None:
-    """Raise InputError where no row, or none of a direction asked for by name, is left.
+    """Check that rows are left, also of each direction that was asked for by name.
 
     Args:
         left (`dict[str, Counter[str]]`): Rows by direction after each stage.
         recipe (`DataRecipe`): The recipe.
 
     Raises:
-        InputError: It is so; what took how many is said.
+        InputError: none is left; the message has what took how many.
     """
     stages, last = list(left.items()), left["downsampled"]
     if not last.total():

@@ -17,7 +17,13 @@ CHECKED = 8  # rows whose references are rewarded before the first step
 
 
 class RewardFunctions(NamedTuple):
-    """Functions in the order of their weights; those that are only watched come last, with weight 0."""
+    """Hold the rewards of a recipe as functions; those that are only watched come last, with weight 0.
+
+    Attributes:
+        functions (`list[Reward]`): The functions.
+        weights (`list[float]`): Their weights, in the same order.
+        names (`list[str]`): The names that the recipe has for them.
+    """
 
     functions: list[Reward]
     weights: list[float]

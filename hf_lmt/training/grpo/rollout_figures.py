@@ -18,7 +18,15 @@ SAME = 1e-8  # of two rewards, as torch.isclose has it, by which TRL looks
 
 
 class Rollout(NamedTuple):
-    """A completion: its direction, tokens and behavior, and which gates let it pass."""
+    """Hold what a completion shows.
+
+    Attributes:
+        direction (`Direction`): The direction.
+        tokens (`int`): Tokens of the completion.
+        off_target (`bool`): Whether it is in another script than the target language.
+        fan_in (`bool`): Whether it also answers another source.
+        gates (`dict[str, bool]`): {gate: whether it let the completion pass}.
+    """
 
     direction: Direction
     tokens: int
