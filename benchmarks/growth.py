@@ -7,8 +7,8 @@ a number in every text. Each figure comes from a process of its own, which has t
 evaluation set: `prepare` in one process; `tasks`, the same in 4 tasks by one process; `inspect` and `curate` on the
 same table. Seconds are those of processor time, of the process and its children, less what starting it takes
 (the same on 200 rows): other work on the machine moves them less than the clock. Memory is the most that the process
-held, mapped files included. Disk is all that was written, the cache of rows and work folders at their largest not
-counted. The exponent is the slope of log seconds over log rows, by least squares.
+held, mapped files included. Disk is what is left when the process ends, result and cache of rows; work folders are
+gone by then. The exponent is the slope of log seconds over log rows, by least squares.
 
 Prints Markdown.
 """
