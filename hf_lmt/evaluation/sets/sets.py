@@ -99,7 +99,7 @@ def open_set(given: str | Source, split: str | None = None, limit: int | None = 
             it that can be read; a limit below 1.
     """
     if limit is not None and limit < 1:
-        raise InputError(f"limit {limit}: give 1 line or more")
+        raise InputError(f"max_samples {limit}: give 1 line or more")
     source = given if isinstance(given, Source) else Source(given, split=split)
     opened = _open(source)
     return replace(opened, limit=limit, seed=seed)

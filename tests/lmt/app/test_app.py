@@ -30,7 +30,7 @@ def translator_of(**given: Any) -> Translator:
     model = make_model("llama")
     model.generation_config.eos_token_id = list(range(100, 125))  # so that texts end
     tokenizer = make_tokenizer(chat_template=CHATML)
-    return Translator(model, tokenizer, **{"beams": 1, "max_new_tokens": 40, **given})
+    return Translator(model, tokenizer, **{"num_beams": 1, "max_new_tokens": 40, **given})
 
 
 @pytest.fixture(scope="module")

@@ -323,7 +323,7 @@ BAD = {
         "which is not asked for",
     ),
     "processes": ({"en-de": damaged("en-de")}, {"num_proc": 0}, "num_proc 0"),
-    "limit": ({"en-de": damaged("en-de")}, {"limit": 0}, "limit 0"),
+    "limit": ({"en-de": damaged("en-de")}, {"max_samples": 0}, "max_samples 0: give 1 line or more"),
 }
 
 

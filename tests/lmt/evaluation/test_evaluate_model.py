@@ -40,7 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def judged(model: Path | Translator, output: Path, **given: Any) -> Any:
-    shared = {"directions": ["en-de", "de-en"], "limit": 3, "progress": False}
+    shared = {"directions": ["en-de", "de-en"], "max_samples": 3, "progress": False}
     return evaluate(
         SAMPLE, output, model=model if isinstance(model, Translator) else str(model), **{**shared, **given}
     )
@@ -76,7 +76,7 @@ KILLED = """
 import sys
 from hf_lmt.evaluation.evaluate import evaluate
 model, output = sys.argv[1:]
-evaluate({sample!r}, output, model=model, directions=["en-de", "de-en"], progress=False, limit=60,
+evaluate({sample!r}, output, model=model, directions=["en-de", "de-en"], progress=False, max_samples=60,
          device="cpu", beams=1, max_new_tokens=6, batch_tokens=200)
 """
 
@@ -94,7 +94,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(folder: Path, tmp_path: Path) ->
     kept = rows_of(store)
     assert 5 <= kept < 120
     assert not output.exists()
-    given: dict[str, Any] = {"limit": 60, "batch_tokens": 200, **OPTIONS}
+    given: dict[str, Any] = {"max_samples": 60, "batch_tokens": 200, **OPTIONS}
     judged(folder, output, **given)
     judged(folder, tmp_path / "whole" / "EVAL", **given)
     assert content(output) == content(tmp_path / "whole" / "EVAL")

@@ -143,7 +143,7 @@ def test_the_lines_of_the_card_run_as_printed(kind: str, tmp_path: Path, monkeyp
         assert ours == []
         assert plain
         return
-    asked: dict[str, Any] = {"texts": "The soup is too hot to eat.", "source": "en", "target": "de"}
+    asked: dict[str, Any] = {"texts": "The soup is too hot to eat.", "src_lang": "en", "tgt_lang": "de"}
     assert ours == [Translator("ada/tiny")(**asked)]
     assert plain == Translator("ada/tiny", length_caps=False)(**asked)
     assert ("peft" if kind == "adapter" else "transformers") == ModelCard(text).data.library_name

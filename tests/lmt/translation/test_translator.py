@@ -30,12 +30,12 @@ def model() -> Any:
 
 def translator_of(model: Any, **given: Any) -> Translator:
     tokenizer = make_tokenizer(chat_template=CHATML)
-    return Translator(model, tokenizer, **{"beams": 1, "max_new_tokens": 12, **given})
+    return Translator(model, tokenizer, **{"num_beams": 1, "max_new_tokens": 12, **given})
 
 
 @pytest.mark.parametrize("beams", [1, 5])
 def test_texts_in_batches_equal_texts_alone(model: Any, beams: int) -> None:
-    translator = translator_of(model, beams=beams)
+    translator = translator_of(model, num_beams=beams)
     found = translator(TEXTS, src_lang=SOURCES, tgt_lang=TARGETS)
     alone = [
         translator(text, src_lang=source, tgt_lang=target)
@@ -44,8 +44,8 @@ def test_texts_in_batches_equal_texts_alone(model: Any, beams: int) -> None:
     assert found == alone
     assert found[1] == found[4] == ""
     assert all(found[row] for row in (0, 2, 3, 5))
-    small = translator_of(model, beams=beams, batch_tokens=1)
-    assert small(TEXTS, source=SOURCES, target=TARGETS) == found
+    small = translator_of(model, num_beams=beams, batch_tokens=1)
+    assert small(TEXTS, src_lang=SOURCES, tgt_lang=TARGETS) == found
 
 
 def test_what_is_counted(model: Any) -> None:
@@ -152,17 +152,17 @@ def test_finished_texts_are_taken_from_disk(model: Any, tmp_path: Path) -> None:
     first = translator_of(model, work=tmp_path)
     found = first(TEXTS, src_lang=SOURCES, tgt_lang=TARGETS)
     again = translator_of(model, work=tmp_path)
-    assert again(TEXTS, source=SOURCES, target=TARGETS) == found
+    assert again(TEXTS, src_lang=SOURCES, tgt_lang=TARGETS) == found
     assert (again.counts["tokens"], again.counts["reused"]) == (0, 4)
-    for other in ({"beams": 2}, {"max_new_tokens": 11}, {"prompt": "figure"}, {"form": "text"}):
+    for other in ({"num_beams": 2}, {"max_new_tokens": 11}, {"prompt": "figure"}, {"form": "text"}):
         changed = translator_of(model, work=tmp_path, **other)
-        changed(TEXTS, source=SOURCES, target=TARGETS)
+        changed(TEXTS, src_lang=SOURCES, tgt_lang=TARGETS)
         assert changed.counts["reused"] == 0
     weights = make_model("llama")
     weights.generation_config.eos_token_id = list(range(100, 125))
     weights.lm_head.weight.data[7] += 0.001
     changed = translator_of(weights, work=tmp_path)
-    changed(TEXTS, source=SOURCES, target=TARGETS)
+    changed(TEXTS, src_lang=SOURCES, tgt_lang=TARGETS)
     assert changed.counts["reused"] == 0
 
 
@@ -183,13 +183,13 @@ def test_models_by_name(model: Any, quantized: bool, tmp_path: Path) -> None:
     model.save_pretrained(tmp_path / "base")
     tokenizer = make_tokenizer(chat_template=CHATML)
     tokenizer.save_pretrained(tmp_path / "base")
-    settings: dict[str, Any] = {"device": "cpu", "beams": 1, "max_new_tokens": 12}
+    settings: dict[str, Any] = {"device": "cpu", "num_beams": 1, "max_new_tokens": 12}
     if quantized:
         pytest.importorskip("bitsandbytes")
-        settings["quantization"] = "8bit"
+        settings["load_in_8bit"] = True
     by_name = Translator(tmp_path / "base", **settings)
-    found = by_name(TEXTS, source=SOURCES, target=TARGETS)
-    assert by_name(TEXTS[0], source="en", target="kk") == found[0]
+    found = by_name(TEXTS, src_lang=SOURCES, tgt_lang=TARGETS)
+    assert by_name(TEXTS[0], src_lang="en", tgt_lang="kk") == found[0]
     if not quantized:
         assert found == translator_of(model)(TEXTS, src_lang=SOURCES, tgt_lang=TARGETS)
 
@@ -216,7 +216,7 @@ def test_an_adapter_folder(model: Any, tmp_path: Path) -> None:
     ("settings", "words"),
     [
         ({"hints": "selv"}, "did you mean 'self'"),
-        ({"beams": 0}, "beams 0"),
+        ({"num_beams": 0}, "beams 0"),
         ({"max_new_tokens": 0}, "max_new_tokens 0"),
         ({"backend": "vlm"}, "did you mean 'vllm'"),
         ({"prompt": "towr"}, "did you mean 'tower'"),

@@ -247,7 +247,7 @@ def test_stopped_while_it_scores_the_stream_is_not_read_again(embedder_folder: P
     settings: Any = {
         "tokenizer": make_tokenizer(),
         "embedder": str(embedder_folder),
-        "output": output,
+        "output_dir": output,
         "batch_tokens": 300,
         "progress": False,
     }
@@ -259,5 +259,5 @@ def test_stopped_while_it_scores_the_stream_is_not_read_again(embedder_folder: P
     resumed = score(stream_of(make_rows(20), tmp_path), model, **settings)
     assert readings(tmp_path) == 1
     assert not workspace_of(output).exists()
-    whole = score(Dataset.from_list(make_rows(20)), model, **{**settings, "output": None})
+    whole = score(Dataset.from_list(make_rows(20)), model, **{**settings, "output_dir": None})
     assert resumed["miwv"][:] == whole["miwv"][:]

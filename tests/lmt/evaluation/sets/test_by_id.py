@@ -71,9 +71,9 @@ def test_an_adapter_translates_by_its_id(
         Translator(str(name), num_beams=1, max_new_tokens=8) for name in (tmp_path / "adapter", "ada/adapter@v1", tiny)
     )
     texts = ["good morning", "what is water made of"]
-    found = there(texts, source="en", target="de")
-    assert found == here(texts, source="en", target="de")
-    assert found != base(texts, source="en", target="de")
+    found = there(texts, src_lang="en", tgt_lang="de")
+    assert found == here(texts, src_lang="en", tgt_lang="de")
+    assert found != base(texts, src_lang="en", tgt_lang="de")
     assert there.style.name == "figure"
     assert there.commit == hub.store.find("model", "ada/adapter").refs["v1"]
     with pytest.raises(InputError, match="names another revision than --revision v2"):

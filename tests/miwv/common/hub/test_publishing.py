@@ -275,10 +275,10 @@ def test_unfinished_work_is_left_out(hub: HubServer, model: Path, caplog: pytest
     ("arguments", "message"),
     [
         (
-            {"repository": "data"},
+            {"repo_id": "data"},
             "'data': is no repository on the Hub: it is not OWNER/NAME; give OWNER/NAME",
         ),
-        ({"repository": "a/b/c"}, "'a/b/c': is no repository"),
+        ({"repo_id": "a/b/c"}, "'a/b/c': is no repository"),
         ({"revision": "x", "pull_request": True}, "leave one of --revision and --pull-request"),
         ({"config": "a b"}, "--config a b: is no name for a configuration"),
         ({"base_model": "a/b"}, "--base-model a/b: is for models, and .* is a data set"),
@@ -286,7 +286,7 @@ def test_unfinished_work_is_left_out(hub: HubServer, model: Path, caplog: pytest
 )
 def test_arguments_that_cannot_be(hub: HubServer, chosen: Path, arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        push(chosen, **{"repository": "ada/data", **arguments})
+        push(chosen, **{"repo_id": "ada/data", **arguments})
     assert hub.seen == []
 
 
