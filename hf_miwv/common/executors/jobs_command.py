@@ -32,12 +32,12 @@ def jobs_command(
         `list[str]`: The words of the command.
 
     Raises:
-        InputError: The output is on no volume, and would go with the machine.
+        InputError: The output is on no volume, and would go with the machine; or an argument is a file of this one.
     """
     options = dict(settings.options)
     volumes = list(options.get("volumes", []))
     mounted = [volume.removesuffix(":rw").rpartition(":")[2] for volume in volumes if not volume.endswith(":ro")]
-    if not any(output.is_relative_to(folder) for folder in mounted):
+    if not any(output.is_relative_to(mount) for mount in mounted):
         raise InputError(
             f"--output {output}: is on the disk of the job's machine, and goes with it; mount a bucket, such as "
             "volumes: [hf://buckets/OWNER/NAME:/out] in --executor-config, and give a folder in /out"
@@ -51,6 +51,11 @@ def jobs_command(
         if word in ("--executor", "--executor-config"):
             skips = True
             continue
+        if Path(word).exists() and not any(Path(word).is_relative_to(mount) for mount in mounted):
+            raise InputError(
+                f"{word}: lies on this machine, where the job cannot read it; put it into a bucket that is mounted "
+                "(volumes in --executor-config), or name a recipe that comes with the package"
+            )
         inner.append(word)
     return [
         *("hf", "jobs", "run", "--flavor", str(options.get("flavor", FLAVOR))),

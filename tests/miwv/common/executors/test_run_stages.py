@@ -124,3 +124,5 @@ def test_the_command_of_a_job_runs_the_tasks_on_its_machine() -> None:
     assert command[command.index("--volume") + 1] == volume
     with pytest.raises(InputError, match=r"--output rows: .*goes with it; mount a bucket"):
         jobs_command(settings, "hf-lmt", words, "scale,curate", Path("rows"))
+    with pytest.raises(InputError, match="lies on this machine, where the job cannot read it"):
+        jobs_command(settings, "hf-lmt", ["prepare", __file__], "scale,curate", Path("/out/rows"))
