@@ -3,14 +3,13 @@
 # ruff: noqa: F811  the fixtures of another file
 from __future__ import annotations
 
-import os
-import signal
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from killing import kill_launch
 from plain import plain_advantages
 from transformers import TrainerCallback
 
@@ -199,7 +198,7 @@ def test_two_processes_killed_go_on_to_the_same_curve(rewarded: dict[str, Any], 
     while not list(work.glob("checkpoints/*/whole")):
         assert process.poll() is None, (tmp_path / "launch.log").read_text()[-4000:]
         time.sleep(0.002)
-    os.killpg(process.pid, signal.SIGKILL)
+    kill_launch(process)
     process.wait()
     finish(launch(rewarded, tmp_path), tmp_path)
     whole, killed = record(tmp_path / "whole"), record(tmp_path / "killed")
