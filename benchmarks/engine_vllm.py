@@ -1,7 +1,8 @@
 """The arm of engine.py that vLLM runs, in its own environment: python engine_vllm.py JOB.json RESULT.json
 
 The job has a model's folder, a dtype, and passes as token ids with the number of response tokens behind each. The
-result has the mean nats per response token of each pass, by `prompt_logprobs`, and the seconds without the loading.
+result has the mean nats per response token of each pass, by `prompt_logprobs`, and wall and processor seconds without
+the loading.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ def main(job_path: str, result_path: str) -> None:
     )
     # Each loss wants the probability of the token that stands there, and no other; one more token must be written.
     settings = vllm.SamplingParams(temperature=0, max_tokens=1, prompt_logprobs=0)
-    began = time.perf_counter()
+    began = time.perf_counter(), time.process_time()
     results = engine.generate([{"prompt_token_ids": ids} for ids, _ in job["passes"]], settings, use_tqdm=False)
     losses = []
     for (ids, response), result in zip(job["passes"], results, strict=True):
         positions = range(len(ids) - response, len(ids))
         losses.append(-sum(result.prompt_logprobs[at][ids[at]].logprob for at in positions) / response)
-    seconds = time.perf_counter() - began
+    seconds = [time.perf_counter() - began[0], time.process_time() - began[1]]
     Path(result_path).write_text(json.dumps({"losses": losses, "seconds": seconds}), "utf-8")
 
 

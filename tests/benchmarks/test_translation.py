@@ -52,7 +52,7 @@ def test_arms_in_processes_of_their_own_write_the_same(
     assert list(rows)[:3] == ["hf_lmt, float32", "hf_lmt, bfloat16", "transformers' generate, float32"]
     assert {rows[name][4] for name in ("hf_lmt, float32", "transformers' generate, float32")} == {"6 of 6"}
     assert rows["CTranslate2, int8"][0] == "left out: no Python given for it"
-    assert rows["vLLM, float32"][0] == "left out: greedy only"
+    assert rows["vLLM, float32"][0] == "left out: no Python given for it"
     assert "hf_lmt, bfloat16: " in err
 
 
