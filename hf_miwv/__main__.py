@@ -141,9 +141,12 @@ scoring_options = options(
     click.option(
         "--also",
         multiple=True,
-        type=click.Choice(["ifd", "superfiltering", "influence"]),
-        help="Measure what this method of select needs, too: one more pass over each "
-        "response, none for influence. May be given again. superfiltering is meant for a small proxy MODEL.",
+        type=click.Choice(
+            ["ifd", "superfiltering", "influence", "kcenter", "selectit", "selectit_sentence", "nuggets"]
+        ),
+        help="Measure what this method of select needs, too: none more for influence and kcenter, one more pass "
+        "over each response for ifd and superfiltering (meant for a small proxy MODEL), over each row one for "
+        "selectit, five for selectit_sentence, up to nine for nuggets. May be given again.",
     ),
     click.option(
         "--keep-embeddings", is_flag=True, help="Write the prompts' embeddings, too: what --diversity of select needs."
@@ -210,7 +213,8 @@ selection_options = options(
         default="miwv",
         show_default=True,
         help="Score to choose by: miwv, "
-        "prompt_loss, perplexity, ifd, superfiltering, influence, influence_diverse, target_gain, length, "
+        "prompt_loss, perplexity, ifd, superfiltering, influence, influence_diverse, target_gain, kcenter, "
+        "selectit, selectit_sentence, nuggets, length, "
         "random, random_by_length. The highest are kept; with _low behind the name (miwv_low) the lowest. "
         "superfiltering is for rows scored with a small proxy model.",
     ),

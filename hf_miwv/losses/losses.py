@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from hf_miwv.common.errors import InputError
 from hf_miwv.common.models.attention import replaced_attention
 from hf_miwv.common.models.evaluating import evaluating
 from hf_miwv.common.models.rope import Frequencies, length_rule
@@ -78,13 +79,20 @@ class ResponseLosses:
         model (`PreTrainedModel`): The causal LM.
         packed (`bool`, *optional*, defaults to `False`): Run a batch as one sequence without padding,
             which branches need.
+        keeps_means (`bool`, *optional*, defaults to `False`): Also average the hidden states that go into the
+            output layer over all tokens of each scored trunk.
 
     Attributes:
+        trunk_means (`np.ndarray`): (T, D) float32, the means of the last call in the order of its trees with a
+            scored trunk, where they are kept.
         windows (`set[int | None]`): Sliding windows that packed layers asked for.
         forwarded_tokens (`int`): Tokens that the model was run on in the last call, padding included.
     """
 
-    def __init__(self, model: Any, packed: bool = False) -> None:
+    def __init__(self, model: Any, packed: bool = False, keeps_means: bool = False) -> None:
+        self.trunk_means = np.empty((0, 0), dtype=np.float32)
+        self._keeps_means = keeps_means
+        self._spans: list[tuple[int, int, int]] = []  # of scored trunks: row, first and last position
         self.windows: set[int | None] = set()
         self.forwarded_tokens = 0
         self._model = model
@@ -132,6 +140,7 @@ class ResponseLosses:
         if self._rule is None:
             return self._run(trees)
         losses_by_tree: dict[int, np.ndarray] = {}
+        means_by_tree: dict[int, np.ndarray] = {}
         for numbers in self._by_length_class(trees):
             if self._frequencies:
                 # A "dynamic" module keeps the frequencies of the longest pass so far:
@@ -141,6 +150,12 @@ class ResponseLosses:
             values = self._run(together)
             ends = np.cumsum([_scored_responses(tree) for tree in together])
             losses_by_tree |= dict(zip(numbers, np.split(values, ends[:-1]), strict=True))
+            if self._keeps_means:
+                means_by_tree |= dict(
+                    zip([number for number in numbers if trees[number].response], self.trunk_means, strict=True)
+                )
+        if means_by_tree:
+            self.trunk_means = np.stack([means_by_tree[number] for number in sorted(means_by_tree)])
         return np.concatenate([losses_by_tree[number] for number in range(len(trees))])
 
     def _by_length_class(self, trees: Sequence[Tree]) -> list[list[int]]:
@@ -159,7 +174,10 @@ class ResponseLosses:
         """Compute the losses of one forward pass over all of the trees."""
         rows, positions, targets, lengths = _scored_tokens(trees, self._packed)
         self._wanted, self._reached = (rows, positions), False
+        self._spans = _trunk_spans(trees, self._packed) if self._keeps_means else []
         logits = self._run_packed(trees) if self._packed else self._run_padded(trees)
+        if self._keeps_means and not self._reached:
+            raise InputError("the model's output layer is not called as a module, so its hidden states cannot be had")
         picked = (rows.to(logits.device), positions.to(logits.device))
         # Where the output layer was not called as a module, the hook did not run: these are all positions.
         logits = logits[0] if self._reached else logits[picked]
@@ -196,6 +214,10 @@ class ResponseLosses:
             return inputs
         rows, positions = (index.to(inputs[0].device) for index in self._wanted)
         self._reached = True
+        if self._keeps_means:
+            means = [inputs[0][row, start:end].float().mean(dim=0) for row, start, end in self._spans]
+            width = inputs[0].shape[-1]
+            self.trunk_means = torch.stack(means).cpu().numpy() if means else np.empty((0, width), dtype=np.float32)
         # Logits of a whole batch would take more memory than the model: vocabulary x tokens x 4 bytes.
         return (inputs[0][rows, positions][None], *inputs[1:])
 
@@ -223,6 +245,17 @@ def token_losses(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 def _scored_responses(tree: Tree) -> int:
     """Count the losses of a tree."""
     return (tree.response > 0) + sum(branch.response > 0 for branch in tree.branches)
+
+
+def _trunk_spans(trees: Sequence[Tree], packed: bool) -> list[tuple[int, int, int]]:
+    """List row, first position and position after the last of each scored trunk."""
+    spans, start = [], 0
+    for row, tree in enumerate(trees):
+        begin = start if packed else 0
+        if tree.response:
+            spans.append((0 if packed else row, begin, begin + len(tree.ids)))
+        start += tree.tokens
+    return spans
 
 
 def _path_positions(segments: Sequence[Segment]) -> np.ndarray:

@@ -19,6 +19,7 @@ from hf_miwv.losses.forest import Forest
 from hf_miwv.losses.losses import ResponseLosses
 
 JOURNAL = "losses.jsonl"
+MEANS = "means-{:09d}.npy"  # by the batch's first position
 COUNTS = ("tokens", "forwarded_tokens", "seconds")
 
 
@@ -29,6 +30,7 @@ def score_forest(
     batch_tokens: int,
     processes: Processes,
     progress: bool = True,
+    keeps_means: bool = False,
 ) -> tuple[np.ndarray, dict[str, float]]:
     """Compute the mean nats per response token of each pass, resumable after a kill.
 
@@ -43,6 +45,8 @@ def score_forest(
         batch_tokens (`int`): Tokens of a forward pass, at most.
         processes (`Processes`): The processes at this job.
         progress (`bool`, *optional*, defaults to `True`): Show a bar.
+        keeps_means (`bool`, *optional*, defaults to `False`): Leave the mean hidden state of each scored trunk in
+            the workspace, for `read_means`.
 
     Returns:
         `tuple[np.ndarray, dict[str, float]]`: The losses, (P,) float64, nan for a pass that cannot be
@@ -52,7 +56,7 @@ def score_forest(
     Raises:
         InputError: One unit alone does not fit into memory.
     """
-    share = score_share(model, forest, workspace, batch_tokens, processes, progress)
+    share = score_share(model, forest, workspace, batch_tokens, processes, progress, keeps_means)
     together = processes.gather(share)
     return merged_losses(together, len(forest.passes.lengths))
 
@@ -78,6 +82,7 @@ def score_share(
     batch_tokens: int,
     processes: Processes,
     progress: bool = True,
+    keeps_means: bool = False,
 ) -> Share:
     """Compute the losses of this process's units, as `score_forest` does.
 
@@ -88,6 +93,8 @@ def score_share(
         batch_tokens (`int`): Tokens of a forward pass, at most.
         processes (`Processes`): This process among those at the job.
         progress (`bool`, *optional*, defaults to `True`): Show a bar.
+        keeps_means (`bool`, *optional*, defaults to `False`): Leave the mean hidden state of each scored trunk in
+            the workspace, for `read_means`.
 
     Returns:
         `Share`: The losses of its passes.
@@ -95,7 +102,7 @@ def score_share(
     rank_units = processes.deal(forest.lengths)
     plan = _open_plan(workspace, forest.lengths[rank_units], batch_tokens, forest.packed)
     done = workspace.read_journal(JOURNAL)
-    losses = ResponseLosses(model, forest.packed)
+    losses = ResponseLosses(model, forest.packed, keeps_means)
     with (
         losses.ready(),
         stage("scoring", "token", int(forest.lengths[rank_units].sum()), unit_scale=True, show=progress) as bar,
@@ -108,6 +115,8 @@ def score_share(
                 # Before the batch is tried again: a run that is killed now must repeat the smaller batches, too.
                 workspace.write_json("budgets.json", plan.budgets)
                 continue
+            if keeps_means:  # before the entry that says the batch is done: a kill between them repeats it
+                workspace.write_array(MEANS.format(start), losses.trunk_means)
             workspace.append_journal(JOURNAL, entry)
             done.append(entry)
             bar.update(entry["tokens"])
@@ -134,6 +143,41 @@ def merged_losses(shares: Sequence[Share], passes: int) -> tuple[np.ndarray, dic
         losses[share.passes] = share.losses
     together = {name: sum(share.totals[name] for share in shares) for name in COUNTS}
     return losses, {**together, "seconds": max(share.totals["seconds"] for share in shares)}
+
+
+def read_means(forest: Forest, workspace: Workspace, processes: Processes, rows: int) -> np.ndarray:
+    """Read the mean hidden states that `score_forest` has left, of rows alone.
+
+    Args:
+        forest (`Forest`): The units of P passes.
+        workspace (`Workspace`): The folder of the journal.
+        processes (`Processes`): The processes at this job.
+        rows (`int`): Rows, N: passes 0 to N - 1 are theirs.
+
+    Returns:
+        `np.ndarray`: (N, D) float32, nan for a row whose pass was not run.
+    """
+    order = workspace.read_array("order.npy")
+    units = processes.deal(forest.lengths)[order if order is not None else []]
+    numbers: list[int] = []
+    parts: list[np.ndarray] = []
+    start = 0
+    for entry in workspace.read_journal(JOURNAL):
+        batch = [forest.units[int(unit)] for unit in units[start : entry["end"]]]
+        part = workspace.read_array(MEANS.format(start))
+        scored = [unit.trunk for unit in batch if unit.scored]
+        if part is not None and scored:
+            numbers += scored
+            parts.append(part)
+        start = entry["end"]
+    gathered = list(processes.gather((numbers, np.concatenate(parts) if parts else None)))
+    width = next(vectors.shape[1] for _, vectors in gathered if vectors is not None)
+    means = np.full((rows, width), np.nan, dtype=np.float32)
+    for trunks, vectors in gathered:
+        for trunk, vector in zip(trunks, [] if vectors is None else vectors, strict=True):
+            if trunk < rows:  # the others are one-shot passes that share nothing
+                means[trunk] = vector
+    return means
 
 
 def _open_plan(workspace: Workspace, lengths: np.ndarray, budget: int, packed: bool) -> BatchPlan:

@@ -21,7 +21,7 @@ from hf_miwv.pipeline.scoring_stages import stages_of
 from hf_miwv.pipeline.scoring_tasks import PLAN, ScoringTasks, TaskJourney
 from hf_miwv.prompts.run_date import parse_date, run_date
 from hf_miwv.rows.columns import check_columns
-from hf_miwv.rows.schema import recognize
+from hf_miwv.rows.schema import FURTHER_COLUMNS, recognize
 from hf_miwv.scoring.make_journey import make_journey
 from hf_miwv.scoring.scoring import check_rows, check_settings, score, write_scored
 
@@ -78,6 +78,9 @@ def score_in_tasks(
             "the command by `accelerate launch` for several GPUs or machines"
         )
     settings = _with_defaults(settings)
+    further = [name for name in settings["also"] if name in FURTHER_COLUMNS]
+    if further:
+        raise InputError(f"--also {further[0]}: is not measured in tasks yet; leave --executor or this method out")
     names = ("pooling", "embed_text", "batch_tokens", "also", "unreadable_rows")
     check_settings(*(settings[name] for name in names))
     folder_run = FolderRun(output, overwrite, inputs=[source.local_path])

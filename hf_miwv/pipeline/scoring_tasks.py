@@ -16,6 +16,7 @@ from hf_miwv.common.reading.source import Source
 from hf_miwv.common.runs.processes import Processes
 from hf_miwv.common.runs.workspace import Workspace
 from hf_miwv.losses.demonstrations import Passes
+from hf_miwv.losses.forest import Forest
 from hf_miwv.losses.pass_losses import Share, merged_losses
 from hf_miwv.neighbors.embedding import merged_totals, shared_vectors
 from hf_miwv.rows.columns import check_columns
@@ -174,9 +175,8 @@ class TaskJourney(Journey):
         return neighbors, cosines, {**counts[0], "seconds": max(count["seconds"] for count in counts)}
 
     def _losses(
-        self, passes: Passes, neighbors: np.ndarray, workspace: Workspace
+        self, passes: Passes, forest: Forest, workspace: Workspace, keeps_means: bool = False
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        forest = self.forest(passes, neighbors)
         # The workspace of a method of its own bears the method's name.
         name = workspace.folder.name if workspace.folder.name in self.also else "losses"
         losses, totals = merged_losses([_share(part, name) for part in self.parts], len(passes.lengths))

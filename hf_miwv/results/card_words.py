@@ -51,6 +51,12 @@ REQUESTED_COLUMN_WORDS = {
     "target_gain": "loss_zero_shot − the mean loss behind the nearest rows of the target set, one at a time: what the "
     "target's examples save the row, nats per response token; null where not known",
     "target_neighbors": "the row numbers of these in the target set, the nearest first",
+    "kcenter_rank": "the order, from 0, in which k-center takes the rows, by the mean of their last hidden states; "
+    "null where it does not come to them",
+    "selectit": "the model's rating of the row by one prompt, 1 to 5, times how sure it is (SelectIT, token level)",
+    "selectit_sentence": "the same by five prompts, mean / (1 + 0.2 x standard deviation)",
+    "nuggets": "the share of anchor rows whose response is likelier with this row as a worked example",
+    "nuggets_gain": "what it saves them on average, nats per response token",
     "loss_response_alone": "mean loss on the response behind '### Response:' alone, for IFD",
     "loss_response_bare": "mean loss on the response behind nothing, for Superfiltering",
     "prompt_embedding": "the prompt's embedding, of length 1",

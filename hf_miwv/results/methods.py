@@ -14,7 +14,14 @@ from datasets import Dataset
 from hf_miwv.common.errors import InputError, did_you_mean
 from hf_miwv.results.length_matching import length_bins, shuffle_in_bins
 from hf_miwv.results.statistics import ScoreColumns
-from hf_miwv.rows.schema import ALSO_COLUMNS, INFLUENCE, INFLUENCE_COLUMNS, REQUESTED_COLUMNS, SCORE_COLUMNS
+from hf_miwv.rows.schema import (
+    ALSO_COLUMNS,
+    FURTHER_COLUMNS,
+    INFLUENCE,
+    INFLUENCE_COLUMNS,
+    REQUESTED_COLUMNS,
+    SCORE_COLUMNS,
+)
 
 LOW = "_low"  # behind a method's name: its score times -1, so that its lowest come first
 BLOCK = 1000  # rows read at a time
@@ -43,6 +50,15 @@ def _ifd(columns: ScoreColumns) -> np.ndarray:
 def _superfiltering(columns: ScoreColumns) -> np.ndarray:
     ratio = np.exp(columns.loss_zero_shot - _also(columns, "superfiltering"))
     return np.where(ratio < 1, ratio, np.nan)
+
+
+def _nuggets(columns: ScoreColumns) -> np.ndarray:
+    share = _requested(columns, "nuggets", "nuggets", "--also nuggets")
+    gain = _requested(columns, "nuggets", "nuggets_gain", "--also nuggets")
+    # Few anchors give few different shares, and row order must not decide between them: below 1e-6 the rank of the
+    # gain does, which moves no share past another.
+    ranks = np.searchsorted(np.sort(gain[np.isfinite(gain)]), gain)
+    return share + 1e-6 * ranks / len(gain)
 
 
 KNOWN = {
@@ -94,6 +110,30 @@ KNOWN = {
         "row, in nats per response token (after ICA, arXiv 2510.14459)",
         lambda columns: _requested(columns, "target_gain", "target_gain", "--demonstrations-from TARGET"),
     ),
+    "kcenter": Method(
+        "k-center",
+        "the negative of the order in which k-center takes the rows, each the farthest from all before it, by the "
+        "mean of the last hidden states over prompt and response (one round of DiverseEvol, arXiv 2311.08182)",
+        lambda columns: -_requested(columns, "kcenter", "kcenter_rank", "--also kcenter"),
+    ),
+    "selectit": Method(
+        "SelectIT",
+        "the rating from 1 to 5 that the model finds likeliest, times the mean distance of the other ratings' "
+        "probabilities from its own, by one rating prompt (arXiv 2402.16705, token level)",
+        lambda columns: _requested(columns, "selectit", "selectit", "--also selectit"),
+    ),
+    "selectit_sentence": Method(
+        "SelectIT over five prompts",
+        "the mean of SelectIT's ratings by five prompts / (1 + 0.2 x their standard deviation) (arXiv 2402.16705, "
+        "sentence level)",
+        lambda columns: _requested(columns, "selectit_sentence", "selectit_sentence", "--also selectit_sentence"),
+    ),
+    "nuggets": Method(
+        "Nuggets",
+        "the share of anchor rows whose response is likelier with this row as a worked example (arXiv 2312.10302); of "
+        "equal shares the one that saves them more nats",
+        _nuggets,
+    ),
     "length": Method(
         "response length",
         "the tokens of the response",
@@ -135,6 +175,13 @@ def method_scores(
       2604.25132), whose difference is one of IFDs.
     - `target_gain`: L(y|x) - mean of L(y|x,C) over the K nearest rows C of a target set, high = the target's
       examples help = keep (ICA, arXiv 2510.14459). Needs `hf-miwv score --demonstrations-from TARGET`.
+    - `kcenter`: -rank in the order of greedy k-center on the mean last hidden state (DiverseEvol, arXiv 2311.08182:
+      one round, and no tuning between). Needs `hf-miwv score --also kcenter`, which runs nothing more.
+    - `selectit`, `selectit_sentence`: the model's own rating (arXiv 2402.16705), see
+      `hf_miwv.scoring.self_ratings`. Needs `hf-miwv score --also selectit`, one pass more over the rows, or
+      `--also selectit_sentence`, five.
+    - `nuggets`: the share of anchors that the row helps (arXiv 2312.10302), see `hf_miwv.scoring.anchor_scores`.
+      Needs `hf-miwv score --also nuggets`, up to nine passes more over the rows.
     - `length`: response tokens.
     - `random`: uniform in [0, 1), from a hash of the seed and the row's key (see `row_keys`), so
       that neither the order of the rows nor our columns matter.
@@ -218,7 +265,7 @@ def needed_columns(method: str, like: str | None = None) -> tuple[str, ...]:
     name = (like or method).removesuffix(LOW)
     if name in INFLUENCE_COLUMNS:
         return (INFLUENCE,)
-    return (name,) if name in ALSO_COLUMNS else ()
+    return (name,) if name in (*ALSO_COLUMNS, *FURTHER_COLUMNS) else ()
 
 
 def method_label(method: str) -> str:

@@ -112,6 +112,11 @@ class Statistics(TypedDict, total=False):
     influence: Summary
     influence_diverse: Summary
     target_gain: Summary
+    kcenter_rank: Summary
+    selectit: Summary
+    selectit_sentence: Summary
+    nuggets: Summary
+    nuggets_gain: Summary
     response_tokens: Summary
     spearman: dict[str, float | None]
     similarity_fifths: dict[str, list[float | None]]

@@ -24,6 +24,11 @@ REQUESTED_NUMBERS = (
     "miwv_spread",
     *INFLUENCE_COLUMNS,
     "target_gain",
+    "kcenter_rank",
+    "selectit",
+    "selectit_sentence",
+    "nuggets",
+    "nuggets_gain",
 )  # of each row, where the scoring was asked for it
 
 
@@ -51,6 +56,12 @@ class ScoreColumns:
         influence_diverse (`np.ndarray`, *optional*): The same, weighted by (1 - cosine) / 2.
         target_gain (`np.ndarray`, *optional*): (N,) float64, nats per response token that examples of the target
             set save the row; nan where unknown, None where the scoring had no target set.
+        kcenter_rank (`np.ndarray`, *optional*): (N,) float64, the order in which k-center takes the rows, from 0;
+            nan where it does not, None where the scoring was not asked for it.
+        selectit (`np.ndarray`, *optional*): (N,) float64, the model's rating by one prompt; as above.
+        selectit_sentence (`np.ndarray`, *optional*): (N,) float64, by five prompts; as above.
+        nuggets (`np.ndarray`, *optional*): (N,) float64, the share of anchors that the row helps; as above.
+        nuggets_gain (`np.ndarray`, *optional*): (N,) float64, nats that it saves them on average; as above.
     """
 
     row: np.ndarray
@@ -68,6 +79,11 @@ class ScoreColumns:
     influence: np.ndarray | None = None
     influence_diverse: np.ndarray | None = None
     target_gain: np.ndarray | None = None
+    kcenter_rank: np.ndarray | None = None
+    selectit: np.ndarray | None = None
+    selectit_sentence: np.ndarray | None = None
+    nuggets: np.ndarray | None = None
+    nuggets_gain: np.ndarray | None = None
 
     @classmethod
     def from_dataset(cls, dataset: datasets.Dataset) -> ScoreColumns:

@@ -39,6 +39,8 @@ REQUESTED_FEATURES = Features(
         "target_gain": Value("float64"),
         "target_neighbors": List(Value("int64")),
         **{name: Value("float64") for name in (*INFLUENCE_COLUMNS, *ALSO_COLUMNS.values())},
+        "kcenter_rank": Value("int64"),
+        **{name: Value("float64") for name in ("selectit", "selectit_sentence", "nuggets", "nuggets_gain")},
     }
 )
 

@@ -55,7 +55,15 @@ NEIGHBORS_COLUMNS = ("miwv_spread", "neighbors", "losses_one_shot")
 # Of the losses that there are anyway: added by `--also influence`, and with K above 1.
 INFLUENCE = "influence"
 INFLUENCE_COLUMNS = (INFLUENCE, "influence_diverse")
-ALSO = (*ALSO_COLUMNS, INFLUENCE)  # the values of `--also`
+# Added by `--also kcenter`, `selectit`, `selectit_sentence` and `nuggets`.
+KCENTER, SELECTIT, SELECTIT_SENTENCE, NUGGETS = "kcenter", "selectit", "selectit_sentence", "nuggets"
+FURTHER_COLUMNS = {
+    KCENTER: ("kcenter_rank",),
+    SELECTIT: ("selectit",),
+    SELECTIT_SENTENCE: ("selectit", "selectit_sentence"),
+    NUGGETS: ("nuggets", "nuggets_gain"),
+}
+ALSO = (*ALSO_COLUMNS, INFLUENCE, *FURTHER_COLUMNS)  # the values of `--also`
 # Added by `--demonstrations-from TARGET`.
 TARGET_COLUMNS = ("target_gain", "target_neighbors")
 REQUESTED_COLUMNS = (
@@ -63,6 +71,7 @@ REQUESTED_COLUMNS = (
     *INFLUENCE_COLUMNS,
     *TARGET_COLUMNS,
     *ALSO_COLUMNS.values(),
+    *dict.fromkeys(name for names in FURTHER_COLUMNS.values() for name in names),
     EMBEDDING_COLUMN,
 )
 

@@ -26,7 +26,7 @@ from hf_miwv.prompts.tokenization import tokenize_rows
 from hf_miwv.results.row_report import tell_of_rows
 from hf_miwv.results.scored_record import ScoredRecord
 from hf_miwv.rows.rows import Rows
-from hf_miwv.rows.schema import ALSO_COLUMNS, INFLUENCE, Shape, unread_columns
+from hf_miwv.rows.schema import ALSO_COLUMNS, FURTHER_COLUMNS, INFLUENCE, Shape, unread_columns
 from hf_miwv.scoring.score_steps import Journey
 from hf_miwv.scoring.scoring_record import start_record
 from hf_miwv.scoring.target_set import TargetRows, open_target
@@ -121,6 +121,8 @@ def make_journey(
         neighbor_count=settings["neighbors"],
         avoid_duplicates=settings["avoid_duplicate_neighbors"],
         also=contexts,
+        further=tuple(name for name in FURTHER_COLUMNS if name in also),
+        tokenizer=loaded.tokenizer,
         target=target,
         adds_influence=settings["neighbors"] > 1 or INFLUENCE in also,
         keep_embeddings=settings["keep_embeddings"],

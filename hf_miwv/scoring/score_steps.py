@@ -24,17 +24,30 @@ from hf_miwv.losses.demonstrations import (
     target_passes,
 )
 from hf_miwv.losses.forest import MANY_TREE_TOKENS, TREE_TOKENS, Forest, grow_forest
-from hf_miwv.losses.pass_losses import score_forest
+from hf_miwv.losses.pass_losses import read_means, score_forest
 from hf_miwv.neighbors.embed import Embedder
 from hf_miwv.neighbors.embedding import embed_rows
 from hf_miwv.neighbors.exact import k_nearest_neighbors, k_nearest_of_set
+from hf_miwv.neighbors.farthest_first import group_centers
 from hf_miwv.neighbors.index import indexed_k_neighbors
 from hf_miwv.prompts.choose_prompts import Prompts
 from hf_miwv.prompts.tokenization import TokenizedRows
+from hf_miwv.results.methods import row_keys
 from hf_miwv.rows.columns import add_score_columns
 from hf_miwv.rows.examples import Example
-from hf_miwv.rows.schema import ALSO_COLUMNS, EMBEDDING_COLUMN, Shape
+from hf_miwv.rows.schema import (
+    ALSO_COLUMNS,
+    EMBEDDING_COLUMN,
+    KCENTER,
+    NUGGETS,
+    SELECTIT,
+    SELECTIT_SENTENCE,
+    Shape,
+)
+from hf_miwv.scoring.anchor_scores import ANCHORS, anchor_passes, helped_anchors
+from hf_miwv.scoring.center_order import kcenter_order
 from hf_miwv.scoring.neighbor_scores import example_influence, loss_spread, mean_loss
+from hf_miwv.scoring.self_ratings import RATING_PROMPTS, rating_passes, sentence_ratings, token_ratings
 from hf_miwv.scoring.target_set import TargetSet
 
 TRAINER_MAX_LENGTH = 1024  # max_length of trl.SFTConfig (1.16) where nobody says otherwise
@@ -57,6 +70,8 @@ class Journey:
     neighbor_count: int = 1  # K: behind how many nearest rows a row is scored
     avoid_duplicates: bool = False  # the neighbor is to have another prompt than the row
     also: dict[str, list[int]] = field(default_factory=dict)  # method -> ids before y without x
+    further: tuple[str, ...] = ()  # of FURTHER_COLUMNS: methods with stages of their own
+    tokenizer: Any = None  # of the model, for the rating prompts
     target: TargetSet | None = None  # rows of another set, behind which each row is scored, too
     adds_influence: bool = False  # what each row saves others as their worked example
     keep_embeddings: bool = False
@@ -87,13 +102,15 @@ class Journey:
         vectors = self._embed(workspace)
         neighbors, cosines = self._neighbors(vectors, workspace)
         target_neighbors = None if self.target is None else self._target_neighbors(self.target, vectors, workspace)
+        anchors = self._anchors(vectors) if NUGGETS in self.further else np.empty(0, dtype=np.int64)
         kept_vectors = vectors if self.keep_embeddings else None
         del vectors  # up to 4 KB a row that the passes do not need
         passes = self.passes(neighbors)
         if self.target is not None:
             for row in np.flatnonzero(self.target.in_target).tolist():
                 passes.flags[row].append("in_target")
-        losses, totals = self._losses(passes, neighbors, workspace)
+        forest = self.forest(passes, neighbors)
+        losses, totals = self._losses(passes, forest, workspace, keeps_means=KCENTER in self.further)
         self._count("score", totals)
         # Passes 0 to N - 1 are the rows alone, those from N on the same rows behind their neighbors (see Passes).
         rows = len(self.table)
@@ -119,6 +136,9 @@ class Journey:
             **self._influence(zero_shot[:, None] - losses_one_shot, status, neighbors, cosines),
             **self._target_gain(zero_shot, target_neighbors, passes, workspace),
             **{ALSO_COLUMNS[name]: self._also(name, passes, workspace) for name in self.also},
+            **self._kcenter(forest, status, workspace),
+            **self._ratings(workspace),
+            **self._nuggets(anchors, zero_shot, passes, workspace),
             **({} if kept_vectors is None else {EMBEDDING_COLUMN: kept_vectors}),
         }
         self.empty_demonstrations = sum(
@@ -326,11 +346,12 @@ class Journey:
         return range(rows)[self.processes.rank * share : (self.processes.rank + 1) * share]
 
     def _losses(
-        self, passes: Passes, neighbors: np.ndarray, workspace: Workspace
+        self, passes: Passes, forest: Forest, workspace: Workspace, keeps_means: bool = False
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Return (P,) losses of all passes, and the counts of the stage."""
-        forest = self.forest(passes, neighbors)
-        losses, totals = score_forest(self.model, forest, workspace, self.batch_tokens, self.processes, self.progress)
+        losses, totals = score_forest(
+            self.model, forest, workspace, self.batch_tokens, self.processes, self.progress, keeps_means
+        )
         return losses, self.loss_counts(passes, forest, totals)
 
     def forest(self, passes: Passes, neighbors: np.ndarray) -> Forest:
@@ -387,10 +408,63 @@ class Journey:
         ready = all(self.processes.gather(losses is not None and totals is not None))
         if losses is None or totals is None or not ready:  # all score, or none: as the search
             with Workspace(workspace.folder / name) as stage_workspace:
-                losses, totals = self._losses(passes, trunks, stage_workspace)
+                losses, totals = self._losses(passes, self.forest(passes, trunks), stage_workspace)
                 workspace.write_array(f"{name}.npy", losses)
                 workspace.write_json(f"{name}.json", totals)
         return np.where(np.isfinite(losses), losses, np.nan), totals
+
+    def _kcenter(self, forest: Forest, status: list[str], workspace: Workspace) -> dict[str, Any]:
+        """Return the rank of each row in the order of k-center, null where it is not among the first."""
+        if KCENTER not in self.further:
+            return {}
+        began = time.perf_counter()
+        means = read_means(forest, workspace, self.processes, len(self.table))
+        usable = np.flatnonzero((np.array(status) == "ok") & np.isfinite(means).all(axis=1))
+        keys = row_keys(self.dataset)
+        order = kcenter_order(means[usable], [keys[row] for row in usable.tolist()], self.model.device)
+        ranks: list[int | None] = [None] * len(self.table)
+        for rank, row in enumerate(usable[order].tolist()):
+            ranks[row] = rank
+        self._count(KCENTER, {"seconds": time.perf_counter() - began})
+        return {"kcenter_rank": ranks}
+
+    def _ratings(self, workspace: Workspace) -> dict[str, np.ndarray]:
+        """Return the columns of SelectIT, by one prompt or by all five."""
+        names = [name for name in (SELECTIT, SELECTIT_SENTENCE) if name in self.further]
+        if not names:
+            return {}
+        ratings = []
+        for number, prompt in enumerate(RATING_PROMPTS[: 5 if SELECTIT_SENTENCE in names else 1], 1):
+            passes = rating_passes(self.table.rows, prompt, self.tokenizer, self.max_length)
+            name = f"{SELECTIT}_{number}"
+            losses, totals = self._further_losses(name, passes, passes.trunk_numbers(), workspace)
+            del totals["row_tokens"]  # of rows alone, which are not run here
+            self._count(name, totals)
+            ratings.append(token_ratings(losses[len(self.table) :].reshape(-1, 5), passes.shared.lengths))
+        columns = {SELECTIT: ratings[0]}
+        if SELECTIT_SENTENCE in names:
+            columns[SELECTIT_SENTENCE] = sentence_ratings(np.stack(ratings))
+        return columns
+
+    def _anchors(self, vectors: np.ndarray) -> np.ndarray:
+        """Return the (A,) rows nearest to the centers of groups of prompts, of those that have a response."""
+        usable = np.array([row for row in range(len(self.table)) if not self.table.empty[row]])
+        keys = row_keys(self.dataset)
+        start = min(range(len(usable)), key=lambda position: keys[usable[position]])
+        return usable[group_centers(vectors[usable], start, ANCHORS)]
+
+    def _nuggets(
+        self, anchors: np.ndarray, zero_shot: np.ndarray, passes: Passes, workspace: Workspace
+    ) -> dict[str, np.ndarray]:
+        """Return the share of anchors that each row helps as their example, and how far."""
+        if NUGGETS not in self.further:
+            return {}
+        behind = anchor_passes(passes, self.table, anchors, self.prompts, self.max_length)
+        losses, totals = self._further_losses(NUGGETS, behind, behind.trunk_numbers(), workspace)
+        del totals["row_tokens"]
+        self._count(NUGGETS, {"anchors": anchors.tolist(), **totals})
+        share, gain = helped_anchors(zero_shot[anchors], losses[len(self.table) :].reshape(-1, len(anchors)))
+        return {"nuggets": share, "nuggets_gain": gain}
 
     def embedded_text(self, example: Example) -> str:
         """Return the text of a row that is embedded; empty where it cannot be read.

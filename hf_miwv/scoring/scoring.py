@@ -146,7 +146,9 @@ def score(
         also (`Sequence[str]`, *optional*, defaults to `()`): "ifd" and "superfiltering": measure what
             those methods of `hf_miwv.results.methods` need, by one more pass over each response.
             "influence": add what each row saves others as their worked example, from the same losses; with
-            several neighbors it is always added.
+            several neighbors it is always added. "kcenter": the order of greedy k-center by the mean hidden states
+            of the rows' own passes. "selectit", "selectit_sentence": the model's own rating of each row, one more
+            pass, or five. "nuggets": what each row saves eight anchor rows as their example, up to nine passes.
         keep_embeddings (`bool`, *optional*, defaults to `False`): Add the prompts' unit vectors as a
             column, 4 bytes x D a row; `select` needs them for its `diversity`.
         device (`str`, *optional*): Where to run models loaded by name; by default the accelerator at

@@ -59,6 +59,7 @@ def start_record(
         run["settings"]["neighbors"] = journey.neighbor_count
     elif journey.adds_influence:
         run["settings"]["also"].append(INFLUENCE)
+    run["settings"]["also"] += journey.further
     if journey.target is not None:
         run["target"] = _describe_target(journey.target)
     table = journey.table
@@ -188,6 +189,7 @@ def _identity(run: ScoredRecord, journey: Journey) -> dict[str, Any]:
         **({} if journey.target is None else _target_identity(run["target"], journey.target)),
         "also": journey.also,
         **({"influence": "added"} if INFLUENCE in run["settings"]["also"] else {}),
+        **({"further methods": list(journey.further)} if journey.further else {}),
         "unreadable rows": journey.unreadable_rows,
         "embeddings": "kept" if journey.keep_embeddings else "not kept",
         "attention": run["model"]["attention"],

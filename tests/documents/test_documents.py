@@ -203,9 +203,8 @@ def test_what_is_off_by_default_is_switched_on_as_the_page_says() -> None:
 
 
 def test_every_method_is_on_the_page_and_random_has_no_low() -> None:
-    page = " ".join((ROOT / "docs" / "choosing-data.md").read_text("utf-8").split())
-    line = page.partition("Methods: ")[2].partition("`compare` shows")[0]
-    with_low, _, others = line.partition("with `_low` behind any of these, the lowest; and ")
-    named = re.findall(r"`(\w+)`", with_low)
-    low = [f"{name}_low" for name in named]
-    assert sorted([*named, *low, *re.findall(r"`(\w+)`", others)]) == sorted(METHODS)
+    page = (ROOT / "docs" / "choosing-data.md").read_text("utf-8")
+    rows = page.partition("| method | needs of `score` |")[2].partition("\n\n")[0].splitlines()[2:]
+    named = [name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])]
+    low = [f"{name}_low" for name in named if not name.startswith("random")]
+    assert sorted([*named, *low]) == sorted(METHODS)

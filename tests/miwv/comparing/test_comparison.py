@@ -23,7 +23,7 @@ from hf_miwv.comparing.comparison import compare, compare_choices
 from hf_miwv.comparing.comparison_folder import write_comparison
 from hf_miwv.comparing.comparison_tables import show_comparison
 from hf_miwv.comparing.matched_rows import MOST_CHARACTERS, folder_names, shorten
-from hf_miwv.rows.schema import INFLUENCE_COLUMNS
+from hf_miwv.rows.schema import FURTHER_COLUMNS, INFLUENCE_COLUMNS
 
 DEFAULT = ["miwv", "prompt_loss", "perplexity", "length", "random", "random_by_length", "miwv_low"]
 
@@ -219,7 +219,7 @@ def shown(report: dict[str, Any]) -> str:
 def test_what_the_folder_does_not_allow_is_left_out_and_said(scored: Path) -> None:
     report = compare([scored], fractions=["0.01"])
     left_out = [left["method"] for left in report["left_out"]]
-    assert left_out == ["ifd", "superfiltering", *INFLUENCE_COLUMNS, "target_gain"]
+    assert left_out == ["ifd", "superfiltering", *INFLUENCE_COLUMNS, "target_gain", *FURTHER_COLUMNS]
     assert report["fractions"]["0.01"]["choices"]["miwv"]["note"].endswith("one row kept")
     text = " ".join(shown(report).split())
     assert "left out: ifd of scored: method 'ifd' needs the column loss_response_alone" in text

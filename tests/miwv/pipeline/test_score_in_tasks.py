@@ -96,6 +96,7 @@ def test_the_command_and_what_it_refuses(inputs: dict[str, str], tmp_path: Path)
         (["--executor", "local:2", "--streaming"], "cannot be dealt to tasks"),
         (["--executor-config", inputs["rows"]], "belongs to --executor"),
         (["--executor", "local:2", "--demonstrations-from", inputs["rows"]], "not scored behind in tasks yet"),
+        (["--executor", "local:2", "--also", "nuggets"], "--also nuggets: is not measured in tasks yet"),
     ):
         refused = CliRunner().invoke(main, [*words, *more])
         assert refused.exit_code == 2

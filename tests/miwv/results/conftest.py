@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from datasets import Dataset, load_dataset
 
+from hf_miwv.rows.schema import ALSO
 from tests.miwv.results.methods_rows import score_tiny, some_rows, some_target
 
 
@@ -22,7 +23,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory, embedder_folder: Path) -> P
 def complete_folder(tmp_path_factory: pytest.TempPathFactory, embedder_folder: Path) -> Path:
     """The same rows with what every method needs."""
     output = tmp_path_factory.mktemp("methods") / "complete"
-    score_tiny(some_rows(), embedder_folder, output_dir=output, neighbors=2, demonstrations_from=some_target())
+    score_tiny(
+        some_rows(), embedder_folder, output_dir=output, neighbors=2, also=ALSO, demonstrations_from=some_target()
+    )
     return output
 
 

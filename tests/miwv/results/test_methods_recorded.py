@@ -25,7 +25,7 @@ from tests.miwv.results.methods_rows import ALSO, score_tiny
     [
         ("ifdd", 0, "method 'ifdd' is not one of ours: did you mean 'ifd'"),
         ("random_low", 0, "did you mean 'random'"),
-        ("x", 0, "known: ifd, ifd_low, influence"),
+        ("x", 0, "known ones: .*ifd, ifd_low, influence"),
         ("random", -1, "seed -1: give 0 or more"),
     ],
 )
