@@ -98,11 +98,12 @@ def vllm_losses(python: str, folder: str, dtype: str, passes: Passes) -> tuple[n
         paths[0].write_text(json.dumps(job), "utf-8")
         script = Path(__file__).parent / "engine_vllm.py"
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        subprocess.run([python, str(script), *map(str, paths)], check=True, env=environment)  # noqa: S603
+        words = [python, str(script), *map(str, paths)]
+        subprocess.run(words, check=True, env=environment, stdout=sys.stderr)  # noqa: S603
         result = json.loads(paths[1].read_text("utf-8"))
     losses = np.full(len(passes.lengths), np.nan)
     losses[numbers] = result["losses"]
-    return losses, {"seconds": result["seconds"]}
+    return losses, {"taken": result["seconds"]}
 
 
 def _padded(model: Any, batch: list[Any], longest: int) -> list[float]:
@@ -200,7 +201,7 @@ def measure(
             result = run(models[dtype])
             taken = time.perf_counter() - began[0], time.process_time() - began[1]
             found[name], counts[name] = result if isinstance(result, tuple) else (result, {})
-            seconds[name].append(tuple(counts[name].pop("seconds", taken)))
+            seconds[name].append(tuple(counts[name].pop("taken", taken)))
             print(f"{name}: {seconds[name][-1][0]:.1f} s", file=sys.stderr, flush=True)
     return seconds, found, counts
 

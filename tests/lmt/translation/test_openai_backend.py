@@ -16,6 +16,8 @@ from hf_lmt.translation.requests import Request
 from hf_lmt.translation.translator import Translator
 from hf_miwv.common.errors import InputError
 
+pytest.importorskip("openai")
+
 TEXTS = ["name the capital of france", "", "hello world", "what is water made of", "rain"]
 REQUESTS = [Request(text, "en", code) for text, code in zip(TEXTS, ["kk", "de", "de", "zh", "kk"], strict=True)]
 KEY = "sk-not-to-be-seen-anywhere-4711"

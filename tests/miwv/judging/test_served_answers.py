@@ -21,6 +21,8 @@ from hf_miwv.judging.answering import answer
 from hf_miwv.judging.served_answers import answer_by_endpoint
 from tests.miwv.judging.answer_files import KEY
 
+pytest.importorskip("openai")
+
 SHORT: dict[str, Any] = {"max_new_tokens": 6, "progress": False}
 
 
