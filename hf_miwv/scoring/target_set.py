@@ -59,6 +59,23 @@ class TargetSet:
     in_target: np.ndarray
 
 
+def target_identity(scoring: Mapping[str, Any], columns: Mapping[str, str] | None, dataset: Dataset) -> dict[str, str]:
+    """Return what the content of a target set adds to the identity of a run that scores: its name is not enough.
+
+    Args:
+        scoring (`Mapping[str, Any]`): Arguments of `score`.
+        columns (`Mapping[str, str]`, *optional*): Standard column name -> column of the rows to be scored.
+        dataset (`Dataset`): The rows to be scored.
+
+    Returns:
+        `dict[str, str]`: "target set" and the fingerprint of its rows; empty without one.
+    """
+    if scoring.get("demonstrations_from") is None:
+        return {}
+    target = read_target(scoring["demonstrations_from"], scoring.get("demonstrations_split"), columns, dataset)
+    return {"target set": content_fingerprint(target.dataset)}
+
+
 def read_target(data: Any, split: str | None, columns: Mapping[str, str] | None, dataset: Dataset) -> TargetRows:
     """Read a target set and refuse what cannot be one, before anything is loaded.
 

@@ -44,6 +44,7 @@ from hf_miwv.common.trainer.checkpoints import MARK
 from hf_miwv.common.trainer.divided_weights import save_whole_model
 from hf_miwv.common.trainer.trainable import release_memory, trainable_source
 from hf_miwv.scoring.scoring import score
+from hf_miwv.scoring.target_set import target_identity
 from hf_miwv.selection.selection import select
 from hf_miwv.training.sft_tuning import Tuning, try_out, tune
 from hf_miwv.training.tuned_card import card_metadata, draw_curve, write_model_card
@@ -197,6 +198,7 @@ def _start_record(
         "data set": run["data"]["fingerprint"],
         "model": run["model"]["fingerprint"],
         **run["recipe"],
+        **target_identity(scoring, tuning.columns, dataset),
         "license": license_name,
         "processes": Processes.launched().world,
         "device": run["model"]["device"],

@@ -25,6 +25,7 @@ from hf_miwv.common.trainer.trainable import trainable_source
 from hf_miwv.judging.judge_answers import judge_answers
 from hf_miwv.judging.verdicts import Judge
 from hf_miwv.results.methods import LOW, needed_columns
+from hf_miwv.scoring.target_set import target_identity
 from hf_miwv.training.sft_tuning import Tuning, try_out
 from hf_miwv.training.training import score_before_tuning
 from hf_miwv.trials.arms import LEAST_SEEDS, Arm, arms_of, steps_of_arms
@@ -190,6 +191,7 @@ def trial(
     }
     run["identity"] = {
         "data set": run["data"]["fingerprint"],
+        **target_identity(scoring, columns, common.rows),
         "model": described["fingerprint"],
         **run["settings"],
         "processes": processes.world,

@@ -18,6 +18,7 @@ from hf_miwv import InputError, select
 from hf_miwv.__main__ import main
 from hf_miwv.results.methods import method_scores
 from hf_miwv.rows.schema import SCORE_COLUMNS, TARGET_COLUMNS
+from hf_miwv.scoring.target_set import target_identity
 from hf_miwv.training.train_recipe import _selection_faults
 from tests.miwv.scoring.test_several_neighbors import embeddings, score_tiny
 
@@ -226,3 +227,14 @@ def test_on_the_command_line_and_in_a_recipe(tmp_path: Path, model_folder: Path,
         "selection: method target_gain needs a target set; in scoring, demonstrations_from: TARGET"
     ]
     assert not _selection_faults(selection, {"demonstrations_from": "rows.jsonl"})
+
+
+def test_other_rows_under_the_same_name_are_another_run(tmp_path: Path) -> None:
+    """A run that scores and trains must not take a finished folder for its own when the target set has changed."""
+    rows, target = Dataset.from_list(make_rows(8)), tmp_path / "target.json"
+    assert target_identity({}, None, rows) == {}
+    identities = []
+    for content in (make_target(4), make_target(4), make_target(5)):
+        target.write_text(json.dumps(content))
+        identities.append(target_identity({"demonstrations_from": str(target)}, None, rows))
+    assert identities[0] == identities[1] != identities[2]
