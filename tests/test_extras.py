@@ -46,6 +46,7 @@ COMES_WITH = {
     "fastapi": "gradio",
     "starlette": "gradio",
     "fsspec": "datasets",
+    "loguru": "datatrove",
     "pandas": "datasets",
     "safetensors": "transformers",
     "uvicorn": "gradio",

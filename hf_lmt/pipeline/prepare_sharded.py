@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -29,6 +28,7 @@ from hf_miwv.common.executors.run_stages import Stage, run_stages
 from hf_miwv.common.executors.same_code import running_code
 from hf_miwv.common.runs.folder import read_record
 from hf_miwv.common.runs.folder_run import FolderRun
+from hf_miwv.common.runs.json_text import json_text
 from hf_miwv.common.runs.workspace import Workspace
 
 LOGS = "tasks"  # in the work folder: datatrove's logs and completion markers
@@ -69,7 +69,7 @@ def prepare_sharded(
     check_shardable(recipe)
     folder_run, began = FolderRun(output, overwrite), time.time()
     cuts = [cut_source(source, settings.tasks) for source in recipe.sources]
-    fingerprints = [xxhash.xxh3_128_hexdigest(json.dumps(cut.state).encode()) for cut in cuts]
+    fingerprints = [xxhash.xxh3_128_hexdigest(json_text(cut.state).encode()) for cut in cuts]
     run = start_record(recipe, [{} for _ in cuts], fingerprints, False, origin or {})
     if folder_run.is_finished(run["identity"]):
         return read_record(output) or run

@@ -29,15 +29,16 @@ class Launch(NamedTuple):
     sharding: str = "none"
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Launch:
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Launch:
         """Read the environment that `accelerate launch` or torchrun has set.
 
         Args:
-            environment (`Mapping[str, str]`, *optional*, defaults to `os.environ`): The environment.
+            environment (`Mapping[str, str]`, *optional*): The environment; by default this process's.
 
         Returns:
             `Launch`: The launch; one process where nothing is set.
         """
+        environment = os.environ if environment is None else environment
         processes = int(environment.get("WORLD_SIZE", "1"))
         here = int(environment.get("LOCAL_WORLD_SIZE", str(processes)))
         return cls(processes, here, asked_sharding(environment))

@@ -15,11 +15,11 @@ NOT_KNOWN = {"MEGATRON_LM": "Megatron-LM", "PARALLELISM_CONFIG": "tensor or cont
 WHOLE = "accelerate/multi_gpu, or where a GPU cannot hold the model accelerate/split_model with --device split"
 
 
-def asked_sharding(environment: Mapping[str, str] = os.environ) -> str:
+def asked_sharding(environment: Mapping[str, str] | None = None) -> str:
     """Read how the weights are to be divided, from the environment that `accelerate launch` has set.
 
     Args:
-        environment (`Mapping[str, str]`, *optional*, defaults to `os.environ`): The environment.
+        environment (`Mapping[str, str]`, *optional*): The environment; by default this process's.
 
     Returns:
         `str`: "none" (each process holds the whole model), "fsdp", "zero1", "zero2" or "zero3".
@@ -27,6 +27,7 @@ def asked_sharding(environment: Mapping[str, str] = os.environ) -> str:
     Raises:
         InputError: the launch file asks for something that none of our commands knows.
     """
+    environment = os.environ if environment is None else environment
     for name, words in NOT_KNOWN.items():
         if _is_on(environment, name):
             raise InputError(
@@ -90,7 +91,7 @@ def check_can_shard(asked: str, use_cpu: bool) -> None:
         )
 
 
-def refuse_shards(work: str, instead: str = WHOLE, environment: Mapping[str, str] = os.environ) -> None:
+def refuse_shards(work: str, instead: str = WHOLE, environment: Mapping[str, str] | None = None) -> None:
     """Refuse a launch that divides the model, where each process needs the whole one.
 
     Under FSDP and ZeRO-3 a model that is loaded for something else than the training has its weights in one
@@ -99,7 +100,7 @@ def refuse_shards(work: str, instead: str = WHOLE, environment: Mapping[str, str
     Args:
         work (`str`): The work to be done, for the message: "scoring".
         instead (`str`, *optional*): Launch to take in place of it, for the message.
-        environment (`Mapping[str, str]`, *optional*, defaults to `os.environ`): The environment.
+        environment (`Mapping[str, str]`, *optional*): The environment; by default this process's.
 
     Raises:
         InputError: it does.

@@ -164,7 +164,7 @@ def test_the_date_is_kept_over_a_kill(embedder_folder: Path, tmp_path: Path, mon
     output, rows = tmp_path / "scored", CONVERSATIONS[:4]
     whole = score_rows(rows, embedder_folder, DATED, date="2026-11-29")
 
-    def killed(*_: Any) -> None:
+    def killed(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
