@@ -16,6 +16,7 @@ library_bars = True
 """Whether libraries show bars of their own while they load; the command lines turn it off without --verbose."""
 
 HEARTBEAT = 600.0  # seconds between two lines of a long stage where nobody sees a bar
+LEAST_SECONDS = 1.0  # a stage that took less is not worth a line
 
 logger = logging.getLogger(__name__)
 
@@ -65,9 +66,9 @@ class LoggedStage:
             logger.info("%s: %s%s %ss%s", self._description, f"{self._count:,}", of_total, self._unit, left)
 
     def close(self) -> None:
-        """Write the line of the stage, where anything was done in it."""
-        if self._count > self._initial:
-            seconds = time.monotonic() - self._started
+        """Write the line of the stage, where anything was done in it and somebody has waited for it."""
+        seconds = time.monotonic() - self._started
+        if self._count > self._initial and seconds >= LEAST_SECONDS:
             logger.info("%s: %s %ss in %.0f s", self._description, f"{self._count:,}", self._unit, seconds)
 
 

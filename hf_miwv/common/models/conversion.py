@@ -51,7 +51,7 @@ def safetensors_folder(gguf: Path, load: Callable[[], tuple[Any, Any]]) -> Path:
         # A second process waits here, and then finds the folder instead of converting once more.
         with FileLock(home / f"{folder.name}.lock"):
             if folder.is_dir():
-                logger.info("%s was converted to safetensors before: %s", gguf.name, folder)
+                logger.debug("%s was converted to safetensors before: %s", gguf.name, folder)
             else:
                 logger.info("converting %s to safetensors, once: %s", gguf.name, folder)
                 _write(*load(), folder)

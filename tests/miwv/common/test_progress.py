@@ -25,10 +25,19 @@ def work(**settings: Any) -> None:
             bar.update(2)
 
 
-def test_a_log_gets_a_line_and_no_bar(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("seconds", "lines"), [(1.2, ["tokenizing: 4 rows in 1 s"]), (0.9, [])])
+def test_a_log_gets_a_line_where_somebody_waited_and_no_bar(
+    seconds: float,
+    lines: list[str],
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     caplog.set_level(logging.INFO, "hf_miwv")
+    clock = iter([0.0, 0.0, 0.0, seconds])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
     work()
-    assert [record.getMessage() for record in caplog.records] == ["tokenizing: 4 rows in 0 s"]
+    assert [record.getMessage() for record in caplog.records] == lines
     assert capsys.readouterr().err == ""
 
 

@@ -200,8 +200,9 @@ def test_another_content_of_an_evaluation_set_is_another_run(corpus, tmp_path):
     assert "not the same: evaluation sets" in str(changed.exception)
 
 
-def test_steps_that_look_for_nothing_have_no_bar_and_are_named(corpus, tmp_path, caplog):
+def test_steps_that_look_for_nothing_have_no_bar_and_are_named(corpus, tmp_path, caplog, monkeypatch):
     caplog.set_level("INFO", "hf_miwv")
+    monkeypatch.setattr("hf_miwv.common.progress.LEAST_SECONDS", 0.0)
     output = tmp_path / "clean"
     sets = EvaluationOverlap(sets="none")
     record = curate_source(Source(str(corpus)), output, [Empty(), sets, Copy()])
