@@ -94,7 +94,7 @@ test-comet: $(READY)
 	COMET_PYTHON=$(COMET_VENV)/bin/python $(BIN)/python -m pytest tests/lmt/comet
 
 clean:
-	rm -rf $(VENV) $(WHEEL_VENV) $(COMET_VENV) $(VLLM_VENV) build dist *.egg-info miwv-demo lmt-demo lmt-trained examples-output
+	rm -rf $(VENV) $(WHEEL_VENV) $(COMET_VENV) $(VLLM_VENV) build dist *.egg-info miwv-demo lmt-demo demo.html miwv-trained lmt-trained examples-output
 
 # The small language model comes without its own dependencies: a command-line tool that we do not use.
 $(READY): pyproject.toml constraints.txt Makefile

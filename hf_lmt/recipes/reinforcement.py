@@ -41,7 +41,7 @@ class RewardSettings:
 
 @dataclass(frozen=True)
 class Reinforcement:
-    """What stage grpo is rewarded for.
+    """Settings of what stage grpo is rewarded for.
 
     Attributes:
         rewards (`tuple[RewardSettings, ...]`): The rewards in the order of the recipe, at least one.

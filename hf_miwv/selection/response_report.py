@@ -1,4 +1,4 @@
-"""What would do harm among the chosen responses, beside a sample of all: for the record and the screen."""
+"""Count chosen responses that would do harm, beside a sample of all: for the record and the screen."""
 
 from __future__ import annotations
 

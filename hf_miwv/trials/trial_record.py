@@ -47,7 +47,7 @@ class Seen(TypedDict):
 
 
 class Measurement(TypedDict):
-    """What was measured: how many held-out rows took part, which end is better, and the untuned model's mean."""
+    """A measurement: how many held-out rows took part, which end is better, and the untuned model's mean."""
 
     rows: int
     left_out: int

@@ -1,4 +1,4 @@
-"""What a training by rewards will generate, and the memory that it takes beside that of training."""
+"""Estimate what a training by rewards will generate, and the memory that it takes beside that of training."""
 
 from __future__ import annotations
 

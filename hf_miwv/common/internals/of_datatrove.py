@@ -1,4 +1,4 @@
-"""What datatrove has no public name for: running one task of an executor."""
+"""Private names of datatrove: running one task of an executor."""
 
 from __future__ import annotations
 
