@@ -20,13 +20,18 @@ def check_tasks(tasks: Sequence[str]) -> None:
     """Check that lm-eval is installed and knows the tasks, before any model is loaded.
 
     Args:
-        tasks (`Sequence[str]`): Names of tasks, or YAML files.
+        tasks (`Sequence[str]`): Names of tasks, or YAML files that are called as the task in them.
 
     Raises:
         InputError: lm-eval is not installed, or a task is unknown.
     """
     manager = _task_manager(tasks)
-    unknown = [task for task in tasks if not _is_file(task) and task not in manager.all_tasks]
+    for task in filter(_is_file, tasks):
+        if _name_of(task) not in manager.all_tasks:
+            raise InputError(
+                f"lm-eval:{task}: holds no task of that name; it must be there, and have `task: {_name_of(task)}`"
+            )
+    unknown = [task for task in tasks if _name_of(task) not in manager.all_tasks]
     if unknown:
         raise InputError(
             f"lm-eval:{','.join(unknown)}: lm-eval has no task of that name; `lm-eval ls tasks` lists them, and a "
@@ -58,7 +63,7 @@ def task_scores(loaded: LoadedModel, tasks: Sequence[str], batch_size: int = 8) 
         # One at a time: each has its number of examples in front.
         result: Any = simple_evaluate(
             model=model,
-            tasks=[Path(task).stem if _is_file(task) else task],
+            tasks=[_name_of(task)],
             num_fewshot=FEW_SHOT.get(task),
             task_manager=manager,
             bootstrap_iters=0,
@@ -85,6 +90,11 @@ def _task_manager(tasks: Sequence[str]) -> Any:
         ) from error
     folders = sorted({str(Path(task).absolute().parent) for task in tasks if _is_file(task)})
     return TaskManager(include_path=folders or None, verbosity="ERROR")
+
+
+def _name_of(task: str) -> str:
+    """Return the name that lm-eval knows a task by: of a YAML file the file's."""
+    return Path(task).stem if _is_file(task) else task
 
 
 def _is_file(task: str) -> bool:
