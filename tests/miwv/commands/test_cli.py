@@ -73,7 +73,7 @@ def test_python_minus_m_does_the_same(data: Path, models: list[object], tmp_path
     command = [sys.executable, "-m", "hf_miwv", "score", data, *models, "--output", tmp_path / "s"]
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "scoring" in done.stderr  # the progress bar
+    assert f"written: {tmp_path / 's'}" in done.stderr
     assert (tmp_path / "s" / "README.md").exists()
 
 
