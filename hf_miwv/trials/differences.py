@@ -42,7 +42,7 @@ class Spread(NamedTuple):
     rows: float
 
 
-def difference_of(differences: np.ndarray) -> Difference:
+def difference_of(differences: np.ndarray, least_seed_variance: float = 0.0) -> Difference:
     """Test and bound the mean of differences that are paired over rows and seeds.
 
     With d_sr of seed s and row r, S seeds, R rows, the means over the other index d_s and d_r:
@@ -52,16 +52,18 @@ def difference_of(differences: np.ndarray) -> Difference:
 
     the moments of two crossed random effects, and Satterthwaite's degrees of freedom. What belongs to a row and a
     seed alone is counted in both terms, so the interval is rather too wide than too narrow (the choice is ours).
+    Two or three seeds may agree by luck: var(d_s) counts as at least what the arms of random rows vary by.
 
     Args:
         differences (`np.ndarray`): (S, R) float64, an arm less its control, S and R at least 2.
+        least_seed_variance (`float`, *optional*, defaults to `0.0`): var(d_s) at least, as `spread_of` measures it.
 
     Returns:
         `Difference`: In the unit of the differences.
     """
     seeds, rows = differences.shape
     mean = float(differences.mean())
-    of_seeds = float(differences.mean(axis=1).var(ddof=1)) / seeds
+    of_seeds = max(least_seed_variance, float(differences.mean(axis=1).var(ddof=1))) / seeds
     of_rows = float(differences.mean(axis=0).var(ddof=1)) / rows
     variance = of_seeds + of_rows
     if variance == 0:

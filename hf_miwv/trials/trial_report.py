@@ -80,8 +80,9 @@ def compare_arms(name: str, measured: Measured, arms: Sequence[Arm]) -> list[Com
     """
     usable = measured.usable()
     pairs = {arm.name: arm.control for arm in arms if arm.control is not None}
+    spread = spread_of([measured.values[arm.name][:, usable] for arm in arms if arm.control is None])
     differences = {
-        method: difference_of((measured.values[method] - measured.values[control])[:, usable])
+        method: difference_of((measured.values[method] - measured.values[control])[:, usable], spread.seeds)
         for method, control in pairs.items()
     }
     corrected = holm({method: difference.p for method, difference in differences.items()})

@@ -58,6 +58,15 @@ def test_rows_alone_are_not_enough_where_a_seed_moves_everything() -> None:
     assert difference_of(values).p > 0.05
 
 
+def test_seeds_that_agree_by_luck_count_as_far_apart_as_random_arms() -> None:
+    values = 0.005 + np.random.default_rng(0).normal(0, 0.004, (2, 200))
+    assert difference_of(values).p < 0.05
+    guarded = difference_of(values, least_seed_variance=0.0004)
+    assert guarded.p > 0.05
+    assert guarded.low < 0 < guarded.high
+    assert difference_of(values, least_seed_variance=1e-12) == difference_of(values)
+
+
 def test_holm_corrects_by_rank() -> None:
     corrected = holm({"a": 0.04, "b": 0.01, "c": 0.03, "d": 0.9})
     assert corrected == pytest.approx({"a": 0.09, "b": 0.04, "c": 0.09, "d": 0.9})

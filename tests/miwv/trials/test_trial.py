@@ -19,7 +19,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from hf_miwv import InputError, trial
 from hf_miwv.__main__ import main
 from hf_miwv.trials import tuned_arms
-from hf_miwv.trials.differences import difference_of
+from hf_miwv.trials.differences import difference_of, spread_of
 
 pytestmark = pytest.mark.skipif(
     not all(find_spec(name) for name in ("trl", "peft")), reason="trl and peft are not installed"
@@ -72,7 +72,8 @@ def test_the_numbers_are_those_of_the_losses(finished: Path, model_folder: Path)
     assert len({row["instruction"] for row in whole} & {whole[position]["instruction"] for position in table["row"]})
     differences = np.stack([table[f"loss_miwv_{seed}"] - table[f"loss_random_{seed}"] for seed in range(2)])
     (compared,) = run["comparisons"]
-    expected = difference_of(differences)
+    of_random = np.stack([table[f"loss_random_{seed}"] for seed in range(2)])
+    expected = difference_of(differences, spread_of([of_random]).seeds)
     assert (compared["mean"], *compared["interval"], compared["p"]) == pytest.approx(tuple(expected), abs=1e-12)
     assert compared["corrected_p"] == compared["p"]
     assert run["measurements"]["loss"]["untuned"] == pytest.approx(table["loss_untuned"].mean())
