@@ -37,10 +37,10 @@ STARTING = 200  # rows of a run whose seconds are those of starting
 def run_case(case: str, folder: Path) -> None:
     """Do the work of a case on the table in the folder; print what it took as JSON."""
     rows = CASE_OF[case](folder)
-    own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    seconds = sum(usage.ru_utime + usage.ru_stime for usage in (own, children))
+    process, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    seconds = sum(usage.ru_utime + usage.ru_stime for usage in (process, children))
     disk = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.name != "table.parquet")
-    figures = {"rows": rows, "seconds": seconds, "mebibytes": own.ru_maxrss / 1024, "disk": disk}
+    figures = {"rows": rows, "seconds": seconds, "mebibytes": process.ru_maxrss / 1024, "disk": disk}
     print(json.dumps(figures), flush=True)
 
 
@@ -133,10 +133,10 @@ def main() -> None:
     exponents = {}
     for case in given.cases:
         starting = measure(case, given.data, STARTING)["seconds"]
-        found = [measure(case, given.data, rows) for rows in given.rows]
-        counts = [figures["rows"] for figures in found]
-        seconds = [figures["seconds"] - starting for figures in found]
-        for figures, rows, used in zip(found, counts, seconds, strict=True):
+        measured = [measure(case, given.data, rows) for rows in given.rows]
+        counts = [figures["rows"] for figures in measured]
+        seconds = [figures["seconds"] - starting for figures in measured]
+        for figures, rows, used in zip(measured, counts, seconds, strict=True):
             cells = [f"{rows:,.0f}", f"{used:.1f}", f"{rows / used:,.0f}", f"{figures['mebibytes']:,.0f}"]
             print(f"| {case} | {' | '.join(cells)} | {figures['disk'] / rows:,.0f} |", flush=True)
         exponents[case] = exponent(counts, seconds)

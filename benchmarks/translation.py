@@ -128,7 +128,7 @@ def benchmark(given: argparse.Namespace) -> None:
     model, tokenizer, _ = load_model(folder, device="cpu", dtype="float32")
     requests = read_requests(given.data, given.lines, match_directions(given.directions.split(",")))
     style = Translator(model, tokenizer, num_beams=given.beams).style
-    prompts = [style.ids(tokenizer, one.source, one.source_lang, one.target_lang) for one in requests]
+    prompts = [style.ids(tokenizer, request.source, request.source_lang, request.target_lang) for request in requests]
     job = {
         "model": folder,
         "requests": [(one.source, one.source_lang, one.target_lang) for one in requests],

@@ -99,7 +99,7 @@ def ctranslate2(job: dict[str, Any]) -> Iterator[list[str]]:
         end_token=job["ends"],
         include_prompt_in_result=False,
     )
-    yield [tokenizer.decode(one.sequences_ids[0], skip_special_tokens=True).strip() for one in results]
+    yield [tokenizer.decode(result.sequences_ids[0], skip_special_tokens=True).strip() for result in results]
 
 
 def vllm(job: dict[str, Any]) -> Iterator[list[str]]:
@@ -120,7 +120,7 @@ def vllm(job: dict[str, Any]) -> Iterator[list[str]]:
     yield []
     results = engine.generate(prompts, settings, use_tqdm=False)
     tokenizer = engine.get_tokenizer()
-    yield [tokenizer.decode(one.outputs[0].token_ids, skip_special_tokens=True).strip() for one in results]
+    yield [tokenizer.decode(result.outputs[0].token_ids, skip_special_tokens=True).strip() for result in results]
 
 
 # Each yields once when its model is loaded, then its texts.
