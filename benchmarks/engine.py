@@ -29,11 +29,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from hf_miwv.commands.demo import EMBEDDER_PACKAGE
 from hf_miwv.common.models.models import load_embedder, load_model
 from hf_miwv.common.models.rope import length_rule
 from hf_miwv.common.reading.reading import read_dataset
-from hf_miwv.common.recipes.packages import MODEL_PACKAGE, package_folder
+from hf_miwv.common.recipes.packages import EMBEDDER_PACKAGE, MODEL_PACKAGE, package_folder
 from hf_miwv.common.runs.processes import Processes
 from hf_miwv.common.runs.workspace import Workspace
 from hf_miwv.common.trainer.trainable import trainable_source

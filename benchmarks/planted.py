@@ -38,8 +38,7 @@ from datasets import Dataset
 from scipy import stats
 
 from hf_miwv import score, train
-from hf_miwv.commands.demo import EMBEDDER_PACKAGE
-from hf_miwv.common.recipes.packages import MODEL_PACKAGE, package_folder
+from hf_miwv.common.recipes.packages import EMBEDDER_PACKAGE, MODEL_PACKAGE, package_folder
 from hf_miwv.results.methods import method_scores
 
 VOCABULARY = (

@@ -31,10 +31,9 @@ import xxhash
 from datasets import Dataset, concatenate_datasets
 
 from hf_miwv import train
-from hf_miwv.commands.demo import EMBEDDER_PACKAGE
 from hf_miwv.common.models.models import LoadedModel, load_model
 from hf_miwv.common.reading.reading import read_dataset
-from hf_miwv.common.recipes.packages import MODEL_PACKAGE, package_folder
+from hf_miwv.common.recipes.packages import EMBEDDER_PACKAGE, MODEL_PACKAGE, package_folder
 from hf_miwv.losses.batch_plan import BatchPlan
 from hf_miwv.losses.branching import branching_obstacle
 from hf_miwv.losses.losses import ResponseLosses, Tree

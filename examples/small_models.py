@@ -8,8 +8,7 @@ from typing import Any
 
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from hf_miwv.commands.demo import EMBEDDER_PACKAGE
-from hf_miwv.common.recipes.packages import MODEL_PACKAGE, package_folder
+from hf_miwv.common.recipes.packages import EMBEDDER_PACKAGE, MODEL_PACKAGE, package_folder
 from hf_miwv.common.trainer.trainable import trainable_source
 
 INSTRUCTIONS = str(files("hf_miwv") / "sample" / "instructions.jsonl")

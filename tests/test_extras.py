@@ -32,7 +32,7 @@ from hf_lmt.translation.documents import split_document
 from hf_lmt.translation.translation_model import load_translation_model
 from hf_lmt.translation.vllm_backend import need_vllm
 from hf_miwv import InputError
-from hf_miwv.commands.demo import run_demo
+from hf_miwv.commands.demo_run import run_demo
 from hf_miwv.common.app.serving import require_gradio
 from hf_miwv.common.models.models import load_embedder, load_model
 from hf_miwv.common.models.quantization import quantized_loading

@@ -21,8 +21,9 @@ from hf_miwv.losses.pass_losses import Share, merged_losses
 from hf_miwv.neighbors.embedding import merged_totals, shared_vectors
 from hf_miwv.rows.columns import check_columns
 from hf_miwv.rows.schema import recognize
+from hf_miwv.scoring.journey import Journey
 from hf_miwv.scoring.make_journey import make_journey
-from hf_miwv.scoring.score_steps import Journey
+from hf_miwv.scoring.neighbor_search import find_neighbors
 
 PLAN = "plan.json"
 
@@ -157,16 +158,35 @@ class TaskJourney(Journey):
             `dict[str, tuple[Passes, np.ndarray]]`: By the name that their losses are filed under, with the rows
             that passes may go on from.
         """
-        neighbors, _ = self._neighbors(self.vectors(), workspace)
+        neighbors, _ = find_neighbors(self, self.vectors(), workspace)
         passes = self.passes(neighbors)
         alone = {name: (self.method_passes(name, passes), np.arange(len(self.table))) for name in self.also}
         return {"losses": (passes, neighbors), **alone}
 
-    def _embed(self, workspace: Workspace) -> np.ndarray:
-        self._count("embed", merged_totals([_counts(part, "embedded.json") for part in self.parts]))
+    def embed_prompts(self, workspace: Workspace) -> np.ndarray:
+        """Read the vectors that the tasks have made.
+
+        Args:
+            workspace (`Workspace`): Not used: the vectors are in those of the tasks.
+
+        Returns:
+            `np.ndarray`: (N, D) unit vectors.
+        """
+        self.count("embed", merged_totals([_counts(part, "embedded.json") for part in self.parts]))
         return self.vectors()
 
-    def _search(self, vectors: np.ndarray, prompts: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+    def search_neighbors(
+        self, vectors: np.ndarray, prompts: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+        """Join the neighbors that the tasks have found, each for its share of the rows.
+
+        Args:
+            vectors (`np.ndarray`): Not used: the search is done.
+            prompts (`np.ndarray`): Not used.
+
+        Returns:
+            `tuple[np.ndarray, np.ndarray, dict[str, Any]]`: Neighbors, cosines, and the report of the search.
+        """
         shares = self.parts if self.search == "exact" else self.parts[:1]
         counts = [_counts(part, "share.json") for part in shares]
         neighbors, cosines = (
@@ -174,9 +194,21 @@ class TaskJourney(Journey):
         )
         return neighbors, cosines, {**counts[0], "seconds": max(count["seconds"] for count in counts)}
 
-    def _losses(
+    def compute_losses(
         self, passes: Passes, forest: Forest, workspace: Workspace, keeps_means: bool = False
     ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Join the losses that the tasks have computed.
+
+        Args:
+            passes (`Passes`): P passes.
+            forest (`Forest`): Their trees.
+            workspace (`Workspace`): That of the stage, which bears its name.
+            keeps_means (`bool`, *optional*, defaults to `False`): Not used: tasks keep no hidden states.
+
+        Returns:
+            `tuple[np.ndarray, dict[str, Any]]`: (P,) losses in mean nats per response token, and the counts of the
+            stage.
+        """
         # The workspace of a method of its own bears the method's name.
         name = workspace.folder.name if workspace.folder.name in self.also else "losses"
         losses, totals = merged_losses([_share(part, name) for part in self.parts], len(passes.lengths))

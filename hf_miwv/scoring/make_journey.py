@@ -27,7 +27,7 @@ from hf_miwv.results.row_report import tell_of_rows
 from hf_miwv.results.scored_record import ScoredRecord
 from hf_miwv.rows.rows import Rows
 from hf_miwv.rows.schema import ALSO_COLUMNS, FURTHER_COLUMNS, INFLUENCE, Shape, unread_columns
-from hf_miwv.scoring.score_steps import Journey
+from hf_miwv.scoring.journey import Journey
 from hf_miwv.scoring.scoring_record import start_record
 from hf_miwv.scoring.target_set import TargetRows, open_target
 

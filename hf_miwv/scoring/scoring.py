@@ -29,8 +29,9 @@ from hf_miwv.rows.columns import check_columns
 from hf_miwv.rows.input_rows import take_rows
 from hf_miwv.rows.schema import ALSO, recognize
 from hf_miwv.rows.spooling import release, spool
+from hf_miwv.scoring.journey import TRAINER_MAX_LENGTH, Journey
 from hf_miwv.scoring.make_journey import make_journey
-from hf_miwv.scoring.score_steps import TRAINER_MAX_LENGTH, Journey
+from hf_miwv.scoring.score_steps import run_journey
 from hf_miwv.scoring.scoring_record import complete_record
 from hf_miwv.scoring.target_set import read_target
 
@@ -248,7 +249,7 @@ def score(
         # Without an output nothing can be resumed, but the steps write their chunks and journals all the same.
         with TemporaryDirectory() as folder, Workspace(Path(folder) / "work") as workspace:
             workspace.claim(run["identity"])
-            return journey.run(workspace)
+            return run_journey(journey, workspace)
     scored = _score_to_folder(journey, run, folder_run)
     return _leave_spool(folder_run.output, processes) if streamed else scored
 
@@ -275,7 +276,7 @@ def write_scored(journey: Journey, run: ScoredRecord, output: Path, workspace: W
     Returns:
         `Dataset`: The scored rows.
     """
-    scored = journey.run(workspace)
+    scored = run_journey(journey, workspace)
     columns = ScoreColumns.from_dataset(scored)
     run = complete_record(run, journey, describe(columns))
 

@@ -19,7 +19,7 @@ from hf_miwv.common.runs.record import new_record, peak_memory
 from hf_miwv.neighbors.embed import Embedder
 from hf_miwv.results.scored_record import DataFacts, EmbedderFacts, ModelFacts, ScoredRecord, Statistics, TargetFacts
 from hf_miwv.rows.schema import INFLUENCE, unread_columns
-from hf_miwv.scoring.score_steps import Journey
+from hf_miwv.scoring.journey import Journey
 from hf_miwv.scoring.target_set import TargetSet
 
 

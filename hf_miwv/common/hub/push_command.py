@@ -87,6 +87,21 @@ def take_hub_options(arguments: dict[str, Any]) -> dict[str, Any] | None:
     return {"repo_id": repository, **options}
 
 
+def push_result(output: Path, to_hub: dict[str, Any] | None) -> None:
+    """Push what a command has written; of several processes, one does.
+
+    Args:
+        output (`Path`): The folder.
+        to_hub (`dict[str, Any]`, *optional*): As `take_hub_options` returned it: None where the result stays here.
+    """
+    from hf_miwv.common.runs.processes import Processes
+
+    if to_hub is not None and Processes.launched().first:
+        from hf_miwv.common.hub.telling import push_folder
+
+        push_folder(output, logger, **to_hub)
+
+
 @click.command(
     "push",
     help="""

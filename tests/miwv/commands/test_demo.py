@@ -15,8 +15,8 @@ from datasets import load_dataset
 from tiny import make_rows
 
 from hf_miwv.__main__ import main
-from hf_miwv.commands.demo import EMBEDDER_PACKAGE, next_steps
-from hf_miwv.common.recipes.packages import MODEL_PACKAGE, program
+from hf_miwv.commands.demo_run import next_steps
+from hf_miwv.common.recipes.packages import EMBEDDER_PACKAGE, MODEL_PACKAGE, program
 from hf_miwv.common.runs.folder import read_record
 
 
@@ -49,7 +49,7 @@ def test_the_whole_job_on_tiny_models(
     monkeypatch.setattr("hf_miwv.common.recipes.packages.package_folder", folders.__getitem__)
     rows = tmp_path / "rows.jsonl"
     rows.write_text("".join(json.dumps(row) + "\n" for row in make_rows(24)))
-    monkeypatch.setattr("hf_miwv.commands.demo.SAMPLE", rows)
+    monkeypatch.setattr("hf_miwv.commands.demo_run.SAMPLE", rows)
     result = CliRunner().invoke(main, ["demo", "--output", str(tmp_path / "demo")])
     assert result.exit_code == 0, result.output
     page = (tmp_path / "demo.html").read_text("utf-8")

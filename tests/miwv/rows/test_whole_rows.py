@@ -168,7 +168,7 @@ def test_the_date_is_kept_over_a_kill(embedder_folder: Path, tmp_path: Path, mon
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("hf_miwv.scoring.score_steps.Journey._losses", killed)
+        patch.setattr("hf_miwv.scoring.journey.Journey.compute_losses", killed)
         with pytest.raises(KeyboardInterrupt):
             score_rows(rows, embedder_folder, DATED, output=output, date="2026-11-29")
     resumed = score_rows(rows, embedder_folder, DATED, output=output)

@@ -14,10 +14,9 @@ from datasets import Dataset
 from plain import plain_miwv
 
 from hf_miwv import score
-from hf_miwv.commands.demo import EMBEDDER_PACKAGE
 from hf_miwv.common.models.models import load_model
 from hf_miwv.common.models.row_tokens import start_tokens
-from hf_miwv.common.recipes.packages import MODEL_PACKAGE, package_folder
+from hf_miwv.common.recipes.packages import EMBEDDER_PACKAGE, MODEL_PACKAGE, package_folder
 
 pytestmark = pytest.mark.skipif(
     not all(find_spec(name) for name in (MODEL_PACKAGE, EMBEDDER_PACKAGE, "gguf")),
