@@ -8,41 +8,23 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from datasets import concatenate_datasets
-from datatrove.pipeline.base import PipelineStep
 
 from hf_lmt.data.curation.duplicates import Duplicates, group_hashes, rows_beyond
 from hf_lmt.data.method.scattered import ScatteredRows
 from hf_lmt.pipeline.judge_rows import StepCounts, schema_between
 from hf_lmt.pipeline.sharded_work import ShardedWork, buckets_of, rows_in_blocks, write_array, write_tables
+from hf_miwv.common.executors.task_step import TaskStep
 
 ENTRY = np.dtype([("group", "u8"), ("row", "i8")])  # row: in the file of its task
 
 
-class WriteJudged(PipelineStep):
-    """Write the rows that are left, and deal their hashes to buckets.
-
-    Args:
-        work (`ShardedWork`): What every task of the run knows.
-    """
+class WriteJudged(TaskStep[ShardedWork]):
+    """Write the rows that are left, and deal their hashes to buckets."""
 
     type = "💽 - WRITER"
     name = "rows left"
 
-    def __init__(self, work: ShardedWork) -> None:
-        super().__init__()
-        self.work = work
-
-    def run(self, data: Iterator[pa.Table], rank: int = 0, world_size: int = 1) -> Iterator[Any]:
-        """Write the rows of task `rank`, and an array for each bucket.
-
-        Args:
-            data (`Iterator[pa.Table]`): The rows, in blocks.
-            rank (`int`, *optional*, defaults to `0`): Number of the task.
-            world_size (`int`, *optional*, defaults to `1`): Number of tasks.
-
-        Yields:
-            `Any`: Nothing; the results are files.
-        """
+    def _task(self, data: Iterator[pa.Table], rank: int) -> None:
         groups = [np.zeros(0, np.uint64)]
 
         def tables() -> Iterator[pa.Table]:
@@ -57,35 +39,15 @@ class WriteJudged(PipelineStep):
         buckets = buckets_of(entries["group"], self.work.tasks)
         for bucket in range(self.work.tasks):
             write_array(self.work.path("copies", f"{bucket:05d}-{rank:05d}.npy"), entries[buckets == bucket])
-        yield from ()
 
 
-class FindCopies(PipelineStep):
-    """Say which rows of a bucket are copies, by the rule of the step `duplicates`.
-
-    Args:
-        work (`ShardedWork`): What every task of the run knows.
-    """
+class FindCopies(TaskStep[ShardedWork]):
+    """Say which rows of a bucket are copies, by the rule of the step `duplicates`."""
 
     type = "🫂 - DEDUP"
     name = "find copies"
 
-    def __init__(self, work: ShardedWork) -> None:
-        super().__init__()
-        self.work = work
-
-    def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Iterator[Any]:
-        """Write the positions, among the rows of all tasks, of those of bucket `rank` that go.
-
-        Args:
-            data (`Any`): What the step before yields.
-            rank (`int`, *optional*, defaults to `0`): Number of the task.
-            world_size (`int`, *optional*, defaults to `1`): Number of tasks.
-
-        Yields:
-            `Any`: Nothing; the results are files.
-        """
-        self.work.check()
+    def _task(self, data: Any, rank: int) -> None:
         judged = [rows.select_columns(self.work.columns()) for rows in self.work.all_judged()]
         firsts = np.cumsum([0, *map(len, judged)])
         groups, positions = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
@@ -99,10 +61,9 @@ class FindCopies(PipelineStep):
             gone = rows_beyond(ScatteredRows(rows), all_positions, np.concatenate(groups), 1, Duplicates.name)
         write_array(self.work.path("gone", f"{rank:05d}.npy"), all_positions[gone])
         self.stat_update("dropped", value=int(gone.sum()))
-        yield from ()
 
 
-class DropCopies(PipelineStep):
+class DropCopies(TaskStep[ShardedWork]):
     """Read the rows of a task without those that are copies.
 
     Args:
@@ -114,21 +75,10 @@ class DropCopies(PipelineStep):
     name = Duplicates.name
 
     def __init__(self, work: ShardedWork, drops: bool) -> None:
-        super().__init__()
-        self.work, self.drops = work, drops
+        super().__init__(work)
+        self.drops = drops
 
-    def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Iterator[pa.Table]:
-        """Yield the rows that stay, block by block.
-
-        Args:
-            data (`Any`): What the step before yields.
-            rank (`int`, *optional*, defaults to `0`): Number of the task.
-            world_size (`int`, *optional*, defaults to `1`): Number of tasks.
-
-        Yields:
-            `pa.Table`: The rows that stay.
-        """
-        self.work.check()
+    def _task(self, data: Any, rank: int) -> Iterator[pa.Table]:
         judged = self.work.all_judged()
         firsts = np.cumsum([0, *map(len, judged)])
         staying = np.ones(len(judged[rank]), bool)

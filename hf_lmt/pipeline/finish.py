@@ -6,12 +6,11 @@ import logging
 import os
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
-from datatrove.pipeline.base import PipelineStep
 
 from hf_lmt.data.corpora.load import check_tally, report_counts
 from hf_lmt.data.curation.contamination import EvaluationOverlap
@@ -23,6 +22,7 @@ from hf_lmt.data.prepare.prompt_check import check_prompts
 from hf_lmt.data.prepare.stage_counts import by_group, count_stages
 from hf_lmt.data.prepare.stages import check_left, check_named
 from hf_lmt.pipeline.sharded_work import ShardedWork
+from hf_miwv.common.executors.task_step import TaskStep
 from hf_miwv.common.runs.folder import RECORD, put_in_place
 from hf_miwv.common.runs.json_text import json_text
 from hf_miwv.common.runs.workspace import Workspace
@@ -30,7 +30,7 @@ from hf_miwv.common.runs.workspace import Workspace
 logger = logging.getLogger(__name__)
 
 
-class Finish(PipelineStep):
+class Finish(TaskStep[ShardedWork]):
     """Put the finished folder in place, as the last task of a job that runs elsewhere.
 
     Args:
@@ -44,25 +44,14 @@ class Finish(PipelineStep):
     name = "folder"
 
     def __init__(self, work: ShardedWork, output: Path, run: PreparedRecord, began: float) -> None:
-        super().__init__()
-        self.work, self.output, self.record, self.began = work, output, run, began
+        super().__init__(work)
+        self.output, self.record, self.began = output, run, began
 
-    def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Iterator[Any]:
-        """Finish the work under its lock; the work folder stays, for the log of this task is in it.
-
-        Args:
-            data (`Any`): What the step before yields.
-            rank (`int`, *optional*, defaults to `0`): Number of the task.
-            world_size (`int`, *optional*, defaults to `1`): Number of tasks.
-
-        Yields:
-            `Any`: Nothing; the results are files.
-        """
-        self.work.check()
+    def _task(self, data: Any, rank: int) -> None:
+        # Under the lock of the work folder, which stays: the log of this task is in it.
         workspace = Workspace(self.work.folder)
         finish(self.work, self.output, workspace, self.record, time.time() - self.began)
         workspace.leave()
-        yield from ()
 
 
 def check_sources(work: ShardedWork) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from datasets import Dataset
-from datatrove.pipeline.base import PipelineStep
 
 from hf_lmt.data.corpora.multiway import ROW_SCHEMA
 from hf_lmt.data.curation.step import Step, changes
@@ -19,34 +18,16 @@ from hf_lmt.data.method.auxiliary_sentences import AuxiliarySentences
 from hf_lmt.data.prepare.limits import ORIGIN, weigh_batch
 from hf_lmt.data.prepare.stages import join_sentences
 from hf_lmt.pipeline.sharded_work import CONTENT, ORDER, ShardedWork, rows_in_blocks
+from hf_miwv.common.executors.task_step import TaskStep
 
 
-class JoinedRows(PipelineStep):
-    """Read the rows of a task, join the sentences that may be hints, and leave out what weights leave out.
-
-    Args:
-        work (`ShardedWork`): What every task of the run knows.
-    """
+class JoinedRows(TaskStep[ShardedWork]):
+    """Read the rows of a task, join the sentences that may be hints, and leave out what weights leave out."""
 
     type = "📖 - READER"
     name = "rows with hints"
 
-    def __init__(self, work: ShardedWork) -> None:
-        super().__init__()
-        self.work = work
-
-    def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Iterator[pa.Table]:
-        """Yield the rows in blocks, with the columns of all sources.
-
-        Args:
-            data (`Any`): What the step before yields.
-            rank (`int`, *optional*, defaults to `0`): Number of the task.
-            world_size (`int`, *optional*, defaults to `1`): Number of tasks.
-
-        Yields:
-            `pa.Table`: The rows.
-        """
-        self.work.check()
+    def _task(self, data: Any, rank: int) -> Iterator[pa.Table]:
         recipe = self.work.recipe
         joining = AuxiliarySentences.of_sentences(self.work.all_texts(), _chosen_hints(self.work))
         names = [*self.work.columns(), ORDER, CONTENT]
@@ -63,7 +44,7 @@ class JoinedRows(PipelineStep):
         self.work.write_json("counts-joined", f"{rank:05d}", counts)
 
 
-class CurationFilter(PipelineStep):
+class CurationFilter(TaskStep[ShardedWork]):
     """Filter rows by a step of curation that judges each row alone.
 
     Args:
@@ -74,20 +55,10 @@ class CurationFilter(PipelineStep):
     type = "🔻 - FILTER"
 
     def __init__(self, work: ShardedWork, step: Step) -> None:
-        super().__init__()
-        self.work, self.step, self.name = work, step, step.name
+        super().__init__(work)
+        self.step, self.name = step, step.name
 
-    def run(self, data: Iterator[pa.Table], rank: int = 0, world_size: int = 1) -> Iterator[pa.Table]:
-        """Yield the rows that the step has no reason against, block by block.
-
-        Args:
-            data (`Iterator[pa.Table]`): The rows, in blocks.
-            rank (`int`, *optional*, defaults to `0`): Number of the task.
-            world_size (`int`, *optional*, defaults to `1`): Number of tasks.
-
-        Yields:
-            `pa.Table`: The rows that stay.
-        """
+    def _task(self, data: Iterator[pa.Table], rank: int) -> Iterator[pa.Table]:
         step = deepcopy(self.step)
         step.load()
         counts = StepCounts(step.name)

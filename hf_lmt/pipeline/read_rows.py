@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from datatrove.pipeline.base import PipelineStep
 
 from hf_lmt.data.corpora.blocks import Tally, row_blocks, row_schema
 from hf_lmt.data.corpora.parts import open_part
@@ -25,40 +24,21 @@ from hf_lmt.pipeline.sharded_work import (
     write_array,
     write_tables,
 )
+from hf_miwv.common.executors.task_step import TaskStep
 
 OFFER = np.dtype([("join", "U5", (2,)), ("pivot", "u8"), ("hint", "u8"), ("position", "i8")])
 
 
-class ReadRows(PipelineStep):
-    """Write the rows of the parts of a task, with the hashes that decide about their order.
-
-    Args:
-        work (`ShardedWork`): What every task of the run knows.
-    """
+class ReadRows(TaskStep[ShardedWork]):
+    """Write the rows of the parts of a task, with the hashes that decide about their order."""
 
     type = "📖 - READER"
     name = "sources"
 
-    def __init__(self, work: ShardedWork) -> None:
-        super().__init__()
-        self.work = work
-
-    def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Iterator[Any]:
-        """Read the parts of task `rank`, one after another.
-
-        Args:
-            data (`Any`): What the step before yields.
-            rank (`int`, *optional*, defaults to `0`): Number of the task.
-            world_size (`int`, *optional*, defaults to `1`): Number of tasks.
-
-        Yields:
-            `Any`: Nothing; the results are files.
-        """
-        self.work.check()
+    def _task(self, data: Any, rank: int) -> None:
         for part in self.work.parts_of(rank):
             with self.track_time():
                 self._read(part)
-        yield from ()
 
     def _read(self, number: int) -> None:
         source_number, part = self.work.parts[number]
@@ -85,34 +65,15 @@ class ReadRows(PipelineStep):
         self.work.write_json("rows", f"{number:05d}", counts)
 
 
-class OfferHints(PipelineStep):
-    """Deal the sentences of a task's rows that may be hints to buckets, by the text that they are joined by.
-
-    Args:
-        work (`ShardedWork`): What every task of the run knows.
-    """
+class OfferHints(TaskStep[ShardedWork]):
+    """Deal the sentences of a task's rows that may be hints to buckets, by the text that they are joined by."""
 
     type = "🫂 - DEDUP"
     name = "offer hints"
 
-    def __init__(self, work: ShardedWork) -> None:
-        super().__init__()
-        self.work = work
-
-    def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Iterator[Any]:
-        """Write an array for each bucket.
-
-        Args:
-            data (`Any`): What the step before yields.
-            rank (`int`, *optional*, defaults to `0`): Number of the task.
-            world_size (`int`, *optional*, defaults to `1`): Number of tasks.
-
-        Yields:
-            `Any`: Nothing; the results are files.
-        """
+    def _task(self, data: Any, rank: int) -> None:
         from datasets import Dataset
 
-        self.work.check()
         offered: dict[tuple[str, str], list[Any]] = defaultdict(list)
         firsts = np.cumsum([0, *self.work.row_counts()])
         for part in self.work.parts_of(rank):
@@ -132,35 +93,15 @@ class OfferHints(PipelineStep):
                 arrays.append(rows)
             path = self.work.path("offers", f"{bucket:05d}-{rank:05d}.npy")
             write_array(path, np.concatenate(arrays) if arrays else np.empty(0, OFFER))
-        yield from ()
 
 
-class ChooseHints(PipelineStep):
-    """Of the sentences of a bucket keep the one of the lowest hash for each text that they are joined by.
-
-    Args:
-        work (`ShardedWork`): What every task of the run knows.
-    """
+class ChooseHints(TaskStep[ShardedWork]):
+    """Of the sentences of a bucket keep the one of the lowest hash for each text that they are joined by."""
 
     type = "🫂 - DEDUP"
     name = "choose hints"
 
-    def __init__(self, work: ShardedWork) -> None:
-        super().__init__()
-        self.work = work
-
-    def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Iterator[Any]:
-        """Write an array for each join in bucket `rank`.
-
-        Args:
-            data (`Any`): What the step before yields.
-            rank (`int`, *optional*, defaults to `0`): Number of the task.
-            world_size (`int`, *optional*, defaults to `1`): Number of tasks.
-
-        Yields:
-            `Any`: Nothing; the results are files.
-        """
-        self.work.check()
+    def _task(self, data: Any, rank: int) -> None:
         paths = [self.work.path("offers", f"{rank:05d}-{task:05d}.npy") for task in range(self.work.tasks)]
         offers = np.concatenate([np.load(path, allow_pickle=False) for path in paths])
         for join in np.unique(offers["join"], axis=0):
@@ -168,4 +109,3 @@ class ChooseHints(PipelineStep):
             pivots, positions = lowest_sentences(rows["pivot"], rows["hint"], rows["position"])
             name = f"{'-'.join(join)}.{rank:05d}.npy"
             write_array(self.work.path("hints", name), np.stack([pivots, positions.astype(np.uint64)]))
-        yield from ()

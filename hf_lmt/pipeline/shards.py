@@ -11,41 +11,23 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from datasets import Dataset
-from datatrove.pipeline.base import PipelineStep
 
 from hf_lmt.data.hashing import direction_column
 from hf_lmt.data.prepare.stages import INNER, add_prompts
 from hf_lmt.pipeline.sharded_work import CONTENT, ORDER, ShardedWork, buckets_of
+from hf_miwv.common.executors.task_step import TaskStep
 from hf_miwv.common.runs.folder import SHARD_BYTES
 
 BYTES_A_ROW = 1000  # ours: a sentence pair with its prompt and hint has fewer, in UTF-8
 
 
-class Thin(PipelineStep):
-    """Apply Strategic Downsampling, by hash.
-
-    Args:
-        work (`ShardedWork`): What every task of the run knows.
-    """
+class Thin(TaskStep[ShardedWork]):
+    """Apply Strategic Downsampling, by hash."""
 
     type = "🔻 - FILTER"
     name = "downsampling"
 
-    def __init__(self, work: ShardedWork) -> None:
-        super().__init__()
-        self.work = work
-
-    def run(self, data: Iterator[pa.Table], rank: int = 0, world_size: int = 1) -> Iterator[pa.Table]:
-        """Yield the rows that stay; count those before and after.
-
-        Args:
-            data (`Iterator[pa.Table]`): The rows, in blocks.
-            rank (`int`, *optional*, defaults to `0`): Number of the task.
-            world_size (`int`, *optional*, defaults to `1`): Number of tasks.
-
-        Yields:
-            `pa.Table`: The rows that stay.
-        """
+    def _task(self, data: Iterator[pa.Table], rank: int) -> Iterator[pa.Table]:
         thinning = self.work.recipe.downsampling
         counts: dict[str, Counter[str]] = {"curated_away": Counter(), "downsampled": Counter()}
         for block in data:
@@ -60,31 +42,13 @@ class Thin(PipelineStep):
         self.work.write_json("counts-thinned", f"{rank:05d}", counts)
 
 
-class DealRows(PipelineStep):
-    """Add prompts, and deal the rows of a task to the shards, each a range of the hash that orders rows.
-
-    Args:
-        work (`ShardedWork`): What every task of the run knows.
-    """
+class DealRows(TaskStep[ShardedWork]):
+    """Add prompts, and deal the rows of a task to the shards, each a range of the hash that orders rows."""
 
     type = "💽 - WRITER"
     name = "prompts"
 
-    def __init__(self, work: ShardedWork) -> None:
-        super().__init__()
-        self.work = work
-
-    def run(self, data: Iterator[pa.Table], rank: int = 0, world_size: int = 1) -> Iterator[Any]:
-        """Write a file for each shard that gets rows of this task.
-
-        Args:
-            data (`Iterator[pa.Table]`): The rows, in blocks.
-            rank (`int`, *optional*, defaults to `0`): Number of the task.
-            world_size (`int`, *optional*, defaults to `1`): Number of tasks.
-
-        Yields:
-            `Any`: Nothing; the results are files.
-        """
+    def _task(self, data: Iterator[pa.Table], rank: int) -> None:
         hinted: Counter[str] = Counter()
         shards = shard_count(self.work)
         writers: dict[int, Any] = {}
@@ -106,35 +70,15 @@ class DealRows(PipelineStep):
             writer.close()
         os.replace(draft, folder)
         self.work.write_json("counts-hinted", f"{rank:05d}", hinted)
-        yield from ()
 
 
-class WriteShards(PipelineStep):
-    """Put the rows of each shard in their order, and write it as Parquet.
-
-    Args:
-        work (`ShardedWork`): What every task of the run knows.
-    """
+class WriteShards(TaskStep[ShardedWork]):
+    """Put the rows of each shard in their order, and write it as Parquet."""
 
     type = "💽 - WRITER"
     name = "shards"
 
-    def __init__(self, work: ShardedWork) -> None:
-        super().__init__()
-        self.work = work
-
-    def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Iterator[Any]:
-        """Write the shards whose number mod tasks is `rank`.
-
-        Args:
-            data (`Any`): What the step before yields.
-            rank (`int`, *optional*, defaults to `0`): Number of the task.
-            world_size (`int`, *optional*, defaults to `1`): Number of tasks.
-
-        Yields:
-            `Any`: Nothing; the results are files.
-        """
-        self.work.check()
+    def _task(self, data: Any, rank: int) -> None:
         shards = shard_count(self.work)
         for shard in range(rank, shards, self.work.tasks):
             pieces = sorted((self.work.folder / "dealt").glob(f"*/{shard:05d}.arrow"))
@@ -150,7 +94,6 @@ class WriteShards(PipelineStep):
             os.replace(draft, path)
             self.work.write_json("data", f"{shard:05d}", {"rows": len(rows)})
             self.stat_update("rows", value=len(rows))
-        yield from ()
 
 
 def shard_count(work: ShardedWork) -> int:

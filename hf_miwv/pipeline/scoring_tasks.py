@@ -56,6 +56,14 @@ class ScoringTasks:
     tasks: int
     code: str
 
+    def check(self) -> None:
+        """Check that this task runs the code of the plan, on the disk of the plan.
+
+        Raises:
+            InputError: Another version of the code, or the work folder is not there.
+        """
+        check_task(self.folder / PLAN, self.code)
+
     def journey(self, rank: int) -> TaskJourney:
         """Load models and rows for a task.
 
@@ -65,7 +73,6 @@ class ScoringTasks:
         Returns:
             `TaskJourney`: The journey of this task.
         """
-        check_task(self.folder / PLAN, self.code)
         dataset = check_columns(read_dataset(self.source), self.overwrite_columns)
         day = self.day
         shape = recognize(dataset.column_names, self.columns, dataset[0])
