@@ -30,6 +30,7 @@ from hf_miwv.rows.schema import Shape, parse_columns
 from hf_miwv.rows.streaming import open_stream
 from hf_miwv.scoring.scoring import DEFAULT_EMBEDDER, score
 from hf_miwv.selection.diversity import check_diversity
+from hf_miwv.selection.method_defaults import diversity_of
 from hf_miwv.selection.row_choice import check_choice, check_together
 from hf_miwv.selection.selection import select
 
@@ -210,7 +211,7 @@ def select_data(
         scored = workspace_of(output) / "scored"
         # The method may need losses that nobody has asked for by name.
         settings["also"] = (*settings["also"], *needed_columns(method, like))
-        settings["keep_embeddings"] |= diversity is not None
+        settings["keep_embeddings"] |= diversity_of(method, diversity, within) is not None
         score_data(data, model, scored, overwrite=True, **settings)  # only ever ours
         if not Processes.launched().first:
             return

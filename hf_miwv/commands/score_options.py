@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from hf_miwv.commands.rating_options import rating_options
 from hf_miwv.commands.settings_file import read_settings
 from hf_miwv.common.command_line import options
 from hf_miwv.common.reading.options import field_option
@@ -113,12 +114,14 @@ scoring_options = options(
         "--also",
         multiple=True,
         type=click.Choice(
-            ["ifd", "superfiltering", "influence", "kcenter", "selectit", "selectit_sentence", "nuggets"]
+            ["ifd", "superfiltering", "influence", "kcenter", "selectit", "selectit_sentence", "nuggets", "deita"]
         ),
         help="Measure what this method of select needs, too: none more for influence and kcenter, one more pass "
         "over each response for ifd and superfiltering (meant for a small proxy MODEL), over each row one for "
-        "selectit, five for selectit_sentence, up to nine for nuggets. May be given again.",
+        "selectit, five for selectit_sentence, up to nine for nuggets, one of each scorer for deita. May be given "
+        "again.",
     ),
+    rating_options,
     click.option(
         "--keep-embeddings", is_flag=True, help="Write the prompts' embeddings, too: what --diversity of select needs."
     ),

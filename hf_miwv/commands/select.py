@@ -23,7 +23,7 @@ selection_options = options(
         show_default=True,
         help="Score to choose by: miwv, "
         "prompt_loss, perplexity, ifd, superfiltering, influence, influence_diverse, target_gain, kcenter, "
-        "selectit, selectit_sentence, nuggets, length, "
+        "selectit, selectit_sentence, nuggets, deita, length, "
         "random, random_by_length. The highest are kept; with _low behind the name (miwv_low) the lowest. "
         "superfiltering is for rows scored with a small proxy model.",
     ),
@@ -52,7 +52,8 @@ selection_options = options(
         "--diversity",
         type=float,
         metavar="COSINE",
-        help="Pass over a row whose prompt has a cosine above this with one chosen before it.",
+        help="Pass over a row whose prompt has a cosine above this with one chosen before it; 1 passes over none. "
+        "[default: 0.9 for deita, else 1]",
     ),
     click.option(
         "--one-per",

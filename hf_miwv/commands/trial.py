@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from hf_miwv.commands.judge import ENDPOINT_OPTIONS, MODEL_OPTIONS, open_judge
+from hf_miwv.commands.rating_options import given_ratings, rating_options
 from hf_miwv.common.command_line import comma_separated, json_option, show_result
 from hf_miwv.common.reading.options import field_option
 
@@ -52,6 +53,7 @@ from hf_miwv.common.reading.options import field_option
 @click.option("--embedder", help="As for score. [default: BAAI/bge-large-en-v1.5]")
 @click.option("--template", help="As for score: alpaca, chat, plain or a Jinja file.")
 @click.option("--demonstrations-from", metavar="TARGET", help="As for score: the target set of target_gain.")
+@rating_options
 @click.option("--max-length", type=int, help="Tokens of a row, at most. [default: 2048, or the model's limit]")
 @click.option("--num-train-epochs", type=float, default=3.0, show_default=True, help="Of the rows that are kept.")
 @click.option("--learning-rate", type=float, default=2e-4, show_default=True)
@@ -119,6 +121,7 @@ def trial_command(
     scoring: dict[str, Any] = {"embedder": embedder or DEFAULT_EMBEDDER, **limits}
     scoring |= {} if template is None else {"template": template}
     scoring |= {} if demonstrations_from is None else {"demonstrations_from": demonstrations_from}
+    scoring |= given_ratings(settings)
     run = trial(
         read_dataset(source),
         model,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,6 +20,7 @@ class SharedResponses(Passes):
     """
 
     shared: TokenTable = field(default_factory=TokenTable)  # A responses
+    rows: Sequence[int] | None = None  # (N,) the row that a trunk is of, where there may be several of one row
 
     def __getitem__(self, index: int) -> Pass:
         trunks = len(self.zero_shot)
@@ -26,6 +28,18 @@ class SharedResponses(Passes):
             return Pass(self.zero_shot[index], 0)
         response = self.shared[(index - trunks) % len(self.shared)]
         return Pass(self.one_shot[index - trunks] + response, len(response))
+
+    def row_of(self, index: int) -> int:
+        """Return the row that the trunk of a pass is of.
+
+        Args:
+            index (`int`): Number of the pass.
+
+        Returns:
+            `int`: Number of the row.
+        """
+        trunk = super().row_of(index)
+        return trunk if self.rows is None else self.rows[trunk]
 
     @property
     def whole_lengths(self) -> np.ndarray:

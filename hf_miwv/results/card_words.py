@@ -20,9 +20,11 @@ FLAG_WORDS = {
     "duplicate_neighbor": "flagged: no row has another prompt than its own",
     "undesired_response": "flagged: the row says that its response is a bad one",
     "in_target": "flagged: the target set has the same prompt",
+    "deita_unrated": "flagged: too long for a scorer of Deita, or nothing that it could rate",
 }
-# Shown where rows have them: of runs that avoid such neighbors, of rows that say so, of runs with a target set.
-RARE_FLAGS = ("duplicate_neighbor", "undesired_response", "in_target")
+# Shown where rows have them: of runs that avoid such neighbors, of rows that say so, of runs with a target set, and of
+# those that measure what a method needs.
+RARE_FLAGS = ("duplicate_neighbor", "undesired_response", "in_target", "deita_unrated")
 RESPONSE_WORDS = {
     "meta_text": "speaks of itself (an AI, a step, a pair of texts)",
     "refusal": "declines to answer",
@@ -57,6 +59,9 @@ REQUESTED_COLUMN_WORDS = {
     "selectit_sentence": "the same by five prompts, mean / (1 + 0.2 x standard deviation)",
     "nuggets": "the share of anchor rows whose response is likelier with this row as a worked example",
     "nuggets_gain": "what it saves them on average, nats per response token",
+    "deita": "the sum over the row's exchanges of complexity x quality, each from 1 to 6 by a scorer (Deita)",
+    "deita_complexity": "the mean complexity of its instructions, from 1 to 6",
+    "deita_quality": "the mean quality of its answers, from 1 to 6",
     "loss_response_alone": "mean loss on the response behind '### Response:' alone, for IFD",
     "loss_response_bare": "mean loss on the response behind nothing, for Superfiltering",
     "prompt_embedding": "the prompt's embedding, of length 1",

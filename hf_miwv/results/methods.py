@@ -134,6 +134,12 @@ KNOWN = {
         "equal shares the one that saves them more nats",
         _nuggets,
     ),
+    "deita": Method(
+        "Deita",
+        "the sum over the row's exchanges of the complexity of the instruction x the quality of the answer, each from "
+        "1 to 6 by a scorer (arXiv 2312.15685)",
+        lambda columns: _requested(columns, "deita", "deita", "--also deita"),
+    ),
     "length": Method(
         "response length",
         "the tokens of the response",
@@ -182,6 +188,10 @@ def method_scores(
       `--also selectit_sentence`, five.
     - `nuggets`: the share of anchors that the row helps (arXiv 2312.10302), see `hf_miwv.scoring.anchor_scores`.
       Needs `hf-miwv score --also nuggets`, up to nine passes more over the rows.
+    - `deita`: the sum over the row's exchanges of complexity x quality (arXiv 2312.15685), see
+      `hf_miwv.scoring.scorer_ratings`. Needs `hf-miwv score --also deita` with two scorers, each one pass more over
+      the rows with its own model. `select` passes over rows too close to one chosen before, see
+      `hf_miwv.selection.method_defaults`.
     - `length`: response tokens.
     - `random`: uniform in [0, 1), from a hash of the seed and the row's key (see `row_keys`), so
       that neither the order of the rows nor our columns matter.

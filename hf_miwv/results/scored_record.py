@@ -117,6 +117,9 @@ class Statistics(TypedDict, total=False):
     selectit_sentence: Summary
     nuggets: Summary
     nuggets_gain: Summary
+    deita: Summary
+    deita_complexity: Summary
+    deita_quality: Summary
     response_tokens: Summary
     spearman: dict[str, float | None]
     similarity_fifths: dict[str, list[float | None]]
@@ -178,6 +181,7 @@ class ScoredRecord(Record, total=False):
 
     data: DataFacts
     target: TargetFacts
+    scorers: dict[str, dict[str, Any]]
     model: ModelFacts
     embedder: EmbedderFacts
     template: TemplateFacts

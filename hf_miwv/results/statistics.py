@@ -29,6 +29,9 @@ REQUESTED_NUMBERS = (
     "selectit_sentence",
     "nuggets",
     "nuggets_gain",
+    "deita",
+    "deita_complexity",
+    "deita_quality",
 )  # of each row, where the scoring was asked for it
 
 
@@ -62,6 +65,10 @@ class ScoreColumns:
         selectit_sentence (`np.ndarray`, *optional*): (N,) float64, by five prompts; as above.
         nuggets (`np.ndarray`, *optional*): (N,) float64, the share of anchors that the row helps; as above.
         nuggets_gain (`np.ndarray`, *optional*): (N,) float64, nats that it saves them on average; as above.
+        deita (`np.ndarray`, *optional*): (N,) float64, sum over the exchanges of complexity x quality; as above.
+        deita_complexity (`np.ndarray`, *optional*): (N,) float64, mean complexity of the instructions, 1 to 6; as
+            above.
+        deita_quality (`np.ndarray`, *optional*): (N,) float64, mean quality of the answers, 1 to 6; as above.
     """
 
     row: np.ndarray
@@ -84,6 +91,9 @@ class ScoreColumns:
     selectit_sentence: np.ndarray | None = None
     nuggets: np.ndarray | None = None
     nuggets_gain: np.ndarray | None = None
+    deita: np.ndarray | None = None
+    deita_complexity: np.ndarray | None = None
+    deita_quality: np.ndarray | None = None
 
     @classmethod
     def from_dataset(cls, dataset: datasets.Dataset) -> ScoreColumns:

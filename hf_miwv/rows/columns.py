@@ -12,7 +12,9 @@ from datasets import Dataset, Features, List, Value, concatenate_datasets
 from hf_miwv.common.errors import InputError
 from hf_miwv.rows.schema import (
     ALSO_COLUMNS,
+    DEITA,
     EMBEDDING_COLUMN,
+    FURTHER_COLUMNS,
     INFLUENCE_COLUMNS,
     REQUESTED_COLUMNS,
     SCORE_COLUMNS,
@@ -41,6 +43,7 @@ REQUESTED_FEATURES = Features(
         **{name: Value("float64") for name in (*INFLUENCE_COLUMNS, *ALSO_COLUMNS.values())},
         "kcenter_rank": Value("int64"),
         **{name: Value("float64") for name in ("selectit", "selectit_sentence", "nuggets", "nuggets_gain")},
+        **{name: Value("float64") for name in FURTHER_COLUMNS[DEITA]},
     }
 )
 
@@ -102,8 +105,8 @@ def read_embeddings(dataset: Dataset) -> np.ndarray:
     """
     if EMBEDDING_COLUMN not in dataset.column_names:
         raise InputError(
-            f"the scored rows have no column {EMBEDDING_COLUMN}, by which --diversity tells how "
-            "close two prompts are; score them with --keep-embeddings"
+            f"the scored rows have no column {EMBEDDING_COLUMN}, by which --diversity (with the method deita 0.9, if "
+            "nothing else is given) tells how close two prompts are; score them with --keep-embeddings"
         )
     # By way of Arrow: as Python lists a million vectors of 1,024 would take 30 GB.
     table = dataset.select_columns([EMBEDDING_COLUMN]).with_format("arrow")[:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +27,7 @@ from hf_miwv.prompts.choose_prompts import Prompts
 from hf_miwv.prompts.tokenization import TokenizedRows
 from hf_miwv.rows.examples import Example
 from hf_miwv.rows.schema import Shape
+from hf_miwv.scoring.scorers import Scorer
 from hf_miwv.scoring.target_set import TargetSet
 
 TRAINER_MAX_LENGTH = 1024  # max_length of trl.SFTConfig (1.16) where nobody says otherwise
@@ -50,6 +52,7 @@ class Journey:
     also: dict[str, list[int]] = field(default_factory=dict)  # method -> ids before y without x
     further: tuple[str, ...] = ()  # of FURTHER_COLUMNS: methods with stages of their own
     tokenizer: Any = None  # of the model, for the rating prompts
+    scorers: Mapping[str, Scorer] = field(default_factory=dict)  # of Deita: complexity and quality
     target: TargetSet | None = None  # rows of another set, behind which each row is scored, too
     adds_influence: bool = False  # what each row saves others as their worked example
     keep_embeddings: bool = False

@@ -1,4 +1,4 @@
-"""Columns that other methods of choosing need: IFD, k-center, SelectIT, NUGGETS."""
+"""Columns that other methods of choosing need: IFD, k-center, SelectIT, NUGGETS, Deita."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from hf_miwv.losses.forest import Forest
 from hf_miwv.losses.pass_losses import read_means
 from hf_miwv.neighbors.farthest_first import group_centers
 from hf_miwv.results.methods import row_keys
-from hf_miwv.rows.schema import KCENTER, NUGGETS, SELECTIT, SELECTIT_SENTENCE
+from hf_miwv.rows.schema import DEITA, KCENTER, NUGGETS, SELECTIT, SELECTIT_SENTENCE, Flag
 from hf_miwv.scoring.anchor_scores import ANCHORS, anchor_passes, helped_anchors
 from hf_miwv.scoring.center_order import kcenter_order
 from hf_miwv.scoring.further_losses import further_losses
 from hf_miwv.scoring.journey import Journey
+from hf_miwv.scoring.scorers import rate_rows
 from hf_miwv.scoring.self_ratings import RATING_PROMPTS, rating_passes, sentence_ratings, token_ratings
 
 
@@ -132,3 +133,34 @@ def nuggets_columns(
     journey.count(NUGGETS, {"anchors": anchors.tolist(), **totals})
     share, gain = helped_anchors(zero_shot[anchors], losses[len(journey.table) :].reshape(-1, len(anchors)))
     return {"nuggets": share, "nuggets_gain": gain}
+
+
+def deita_columns(
+    journey: Journey, status: list[str], flags: list[list[Flag]], workspace: Workspace
+) -> dict[str, np.ndarray]:
+    """Let two scorers rate the rows, and flag those that have no rating though they were scored.
+
+    Args:
+        journey (`Journey`): The run.
+        status (`list[str]`): (N,) statuses of the rows.
+        flags (`list[list[Flag]]`): (N,) flags, which are added to.
+        workspace (`Workspace`): Holds the finished parts of a run that was killed.
+
+    Returns:
+        `dict[str, np.ndarray]`: The columns, (N,) each; none where nobody asks.
+    """
+    if DEITA not in journey.further:
+        return {}
+    columns, stages = rate_rows(
+        journey.table.rows,
+        journey.scorers,
+        workspace,
+        batch_tokens=journey.batch_tokens,
+        processes=journey.processes,
+        progress=journey.progress,
+    )
+    for name, totals in stages.items():
+        journey.count(name, totals)
+    for row in np.flatnonzero(np.isnan(columns[DEITA]) & (np.array(status) == "ok")).tolist():
+        flags[row].append("deita_unrated")
+    return columns

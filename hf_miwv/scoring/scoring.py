@@ -32,6 +32,7 @@ from hf_miwv.rows.spooling import release, spool
 from hf_miwv.scoring.journey import TRAINER_MAX_LENGTH, Journey
 from hf_miwv.scoring.make_journey import make_journey
 from hf_miwv.scoring.score_steps import run_journey
+from hf_miwv.scoring.scorers import check_scorers
 from hf_miwv.scoring.scoring_record import complete_record
 from hf_miwv.scoring.target_set import read_target
 
@@ -72,6 +73,10 @@ def score(
     demonstrations_from: Any = None,
     demonstrations_split: str | None = None,
     also: Sequence[str] = (),
+    complexity_scorer: str | Path | None = None,
+    quality_scorer: str | Path | None = None,
+    complexity_prompt: str | Path | None = None,
+    quality_prompt: str | Path | None = None,
     keep_embeddings: bool = False,
     device: str | None = None,
     model_revision: str | None = None,
@@ -150,6 +155,15 @@ def score(
             several neighbors it is always added. "kcenter": the order of greedy k-center by the mean hidden states
             of the rows' own passes. "selectit", "selectit_sentence": the model's own rating of each row, one more
             pass, or five. "nuggets": what each row saves eight anchor rows as their example, up to nine passes.
+            "deita": complexity x quality by two scorers, a pass of each.
+        complexity_scorer (`str | Path`, *optional*): For "deita": the model that rates how complex an instruction
+            is, a Hub id (OWNER/NAME, OWNER/NAME@REVISION) or a folder with safetensors weights, loaded in its own
+            type.
+        quality_scorer (`str | Path`, *optional*): For "deita": the model that rates how good an answer is.
+        complexity_prompt (`str | Path`, *optional*): A text file, what the complexity scorer is asked, with
+            {instruction} in the place of the instruction, as on the card of the scorer; the rating follows
+            immediately. By default a prompt of ours, which no published scorer was tuned on.
+        quality_prompt (`str | Path`, *optional*): The same for the quality scorer, with {instruction} and {output}.
         keep_embeddings (`bool`, *optional*, defaults to `False`): Add the prompts' unit vectors as a
             column, 4 bytes x D a row; `select` needs them for its `diversity`.
         device (`str`, *optional*): Where to run models loaded by name; by default the accelerator at
@@ -183,6 +197,13 @@ def score(
     """
     # Everything that can be refused without a model is refused first: loading may take minutes.
     check_settings(pooling, embed_text, batch_tokens, also, unreadable_rows)
+    scorers = {
+        "complexity_scorer": complexity_scorer,
+        "quality_scorer": quality_scorer,
+        "complexity_prompt": complexity_prompt,
+        "quality_prompt": quality_prompt,
+    }
+    check_scorers(also, scorers)
     if neighbors < 1:
         raise InputError(f"neighbors {neighbors}: give 1, as in the paper, or more")
     if trainer_max_length < 2:
@@ -232,6 +253,7 @@ def score(
             "neighbors": neighbors,
             "avoid_duplicate_neighbors": avoid_duplicate_neighbors,
             "also": also,
+            **scorers,
             "keep_embeddings": keep_embeddings,
             "device": device,
             "model_revision": model_revision,

@@ -62,6 +62,8 @@ def start_record(
     run["settings"]["also"] += journey.further
     if journey.target is not None:
         run["target"] = _describe_target(journey.target)
+    if journey.scorers:
+        run["scorers"] = {name: dict(scorer.facts) for name, scorer in journey.scorers.items()}
     table = journey.table
     run["trainer"] = {
         "max_length": journey.trainer_max_length,
@@ -170,6 +172,7 @@ def _target_identity(facts: TargetFacts, target: TargetSet) -> dict[str, Any]:
 
 def _identity(run: ScoredRecord, journey: Journey) -> dict[str, Any]:
     """Return all that the result depends on, under the names that a user is told when one differs."""
+    scorer_identities = {name: scorer.identity for name, scorer in journey.scorers.items()}
     return {
         "data set": run["data"]["fingerprint"],
         "columns": run["data"]["columns"],
@@ -190,6 +193,7 @@ def _identity(run: ScoredRecord, journey: Journey) -> dict[str, Any]:
         "also": journey.also,
         **({"influence": "added"} if INFLUENCE in run["settings"]["also"] else {}),
         **({"further methods": list(journey.further)} if journey.further else {}),
+        **({"scorers": scorer_identities} if scorer_identities else {}),
         "unreadable rows": journey.unreadable_rows,
         "embeddings": "kept" if journey.keep_embeddings else "not kept",
         "attention": run["model"]["attention"],

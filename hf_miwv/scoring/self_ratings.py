@@ -73,15 +73,29 @@ def token_ratings(losses: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     Returns:
         `np.ndarray`: (N,) float64 in [0, 5]; nan where a loss is not known.
     """
+    known, probabilities = rating_probabilities(losses, lengths)
+    highest = probabilities.max(axis=1, keepdims=True)
+    sureness = (highest - probabilities).sum(axis=1) / (len(RATINGS) - 1)
+    return np.where(known, (probabilities.argmax(axis=1) + 1) * sureness, np.nan)
+
+
+def rating_probabilities(losses: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Compute each rating's probability among all ratings.
+
+    Args:
+        losses (`np.ndarray`): (N, K) float64, mean nats per token of the K ratings.
+        lengths (`np.ndarray`): (K,) tokens of each rating.
+
+    Returns:
+        `tuple[np.ndarray, np.ndarray]`: (N,) bool, whether all losses are known, and (N, K) float64 probabilities
+        that add up to 1, all equal where they are not.
+    """
     log_probabilities = -losses * lengths
     known = np.isfinite(log_probabilities).all(axis=1)
     shifted = np.where(known[:, None], log_probabilities, 0.0)
     # Less the largest, so that very unlikely ratings do not all become 0.
     weights = np.exp(shifted - shifted.max(axis=1, keepdims=True))
-    probabilities = weights / weights.sum(axis=1, keepdims=True)
-    highest = probabilities.max(axis=1, keepdims=True)
-    sureness = (highest - probabilities).sum(axis=1) / (len(RATINGS) - 1)
-    return np.where(known, (probabilities.argmax(axis=1) + 1) * sureness, np.nan)
+    return known, weights / weights.sum(axis=1, keepdims=True)
 
 
 def sentence_ratings(ratings: np.ndarray) -> np.ndarray:

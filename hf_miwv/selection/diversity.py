@@ -18,12 +18,12 @@ def check_diversity(cosine: float | None) -> None:
         cosine (`float`, *optional*): The highest cosine that two rows taken may have.
 
     Raises:
-        InputError: it cannot set two rows apart.
+        InputError: it is no cosine.
     """
-    if cosine is not None and not -1 <= cosine < 1:
+    if cosine is not None and not -1 <= cosine <= 1:
         raise InputError(
-            f"diversity {cosine} is no cosine from -1 to below 1; 0.9 passes over a row whose "
-            "prompt has a cosine above 0.9 with one chosen before it"
+            f"diversity {cosine} is no cosine from -1 to 1; 0.9 passes over a row whose "
+            "prompt has a cosine above 0.9 with one chosen before it, and 1 over none"
         )
 
 

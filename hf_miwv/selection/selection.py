@@ -29,6 +29,7 @@ from hf_miwv.rows.columns import read_embeddings
 from hf_miwv.rows.rows import Rows
 from hf_miwv.rows.schema import EMBEDDING_COLUMN, Shape, recognize
 from hf_miwv.selection.diversity import check_diversity, choose_diverse
+from hf_miwv.selection.method_defaults import diversity_of
 from hf_miwv.selection.one_response import best_of_prompt, check_one_per
 from hf_miwv.selection.prompt_completion import as_prompt_completion
 from hf_miwv.selection.response_report import report_responses
@@ -76,7 +77,8 @@ def select(
             (ours). The embeddings are those that the neighbors were searched with, so the rows must have
             been scored with `keep_embeddings`: embedding them again could give others (another template,
             another version of the embedder). Prompts embedded with their template lie close together;
-            `neighbor_similarity` shows how close.
+            `neighbor_similarity` shows how close. By default 0.9 for the method "deita" without `within`, as in
+            its paper, and none for any other; 1 passes over no row.
         one_per (`str`, *optional*): "prompt": of several rows with one prompt choose at most the one with the
             highest score, as GRAPE does with the method "perplexity_low" (arXiv 2502.04194). With it fraction,
             count and threshold may be left out: one row of every prompt is then kept.
@@ -148,6 +150,7 @@ def select(
     # Without a limit, which one_per alone allows, every row that is left is kept.
     is_limited = any(value is not None for value in choice.values())
     limit: Choice = choice if is_limited else {**choice, "count": int(np.isfinite(scores).sum())}
+    diversity = diversity_of(method, diversity, within)
     kept, report = _keep(dataset, scores, limit, diversity, groups)
     report["responses"] = _look_at_responses(dataset, earlier, kept)
     # Vectors of 4 KB a row are of no use to a trainer.

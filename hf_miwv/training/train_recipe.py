@@ -27,6 +27,7 @@ from hf_miwv.common.recipes.yaml_file import load_mapping
 from hf_miwv.results.methods import LOW, check_method, needed_columns
 from hf_miwv.rows.schema import INFLUENCE
 from hf_miwv.selection.diversity import check_diversity
+from hf_miwv.selection.method_defaults import diversity_of
 from hf_miwv.selection.row_choice import check_choice, check_together
 from hf_miwv.training.former_sections import flattened
 from hf_miwv.training.recipe_keys import SECTION_REFUSED, SECTIONS, TOP_KEYS, TRL_REFUSED, section_hints
@@ -135,7 +136,7 @@ def read_recipe(path: Path, overrides: Sequence[str] = (), output: Path | None =
     name = _located("model_name_or_path", model.get("model_name_or_path"), faults)
     for entry in datasets:
         entry["path"] = _located("data: source", entry.get("path"), faults)
-    for key in ("embedder", "demonstrations_from"):
+    for key in ("embedder", "demonstrations_from", "complexity_scorer", "quality_scorer"):
         if key in sections["scoring"]:
             sections["scoring"][key] = _located(f"scoring: {key}", sections["scoring"][key], faults)
     if faults:
@@ -311,6 +312,7 @@ def _selection_faults(selection: Mapping[str, Any], scoring: Mapping[str, Any]) 
         faults.append(f"selection: method {method} needs its own losses; in scoring, also: [{lacking[0]}]")
     if (like or method).removesuffix(LOW) == "target_gain" and not scoring.get("demonstrations_from"):
         faults.append(f"selection: method {method} needs a target set; in scoring, demonstrations_from: TARGET")
-    if limits["diversity"] is not None and not scoring.get("keep_embeddings"):
-        faults.append("selection: diversity needs the embeddings; in scoring, keep_embeddings: true")
+    diversity = diversity_of(method, limits["diversity"], selection.get("within"))
+    if diversity is not None and not scoring.get("keep_embeddings"):
+        faults.append(f"selection: diversity {diversity} needs the embeddings; in scoring, keep_embeddings: true")
     return faults

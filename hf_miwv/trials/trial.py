@@ -25,7 +25,9 @@ from hf_miwv.common.trainer.trainable import trainable_source
 from hf_miwv.judging.judge_answers import judge_answers
 from hf_miwv.judging.verdicts import Judge
 from hf_miwv.results.methods import LOW, needed_columns
+from hf_miwv.scoring.scorers import check_scorers, prompt_identity
 from hf_miwv.scoring.target_set import target_identity
+from hf_miwv.selection.method_defaults import diversity_of
 from hf_miwv.training.sft_tuning import Tuning, try_out
 from hf_miwv.training.training import score_before_tuning
 from hf_miwv.trials.arms import LEAST_SEEDS, Arm, arms_of, steps_of_arms
@@ -143,6 +145,9 @@ def trial(
     settings["max_steps"] = steps_of_arms(len(pool), str(fraction), settings.pop("num_train_epochs"), batch)
     also = {name for method in methods for name in needed_columns(method)}
     scoring = {**(scoring or {}), "also": sorted({*(scoring or {}).get("also", ()), *also})}
+    if any(diversity_of(method, None) is not None for method in methods):
+        scoring["keep_embeddings"] = True
+    check_scorers(scoring["also"], scoring)
     questions = question_rows(dataset.select(held), judged_rows, seed, columns) if JUDGE in evaluate else None
     common = Common(
         model=model,
@@ -192,6 +197,7 @@ def trial(
     run["identity"] = {
         "data set": run["data"]["fingerprint"],
         **target_identity(scoring, columns, common.rows),
+        **prompt_identity(scoring["also"], scoring),
         "model": described["fingerprint"],
         **run["settings"],
         "processes": processes.world,

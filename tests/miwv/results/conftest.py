@@ -20,11 +20,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory, embedder_folder: Path) -> P
 
 
 @pytest.fixture(scope="module")
-def complete_folder(tmp_path_factory: pytest.TempPathFactory, embedder_folder: Path) -> Path:
+def complete_folder(tmp_path_factory: pytest.TempPathFactory, embedder_folder: Path, model_folder: Path) -> Path:
     """The same rows with what every method needs."""
     output = tmp_path_factory.mktemp("methods") / "complete"
     score_tiny(
-        some_rows(), embedder_folder, output_dir=output, neighbors=2, also=ALSO, demonstrations_from=some_target()
+        some_rows(),
+        embedder_folder,
+        output_dir=output,
+        neighbors=2,
+        also=ALSO,
+        keep_embeddings=True,
+        demonstrations_from=some_target(),
+        complexity_scorer=model_folder,
+        quality_scorer=model_folder,
     )
     return output
 

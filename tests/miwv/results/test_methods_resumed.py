@@ -120,7 +120,7 @@ def test_in_one_go_what_the_choice_needs_is_measured(
         (["select", "DATA", "--count", "1", "--method", "ifdd"], "did you mean 'ifd'"),
         (["select", "DATA", "--count", "1", "--method", "random", "--seed", "-1"], "give 0 or more"),
         (["select", "DATA", "--count", "1", "--method", "ifd"], "--also ifd"),
-        (["select", "DATA", "--count", "1", "--diversity", "1"], "diversity 1.0 is no cosine"),
+        (["select", "DATA", "--count", "1", "--diversity", "1.5"], "diversity 1.5 is no cosine"),
         (["select", "DATA", "--count", "1", "--also", "ifd"], "--also: for scoring"),
     ],
 )

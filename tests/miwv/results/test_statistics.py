@@ -82,6 +82,7 @@ def test_describe_counts_rows_statuses_flags_and_signs() -> None:
         "duplicate_neighbor": 0,
         "undesired_response": 0,
         "in_target": 0,
+        "deita_unrated": 0,
     }
     assert [described[name] for name in ("above_zero", "below_zero", "equal_zero")] == [1, 1, 0]
 
