@@ -100,7 +100,7 @@ class Resampled(Evaluation):
             for name, own in first.statistics.items()
         }
         flags = {name: mixed(own, second.flags[name]) for name, own in first.flags.items()}
-        return SentenceCounts(statistics, flags, mixed(first.asked, second.asked))
+        return SentenceCounts(statistics, flags, mixed(first.has_source, second.has_source))
 
 
 def main() -> None:

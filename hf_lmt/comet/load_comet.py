@@ -226,12 +226,12 @@ def _check_alike(settings: CometSettings, inside: Mapping[str, Any], source: str
     known = {key: value for key, value in inside.items() if key in READ}
     other = comet_settings({**known, "class_identifier": settings.metric}, source) if known else settings
     for field in fields(settings):
-        here, theirs = getattr(settings, field.name), getattr(other, field.name)
-        patched = field.name == "transformation" and here == "softmax"
-        if here != theirs and field.name != "pretrained_model" and not patched:
+        declared, stored = getattr(settings, field.name), getattr(other, field.name)
+        patched = field.name == "transformation" and declared == "softmax"
+        if declared != stored and field.name != "pretrained_model" and not patched:
             raise InputError(
-                f"COMET checkpoint {source!r}: {HYPERPARAMETERS} says {field.name} {here!r}, and {LIGHTNING} itself "
-                f"{theirs!r}; give them as they were published"
+                f"COMET checkpoint {source!r}: {HYPERPARAMETERS} says {field.name} {declared!r}, and {LIGHTNING} "
+                f"itself {stored!r}; give them as they were published"
             )
 
 

@@ -54,11 +54,11 @@ def card_command(
     output: Path | None,
 ) -> None:
     """Write the card; see the help text."""
-    from hf_lmt.model_card.metadata import Given
+    from hf_lmt.model_card.metadata import CardAdditions
     from hf_lmt.model_card.write_model_card import write_model_card, write_planned_card
     from hf_miwv.common.errors import InputError
 
-    statements = Given(repository, base_model, license)
+    statements = CardAdditions(repository, base_model, license)
     if model.is_dir():
         if output is not None:
             raise InputError(f"--output {output}: the card of a model lies in its folder; leave --output out")

@@ -107,7 +107,7 @@ def conversation_ids(
     for mark in marks:
         before, separator, rest = rest.partition(mark)
         if not separator:
-            raise _not_told_apart(tokenizer, contents)
+            raise _ambiguous_rendering(tokenizer, contents)
         pieces.append(before)
     pieces.append(rest)
     # Templates may trim contents. Either form has to give the rendering to the
@@ -119,14 +119,14 @@ def conversation_ids(
                 ids += tokenizer(piece, add_special_tokens=False, verbose=False)["input_ids"]
                 ids += text_ids(tokenizer, text, add_special_tokens=False)
             return ids
-    raise _not_told_apart(tokenizer, contents)
+    raise _ambiguous_rendering(tokenizer, contents)
 
 
 def _joined(pieces: Sequence[str], texts: Sequence[str]) -> str:
     return "".join(part for piece_and_text in zip(pieces, [*texts, ""], strict=True) for part in piece_and_text)
 
 
-def _not_told_apart(tokenizer: Any, contents: Sequence[str]) -> InputError:
+def _ambiguous_rendering(tokenizer: Any, contents: Sequence[str]) -> InputError:
     word = next(
         control_word for control_word in control_words(tokenizer) if any(control_word in text for text in contents)
     )

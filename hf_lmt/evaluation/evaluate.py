@@ -24,7 +24,7 @@ from hf_lmt.evaluation.evaluation_plan import Plan, check_training, make_plan, s
 from hf_lmt.evaluation.metrics.corpus_scores import DEFAULT_METRICS, Statistics
 from hf_lmt.evaluation.results.evaluation_record import complete_record, start_record
 from hf_lmt.evaluation.results.score_files import summarize
-from hf_lmt.evaluation.sets.hypotheses import Given, align, matched_by_id, read_hypotheses
+from hf_lmt.evaluation.sets.hypotheses import HypothesisSources, align, matched_by_id, read_hypotheses
 from hf_lmt.evaluation.sets.sets import open_set
 from hf_lmt.evaluation.translating import count_rows, translate_lines
 from hf_lmt.evaluation.write_evaluation import write_evaluation
@@ -48,7 +48,7 @@ def evaluate(
     output_dir: str | Path,
     *,
     model: str | Translator | None = None,
-    hypotheses: Given | None = None,
+    hypotheses: HypothesisSources | None = None,
     directions: Sequence[str] | None = None,
     split: str | None = None,
     metrics: Sequence[str] = DEFAULT_METRICS,
@@ -79,7 +79,7 @@ def evaluate(
         data (`str | Corpus`): The evaluation set, as in `sets.open_set`.
         output_dir (`str | Path`): Folder to write, whole or not at all.
         model (`str | Translator`, *optional*): Name or folder, or a Translator; or else `hypotheses`.
-        hypotheses (`Given`, *optional*): Translations, as in `hypotheses.read_hypotheses`.
+        hypotheses (`HypothesisSources`, *optional*): Translations, as in `hypotheses.read_hypotheses`.
         directions (`Sequence[str]`, *optional*): Directions and globs; by default all that the set has,
             or that there are hypotheses for. One that is named must be in the set; one that a glob
             stands for and that is not is recorded as missing.

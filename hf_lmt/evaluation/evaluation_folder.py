@@ -78,12 +78,12 @@ class SentenceCounts(NamedTuple):
     Attributes:
         statistics (`dict[str, Statistics]`): {metric: counts}; none for a metric that cannot judge.
         flags (`dict[str, np.ndarray]`): {behavior: (S,) bool}.
-        asked (`np.ndarray`): (S,) bool, which rows have a source text; the rates are over these.
+        has_source (`np.ndarray`): (S,) bool, which rows have a source text; the rates are over these.
     """
 
     statistics: dict[str, Statistics]
     flags: dict[str, np.ndarray]
-    asked: np.ndarray
+    has_source: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -225,7 +225,7 @@ def write_counts(path: Path, counts: SentenceCounts) -> None:
     np.savez_compressed(
         path,
         allow_pickle=False,
-        asked=counts.asked,
+        asked=counts.has_source,
         metrics=np.array(json_text(described)),
         **arrays,
     )

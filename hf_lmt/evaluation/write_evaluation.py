@@ -97,5 +97,6 @@ def _lines(
 def _flag_words(counts: SentenceCounts) -> list[str]:
     """Name the rates that count each row, with blanks between."""
     return [
-        " ".join(name for name, flags in counts.flags.items() if flags[index]) for index in range(len(counts.asked))
+        " ".join(name for name, flags in counts.flags.items() if flags[index])
+        for index in range(len(counts.has_source))
     ]

@@ -13,7 +13,7 @@ from hf_miwv.common.errors import InputError
 from hf_miwv.common.hub.names import repository_fault
 
 
-class Given(NamedTuple):
+class CardAdditions(NamedTuple):
     """A person's additions to the recorded facts; None where nothing is added.
 
     Attributes:
@@ -28,32 +28,32 @@ class Given(NamedTuple):
     license: str | None = None
 
 
-def check_given(given: Given) -> None:
+def check_additions(additions: CardAdditions) -> None:
     """Check that what is given can be an id on the Hub.
 
     Args:
-        given (`Given`): What the command line gives for the card.
+        additions (`CardAdditions`): What the command line gives for the card.
 
     Raises:
         InputError: the repository or the base model cannot be.
     """
-    for option, value in (("--repository", given.repository), ("--base-model", given.base_model)):
+    for option, value in (("--repository", additions.repository), ("--base-model", additions.base_model)):
         if value is not None and (fault := repository_fault(value)):
             raise InputError(f"{option} {value}: is no id on the Hub: {fault}; give OWNER/NAME")
 
 
-def base_model(subject: Subject, given: Given) -> str | None:
+def base_model(subject: Subject, additions: CardAdditions) -> str | None:
     """Return the base's id on the Hub.
 
     Args:
         subject (`Subject`): The model.
-        given (`Given`): What the command line gives for the card; it goes before the recipe.
+        additions (`CardAdditions`): What the command line gives for the card; it goes before the recipe.
 
     Returns:
         `str | None`: The id; None where the recipe has a local path and no other is given.
     """
-    if elsewhere := given.base_model or recorded(subject, "base_model"):
-        return elsewhere
+    if repository := additions.base_model or recorded(subject, "base_model"):
+        return repository
     return subject.base if on_hub(subject.base) else None
 
 
@@ -70,7 +70,7 @@ def recorded(subject: Subject, key: str) -> str | None:
     return (subject.recipe.get("hub") or {}).get(key)
 
 
-def front_matter(subject: Subject, evaluations: Sequence[Evaluation], given: Given, title: str) -> str:
+def front_matter(subject: Subject, evaluations: Sequence[Evaluation], additions: CardAdditions, title: str) -> str:
     """Write the front matter of the card.
 
     `base_model` and data sets only where they are ids on the Hub, which refuses others.
@@ -78,7 +78,7 @@ def front_matter(subject: Subject, evaluations: Sequence[Evaluation], given: Giv
     Args:
         subject (`Subject`): The model.
         evaluations (`Sequence[Evaluation]`): Its evaluations, whose results go into the metadata.
-        given (`Given`): What the command line gives for the card; it goes before the recipe.
+        additions (`CardAdditions`): What the command line gives for the card; it goes before the recipe.
         title (`str`): Name of the model.
 
     Returns:
@@ -87,11 +87,11 @@ def front_matter(subject: Subject, evaluations: Sequence[Evaluation], given: Giv
     from huggingface_hub import ModelCardData
 
     data = ModelCardData(
-        base_model=base_model(subject, given),
+        base_model=base_model(subject, additions),
         datasets=_datasets(subject) or None,
         language=subject.codes,
         library_name="peft" if subject.is_adapter else "transformers",
-        license=given.license or recorded(subject, "license"),
+        license=additions.license or recorded(subject, "license"),
         pipeline_tag="translation",
         tags=["machine-translation", "multilingual", "lmt"],
         eval_results=eval_results(evaluations) or None,

@@ -22,8 +22,8 @@ from hf_lmt.model_card.made import (
     setting_rows,
     source_rows,
 )
-from hf_lmt.model_card.metadata import Given, base_model, front_matter, recorded
-from hf_lmt.model_card.own_words import marked
+from hf_lmt.model_card.metadata import CardAdditions, base_model, front_matter, recorded
+from hf_lmt.model_card.owner_words import marked
 from hf_lmt.model_card.results import HEAT_MAP, sections
 from hf_lmt.model_card.subject import Subject, trained
 from hf_lmt.model_card.trained_record import TrainedRecord
@@ -53,7 +53,7 @@ def write_trained_card(run: TrainedRecord, folder: Path) -> None:
 def render_model_card(
     subject: Subject,
     evaluations: Sequence[Evaluation] = (),
-    given: Given | None = None,
+    additions: CardAdditions | None = None,
     words: str = "",
 ) -> str:
     """Render the card as text; equal records give equal cards.
@@ -62,33 +62,33 @@ def render_model_card(
         subject (`Subject`): The model.
         evaluations (`Sequence[Evaluation]`, *optional*, defaults to `()`): Evaluations of this model; each lies
             in eval/ beside the card.
-        given (`Given`, *optional*): A person's additions to the recorded facts.
+        additions (`CardAdditions`, *optional*): A person's additions to the recorded facts.
         words (`str`, *optional*, defaults to `""`): Words of the card's owner, for between the markers.
 
     Returns:
         `str`: Markdown with front matter.
     """
-    given = given or Given()
+    additions = additions or CardAdditions()
     environment = markdown_environment()
     environment.filters.update(number=write_number, escape=escape)
     source = files("hf_lmt").joinpath("templates", TEMPLATE).read_text("utf-8")
-    base = base_model(subject, given)
+    base = base_model(subject, additions)
     size = paper.paper_size(base or subject.base)
-    title = _title(subject, given)
+    title = _title(subject, additions)
     return environment.from_string(source).render(
-        front_matter=front_matter(subject, evaluations, given, title),
+        front_matter=front_matter(subject, evaluations, additions, title),
         title=escape(title),
         subject=subject,
         run=subject.run,
         base=escape(base or shown_name(subject.base)),
         base_on_hub=base is not None,
-        name=_name(subject, given),
+        name=_name(subject, additions),
         words=marked(words),
         curve=CURVE,
         heat_map=HEAT_MAP,
         example=example_direction(subject.directions),
-        transformers_lines=transformers_lines(subject, _name(subject, given)),
-        translator_lines=translator_lines(subject, _name(subject, given)),
+        transformers_lines=transformers_lines(subject, _name(subject, additions)),
+        translator_lines=translator_lines(subject, _name(subject, additions)),
         languages=table(language_header(subject), language_rows(subject)),
         doubtful=[LANGUAGES[code].name for code in subject.codes if why_unreliable("comet-22", code)],
         evaluations=sections(evaluations, size),
@@ -103,17 +103,17 @@ def render_model_card(
     )
 
 
-def _title(subject: Subject, given: Given) -> str:
+def _title(subject: Subject, additions: CardAdditions) -> str:
     """Return the repository's name, else the base's with the purpose of the training."""
-    if repository := given.repository or recorded(subject, "repo_id"):
+    if repository := additions.repository or recorded(subject, "repo_id"):
         return repository.rpartition("/")[2]
     purpose = "on monolingual and parallel text" if subject.prompts is None else "to translate"
-    return f"{shown_name(base_model(subject, given) or subject.base)}, trained {purpose}"
+    return f"{shown_name(base_model(subject, additions) or subject.base)}, trained {purpose}"
 
 
-def _name(subject: Subject, given: Given) -> str:
+def _name(subject: Subject, additions: CardAdditions) -> str:
     """Return the name to load: the repository where it is known."""
-    return given.repository or recorded(subject, "repo_id") or HERE
+    return additions.repository or recorded(subject, "repo_id") or HERE
 
 
 def _paper(size: str) -> dict[str, str]:

@@ -21,7 +21,7 @@ INDEXED = 20  # directions in the metadata; all are in scores.csv
 PICTURED = ("comet-22", "chrf++", "bleu", "off_target_language", "fan_in")
 """Measures of the card's heat map, as many as can be read in the width of a page; all are on the
 evaluation's own page."""
-MOST_PICTURED = 4
+MAX_PICTURED = 4
 HUB_METRICS = {
     "bleu": "sacrebleu",
     "spbleu": "sacrebleu",
@@ -86,10 +86,10 @@ def pictured(evaluation: Evaluation) -> list[str]:
         evaluation (`Evaluation`): The evaluation.
 
     Returns:
-        `list[str]`: Those of PICTURED that it has, else the first that it has; MOST_PICTURED at most.
+        `list[str]`: Those of PICTURED that it has, else the first that it has; MAX_PICTURED at most.
     """
     present = measures_of([evaluation])
-    return ([measure for measure in PICTURED if measure in present] or present)[:MOST_PICTURED]
+    return ([measure for measure in PICTURED if measure in present] or present)[:MAX_PICTURED]
 
 
 def eval_results(evaluations: Sequence[Evaluation]) -> list[EvalResult]:

@@ -12,9 +12,9 @@ from typing import Any
 from hf_lmt.evaluation.evaluation_folder import RUN, SCORES, TABLE, Evaluation, read_evaluation
 from hf_lmt.evaluation.report.heat_maps import draw_heat_map
 from hf_lmt.evaluation.report.report_figures import names_of
-from hf_lmt.model_card.metadata import Given, base_model, check_given
+from hf_lmt.model_card.metadata import CardAdditions, base_model, check_additions
 from hf_lmt.model_card.model_card import CARD, render_model_card
-from hf_lmt.model_card.own_words import own_words
+from hf_lmt.model_card.owner_words import owner_words
 from hf_lmt.model_card.results import FOLDER, HEAT_MAP, pictured
 from hf_lmt.model_card.subject import Subject, planned, trained
 from hf_lmt.model_card.trained_record import TrainedRecord
@@ -25,7 +25,9 @@ from hf_miwv.common.runs.folder import read_record, write_errors
 COPIED = (SCORES, TABLE, RUN)
 
 
-def write_model_card(folder: str | Path, evaluations: Sequence[str | Path] = (), given: Given | None = None) -> Path:
+def write_model_card(
+    folder: str | Path, evaluations: Sequence[str | Path] = (), additions: CardAdditions | None = None
+) -> Path:
     """Write README.md into the folder of a trained model, and its evaluations into eval/.
 
     Evaluations of an earlier call stay; one of the same folder name is replaced. The words between
@@ -35,7 +37,7 @@ def write_model_card(folder: str | Path, evaluations: Sequence[str | Path] = (),
         folder (`str | Path`): A folder that `hf-lmt train` wrote.
         evaluations (`Sequence[str | Path]`, *optional*, defaults to `()`): Folders that `hf-lmt evaluate` wrote of
             this model, or their ids on the Hub.
-        given (`Given`, *optional*): A person's additions to the recorded facts.
+        additions (`CardAdditions`, *optional*): A person's additions to the recorded facts.
 
     Returns:
         `Path`: The card.
@@ -44,32 +46,32 @@ def write_model_card(folder: str | Path, evaluations: Sequence[str | Path] = (),
         InputError: the folder is no result of `hf-lmt train`; an evaluation of another model; a
             local path as base model; the markers of an earlier card are damaged.
     """
-    folder, given = Path(folder).expanduser(), given or Given()
+    folder, additions = Path(folder).expanduser(), additions or CardAdditions()
     run: TrainedRecord | None = read_record(folder)
     if run is None or run.get("command") != "train" or "launch" not in run:
         raise InputError(f"{folder}: is no model that hf-lmt train wrote; give such a folder, or a recipe (YAML)")
     new = [read_evaluation(evaluation_folder) for evaluation_folder in evaluations]
     for evaluation in new:
-        _check_model(evaluation, folder, given)
-    given, words = _with_earlier(folder / CARD, given)
-    subject = _publishable(trained(run), given)
+        _check_model(evaluation, folder, additions)
+    additions, words = _with_earlier(folder / CARD, additions)
+    subject = _publishable(trained(run), additions)
     # The draft lies inside the folder, on its file system, so that its files can be renamed into place.
     with write_errors(folder), tempfile.TemporaryDirectory(prefix=".card-", dir=folder) as draft:
         for evaluation in new:
             _copy(evaluation, Path(draft))
         kept = [read_evaluation(evaluation_folder) for evaluation_folder in _present(folder, Path(draft))]
-        text = render_model_card(subject, kept, given, words)
+        text = render_model_card(subject, kept, additions, words)
         _put(Path(draft), folder, text)
     return folder / CARD
 
 
-def write_planned_card(recipe: Any, output: Path, given: Given | None = None) -> Path:
+def write_planned_card(recipe: Any, output: Path, additions: CardAdditions | None = None) -> Path:
     """Write the card of a model that is not trained yet to a file.
 
     Args:
         recipe (`TrainingRecipe`): Of `read_training_recipe`.
         output (`Path`): The file; words between the markers of a card that is there are kept.
-        given (`Given`, *optional*): A person's additions to the recorded facts.
+        additions (`CardAdditions`, *optional*): A person's additions to the recorded facts.
 
     Returns:
         `Path`: The card.
@@ -79,8 +81,8 @@ def write_planned_card(recipe: Any, output: Path, given: Given | None = None) ->
     """
     if output.is_dir():
         raise InputError(f"--output {output} is a folder; give a file, such as {output / CARD}")
-    given, words = _with_earlier(output, given or Given())
-    text = render_model_card(_publishable(planned(recipe), given), (), given, words)
+    additions, words = _with_earlier(output, additions or CardAdditions())
+    text = render_model_card(_publishable(planned(recipe), additions), (), additions, words)
     with write_errors(output):
         output.parent.mkdir(parents=True, exist_ok=True)
         draft = output.with_name(f".{output.name}.part")
@@ -89,21 +91,23 @@ def write_planned_card(recipe: Any, output: Path, given: Given | None = None) ->
     return output
 
 
-def _with_earlier(card: Path, given: Given) -> tuple[Given, str]:
-    """Complete `given` by the card that is there; return it with its owner's words."""
-    check_given(given)
+def _with_earlier(card: Path, additions: CardAdditions) -> tuple[CardAdditions, str]:
+    """Complete `additions` by the card that is there; return it with its owner's words."""
+    check_additions(additions)
     if not card.is_file():
-        return given, ""
+        return additions, ""
     text = card.read_text("utf-8")
     metadata, _ = split_card(text, str(card))
     earlier = {name: metadata.get(name) for name in ("base_model", "license")}
-    added = {name: value for name, value in earlier.items() if getattr(given, name) is None and isinstance(value, str)}
-    return given._replace(**added), own_words(text, str(card))
+    earlier_values = {
+        name: value for name, value in earlier.items() if getattr(additions, name) is None and isinstance(value, str)
+    }
+    return additions._replace(**earlier_values), owner_words(text, str(card))
 
 
-def _publishable(subject: Subject, given: Given) -> Subject:
+def _publishable(subject: Subject, additions: CardAdditions) -> Subject:
     """Check that the base model has an id on the Hub; return the subject."""
-    if base_model(subject, given) is None:
+    if base_model(subject, additions) is None:
         raise InputError(
             f"the base model is {subject.base!r}, a local path, which nobody else has; give "
             "--base-model OWNER/NAME: the base itself, once it is on the Hub, or what it was made "
@@ -112,14 +116,14 @@ def _publishable(subject: Subject, given: Given) -> Subject:
     return subject
 
 
-def _check_model(evaluation: Evaluation, folder: Path, given: Given) -> None:
+def _check_model(evaluation: Evaluation, folder: Path, additions: CardAdditions) -> None:
     """Refuse an evaluation of another model; one of hypotheses from elsewhere says no model, and is taken as it is."""
     model = evaluation.run["model"]
     if model is None or not model["source"]:
         return
     source = Path(model["source"]).expanduser()
     same = source.exists() and source.resolve() == folder.resolve()
-    if not same and model["source"] != given.repository:
+    if not same and model["source"] != additions.repository:
         raise InputError(
             f"{evaluation.name}: judges the model {model['source']}, and the card is of "
             f"{folder}; give an evaluation of this model, or --repository {model['source']} where "

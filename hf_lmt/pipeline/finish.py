@@ -115,14 +115,14 @@ def finish(
     shards = sorted((work.folder / "data").glob("*.parquet"))
     stages = count_stages(left, hinted)
     first = Dataset.from_parquet(str(shards[0]), cache_dir=str(work.folder / "cache"))
-    made = {
+    result_facts = {
         "rows": left["downsampled"].total(),
         "directions": stages,
         "groups": by_group(stages),
         "prompt_check": check_prompts(first, recipe.training, recipe.prompting.thinking),
     }
     curation = {"steps": [_merged(step.name, work) for step in recipe.steps]} if recipe.steps else None
-    run = complete_record(_with_counts(run, work), recipe, curation, made, seconds)
+    run = complete_record(_with_counts(run, work), recipe, curation, result_facts, seconds)
     warn_of_gaps(run)
 
     def fill(draft: Path) -> None:

@@ -19,13 +19,13 @@ class Launch(NamedTuple):
 
     Args:
         processes (`int`, *optional*, defaults to `1`): Processes of the whole run.
-        here (`int`, *optional*, defaults to `1`): Processes of this machine.
+        local_processes (`int`, *optional*, defaults to `1`): Processes of this machine.
         sharding (`str`, *optional*, defaults to `"none"`): "none" (each process holds the whole model), "fsdp",
             "zero1", "zero2" or "zero3".
     """
 
     processes: int = 1
-    here: int = 1
+    local_processes: int = 1
     sharding: str = "none"
 
     @classmethod
@@ -40,8 +40,8 @@ class Launch(NamedTuple):
         """
         environment = os.environ if environment is None else environment
         processes = int(environment.get("WORLD_SIZE", "1"))
-        here = int(environment.get("LOCAL_WORLD_SIZE", str(processes)))
-        return cls(processes, here, asked_sharding(environment))
+        local_processes = int(environment.get("LOCAL_WORLD_SIZE", str(processes)))
+        return cls(processes, local_processes, asked_sharding(environment))
 
     @classmethod
     def from_file(cls, path: Path) -> Launch:
@@ -109,9 +109,9 @@ def check_devices(launch: Launch, use_cpu: bool, devices: int) -> None:
         return
     if devices == 0:
         raise InputError("no GPU is to be seen here; to train on the CPU give use_cpu: true (--use_cpu true)")
-    if launch.here > devices:
+    if launch.local_processes > devices:
         raise InputError(
-            f"the launch file starts {launch.here} processes on this machine, which shows "
+            f"the launch file starts {launch.local_processes} processes on this machine, which shows "
             f"{devices} GPU{'s' * (devices > 1)} (CUDA_VISIBLE_DEVICES counts); set num_processes "
             f"to {devices} (--num_processes {devices})"
         )

@@ -10,7 +10,7 @@ from hf_lmt.languages import language
 from hf_lmt.rewards.gate import Reasons, gate
 from hf_lmt.rewards.reward_columns import check_columns
 
-LEAST, MOST, ALLOWANCE = 0.6, 1.8, 10.0
+MIN_RATIO, MAX_RATIO, ALLOWANCE = 0.6, 1.8, 10.0
 LENGTH_FACTORS = {
     **{"am": 0.94, "ar": 0.92, "az": 1.09, "bg": 1.08, "bn": 0.99, "bo": 1.22, "cs": 0.97, "da": 1.01, "de": 1.2},
     **{"el": 1.2, "en": 1.0, "es": 1.15, "fa": 0.99, "fi": 1.09, "fr": 1.19, "he": 0.81, "hi": 1.05, "hr": 1.03},
@@ -71,10 +71,10 @@ def length_ratio(
         ratio = (length + ALLOWANCE) / (source_length * _factor(target) / _factor(origin) + ALLOWANCE)
         if text_blank and not source_blank:
             reasons.append("empty")
-        elif ratio < LEAST:
+        elif ratio < MIN_RATIO:
             reasons.append("too short for its source")
         else:
-            reasons.append("too long for its source" if ratio > MOST else None)
+            reasons.append("too long for its source" if ratio > MAX_RATIO else None)
     return reasons
 
 

@@ -141,9 +141,11 @@ def _warn(survey: Survey, into: str, way: str) -> None:
         logger.warning("%s texts are in %s already, and left out", f"{survey.already_in:,}", into)
     if survey.without_pivot:
         logger.warning("%s rows have no side in the pivot, and are left out", f"{survey.without_pivot:,}")
-    made = [Direction(into, code) for code in survey.texts]
-    made = [direction if side == "source" else direction.opposite for side in WAYS[way] for direction in made]
-    if others := sorted(str(direction) for direction in made if direction not in DIRECTIONS):
+    directions = [Direction(into, code) for code in survey.texts]
+    directions = [
+        direction if side == "source" else direction.opposite for side in WAYS[way] for direction in directions
+    ]
+    if others := sorted(str(direction) for direction in directions if direction not in DIRECTIONS):
         logger.warning("not among LMT's 234 directions: %s", ", ".join(others))
 
 

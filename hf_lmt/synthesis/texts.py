@@ -96,30 +96,30 @@ def read_rows(
             language_names=language_names,
         )
     source = Source(path, kind=kind, corpus=corpus, split=split, language_names=language_names or {})
-    asked = [Direction(pivot, code) for code in LANGUAGES if code not in (pivot, into)]
+    directions = [Direction(pivot, code) for code in LANGUAGES if code not in (pivot, into)]
     if open_source(source).kind == "rows":
-        asked += [direction.opposite for direction in asked]
-    return load(source, asked, auxiliaries=False)
+        directions += [direction.opposite for direction in directions]
+    return load(source, directions, auxiliaries=False)
 
 
-def check_languages(into: str, language_given: str | None, pivot: str | None) -> None:
+def check_languages(into: str, text_language: str | None, pivot: str | None) -> None:
     """Check the languages of a synthesis.
 
     Args:
         into (`str`): Code of the language that is to be synthesized.
-        language_given (`str | None`): Code of the language of all texts.
+        text_language (`str | None`): Code of the language of all texts.
         pivot (`str | None`): Code of the side that is translated.
 
     Raises:
         InputError: one is unknown, a language would be translated into itself, or language and pivot are both
             given.
     """
-    if language_given is not None and pivot is not None:
+    if text_language is not None and pivot is not None:
         raise InputError(
-            f"--from {language_given} and --pivot {pivot}: give --from for texts in one language, --pivot for pairs"
+            f"--from {text_language} and --pivot {pivot}: give --from for texts in one language, --pivot for pairs"
         )
     language(into)
-    source = language_given if pivot is None else pivot
+    source = text_language if pivot is None else pivot
     if source is not None and language(source) is language(into):
         raise InputError(f"the texts are in {into} and are to be translated into {into}; give two languages")
 

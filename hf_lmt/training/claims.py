@@ -15,7 +15,7 @@ from hf_miwv.common.runs.workspace import Workspace, differing_names
 from hf_miwv.common.trainer.checkpoints import MARK
 
 READ = "read.json"
-MADE_OF_IT = ("checkpoints", "tokens.arrow", "evaluation.arrow")
+DERIVED_FILES = ("checkpoints", "tokens.arrow", "evaluation.arrow")
 
 
 def claim_recipe(workspace: Workspace, identity: dict[str, Any], overwrite: bool) -> None:
@@ -69,7 +69,7 @@ def claim_contents(workspace: Workspace, rows: Dataset, tokenizer: Any, model: A
                 f"{' and '.join(differing_names(earlier, contents))} than are read now; give another "
                 "output_dir, or --overwrite to begin anew"
             )
-        for name in MADE_OF_IT:
+        for name in DERIVED_FILES:
             path = workspace.folder / name
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     workspace.write_json(READ, contents)

@@ -120,11 +120,11 @@ def cached_numbers(config: Any) -> int:
     return int(2 * config.num_hidden_layers * (getattr(config, "num_key_value_heads", None) or heads) * width)
 
 
-def _is_target(name: str, wanted: Any, names: Mapping[str, Any]) -> bool:
+def _is_target(name: str, target_modules: Any, names: Mapping[str, Any]) -> bool:
     """Check whether an adapter is put on a layer; without names in the recipe, by peft's choice for Llama and Qwen."""
-    if wanted is None:
+    if target_modules is None:
         return name in ("q_proj", "v_proj")
-    return name in names if wanted == "all-linear" else name in wanted
+    return name in names if target_modules == "all-linear" else name in target_modules
 
 
 def memory_of(

@@ -63,16 +63,16 @@ def name_sequences(sequences: Sequence[np.ndarray], tokens: Dataset, rows: Datas
 
 def _rows_of_sequences(sequences: Sequence[np.ndarray], tokens: Dataset) -> dict[int, int]:
     """Return {number of the sequence: its row}, by the very ids; read once, batch by batch."""
-    wanted = {ids.astype(np.int32).tobytes(): number for number, ids in enumerate(sequences)}
-    lengths_wanted = np.unique([len(ids) for ids in sequences])
+    number_of_ids = {ids.astype(np.int32).tobytes(): number for number, ids in enumerate(sequences)}
+    sequence_lengths = np.unique([len(ids) for ids in sequences])
     row_of_sequence: dict[int, int] = {}
     for batch in tokens.with_format("arrow").iter(BATCH):
         column = batch["input_ids"].combine_chunks()
         offsets, flat = column.offsets.to_numpy(), column.values.to_numpy()
-        for position in np.flatnonzero(np.isin(np.diff(offsets), lengths_wanted)).tolist():
+        for position in np.flatnonzero(np.isin(np.diff(offsets), sequence_lengths)).tolist():
             key = flat[offsets[position] : offsets[position + 1]].tobytes()
-            if key in wanted:
-                row_of_sequence.setdefault(wanted[key], batch["row"][position].as_py())
+            if key in number_of_ids:
+                row_of_sequence.setdefault(number_of_ids[key], batch["row"][position].as_py())
     return row_of_sequence
 
 

@@ -54,10 +54,10 @@ def find_hints(requests: Sequence[Request], hints: str, write: Write) -> list[Hi
             for request in requests
         ]
     languages = [auxiliary_of(Direction(request.source_lang, request.target_lang)) for request in requests]
-    asked = [row for row, code in enumerate(languages) if code is not None]
-    firsts = [Request(requests[row].source, requests[row].source_lang, str(languages[row])) for row in asked]
+    rows_with_pivot = [row for row, code in enumerate(languages) if code is not None]
+    firsts = [Request(requests[row].source, requests[row].source_lang, str(languages[row])) for row in rows_with_pivot]
     new_hints = [Hint()] * len(requests)
-    for row, first in zip(asked, write(firsts), strict=True):
+    for row, first in zip(rows_with_pivot, write(firsts), strict=True):
         new_hints[row] = _hint_of(str(languages[row]), first)
     return new_hints
 

@@ -13,7 +13,7 @@ TWO_BYTES = frozenset({"Arab", "Armn", "Cyrl", "Grek", "Hebr", "Hang", "Hira"})
 DENSITY = {"zh": 3, "yue": 3, "ja": 2, "ko": 2}  # letters of an alphabet that a character is worth
 
 
-def length_cap(source: str, source_lang: str, target_lang: str, most: int) -> int:
+def length_cap(source: str, source_lang: str, target_lang: str, max_new_tokens: int) -> int:
     """Compute the tokens that a translation may have.
 
         min(most, MARGIN + ceil(FACTOR x characters x density(source) x bytes(target)))
@@ -29,13 +29,13 @@ def length_cap(source: str, source_lang: str, target_lang: str, most: int) -> in
         source (`str`): The text to translate.
         source_lang (`str`): Code of its language.
         target_lang (`str`): Code of the language to translate into.
-        most (`int`): The limit, in tokens, that applies whatever the source.
+        max_new_tokens (`int`): The limit, in tokens, that applies whatever the source.
 
     Returns:
         `int`: Tokens.
     """
     letters = len(source.strip()) * DENSITY.get(source_lang, 1)
-    return min(most, MARGIN + math.ceil(FACTOR * letters * _bytes(target_lang)))
+    return min(max_new_tokens, MARGIN + math.ceil(FACTOR * letters * _bytes(target_lang)))
 
 
 def _bytes(target_lang: str) -> int:

@@ -49,10 +49,10 @@ class Writer:
             key: ("", "too_long", 0) for key, index in index_of_key.items() if caps[index] < 1
         }
         notify(sum(uses[key] for key in entries))
-        asked = [key for key in index_of_key if key not in entries]
+        keys_to_write = [key for key in index_of_key if key not in entries]
         if self._store:
-            entries |= self._store.get(asked)
-        for batch in self._batches(asked, index_of_key, prompts, caps):
+            entries |= self._store.get(keys_to_write)
+        for batch in self._batches(keys_to_write, index_of_key, prompts, caps):
             # Planned with the others but not written again: the texts that remain
             # lie in the batches of the run that was killed.
             missing = [key for key in batch if key not in entries]
@@ -71,18 +71,18 @@ class Writer:
 
     def _batches(
         self,
-        asked: Sequence[bytes],
+        keys_to_write: Sequence[bytes],
         index_of_key: dict[bytes, int],
         prompts: Sequence[list[int]],
         caps: Sequence[int],
     ) -> list[list[bytes]]:
         planned = plan_batches(
-            [len(prompts[index_of_key[key]]) for key in asked],
-            [caps[index_of_key[key]] for key in asked],
+            [len(prompts[index_of_key[key]]) for key in keys_to_write],
+            [caps[index_of_key[key]] for key in keys_to_write],
             self.backend.beams,
             self.backend.batch_tokens,
         )
-        return [[asked[index] for index in batch] for batch in planned]
+        return [[keys_to_write[index] for index in batch] for batch in planned]
 
     def _written(self, keys: Sequence[bytes], prompts: Sequence[list[int]], caps: Sequence[int]) -> dict[bytes, Entry]:
         entries = dict(zip(keys, write_halving(self.backend, prompts, caps), strict=True))

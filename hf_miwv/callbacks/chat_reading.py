@@ -89,8 +89,8 @@ class ChatReader(ChatPrompts):
         turns: list[Turn] = []
         *earlier, question = rest.removesuffix(self.marks.last_answering).split(self.marks.asking)
         for exchange in earlier:
-            asked, _, answered = exchange.partition(self.marks.answering)
-            turns += [_turn("user", asked), _turn("assistant", answered)]
+            question_text, _, answered = exchange.partition(self.marks.answering)
+            turns += [_turn("user", question_text), _turn("assistant", answered)]
         return [*turns, _turn("user", question)]
 
     def _gives(self, example: Example, text: str) -> bool:

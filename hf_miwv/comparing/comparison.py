@@ -19,7 +19,7 @@ from hf_miwv.results.statistics import ScoreColumns, compare_lengths
 from hf_miwv.selection.row_choice import check_choice, choose_rows
 
 FRACTIONS = ("0.01", "0.05", "0.1", "0.15")  # arXiv 2511.07074, main results
-MOST_EXAMPLES = 3  # rows shown of those that one method alone chooses
+MAX_EXAMPLES = 3  # rows shown of those that one method alone chooses
 SOURCES_NAMED = 30  # the sources with the most rows; the rows of further ones are added up
 
 
@@ -182,7 +182,7 @@ def _at_fraction(rankings: Sequence[Ranking], share: str, rows: RowDetails) -> d
             "lowest_kept_score": float(ranking.scores[positions[-1]]),
             **_describe_choice(ranking.folder.columns, positions, rows),
             "only": len(alone),
-            "examples": [_example(ranking, position, rows) for position in alone[:MOST_EXAMPLES]],
+            "examples": [_example(ranking, position, rows) for position in alone[:MAX_EXAMPLES]],
         }
     scores = {ranking.name: ranking.scores for ranking in rankings}
     return {"choices": choices, **compare_choices(scores, kept)}

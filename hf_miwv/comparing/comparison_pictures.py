@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # Okabe and Ito's palette again; their yellow is too light for white paper.
 SOURCE_COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#4D4D4D")
 LETTER, CELL, SMALL_CELL = 0.085, 0.62, 0.44  # inches
-MOST_LARGE_CELLS = 12  # rankings; above, a cell has one number only
+MAX_LARGE_CELLS = 12  # rankings; above, a cell has one number only
 LONGEST_LABEL, LABEL_END = 44, 22  # letters
 
 
@@ -78,7 +78,7 @@ def draw_overlap(report: dict[str, Any], share: str, folder: Path) -> str:
     part = report["fractions"][share]
     names = list(report["rankings"])
     overlap, expected = (_matrix(part[name], names) for name in ("overlap", "expected"))
-    large = len(names) <= MOST_LARGE_CELLS
+    large = len(names) <= MAX_LARGE_CELLS
     figure, axes = _matrix_figure(
         f"What the choices of {percent(share)} have in common",
         "% of the choice on the left that is in the one below" + (" (small: by chance)" if large else ""),
@@ -225,7 +225,7 @@ def _matrix(values: Mapping[str, Mapping[str, float | None]], names: Sequence[st
 
 def _matrix_figure(title: str, note: str, names: Sequence[str]) -> tuple[Figure, Axes]:
     figure, axes = new_figure(title, note)
-    cell = CELL if len(names) <= MOST_LARGE_CELLS else SMALL_CELL
+    cell = CELL if len(names) <= MAX_LARGE_CELLS else SMALL_CELL
     width, label = cell * len(names), _label_width(names)
     figure.set_size_inches(max(7.2, width + label + 0.4), width + 0.75 * label + 1.0)
     axes.set_anchor("NW")  # squares under the start of the title, however few
@@ -251,7 +251,7 @@ def _draw_cells(
     inks = np.where(brightness < 0.5, "white", INK)
     for (row, column), value in np.ndenumerate(values):
         if np.isfinite(value):
-            size = 10 if len(values) <= MOST_LARGE_CELLS else 8
+            size = 10 if len(values) <= MAX_LARGE_CELLS else 8
             _write(axes, column, row - lift, write(value), str(inks[row, column]), size)
     return inks
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-MOST_SOURCES = 5  # columns of sources that fit side by side
+MAX_SOURCES = 5  # columns of sources that fit side by side
 
 
 def show_comparison(report: dict[str, Any], console: Console | None = None) -> None:
@@ -152,7 +152,7 @@ def source_table(report: dict[str, Any], share: str) -> Table:
     Returns:
         `Table`: The table.
     """
-    sources = list(report["sources"]["rows"])[:MOST_SOURCES]
+    sources = list(report["sources"]["rows"])[:MAX_SOURCES]
     named = sum(report["sources"]["rows"][source] for source in sources)
     others = named < report["rows"]  # are there rows of further sources?
     table = new_table(f"choices of {percent(share)}: % of rows by source", "")

@@ -23,7 +23,7 @@ from hf_miwv.results.statistics import ScoreColumns
 from hf_miwv.rows.examples import read_example
 from hf_miwv.rows.schema import Shape
 
-MOST_CHARACTERS = 1000  # of a text that is shown
+MAX_CHARACTERS = 1000  # of a text that is shown
 
 
 class Scored(NamedTuple):
@@ -163,7 +163,7 @@ def check_text_columns(dataset: Dataset, columns: Sequence[str]) -> None:
 def example_texts(scored: Scored, position: int, columns: Sequence[str]) -> dict[str, str]:
     """Return the texts to show of the row at `position`: these columns, or prompt and response if none is named.
 
-    A text of more than `MOST_CHARACTERS` is cut there, and says how much is missing.
+    A text of more than `MAX_CHARACTERS` is cut there, and says how much is missing.
 
     Args:
         scored (`Scored`): The scored rows.
@@ -188,7 +188,7 @@ def _as_text(value: Any) -> str:
 
 
 def shorten(text: str) -> str:
-    """Return the text, or its first `MOST_CHARACTERS` with the number of those that are left out.
+    """Return the text, or its first `MAX_CHARACTERS` with the number of those that are left out.
 
     Args:
         text (`str`): Any text.
@@ -196,5 +196,5 @@ def shorten(text: str) -> str:
     Returns:
         `str`: The text to show.
     """
-    missing = len(text) - MOST_CHARACTERS
-    return text if missing <= 0 else f"{text[:MOST_CHARACTERS]} … ({missing:,} characters more)"
+    missing = len(text) - MAX_CHARACTERS
+    return text if missing <= 0 else f"{text[:MAX_CHARACTERS]} … ({missing:,} characters more)"

@@ -69,11 +69,11 @@ def rank(
     Raises:
         InputError: a method that is asked for cannot be had of a folder.
     """
-    wanted = methods or [*(name for name in METHODS if not name.endswith(LOW)), f"miwv{LOW}"]
+    method_names = methods or [*(name for name in METHODS if not name.endswith(LOW)), f"miwv{LOW}"]
     rankings: list[Ranking] = []
     left_out = []
     for folder in folders:
-        for method in wanted:
+        for method in method_names:
             # A random choice depends on no scores, so one stands for all folders.
             if method == RANDOM and folder is not folders[0]:
                 continue

@@ -8,7 +8,7 @@ from typing import Any
 
 from hf_miwv.common.cards.figures import ABOVE, BELOW, WHOLE, new_figure, save
 
-MOST_SETS = 12  # bars that can be told apart; beyond, only the one of all pairs
+MAX_SETS = 12  # bars that can be told apart; beyond, only the one of all pairs
 
 
 def draw_outcomes(scores: Mapping[str, Any], folder: Path) -> list[str]:
@@ -24,7 +24,7 @@ def draw_outcomes(scores: Mapping[str, Any], folder: Path) -> list[str]:
         `list[str]`: Its name; empty without a verdict.
     """
     bars = {"all": scores["all"]}
-    if len(scores["sets"]) <= MOST_SETS:
+    if len(scores["sets"]) <= MAX_SETS:
         bars |= scores["sets"]
     bars = {name: counts for name, counts in bars.items() if counts["judged"]}
     if not bars:

@@ -83,8 +83,8 @@ def _varlen(
         values,
         paths.query_ends,
         paths.key_ends,
-        paths.most_queries,
-        paths.most_keys,
+        paths.max_queries,
+        paths.max_keys,
         scale=scaling,
         window_size=(-1 if window is None else window - 1, 0),
     )[None]

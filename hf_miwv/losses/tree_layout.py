@@ -27,8 +27,8 @@ class Paths(NamedTuple):
     keys: torch.Tensor  # (P,) places of what each segment sees, one path behind the other
     query_ends: torch.Tensor  # (S + 1,) int32: 0, then the end of each segment's own tokens
     key_ends: torch.Tensor  # (S + 1,) int32: the same of each path in `keys`
-    most_queries: int
-    most_keys: int
+    max_queries: int
+    max_keys: int
 
 
 @dataclass

@@ -224,8 +224,8 @@ def _graph(vectors: np.ndarray, rows: np.ndarray) -> Any:
     return graph
 
 
-def _first_of_equals(vectors: np.ndarray, rows: np.ndarray, most: int) -> np.ndarray:
-    """Return the positions in `rows` to index, ascending: of those with the same bytes the first `most`.
+def _first_of_equals(vectors: np.ndarray, rows: np.ndarray, limit: int) -> np.ndarray:
+    """Return the positions in `rows` to index, ascending: of those with the same bytes the first `limit`.
 
     No row needs more than its neighbors and itself, and a graph in which thousands are equal is cut into parts.
     """
@@ -233,7 +233,7 @@ def _first_of_equals(vectors: np.ndarray, rows: np.ndarray, most: int) -> np.nda
     hashes = np.fromiter(digests, np.uint64, len(rows))
     order = hashes.argsort(kind="stable")
     hashes = hashes[order]
-    return np.sort(np.delete(order, most + np.flatnonzero(hashes[most:] == hashes[:-most])))
+    return np.sort(np.delete(order, limit + np.flatnonzero(hashes[limit:] == hashes[:-limit])))
 
 
 def _search(
@@ -255,19 +255,19 @@ def _search(
     return neighbors, nearest
 
 
-def hashed_sample(wanted: np.ndarray, sample: int, seed: int) -> np.ndarray:
+def hashed_sample(candidates: np.ndarray, sample: int, seed: int) -> np.ndarray:
     """Choose the rows with the smallest hashes of (seed, row).
 
     Args:
-        wanted (`np.ndarray`): (Q,) int64 row indices.
+        candidates (`np.ndarray`): (Q,) int64 row indices.
         sample (`int`): Most rows to choose.
         seed (`int`): Seed of the hash.
 
     Returns:
-        `np.ndarray`: (S,) int64 positions in `wanted`, ascending.
+        `np.ndarray`: (S,) int64 positions in `candidates`, ascending.
     """
-    hashes = (xxhash.xxh3_64_intdigest(row.tobytes(), seed) for row in wanted)
-    return np.sort(np.fromiter(hashes, np.uint64, len(wanted)).argsort(kind="stable")[:sample])
+    hashes = (xxhash.xxh3_64_intdigest(row.tobytes(), seed) for row in candidates)
+    return np.sort(np.fromiter(hashes, np.uint64, len(candidates)).argsort(kind="stable")[:sample])
 
 
 def _try_out(

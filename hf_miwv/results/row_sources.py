@@ -18,7 +18,7 @@ SOURCE_NAMES = (  # in the order of preference
     "source_dataset",
     "dataset_name",
 )
-MOST_SOURCES = 30  # a column with more values is not taken for sources unless it is asked for
+MAX_SOURCES = 30  # a column with more values is not taken for sources unless it is asked for
 NO_VALUE = "(no value)"
 
 logger = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ def source_values(
     """Return the column that says where a row comes from, and its value as text in each of the N rows.
 
     Without `wanted`: the first of `SOURCE_NAMES` that is not a column of the prompt or response
-    and has at most `MOST_SOURCES` values, each for two rows or more on average (the bound is
+    and has at most `MAX_SOURCES` values, each for two rows or more on average (the bound is
     ours).
 
     Args:
@@ -75,7 +75,7 @@ def source_values(
         if name in taken or not _is_plain(dataset, name):
             continue
         values = _texts(dataset, name)
-        if len(set(values)) <= min(MOST_SOURCES, len(values) // 2):
+        if len(set(values)) <= min(MAX_SOURCES, len(values) // 2):
             return name, values
         logger.info("column %r has too many values to show rows by it, unless asked for", name)
     return None

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHADES = ["#D3E6F3", "#0072B2", "#00283F"]  # few to many rows
-MOST_DOTS = 4000  # above this many rows a scatter is a blot: rows are counted per hexagon instead
+MAX_DOTS = 4000  # above this many rows a scatter is a blot: rows are counted per hexagon instead
 MIWV_LABEL = "MIWV = one-shot loss − zero-shot loss (nats per response token)"
 LEAST_WIDTH = {"miwv": 0.1, "similarity": 0.02, "log10_tokens": 0.3}  # of an axis
 FENCE = 4  # distances between the quartiles that an axis reaches beyond them, at most
@@ -233,7 +233,7 @@ def draw_cloud(axes: Axes, values: np.ndarray, miwv: np.ndarray, x_limits: Any) 
     outside = (points[0] != values) | (points[1] != miwv)
     axes.set_xlim(*x_limits)
     axes.set_ylim(low, high)
-    if len(values) <= MOST_DOTS:
+    if len(values) <= MAX_DOTS:
         size = 14 if len(values) <= 1000 else 7
         axes.scatter(*points, s=size, color=BELOW, alpha=0.45, linewidths=0, clip_on=False)
     else:

@@ -90,24 +90,24 @@ def render_card(run: ScoredRecord, pictures: list[str]) -> str:
 
 
 def _values(run: ScoredRecord, pictures: list[str]) -> dict[str, Any]:
-    """Return the templates' variables. `made` is the run that scored, None where it was not recorded."""
-    made = run if run["command"] == "score" else run["scored_run"]
-    if made and not made["model"]:
-        made = None
+    """Return the templates' variables. `scoring_run` is the run that scored, None where it was not recorded."""
+    scoring_run = run if run["command"] == "score" else run["scored_run"]
+    if scoring_run and not scoring_run["model"]:
+        scoring_run = None
     return {
         "run": run,
-        "made": made,
+        "made": scoring_run,
         "statistics": run["statistics"],
         "pictures": pictures,
         "front_matter": front_matter(run),
         "name": escape(data_name(run)),
-        "model": escape(shown_name(made["model"]["source"])) if made else "whose name is not recorded",
+        "model": escape(shown_name(scoring_run["model"]["source"])) if scoring_run else "whose name is not recorded",
         "license": license_sentence(run),
         "counts": table(("", "rows"), count_rows(run)),
         "fifths": table(("cosine from", "to", "median MIWV"), fifth_rows(run["statistics"])),
         "columns": table(("column", "what it holds"), column_rows(run)),
         "chosen_by": method_label(chosen_by(run)),
-        "how_made": table(("", ""), made_rows(made)) if made else NOT_RECORDED,
+        "how_made": table(("", ""), made_rows(scoring_run)) if scoring_run else NOT_RECORDED,
     }
 
 
@@ -346,16 +346,16 @@ def response_table(responses: ResponseFaults) -> str:
     return table(("the response", "chosen", "sample of all", "first chosen rows"), rows)
 
 
-def made_rows(made: ScoredRecord) -> list[tuple[str, Any]]:
+def made_rows(scoring_run: ScoredRecord) -> list[tuple[str, Any]]:
     """List data (with configuration and split), model, embedder, template and versions of a score.
 
     Args:
-        made (`ScoredRecord`): The record of the scoring.
+        scoring_run (`ScoredRecord`): The record of the scoring.
 
     Returns:
         `list[tuple[str, Any]]`: Words and value of each.
     """
-    data, model, embedder = made["data"], made["model"], made["embedder"]
+    data, model, embedder = scoring_run["data"], scoring_run["model"], scoring_run["embedder"]
     parts = (shown_name(data["source"]), data["config"], data["split"])
     recorded = {
         "data": ", ".join(part for part in parts if part),
@@ -366,7 +366,7 @@ def made_rows(made: ScoredRecord) -> list[tuple[str, Any]]:
         else None,
         "data fingerprint": data["fingerprint"],
         "data license": license_words(data.get("license")),
-        **({"target set": _target_words(made["target"])} if made.get("target") else {}),
+        **({"target set": _target_words(scoring_run["target"])} if scoring_run.get("target") else {}),
         "model": shown_name(model["source"]),
         "model revision": model["revision"],
         "model weights": f"{write_number(model['parameters'])} parameters in {model['dtype']}, on {model['device']}",
@@ -377,15 +377,19 @@ def made_rows(made: ScoredRecord) -> list[tuple[str, Any]]:
         "embedder fingerprint": embedder["fingerprint"],
         "embedded text": f"{embedder['text']} prompt, up to {embedder['max_tokens']} tokens "
         f"(prompts cut: {write_number(embedder['prompts_cut'])})",
-        "worked example": _example_words(made["settings"]),
-        "template": shown_name(made["template"]["name"]),
-        "template SHA-256": made["template"]["sha256"],
-        **({"date given to the template": made["template"]["date"]} if made["template"].get("date") else {}),
-        "max length": f"{write_number(made['settings']['max_length'])} tokens",
+        "worked example": _example_words(scoring_run["settings"]),
+        "template": shown_name(scoring_run["template"]["name"]),
+        "template SHA-256": scoring_run["template"]["sha256"],
+        **(
+            {"date given to the template": scoring_run["template"]["date"]}
+            if scoring_run["template"].get("date")
+            else {}
+        ),
+        "max length": f"{write_number(scoring_run['settings']['max_length'])} tokens",
         "versions": ", ".join(
             [
-                f"{made['package']['name']} {made['package']['version']}",
-                *(f"{name} {version}" for name, version in made["versions"].items()),
+                f"{scoring_run['package']['name']} {scoring_run['package']['version']}",
+                *(f"{name} {version}" for name, version in scoring_run["versions"].items()),
             ]
         ),
     }

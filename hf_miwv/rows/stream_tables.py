@@ -162,9 +162,9 @@ def _united(known: pa.Schema, other: pa.Schema) -> pa.Schema:
 def _cast(table: pa.Table, schema: pa.Schema) -> pa.Table:
     columns = {}
     for name in table.column_names:
-        wanted = schema.field(name).type
-        if table.field(name).type != wanted and holds_json(wanted):
-            columns[name] = retyped(table.column(name), wanted)
+        expected_type = schema.field(name).type
+        if table.field(name).type != expected_type and holds_json(expected_type):
+            columns[name] = retyped(table.column(name), expected_type)
         else:
             columns[name] = table.column(name)
     return cast_table_to_schema(pa.table(columns), schema)

@@ -9,7 +9,7 @@ import torch
 
 from hf_miwv.neighbors.farthest_first import farthest_first
 
-MOST_CENTERS = 10_000  # rows that are ordered (ours): 15 % of 63,655 are 9,548, and each costs 2 N D operations
+MAX_CENTERS = 10_000  # rows that are ordered (ours): 15 % of 63,655 are 9,548, and each costs 2 N D operations
 STARTS = 100  # rows that are drawn before the first far one, the paper's; here at most a hundredth of all (ours)
 
 
@@ -27,8 +27,8 @@ def kcenter_order(means: np.ndarray, keys: Sequence[bytes], device: torch.device
         device (`torch.device | str`, *optional*, defaults to `"cpu"`): Device of the products.
 
     Returns:
-        `np.ndarray`: (min(N, MOST_CENTERS),) int64 positions.
+        `np.ndarray`: (min(N, MAX_CENTERS),) int64 positions.
     """
     drawn = sorted(range(len(keys)), key=keys.__getitem__)
     starts = drawn[: max(1, min(STARTS, len(keys) // 100))]
-    return farthest_first(means, starts, MOST_CENTERS, device)
+    return farthest_first(means, starts, MAX_CENTERS, device)

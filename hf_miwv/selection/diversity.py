@@ -30,13 +30,13 @@ def check_diversity(cosine: float | None) -> None:
 def choose_diverse(
     ranked: np.ndarray,
     read_vectors: Callable[[np.ndarray], np.ndarray],
-    wanted: int,
+    max_rows: int,
     cosine: float,
     block: int = BLOCK,
 ) -> tuple[np.ndarray, int]:
     """Walk down the ranking; take row i where <v_i, v_j> <= cosine for every j taken before.
 
-    Greedy, best first, until `wanted` rows are taken or the ranking ends (ours: the paper has no
+    Greedy, best first, until `max_rows` rows are taken or the ranking ends (ours: the paper has no
     such step). Exact, in float32, in blocks: in memory are the vectors of the rows taken, those
     of one block of candidates, and their cosines. Cosines within 1e-6 of the limit may fall to
     either side of it with another blocking.
@@ -44,7 +44,7 @@ def choose_diverse(
     Args:
         ranked (`np.ndarray`): (R,) positions, best first.
         read_vectors (`Callable[[np.ndarray], np.ndarray]`): (B,) positions -> (B, D) float32, each of length 1.
-        wanted (`int`): Most rows to take.
+        max_rows (`int`): Most rows to take.
         cosine (`float`): The highest cosine that two rows taken may have.
         block (`int`, *optional*, defaults to `BLOCK`): Candidates that are looked at together.
 
@@ -62,23 +62,23 @@ def choose_diverse(
         # First against the rows taken from earlier blocks, all at once; within the block one depends on the other.
         for earlier in vectors:
             free &= (candidate_vectors @ earlier.T <= cosine).all(axis=1)
-        positions, looked_at = _take(candidate_vectors, free, wanted - count, cosine)
+        positions, looked_at = _take(candidate_vectors, free, max_rows - count, cosine)
         chosen.append(candidates[positions])
         vectors.append(candidate_vectors[positions])
         count += len(positions)
         passed_over += looked_at - len(positions)
-        if count == wanted:
+        if count == max_rows:
             break
     return np.concatenate(chosen) if chosen else ranked[:0], passed_over
 
 
-def _take(vectors: np.ndarray, free: np.ndarray, wanted: int, cosine: float) -> tuple[list[int], int]:
+def _take(vectors: np.ndarray, free: np.ndarray, max_rows: int, cosine: float) -> tuple[list[int], int]:
     """Return the positions of a block that are taken, and how many of the block were looked at for them."""
     close = vectors @ vectors.T > cosine
     free = free.copy()
     positions: list[int] = []
     for position in range(len(vectors)):
-        if len(positions) == wanted:
+        if len(positions) == max_rows:
             return positions, position
         if free[position]:
             positions.append(position)

@@ -183,8 +183,8 @@ def languages(responses: Sequence[str]) -> list[str | None]:
         code, probability = None, 0.0
         if sum(character.isalpha() for character in response) >= LEAST_LETTERS:
             code, probability = _identifier().classify(response[:LANGUAGE_REACH])
-        is_told = code != NO_LANGUAGE and probability >= LEAST_PROBABILITY
-        language_codes.append(code if is_told else None)
+        is_identified = code != NO_LANGUAGE and probability >= LEAST_PROBABILITY
+        language_codes.append(code if is_identified else None)
     return language_codes
 
 

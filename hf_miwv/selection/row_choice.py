@@ -146,13 +146,13 @@ def rank_rows(scores: np.ndarray) -> np.ndarray:
 
 def _top_share(ranked: np.ndarray, rows: int, fraction: Decimal) -> tuple[np.ndarray, str | None]:
     # Decimal, because 0.29 * 100 is 28.999... in binary, and one row would be lost.
-    wanted = int(rows * fraction)
-    if wanted < 1:
+    kept_count = int(rows * fraction)
+    if kept_count < 1:
         return ranked[:1], f"{fraction} of {rows} rows is less than one row: one row kept"
-    if wanted > len(ranked):
-        note = f"{fraction} of {rows} rows is {wanted}, but only {len(ranked)} rows have a score"
+    if kept_count > len(ranked):
+        note = f"{fraction} of {rows} rows is {kept_count}, but only {len(ranked)} rows have a score"
         return ranked, f"{note}: all of those kept"
-    return ranked[:wanted], None
+    return ranked[:kept_count], None
 
 
 def _decimal(fraction: float | str | Decimal | None) -> Decimal:

@@ -166,26 +166,26 @@ def select(
         chosen, shape = as_prompt_completion(chosen, scored_shape, earlier["template"])
         earlier = {**earlier, "data": {**earlier["data"], "shape": shape.name, "columns": dict(shape.columns)}}
     if folder_run is not None:
-        asked: SelectionFacts = {"method": method, "seed": seed, **choice, "diversity": diversity}
+        selection_facts: SelectionFacts = {"method": method, "seed": seed, **choice, "diversity": diversity}
         if undesired.any():
-            asked["include_undesired"] = include_undesired
+            selection_facts["include_undesired"] = include_undesired
         if in_target.any():
-            asked["include_target_rows"] = include_target_rows
+            selection_facts["include_target_rows"] = include_target_rows
         if one_per is not None:
-            asked["one_per"] = one_per
+            selection_facts["one_per"] = one_per
             report["behind_another_response"] = behind_another
         if within is not None:
-            asked["within"] = within
+            selection_facts["within"] = within
         if method == RANDOM_BY_LENGTH:
-            asked["like"] = like or "miwv"
+            selection_facts["like"] = like or "miwv"
         if prompt_completion:
-            asked["prompt_completion"] = True
-        asked["fraction"] = None if fraction is None else str(fraction)
+            selection_facts["prompt_completion"] = True
+        selection_facts["fraction"] = None if fraction is None else str(fraction)
         run = _record(origin or {}, earlier, whole, chosen)
-        run["selection"] = {**asked, **_outcome(scores, kept), **report}
+        run["selection"] = {**selection_facts, **_outcome(scores, kept), **report}
         run["identity"] = {
             "scored rows": content_fingerprint(dataset),
-            **asked,
+            **selection_facts,
             "hf_miwv": run["package"]["version"],
         }
         _write(folder_run, chosen, run)
@@ -235,14 +235,18 @@ def _keep(
         return kept, {"passed_over": 0, "note": note, "groups": counts}
     if diversity is None:
         return kept, {"passed_over": 0, "note": note}
-    wanted, all_that_reach = len(kept), choice["threshold"] is not None
+    row_count, all_that_reach = len(kept), choice["threshold"] is not None
     ranked = kept if all_that_reach else rank_rows(scores)
-    kept, passed_over = choose_diverse(ranked, lambda rows: read_embeddings(dataset.select(rows)), wanted, diversity)
-    if len(kept) < wanted and not all_that_reach:
+    kept, passed_over = choose_diverse(
+        ranked, lambda rows: read_embeddings(dataset.select(rows)), row_count, diversity
+    )
+    if len(kept) < row_count and not all_that_reach:
         shortage = f"only {len(kept)} rows with a score have cosines of at most {diversity}"
         if choice["count"] is not None:
-            raise InputError(f"count {wanted}: {shortage} to one another; give a lower count or a higher --diversity")
-        note = f"{wanted} rows were asked for, but {shortage} to one another: all of those kept"
+            raise InputError(
+                f"count {row_count}: {shortage} to one another; give a lower count or a higher --diversity"
+            )
+        note = f"{row_count} rows were asked for, but {shortage} to one another: all of those kept"
     return kept, {"passed_over": passed_over, "note": note}
 
 

@@ -160,8 +160,8 @@ def check_trainer(trainer: Any, rows: TrainingRows) -> None:
         starts = [0, *accumulate(len(row["labels"]) for row in first)]
         labels = [labels[0][start:end] for start, end in pairwise(starts)]
     for row, batch_labels in zip(first, labels, strict=True):
-        wanted = [label for label in row["labels"] if label != MASKED]
-        if not wanted or [label for label in batch_labels if label != MASKED] != wanted:
+        response_labels = [label for label in row["labels"] if label != MASKED]
+        if not response_labels or [label for label in batch_labels if label != MASKED] != response_labels:
             raise RuntimeError("a batch of the trainer is not labeled with the response alone")
 
 

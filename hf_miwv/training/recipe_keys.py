@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hf_miwv.common.hub.hub_section import HUB_KEYS
 from hf_miwv.common.models.models import DTYPES
-from hf_miwv.common.recipes.fields import Hints, argument_hints, field_hints, one_of
+from hf_miwv.common.recipes.fields import Hints, argument_hints, choice_of, field_hints
 from hf_miwv.common.recipes.trl_keys import Refused
 from hf_miwv.neighbors.embed import POOLINGS
 from hf_miwv.neighbors.index import SEARCHES
@@ -128,9 +128,9 @@ def section_hints() -> dict[str, Hints]:
             "embedder": str,
             "demonstrations_from": str,
             **scoring,
-            **{name: one_of(known) for name, known in words.items()},
+            **{name: choice_of(known) for name, known in words.items()},
         },
-        "selection": {**argument_hints(select, ("scored", "origin")), "one_per": one_of(ONE_PER) | None},
+        "selection": {**argument_hints(select, ("scored", "origin")), "one_per": choice_of(ONE_PER) | None},
         "lora": field_hints(LoraConfig),
         "hub": HUB_KEYS,
     }

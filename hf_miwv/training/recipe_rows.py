@@ -90,10 +90,10 @@ def _parts(entry: Mapping[str, Any]) -> list[Dataset]:
 
 
 def _shares(parts: list[Dataset], shares: list[float | None], names: list[str]) -> list[Dataset]:
-    wanted = [share for share in shares if share is not None]
-    if len(wanted) != len(parts) or min(wanted) <= 0:
+    present_shares = [share for share in shares if share is not None]
+    if len(present_shares) != len(parts) or min(present_shares) <= 0:
         raise InputError(f"{', '.join(names)}: give each data set a fraction above 0, or none of them")
-    weights = [share / sum(wanted) for share in wanted]
+    weights = [share / sum(present_shares) for share in present_shares]
     total = min(len(part) / weight for part, weight in zip(parts, weights, strict=True))
     return [part.select(range(round(weight * total))) for part, weight in zip(parts, weights, strict=True)]
 

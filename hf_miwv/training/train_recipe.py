@@ -16,7 +16,7 @@ from hf_miwv.common.hub.hub_section import hub_faults, hub_of_trl_keys
 from hf_miwv.common.models.models import DTYPES
 from hf_miwv.common.recipes.batch import BATCH, set_accumulation
 from hf_miwv.common.recipes.command_overrides import overridden
-from hf_miwv.common.recipes.fields import Hints, one_of
+from hf_miwv.common.recipes.fields import Hints, choice_of
 from hf_miwv.common.recipes.installed import check_installed
 from hf_miwv.common.recipes.overrides import read_overrides
 from hf_miwv.common.recipes.packages import locate
@@ -113,7 +113,7 @@ def read_recipe(path: Path, overrides: Sequence[str] = (), output: Path | None =
     content = overridden(flat, changes, faults)
     if output is not None:
         content["output_dir"] = str(output)
-    keys = read_trl_keys(content, (*SECTIONS, *TOP_KEYS), TRL_REFUSED, faults, {"dtype": one_of(DTYPES)})
+    keys = read_trl_keys(content, (*SECTIONS, *TOP_KEYS), TRL_REFUSED, faults, {"dtype": choice_of(DTYPES)})
     sections = {name: _section(name, content, hints, faults) for name, hints in section_hints().items()}
     top = _typed(content, TOP_KEYS, faults)
     datasets, test_split = _datasets(sections["data"], content, faults)

@@ -11,7 +11,7 @@ from scipy import stats
 
 CONFIDENCE = 0.95
 POWER = 0.8  # four trials of five would see a difference of this size
-MOST_SEEDS = 1000  # beyond, no number of seeds is named
+MAX_SEEDS = 1000  # beyond, no number of seeds is named
 
 
 class Difference(NamedTuple):
@@ -148,9 +148,9 @@ def seeds_needed(spread: Spread, rows: int, size: float) -> int | None:
         size (`float`): The difference, in the unit of the measurement.
 
     Returns:
-        `int | None`: The seeds; None where even MOST_SEEDS are too few.
+        `int | None`: The seeds; None where even MAX_SEEDS are too few.
     """
-    return next((seeds for seeds in range(2, MOST_SEEDS + 1) if detectable(spread, seeds, rows) <= size), None)
+    return next((seeds for seeds in range(2, MAX_SEEDS + 1) if detectable(spread, seeds, rows) <= size), None)
 
 
 def rows_needed(spread: Spread, seeds: int, size: float) -> int | None:

@@ -39,9 +39,9 @@ from hf_miwv.trials.trial_report import (
     Measured,
     compare_arms,
     describe_measurement,
+    detectable_difference,
     means_by_group,
     verdict_in_words,
-    what_could_be_seen,
 )
 from hf_miwv.trials.tuned_arms import LOSS, TASK, Common, measure_untuned, tune_and_measure
 
@@ -238,7 +238,7 @@ def trial(
                 for kind, labels in _groups(common.held_out, untuned["response_tokens"], source_column).items()
             }
             run["power"] = [
-                what_could_be_seen(name, values, arms) for name, values in measurements.items() if name != JUDGE
+                detectable_difference(name, values, arms) for name, values in measurements.items() if name != JUDGE
             ]
             of_primary = [compared for compared in run["comparisons"] if compared["measurement"] == names[0]]
             seen = next((part for part in run["power"] if part["measurement"] == names[0]), None)

@@ -127,7 +127,7 @@ def means_by_group(
     return means
 
 
-def what_could_be_seen(name: str, measured: Measured, arms: Sequence[Arm]) -> Seen:
+def detectable_difference(name: str, measured: Measured, arms: Sequence[Arm]) -> Seen:
     """Say from the spread of the random arms how small a difference could be seen, and what others would need.
 
     Args:

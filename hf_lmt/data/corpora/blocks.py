@@ -173,10 +173,10 @@ def _unit_rows(
     tally.without_rows += _without_rows(lines, directions) - len(special)
     if not special:
         return [rows]
-    asked = frozenset(directions)
+    requested_directions = frozenset(directions)
     special_rows: list[dict[str, Any]] = []
     for index in special:
-        rows_of_unit = list(_special_rows(source, units[index], read[index], asked, auxiliaries, tally))
+        rows_of_unit = list(_special_rows(source, units[index], read[index], requested_directions, auxiliaries, tally))
         tally.without_rows += not rows_of_unit
         line = tally.sentences + index if units[index].line is None else units[index].line
         # A line number marks a sentence that many languages share, and
@@ -208,17 +208,17 @@ def _special_rows(
     source: Source,
     unit: Unit,
     versions: list[Version],
-    asked: frozenset[Direction],
+    requested_directions: frozenset[Direction],
     auxiliaries: bool,
     tally: Tally,
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of a unit with two texts of a language."""
     for names in names_by_code(versions).values():
         tally.variants.update(names if len(names) > 1 else ())
-    pairs, left_out = further_pairs(versions, asked)
+    pairs, left_out = further_pairs(versions, requested_directions)
     tally.further_pairs_left_out += left_out
     corpus = unit.corpus or source.corpus_name
-    for row in unit_rows(versions, pairs, asked, auxiliaries):
+    for row in unit_rows(versions, pairs, requested_directions, auxiliaries):
         for name in ("source", "target", "auxiliary"):
             row[name] = None if row[name] is None else unicodedata.normalize("NFC", row[name])
         row["corpus"] = unicodedata.normalize("NFC", corpus)
@@ -298,14 +298,14 @@ def _program_rows(
     tally: Tally,
 ) -> pa.Table:
     """Select the rows of this program's form in the asked directions."""
-    asked, rows = set(directions), []
+    requested_directions, rows = set(directions), []
     for location, record in batch:
         row = _program_row(location, record, source, tally)
         _check_auxiliary(location, row)
         if not auxiliaries:
             row |= {"auxiliary_lang": None, "auxiliary": None}
         whole = row["source"] is not None and row["target"] is not None
-        if whole and (row["source_lang"], row["target_lang"]) in asked:
+        if whole and (row["source_lang"], row["target_lang"]) in requested_directions:
             rows.append(row)
     tally.without_rows += len(batch) - len(rows)
     return with_keys(pa.Table.from_pylist(rows, ROW_SCHEMA))

@@ -85,11 +85,11 @@ def load(
             it says, lacks a language that it asks for, or holds no row in these directions.
     """
     source = Source(source) if isinstance(source, str) else source
-    asked = list(dict.fromkeys(directions))
+    requested_directions = list(dict.fromkeys(directions))
     contents = open_source(source)
-    folder = _folder(source, contents, asked, auxiliaries)
+    folder = _folder(source, contents, requested_directions, auxiliaries)
     if not (folder / "counts.json").exists():
-        _write(folder, source, contents, asked, auxiliaries)
+        _write(folder, source, contents, requested_directions, auxiliaries)
     counts = json.loads((folder / "counts.json").read_text("utf-8"))
     report_counts(source, counts)
     rows = Dataset.from_file(str(folder / "rows.arrow"))
@@ -135,7 +135,9 @@ def _folder(source: Source, contents: Contents, directions: list[Direction], aux
     return Path(datasets.config.HF_DATASETS_CACHE) / f"lmt-rows-{key}"
 
 
-def _write(folder: Path, source: Source, contents: Contents, asked: list[Direction], auxiliaries: bool) -> None:
+def _write(
+    folder: Path, source: Source, contents: Contents, requested_directions: list[Direction], auxiliaries: bool
+) -> None:
     """Write rows and counts to `folder`, which appears as a whole or not at all."""
     # A name of its own for each attempt: two processes that read the same source do not write into one folder.
     draft = folder.with_name(f"{folder.name}.{uuid4().hex}")
@@ -143,9 +145,9 @@ def _write(folder: Path, source: Source, contents: Contents, asked: list[Directi
     logger.info("reading %s (%s)", source.name, contents.kind)
     try:
         tally = Tally()
-        blocks = row_blocks(source, contents, asked, auxiliaries, tally)
+        blocks = row_blocks(source, contents, requested_directions, auxiliaries, tally)
         _write_rows(draft / "rows.arrow", blocks, row_schema(contents))
-        check_tally(source, tally, asked, contents.notes)
+        check_tally(source, tally, requested_directions, contents.notes)
         counts = tally.counts(contents.notes)
         (draft / "counts.json").write_text(json_text(counts), "utf-8")
         if not folder.exists():  # another process may have been quicker, with the same bytes
@@ -160,13 +162,13 @@ def _write_rows(path: Path, blocks: Iterator[pa.Table], schema: pa.Schema) -> No
             writer.write_table(block.combine_chunks())  # not a batch for each direction
 
 
-def check_tally(source: Source, tally: Tally, asked: list[Direction], notes: Mapping[str, int]) -> None:
+def check_tally(source: Source, tally: Tally, requested_directions: list[Direction], notes: Mapping[str, int]) -> None:
     """Check that a source has each language that it asks for, and holds a row.
 
     Args:
         source (`Source`): The source.
         tally (`Tally`): What was counted.
-        asked (`list[Direction]`): The directions asked for.
+        requested_directions (`list[Direction]`): The directions asked for.
         notes (`Mapping[str, int]`): Counts of the reader.
 
     Raises:
@@ -195,7 +197,7 @@ def check_tally(source: Source, tally: Tally, asked: list[Direction], notes: Map
     if others := ", ".join(tally.other_languages):
         present += f"; not LMT's: {others} (`hf-lmt languages` lists those that are)"
         present += how_to_name(tally.other_languages)
-    directions = ", ".join(map(str, asked[:4])) + (", ..." if len(asked) > 4 else "")
+    directions = ", ".join(map(str, requested_directions[:4])) + (", ..." if len(requested_directions) > 4 else "")
     raise InputError(
         f"{source.name}: none of its {tally.sentences:,} sentences is in both languages of an "
         f"asked direction ({directions}); LMT's languages in it: {present}"

@@ -181,9 +181,9 @@ def _checked(source: Source, language: str | None, tally: Tally) -> dict[str, An
     languages_and_counts = ", ".join(f"{name} ({texts:,})" for name, texts in tally.other_languages.items())
     if not languages_and_counts:
         raise InputError(f"{source.name}: all of its {tally.texts:,} texts are empty; give others")
-    asked = language or "a language of LMT (`hf-lmt languages` lists them)"
+    expected_language = language or "a language of LMT (`hf-lmt languages` lists them)"
     raise InputError(
-        f"{source.name}: has no text in {asked}; there are: {languages_and_counts}"
+        f"{source.name}: has no text in {expected_language}; there are: {languages_and_counts}"
         f"{how_to_name(_unknown(source, tally.other_languages))}"
     )
 

@@ -181,8 +181,8 @@ def _codes(head: list[Record], source: Source, language: str | None) -> dict[str
     """Return {column: language} of a table: the asked one, or all that are there, LMT's or not."""
     # For one language the source is read as if it asked for that language
     # alone, so that no other column is checked.
-    asked = replace(source, languages=[language] if language else [])
-    columns = text_columns(head, asked)
+    source_of_language = replace(source, languages=[language] if language else [])
+    columns = text_columns(head, source_of_language)
     others = () if language or not columns.texts else columns.others
     return {**columns.texts, **{name: name for name in others}}
 

@@ -94,12 +94,12 @@ def is_special(versions: Sequence[Version]) -> bool:
     return len({version.code for version in versions}) < len(versions)
 
 
-def further_pairs(versions: Sequence[Version], asked: frozenset[Direction]) -> FurtherPairs:
+def further_pairs(versions: Sequence[Version], requested_directions: frozenset[Direction]) -> FurtherPairs:
     """Return the pairs of a unit beside those of its first texts, in an asked direction either way.
 
     Args:
         versions (`Sequence[Version]`): All texts of the unit, those of `Unit.texts` before further ones.
-        asked (`frozenset[Direction]`): Directions of which rows are made.
+        requested_directions (`frozenset[Direction]`): Directions of which rows are made.
 
     Returns:
         `FurtherPairs`: The pairs, and how many are left out.
@@ -126,14 +126,16 @@ def further_pairs(versions: Sequence[Version], asked: frozenset[Direction]) -> F
         for code, other in first.items()
         if code != version.code and (code in PIVOTS or version.code in PIVOTS)
     ]
-    wanted = [pair for pair in candidates if any(direction in asked for direction in _both_directions(pair))]
-    return FurtherPairs(wanted[:MAX_FURTHER], max(0, len(wanted) - MAX_FURTHER))
+    requested_pairs = [
+        pair for pair in candidates if any(direction in requested_directions for direction in _both_directions(pair))
+    ]
+    return FurtherPairs(requested_pairs[:MAX_FURTHER], max(0, len(requested_pairs) - MAX_FURTHER))
 
 
 def unit_rows(
     versions: Sequence[Version],
     pairs: Iterable[tuple[Version, Version]],
-    asked: frozenset[Direction],
+    requested_directions: frozenset[Direction],
     auxiliaries: bool,
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of a unit in the asked directions: of its first texts, then of further pairs.
@@ -144,7 +146,7 @@ def unit_rows(
     Args:
         versions (`Sequence[Version]`): The texts of the unit, in its order.
         pairs (`Iterable[tuple[Version, Version]]`): Further pairs of its texts, each to be rows both ways.
-        asked (`frozenset[Direction]`): The directions that are asked for.
+        requested_directions (`frozenset[Direction]`): The directions that are asked for.
         auxiliaries (`bool`): Whether rows get a hint.
 
     Yields:
@@ -157,7 +159,7 @@ def unit_rows(
         for direction, source, target in zip(
             _both_directions((left, right)), (left, right), (right, left), strict=True
         ):
-            if direction not in asked:
+            if direction not in requested_directions:
                 continue
             hint = first.get(auxiliary_of(direction) or "") if auxiliaries else None
             hint = hint if hint is not None and hint.text.strip() else None

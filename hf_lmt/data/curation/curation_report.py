@@ -97,7 +97,7 @@ def direction_rows(counts: Mapping[str, Any]) -> list[tuple[str, ...]]:
         before, after = (sum(directions[member][key] for member in members) for key in ("in", "out"))
         rejected_share = _share(before - after, before)
         numbers = (write_number(before), write_number(after))
-        rows.append((name, *numbers, rejected_share, _most_by(counts, members)))
+        rows.append((name, *numbers, rejected_share, _strictest_step(counts, members)))
     return rows
 
 
@@ -105,7 +105,7 @@ def _share(part: int, whole: int) -> str:
     return f"{100 * part / whole:.2f} %" if whole else ""
 
 
-def _most_by(counts: Mapping[str, Any], directions: list[str]) -> str:
+def _strictest_step(counts: Mapping[str, Any], directions: list[str]) -> str:
     """Name the step that took most of these directions' rows, and how many."""
     rejected_by_step = {
         step["name"]: sum(step["directions"][direction]["rejected"] for direction in directions)

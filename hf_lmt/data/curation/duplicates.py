@@ -137,14 +137,14 @@ def rows_beyond(
     _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     # Texts are read only for rows in groups that are too large: nearly all rows of most corpora need no look.
     crowded = np.flatnonzero(sizes[group] > cap)
-    gone = np.zeros(len(groups), bool)
+    is_removed = np.zeros(len(groups), bool)
     if len(crowded):
         batches = rows.batches(row_indices[crowded], BATCH)
         keys = [preferences(batch, decision) for batch in batches]
         bare, hashes, contents = (np.concatenate(part) for part in zip(*keys, strict=True))
         order = np.lexsort((contents, hashes, bare, group[crowded]))
-        gone[crowded[order[_ranks(group[crowded][order]) >= cap]]] = True
-    return gone
+        is_removed[crowded[order[_ranks(group[crowded][order]) >= cap]]] = True
+    return is_removed
 
 
 def _ranks(groups: np.ndarray) -> np.ndarray:

@@ -110,19 +110,19 @@ class LengthRatio(Step):
         )
 
 
-def check_number(name: str, value: Any, least: float, most: float = math.inf) -> None:
+def check_number(name: str, value: Any, minimum: float, maximum: float = math.inf) -> None:
     """Check that a setting is a number within its limits.
 
     Args:
         name (`str`): Name of the setting, for the message.
         value (`Any`): Its value.
-        least (`float`): The smallest that may be.
-        most (`float`, *optional*, defaults to `math.inf`): The largest that may be.
+        minimum (`float`): The smallest that may be.
+        maximum (`float`, *optional*, defaults to `math.inf`): The largest that may be.
 
     Raises:
         InputError: it is no number, or outside of them.
     """
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not least <= value <= most:
-        limits = f"from {least:g} to {most:g}" if np.isfinite(most) else f"of at least {least:g}"
+    if not number or not minimum <= value <= maximum:
+        limits = f"from {minimum:g} to {maximum:g}" if np.isfinite(maximum) else f"of at least {minimum:g}"
         raise InputError(f"{name} {value!r}: give a number {limits}")

@@ -154,9 +154,9 @@ def _alike(signatures: np.ndarray, rows: np.ndarray, band: np.ndarray, threshold
         sizes = np.diff(starts, append=len(rows))
         firsts = np.repeat(rows[starts], sizes)
         others = np.flatnonzero(firsts != rows)
-        same = _agreement(signatures, firsts[others], rows[others]) >= threshold
-        yield np.stack((firsts[others[same]], rows[others[same]]))
-        rows, band = rows[others[~same]], band[others[~same]]
+        is_alike = _agreement(signatures, firsts[others], rows[others]) >= threshold
+        yield np.stack((firsts[others[is_alike]], rows[others[is_alike]]))
+        rows, band = rows[others[~is_alike]], band[others[~is_alike]]
 
 
 def _agreement(signatures: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:

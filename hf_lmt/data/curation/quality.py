@@ -164,10 +164,10 @@ class QualityEstimation(Step):
         for rows in batches:
             sources, targets = (text_column(rows, side) for side in ("source", "target"))
             keys = pair_keys(sources, targets)
-            asked = np.flatnonzero(self._is_covered(rows) & ~self._known.known(keys))
-            asked = asked[np.unique(keys[asked], return_index=True)[1]]  # each pair once
-            texts = (side.take(pyarrow.array(asked)).to_pylist() for side in (sources, targets))
-            yield from zip(keys[asked].tolist(), zip(*texts, strict=True), strict=True)
+            positions = np.flatnonzero(self._is_covered(rows) & ~self._known.known(keys))
+            positions = positions[np.unique(keys[positions], return_index=True)[1]]  # each pair once
+            texts = (side.take(pyarrow.array(positions)).to_pylist() for side in (sources, targets))
+            yield from zip(keys[positions].tolist(), zip(*texts, strict=True), strict=True)
 
     def _score(self, missing: Iterator[tuple[int, Pair]]) -> None:
         """Have the estimator score these, and write its scores down."""

@@ -94,7 +94,7 @@ class Finding(NamedTuple):
 def judge(
     directions: Measures,
     targets: Measures,
-    asked: Iterable[Direction] | None,
+    requested_directions: Iterable[Direction] | None,
     rule: str | None,
 ) -> list[Finding]:
     """Judge the measures of rows by LIMITS.
@@ -102,8 +102,8 @@ def judge(
     Args:
         directions (`Mapping[str, Mapping[str, Any]]`): Of `measures.measure_directions`.
         targets (`Mapping[str, Mapping[str, Any]]`): Of `measures.measure_targets`.
-        asked (`Iterable[Direction]`, *optional*): The directions that there should be; None for the opposites
-            of those that are there, as far as they are among the 234.
+        requested_directions (`Iterable[Direction]`, *optional*): The directions that there should be; None for
+            the opposites of those that are there, as far as they are among the 234.
         rule (`str`, *optional*): The rule that Strategic Downsampling was tried with, in words; None without.
 
     Returns:
@@ -114,7 +114,7 @@ def judge(
         *_shares(directions),
         *_repeated_targets(directions),
         *_misaligned(directions),
-        *_missing(directions, asked),
+        *_missing(directions, requested_directions),
         *_tiny(directions),
         *_no_auxiliary(directions),
     ]
@@ -234,17 +234,19 @@ def _misaligned(directions: Measures) -> Iterator[Finding]:
         )
 
 
-def _missing(directions: Measures, asked: Iterable[Direction] | None) -> Iterator[Finding]:
+def _missing(directions: Measures, requested_directions: Iterable[Direction] | None) -> Iterator[Finding]:
     present = [parse_direction(name) for name in directions]
     expected = [direction.opposite for direction in present if direction.opposite in DIRECTIONS]
     missing = [
-        str(direction) for direction in (expected if asked is None else asked) if str(direction) not in directions
+        str(direction)
+        for direction in (expected if requested_directions is None else requested_directions)
+        if str(direction) not in directions
     ]
     if missing:
-        words = "asked for and not there" if asked is not None else "not there, their opposites are"
+        words = "asked for and not there" if requested_directions is not None else "not there, their opposites are"
         yield Finding(
             "missing",
-            "note" if asked is None else "warning",
+            "note" if requested_directions is None else "warning",
             tuple(missing),
             f"{len(missing)} directions {words}: {write_some(missing, NAMED)}",
             "add a source that has both languages, or do not ask for them",

@@ -169,7 +169,7 @@ def _pair(batch: pa.Table) -> pa.Table:
     """Return (B,) the two sides in the order of their codes, each text on one line, and the corpus."""
     source_lang, target_lang = (text_column(batch, f"{side}_lang") for side in ("source", "target"))
     in_order = pc.less(source_lang, target_lang)
-    source, target = (_one_line(_texts(batch, side)) for side in ("source", "target"))
+    source, target = (_without_line_breaks(_texts(batch, side)) for side in ("source", "target"))
     return pa.table(
         {
             "source_lang": pc.if_else(in_order, source_lang, target_lang),
@@ -244,7 +244,7 @@ def _texts(batch: pa.Table, name: str) -> pa.Array:
     return pc.fill_null(text_column(batch, name, required=False), "")
 
 
-def _one_line(texts: pa.Array) -> pa.Array:
+def _without_line_breaks(texts: pa.Array) -> pa.Array:
     lines = pc.replace_substring_regex(texts, _LINE_BREAK, " ")
     return pc.utf8_trim_whitespace(pc.utf8_normalize(lines, form="NFC"))
 

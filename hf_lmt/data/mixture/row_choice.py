@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from hf_lmt.data.hashing import decision_hashes
 
-PLACE = "mixture place"  # the decision's name
+POSITION_DECISION = "mixture place"  # the decision's name
 BLOCK = 100_000  # rows whose keys are in memory at a time
 
 
@@ -96,5 +96,5 @@ def final_order(orders: np.ndarray, passes: np.ndarray, seed: int) -> np.ndarray
             f"{order_hash:x} {pass_number}" for order_hash, pass_number in zip(orders[part], passes[part], strict=True)
         ]
         same = pa.array([""] * len(keys)).dictionary_encode()
-        hashes[part] = decision_hashes(PLACE, seed, same, keys)
+        hashes[part] = decision_hashes(POSITION_DECISION, seed, same, keys)
     return np.lexsort((passes, orders, hashes))

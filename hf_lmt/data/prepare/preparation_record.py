@@ -109,7 +109,7 @@ def complete_record(
     run: PreparedRecord,
     recipe: DataRecipe,
     curation: Mapping[str, Any] | None,
-    made: Any,
+    result_facts: Any,
     seconds: float,
 ) -> PreparedRecord:
     """Complete the record with what was counted; "timing" is the one part that differs between runs.
@@ -118,26 +118,26 @@ def complete_record(
         run (`PreparedRecord`): The record of `start_record`.
         recipe (`DataRecipe`): The recipe.
         curation (`Mapping[str, Any]`, *optional*): The counts of `curate`; None without it.
-        made (`dict[str, Any]`): Counts of the rows that were made: "rows", "groups", "directions", and others that
-            the record takes as they are.
+        result_facts (`dict[str, Any]`): Counts of the rows that were made: "rows", "groups", "directions", and others
+            that the record takes as they are.
         seconds (`float`): Duration of the run.
 
     Returns:
         `PreparedRecord`: The whole record.
     """
-    stages = made.pop("directions")
+    stages = result_facts.pop("directions")
     last = {name: stage_counts["rows"] for name, stage_counts in stages.items()}
-    asked = [str(direction) for direction in recipe.directions]
+    requested_directions = [str(direction) for direction in recipe.directions]
     return {
         **run,
-        "rows": made.pop("rows"),
+        "rows": result_facts.pop("rows"),
         "counts": {
-            "groups": made.pop("groups"),
+            "groups": result_facts.pop("groups"),
             "directions": stages,
-            "directions_without_rows": [name for name in asked if not last.get(name)],
+            "directions_without_rows": [name for name in requested_directions if not last.get(name)],
             "curation": {step["name"]: _step(step) for step in curation["steps"]} if curation else None,
         },
-        **made,
+        **result_facts,
         "timing": {
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": round(seconds, 3),

@@ -86,8 +86,8 @@ def prepare(
         gather(loaded, running)
         del loaded  # what is not mapped into memory any more, counts no more
         kept = choose(recipe, running, keep_rejects)
-        rows, made = _make(kept, recipe, running)
-        run = complete_record(run, recipe, kept.curation, made, time.monotonic() - began)
+        rows, result_facts = _make(kept, recipe, running)
+        run = complete_record(run, recipe, kept.curation, result_facts, time.monotonic() - began)
         warn_of_gaps(run)
         write_folder(output, workspace, rows, run, lambda folder: _decorate(folder, run, kept))
     return run

@@ -136,19 +136,19 @@ class CometScorer:
 
     def _blocks(self, rows: list[str], first: int) -> Iterator[dict[str, Any]]:
         """Yield the scores of the rows in blocks; `first` is the index of the first row in the whole."""
-        with tempfile.TemporaryFile() as sent, tempfile.TemporaryFile() as said:
-            sent.write("".join(f"{row}\n" for row in rows).encode())
-            sent.seek(0)
-            with self._started(sent, said) as process:
+        with tempfile.TemporaryFile() as stdin_file, tempfile.TemporaryFile() as stderr_file:
+            stdin_file.write("".join(f"{row}\n" for row in rows).encode())
+            stdin_file.seek(0)
+            with self._started(stdin_file, stderr_file) as process:
                 try:
-                    yield from self._answers(process, len(rows), first, said)
+                    yield from self._answers(process, len(rows), first, stderr_file)
                 finally:
                     process.kill()
 
-    def _started(self, sent: IO[bytes], said: IO[bytes]) -> subprocess.Popen[bytes]:
+    def _started(self, stdin_file: IO[bytes], stderr_file: IO[bytes]) -> subprocess.Popen[bytes]:
         try:
             return subprocess.Popen(  # noqa: S603
-                list(self.command), stdin=sent, stdout=subprocess.PIPE, stderr=said
+                list(self.command), stdin=stdin_file, stdout=subprocess.PIPE, stderr=stderr_file
             )
         except OSError as error:
             raise InputError(
@@ -157,16 +157,16 @@ class CometScorer:
             ) from error
 
     def _answers(
-        self, process: subprocess.Popen[bytes], count: int, first: int, said: IO[bytes]
+        self, process: subprocess.Popen[bytes], count: int, first: int, stderr_file: IO[bytes]
     ) -> Iterator[dict[str, Any]]:
-        signature, got = f"command:{self.name}", 0
+        signature, received = f"command:{self.name}", 0
         scores: list[float | None] = []
         for line in process.stdout or ():
-            answer = self._read(line, first + got)
-            if got == 0 and isinstance(answer, str):
+            answer = self._read(line, first + received)
+            if received == 0 and isinstance(answer, str):
                 signature = answer
                 continue
-            if got == count or isinstance(answer, str):
+            if received == count or isinstance(answer, str):
                 raise InputError(
                     f"the scorer {self.name} gave more than one score for each of {count:,} rows; it is to give one"
                 )
@@ -174,13 +174,13 @@ class CometScorer:
                 yield {"signature": signature, "scores": scores}
                 scores = []
             scores.append(answer)
-            got += 1
+            received += 1
         code = process.wait()
-        if code or got < count:
+        if code or received < count:
             raise InputError(
-                f"the scorer {self.name} ended {_how(code)} after {got:,} of {count:,} rows; "
-                f"{first + got - len(scores):,} scores are kept, and the same call goes on from "
-                f"there. It said:\n{_tail(said)}"
+                f"the scorer {self.name} ended {_how(code)} after {received:,} of {count:,} rows; "
+                f"{first + received - len(scores):,} scores are kept, and the same call goes on from "
+                f"there. It said:\n{_tail(stderr_file)}"
             )
         yield {"signature": signature, "scores": scores}
 
@@ -253,7 +253,7 @@ def _how(code: int) -> str:
     return f"with exit code {code}"
 
 
-def _tail(said: IO[bytes]) -> str:
-    said.seek(0)
-    lines = said.read().decode("utf-8", "replace").strip().splitlines()
+def _tail(stderr_file: IO[bytes]) -> str:
+    stderr_file.seek(0)
+    lines = stderr_file.read().decode("utf-8", "replace").strip().splitlines()
     return "\n".join(lines[-10:]) or "nothing"

@@ -159,7 +159,7 @@ def _pairs(
         check_rates(before, after, direction)
         earlier = before.counts(direction)
         check_counts(earlier, counts, direction, ids)
-    measured.lines[str(direction)] = len(counts.asked)
+    measured.lines[str(direction)] = len(counts.has_source)
     first_measures, second_measures = measures_of(earlier), measures_of(counts)
     for name in {**first_measures, **second_measures}:
         if name not in first_measures or name not in second_measures:
@@ -183,7 +183,7 @@ def measures_of(counts: SentenceCounts) -> dict[str, Statistics]:
         `dict[str, Statistics]`: Measure -> statistics; a rate is over the lines that were asked for.
     """
     rates = {
-        name: mean_statistics(name, np.where(counts.asked, flags, np.nan), "")
+        name: mean_statistics(name, np.where(counts.has_source, flags, np.nan), "")
         for name, flags in counts.flags.items()
         if name in THRESHOLDS
     }
@@ -207,8 +207,8 @@ def _resample(first: Statistics | None, second: Statistics, samples: int, seed: 
 
 def _is_zero(rate: Statistics) -> bool:
     """Check whether it is a rate of what no line shows; so it is in each resample, and none is drawn."""
-    shown, asked = rate.counts.sum(axis=0)[:2].tolist()
-    return rate.metric in THRESHOLDS and asked > 0 and shown == 0
+    shown, judged = rate.counts.sum(axis=0)[:2].tolist()
+    return rate.metric in THRESHOLDS and judged > 0 and shown == 0
 
 
 def _is_low(before: Evaluation | None, pair: _Pair) -> bool:
@@ -235,7 +235,7 @@ def _unrelated(
         mean_statistics(
             "unrelated",
             np.where(
-                counts_of_side.asked,
+                counts_of_side.has_source,
                 unrelated(counts_of_side.statistics["chrf++"], counts_of_side.flags, level),
                 np.nan,
             ),

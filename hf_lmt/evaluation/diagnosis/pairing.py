@@ -112,8 +112,8 @@ def check_counts(before: SentenceCounts, after: SentenceCounts, direction: Direc
                 f"{direction}: the references of line {row + 1} (id {ids[row]!r}) differ; the set "
                 "has changed between the two: evaluate both on the same texts"
             )
-    if not np.array_equal(before.asked, after.asked):
-        row = int(np.flatnonzero(before.asked != after.asked)[0])
+    if not np.array_equal(before.has_source, after.has_source):
+        row = int(np.flatnonzero(before.has_source != after.has_source)[0])
         raise InputError(
             f"{direction}: the sources of line {row + 1} (id {ids[row]!r}) differ, one is empty; "
             "evaluate both on the same texts"

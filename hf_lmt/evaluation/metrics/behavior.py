@@ -97,36 +97,36 @@ def behavior_rates(
     """
     texts_by_name = {"sources": sources, "hypotheses": hypotheses}
     check_texts(**texts_by_name, **({} if references is None else {"references": references}))
-    asked, blank = ~blanks(sources), blanks(hypotheses)
+    has_source, blank = ~blanks(sources), blanks(hypotheses)
     shared = fan_in(sources, hypotheses, references).shared
     rates = {
-        "off_target_script": _off_target_script(hypotheses, direction.target, asked),
-        "copy": _rate(_copies(sources, hypotheses, references), asked, compared="normalized"),
-        "blank": _rate(blank, asked),
-        "over_length": _over_length(sources, hypotheses, references, asked),
-        "repetition": _repetition(sources, hypotheses, references, asked),
-        "fan_in": _rate(shared, asked, compared="normalized", references=references is not None),
+        "off_target_script": _off_target_script(hypotheses, direction.target, has_source),
+        "copy": _rate(_copies(sources, hypotheses, references), has_source, compared="normalized"),
+        "blank": _rate(blank, has_source),
+        "over_length": _over_length(sources, hypotheses, references, has_source),
+        "repetition": _repetition(sources, hypotheses, references, has_source),
+        "fan_in": _rate(shared, has_source, compared="normalized", references=references is not None),
     }
     if identify is not None:
         labels = identify(hypotheses)
         flags = _other_language(labels, len(hypotheses), direction.target)
-        rates["off_target_language"] = _rate(flags, asked, judged=~blank, identifier=_name(identify))
+        rates["off_target_language"] = _rate(flags, has_source, judged=~blank, identifier=_name(identify))
     return rates
 
 
-def _rate(flags: np.ndarray, asked: np.ndarray, judged: np.ndarray | None = None, **settings: object) -> Rate:
-    judged = asked if judged is None else asked & judged
+def _rate(flags: np.ndarray, has_source: np.ndarray, judged: np.ndarray | None = None, **settings: object) -> Rate:
+    judged = has_source if judged is None else has_source & judged
     flags = flags & judged
-    rows, count = int(asked.sum()), int(flags.sum())
+    rows, count = int(has_source.sum()), int(flags.sum())
     unjudged = rows - int(judged.sum())
     return Rate(count / rows if rows else None, count, rows, unjudged, flags, signature(**settings))
 
 
-def _off_target_script(hypotheses: Sequence[str], target: str, asked: np.ndarray) -> Rate:
+def _off_target_script(hypotheses: Sequence[str], target: str, has_source: np.ndarray) -> Rate:
     expected_letters, all_letters = letters(hypotheses, target)
     judged = all_letters >= SCRIPT_LETTERS
     flags = expected_letters < SCRIPT_SHARE * all_letters
-    return _rate(flags, asked, judged, script_share=SCRIPT_SHARE, letters=SCRIPT_LETTERS)
+    return _rate(flags, has_source, judged, script_share=SCRIPT_SHARE, letters=SCRIPT_LETTERS)
 
 
 def _copies(sources: Sequence[str], hypotheses: Sequence[str], references: Sequence[str] | None) -> np.ndarray:
@@ -143,26 +143,26 @@ def _over_length(
     sources: Sequence[str],
     hypotheses: Sequence[str],
     references: Sequence[str] | None,
-    asked: np.ndarray,
+    has_source: np.ndarray,
 ) -> Rate:
     times, beside, texts = OVER_REFERENCE, "reference", references
     if texts is None:
         times, beside, texts = OVER_SOURCE, "source", sources
     flags = lengths(hypotheses) > times * lengths(texts) + SLACK
-    return _rate(flags, asked, beside=beside, times=times, characters=SLACK)
+    return _rate(flags, has_source, beside=beside, times=times, characters=SLACK)
 
 
 def _repetition(
     sources: Sequence[str],
     hypotheses: Sequence[str],
     references: Sequence[str] | None,
-    asked: np.ndarray,
+    has_source: np.ndarray,
 ) -> Rate:
     flags = np.array([is_repetitive(text) for text in hypotheses])
     for row in np.flatnonzero(flags).tolist():
         excuses = [sources[row], *([] if references is None else [references[row]])]
         flags[row] = not any(map(is_repetitive, excuses))
-    return _rate(flags, asked, repeats=REPEATS, characters=REPEATED_CHARACTERS)
+    return _rate(flags, has_source, repeats=REPEATS, characters=REPEATED_CHARACTERS)
 
 
 def _other_language(labels: Sequence[str], size: int, target: str) -> np.ndarray:

@@ -52,14 +52,14 @@ def fan_in(sources: Sequence[str], hypotheses: Sequence[str], references: Sequen
     """
     texts_by_name = {"sources": sources, "hypotheses": hypotheses}
     check_texts(**texts_by_name, **({} if references is None else {"references": references}))
-    same = [normalized(text) for text in sources]
-    right = [normalized(text) for text in references] if references is not None else None
-    asked = _meanings(same, right)
+    normalized_sources = [normalized(text) for text in sources]
+    normalized_references = [normalized(text) for text in references] if references is not None else None
+    meanings = _meanings(normalized_sources, normalized_references)
     rows: dict[str, list[int]] = defaultdict(list)
     for row, text in enumerate(hypotheses):
         if key := normalized(text):
             rows[key].append(row)
-    behind = {key: len({asked[row] for row in rows_of_text}) for key, rows_of_text in rows.items()}
+    behind = {key: len({meanings[row] for row in rows_of_text}) for key, rows_of_text in rows.items()}
     shared = np.zeros(len(sources), bool)
     for key, rows_of_text in rows.items():
         shared[rows_of_text] = behind[key] > 1

@@ -77,7 +77,7 @@ def start_record(
 
 def _describe_set(opened: EvaluationSet, directions: Sequence[Direction]) -> SetFacts:
     return {
-        "given": opened.given,
+        "given": opened.opened_from,
         "split": opened.split,
         "reading": dict(opened.reading),
         "name": opened.name,

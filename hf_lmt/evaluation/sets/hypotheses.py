@@ -16,7 +16,7 @@ from hf_lmt.evaluation.sets.set_lines import EvaluationSet, Lines
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.reading.json_files import check_characters
 
-Given: TypeAlias = str | Path | Sequence[str | Path] | Mapping[str, Sequence[str]]
+HypothesisSources: TypeAlias = str | Path | Sequence[str | Path] | Mapping[str, Sequence[str]]
 """Files and folders, or {"en-de": texts}."""
 
 NAMES = {
@@ -41,25 +41,25 @@ class Hypothesis(NamedTuple):
     """Hold a translation from elsewhere.
 
     Attributes:
-        place (`str`): File and line, for messages.
+        location (`str`): File and line, for messages.
         text (`str`): The translation.
         columns (`Mapping[str, Any]`): The other columns of its row, if it has some.
     """
 
-    place: str
+    location: str
     text: str
     columns: Mapping[str, Any]
 
 
-def read_hypotheses(given: Given) -> dict[Direction, list[Hypothesis]]:
+def read_hypotheses(hypotheses: HypothesisSources) -> dict[Direction, list[Hypothesis]]:
     """Read the hypotheses of each direction, in their order.
 
     Args:
-        given (`Given`): Files and folders. A file of plain text, a line for each hypothesis, is named after its
-            direction (en-de.txt). A .jsonl file has rows with `hypothesis`, as `hf-lmt translate` writes them,
-            with `source_lang` and `target_lang` or the direction in the file's name. Of a folder all its .txt and
-            .jsonl files count; a folder of `hf-lmt evaluate` stands for its hypotheses. Or the texts themselves:
-            {"en-de": texts}.
+        hypotheses (`HypothesisSources`): Files and folders. A file of plain text, a line for each hypothesis, is
+            named after its direction (en-de.txt). A .jsonl file has rows with `hypothesis`, as `hf-lmt translate`
+            writes them, with `source_lang` and `target_lang` or the direction in the file's name. Of a folder all its
+            .txt and .jsonl files count; a folder of `hf-lmt evaluate` stands for its hypotheses. Or the texts
+            themselves: {"en-de": texts}.
 
     Returns:
         `dict[Direction, list[Hypothesis]]`: {direction: its hypotheses}.
@@ -68,15 +68,15 @@ def read_hypotheses(given: Given) -> dict[Direction, list[Hypothesis]]:
         InputError: a path that is not there, has no such files, is empty or cannot be read; a
             direction in two files; a row without a hypothesis.
     """
-    if isinstance(given, Mapping):
+    if isinstance(hypotheses, Mapping):
         return {
             parse_direction(name): [
                 Hypothesis(f"{name}, text {number}", _text(text, f"{name}, text {number}"), {})
                 for number, text in enumerate(texts, 1)
             ]
-            for name, texts in given.items()
+            for name, texts in hypotheses.items()
         }
-    paths = [given] if isinstance(given, str | Path) else given
+    paths = [hypotheses] if isinstance(hypotheses, str | Path) else hypotheses
     by_direction: dict[Direction, list[Hypothesis]] = {}
     file_of_direction: dict[Direction, Path] = {}
     for path in _files(paths):
@@ -162,8 +162,8 @@ def _check_order(hypotheses: Sequence[Hypothesis], lines: Lines, direction: Dire
         source_of_row = hypothesis.columns.get("source")
         if isinstance(source_of_row, str) and _plain(source_of_row) != _plain(source):
             raise InputError(
-                f"{counts}; {hypothesis.place} translates {source_of_row[:60]!r}, and there (id {row_id!r}) the set "
-                f"has {source[:60]!r}; give hypotheses of this set, in its order"
+                f"{counts}; {hypothesis.location} translates {source_of_row[:60]!r}, and there (id {row_id!r}) the "
+                f"set has {source[:60]!r}; give hypotheses of this set, in its order"
             )
     if len(hypotheses) < len(lines.ids):
         raise InputError(
@@ -173,7 +173,7 @@ def _check_order(hypotheses: Sequence[Hypothesis], lines: Lines, direction: Dire
         )
     if len(hypotheses) > len(lines.ids):
         raise InputError(
-            f"{counts}; {hypotheses[len(lines.ids)].place} is the first without a "
+            f"{counts}; {hypotheses[len(lines.ids)].location} is the first without a "
             "line; give one for each line, in their order"
         )
 
@@ -183,8 +183,8 @@ def _plain(text: str) -> str:
 
 
 def _files(paths: Sequence[str | Path]) -> Iterator[Path]:
-    for given_path in paths:
-        path = Path(given_path).expanduser()
+    for listed_path in paths:
+        path = Path(listed_path).expanduser()
         folder = path / HYPOTHESES if (path / HYPOTHESES).is_dir() else path
         if path.is_file():
             yield path

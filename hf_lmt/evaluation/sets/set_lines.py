@@ -60,7 +60,7 @@ class EvaluationSet:
     Attributes:
         name (`str`): Name in `sets.NAMED_SETS`, or that of the file or folder.
         title (`str`): The name in words.
-        given (`str`): Name or path that it was opened with.
+        opened_from (`str`): Name or path that it was opened with.
         split (`str | None`): Split that it was opened with.
         texts (`Texts`): Texts of a set of sentences in several languages.
         rows (`Mapping[Direction, list[Row]]`, *optional*): {direction: rows}, of a set of rows with a direction.
@@ -74,7 +74,7 @@ class EvaluationSet:
 
     name: str
     title: str
-    given: str
+    opened_from: str
     split: str | None
     texts: Texts
     rows: Mapping[Direction, list[Row]] = field(default_factory=dict)

@@ -80,12 +80,14 @@ NAMED_SETS: Mapping[str, NamedSet] = {
 }
 
 
-def open_set(given: str | Source, split: str | None = None, limit: int | None = None, seed: int = 0) -> EvaluationSet:
+def open_set(
+    name_or_source: str | Source, split: str | None = None, limit: int | None = None, seed: int = 0
+) -> EvaluationSet:
     """Open an evaluation set.
 
     Args:
-        given (`str | Source`): One of NAMED_SETS, read from the Hub or its cache; a folder with a copy of one, as
-            FLORES-200's archive, FLORES+, NTREX-128's or WMT24++'s repository lie; or what
+        name_or_source (`str | Source`): One of NAMED_SETS, read from the Hub or its cache; a folder with a copy of
+            one, as FLORES-200's archive, FLORES+, NTREX-128's or WMT24++'s repository lie; or what
             `Source` reads: a multi-way table, rows, pairs, plain text files side by side.
         split (`str`, *optional*): Split of a folder or a Hub data set that has several.
         limit (`int`, *optional*): Lines of each direction, at most; see `EvaluationSet`.
@@ -100,7 +102,7 @@ def open_set(given: str | Source, split: str | None = None, limit: int | None = 
     """
     if limit is not None and limit < 1:
         raise InputError(f"max_samples {limit}: give 1 line or more")
-    source = given if isinstance(given, Source) else Source(given, split=split)
+    source = name_or_source if isinstance(name_or_source, Source) else Source(name_or_source, split=split)
     opened = _open(source)
     return replace(opened, limit=limit, seed=seed)
 

@@ -80,7 +80,7 @@ class Training:
             `list[Claim]`: The claims; none does not say that the model has not seen the set.
         """
         split = opened.split or ""
-        set_names = _sets(f"{opened.name} {split}") | _sets(_last_parts(opened.given, split))
+        set_names = _sets(f"{opened.name} {split}") | _sets(_last_parts(opened.opened_from, split))
         return [claim for claim in self.claims if _same(claim.name, set_names, opened)]
 
 
@@ -221,7 +221,7 @@ def _known_sets() -> list[tuple[str, list[str], str]]:
 def _same(name: str, set_names: set[str], opened: EvaluationSet) -> bool:
     if _sets(_last_parts(name)) & set_names:
         return True
-    path, other = Path(name).expanduser(), Path(opened.given).expanduser()
+    path, other = Path(name).expanduser(), Path(opened.opened_from).expanduser()
     if path.exists() and other.exists() and path.resolve() == other.resolve():
         return True
     plain = {re.sub(r"[^a-z0-9]", "", text.casefold()) for text in (name, opened.name)}

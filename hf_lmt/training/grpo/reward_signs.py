@@ -79,7 +79,7 @@ def explain_no_spread(entry: Entry, steps: int, generations: int) -> str:
     )
 
 
-def reward_signs(history: Sequence[Entry], now: Entry, beside: Mapping[str, float]) -> list[str]:
+def reward_signs(history: Sequence[Entry], latest: Entry, beside: Mapping[str, float]) -> list[str]:
     """Describe in words where the held-out reward rises and a metric beside it falls.
 
         metric(best so far) - metric(now) >= FALL  and  reward(now) - reward(then) >= RISE
@@ -88,7 +88,7 @@ def reward_signs(history: Sequence[Entry], now: Entry, beside: Mapping[str, floa
 
     Args:
         history (`Sequence[Entry]`): Entries of earlier evaluations; others are passed over.
-        now (`Entry`): The numbers of this one.
+        latest (`Entry`): The numbers of this one.
         beside (`Mapping[str, float]`): Keys of metrics that are not rewarded -> what a point is there: 1 on a scale
             to 100, 0.01 on a scale to 1.
 
@@ -97,7 +97,7 @@ def reward_signs(history: Sequence[Entry], now: Entry, beside: Mapping[str, floa
     """
     signs = []
     for key, point in beside.items():
-        if key not in now or REWARD not in now:
+        if key not in latest or REWARD not in latest:
             continue
         # an evaluation's own numbers and TRL's may stand in two entries of the same step
         by_step: dict[int, dict[str, float]] = {}
@@ -107,13 +107,13 @@ def reward_signs(history: Sequence[Entry], now: Entry, beside: Mapping[str, floa
         if not known:
             continue
         step, before = max(known.items(), key=lambda item: item[1][key])
-        fall, rise = before[key] - now[key], now[REWARD] - before[REWARD]
+        fall, rise = before[key] - latest[key], latest[REWARD] - before[REWARD]
         if fall >= FALL * point and rise >= RISE:
             name = key.removeprefix("eval_").removeprefix("rewards/").removesuffix("/mean")
             signs.append(
                 f"the reward rises and the metric beside it falls: since step {step} the held-out reward rose by "
-                f"{rise:.3f} to {now[REWARD]:.3f}, while {name} fell by {fall:.3g} to {now[key]:.3g}; the model may "
-                "have learned to please the reward: look at its translations, add gates, raise beta, or stop at step "
-                f"{step}"
+                f"{rise:.3f} to {latest[REWARD]:.3f}, while {name} fell by {fall:.3g} to {latest[key]:.3g}; the model "
+                "may have learned to please the reward: look at its translations, add gates, raise beta, or stop at "
+                f"step {step}"
             )
     return signs

@@ -25,7 +25,7 @@ MEND = "keep fewer rows into English and Chinese from multi-way data (Strategic 
 Entry = Mapping[str, Any]  # of a Trainer's log_history: names to numbers, and "step"
 
 
-def quality_signs(history: Sequence[Entry], now: Entry, metric: str = "chrf") -> list[str]:
+def quality_signs(history: Sequence[Entry], latest: Entry, metric: str = "chrf") -> list[str]:
     """Describe the warning signs of an evaluation in words.
 
         x2P(best so far) - x2P(now) >= FALL  and  P2x(now) - P2x(then) >= RISE     P: en, zh
@@ -33,7 +33,7 @@ def quality_signs(history: Sequence[Entry], now: Entry, metric: str = "chrf") ->
 
     Args:
         history (`Sequence[Mapping[str, Any]]`): Entries of earlier evaluations; others are passed over.
-        now (`Mapping[str, Any]`): Numbers of this evaluation.
+        latest (`Mapping[str, Any]`): Numbers of this evaluation.
         metric (`str`, *optional*, defaults to `"chrf"`): Name of the metric in the keys.
 
     Returns:
@@ -42,34 +42,34 @@ def quality_signs(history: Sequence[Entry], now: Entry, metric: str = "chrf") ->
     signs = []
     for pivot in PIVOTS:
         into, out_of = f"eval_{metric}_x2{pivot}", f"eval_{metric}_{pivot}2x"
-        before = _extreme(history, now, (into, out_of), into, highest=True)
+        before = _extreme(history, latest, (into, out_of), into, highest=True)
         if before is None:
             continue
-        fall, rise = before[into] - now[into], now[out_of] - before[out_of]
+        fall, rise = before[into] - latest[into], latest[out_of] - before[out_of]
         if fall >= FALL and rise >= RISE:
             signs.append(
                 f"directional degeneration: since step {before['step']} {metric} of x2{pivot} fell "
-                f"by {fall:.1f} to {now[into]:.1f}, while {pivot}2x rose by {rise:.1f}; {MEND}"
+                f"by {fall:.1f} to {latest[into]:.1f}, while {pivot}2x rose by {rise:.1f}; {MEND}"
             )
     for group in COLUMNS:
         key = f"eval_fan_in_{group}"
-        before = _extreme(history, now, (key,), key, highest=False)
-        if before is not None and now[key] - before[key] >= SHARED:
+        before = _extreme(history, latest, (key,), key, highest=False)
+        if before is not None and latest[key] - before[key] >= SHARED:
             signs.append(
                 f"output fan-in of {group} rose from {before[key]:.1%} at step {before['step']} to "
-                f"{now[key]:.1%}: so many outputs answer several different sources; {MEND}"
+                f"{latest[key]:.1%}: so many outputs answer several different sources; {MEND}"
             )
     return signs
 
 
-def loss_signs(history: Sequence[Entry], now: Entry) -> list[str]:
+def loss_signs(history: Sequence[Entry], latest: Entry) -> list[str]:
     """Describe the warning signs of teacher-forced losses.
 
         L(x2P, now) - L(x2P, lowest so far) >= LOSS  and  L(P2x, now) < L(P2x, then)      P: en, zh
 
     Args:
         history (`Sequence[Mapping[str, Any]]`): Entries of earlier evaluations; others are passed over.
-        now (`Mapping[str, Any]`): Numbers of this evaluation.
+        latest (`Mapping[str, Any]`): Numbers of this evaluation.
 
     Returns:
         `list[str]`: A sign each; empty where there is none.
@@ -77,10 +77,10 @@ def loss_signs(history: Sequence[Entry], now: Entry) -> list[str]:
     signs = []
     for pivot in PIVOTS:
         into, out_of = f"eval_loss_x2{pivot}", f"eval_loss_{pivot}2x"
-        before = _extreme(history, now, (into, out_of), into, highest=False)
+        before = _extreme(history, latest, (into, out_of), into, highest=False)
         if before is None:
             continue
-        rise, fall = now[into] - before[into], before[out_of] - now[out_of]
+        rise, fall = latest[into] - before[into], before[out_of] - latest[out_of]
         if rise >= LOSS and fall > 0:
             signs.append(
                 f"directional degeneration: since step {before['step']} the loss of x2{pivot} rose "
@@ -89,9 +89,9 @@ def loss_signs(history: Sequence[Entry], now: Entry) -> list[str]:
     return signs
 
 
-def _extreme(history: Sequence[Entry], now: Entry, needed: Sequence[str], key: str, highest: bool) -> Entry | None:
+def _extreme(history: Sequence[Entry], latest: Entry, needed: Sequence[str], key: str, highest: bool) -> Entry | None:
     """Return the first of the earlier evaluations with the highest or lowest value of `key`."""
-    if any(name not in now for name in needed):
+    if any(name not in latest for name in needed):
         return None
     complete = [entry for entry in history if all(name in entry for name in needed)]
     best = max if highest else min

@@ -18,7 +18,7 @@ from hf_lmt.training.watching.degeneration import loss_signs
 from hf_lmt.training.watching.live_model import LiveLosses, style_of
 from hf_lmt.training.watching.rounds import Rounds
 from hf_lmt.training.watching.sample import Sample, choose_sample
-from hf_lmt.training.watching.trainer_checks import check_best_metric, check_trainer, place_before_early_stopping
+from hf_lmt.training.watching.trainer_checks import check_best_metric, check_trainer, move_before_early_stopping
 from hf_lmt.training.watching.watched_figures import logged_numbers
 from hf_lmt.translation.prompt_registry import PromptStyle
 from hf_miwv.common.trainer.live_trainer import log_numbers, tokenizer_of
@@ -93,7 +93,7 @@ class DegenerationWatch(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: TrainerState, control: Any, **_: Any) -> None:
         """Move before early stopping, so that it sees the numbers of this callback."""
-        place_before_early_stopping(self._trainer, self)
+        move_before_early_stopping(self._trainer, self)
 
     def on_evaluate(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
         """Measure, add the numbers to the metrics of the evaluation, draw the curves and warn."""

@@ -26,7 +26,7 @@ from hf_lmt.training.watching.degeneration import quality_signs
 from hf_lmt.training.watching.live_model import LiveTranslator, style_of
 from hf_lmt.training.watching.rounds import Rounds
 from hf_lmt.training.watching.sample import Sample, choose_sample
-from hf_lmt.training.watching.trainer_checks import check_best_metric, check_trainer, place_before_early_stopping
+from hf_lmt.training.watching.trainer_checks import check_best_metric, check_trainer, move_before_early_stopping
 from hf_lmt.training.watching.watched_figures import (
     NAMES,
     RATES,
@@ -149,7 +149,7 @@ class TranslationEvaluationCallback(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: TrainerState, control: Any, **_: Any) -> None:
         """Move before early stopping, so that it sees the numbers of this callback."""
-        place_before_early_stopping(self._trainer, self)
+        move_before_early_stopping(self._trainer, self)
         self._ended = False
 
     def on_train_end(self, args: Any, state: TrainerState, control: Any, **_: Any) -> None:

@@ -24,7 +24,7 @@ from hf_miwv.losses.losses import ResponseLosses, Tree
 
 
 @contextmanager
-def as_it_stands(trainer: Any) -> Iterator[Any]:
+def unwrapped_for_evaluation(trainer: Any) -> Iterator[Any]:
     """Yield the trainer's model without what data-parallel training puts around it, to be read only.
 
     It is in evaluation mode, so without dropout and gradient checkpointing, under the trainer's
@@ -119,7 +119,7 @@ class LiveTranslator:
         """Return (N,) translations of the rows, on every process."""
         processes = processes_of(self._trainer)
         dealt = processes.deal(self._sizes).tolist()
-        with as_it_stands(self._trainer) as model:
+        with unwrapped_for_evaluation(self._trainer) as model:
             stream = self._translator(model).stream([self._requests[row] for row in dealt])
             gathered = gather_dict(processes, dict(zip(dealt, stream, strict=True)))
         return [gathered[row] for row in range(len(self._requests))]
@@ -164,7 +164,7 @@ class LiveLosses:
         sizes = [self._trees[number].tokens for number in numbers]
         dealt = [numbers[index] for index in processes.deal(np.array(sizes)).tolist()]
         loss_of_row: dict[int, tuple[float, int]] = {}
-        with as_it_stands(self._trainer) as model:
+        with unwrapped_for_evaluation(self._trainer) as model:
             losses = ResponseLosses(model)
             with losses.ready():
                 for batch in self._batches(dealt):

@@ -104,8 +104,8 @@ def choose_sample(rows: Dataset, per_direction: int, seed: int = 0, directions: 
     _check(rows, per_direction, seed, directions)
     if "translation" in rows.column_names and not set(NEEDED) & set(rows.column_names):
         rows = load_translations(rows, "the evaluation rows")
-    wanted = None if directions is None else set(map(str, match_directions(directions)))
-    hashes, codes, names, counts = _hash_rows(rows, seed, wanted)
+    direction_names = None if directions is None else set(map(str, match_directions(directions)))
+    hashes, codes, names, counts = _hash_rows(rows, seed, direction_names)
     positions = _lowest(hashes, codes, per_direction)
     read_rows = _read(rows, positions, hashes, [names[code] for code in codes[positions]])
     sample = Sample(tuple(read_rows), {"rows": len(rows), "chosen": len(read_rows), **counts})
@@ -127,7 +127,7 @@ def _check(rows: Any, per_direction: Any, seed: Any, directions: Any) -> None:
 
 
 def _hash_rows(
-    rows: Dataset, seed: int, wanted: set[str] | None
+    rows: Dataset, seed: int, direction_names: set[str] | None
 ) -> tuple[np.ndarray, np.ndarray, list[str], dict[str, int]]:
     """Hash the rows, and count those that are left out.
 
@@ -146,7 +146,7 @@ def _hash_rows(
         blank = np.logical_or(*(_blanks(column) for column in texts))
         directions = direction_column(batch)
         spelled = directions.dictionary.to_pylist()
-        is_wanted = np.array([wanted is None or name in wanted for name in spelled], bool)
+        is_wanted = np.array([direction_names is None or name in direction_names for name in spelled], bool)
         numbers = np.array([names.setdefault(name, len(names)) for name in spelled], np.int64)
         batch_codes = direction_codes(directions)
         batch_slice = slice(first, first + len(batch_codes))

@@ -93,7 +93,7 @@ def check_best_metric(
         )
 
 
-def place_before_early_stopping(trainer: Any, callback: TrainerCallback) -> None:
+def move_before_early_stopping(trainer: Any, callback: TrainerCallback) -> None:
     """Let early stopping find what this callback adds to the metrics of an evaluation.
 
     The list of callbacks is replaced and not changed, because the handler may be going through it.

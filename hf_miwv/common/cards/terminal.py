@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 LEAST_WIDTH = 100  # columns, where the output is not a terminal
-MOST_SHOWN = 400  # characters of a text that can still matter on the widest terminal
+MAX_SHOWN_CHARACTERS = 400  # characters of a text that can still matter on the widest terminal
 
 
 def stderr_console() -> Console:
@@ -59,12 +59,12 @@ def plain(text: str) -> Text:
     """Put a text on one line, without meaning to rich or the terminal: no markup, no escapes.
 
     Args:
-        text (`str`): Any text; the first MOST_SHOWN characters are used.
+        text (`str`): Any text; the first MAX_SHOWN_CHARACTERS characters are used.
 
     Returns:
         `Text`: The line.
     """
     from rich.text import Text
 
-    line = " ".join(text[:MOST_SHOWN].split())
+    line = " ".join(text[:MAX_SHOWN_CHARACTERS].split())
     return Text("".join(letter if letter.isprintable() else " " for letter in line))

@@ -58,8 +58,8 @@ def run_stages(stages: Sequence[Stage], settings: ExecutorSettings, logs: Path, 
     """
     quiet_datatrove()
     if settings.kind == "local":
-        most = max((stage.tasks for stage in stages), default=0)
-        workers = min(settings.workers or os.cpu_count() or 1, most)
+        max_tasks = max((stage.tasks for stage in stages), default=0)
+        workers = min(settings.workers or os.cpu_count() or 1, max_tasks)
         # Started afresh and not forked: threads of the parent may hold locks. For all stages, because each process
         # takes seconds to import what it needs.
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) if workers > 1 else nullcontext() as pool:
@@ -72,7 +72,7 @@ def run_stages(stages: Sequence[Stage], settings: ExecutorSettings, logs: Path, 
         if settings.kind == "ray":
             previous.run()
             if left := previous.get_incomplete_ranks(skip_completed=True):
-                raise InputError(_what_failed(stage, dict.fromkeys(left, f"see {logs / stage.name / 'logs'}")))
+                raise InputError(_failure_message(stage, dict.fromkeys(left, f"see {logs / stage.name / 'logs'}")))
     if settings.kind == "slurm" and previous is not None:
         previous.run()  # launches the stages that it depends on first
     return settings.kind != "slurm"
@@ -97,13 +97,16 @@ def make_executor(stage: Stage, settings: ExecutorSettings, logs: Path, previous
     Returns:
         `PipelineExecutor`: The executor.
     """
-    more: dict[str, Any] = dict(settings.options)
+    executor_options: dict[str, Any] = dict(settings.options)
     if settings.kind == "slurm":
-        more |= {"job_name": stage.name, "depends": previous}
+        executor_options |= {"job_name": stage.name, "depends": previous}
     if settings.workers is not None:
-        more["workers"] = min(settings.workers, stage.tasks)
+        executor_options["workers"] = min(settings.workers, stage.tasks)
     return executor_class(settings.kind)(
-        pipeline=list(stage.steps), tasks=stage.tasks, logging_dir=str(logs.absolute() / stage.name), **more
+        pipeline=list(stage.steps),
+        tasks=stage.tasks,
+        logging_dir=str(logs.absolute() / stage.name),
+        **executor_options,
     )
 
 
@@ -133,7 +136,7 @@ def _run_here(
             fault.add_note(f"in task {rank} of stage {stage.name}: {stage.describe(rank)}")
             raise fault
     if faults:
-        raise InputError(_what_failed(stage, {rank: _in_words(fault) for rank, fault in sorted(faults.items())}))
+        raise InputError(_failure_message(stage, {rank: _in_words(fault) for rank, fault in sorted(faults.items())}))
 
 
 def _run_quietly(executor: Any, rank: int) -> None:
@@ -156,7 +159,7 @@ def _in_words(fault: BaseException) -> str:
     return str(fault)
 
 
-def _what_failed(stage: Stage, faults: dict[int, str]) -> str:
+def _failure_message(stage: Stage, faults: dict[int, str]) -> str:
     lines = [f"  task {rank} ({stage.describe(rank)}): {words}" for rank, words in faults.items()]
     return "\n".join(
         [

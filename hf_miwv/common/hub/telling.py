@@ -9,12 +9,12 @@ from typing import Any
 from hf_miwv.common.hub.push import push
 
 
-def push_folder(folder: Path, news: logging.Logger, **options: Any) -> None:
+def push_folder(folder: Path, logger: logging.Logger, **options: Any) -> None:
     """Push a folder, and log the outcome.
 
     Args:
         folder (`Path`): The folder.
-        news (`logging.Logger`): Logger of the command.
+        logger (`logging.Logger`): Logger of the command.
         **options (`Any`): Options of `push`, the repository among them.
 
     Raises:
@@ -23,13 +23,13 @@ def push_folder(folder: Path, news: logging.Logger, **options: Any) -> None:
     pushed = push(folder, **options)
     seen_by = "private" if pushed.private else "public"
     if not pushed.written and not pushed.removed:
-        news.info("already there, nothing to push: %s (%s)", pushed.url, seen_by)
+        logger.info("already there, nothing to push: %s (%s)", pushed.url, seen_by)
         return
     if pushed.config is not None:
-        news.info("it is the configuration %s of the data set", pushed.config)
+        logger.info("it is the configuration %s of the data set", pushed.config)
     if pushed.removed:
-        news.info("removed, as they are gone from the folder: %s", ", ".join(pushed.removed))
-    news.info(
+        logger.info("removed, as they are gone from the folder: %s", ", ".join(pushed.removed))
+    logger.info(
         "pushed: %d files, %.1f MB, as commit %.8s to %s (%s)",
         len(pushed.written),
         pushed.bytes / 1e6,

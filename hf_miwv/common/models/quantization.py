@@ -83,7 +83,7 @@ def quantization_of(model: Any) -> str | None:
     return "8bit" if getattr(model, "is_loaded_in_8bit", False) else None
 
 
-def settle_quantization(model: Any, wanted: str | None, source: str) -> None:
+def settle_quantization(model: Any, requested: str | None, source: str) -> None:
     """Check that a model has no other quantization than wanted, and keep 4-bit weights as they are.
 
     On some CPUs bitsandbytes repacks 4-bit weights in the first pass, and unpacks them, rounded,
@@ -92,17 +92,17 @@ def settle_quantization(model: Any, wanted: str | None, source: str) -> None:
 
     Args:
         model (`PreTrainedModel`): The loaded model.
-        wanted (`str`, *optional*): "4bit" or "8bit"; None where none was asked for.
+        requested (`str`, *optional*): "4bit" or "8bit"; None where none was asked for.
         source (`str`): The model's name, for the message.
 
     Raises:
         InputError: the checkpoint comes in another quantization.
     """
     existing = quantization_of(model)
-    if wanted is not None and not (existing or "").startswith(wanted):
+    if requested is not None and not (existing or "").startswith(requested):
         raise InputError(
-            f"model {source!r} comes quantized already ({existing}) and cannot be loaded in {wanted}: "
-            f"leave --load-in-{wanted} out"
+            f"model {source!r} comes quantized already ({existing}) and cannot be loaded in {requested}: "
+            f"leave --load-in-{requested} out"
         )
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):

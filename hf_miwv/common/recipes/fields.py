@@ -12,7 +12,7 @@ from typing import Any, Literal
 Hints = Mapping[str, Any]
 
 
-def one_of(words: Iterable[str]) -> Any:
+def choice_of(words: Iterable[str]) -> Any:
     """Make the type of a value that is one of these words.
 
     Args:
@@ -52,7 +52,7 @@ def field_hints(settings: Any) -> Hints:
     hints = typing.get_type_hints(settings)
     for field in dataclasses.fields(settings):
         if "choices" in field.metadata:
-            words = one_of(field.metadata["choices"])
+            words = choice_of(field.metadata["choices"])
             optional = NoneType in typing.get_args(hints[field.name])
             hints[field.name] = words | None if optional else words
     return {field.name: hints[field.name] for field in dataclasses.fields(settings) if field.init}

@@ -148,12 +148,12 @@ def _number(value: Any) -> Any:
 
 def _collection(value: Any, kind: Any, members: tuple[Any, ...]) -> Any:
     if isinstance(value, dict) and _takes(dict, kind):
-        wanted = members[1] if len(members) == 2 else Any
-        good = all(isinstance(key, str) and fit(part, wanted) is not MISFIT for key, part in value.items())
+        member_type = members[1] if len(members) == 2 else Any
+        good = all(isinstance(key, str) and fit(part, member_type) is not MISFIT for key, part in value.items())
         return value if good else MISFIT
     if isinstance(value, list) and (_takes(list, kind) or kind is tuple):
-        wanted = members[0] if members else Any
-        return value if all(fit(part, wanted) is not MISFIT for part in value) else MISFIT
+        member_type = members[0] if members else Any
+        return value if all(fit(part, member_type) is not MISFIT for part in value) else MISFIT
     return MISFIT
 
 

@@ -63,29 +63,29 @@ def sharding_by_settings(settings: Mapping[str, Any]) -> str:
     return f"zero{(content.get('zero_optimization') or {}).get('stage', 0)}"
 
 
-def check_can_shard(asked: str, use_cpu: bool) -> None:
+def check_can_shard(sharding: str, use_cpu: bool) -> None:
     """Check that accelerate would divide the weights on these devices, before anything is loaded.
 
     On the CPU accelerate (1.15) has neither FSDP nor DeepSpeed: such a launch trains by DDP, without a word.
 
     Args:
-        asked (`str`): As `asked_sharding` or `sharding_by_settings` returns it.
+        sharding (`str`): As `asked_sharding` or `sharding_by_settings` returns it.
         use_cpu (`bool`): Whether the training is to be on the CPU.
 
     Raises:
         InputError: it would not.
     """
-    if asked == "none":
+    if sharding == "none":
         return
     from accelerate import PartialState
 
     try:
         kind = PartialState(cpu=use_cpu).distributed_type.value
     except ImportError as error:  # DeepSpeed is a package of its own
-        raise InputError(f"{asked} is asked for: {error}") from error
+        raise InputError(f"{sharding} is asked for: {error}") from error
     if kind in ("NO", "MULTI_CPU"):
         raise InputError(
-            f"the launch file or the recipe asks for {asked}, which accelerate has for several accelerators only: "
+            f"the launch file or the recipe asks for {sharding}, which accelerate has for several accelerators only: "
             f"here it would train without shards (distributed_type {kind}) and not say so; take accelerate/cpu on "
             "the CPU, accelerate/one_gpu on one GPU, and leave fsdp and deepspeed out of the recipe"
         )
@@ -105,8 +105,8 @@ def refuse_shards(work: str, instead: str = WHOLE, environment: Mapping[str, str
     Raises:
         InputError: it does.
     """
-    asked = asked_sharding(environment)
-    if asked != "none":
+    sharding = asked_sharding(environment)
+    if sharding != "none":
         raise InputError(
-            f"the launch file asks for {asked}, and {work} needs the whole model in each process; take {instead}"
+            f"the launch file asks for {sharding}, and {work} needs the whole model in each process; take {instead}"
         )

@@ -33,12 +33,12 @@ def weights_divided_by(trainer: Any) -> str | None:
     return None
 
 
-def check_sharding(trainer: Any, asked: str) -> None:
+def check_sharding(trainer: Any, requested: str) -> None:
     """Check that a trainer divides the weights as the launch file asks, before its first step.
 
     Args:
         trainer (`transformers.Trainer`): The trainer.
-        asked (`str`): As the functions of `launched_sharding` return it.
+        requested (`str`): As the functions of `launched_sharding` return it.
 
     Raises:
         InputError: it does otherwise.
@@ -50,10 +50,11 @@ def check_sharding(trainer: Any, asked: str) -> None:
         sharding = "none"
     elif kind == "DEEPSPEED":
         sharding = f"zero{state.deepspeed_plugin.zero_stage}"
-    if sharding != asked:
+    if sharding != requested:
         raise InputError(
-            f"launch file and recipe ask for sharding {asked}, and the trainer has {sharding} (distributed_type "
-            f"{kind}); start it with `accelerate launch --config_file FILE` and no other launcher around it"
+            f"launch file and recipe ask for sharding {requested}, and the trainer has {sharding} "
+            f"(distributed_type {kind}); start it with `accelerate launch --config_file FILE` and no other "
+            "launcher around it"
         )
 
 

@@ -116,7 +116,7 @@ def test_counts_give_the_figures_again(found: Evaluation) -> None:
     rates = behavior_rates(COLUMNS["kk"], damaged("kk-en"), direction, COLUMNS["en"])
     for name, rate in rates.items():
         np.testing.assert_array_equal(counts.flags[name], rate.flags)
-    assert counts.asked.all()
+    assert counts.has_source.all()
 
 
 def test_groups(found: Evaluation) -> None:

@@ -25,7 +25,7 @@ from hf_lmt.evaluation.evaluate import evaluate
 from hf_lmt.evaluation.metrics.aggregation import COLUMNS
 from hf_lmt.evaluation.sets.reference_results import reference_results
 from hf_lmt.model_card.made import duration
-from hf_lmt.model_card.own_words import BEGIN, END
+from hf_lmt.model_card.owner_words import BEGIN, END
 from hf_lmt.model_card.paper import group_rows, language_rows
 from hf_lmt.recipes.launch import Launch
 from hf_lmt.recipes.training_recipe import read_training_recipe

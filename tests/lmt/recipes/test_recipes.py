@@ -176,7 +176,7 @@ def launch_of(path: Path) -> tuple[str, Launch]:
     launch = Launch.from_file(ROOT / "recipes" / "accelerate" / file.group(1))
     assert f"#   hf-lmt recipe copy accelerate/{Path(file.group(1)).stem}\n" in text
     more = re.search(r"--num_processes (\d+)", line)
-    return line, launch._replace(processes=int(more.group(1)), here=8) if more else launch
+    return line, launch._replace(processes=int(more.group(1)), local_processes=8) if more else launch
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=name_of)

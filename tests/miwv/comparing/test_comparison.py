@@ -22,7 +22,7 @@ from hf_miwv.commands.compare import compare_command
 from hf_miwv.comparing.comparison import compare, compare_choices
 from hf_miwv.comparing.comparison_folder import write_comparison
 from hf_miwv.comparing.comparison_tables import show_comparison
-from hf_miwv.comparing.matched_rows import MOST_CHARACTERS, folder_names, shorten
+from hf_miwv.comparing.matched_rows import MAX_CHARACTERS, folder_names, shorten
 from hf_miwv.rows.schema import FURTHER_COLUMNS, INFLUENCE_COLUMNS
 
 DEFAULT = ["miwv", "prompt_loss", "perplexity", "length", "random", "random_by_length", "miwv_low"]
@@ -95,7 +95,7 @@ def test_lengths_sources_and_examples(tmp_path: Path) -> None:
     assert (first["row"], first["score"], first["source"]) == (1, 0.9, "(no value)")
     assert first["texts"] == {
         "prompt": "p1",
-        "response": "x" * MOST_CHARACTERS + " … (1,000 characters more)",
+        "response": "x" * MAX_CHARACTERS + " … (1,000 characters more)",
     }
     assert second["texts"] == {"prompt": "p2", "response": "r2"}
 
@@ -260,7 +260,7 @@ def test_names_are_as_short_as_tells_them_apart(tmp_path: Path) -> None:
 
 
 def test_a_short_text_stays_whole() -> None:
-    assert shorten("x" * MOST_CHARACTERS) == "x" * MOST_CHARACTERS
+    assert shorten("x" * MAX_CHARACTERS) == "x" * MAX_CHARACTERS
 
 
 def contents(folder: Path) -> dict[str, bytes]:

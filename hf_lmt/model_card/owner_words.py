@@ -11,7 +11,7 @@ END = "<!-- your words: end -->"
 _BEGIN, _END = re.compile(r"<!-- your words: begin\b.*?-->"), re.compile(re.escape(END))
 
 
-def own_words(card: str, name: str) -> str:
+def owner_words(card: str, name: str) -> str:
     """Return the text between the markers of a card, as it stands.
 
     Args:
