@@ -8,7 +8,8 @@ evaluation set: `prepare` in one process; `tasks`, the same in 4 tasks by one pr
 same table. Seconds are those of processor time, of the process and its children, less what starting it takes
 (the same on 200 rows): other work on the machine moves them less than the clock. Memory is the most that the process
 held, mapped files included. Disk is what is left when the process ends, result and cache of rows; work folders are
-gone by then. The exponent is the slope of log seconds over log rows, by least squares.
+gone by then. The exponent is the slope of log seconds over log rows, by least squares. Where the seconds cannot be
+told from those of starting, the table says so, and the exponent is of the other runs.
 
 Prints Markdown.
 """
@@ -32,6 +33,7 @@ import numpy as np
 CASES = ("prepare", "tasks", "inspect", "curate")
 TASKS = 4
 STARTING = 200  # rows of a run whose seconds are those of starting
+MIN_SECONDS = 0.05  # above starting (ours): half of the last digit that the table shows
 
 
 def run_case(case: str, folder: Path) -> None:
@@ -113,9 +115,25 @@ def measure(case: str, data: str, rows: int) -> dict[str, float]:
     return figures
 
 
-def exponent(rows: list[float], seconds: list[float]) -> float:
-    """The slope of log seconds over log rows."""
-    return float(np.polyfit(np.log(rows), np.log(seconds), 1)[0])
+def seconds_beyond(starting: float, seconds: float) -> float | None:
+    """The seconds that the rows took; None where they are too few to be told from those of starting."""
+    return seconds - starting if seconds - starting >= MIN_SECONDS else None
+
+
+def exponent(rows: list[float], seconds: list[float | None]) -> float | None:
+    """The slope of log seconds over log rows, of runs with seconds; None where these have one number of rows."""
+    measured = [(count, used) for count, used in zip(rows, seconds, strict=True) if used is not None]
+    if len({count for count, _ in measured}) < 2:
+        return None
+    counts, used_seconds = zip(*measured, strict=True)
+    return float(np.polyfit(np.log(counts), np.log(used_seconds), 1)[0])
+
+
+def table_line(case: str, figures: dict[str, float], seconds: float | None) -> str:
+    rows = figures["rows"]
+    time_cells = [f"< {MIN_SECONDS}", "–"] if seconds is None else [f"{seconds:.1f}", f"{rows / seconds:,.0f}"]
+    cells = [case, f"{rows:,.0f}", *time_cells, f"{figures['mebibytes']:,.0f}", f"{figures['disk'] / rows:,.0f}"]
+    return f"| {' | '.join(cells)} |"
 
 
 def main() -> None:
@@ -134,13 +152,12 @@ def main() -> None:
     for case in given.cases:
         starting = measure(case, given.data, STARTING)["seconds"]
         measured = [measure(case, given.data, rows) for rows in given.rows]
-        counts = [figures["rows"] for figures in measured]
-        seconds = [figures["seconds"] - starting for figures in measured]
-        for figures, rows, used in zip(measured, counts, seconds, strict=True):
-            cells = [f"{rows:,.0f}", f"{used:.1f}", f"{rows / used:,.0f}", f"{figures['mebibytes']:,.0f}"]
-            print(f"| {case} | {' | '.join(cells)} | {figures['disk'] / rows:,.0f} |", flush=True)
-        exponents[case] = exponent(counts, seconds)
-    print("\nExponents: " + ", ".join(f"{case} {value:.2f}" for case, value in exponents.items()))
+        seconds = [seconds_beyond(starting, figures["seconds"]) for figures in measured]
+        for figures, used in zip(measured, seconds, strict=True):
+            print(table_line(case, figures, used), flush=True)
+        exponents[case] = exponent([figures["rows"] for figures in measured], seconds)
+    words = {case: "not measured" if value is None else f"{value:.2f}" for case, value in exponents.items()}
+    print("\nExponents: " + ", ".join(f"{case} {value}" for case, value in words.items()))
 
 
 if __name__ == "__main__":
