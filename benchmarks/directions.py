@@ -22,30 +22,28 @@ and at the end; curves.csv and curves.png in FOLDER have every evaluation.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 import yaml
 from datasets import Dataset
+from directions_report import Arm, report
 
 from hf_lmt.data.prepare.data_recipe import read_data_recipe
 from hf_lmt.data.prepare.prepare import prepare
-from hf_lmt.evaluation.metrics.aggregation import COLUMNS
 from hf_lmt.recipes.training_recipe import read_training_recipe
 from hf_lmt.registry import LANGUAGES
 from hf_lmt.training.training import train
 from hf_lmt.training.watching.watched_record import write_whole
-from hf_miwv.common.cards.figures import DOTS_PER_INCH
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.reading.reading import read_dataset
 from hf_miwv.common.recipes.packages import MODEL_PACKAGE, package_folder
@@ -55,14 +53,6 @@ from hf_miwv.neighbors.index import hashed_sample
 
 SAMPLE = resources.files("hf_lmt") / "sample" / "sentences.csv"
 HELD_OUT = 0.2  # of the lines of --data, where no --held-out is given
-MEASURES = {
-    "chrf": "chrF++",
-    "loss": "loss",
-    "off_target": "off-target",
-    "fan_in": "fan-in",
-    "copy": "copied",
-    "blank": "blank",
-}
 ADAPTER = {"use_peft": True, "lora_r": 16, "lora_alpha": 32, "lora_target_modules": "all-linear"}
 TUNING: dict[str, dict[str, Any]] = {
     "full": {"dtype": "float32"},
@@ -83,18 +73,6 @@ DRY = {
     "tuning": "lora",
     "max_new_tokens": 8,
 }
-
-
-class Arm(NamedTuple):
-    """What differs from one training to the next."""
-
-    rate: float
-    hints: bool
-    seed: int
-
-    @property
-    def name(self) -> str:
-        return f"rate={self.rate:g},hints={'on' if self.hints else 'off'},seed={self.seed}"
 
 
 def read_arm(words: str) -> Arm:
@@ -265,88 +243,6 @@ def run_side_by_side(arms: Sequence[Arm], at_once: int) -> None:
     finally:
         for process in running.values():
             process.terminate()
-
-
-Point = tuple[str, str, str, int, float]  # arm, measure, group, step, value
-
-
-def points_of(found: dict[str, Any]) -> Iterator[Point]:
-    """What was logged of each group, the first value of a step: a resumed run evaluates again."""
-    seen = set()
-    for entry in found["evaluations"]:
-        for name in MEASURES:
-            for group in (*COLUMNS, "overall"):
-                key = (name, group, entry["step"])
-                if f"eval_{name}_{group}" in entry and key not in seen:
-                    seen.add(key)
-                    yield Arm(**found["arm"]).name, *key, entry[f"eval_{name}_{group}"]
-
-
-def write_curves(points: Sequence[Point], folder: Path) -> None:
-    """curves.csv: every point; curves.png: chrF++ by group, a line for each arm."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
-
-    with open(folder / "curves.csv", "w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([("arm", "measure", "group", "step", "value"), *points])
-    figure = Figure(figsize=(10, 7), layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
-    for place, group in enumerate(COLUMNS, start=1):
-        axes = figure.add_subplot(2, 2, place)
-        for arm in dict.fromkeys(point[0] for point in points):
-            own = sorted(point[3:] for point in points if point[:3] == (arm, "chrf", group))
-            if own:
-                axes.plot(*zip(*own, strict=True), marker="o", markersize=3, label=arm)
-        axes.set_title(group, loc="left")
-        axes.set_xlabel("step")
-        axes.set_ylabel("chrF++")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    if handles:
-        figure.legend(handles, labels, frameon=False, loc="outside lower center", ncols=2)
-    figure.savefig(folder / "curves.png", dpi=DOTS_PER_INCH, metadata={"Software": None})
-
-
-def report(folder: Path) -> None:
-    """A line for each arm that is done; the curves beside it."""
-    paths = sorted((folder / "results").glob("*.json"))
-    found = [json.loads(path.read_text("utf-8")) for path in paths]
-    found.sort(key=lambda one: tuple(one["arm"].values()))
-    if not found:
-        return
-    points = [point for one in found for point in points_of(one)]
-    write_curves(points, folder)
-    first = found[0]
-    print(
-        f"{first['model']}, {first['tuning']} tuning, {first['steps']} steps, on "
-        f"{first['device']}; torch {first['versions']['torch']}, transformers "
-        f"{first['versions']['transformers']}, trl {first['versions']['trl']}. chrF++ on held-out"
-        " lines, start → end (the best on the way).\n"
-    )
-    rates = ("off_target", "fan_in", "copy")
-    titles = ["arm", "rows", "epochs", *COLUMNS, *(f"{MEASURES[one]}, all" for one in rates), "seconds"]
-    print(f"| {' | '.join(titles)} |\n|{'---|' * len(titles)}")
-    for one in found:
-        name = Arm(**one["arm"]).name
-        cells = [
-            name,
-            f"{one['rows']['used']:,}",
-            f"{one['epochs']:.1f}",
-            *(_movement(points, name, "chrf", group) for group in COLUMNS),
-            *(_movement(points, name, rate, "overall") for rate in rates),
-            f"{one['seconds']:.0f}",
-        ]
-        print(f"| {' | '.join(cells)} |")
-
-
-def _movement(points: Sequence[Point], arm: str, measure: str, group: str) -> str:
-    own = sorted(point[3:] for point in points if point[:3] == (arm, measure, group))
-    if not own:
-        return "–"
-    if measure != "chrf":
-        return f"{own[0][1]:.1%} → {own[-1][1]:.1%}"
-    return f"{own[0][1]:.1f} → {own[-1][1]:.1f} ({max(value for _, value in own):.1f})"
 
 
 def parse() -> argparse.Namespace:

@@ -8,7 +8,7 @@ from io import BytesIO
 import numpy as np
 
 from hf_miwv.common.cards.figures import INK
-from hf_miwv.results.score_pictures import plot_histogram
+from hf_miwv.results.score_histogram import plot_histogram
 
 DOTS_PER_INCH = 110
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_miwv.common.cards.figures import ABOVE, BELOW, INK, WHOLE, label_log_axis, new_figure, save
-from hf_miwv.results.score_pictures import LEAST_WIDTH, SHADES, padded_range
+from hf_miwv.results.score_axes import LEAST_WIDTH, padded_range
+from hf_miwv.results.score_clouds import SHADES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

