@@ -5,22 +5,38 @@ from __future__ import annotations
 import logging
 import shlex
 import sys
+from collections.abc import Mapping
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from hf_miwv.app.row_views import view_row
 from hf_miwv.app.scored_rows import ScoredRows
 from hf_miwv.common.cards.demo_page import picture, write_part
 from hf_miwv.common.cards.parts import TEMPLATES, shown_name
-from hf_miwv.common.recipes.packages import EMBEDDER_PACKAGE, MODEL_PACKAGE, not_installed, package_folder, program
-from hf_miwv.common.runs.folder import read_record
+from hf_miwv.common.cards.terminal import new_table, plain, stderr_console
+from hf_miwv.common.demo_lines import demo_lines
+from hf_miwv.common.models.processor import fast_dtype
+from hf_miwv.common.recipes.packages import (
+    EMBEDDER_PACKAGE,
+    MODEL_NAME,
+    MODEL_PACKAGE,
+    not_installed,
+    package_folder,
+    program,
+)
 from hf_miwv.results.scored_record import Statistics
 from hf_miwv.scoring.scoring import score
 from hf_miwv.selection.selection import select
 
 SHOWN = 3  # rows at each end
+PROMPT_WIDTH = 48  # characters of a prompt in the table
+PRECISIONS = {
+    "bfloat16": "bfloat16, which this processor has instructions for",
+    "float32": "float32; where the processor has instructions for bfloat16, that is quicker",
+}
 SAMPLE = Path(str(resources.files("hf_miwv") / "sample" / "instructions.jsonl"))
 
 logger = logging.getLogger(__name__)
@@ -42,30 +58,55 @@ def run_demo(output: Path, fraction: str) -> None:
         raise not_installed("gguf")
     scored, chosen = output / "scored", output / "chosen"
     command_line = {"command_line": [program("hf-miwv"), *sys.argv[1:]]}
-    rows = score(
-        SAMPLE, str(model), embedder=str(embedder), output_dir=scored, origin={"license": "apache-2.0", **command_line}
-    )
-    kept = select(scored, fraction=fraction, output_dir=chosen, origin=command_line)
-    statistics: Statistics = (read_record(scored) or {})["statistics"]
+    dtype = fast_dtype()
+    with demo_lines(logger):
+        logger.info("1. How well does %s know each row of the sample? (%s)", MODEL_NAME, PRECISIONS[dtype])
+        score(
+            SAMPLE,
+            str(model),
+            embedder=str(embedder),
+            dtype=dtype,
+            output_dir=scored,
+            origin={"license": "apache-2.0", **command_line},
+        )
+        kept = select(scored, fraction=fraction, output_dir=chosen, origin=command_line)
+        rows = ScoredRows.open(scored, "the sample")
+        ends = _ends(rows)
+        _show(rows, ends, len(kept))
+        page = output.parent / "demo.html"
+        write_part(page, "hf-miwv demo", TEMPLATES / "demo_rows.html.jinja", _page_content(scored, rows, ends))
+        logger.info(next_steps(scored, chosen, page, program("hf-miwv")))
+
+
+def _ends(rows: ScoredRows) -> dict[str, list[int]]:
+    """Return the positions of the highest and of the lowest rows."""
+    orders = {"The highest": "MIWV, highest first", "The lowest": "MIWV, lowest first"}
+    return {heading: rows.find(order, statuses=("ok",))[:SHOWN].tolist() for heading, order in orders.items()}
+
+
+def _show(rows: ScoredRows, ends: Mapping[str, list[int]], kept: int) -> None:
+    """Print how many rows a worked example does not help, and the table of the highest and lowest."""
+    statistics: Statistics = rows.run["statistics"]
     logger.info(
-        "%d rows: %d with a MIWV above zero, %d below; the highest %d are kept",
+        "2. A worked example helps with %d of %d rows, and does not with %d; kept are the %d highest",
+        statistics["below_zero"],
         len(rows),
         statistics["above_zero"],
-        statistics["below_zero"],
-        len(kept),
+        kept,
     )
-    page = output.parent / "demo.html"
-    write_part(page, "hf-miwv demo", TEMPLATES / "demo_rows.html.jinja", _page_content(scored))
-    logger.info(next_steps(scored, chosen, page, program("hf-miwv")))
+    table = new_table("", "row", "prompt", "MIWV", "loss", "with its example", words=2)
+    for heading, positions in ends.items():
+        for position in positions:
+            values = (rows.columns.miwv, rows.columns.loss_zero_shot, rows.columns.loss_one_shot)
+            prompt = plain(shorten(rows.read(position).bare_prompt, PROMPT_WIDTH, placeholder="…"))
+            table.add_row(heading, prompt, *(f"{values_of[position]:.2f}" for values_of in values))
+    stderr_console().print(table)
 
 
-def _page_content(scored: Path) -> dict[str, Any]:
+def _page_content(scored: Path, rows: ScoredRows, ends: Mapping[str, list[int]]) -> dict[str, Any]:
     """Return what the page shows: the highest and the lowest rows with their examples, and pictures."""
-    rows = ScoredRows.open(scored, "the sample")
-    groups = {}
-    for heading, order in (("The highest", "MIWV, highest first"), ("The lowest", "MIWV, lowest first")):
-        positions = rows.find(order, statuses=("ok",))[:SHOWN]
-        groups[heading] = [
+    groups = {
+        heading: [
             {
                 "miwv": rows.columns.miwv[position],
                 "zero_shot": rows.columns.loss_zero_shot[position],
@@ -77,6 +118,8 @@ def _page_content(scored: Path) -> dict[str, Any]:
             }
             for position in positions
         ]
+        for heading, positions in ends.items()
+    }
     pictures = {"miwv_histogram.png": "How the scores lie", "length_against_score.png": "Length against score"}
     return {
         "rows": len(rows),
@@ -102,9 +145,9 @@ def next_steps(scored: Path, chosen: Path, page: Path, command: str) -> str:
         shlex.quote(str(folder)) for folder in (scored, scored.with_name("comparison"))
     )
     return (
-        f"\nThe page: {page}\nThe card: {chosen / 'README.md'}\n\n"
-        "What other methods would keep of these rows, in seconds:\n\n"
-        f"  {command} compare {quoted_scored} --output {quoted_comparison}\n\n"
-        "Your own: DATA is a file, folder or Hub id (tatsu-lab/alpaca), MODEL the one to tune:\n\n"
+        f"The page: {page}\nThe card: {chosen / 'README.md'}\n"
+        "What other methods would keep of these rows, in seconds:\n"
+        f"  {command} compare {quoted_scored} --output {quoted_comparison}\n"
+        "Your own: DATA is a file, folder or Hub id (tatsu-lab/alpaca), MODEL the one to tune:\n"
         f"  {command} select DATA --model MODEL --fraction 0.01 --output chosen"
     )

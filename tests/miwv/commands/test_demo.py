@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
+from counted_lines import ALLOWED, printed_lines
 from datasets import load_dataset
 from tiny import make_rows
 
@@ -46,12 +47,16 @@ def test_the_whole_job_on_tiny_models(
     (tmp_path / "embedder").mkdir()
     (tmp_path / "embedder" / "model").symlink_to(embedder_folder)
     folders = {MODEL_PACKAGE: model_folder, EMBEDDER_PACKAGE: tmp_path / "embedder"}
-    monkeypatch.setattr("hf_miwv.common.recipes.packages.package_folder", folders.__getitem__)
+    monkeypatch.setattr("hf_miwv.commands.demo_run.package_folder", folders.__getitem__)
     rows = tmp_path / "rows.jsonl"
     rows.write_text("".join(json.dumps(row) + "\n" for row in make_rows(24)))
     monkeypatch.setattr("hf_miwv.commands.demo_run.SAMPLE", rows)
+    monkeypatch.setattr("hf_miwv.commands.demo_run.fast_dtype", lambda: "float32")
     result = CliRunner().invoke(main, ["demo", "--output", str(tmp_path / "demo")])
     assert result.exit_code == 0, result.output
+    assert printed_lines(result.output, caplog) <= ALLOWED["hf-miwv demo"], caplog.text
+    assert "(float32; " in caplog.messages[0]
+    assert result.output.count("The highest") == result.output.count("The lowest") == 3
     page = (tmp_path / "demo.html").read_text("utf-8")
     assert f"The page: {tmp_path / 'demo.html'}" in caplog.text
     highest = max(load_dataset(str(tmp_path / "demo" / "scored"), split="train"), key=lambda row: row["miwv"])
@@ -90,7 +95,7 @@ def test_the_demo_ends_with_a_picture_and_what_to_type(tmp_path: Path, caplog: p
     done = CliRunner().invoke(main, ["demo", "--output", str(tmp_path / "demo")])
     assert done.exit_code == 0, done.output
     end = caplog.messages[-1]
-    picture = end.split("The picture: ")[1].splitlines()[0]
-    assert Path(picture).read_bytes().startswith(b"\x89PNG")
+    page = end.split("The page: ")[1].splitlines()[0]
+    assert Path(page).read_text("utf-8").count("data:image/png;base64,") == 2
     _, *words = commands_of(end)[0]
     assert CliRunner().invoke(main, words).exit_code == 0
