@@ -125,6 +125,15 @@ def test_models_that_share(kind: str) -> None:
     assert sharing_obstacle(make_model(kind)) is None
 
 
+def test_rounding_under_autocast_is_no_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training in mixed precision is watched with a float32 model that computes in bfloat16."""
+    monkeypatch.setattr("hf_lmt.translation.decoding._regret", lambda *_: 0.05)
+    model = make_model("llama")
+    assert "keeps state" in str(sharing_obstacle(model))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert sharing_obstacle(model) is None
+
+
 def test_models_that_do_not_share() -> None:
     eager = make_model("llama")
     eager.set_attn_implementation("eager")
