@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hf_miwv.common.errors import InputError
 from hf_miwv.common.hub.hub_names import path_name
+from hf_miwv.common.recipes.packages import locate
 
 FILE_FORMATS = {  # file ending -> builder of the `datasets` library
     ".json": "json",
@@ -52,7 +53,7 @@ class Source:
         config: str | None = None,
         field: str | None = None,
     ) -> Source:
-        """Parse a path, or OWNER/NAME or OWNER/NAME@REVISION on the Hub.
+        """Parse a path, package:NAME/PATH, or OWNER/NAME or OWNER/NAME@REVISION on the Hub.
 
         An existing path is taken as it is, also with an @ in its name.
 
@@ -70,11 +71,12 @@ class Source:
             `Source`: The source.
 
         Raises:
-            InputError: An @ without a revision, or another revision than `revision`.
+            InputError: An @ without a revision, or another revision than `revision`; a package that is not
+                installed.
         """
         if isinstance(text, Source):
             return text
-        written = os.fspath(text)
+        written = locate(os.fspath(text))
         name, at, behind = written.partition("@")
         if not at or Path(written).expanduser().exists() or _is_local(name):
             return cls(written, revision, split, config, field)

@@ -43,3 +43,11 @@ def test_a_path_or_id_is_parsed_once(
 def test_revisions_that_cannot_be(text: str, revision: str | None, message: str) -> None:
     with pytest.raises(InputError, match=message):
         Source.parse(text, revision)
+
+
+def test_a_file_of_an_installed_package_is_local() -> None:
+    source = Source.parse("package:hf_miwv/sample/instructions.jsonl")
+    assert source.path.is_file()
+    assert source.facts()["source"] == "instructions.jsonl"
+    with pytest.raises(InputError, match="the package hf_miwv has no nothing"):
+        Source.parse("package:hf_miwv/nothing")
