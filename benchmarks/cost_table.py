@@ -43,7 +43,7 @@ def score(count: int, dtype: str) -> Job:
     import torch
     from engine import engine, prepare
 
-    from hf_miwv.commands.demo import SAMPLE
+    from hf_miwv.commands.demo_run import SAMPLE
     from hf_miwv.common.models.models import load_model
     from hf_miwv.common.models.rope import length_rule
     from hf_miwv.common.recipes.packages import MODEL_PACKAGE, package_folder
@@ -191,8 +191,8 @@ ROWS = {
     "bleu-chrf": Row("BLEU and chrF++", 26, lambda size, _: bleu_and_chrf(size)),
     "translate-greedy": Row("translate", 32, lambda size, _: translate(size, 1, "bfloat16")),
     "translate-beam": Row("translate", 32, lambda size, _: translate(size, 5, "bfloat16")),
-    "train-float32": Row("`hf-lmt train`", 10, lambda size, folder: train(size, folder, "float32")),
-    "train-bfloat16": Row("`hf-lmt train`", 10, lambda size, folder: train(size, folder, "bfloat16")),
+    "train-float32": Row("`hf-lmt train`", 6, lambda size, folder: train(size, folder, "float32")),
+    "train-bfloat16": Row("`hf-lmt train`", 6, lambda size, folder: train(size, folder, "bfloat16")),
 }
 
 
