@@ -15,7 +15,7 @@ from typing import Any
 from hf_miwv.app.row_views import view_row
 from hf_miwv.app.scored_rows import ScoredRows
 from hf_miwv.common.cards.demo_page import picture, write_part
-from hf_miwv.common.cards.parts import TEMPLATES, shown_name
+from hf_miwv.common.cards.parts import TEMPLATES
 from hf_miwv.common.cards.terminal import new_table, plain, stderr_console
 from hf_miwv.common.demo_lines import demo_lines
 from hf_miwv.common.models.processor import fast_dtype
@@ -123,7 +123,7 @@ def _page_content(scored: Path, rows: ScoredRows, ends: Mapping[str, list[int]])
     pictures = {"miwv_histogram.png": "How the scores lie", "length_against_score.png": "Length against score"}
     return {
         "rows": len(rows),
-        "model": shown_name(rows.run["model"]["source"]),
+        "model": f"{MODEL_NAME} in {rows.run['model']['dtype']}",
         "pictures": [picture(scored / name, words) for name, words in pictures.items()],
         "groups": groups,
     }

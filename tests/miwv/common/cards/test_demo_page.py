@@ -30,7 +30,7 @@ def page(tmp_path: Path) -> Path:
     plt.close(figure)
     image = picture(tmp_path / "picture.png", "How the scores lie")
     row = {"miwv": 0.5, "zero_shot": 1.0, "one_shot": 1.5, "prompt": HOSTILE, "response": "r"}
-    row |= {"example_prompt": "p", "example_response": "e"}
+    row |= {"example_prompt": "p", "example_response": " "}
     rows = {"rows": 339, "model": "a/model", "pictures": [image], "groups": {"The highest": [row]}}
     translations = {
         "steps": 4,
@@ -56,6 +56,7 @@ def test_each_demo_writes_its_own_part(page: Path) -> None:
     assert html.index('id="rows"') < html.index('id="translations"')
     assert "12 rows of the sample" in html
     assert "339 rows" not in html
+    assert '<span class="quiet">(none)</span>' in html
     assert "<script" not in html
     assert [path.name for path in page.parent.iterdir() if path.name.startswith(".")] == []
 
