@@ -30,7 +30,7 @@ from hf_miwv.rows.schema import Shape, parse_columns
 from hf_miwv.rows.streaming import open_stream
 from hf_miwv.scoring.scoring import DEFAULT_EMBEDDER, score
 from hf_miwv.selection.diversity import check_diversity
-from hf_miwv.selection.method_defaults import diversity_of
+from hf_miwv.selection.method_defaults import diversity_of, limits_of
 from hf_miwv.selection.row_choice import check_choice, check_together
 from hf_miwv.selection.selection import select
 
@@ -195,10 +195,11 @@ def select_data(
         InputError: options that cannot be together, or as `score` and `select`.
     """
     # Everything that can be refused is refused before the scoring, which may take hours.
-    check_choice(fraction, count, threshold, takes_all=one_per is not None)
+    limits = limits_of(method, fraction, count, threshold)
+    check_choice(**limits, takes_all=one_per is not None)
     check_method(method, seed, like)
     check_diversity(diversity)
-    check_together(method, within, threshold, diversity, one_per)
+    check_together(method, within, limits["threshold"], diversity, one_per)
     if (
         model is not None
         and (like or method).removesuffix(LOW) == "target_gain"

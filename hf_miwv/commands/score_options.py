@@ -114,12 +114,22 @@ scoring_options = options(
         "--also",
         multiple=True,
         type=click.Choice(
-            ["ifd", "superfiltering", "influence", "kcenter", "selectit", "selectit_sentence", "nuggets", "deita"]
+            [
+                "ifd",
+                "superfiltering",
+                "influence",
+                "kcenter",
+                "selectit",
+                "selectit_sentence",
+                "nuggets",
+                "deita",
+                "alpagasus",
+            ]
         ),
         help="Measure what this method of select needs, too: none more for influence and kcenter, one more pass "
         "over each response for ifd and superfiltering (meant for a small proxy MODEL), over each row one for "
-        "selectit, five for selectit_sentence, up to nine for nuggets, one of each scorer for deita. May be given "
-        "again.",
+        "selectit, five for selectit_sentence, up to nine for nuggets, one of each scorer for deita; for "
+        "alpagasus a judge's answer to each row. May be given again.",
     ),
     rating_options,
     click.option(

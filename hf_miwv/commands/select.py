@@ -15,7 +15,10 @@ selection_options = options(
     click.option("--fraction", metavar="P", help="Share of all rows to keep: 0.01 keeps 1 %."),
     click.option("--count", type=int, help="Number of rows to keep."),
     click.option(
-        "--threshold", type=float, help="Keep rows with at least this score (MIWV: nats per response token)."
+        "--threshold",
+        type=float,
+        help="Keep rows with at least this score (MIWV: nats per response token). [default: 4.5 for alpagasus, where "
+        "no other limit is given]",
     ),
     click.option(
         "--method",
@@ -23,7 +26,7 @@ selection_options = options(
         show_default=True,
         help="Score to choose by: miwv, "
         "prompt_loss, perplexity, ifd, superfiltering, influence, influence_diverse, target_gain, kcenter, "
-        "selectit, selectit_sentence, nuggets, deita, length, "
+        "selectit, selectit_sentence, nuggets, deita, alpagasus, length, "
         "random, random_by_length. The highest are kept; with _low behind the name (miwv_low) the lowest. "
         "superfiltering is for rows scored with a small proxy model.",
     ),

@@ -151,12 +151,11 @@ def _row(pair: Pair, judged: Judged, a_first: Verdict, b_first: Verdict) -> dict
 
 def _judged(test_set: str | None, a_first: Verdict, b_first: Verdict) -> Judged:
     """Turn the scores of both orders to (A's, B's), and say whether both can be read."""
+    straight = None if a_first.scores is None else (a_first.scores[0], a_first.scores[1])
     turned = None if b_first.scores is None else (b_first.scores[1], b_first.scores[0])
-    both = (a_first, b_first)
-    if any(verdict.refusal for verdict in both):
-        return Judged(test_set, "refused", a_first.scores, turned)
-    readable = all(verdict.scores for verdict in both)
-    return Judged(test_set, "judged" if readable else "unparseable", a_first.scores, turned)
+    if a_first.refusal or b_first.refusal:
+        return Judged(test_set, "refused", straight, turned)
+    return Judged(test_set, "judged" if straight and turned else "unparseable", straight, turned)
 
 
 def _tell_of_gaps(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from functools import cache
 from importlib import resources
+from typing import NamedTuple
 
 import jinja2
 
@@ -17,8 +19,21 @@ REMINDER = (
     "Answer 1: ...; Answer 2: ...\n\nReply again, with that line first."
 )
 _NUMBER = r"(10(?:\.0+)?|[1-9](?:\.\d+)?)"
-_THOUGHTS = r"(?:<think>.*?</think>)?"  # that a server may leave before the reply itself
-_FIRST_LINE = re.compile(rf"\s*{_THOUGHTS}\s*Answer 1: {_NUMBER}; Answer 2: {_NUMBER}[ \t\r]*(?:\n|\Z)", re.DOTALL)
+THOUGHTS = r"(?:<think>.*?</think>)?"  # that a server may leave before the reply itself
+_FIRST_LINE = re.compile(rf"\s*{THOUGHTS}\s*Answer 1: {_NUMBER}; Answer 2: {_NUMBER}[ \t\r]*(?:\n|\Z)", re.DOTALL)
+
+
+class ReplyForm(NamedTuple):
+    """Describe the form that a reply must have.
+
+    Attributes:
+        read (`Callable[[str], tuple[float, ...] | None]`): Reads the numbers of a reply; None where it has another
+            form.
+        reminder (`str`): What is said to a judge that did not keep it.
+    """
+
+    read: Callable[[str], tuple[float, ...] | None]
+    reminder: str
 
 
 def judge_question(prompt: str, first: str, second: str) -> list[Turn]:
@@ -43,12 +58,13 @@ def judge_question(prompt: str, first: str, second: str) -> list[Turn]:
     return [Turn(role="user", content=content)]
 
 
-def ask_again(conversation: list[Turn], reply: str) -> list[Turn]:
+def ask_again(conversation: list[Turn], reply: str, reminder: str) -> list[Turn]:
     """Continue the conversation after a reply that cannot be read, with a word on the form.
 
     Args:
         conversation (`list[Turn]`): The question.
         reply (`str`): The reply.
+        reminder (`str`): The word on the form.
 
     Returns:
         `list[Turn]`: The longer conversation.
@@ -56,7 +72,7 @@ def ask_again(conversation: list[Turn], reply: str) -> list[Turn]:
     return [
         *conversation,
         Turn(role="assistant", content=reply),
-        Turn(role="user", content=REMINDER),
+        Turn(role="user", content=reminder),
     ]
 
 
@@ -78,6 +94,9 @@ def read_scores(reply: str) -> tuple[float, float] | None:
     """
     scores = _FIRST_LINE.match(reply)
     return (float(scores[1]), float(scores[2])) if scores else None
+
+
+PAIR_FORM = ReplyForm(read_scores, REMINDER)
 
 
 def prompt_sha256() -> str:

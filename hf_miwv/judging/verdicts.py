@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from hf_miwv.common.progress import stage
 from hf_miwv.common.runs.workspace import Workspace
-from hf_miwv.judging.question import ask_again, prompt_sha256, read_scores
+from hf_miwv.judging.question import PAIR_FORM, ReplyForm, ask_again, prompt_sha256
 from hf_miwv.rows.turns import Turn
 
 JOURNAL = "verdicts.jsonl"
@@ -58,16 +58,16 @@ class Judge:
 
 
 class Verdict(NamedTuple):
-    """Hold the judge's verdict on a pair in one order.
+    """Hold the judge's verdict on a pair in one order, or on one response.
 
     Attributes:
-        scores (`tuple[float, float]`, *optional*): Of the first and the second answer shown; None where no
-            reply can be read.
+        scores (`tuple[float, ...]`, *optional*): Of the first and the second answer shown, or the one rating; None
+            where no reply can be read.
         replies (`list[str]`): Everything that the judge wrote.
-        refusal (`str`, *optional*): Why it did not take the pair.
+        refusal (`str`, *optional*): Why it did not take the question.
     """
 
-    scores: tuple[float, float] | None
+    scores: tuple[float, ...] | None
     replies: list[str]
     refusal: str | None
 
@@ -93,6 +93,7 @@ def collect_verdicts(
     questions: Mapping[str, list[Turn]],
     workspace: Workspace,
     progress: bool = True,
+    form: ReplyForm = PAIR_FORM,
 ) -> dict[str, Verdict]:
     """Collect the verdict on each question; those in the journal are not asked.
 
@@ -104,6 +105,7 @@ def collect_verdicts(
         questions (`Mapping[str, list[Turn]]`): `verdict_key` -> question.
         workspace (`Workspace`): Holds the journal.
         progress (`bool`, *optional*, defaults to `True`): Whether a bar is shown.
+        form (`ReplyForm`, *optional*, defaults to `PAIR_FORM`): The form that a reply must have.
 
     Returns:
         `dict[str, Verdict]`: `verdict_key` -> verdict.
@@ -126,7 +128,7 @@ def collect_verdicts(
         for batch in judge.batches(list(questions.values()))
     ]
     with stage("judging", "verdict", len(keys), initial=len(verdicts_by_key), show=progress) as bar:
-        for verdicts in _ask_all(judge, questions, [batch for batch in open_batches if batch], workspace):
+        for verdicts in _ask_all(judge, questions, [batch for batch in open_batches if batch], workspace, form):
             verdicts_by_key |= verdicts
             bar.update(len(verdicts))
     return verdicts_by_key
@@ -137,6 +139,7 @@ def _ask_all(
     questions: Mapping[str, list[Turn]],
     batches: Sequence[list[str]],
     workspace: Workspace,
+    form: ReplyForm,
 ) -> Iterator[dict[str, Verdict]]:
     """Yield the verdicts of each batch of keys, written down by who asked before it asks again.
 
@@ -148,7 +151,7 @@ def _ask_all(
         if stop.is_set():
             return {}
         try:
-            verdicts = _ask_twice(judge, [questions[key] for key in batch])
+            verdicts = _ask_twice(judge, [questions[key] for key in batch], form)
             # Threads share the journal, and two lines written at once would be torn.
             with lock:
                 _write_journal(workspace, batch, verdicts)
@@ -166,25 +169,25 @@ def _ask_all(
         future.result()  # raises the fault, if there was one
 
 
-def _ask_twice(judge: Judge, conversations: list[list[Turn]]) -> list[Verdict]:
+def _ask_twice(judge: Judge, conversations: list[list[Turn]], form: ReplyForm) -> list[Verdict]:
     """Ask for a batch, and once more for the replies that cannot be read."""
     replies: list[list[str | Refused]] = [[reply] for reply in judge.ask(conversations)]
     # Once more only: each reply costs, and a judge that fails twice rarely succeeds.
-    again = [index for index, (reply,) in enumerate(replies) if isinstance(reply, str) and read_scores(reply) is None]
+    again = [index for index, (reply,) in enumerate(replies) if isinstance(reply, str) and form.read(reply) is None]
     if again:
-        longer = [ask_again(conversations[index], str(replies[index][0])) for index in again]
+        longer = [ask_again(conversations[index], str(replies[index][0]), form.reminder) for index in again]
         for index, reply in zip(again, judge.ask(longer), strict=True):
             replies[index].append(reply)
-    return [_verdict(both) for both in replies]
+    return [_verdict(both, form) for both in replies]
 
 
-def _verdict(replies: list[str | Refused]) -> Verdict:
+def _verdict(replies: list[str | Refused], form: ReplyForm) -> Verdict:
     """Make the verdict: the last readable reply counts; a refusal only where there was no reply at all."""
     texts = [reply for reply in replies if isinstance(reply, str)]
     refusals = [reply.reason for reply in replies if isinstance(reply, Refused)]
     if not texts:
         return Verdict(None, [], refusals[0])
-    return Verdict(read_scores(texts[-1]), texts, None)
+    return Verdict(form.read(texts[-1]), texts, None)
 
 
 def _read_journal(workspace: Workspace) -> dict[str, Verdict]:

@@ -23,6 +23,7 @@ from hf_miwv.prompts.run_date import parse_date, run_date
 from hf_miwv.rows.columns import check_columns
 from hf_miwv.rows.schema import FURTHER_COLUMNS, recognize
 from hf_miwv.scoring.make_journey import make_journey
+from hf_miwv.scoring.rating_judge import check_rating_judge
 from hf_miwv.scoring.scorers import check_scorers
 from hf_miwv.scoring.scoring import check_rows, check_settings, score, write_scored
 
@@ -83,6 +84,7 @@ def score_in_tasks(
     if further:
         raise InputError(f"--also {further[0]}: is not measured in tasks yet; leave --executor or this method out")
     check_scorers(settings["also"], settings)
+    check_rating_judge(settings["also"], settings)
     names = ("pooling", "embed_text", "batch_tokens", "also", "unreadable_rows")
     check_settings(*(settings[name] for name in names))
     folder_run = FolderRun(output, overwrite, inputs=[source.local_path])

@@ -21,10 +21,11 @@ FLAG_WORDS = {
     "undesired_response": "flagged: the row says that its response is a bad one",
     "in_target": "flagged: the target set has the same prompt",
     "deita_unrated": "flagged: too long for a scorer of Deita, or nothing that it could rate",
+    "alpagasus_unrated": "flagged: the judge refused the row, or its rating cannot be read",
 }
 # Shown where rows have them: of runs that avoid such neighbors, of rows that say so, of runs with a target set, and of
 # those that measure what a method needs.
-RARE_FLAGS = ("duplicate_neighbor", "undesired_response", "in_target", "deita_unrated")
+RARE_FLAGS = ("duplicate_neighbor", "undesired_response", "in_target", "deita_unrated", "alpagasus_unrated")
 RESPONSE_WORDS = {
     "meta_text": "speaks of itself (an AI, a step, a pair of texts)",
     "refusal": "declines to answer",
@@ -62,6 +63,7 @@ REQUESTED_COLUMN_WORDS = {
     "deita": "the sum over the row's exchanges of complexity x quality, each from 1 to 6 by a scorer (Deita)",
     "deita_complexity": "the mean complexity of its instructions, from 1 to 6",
     "deita_quality": "the mean quality of its answers, from 1 to 6",
+    "alpagasus": "a judge's rating of the response, from 0 to 5 (AlpaGasus); null where it cannot be read",
     "loss_response_alone": "mean loss on the response behind '### Response:' alone, for IFD",
     "loss_response_bare": "mean loss on the response behind nothing, for Superfiltering",
     "prompt_embedding": "the prompt's embedding, of length 1",

@@ -15,6 +15,7 @@ from hf_miwv.common.errors import InputError, did_you_mean
 from hf_miwv.results.length_matching import length_bins, shuffle_in_bins
 from hf_miwv.results.statistics import ScoreColumns
 from hf_miwv.rows.schema import (
+    ALPAGASUS,
     ALSO_COLUMNS,
     FURTHER_COLUMNS,
     INFLUENCE,
@@ -140,6 +141,12 @@ KNOWN = {
         "1 to 6 by a scorer (arXiv 2312.15685)",
         lambda columns: _requested(columns, "deita", "deita", "--also deita"),
     ),
+    "alpagasus": Method(
+        "AlpaGasus",
+        "a judge's rating of the response from 0 to 5, and up to a millionth by a hash of the row's content, so that "
+        "equal ratings go by chance (arXiv 2307.08701)",
+        lambda columns: _requested(columns, "alpagasus", "alpagasus", "--also alpagasus"),
+    ),
     "length": Method(
         "response length",
         "the tokens of the response",
@@ -192,6 +199,10 @@ def method_scores(
       `hf_miwv.scoring.scorer_ratings`. Needs `hf-miwv score --also deita` with two scorers, each one pass more over
       the rows with its own model. `select` passes over rows too close to one chosen before, see
       `hf_miwv.selection.method_defaults`.
+    - `alpagasus`: a judge's rating of the response from 0 to 5 (arXiv 2307.08701), see
+      `hf_miwv.judging.rate_responses`. Ratings are few different numbers, and row order must not decide between
+      equal ones: below 1e-6 a hash of the row's key does (ours). Needs `hf-miwv score --also alpagasus` with a judge,
+      one answer a row. `select` keeps from 4.5 up where no other limit is given, as the paper.
     - `length`: response tokens.
     - `random`: uniform in [0, 1), from a hash of the seed and the row's key (see `row_keys`), so
       that neither the order of the rows nor our columns matter.
@@ -235,6 +246,8 @@ def method_scores(
     else:
         scores = KNOWN[method.removesuffix(LOW)].score(columns)
         scores = -scores if method.endswith(LOW) else scores
+        if method.removesuffix(LOW) == ALPAGASUS:
+            scores = scores + 1e-6 * _uniform(row_keys(dataset), ALPAGASUS)
     return np.where(usable & np.isfinite(scores), scores, np.nan)
 
 

@@ -218,6 +218,7 @@ def quantile_table(statistics: Mapping[str, Any]) -> str:
         ("complexity x quality (Deita)", "deita", 3),
         ("complexity by its scorer", "deita_complexity", 3),
         ("quality by its scorer", "deita_quality", 3),
+        ("rating by a judge (AlpaGasus)", "alpagasus", 3),
         ("loss without prompt (IFD)", "loss_response_alone", 3),
         ("loss without prompt (Superfiltering)", "loss_response_bare", 3),
         ("response tokens", "response_tokens", 1),

@@ -120,6 +120,7 @@ class Statistics(TypedDict, total=False):
     deita: Summary
     deita_complexity: Summary
     deita_quality: Summary
+    alpagasus: Summary
     response_tokens: Summary
     spearman: dict[str, float | None]
     similarity_fifths: dict[str, list[float | None]]
@@ -182,6 +183,7 @@ class ScoredRecord(Record, total=False):
     data: DataFacts
     target: TargetFacts
     scorers: dict[str, dict[str, Any]]
+    rating: dict[str, Any]
     model: ModelFacts
     embedder: EmbedderFacts
     template: TemplateFacts

@@ -32,6 +32,7 @@ REQUESTED_NUMBERS = (
     "deita",
     "deita_complexity",
     "deita_quality",
+    "alpagasus",
 )  # of each row, where the scoring was asked for it
 
 
@@ -69,6 +70,7 @@ class ScoreColumns:
         deita_complexity (`np.ndarray`, *optional*): (N,) float64, mean complexity of the instructions, 1 to 6; as
             above.
         deita_quality (`np.ndarray`, *optional*): (N,) float64, mean quality of the answers, 1 to 6; as above.
+        alpagasus (`np.ndarray`, *optional*): (N,) float64, a judge's rating, 0 to 5; as above.
     """
 
     row: np.ndarray
@@ -94,6 +96,7 @@ class ScoreColumns:
     deita: np.ndarray | None = None
     deita_complexity: np.ndarray | None = None
     deita_quality: np.ndarray | None = None
+    alpagasus: np.ndarray | None = None
 
     @classmethod
     def from_dataset(cls, dataset: datasets.Dataset) -> ScoreColumns:

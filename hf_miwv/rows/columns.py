@@ -11,6 +11,7 @@ from datasets import Dataset, Features, List, Value, concatenate_datasets
 
 from hf_miwv.common.errors import InputError
 from hf_miwv.rows.schema import (
+    ALPAGASUS,
     ALSO_COLUMNS,
     DEITA,
     EMBEDDING_COLUMN,
@@ -43,7 +44,7 @@ REQUESTED_FEATURES = Features(
         **{name: Value("float64") for name in (*INFLUENCE_COLUMNS, *ALSO_COLUMNS.values())},
         "kcenter_rank": Value("int64"),
         **{name: Value("float64") for name in ("selectit", "selectit_sentence", "nuggets", "nuggets_gain")},
-        **{name: Value("float64") for name in FURTHER_COLUMNS[DEITA]},
+        **{name: Value("float64") for name in (*FURTHER_COLUMNS[DEITA], ALPAGASUS)},
     }
 )
 

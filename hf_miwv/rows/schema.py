@@ -35,6 +35,7 @@ Flag = Literal[
     "undesired_response",
     "in_target",
     "deita_unrated",
+    "alpagasus_unrated",
 ]
 
 SCORE_COLUMNS = (
@@ -56,15 +57,16 @@ NEIGHBORS_COLUMNS = ("miwv_spread", "neighbors", "losses_one_shot")
 # Of the losses that there are anyway: added by `--also influence`, and with K above 1.
 INFLUENCE = "influence"
 INFLUENCE_COLUMNS = (INFLUENCE, "influence_diverse")
-# Added by `--also kcenter`, `selectit`, `selectit_sentence`, `nuggets` and `deita`.
+# Added by `--also kcenter`, `selectit`, `selectit_sentence`, `nuggets`, `deita` and `alpagasus`.
 KCENTER, SELECTIT, SELECTIT_SENTENCE, NUGGETS = "kcenter", "selectit", "selectit_sentence", "nuggets"
-DEITA = "deita"
+DEITA, ALPAGASUS = "deita", "alpagasus"
 FURTHER_COLUMNS = {
     KCENTER: ("kcenter_rank",),
     SELECTIT: ("selectit",),
     SELECTIT_SENTENCE: ("selectit", "selectit_sentence"),
     NUGGETS: ("nuggets", "nuggets_gain"),
     DEITA: (DEITA, "deita_complexity", "deita_quality"),
+    ALPAGASUS: (ALPAGASUS,),
 }
 ALSO = (*ALSO_COLUMNS, INFLUENCE, *FURTHER_COLUMNS)  # the values of `--also`
 # Added by `--demonstrations-from TARGET`.

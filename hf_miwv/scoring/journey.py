@@ -27,6 +27,7 @@ from hf_miwv.prompts.choose_prompts import Prompts
 from hf_miwv.prompts.tokenization import TokenizedRows
 from hf_miwv.rows.examples import Example
 from hf_miwv.rows.schema import Shape
+from hf_miwv.scoring.rating_judge import RatingJudge
 from hf_miwv.scoring.scorers import Scorer
 from hf_miwv.scoring.target_set import TargetSet
 
@@ -53,6 +54,7 @@ class Journey:
     further: tuple[str, ...] = ()  # of FURTHER_COLUMNS: methods with stages of their own
     tokenizer: Any = None  # of the model, for the rating prompts
     scorers: Mapping[str, Scorer] = field(default_factory=dict)  # of Deita: complexity and quality
+    rating: RatingJudge | None = None  # of AlpaGasus
     target: TargetSet | None = None  # rows of another set, behind which each row is scored, too
     adds_influence: bool = False  # what each row saves others as their worked example
     keep_embeddings: bool = False

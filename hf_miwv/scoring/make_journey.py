@@ -26,8 +26,9 @@ from hf_miwv.prompts.tokenization import tokenize_rows
 from hf_miwv.results.row_report import tell_of_rows
 from hf_miwv.results.scored_record import ScoredRecord
 from hf_miwv.rows.rows import Rows
-from hf_miwv.rows.schema import ALSO_COLUMNS, DEITA, FURTHER_COLUMNS, INFLUENCE, Shape, unread_columns
+from hf_miwv.rows.schema import ALPAGASUS, ALSO_COLUMNS, DEITA, FURTHER_COLUMNS, INFLUENCE, Shape, unread_columns
 from hf_miwv.scoring.journey import Journey
+from hf_miwv.scoring.rating_judge import open_rating_judge
 from hf_miwv.scoring.scorers import open_scorers
 from hf_miwv.scoring.scoring_record import start_record
 from hf_miwv.scoring.target_set import TargetRows, open_target
@@ -125,6 +126,7 @@ def make_journey(
         further=tuple(name for name in FURTHER_COLUMNS if name in also),
         tokenizer=loaded.tokenizer,
         scorers=open_scorers(settings) if DEITA in also else {},
+        rating=open_rating_judge(settings) if ALPAGASUS in also else None,
         target=target,
         adds_influence=settings["neighbors"] > 1 or INFLUENCE in also,
         keep_embeddings=settings["keep_embeddings"],

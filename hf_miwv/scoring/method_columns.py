@@ -1,19 +1,22 @@
-"""Columns that other methods of choosing need: IFD, k-center, SelectIT, NUGGETS, Deita."""
+"""Columns that other methods of choosing need: IFD, k-center, SelectIT, NUGGETS, Deita, AlpaGasus."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from hf_miwv.common.runs.workspace import Workspace
+from hf_miwv.judging.rate_responses import rate_responses
 from hf_miwv.losses.demonstrations import Passes
 from hf_miwv.losses.forest import Forest
 from hf_miwv.losses.pass_losses import read_means
 from hf_miwv.neighbors.farthest_first import group_centers
 from hf_miwv.results.methods import row_keys
-from hf_miwv.rows.schema import DEITA, KCENTER, NUGGETS, SELECTIT, SELECTIT_SENTENCE, Flag
+from hf_miwv.rows.examples import Example
+from hf_miwv.rows.schema import ALPAGASUS, DEITA, KCENTER, NUGGETS, SELECTIT, SELECTIT_SENTENCE, Flag
 from hf_miwv.scoring.anchor_scores import ANCHORS, anchor_passes, helped_anchors
 from hf_miwv.scoring.center_order import kcenter_order
 from hf_miwv.scoring.further_losses import further_losses
@@ -164,3 +167,47 @@ def deita_columns(
     for row in np.flatnonzero(np.isnan(columns[DEITA]) & (np.array(status) == "ok")).tolist():
         flags[row].append("deita_unrated")
     return columns
+
+
+def alpagasus_columns(
+    journey: Journey, status: list[str], flags: list[list[Flag]], workspace: Workspace
+) -> dict[str, np.ndarray]:
+    """Let the judge rate the scored rows, and flag those whose rating there is not.
+
+    The first process asks for all. A row in several turns is rated by its last answer, behind all that was said
+    before (ours; the paper has rows of one turn).
+
+    Args:
+        journey (`Journey`): The run.
+        status (`list[str]`): (N,) statuses of the rows.
+        flags (`list[list[Flag]]`): (N,) flags, which are added to.
+        workspace (`Workspace`): Holds the replies that have come, of a run that was killed.
+
+    Returns:
+        `dict[str, np.ndarray]`: The column, (N,); none where nobody asks.
+    """
+    if journey.rating is None:
+        return {}
+    began = time.perf_counter()
+    asked = None
+    if journey.processes.first:
+        pairs = [
+            (example.bare_prompt, example.shown_response) if state == "ok" else None
+            for example, state in zip(_examples(journey), status, strict=True)
+        ]
+        with Workspace(workspace.folder / ALPAGASUS) as judged:
+            rating = journey.rating
+            asked = rate_responses(rating.judge, rating.dimension, pairs, judged, journey.progress)
+    asked = journey.processes.agree(asked)
+    if asked is None:
+        raise ValueError("the first process has asked for no ratings")
+    counts = {"questions": asked.questions, "unreadable": asked.unreadable, "refused": asked.refused}
+    journey.count(ALPAGASUS, {**counts, "seconds": time.perf_counter() - began})
+    for row in np.flatnonzero(np.isnan(asked.ratings) & (np.array(status) == "ok")).tolist():
+        flags[row].append("alpagasus_unrated")
+    return {ALPAGASUS: asked.ratings}
+
+
+def _examples(journey: Journey) -> Iterator[Example]:
+    for block in journey.table.rows.blocks():
+        yield from block

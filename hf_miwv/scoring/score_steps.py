@@ -12,6 +12,7 @@ from hf_miwv.rows.columns import add_score_columns
 from hf_miwv.rows.schema import ALSO_COLUMNS, EMBEDDING_COLUMN, KCENTER, NUGGETS
 from hf_miwv.scoring.journey import Journey
 from hf_miwv.scoring.method_columns import (
+    alpagasus_columns,
     deita_columns,
     kcenter_columns,
     losses_without_prompt,
@@ -84,6 +85,7 @@ def run_journey(journey: Journey, workspace: Workspace) -> Dataset:
         **selectit_columns(journey, workspace),
         **nuggets_columns(journey, anchors, zero_shot, passes, workspace),
         **deita_columns(journey, status, passes.flags, workspace),
+        **alpagasus_columns(journey, status, passes.flags, workspace),
         **({} if kept_vectors is None else {EMBEDDING_COLUMN: kept_vectors}),
     }
     journey.empty_demonstrations = sum(

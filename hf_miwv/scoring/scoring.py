@@ -31,6 +31,7 @@ from hf_miwv.rows.schema import ALSO, recognize
 from hf_miwv.rows.spooling import release, spool
 from hf_miwv.scoring.journey import TRAINER_MAX_LENGTH, Journey
 from hf_miwv.scoring.make_journey import make_journey
+from hf_miwv.scoring.rating_judge import check_rating_judge
 from hf_miwv.scoring.score_steps import run_journey
 from hf_miwv.scoring.scorers import check_scorers
 from hf_miwv.scoring.scoring_record import complete_record
@@ -77,6 +78,10 @@ def score(
     quality_scorer: str | Path | None = None,
     complexity_prompt: str | Path | None = None,
     quality_prompt: str | Path | None = None,
+    rating_judge: Any = None,
+    rating_judge_model: str | None = None,
+    rating_dimension: str | None = None,
+    rating_request_fields: Mapping[str, Any] | None = None,
     keep_embeddings: bool = False,
     device: str | None = None,
     model_revision: str | None = None,
@@ -155,7 +160,8 @@ def score(
             several neighbors it is always added. "kcenter": the order of greedy k-center by the mean hidden states
             of the rows' own passes. "selectit", "selectit_sentence": the model's own rating of each row, one more
             pass, or five. "nuggets": what each row saves eight anchor rows as their example, up to nine passes.
-            "deita": complexity x quality by two scorers, a pass of each.
+            "deita": complexity x quality by two scorers, a pass of each. "alpagasus": a judge's rating, one answer a
+            row.
         complexity_scorer (`str | Path`, *optional*): For "deita": the model that rates how complex an instruction
             is, a Hub id (OWNER/NAME, OWNER/NAME@REVISION) or a folder with safetensors weights, loaded in its own
             type.
@@ -164,6 +170,13 @@ def score(
             {instruction} in the place of the instruction, as on the card of the scorer; the rating follows
             immediately. By default a prompt of ours, which no published scorer was tuned on.
         quality_prompt (`str | Path`, *optional*): The same for the quality scorer, with {instruction} and {output}.
+        rating_judge (`str | Path | Judge`, *optional*): For "alpagasus": who rates the responses, the address of an
+            OpenAI-compatible endpoint (https://HOST/v1; the key comes from the environment), a model to run here, or
+            a judge that is open.
+        rating_judge_model (`str`, *optional*): The name of the model behind an endpoint.
+        rating_dimension (`str`, *optional*): What is rated, from 0 to 5; by default "accuracy".
+        rating_request_fields (`Mapping[str, Any]`, *optional*): Fields to add to the body of each request to an
+            endpoint; one that is None is taken out of it.
         keep_embeddings (`bool`, *optional*, defaults to `False`): Add the prompts' unit vectors as a
             column, 4 bytes x D a row; `select` needs them for its `diversity`.
         device (`str`, *optional*): Where to run models loaded by name; by default the accelerator at
@@ -204,6 +217,13 @@ def score(
         "quality_prompt": quality_prompt,
     }
     check_scorers(also, scorers)
+    rating = {
+        "rating_judge": rating_judge,
+        "rating_judge_model": rating_judge_model,
+        "rating_dimension": rating_dimension,
+        "rating_request_fields": rating_request_fields,
+    }
+    check_rating_judge(also, rating)
     if neighbors < 1:
         raise InputError(f"neighbors {neighbors}: give 1, as in the paper, or more")
     if trainer_max_length < 2:
@@ -254,6 +274,7 @@ def score(
             "avoid_duplicate_neighbors": avoid_duplicate_neighbors,
             "also": also,
             **scorers,
+            **rating,
             "keep_embeddings": keep_embeddings,
             "device": device,
             "model_revision": model_revision,

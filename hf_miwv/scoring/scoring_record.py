@@ -64,6 +64,8 @@ def start_record(
         run["target"] = _describe_target(journey.target)
     if journey.scorers:
         run["scorers"] = {name: dict(scorer.facts) for name, scorer in journey.scorers.items()}
+    if journey.rating is not None:
+        run["rating"] = journey.rating.facts
     table = journey.table
     run["trainer"] = {
         "max_length": journey.trainer_max_length,
@@ -194,6 +196,7 @@ def _identity(run: ScoredRecord, journey: Journey) -> dict[str, Any]:
         **({"influence": "added"} if INFLUENCE in run["settings"]["also"] else {}),
         **({"further methods": list(journey.further)} if journey.further else {}),
         **({"scorers": scorer_identities} if scorer_identities else {}),
+        **({} if journey.rating is None else {"rating": journey.rating.identity}),
         "unreadable rows": journey.unreadable_rows,
         "embeddings": "kept" if journey.keep_embeddings else "not kept",
         "attention": run["model"]["attention"],

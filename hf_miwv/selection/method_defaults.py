@@ -1,12 +1,39 @@
-"""What a method's paper adds to its score where nobody says otherwise: how far apart the chosen rows are."""
+"""What a method's paper adds to its score where nobody says otherwise: how many rows, how far apart."""
 
 from __future__ import annotations
+
+from decimal import Decimal
+
+from hf_miwv.results.scored_record import Choice
 
 # Method -> the highest cosine of two chosen rows. Deita (arXiv 2312.15685) goes down its ranking and keeps a row while
 # its cosine to every kept one is at most 0.9. The vectors are here those of the prompts by the embedder, there LLaMA's
 # of the whole row.
 DIVERSITY = {"deita": 0.9}
 NO_DIVERSITY = 1.0  # chooses by the score alone
+THRESHOLD = {"alpagasus": 4.5}  # method -> the lowest score to keep; AlpaGasus (arXiv 2307.08701): 4.5 of 5
+
+
+def limits_of(
+    method: str, fraction: float | str | Decimal | None, count: int | None, threshold: float | None
+) -> Choice:
+    """Return how many rows are kept.
+
+    Args:
+        method (`str`): One of METHODS.
+        fraction (`float | str | Decimal`, *optional*): Share of all rows to keep.
+        count (`int`, *optional*): Rows to keep.
+        threshold (`float`, *optional*): The lowest score to keep.
+
+    Returns:
+        `Choice`: The three as they were given; where none is, with the method's own threshold if it has one.
+
+    >>> limits_of("alpagasus", None, None, None)["threshold"], limits_of("alpagasus", 0.1, None, None)["threshold"]
+    (4.5, None)
+    """
+    if fraction is None and count is None and threshold is None:
+        threshold = THRESHOLD.get(method)
+    return {"fraction": fraction, "count": count, "threshold": threshold}
 
 
 def diversity_of(method: str, diversity: float | None, within: str | None = None) -> float | None:

@@ -29,7 +29,7 @@ from hf_miwv.rows.columns import read_embeddings
 from hf_miwv.rows.rows import Rows
 from hf_miwv.rows.schema import EMBEDDING_COLUMN, Shape, recognize
 from hf_miwv.selection.diversity import check_diversity, choose_diverse
-from hf_miwv.selection.method_defaults import diversity_of
+from hf_miwv.selection.method_defaults import diversity_of, limits_of
 from hf_miwv.selection.one_response import best_of_prompt, check_one_per
 from hf_miwv.selection.prompt_completion import as_prompt_completion
 from hf_miwv.selection.response_report import report_responses
@@ -71,7 +71,8 @@ def select(
             at 1 % -> 520).
         count (`int`, *optional*): Keep this many rows.
         threshold (`float`, *optional*): Keep every row with a score >= threshold, in the method's unit
-            (MIWV: nats per response token; of a method with `_low`: -1 times that).
+            (MIWV: nats per response token; of a method with `_low`: -1 times that). 4.5 for the method "alpagasus"
+            where none of the three is given, as in its paper.
         diversity (`float`, *optional*): Going down the ranking, pass over a row whose prompt's embedding
             has a cosine above this with one chosen before it, until as many are chosen as without
             (ours). The embeddings are those that the neighbors were searched with, so the rows must have
@@ -112,10 +113,11 @@ def select(
             holds something; rows that cannot be written as prompt and completion.
     """
     check_one_per(one_per)
-    check_choice(fraction, count, threshold, takes_all=one_per is not None)
+    choice = limits_of(method, fraction, count, threshold)
+    check_choice(**choice, takes_all=one_per is not None)
     check_method(method, seed, like)
     check_diversity(diversity)
-    check_together(method, within, threshold, diversity, one_per)
+    check_together(method, within, choice["threshold"], diversity, one_per)
     folder = None if isinstance(scored, Dataset) else fetch_written(scored) or Path(scored)
     folder_run = None if output_dir is None else FolderRun(Path(output_dir), overwrite, inputs=[folder])
     dataset = scored if isinstance(scored, Dataset) else read_dataset(folder or scored)
@@ -134,7 +136,6 @@ def select(
         if passed.any():
             logger.info("%d rows %s, and are not chosen from (%s)", int(passed.sum()), words, option)
             left_out |= passed
-    choice: Choice = {"fraction": fraction, "count": count, "threshold": threshold}
     earlier: ScoredRecord | None = read_record(folder) if folder else None
     groups = None
     if within is not None:

@@ -120,13 +120,15 @@ def section_hints() -> dict[str, Hints]:
         "unreadable_rows": UNREADABLE_ROWS,
     }
     scoring = argument_hints(
-        score, ("dataset", "model", "tokenizer", "embedder", "demonstrations_from", "origin", "progress")
+        score,
+        ("dataset", "model", "tokenizer", "embedder", "demonstrations_from", "rating_judge", "origin", "progress"),
     )
     return {
         "data": field_hints(DataSection),
         "scoring": {
             "embedder": str,
             "demonstrations_from": str,
+            "rating_judge": str,
             **scoring,
             **{name: choice_of(known) for name, known in words.items()},
         },

@@ -27,7 +27,7 @@ from hf_miwv.common.recipes.yaml_file import load_mapping
 from hf_miwv.results.methods import LOW, check_method, needed_columns
 from hf_miwv.rows.schema import INFLUENCE
 from hf_miwv.selection.diversity import check_diversity
-from hf_miwv.selection.method_defaults import diversity_of
+from hf_miwv.selection.method_defaults import diversity_of, limits_of
 from hf_miwv.selection.row_choice import check_choice, check_together
 from hf_miwv.training.former_sections import flattened
 from hf_miwv.training.recipe_keys import SECTION_REFUSED, SECTIONS, TOP_KEYS, TRL_REFUSED, section_hints
@@ -292,13 +292,14 @@ def _combinations(model: Mapping[str, Any], training: Mapping[str, Any], adapter
 
 def _selection_faults(selection: Mapping[str, Any], scoring: Mapping[str, Any]) -> list[str]:
     """List the faults that `select` would refuse hours later, and losses that its method lacks in scoring."""
-    limits = {key: selection.get(key) for key in ("fraction", "count", "threshold", "diversity")}
     method, like, one_per = selection.get("method", "miwv"), selection.get("like"), selection.get("one_per")
+    limits = limits_of(method, *(selection.get(key) for key in ("fraction", "count", "threshold")))
+    diversity, within = selection.get("diversity"), selection.get("within")
     checks: list[Callable[[], None]] = [
-        lambda: check_choice(limits["fraction"], limits["count"], limits["threshold"], takes_all=one_per is not None),
+        lambda: check_choice(**limits, takes_all=one_per is not None),
         lambda: check_method(method, selection.get("seed", 0), like),
-        lambda: check_diversity(limits["diversity"]),
-        lambda: check_together(method, selection.get("within"), limits["threshold"], limits["diversity"], one_per),
+        lambda: check_diversity(diversity),
+        lambda: check_together(method, within, limits["threshold"], diversity, one_per),
     ]
     faults = []
     for check in checks:
@@ -312,7 +313,7 @@ def _selection_faults(selection: Mapping[str, Any], scoring: Mapping[str, Any]) 
         faults.append(f"selection: method {method} needs its own losses; in scoring, also: [{lacking[0]}]")
     if (like or method).removesuffix(LOW) == "target_gain" and not scoring.get("demonstrations_from"):
         faults.append(f"selection: method {method} needs a target set; in scoring, demonstrations_from: TARGET")
-    diversity = diversity_of(method, limits["diversity"], selection.get("within"))
-    if diversity is not None and not scoring.get("keep_embeddings"):
-        faults.append(f"selection: diversity {diversity} needs the embeddings; in scoring, keep_embeddings: true")
+    cosine = diversity_of(method, diversity, within)
+    if cosine is not None and not scoring.get("keep_embeddings"):
+        faults.append(f"selection: diversity {cosine} needs the embeddings; in scoring, keep_embeddings: true")
     return faults

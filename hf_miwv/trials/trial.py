@@ -25,6 +25,7 @@ from hf_miwv.common.trainer.trainable import trainable_source
 from hf_miwv.judging.judge_answers import judge_answers
 from hf_miwv.judging.verdicts import Judge
 from hf_miwv.results.methods import LOW, needed_columns
+from hf_miwv.scoring.rating_judge import check_rating_judge
 from hf_miwv.scoring.scorers import check_scorers, prompt_identity
 from hf_miwv.scoring.target_set import target_identity
 from hf_miwv.selection.method_defaults import diversity_of
@@ -148,6 +149,7 @@ def trial(
     if any(diversity_of(method, None) is not None for method in methods):
         scoring["keep_embeddings"] = True
     check_scorers(scoring["also"], scoring)
+    check_rating_judge(scoring["also"], scoring)
     questions = question_rows(dataset.select(held), judged_rows, seed, columns) if JUDGE in evaluate else None
     common = Common(
         model=model,

@@ -8,6 +8,7 @@ import pytest
 from datasets import Dataset, load_dataset
 
 from hf_miwv.rows.schema import ALSO
+from tests.miwv.rating_judges import rating_judge
 from tests.miwv.results.methods_rows import score_tiny, some_rows, some_target
 
 
@@ -33,6 +34,7 @@ def complete_folder(tmp_path_factory: pytest.TempPathFactory, embedder_folder: P
         demonstrations_from=some_target(),
         complexity_scorer=model_folder,
         quality_scorer=model_folder,
+        rating_judge=rating_judge(),
     )
     return output
 

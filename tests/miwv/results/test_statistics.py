@@ -83,6 +83,7 @@ def test_describe_counts_rows_statuses_flags_and_signs() -> None:
         "undesired_response": 0,
         "in_target": 0,
         "deita_unrated": 0,
+        "alpagasus_unrated": 0,
     }
     assert [described[name] for name in ("above_zero", "below_zero", "equal_zero")] == [1, 1, 0]
 
