@@ -22,7 +22,7 @@ from hf_miwv.common.runs.folder import check_output, read_record
 from hf_miwv.common.runs.launched_sharding import refuse_shards
 from hf_miwv.common.runs.processes import Processes
 from hf_miwv.common.runs.workspace import workspace_of
-from hf_miwv.results.methods import LOW, check_method, needed_columns
+from hf_miwv.results.methods import LOW, TARGET_METHODS, check_method, needed_columns
 from hf_miwv.results.score_summary import show_selection, show_summary
 from hf_miwv.results.scored_record import ScoredRecord
 from hf_miwv.rows.examples import read_example
@@ -30,7 +30,7 @@ from hf_miwv.rows.schema import Shape, parse_columns
 from hf_miwv.rows.streaming import open_stream
 from hf_miwv.scoring.scoring import DEFAULT_EMBEDDER, score
 from hf_miwv.selection.diversity import check_diversity
-from hf_miwv.selection.method_defaults import diversity_of, limits_of
+from hf_miwv.selection.method_defaults import limits_of, needs_embeddings
 from hf_miwv.selection.row_choice import check_choice, check_together
 from hf_miwv.selection.selection import select
 
@@ -202,7 +202,7 @@ def select_data(
     check_together(method, within, limits["threshold"], diversity, one_per)
     if (
         model is not None
-        and (like or method).removesuffix(LOW) == "target_gain"
+        and (like or method).removesuffix(LOW) in TARGET_METHODS
         and not settings.get("demonstrations_from")
     ):
         raise InputError(f"method {method!r} needs the rows of a target set; give --demonstrations-from TARGET, too")
@@ -212,7 +212,7 @@ def select_data(
         scored = workspace_of(output) / "scored"
         # The method may need losses that nobody has asked for by name.
         settings["also"] = (*settings["also"], *needed_columns(method, like))
-        settings["keep_embeddings"] |= diversity_of(method, diversity, within) is not None
+        settings["keep_embeddings"] |= needs_embeddings(method, diversity, within)
         score_data(data, model, scored, overwrite=True, **settings)  # only ever ours
         if not Processes.launched().first:
             return

@@ -25,7 +25,7 @@ selection_options = options(
         default="miwv",
         show_default=True,
         help="Score to choose by: miwv, "
-        "prompt_loss, perplexity, ifd, superfiltering, influence, influence_diverse, target_gain, kcenter, "
+        "prompt_loss, perplexity, ifd, superfiltering, influence, influence_diverse, target_gain, recost, kcenter, "
         "selectit, selectit_sentence, nuggets, deita, alpagasus, length, "
         "random, random_by_length. The highest are kept; with _low behind the name (miwv_low) the lowest. "
         "superfiltering is for rows scored with a small proxy model.",
@@ -56,7 +56,7 @@ selection_options = options(
         type=float,
         metavar="COSINE",
         help="Pass over a row whose prompt has a cosine above this with one chosen before it; 1 passes over none. "
-        "[default: 0.9 for deita, else 1]",
+        "[default: 0.9 for deita, a sliding window for recost, else 1]",
     ),
     click.option(
         "--one-per",

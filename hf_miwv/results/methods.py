@@ -62,6 +62,21 @@ def _nuggets(columns: ScoreColumns) -> np.ndarray:
     return share + 1e-6 * ranks / len(gain)
 
 
+def _recost(columns: ScoreColumns) -> np.ndarray:
+    gain = _requested(columns, "recost", "target_gain", "--demonstrations-from TARGET")
+    # Imported here, because scipy takes long to import and most commands never come here.
+    from scipy.stats import rankdata
+
+    known = np.isfinite(gain) & np.isfinite(columns.loss_zero_shot) & (np.array(columns.status) == "ok")
+    count = max(1, int(known.sum()))
+    scores = np.full(len(gain), np.nan)
+    of_loss, of_gain = rankdata(columns.loss_zero_shot[known]), rankdata(gain[known])
+    # Sums of ranks are often equal, and row order must not decide between them: below the step between two sums the
+    # rank of the gain does.
+    scores[known] = (of_loss + of_gain) / (2 * count) + of_gain / (8 * count**2)
+    return scores
+
+
 KNOWN = {
     "miwv": Method(
         "MIWV",
@@ -111,6 +126,12 @@ KNOWN = {
         "row, in nats per response token (after ICA, arXiv 2510.14459)",
         lambda columns: _requested(columns, "target_gain", "target_gain", "--demonstrations-from TARGET"),
     ),
+    "recost": Method(
+        "RECOST",
+        "the mean of two ranks, from 0 for the lowest to 1: of L(y|x), and of what the nearest rows of a target set "
+        "save of it as worked examples (after arXiv 2402.17355)",
+        _recost,
+    ),
     "kcenter": Method(
         "k-center",
         "the negative of the order in which k-center takes the rows, each the farthest from all before it, by the "
@@ -153,6 +174,7 @@ KNOWN = {
         lambda columns: columns.response_tokens.astype(np.float64),
     ),
 }
+TARGET_METHODS = ("target_gain", "recost")  # with columns that a target set adds
 RANDOM = "random"
 RANDOM_BY_LENGTH = "random_by_length"
 RANDOM_LABELS = {RANDOM: "random draw", RANDOM_BY_LENGTH: "random draw of the same lengths"}
@@ -188,6 +210,14 @@ def method_scores(
       2604.25132), whose difference is one of IFDs.
     - `target_gain`: L(y|x) - mean of L(y|x,C) over the K nearest rows C of a target set, high = the target's
       examples help = keep (ICA, arXiv 2510.14459). Needs `hf-miwv score --demonstrations-from TARGET`.
+    - `recost`: (rank of L(y|x) + rank of `target_gain`) / 2N, the lowest first, ties averaged: high where the model
+      finds the response unlikely and examples of an external pool make it likelier, so that what stays unlikely
+      with knowledge is taken for dirty (RECOST, arXiv 2402.17355: predictive entropy with and without retrieved
+      knowledge, their ranks combined). How it combines them was not found: equal weights, and the difference of the
+      two losses for the second rank, are ours, and so is knowledge one example at a time, the mean over the K
+      nearest (five there). Ranks are over all rows with a score. Needs `hf-miwv score --demonstrations-from POOL`,
+      K passes more. `select` takes rows apart out of a window that slides down this ranking, see
+      `hf_miwv.selection.window_sampling`.
     - `kcenter`: -rank in the order of greedy k-center on the mean last hidden state (DiverseEvol, arXiv 2311.08182:
       one round, and no tuning between). Needs `hf-miwv score --also kcenter`, which runs nothing more.
     - `selectit`, `selectit_sentence`: the model's own rating (arXiv 2402.16705), see

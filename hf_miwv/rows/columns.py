@@ -106,8 +106,8 @@ def read_embeddings(dataset: Dataset) -> np.ndarray:
     """
     if EMBEDDING_COLUMN not in dataset.column_names:
         raise InputError(
-            f"the scored rows have no column {EMBEDDING_COLUMN}, by which --diversity (with the method deita 0.9, if "
-            "nothing else is given) tells how close two prompts are; score them with --keep-embeddings"
+            f"the scored rows have no column {EMBEDDING_COLUMN}, by which --diversity (of the methods deita and "
+            "recost, too, if nothing else is given) tells how close two prompts are; score them with --keep-embeddings"
         )
     # By way of Arrow: as Python lists a million vectors of 1,024 would take 30 GB.
     table = dataset.select_columns([EMBEDDING_COLUMN]).with_format("arrow")[:]

@@ -10,6 +10,7 @@ from hf_miwv.results.scored_record import Choice
 # its cosine to every kept one is at most 0.9. The vectors are here those of the prompts by the embedder, there LLaMA's
 # of the whole row.
 DIVERSITY = {"deita": 0.9}
+WINDOW_METHODS = ("recost",)  # chosen by `sample_by_window`
 NO_DIVERSITY = 1.0  # chooses by the score alone
 THRESHOLD = {"alpagasus": 4.5}  # method -> the lowest score to keep; AlpaGasus (arXiv 2307.08701): 4.5 of 5
 
@@ -53,3 +54,31 @@ def diversity_of(method: str, diversity: float | None, within: str | None = None
     if diversity is None and within is None:
         return DIVERSITY.get(method)
     return None if diversity == NO_DIVERSITY else diversity
+
+
+def slides_window(method: str, diversity: float | None, within: str | None = None) -> bool:
+    """Say whether rows are taken out of a window that slides down the ranking.
+
+    Args:
+        method (`str`): One of METHODS.
+        diversity (`float`, *optional*): As in `select`; any takes the place of the window.
+        within (`str`, *optional*): As in `select`; as above.
+
+    Returns:
+        `bool`: Whether they are.
+    """
+    return method in WINDOW_METHODS and diversity is None and within is None
+
+
+def needs_embeddings(method: str, diversity: float | None, within: str | None = None) -> bool:
+    """Say whether rows are chosen by their prompts' embeddings, too.
+
+    Args:
+        method (`str`): One of METHODS.
+        diversity (`float`, *optional*): As in `select`.
+        within (`str`, *optional*): As in `select`.
+
+    Returns:
+        `bool`: Whether the rows must have been scored with `keep_embeddings`.
+    """
+    return diversity_of(method, diversity, within) is not None or slides_window(method, diversity, within)

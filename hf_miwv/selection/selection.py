@@ -29,12 +29,13 @@ from hf_miwv.rows.columns import read_embeddings
 from hf_miwv.rows.rows import Rows
 from hf_miwv.rows.schema import EMBEDDING_COLUMN, Shape, recognize
 from hf_miwv.selection.diversity import check_diversity, choose_diverse
-from hf_miwv.selection.method_defaults import diversity_of, limits_of
+from hf_miwv.selection.method_defaults import diversity_of, limits_of, slides_window
 from hf_miwv.selection.one_response import best_of_prompt, check_one_per
 from hf_miwv.selection.prompt_completion import as_prompt_completion
 from hf_miwv.selection.response_report import report_responses
 from hf_miwv.selection.row_choice import check_choice, check_together, choose_rows, rank_rows
 from hf_miwv.selection.row_groups import choose_within, group_rows
+from hf_miwv.selection.window_sampling import WINDOW, sample_by_window
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +80,8 @@ def select(
             been scored with `keep_embeddings`: embedding them again could give others (another template,
             another version of the embedder). Prompts embedded with their template lie close together;
             `neighbor_similarity` shows how close. By default 0.9 for the method "deita" without `within`, as in
-            its paper, and none for any other; 1 passes over no row.
+            its paper, and none for any other; 1 passes over no row. With the method "recost" any takes the place of
+            the window that else slides down the ranking (see `hf_miwv.selection.window_sampling`).
         one_per (`str`, *optional*): "prompt": of several rows with one prompt choose at most the one with the
             highest score, as GRAPE does with the method "perplexity_low" (arXiv 2502.04194). With it fraction,
             count and threshold may be left out: one row of every prompt is then kept.
@@ -151,8 +153,9 @@ def select(
     # Without a limit, which one_per alone allows, every row that is left is kept.
     is_limited = any(value is not None for value in choice.values())
     limit: Choice = choice if is_limited else {**choice, "count": int(np.isfinite(scores).sum())}
+    by_window = slides_window(method, diversity, within) and limit["threshold"] is None
     diversity = diversity_of(method, diversity, within)
-    kept, report = _keep(dataset, scores, limit, diversity, groups)
+    kept, report = _keep(dataset, scores, limit, diversity, groups, by_window)
     report["responses"] = _look_at_responses(dataset, earlier, kept)
     # Vectors of 4 KB a row are of no use to a trainer.
     ours = [name for name in (EMBEDDING_COLUMN,) if name in dataset.column_names]
@@ -220,8 +223,9 @@ def _keep(
     choice: Choice,
     diversity: float | None,
     groups: list[str] | None,
+    by_window: bool,
 ) -> tuple[np.ndarray, SelectionFacts]:
-    """Apply `choose_rows`, then `choose_within` or `choose_diverse` of as many; say what to report."""
+    """Apply `choose_rows`, then `choose_within`, `choose_diverse` or `sample_by_window` of as many; report on it."""
     kept, note = choose_rows(scores, **choice)
     if groups is not None:
         if len(set(groups)) > len(kept):
@@ -234,6 +238,10 @@ def _keep(
         chosen = Counter(groups[row] for row in kept.tolist())
         counts = {name: {"scored": scored[name], "kept": chosen[name]} for name in sorted(scored)}
         return kept, {"passed_over": 0, "note": note, "groups": counts}
+    if by_window:
+        reach = rank_rows(scores)[: len(kept) + WINDOW - 1]
+        positions = sample_by_window(read_embeddings(dataset.select(reach)), len(kept))
+        return reach[positions], {"passed_over": int(positions[-1]) + 1 - len(kept), "note": note}
     if diversity is None:
         return kept, {"passed_over": 0, "note": note}
     row_count, all_that_reach = len(kept), choice["threshold"] is not None

@@ -24,10 +24,10 @@ from hf_miwv.common.recipes.trl_datasets import read_dataset_keys
 from hf_miwv.common.recipes.trl_keys import read_trl_keys
 from hf_miwv.common.recipes.values import fault_of, fit
 from hf_miwv.common.recipes.yaml_file import load_mapping
-from hf_miwv.results.methods import LOW, check_method, needed_columns
+from hf_miwv.results.methods import LOW, TARGET_METHODS, check_method, needed_columns
 from hf_miwv.rows.schema import INFLUENCE
 from hf_miwv.selection.diversity import check_diversity
-from hf_miwv.selection.method_defaults import diversity_of, limits_of
+from hf_miwv.selection.method_defaults import limits_of, needs_embeddings
 from hf_miwv.selection.row_choice import check_choice, check_together
 from hf_miwv.training.former_sections import flattened
 from hf_miwv.training.recipe_keys import SECTION_REFUSED, SECTIONS, TOP_KEYS, TRL_REFUSED, section_hints
@@ -311,9 +311,9 @@ def _selection_faults(selection: Mapping[str, Any], scoring: Mapping[str, Any]) 
     lacking = [name for name in needed_columns(method, like) if name not in also]
     if lacking:
         faults.append(f"selection: method {method} needs its own losses; in scoring, also: [{lacking[0]}]")
-    if (like or method).removesuffix(LOW) == "target_gain" and not scoring.get("demonstrations_from"):
+    if (like or method).removesuffix(LOW) in TARGET_METHODS and not scoring.get("demonstrations_from"):
         faults.append(f"selection: method {method} needs a target set; in scoring, demonstrations_from: TARGET")
-    cosine = diversity_of(method, diversity, within)
-    if cosine is not None and not scoring.get("keep_embeddings"):
-        faults.append(f"selection: diversity {cosine} needs the embeddings; in scoring, keep_embeddings: true")
+    if needs_embeddings(method, diversity, within) and not scoring.get("keep_embeddings"):
+        chooser = f"method {method}" if diversity is None else f"diversity {diversity}"
+        faults.append(f"selection: {chooser} needs the embeddings; in scoring, keep_embeddings: true")
     return faults

@@ -24,11 +24,11 @@ from hf_miwv.common.runs.workspace import Workspace, workspace_of
 from hf_miwv.common.trainer.trainable import trainable_source
 from hf_miwv.judging.judge_answers import judge_answers
 from hf_miwv.judging.verdicts import Judge
-from hf_miwv.results.methods import LOW, needed_columns
+from hf_miwv.results.methods import LOW, TARGET_METHODS, needed_columns
 from hf_miwv.scoring.rating_judge import check_rating_judge
 from hf_miwv.scoring.scorers import check_scorers, prompt_identity
 from hf_miwv.scoring.target_set import target_identity
-from hf_miwv.selection.method_defaults import diversity_of
+from hf_miwv.selection.method_defaults import needs_embeddings
 from hf_miwv.training.sft_tuning import Tuning, try_out
 from hf_miwv.training.training import score_before_tuning
 from hf_miwv.trials.arms import LEAST_SEEDS, Arm, arms_of, steps_of_arms
@@ -137,16 +137,16 @@ def trial(
     _check(evaluate, equal, seeds, judge)
     if source_column is not None and source_column not in dataset.column_names:
         raise InputError(f"--source-column {source_column}: {did_you_mean(source_column, dataset.column_names)}")
-    asks_target = any(method.removesuffix(LOW) == "target_gain" for method in methods)
+    asks_target = [method for method in methods if method.removesuffix(LOW) in TARGET_METHODS]
     if asks_target and not (scoring or {}).get("demonstrations_from"):
-        raise InputError("--methods target_gain: needs a target set; give --demonstrations-from TARGET")
+        raise InputError(f"--methods {asks_target[0]}: needs a target set; give --demonstrations-from TARGET")
     pool, held = divide_by_prompt(dataset, held_out, seed, columns)
     settings = {**TRAINING, **(training or {}), "save_total_limit": 1, "report_to": "none"}
     batch = settings["per_device_train_batch_size"] * settings.get("gradient_accumulation_steps", 1) * processes.world
     settings["max_steps"] = steps_of_arms(len(pool), str(fraction), settings.pop("num_train_epochs"), batch)
     also = {name for method in methods for name in needed_columns(method)}
     scoring = {**(scoring or {}), "also": sorted({*(scoring or {}).get("also", ()), *also})}
-    if any(diversity_of(method, None) is not None for method in methods):
+    if any(needs_embeddings(method, None) for method in methods):
         scoring["keep_embeddings"] = True
     check_scorers(scoring["also"], scoring)
     check_rating_judge(scoring["also"], scoring)

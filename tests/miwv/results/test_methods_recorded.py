@@ -92,8 +92,8 @@ def test_card_record_and_table_name_the_method_and_claim_no_miwv(
 ) -> None:
     folder = complete_folder
     output = tmp_path / "chosen"
-    # Prompts of a random embedder lie close together.
-    apart = {"diversity": 1.0} if method == "deita" else {}
+    # Chosen by the score alone: prompts of a random embedder lie close together.
+    apart = {"diversity": 1.0} if method in ("deita", "recost") else {}
     chosen = select(folder, method=method, seed=4, count=5, output_dir=output, **apart)
     run = json.loads((output / "run.json").read_text())
     scores = method_scores(load_dataset(str(folder), split="train"), method, seed=4)

@@ -189,9 +189,9 @@ def test_near_rows_are_passed_over_unless_asked_otherwise(scored: Dataset) -> No
     for settings in ({"diversity": 1.0}, {"diversity": 0.9999}):
         assert select(rows, method="deita", count=4, **settings)["row"] == order[:4]
     assert select(rows, method="deita_low", count=4)["row"] == order[::-1][:4]
-    with pytest.raises(InputError, match=r"no column prompt_embedding, by which --diversity \(with the method deita"):
+    with pytest.raises(InputError, match=r"no column prompt_embedding, by which --diversity \(of the methods deita"):
         select(scored.remove_columns("prompt_embedding"), method="deita", count=2)
-    fault = "selection: diversity 0.9 needs the embeddings; in scoring, keep_embeddings: true"
+    fault = "selection: method deita needs the embeddings; in scoring, keep_embeddings: true"
     assert _selection_faults({"method": "deita", "count": 2}, {"also": ["deita"]}) == [fault]
     assert needed_columns("deita_low") == ("deita",)
     with pytest.raises(InputError, match="score them with `hf-miwv score --also deita`"):
