@@ -21,13 +21,19 @@ from hf_miwv.pipeline.scoring_stages import stages_of
 from hf_miwv.pipeline.scoring_tasks import PLAN, ScoringTasks, TaskJourney
 from hf_miwv.prompts.run_date import parse_date, run_date
 from hf_miwv.rows.columns import check_columns
-from hf_miwv.rows.schema import FURTHER_COLUMNS, recognize
+from hf_miwv.rows.schema import ALPAGASUS, DEITA, KCENTER, recognize
 from hf_miwv.scoring.make_journey import make_journey
 from hf_miwv.scoring.rating_judge import check_rating_judge
 from hf_miwv.scoring.scorers import check_scorers
 from hf_miwv.scoring.scoring import check_rows, check_settings, score, write_scored
 
 LOGS = "tasks"  # in the work folder: datatrove's logs and completion markers
+# Methods that are no map over rows and passes, with the reason.
+NOT_IN_TASKS = {
+    KCENTER: "the hidden states that it goes by stay in the process that has run the rows",
+    DEITA: "its scorers are loaded by one process, one after the other",
+    ALPAGASUS: "its judge is asked by one process, which writes the replies down",
+}
 # Arguments of `score` that say where rows and results are, and not how rows are scored.
 OUTSIDE = (
     *("dataset", "model", "split", "config", "data_revision", "field", "output_dir", "date", "overwrite"),
@@ -80,9 +86,12 @@ def score_in_tasks(
             "the command by `accelerate launch` for several GPUs or machines"
         )
     settings = _with_defaults(settings)
-    further = [name for name in settings["also"] if name in FURTHER_COLUMNS]
-    if further:
-        raise InputError(f"--also {further[0]}: is not measured in tasks yet; leave --executor or this method out")
+    for name in settings["also"]:
+        if name in NOT_IN_TASKS:
+            raise InputError(
+                f"--also {name}: is not measured in tasks, because {NOT_IN_TASKS[name]}; leave --executor or this "
+                "method out"
+            )
     check_scorers(settings["also"], settings)
     check_rating_judge(settings["also"], settings)
     names = ("pooling", "embed_text", "batch_tokens", "also", "unreadable_rows")

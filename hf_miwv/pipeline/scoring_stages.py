@@ -59,8 +59,8 @@ class ScoreShare(TaskStep[ScoringTasks]):
     def _task(self, data: Any, rank: int) -> None:
         journey = self.work.journey(rank)
         with self.work.workspace(rank) as workspace:
-            for name, (passes, neighbors) in journey.passes_by_method(workspace).items():
-                forest = journey.forest(passes, neighbors)
+            for name, passes, trunks in journey.passes_by_method(workspace):
+                forest = journey.forest(passes, trunks)
                 journals = type(workspace)(workspace.folder / f"pass-{name}")  # each method has a journal of its own
                 with journals:
                     share = score_share(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import date
 from pathlib import Path
@@ -20,10 +20,13 @@ from hf_miwv.losses.forest import Forest
 from hf_miwv.losses.pass_losses import Share, merged_losses
 from hf_miwv.neighbors.embedding import merged_totals, shared_vectors
 from hf_miwv.rows.columns import check_columns
-from hf_miwv.rows.schema import recognize
+from hf_miwv.rows.schema import NUGGETS, recognize
+from hf_miwv.scoring.anchor_scores import anchor_passes
 from hf_miwv.scoring.journey import Journey
 from hf_miwv.scoring.make_journey import make_journey
+from hf_miwv.scoring.method_columns import nuggets_anchors, selectit_prompts
 from hf_miwv.scoring.neighbor_search import find_neighbors
+from hf_miwv.scoring.self_ratings import rating_passes
 
 PLAN = "plan.json"
 
@@ -155,20 +158,30 @@ class TaskJourney(Journey):
         """
         return shared_vectors(len(self.table), self.parts)
 
-    def passes_by_method(self, workspace: Workspace) -> dict[str, tuple[Passes, np.ndarray]]:
-        """Build all passes that are to be run.
+    def passes_by_method(self, workspace: Workspace) -> Iterator[tuple[str, Passes, np.ndarray]]:
+        """Build all passes that are to be run, those of one method at a time.
 
         Args:
             workspace (`Workspace`): The workspace of this task.
 
-        Returns:
-            `dict[str, tuple[Passes, np.ndarray]]`: By the name that their losses are filed under, with the rows
-            that passes may go on from.
+        Yields:
+            `tuple[str, Passes, np.ndarray]`: The name that their losses are filed under, the passes, and the rows
+            that they may go on from.
         """
-        neighbors, _ = find_neighbors(self, self.vectors(), workspace)
+        vectors = self.vectors()
+        neighbors, _ = find_neighbors(self, vectors, workspace)
+        anchors = nuggets_anchors(self, vectors) if NUGGETS in self.further else None
+        del vectors
         passes = self.passes(neighbors)
-        alone = {name: (self.method_passes(name, passes), np.arange(len(self.table))) for name in self.also}
-        return {"losses": (passes, neighbors), **alone}
+        yield "losses", passes, neighbors
+        for name in self.also:
+            yield name, self.method_passes(name, passes), np.arange(len(self.table))
+        for name, prompt in selectit_prompts(self).items():
+            rated = rating_passes(self.table.rows, prompt, self.tokenizer, self.max_length)
+            yield name, rated, rated.trunk_numbers()
+        if anchors is not None:
+            behind = anchor_passes(passes, self.table, anchors, self.prompts, self.max_length)
+            yield NUGGETS, behind, behind.trunk_numbers()
 
     def embed_prompts(self, workspace: Workspace) -> np.ndarray:
         """Read the vectors that the tasks have made.
@@ -217,7 +230,8 @@ class TaskJourney(Journey):
             stage.
         """
         # The workspace of a method of its own bears the method's name.
-        name = workspace.folder.name if workspace.folder.name in self.also else "losses"
+        methods = (*self.also, *selectit_prompts(self), NUGGETS)
+        name = workspace.folder.name if workspace.folder.name in methods else "losses"
         losses, totals = merged_losses([_share(part, name) for part in self.parts], len(passes.lengths))
         return losses, self.loss_counts(passes, forest, totals)
 

@@ -69,6 +69,20 @@ def kcenter_columns(journey: Journey, forest: Forest, status: list[str], workspa
     return {"kcenter_rank": ranks}
 
 
+def selectit_prompts(journey: Journey) -> dict[str, str]:
+    """List the rating prompts that the model is asked.
+
+    Args:
+        journey (`Journey`): The run.
+
+    Returns:
+        `dict[str, str]`: Name of the stage -> prompt: one at token level, five at sentence level; none where nobody
+        asks.
+    """
+    asked = 5 if SELECTIT_SENTENCE in journey.further else 1 if SELECTIT in journey.further else 0
+    return {f"{SELECTIT}_{number}": prompt for number, prompt in enumerate(RATING_PROMPTS[:asked], 1)}
+
+
 def selectit_columns(journey: Journey, workspace: Workspace) -> dict[str, np.ndarray]:
     """Let the model rate the rows as SelectIT does, by one prompt or by all five.
 
@@ -79,19 +93,18 @@ def selectit_columns(journey: Journey, workspace: Workspace) -> dict[str, np.nda
     Returns:
         `dict[str, np.ndarray]`: The columns, (N,) each; none where nobody asks.
     """
-    names = [name for name in (SELECTIT, SELECTIT_SENTENCE) if name in journey.further]
-    if not names:
+    prompts = selectit_prompts(journey)
+    if not prompts:
         return {}
     ratings = []
-    for number, prompt in enumerate(RATING_PROMPTS[: 5 if SELECTIT_SENTENCE in names else 1], 1):
+    for name, prompt in prompts.items():
         passes = rating_passes(journey.table.rows, prompt, journey.tokenizer, journey.max_length)
-        name = f"{SELECTIT}_{number}"
         losses, totals = further_losses(journey, name, passes, passes.trunk_numbers(), workspace)
         del totals["row_tokens"]  # of rows alone, which are not run here
         journey.count(name, totals)
         ratings.append(token_ratings(losses[len(journey.table) :].reshape(-1, 5), passes.shared.lengths))
     columns = {SELECTIT: ratings[0]}
-    if SELECTIT_SENTENCE in names:
+    if SELECTIT_SENTENCE in journey.further:
         columns[SELECTIT_SENTENCE] = sentence_ratings(np.stack(ratings))
     return columns
 

@@ -59,7 +59,7 @@ def check_same(scored: Dataset, expected: Dataset) -> None:
 
 
 def test_tasks_give_the_rows_and_scores_of_one_process(inputs: dict[str, str], tmp_path: Path) -> None:
-    settings = {**SETTINGS, "also": ("ifd",), "avoid_duplicate_neighbors": True}
+    settings = {**SETTINGS, "also": ("ifd", "selectit_sentence", "nuggets"), "avoid_duplicate_neighbors": True}
     names = {"embedder": inputs["embedder"], "origin": {}, "progress": False}
     score(read_dataset(Source(inputs["rows"])), inputs["model"], output_dir=tmp_path / "one", **names, **settings)
     expected = read_dataset(Source(str(tmp_path / "one")))
@@ -96,7 +96,12 @@ def test_the_command_and_what_it_refuses(inputs: dict[str, str], tmp_path: Path)
         (["--executor", "local:2", "--streaming"], "cannot be dealt to tasks"),
         (["--executor-config", inputs["rows"]], "belongs to --executor"),
         (["--executor", "local:2", "--demonstrations-from", inputs["rows"]], "not scored behind in tasks yet"),
-        (["--executor", "local:2", "--also", "nuggets"], "--also nuggets: is not measured in tasks yet"),
+        (
+            ["--executor", "local:2", "--also", "kcenter"],
+            "--also kcenter: is not measured in tasks, because",
+        ),
+        (["--executor", "local:2", "--also", "deita"], "--also deita: is not measured in tasks, because its scorers"),
+        (["--executor", "local:2", "--also", "alpagasus"], "--also alpagasus: is not measured in tasks, because its"),
     ):
         refused = CliRunner().invoke(main, [*words, *more])
         assert refused.exit_code == 2
