@@ -26,6 +26,7 @@ from hf_miwv.common.models.vocabulary import unknown_token
 from hf_miwv.common.reading.source import Source
 from hf_miwv.common.recipes.batch import ACCUMULATION, DEFAULT_PER_DEVICE, PER_DEVICE
 from hf_miwv.common.runs.folder import read_record
+from hf_miwv.common.runs.launched_sharding import no_shards
 from hf_miwv.common.trainer.trainable import trainable_source
 
 SAMPLE = 2_000  # rows whose tokens are counted; their order is that of a hash
@@ -48,9 +49,13 @@ def check_recipe(recipe: TrainingRecipe, launch: Launch) -> dict[str, Any]:
         "sample" (counts), too.
 
     Raises:
-        InputError: the model is no causal language model; it has no embedding for a token of the
-            rows, or of the end of a text; what `prepare` finds in rows that are here.
+        InputError: the launch divides the weights, and the recipe trains on the CPU (`use_cpu`); the model is no
+            causal language model; it has no embedding for a token of the rows, or of the end of a text; what
+            `prepare` finds in rows that are here.
     """
+    if launch.sharding != "none" and recipe.training.get("use_cpu"):
+        # What accelerate (1.15) makes of such a launch; the training asks accelerate itself (`check_can_shard`).
+        raise no_shards(launch.sharding, "MULTI_CPU" if launch.processes > 1 else "NO")
     facts: dict[str, Any] = {"unknown": {}, "rows": None, "groups": None, "tokens": None, "sample": None}
     config = _config(recipe, facts)
     # the rows of the embedding, as far as the configuration says: no weights are read

@@ -84,11 +84,24 @@ def check_can_shard(sharding: str, use_cpu: bool) -> None:
     except ImportError as error:  # DeepSpeed is a package of its own
         raise InputError(f"{sharding} is asked for: {error}") from error
     if kind in ("NO", "MULTI_CPU"):
-        raise InputError(
-            f"the launch file or the recipe asks for {sharding}, which accelerate has for several accelerators only: "
-            f"here it would train without shards (distributed_type {kind}) and not say so; take accelerate/cpu on "
-            "the CPU, accelerate/one_gpu on one GPU, and leave fsdp and deepspeed out of the recipe"
-        )
+        raise no_shards(sharding, kind)
+
+
+def no_shards(sharding: str, kind: str) -> InputError:
+    """Say that accelerate would not divide the weights.
+
+    Args:
+        sharding (`str`): As `asked_sharding` or `sharding_by_settings` returns it, other than "none".
+        kind (`str`): accelerate's distributed_type in place of it.
+
+    Returns:
+        `InputError`: The refusal.
+    """
+    return InputError(
+        f"the launch file or the recipe asks for {sharding}, which accelerate has for several accelerators only: "
+        f"here it would train without shards (distributed_type {kind}) and not say so; take accelerate/cpu on "
+        "the CPU, accelerate/one_gpu on one GPU, and leave fsdp and deepspeed out of the recipe"
+    )
 
 
 def refuse_shards(work: str, instead: str = WHOLE, environment: Mapping[str, str] | None = None) -> None:

@@ -12,6 +12,8 @@ from tiny import CHATML
 
 from hf_lmt.recipes.launch import Launch
 from hf_lmt.training.estimate import Shape, memory_of, steps_of
+from hf_miwv.common.errors import InputError
+from hf_miwv.common.runs.launched_sharding import check_can_shard
 from tests.lmt.data.prepare.prepared_rows import lines, table
 from tests.lmt.recipes.test_recipes import BASE
 from tests.lmt.training.test_training import cache, door, tiny  # noqa: F401
@@ -80,6 +82,20 @@ def test_check_says_what_a_recipe_will_do(tmp_path: Path, tiny: Path) -> None:  
     result = CliRunner().invoke(door, ["recipe", "check", str(path), "--max_step", "3"])
     assert result.exit_code == 2
     assert "unknown key 'max_step'" in result.output
+
+
+@pytest.mark.parametrize("launch", ["accelerate/fsdp2", "accelerate/deepspeed_zero3"])
+def test_check_refuses_shards_on_the_cpu(launch: str, tmp_path: Path) -> None:
+    """accelerate would train by DDP, without a word; `hf-lmt train` refuses with the same words."""
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump({**BASE, "use_cpu": True, "bf16": False}), "utf-8")
+    result = CliRunner().invoke(door, ["recipe", "check", str(path), "--launch", launch])
+    assert result.exit_code == 2
+    sharding = "fsdp" if launch.endswith("fsdp2") else "zero3"
+    with pytest.raises(InputError) as refusal:
+        check_can_shard(sharding, use_cpu=True)
+    words = str(refusal.value).replace("distributed_type NO", "distributed_type MULTI_CPU")
+    assert " ".join(words.split()) in " ".join(result.output.split())
 
 
 def test_check_says_which_source_is_not_here() -> None:
