@@ -54,7 +54,7 @@ def source_rows(subject: Subject) -> list[tuple[str, ...]]:
     return [
         (
             source["corpus"],
-            shown_name(_first_path(source["path"])),
+            shown_name(path if isinstance(path := source["path"], str) else next(iter(path.values()))),
             source["license"] or NOT_RECORDED,
             "not counted" if source["rows"] is None else write_number(source["rows"]),
         )
@@ -280,10 +280,6 @@ def _rows_by_language(subject: Subject) -> tuple[dict[str, int], dict[str, int]]
             out[source] = out.get(source, 0) + direction_counts["rows"]
             into[target] = into.get(target, 0) + direction_counts["rows"]
     return into, out
-
-
-def _first_path(path: Any) -> str:
-    return path if isinstance(path, str) else next(iter(path.values()))
 
 
 def _words(settings: Mapping[str, Any] | None) -> str:

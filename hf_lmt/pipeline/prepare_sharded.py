@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -112,7 +112,8 @@ def stages_of(work: ShardedWork) -> list[Stage]:
     names = [step.name for step in work.recipe.steps]
     has_copies = Duplicates.name in names
     cut = names.index(Duplicates.name) if has_copies else len(names)
-    before, after = ([CurationFilter(work, step) for step in steps] for steps in _around(work.recipe.steps, cut))
+    before = [CurationFilter(work, step) for step in work.recipe.steps[:cut]]
+    after = [CurationFilter(work, step) for step in work.recipe.steps[cut + 1 :]]
     steps: dict[str, list[Any]] = {
         "read": [ReadRows(work)],
         "offer-hints": [OfferHints(work)],
@@ -123,10 +124,6 @@ def stages_of(work: ShardedWork) -> list[Stage]:
         "write-shards": [WriteShards(work)],
     }
     return [Stage(name, of_stage, work.tasks, work.describe) for name, of_stage in steps.items()]
-
-
-def _around(steps: Sequence[Any], cut: int) -> tuple[Sequence[Any], Sequence[Any]]:
-    return steps[:cut], steps[cut + 1 :]
 
 
 def check_shardable(recipe: DataRecipe) -> None:

@@ -144,7 +144,7 @@ def read_reinforcement(content: Mapping[Any, Any], top: Mapping[str, Any], fault
         faults.append("rewards is missing: a list of functions to be rewarded by, such as [gated_comet]")
     rewards = _rewards("rewards", top.get("rewards") or (), faults)
     watched = top.get("watched_rewards")
-    if watched is None and not any(_short(settings.reward) in OVERLAP for settings in rewards):
+    if watched is None and not any(settings.reward.removeprefix(f"{PACKAGE}.") in OVERLAP for settings in rewards):
         watched = ["chrf"]
     for name in ("max_prompt_length", "max_steps_without_spread"):
         if top.get(name, 1) < 1:
@@ -267,7 +267,3 @@ def _weight_faults(reinforcement: Reinforcement, training: Mapping[str, Any]) ->
 
 def _weight(counted: tuple[str, float]) -> float:
     return counted[1]
-
-
-def _short(name: str) -> str:
-    return name.removeprefix(f"{PACKAGE}.")

@@ -19,7 +19,6 @@ from hf_miwv.common.runs.flushing import flush
 from hf_miwv.common.trainer.live_trainer import checkpoint_of
 
 CHOICE = "miwv_choice.json"
-NEIGHBORS = "miwv_neighbors.npz"
 
 
 @dataclass(frozen=True)

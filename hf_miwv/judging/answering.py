@@ -13,6 +13,7 @@ from typing import Any
 from datasets import Dataset
 
 from hf_miwv.common.cards.parts import shown_name
+from hf_miwv.common.errors import InputError, did_you_mean
 from hf_miwv.common.models.generation import plan_batches
 from hf_miwv.common.models.models import LoadedModel
 from hf_miwv.common.progress import stage
@@ -82,8 +83,9 @@ def answer(
         `Counter[str]`: How many rows have each status.
 
     Raises:
-        InputError: A row without a prompt, a template that does not fit, an output that exists.
+        InputError: A row without a prompt, a template that does not fit, an output that exists, an unknown format.
     """
+    check_output_format(output_format)
     check_file(output, overwrite, command_line=command_line)
     examples = read_questions(dataset, source)
     prompts = choose_prompts(template or DEFAULT_TEMPLATE, loaded.tokenizer, "alpaca", False)
@@ -101,6 +103,19 @@ def answer(
         name = shown_name(loaded.model.name_or_path or None)
         write_answers(output, dataset, answers, name, workspace, command_line, output_format)
     return Counter(status for _, status in answers)
+
+
+def check_output_format(output_format: str) -> None:
+    """Check the name of a format of answers, before any is written.
+
+    Args:
+        output_format (`str`): The name.
+
+    Raises:
+        InputError: it is none of FORMATS.
+    """
+    if output_format not in FORMATS:
+        raise InputError(f"output format {output_format!r} is not one of ours: {did_you_mean(output_format, FORMATS)}")
 
 
 def read_questions(dataset: Dataset, source: str) -> list[Example]:

@@ -51,7 +51,9 @@ def model_judge(loaded: LoadedModel, *, max_new_tokens: int = 512, batch_tokens:
         # Refused questions keep their position among the replies.
         written = iter(generate(model, tokenizer, fitting, max_new_tokens) if fitting else ())
         return [
-            next(written).text if len(question) <= longest else _too_long(len(question), longest)
+            next(written).text
+            if len(question) <= longest
+            else Refused(f"the question has {len(question)} tokens, and there is room for {longest}")
             for question in questions
         ]
 
@@ -71,7 +73,3 @@ def model_judge(loaded: LoadedModel, *, max_new_tokens: int = 512, batch_tokens:
         ),
         concurrency=1,
     )
-
-
-def _too_long(tokens: int, longest: int) -> Refused:
-    return Refused(f"the question has {tokens} tokens, and there is room for {longest}")

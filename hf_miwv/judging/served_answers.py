@@ -22,7 +22,14 @@ from hf_miwv.common.reading.kinds import RowError
 from hf_miwv.common.runs.folder import check_file, write_errors
 from hf_miwv.common.runs.json_text import json_text
 from hf_miwv.common.runs.workspace import Workspace, workspace_of
-from hf_miwv.judging.answering import DEFAULT_TEMPLATE, JOURNAL, read_finished, read_questions, write_answers
+from hf_miwv.judging.answering import (
+    DEFAULT_TEMPLATE,
+    JOURNAL,
+    check_output_format,
+    read_finished,
+    read_questions,
+    write_answers,
+)
 from hf_miwv.prompts.text_template import TextTemplate
 from hf_miwv.rows.examples import Example
 
@@ -91,8 +98,9 @@ def answer_by_endpoint(
 
     Raises:
         InputError: A row without a prompt, a template that fails, an output that exists, an address or key that
-            cannot be used, an endpoint that cannot be had or takes no prompt at all.
+            cannot be used, an endpoint that cannot be had or takes no prompt at all, an unknown format.
     """
+    check_output_format(output_format)
     check_file(output, overwrite, command_line=command_line)
     template = template or DEFAULT_TEMPLATE
     path = CHAT_PATH if template == "chat" else TEXT_PATH

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from hf_miwv.common.errors import InputError
@@ -218,13 +219,8 @@ def _read_preference(row: Mapping[str, Any], columns: Mapping[str, str]) -> Exam
     return _conversation(before, turns, chosen, row, columns)
 
 
-def _read_messages(row: Mapping[str, Any], columns: Mapping[str, str]) -> Example:
-    column = columns["messages"]
-    return _conversation([], read_turns(row.get(column), column), column, row, columns)
-
-
-def _read_conversations(row: Mapping[str, Any], columns: Mapping[str, str]) -> Example:
-    column = columns["conversations"]
+def _read_turns(shape: str, row: Mapping[str, Any], columns: Mapping[str, str]) -> Example:
+    column = columns[shape]
     return _conversation([], read_turns(row.get(column), column), column, row, columns)
 
 
@@ -232,8 +228,8 @@ READERS: dict[str, Callable[[Mapping[str, Any], Mapping[str, str]], Example]] = 
     "alpaca": _read_alpaca,
     "prompt_completion": _read_prompt_completion,
     "preference": _read_preference,
-    "messages": _read_messages,
-    "conversations": _read_conversations,
+    "messages": partial(_read_turns, "messages"),
+    "conversations": partial(_read_turns, "conversations"),
 }
 
 

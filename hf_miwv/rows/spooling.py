@@ -71,7 +71,7 @@ def spool(
     origin = origin or {}
     name = str(origin.get("source") or "the stream")
     key = processes.agree(_key(stream, origin) if processes.first else "")
-    target = output or _cached(key)
+    target = output or Path(datasets.config.HF_DATASETS_CACHE) / f"miwv-stream-{key}"
     folder = workspace_of(target) / "spool"
     with write_errors(target):
         _first_alone(processes, lambda pulse: _spool(stream, folder, key, name, pulse, progress))
@@ -114,10 +114,6 @@ def _key(stream: IterableDataset, origin: Mapping[str, Any]) -> str:
     except Exception:  # pickling raises many kinds
         logger.info("this stream cannot be recognized again: a killed run will read it anew")
         return uuid4().hex
-
-
-def _cached(key: str) -> Path:
-    return Path(datasets.config.HF_DATASETS_CACHE) / f"miwv-stream-{key}"
 
 
 def _first_alone(processes: Processes, work: Callable[[Callable[[], None]], None]) -> None:

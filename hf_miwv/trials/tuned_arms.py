@@ -105,7 +105,7 @@ def tune_and_measure(
     response_tokens = float(np.mean(chosen["response_tokens"]))
     steps = common.training["max_steps"]
     if common.equal == "tokens":
-        of_pool = float(np.mean(_scored_tokens(common.scored)))
+        of_pool = float(np.mean(select(common.scored, method="length", fraction=1)["response_tokens"]))
         steps = steps_for_equal_tokens(steps, response_tokens, of_pool)
     run = train(
         common.rows,
@@ -199,11 +199,6 @@ def measure(common: Common, source: str, processes: Processes, answers: Path | N
     del loaded
     release_memory()  # the next model needs the room
     return processes.agree(measured)
-
-
-def _scored_tokens(scored: Path) -> list[int]:
-    """Read the response tokens of every scored row."""
-    return select(scored, method="length", fraction=1)["response_tokens"]
 
 
 def _kept(name: str, workspace: Workspace | None, processes: Processes) -> Any:

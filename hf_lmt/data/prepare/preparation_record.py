@@ -163,13 +163,9 @@ def _step(counts: Mapping[str, Any]) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     """Return the value as JSON has it; what it has no form for by its text."""
     if isinstance(value, Mapping):
-        return {str(name): _plain(part) for name, part in value.items() if not _inner(name)}
+        return {str(name): _plain(part) for name, part in value.items() if not str(name).startswith("_")}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [_plain(part) for part in value]
     if hasattr(value, "__dataclass_fields__"):
         return _plain(vars(value))
     return value if isinstance(value, str | int | float | bool | None) else str(value)
-
-
-def _inner(name: Any) -> bool:
-    return str(name).startswith("_")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -43,7 +44,9 @@ def write_rows(path: Path, size: int, part: Part, *, num_proc: int, words: str, 
     if not is_sealed(path):
         draft = path.with_name(f"{path.name}.part")
         with stage(words, "row", size, show=progress) as bar:
-            _write(draft, _parts(part, spans(size), num_proc), bar)
+            # a fork, because a part holds data sets and templates that would have to be pickled
+            tables = in_processes(lambda span: part(*span), spans(size), num_proc, start="fork")
+            _write(draft, tables, bar)
         put_sealed(draft, path)
     return Dataset.from_file(str(path))
 
@@ -64,18 +67,8 @@ def _write(draft: Path, tables: Iterator[pa.Table], bar: Any) -> None:
     first = next(tables)
     with open(draft, "wb") as file:
         with pa.ipc.new_stream(file, first.schema) as writer:
-            for table in _with_first(first, tables):
+            for table in chain([first], tables):
                 writer.write_table(table.combine_chunks())
                 bar.update(len(table))
         file.flush()
         os.fsync(file.fileno())
-
-
-def _with_first(first: pa.Table, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    yield first
-    yield from tables
-
-
-def _parts(part: Part, spans: list[tuple[int, int]], num_proc: int) -> Iterator[pa.Table]:
-    # a fork, because a part holds data sets and templates that would have to be pickled
-    yield from in_processes(lambda span: part(*span), spans, num_proc, start="fork")

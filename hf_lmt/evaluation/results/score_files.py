@@ -16,7 +16,6 @@ from hf_lmt.evaluation.metrics.aggregation import aggregate, groups_of
 from hf_lmt.evaluation.metrics.normal_forms import by_language
 from hf_lmt.evaluation.sets.reference_results import METRICS as PAPER_METRICS
 from hf_lmt.evaluation.sets.reference_results import reference_results
-from hf_lmt.evaluation.sets.set_lines import EvaluationSet
 
 PAPER_SET = ("flores-devtest", 1012)
 SIZES = ("0.6B", "1.7B", "4B", "8B")
@@ -36,7 +35,7 @@ def summarize(figures: Mapping[Direction, dict[str, Any]], plan: Plan) -> dict[s
     """
     for direction, direction_figures in figures.items():
         direction_figures["paper"] = (
-            _paper(direction) if _is_paper_set(plan.opened, direction_figures["lines"]) else None
+            _paper(direction) if (plan.opened.name, direction_figures["lines"]) == PAPER_SET else None
         )
     return {
         "format": FORMAT,
@@ -75,10 +74,6 @@ def _groups(figures: Mapping[Direction, dict[str, Any]], missing: Mapping[Direct
             "paper": _paper_means([figures[direction]["paper"] for direction in members]),
         }
     return groups
-
-
-def _is_paper_set(opened: EvaluationSet, lines: int) -> bool:
-    return (opened.name, lines) == PAPER_SET
 
 
 def _paper(direction: Direction) -> dict[str, dict[str, float]] | None:

@@ -114,7 +114,8 @@ def load_model(
     if gguf and quantization is None:
         loading = _dequantized_loading()
     elif gguf:
-        folder, gguf = _converted(source, Path(name) / gguf["gguf_file"]), {}
+        weights = safetensors_folder(Path(name) / gguf["gguf_file"], lambda: load_model(source, device="cpu")[:2])
+        folder, gguf = str(weights), {}
     shared = {"revision": revision, "trust_remote_code": trust_remote_code, **gguf}
     try:
         # The configuration decides before the weights are read: another kind of model is refused in seconds.
@@ -187,10 +188,6 @@ def note_commit(config: Any, name: str, revision: str | None) -> None:
     cached_config = try_to_load_from_cache(name, "config.json", revision=revision)
     if isinstance(cached_config, str):
         set_commit(config, Path(cached_config).parent.name)  # the cache names folders by commits
-
-
-def _converted(source: str, gguf: Path) -> str:
-    return str(safetensors_folder(gguf, lambda: load_model(source, device="cpu")[:2]))
 
 
 def _dequantized_loading() -> dict[str, Any]:

@@ -197,6 +197,11 @@ def test_the_command(tmp_path: Path, model_folder: Path) -> None:
         CliRunner().invoke(answer_command, onto_itself, catch_exceptions=False)
 
 
+def test_an_unknown_format_is_refused_before_the_work(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="output format 'alpaca' is not one of ours: did you mean 'alpaca_eval'"):
+        answer(Dataset.from_list([{"prompt": "a"}]), loaded(), tmp_path / "answers.json", output_format="alpaca")
+
+
 def test_alpaca_eval_reads_one_list(tmp_path: Path, model_folder: Path) -> None:
     data, output = tmp_path / "prompts.jsonl", tmp_path / "outputs.json"
     data.write_text(
