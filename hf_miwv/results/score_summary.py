@@ -215,6 +215,9 @@ def kept_table(selection: SelectionFacts) -> Table:
     table.add_row("of rows", write_number(selection["all_rows"]))
     table.add_row("of them scored", write_number(selection["scored_rows"]))
     table.add_row("lowest kept score", write_number(selection["lowest_kept_score"]))
+    if "window" in selection:
+        words = f"passed over: nearer to those kept, in a window of {selection['window']} rows down the ranking"
+        table.add_row(words, write_number(selection["passed_over"]))
     if selection["diversity"] is not None:
         words = f"passed over: cosine above {selection['diversity']} with one kept"
         table.add_row(words, write_number(selection["passed_over"]))

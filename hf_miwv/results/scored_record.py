@@ -155,6 +155,7 @@ class SelectionFacts(Choice, total=False):
     method: str
     seed: int
     diversity: float | None
+    window: int
     include_undesired: bool
     include_target_rows: bool
     like: str

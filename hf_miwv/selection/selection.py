@@ -171,6 +171,8 @@ def select(
         earlier = {**earlier, "data": {**earlier["data"], "shape": shape.name, "columns": dict(shape.columns)}}
     if folder_run is not None:
         selection_facts: SelectionFacts = {"method": method, "seed": seed, **choice, "diversity": diversity}
+        if by_window:
+            selection_facts["window"] = WINDOW
         if undesired.any():
             selection_facts["include_undesired"] = include_undesired
         if in_target.any():

@@ -12,6 +12,7 @@ from tiny import make_rows
 
 from hf_miwv import InputError, select
 from hf_miwv.__main__ import main
+from hf_miwv.common.runs.folder import read_record
 from hf_miwv.results.methods import method_scores, needed_columns
 from hf_miwv.selection.window_sampling import WINDOW, sample_by_window
 from hf_miwv.training.train_recipe import _selection_faults
@@ -78,13 +79,17 @@ def test_unlikely_rows_that_knowledge_helps_are_on_top(scored: Dataset) -> None:
     assert method_scores(scored, "recost_low")[5] == -scores[5]
 
 
-def test_rows_are_chosen_out_of_the_window_unless_asked_otherwise(scored: Dataset) -> None:
+def test_rows_are_chosen_out_of_the_window_unless_asked_otherwise(scored: Dataset, tmp_path: Path) -> None:
     scores = method_scores(scored, "recost")
     ranked = np.argsort(-scores, kind="stable")[:44]
     vectors = np.array(scored["prompt_embedding"], np.float32)
     expected = ranked[plain_window(vectors[ranked], 6, WINDOW)]
     assert select(scored, method="recost", count=6)["row"] == expected.tolist()
     assert expected.tolist() != ranked[:6].tolist()
+    select(scored, method="recost", count=6, output_dir=tmp_path / "chosen")
+    selection = read_record(tmp_path / "chosen")["selection"]
+    assert (selection["window"], selection["diversity"]) == (WINDOW, None)
+    assert selection["passed_over"] == ranked.tolist().index(expected[-1]) - 5
     assert select(scored, method="recost", count=6, diversity=1.0)["row"] == ranked[:6].tolist()
     assert select(scored, method="recost_low", count=6)["row"] == ranked[::-1][:6].tolist()
     reaching = select(scored, method="recost", threshold=float(scores[ranked[4]]))["row"]
