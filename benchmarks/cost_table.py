@@ -3,7 +3,7 @@
 Each row is a process of its own with one thread, after the others. Its seconds are those of the processor (user and
 system, threads and children included), which other work on the machine moves less than the clock; loading of models
 and making of inputs are not counted. Data are the samples in the package and made ones, models the small real ones
-that `make demo` installs. Prints the table in Markdown, then the machine and the versions.
+that `make demo` installs. Prints the table in Markdown, then the machine and the versions. Needs Linux or macOS.
 
 `--small` runs all of it at a fraction of the size, to see that it works; `--only NAME,NAME` some rows.
 """
@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import platform
+import resource
 import subprocess
 import sys
 import tempfile
@@ -198,8 +199,6 @@ ROWS = {
 
 def measure(name: str, size: int) -> dict[str, Any]:
     """Run one row's job; its size in words, and seconds of the processor."""
-    import resource
-
     with tempfile.TemporaryDirectory() as folder:
         job = ROWS[name].make(size, Path(folder))
         began = _processor_seconds()
@@ -210,8 +209,8 @@ def measure(name: str, size: int) -> dict[str, Any]:
 
 
 def _processor_seconds() -> float:
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
+    usages = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def machine() -> str:
