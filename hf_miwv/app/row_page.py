@@ -15,6 +15,7 @@ from hf_miwv.common.cards.parts import shown_name
 from hf_miwv.results.statistics import FLAGS, STATUSES
 
 PAGE_ROWS = 15
+NARROW = 260  # pixels that a filter needs: on a phone they stand one below the other
 WIDTHS = [
     "70px",
     "85px",
@@ -100,13 +101,16 @@ def _add_filters(rows: ScoredRows) -> Filters:
     counts = Counter(rows.columns.status)
     flags = Counter(flag for row_flags in rows.columns.flags for flag in row_flags)
     with gradio.Row(equal_height=True):
-        order = gradio.Dropdown([*ORDERS], value=next(iter(ORDERS)), label="Order")
-        words = gradio.Textbox(label="Words in prompt or response", placeholder="any case")
+        order = gradio.Dropdown([*ORDERS], value=next(iter(ORDERS)), label="Order", min_width=NARROW)
+        words = gradio.Textbox(label="Words in prompt or response", placeholder="any case", min_width=NARROW)
         search = gradio.Button("Search", scale=0, min_width=100)
     with gradio.Row():
-        status = gradio.CheckboxGroup(_counted(STATUSES, counts), label="Status (none: all)")
+        status = gradio.CheckboxGroup(_counted(STATUSES, counts), label="Status (none: all)", min_width=NARROW)
         flag = gradio.CheckboxGroup(
-            _counted(FLAGS, flags), visible=bool(flags), label="Any of these flags (none: all)"
+            _counted(FLAGS, flags),
+            visible=bool(flags),
+            label="Any of these flags (none: all)",
+            min_width=NARROW,
         )
     return Filters(order, status, flag, words, search)
 
