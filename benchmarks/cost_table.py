@@ -162,10 +162,7 @@ def train(steps: int, folder: Path, dtype: str) -> Job:
     def work() -> Any:
         return train_recipe(read_training_recipe(folder / "recipe.yaml"))
 
-    def tell(run: Any) -> str:
-        return f"; loss {run['loss_curve'][0]['loss']:.2f} to {run['loss_curve'][-1]['loss']:.2f}"
-
-    return Job(f"{steps} steps of 8 rows, adapter, padding-free; 135M model, {dtype}; loading included", work, tell)
+    return Job(f"{steps} steps of 8 rows, adapter, padding-free; 135M model, {dtype}; loading included", work)
 
 
 def _sentences() -> Path:
