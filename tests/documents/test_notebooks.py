@@ -31,7 +31,7 @@ def execute(name: str, **parameters: Any) -> str:
     names = set(re.findall(r"^(\w+) = ", cell.source, re.MULTILINE))
     assert parameters.keys() <= names
     cell.source += "\n" + "\n".join(f"{name} = {value!r}" for name, value in parameters.items())
-    nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(FOLDER)}}).execute()
+    nbclient.NotebookClient(notebook, timeout=3600, resources={"metadata": {"path": str(FOLDER)}}).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     written = {
         name: "".join(output.get("text", "") for output in outputs if output.get("name") == name)
