@@ -4,7 +4,8 @@
 >>> scored = score(dataset, "Qwen/Qwen3-0.6B-Base", output="scored")        # doctest: +SKIP
 >>> chosen = select(scored, fraction=0.01)                                  # doctest: +SKIP
 
-High = weak = keep: even with a worked example the model does badly on the row, so it teaches.
+High = weak = keep, says the paper: even with a worked example the model does badly on the row, so it teaches. Where
+rows were planted to see, the highest were rows that the model knew and the example disturbed; `trial` compares.
 Importing this package is quick; torch and the rest are imported when a function is first used.
 """
 

@@ -70,8 +70,9 @@ def introduction(rows: ScoredRows) -> str:
     return (
         f"<h2>{escape(shown_name(rows.name))}</h2><p>{escape('; '.join(sentences))}.</p>"
         "<p>MIWV is the model's loss on the response behind the nearest other row as a worked "
-        "example, less its loss without, in nats per response token. <b>High = weak = keep</b>: "
-        "the example did not help, so the row has something to teach.</p>"
+        "example, less its loss without, in nats per response token. <b>High = weak = keep</b>, says "
+        "the paper: the example did not help, so the row has something to teach; or the model knew the row, and the "
+        "example disturbed it.</p>"
     )
 
 

@@ -11,7 +11,11 @@ from hf_miwv.commands.settings_file import read_settings
 from hf_miwv.common.command_line import options
 from hf_miwv.common.reading.options import field_option
 
-HIGH = "A high score means that the model is weak on the row even with an example: high = weak = keep."
+HIGH = (
+    "A high score means, says the paper, that the model is weak on the row even with an example: high = weak = keep. "
+    "Where rows were planted to see, the highest were rows that the model knew and the example disturbed; the command "
+    "trial compares a choice with a random one."
+)
 
 
 def _read_settings(context: click.Context, _: click.Parameter, path: Path | None) -> None:

@@ -29,6 +29,7 @@ from hf_miwv.results.card_words import (
     RARE_FLAGS,
     REQUESTED_COLUMN_WORDS,
     RESPONSE_WORDS,
+    SEEN_OF_MIWV,
     STATUS_WORDS,
     correlation_words,
     length_words,
@@ -84,6 +85,7 @@ def render_card(run: ScoredRecord, pictures: list[str]) -> str:
         command_block=command_block,
         method_words=method_words,
         response_table=response_table,
+        seen_of_miwv=SEEN_OF_MIWV,
     )
     template = "scored_card.md.jinja" if run["command"] == "score" else "chosen_card.md.jinja"
     return environment.get_template(template).render(_values(run, pictures))

@@ -97,8 +97,9 @@ def score(
 ) -> Dataset:
     """Score every row: MIWV = L(y|x,C) - L(y|x) in mean nats per response token.
 
-    High = weak = keep: even with its nearest neighbor C as a worked example the model does badly
-    on the row, so the row teaches (arXiv 2511.07074).
+    High = weak = keep: even with its nearest neighbor C as a worked example the model does badly on the row, so the
+    row teaches (arXiv 2511.07074). With planted rows (benchmarks/planted.py) the highest were rows that the model knew
+    and the example disturbed, which teach least; `hf_miwv.trial` compares a choice with a random one.
 
     Args:
         dataset (`str | Path | list | DataFrame | Dataset | DatasetDict | IterableDataset`): Rows of a

@@ -171,7 +171,7 @@ class EmbedPrompts(Transform):
 class ComputeMIWV(Transform):
     """Add `miwv` = `loss_one_shot` - `loss_zero_shot` (arXiv 2511.07074); null without both.
 
-    High = weak = keep: even behind a worked example the model does badly on the row.
+    High = weak = keep, says the paper: even behind a worked example the model does badly on the row.
 
     Examples:
         >>> ComputeMIWV()({"loss_zero_shot": [1.5], "loss_one_shot": [1.25]})["miwv"]
