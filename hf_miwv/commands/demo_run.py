@@ -12,6 +12,9 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
+import numpy as np
+from datasets import Dataset
+
 from hf_miwv.app.row_views import view_row
 from hf_miwv.app.scored_rows import ScoredRows
 from hf_miwv.common.cards.demo_page import picture, write_part
@@ -27,11 +30,14 @@ from hf_miwv.common.recipes.packages import (
     package_folder,
     program,
 )
+from hf_miwv.results.methods import RANDOM_BY_LENGTH, method_scores
 from hf_miwv.results.scored_record import Statistics
 from hf_miwv.scoring.scoring import score
 from hf_miwv.selection.selection import select
 
 SHOWN = 3  # rows at each end
+UNTRUE = ("wrong", "noisy")  # labels of the sample's column `quality`
+DRAWS = 100  # random choices that the highest rows are held beside
 PROMPT_WIDTH = 48  # characters of a prompt in the table
 PRECISIONS = {
     "bfloat16": "bfloat16, which this processor has instructions for",
@@ -61,7 +67,7 @@ def run_demo(output: Path, fraction: str) -> None:
     dtype = fast_dtype()
     with demo_lines(logger):
         logger.info("1. How well does %s know each row of the sample? (%s)", MODEL_NAME, PRECISIONS[dtype])
-        score(
+        scored_rows = score(
             SAMPLE,
             str(model),
             embedder=str(embedder),
@@ -73,9 +79,38 @@ def run_demo(output: Path, fraction: str) -> None:
         rows = ScoredRows.open(scored, "the sample")
         ends = _ends(rows)
         _show(rows, ends, len(kept))
+        labels = compare_labels(scored_rows)
+        logger.info(labels)
         page = output.parent / "demo.html"
-        write_part(page, "hf-miwv demo", TEMPLATES / "demo_rows.html.jinja", _page_content(scored, rows, ends))
+        content = {**_page_content(scored, rows, ends), "labels": labels}
+        write_part(page, "hf-miwv demo", TEMPLATES / "demo_rows.html.jinja", content)
         logger.info(next_steps(scored, chosen, page, program("hf-miwv")))
+
+
+def compare_labels(scored: Dataset) -> str:
+    """Say how many of the highest tenth are labeled wrong or noisy, beside random rows of the same lengths.
+
+    Args:
+        scored (`Dataset`): The sample's rows with their scores, and the column `quality`.
+
+    Returns:
+        `str`: The sentence, with the middle 95 % of the random choices.
+    """
+    is_untrue = np.isin(scored["quality"], UNTRUE)
+    by_miwv = method_scores(scored, "miwv")
+    count = int(np.isfinite(by_miwv).sum()) // 10
+
+    def share(scores: np.ndarray) -> float:
+        # Rows without a score are nan, and stand last.
+        return float(is_untrue[np.argsort(-scores, kind="stable")[:count]].mean())
+
+    by_chance = [share(method_scores(scored, RANDOM_BY_LENGTH, seed)) for seed in range(DRAWS)]
+    low, high = np.percentile(by_chance, (2.5, 97.5))
+    return (
+        f"Of the highest tenth {share(by_miwv):.1%} are labeled wrong or noisy in the sample, of random rows of the "
+        f"same lengths {np.mean(by_chance):.1%} (95 %: {low:.0%} to {high:.0%}): whether a row is right MIWV does "
+        "not know"
+    )
 
 
 def _ends(rows: ScoredRows) -> dict[str, list[int]]:

@@ -6,11 +6,11 @@ from hf_miwv.common.cards.numbers import write_number
 from hf_miwv.common.cards.parts import NOT_RECORDED
 from hf_miwv.results.scored_record import LengthComparison
 
-SEEN_OF_MIWV = (
-    "Where rows were planted to see (a model of 135M parameters, made-up tasks, five seeds), the highest scores went to "
-    "rows that the model knew already and that the example disturbed, and training on them taught a new task less than "
-    "random rows did: compare with a random choice, as `hf-miwv trial` does, before you rely on it."
-)  # measured by benchmarks/planted.py
+SEEN_OF_MIWV = (  # measured by benchmarks/planted.py
+    "Where rows were planted to see (a model of 135M parameters, made-up tasks, five seeds), the highest scores went "
+    "to rows that the model knew already and that the example disturbed, and training on them taught a new task less "
+    "than random rows did: compare with a random choice, as `hf-miwv trial` does, before you rely on it."
+)
 STATUS_WORDS = {
     "ok": "scored",
     "empty_response": "not scored: the response is empty",

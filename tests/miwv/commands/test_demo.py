@@ -12,11 +12,11 @@ import click
 import pytest
 from click.testing import CliRunner
 from counted_lines import ALLOWED, printed_lines
-from datasets import load_dataset
+from datasets import Dataset, load_dataset
 from tiny import make_rows
 
 from hf_miwv.__main__ import main
-from hf_miwv.commands.demo_run import next_steps
+from hf_miwv.commands.demo_run import compare_labels, next_steps
 from hf_miwv.common.recipes.packages import EMBEDDER_PACKAGE, MODEL_PACKAGE, program
 from hf_miwv.common.runs.folder import read_record
 
@@ -49,7 +49,9 @@ def test_the_whole_job_on_tiny_models(
     folders = {MODEL_PACKAGE: model_folder, EMBEDDER_PACKAGE: tmp_path / "embedder"}
     monkeypatch.setattr("hf_miwv.commands.demo_run.package_folder", folders.__getitem__)
     rows = tmp_path / "rows.jsonl"
-    rows.write_text("".join(json.dumps(row) + "\n" for row in make_rows(24)))
+    labels = ("good", "wrong")
+    labeled = [{**row, "quality": labels[number % 2]} for number, row in enumerate(make_rows(24))]
+    rows.write_text("".join(json.dumps(row) + "\n" for row in labeled))
     monkeypatch.setattr("hf_miwv.commands.demo_run.SAMPLE", rows)
     monkeypatch.setattr("hf_miwv.commands.demo_run.fast_dtype", lambda: "float32")
     result = CliRunner().invoke(main, ["demo", "--output", str(tmp_path / "demo")])
@@ -62,12 +64,38 @@ def test_the_whole_job_on_tiny_models(
     highest = max(load_dataset(str(tmp_path / "demo" / "scored"), split="train"), key=lambda row: row["miwv"])
     assert f"MIWV {highest['miwv']:+.2f}" in page
     assert page.count('<div class="row">') == 6
+    sentence = next(line for line in caplog.messages if line.startswith("Of the highest tenth"))
+    assert sentence in page
     assert page.count("data:image/png;base64,") == 2
     assert "<script" not in page
     assert (tmp_path / "demo" / "scored" / "miwv_histogram.png").is_file()
     chosen = read_record(tmp_path / "demo" / "chosen")
     assert chosen is not None
     assert chosen["command"] == "select"
+
+
+def test_labels_of_the_highest_rows_are_held_beside_random_rows_of_their_lengths() -> None:
+    scored = Dataset.from_dict(
+        {
+            "instruction": [f"row {number}" for number in range(40)],
+            "output": ["text"] * 40,
+            "row": list(range(40)),
+            "miwv": [float(number) for number in range(40)],
+            "loss_zero_shot": [1.0] * 40,
+            "loss_one_shot": [1.0 + number for number in range(40)],
+            "neighbor": [0] * 40,
+            "neighbor_similarity": [0.5] * 40,
+            "response_tokens": [10] * 40,
+            "miwv_status": ["ok"] * 40,
+            "miwv_flags": [[] for _ in range(40)],
+            "quality": ["wrong" if number in (0, 38, 39) else "good" for number in range(40)],
+        }
+    )
+    # The highest tenth are rows 36 to 39, of which two are wrong; of all rows three of 40 are.
+    sentence = compare_labels(scored)
+    assert "Of the highest tenth 50.0% are" in sentence
+    share = float(sentence.split("same lengths ")[1].split("%")[0])
+    assert 4 < share < 12
 
 
 def test_the_program_is_named_as_the_shell_finds_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
