@@ -15,11 +15,11 @@ from hf_lmt.recipes.launch import COPY, Launch
 from hf_lmt.training.prepared_rows import describe
 from hf_lmt.training.segment_attention import within_sequences
 from hf_miwv.common.errors import InputError
-from hf_miwv.common.trainer.checkpoints import EndsAtItsLastStep
+from hf_miwv.common.trainer.checkpoints import EndsAtItsLastStep, ResumesInTheSameDtypes
 from hf_miwv.common.trainer.finite_steps import FiniteSteps
 
 
-class WatchedTrainer(EndsAtItsLastStep, FiniteSteps, SFTTrainer):
+class WatchedTrainer(EndsAtItsLastStep, ResumesInTheSameDtypes, FiniteSteps, SFTTrainer):
     """Train as SFTTrainer, and stop before a step by a gradient that is no number.
 
     Flattened batches have the attention of `segment_attention`.

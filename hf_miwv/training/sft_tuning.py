@@ -27,7 +27,12 @@ from hf_miwv.common.models.vocabulary import check_ids, check_tables
 from hf_miwv.common.runs.fingerprints import model_fingerprint
 from hf_miwv.common.runs.launched_sharding import sharding_by_settings
 from hf_miwv.common.runs.processes import Processes
-from hf_miwv.common.trainer.checkpoints import EndsAtItsLastStep, MarkWhole, newest_whole_checkpoint
+from hf_miwv.common.trainer.checkpoints import (
+    EndsAtItsLastStep,
+    MarkWhole,
+    ResumesInTheSameDtypes,
+    newest_whole_checkpoint,
+)
 from hf_miwv.common.trainer.dead_workers import explained_dead_workers
 from hf_miwv.common.trainer.divided_weights import check_sharding
 from hf_miwv.common.trainer.finite_steps import FiniteSteps, NotFiniteError, explain_not_finite, name_of_newest
@@ -249,7 +254,7 @@ def _trainer(
 ) -> Any:
     from trl import SFTTrainer
 
-    class Trainer(EndsAtItsLastStep, FiniteSteps, SFTTrainer):
+    class Trainer(EndsAtItsLastStep, ResumesInTheSameDtypes, FiniteSteps, SFTTrainer):
         """TRL's, for runs that go on after a kill, and end before a step spoils the model."""
 
     trainer = Trainer(

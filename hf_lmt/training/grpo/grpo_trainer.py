@@ -13,14 +13,14 @@ from hf_lmt.data.method.prompts import prompt_ids, thinking_arguments
 from hf_lmt.directions import Direction
 from hf_lmt.rewards.reward_columns import completion_texts
 from hf_lmt.training.grpo.rollout_figures import describe_rollouts, rollout_figures
-from hf_miwv.common.trainer.checkpoints import EndsAtItsLastStep
+from hf_miwv.common.trainer.checkpoints import EndsAtItsLastStep, ResumesInTheSameDtypes
 from hf_miwv.common.trainer.finite_steps import FiniteSteps
 from hf_miwv.common.trainer.live_trainer import tokenizer_of
 
 GATE = "gate_"  # how the columns begin in which gates give their reasons
 
 
-class WatchedGRPOTrainer(EndsAtItsLastStep, FiniteSteps, GRPOTrainer):
+class WatchedGRPOTrainer(EndsAtItsLastStep, ResumesInTheSameDtypes, FiniteSteps, GRPOTrainer):
     """GRPOTrainer that stops before a step by a gradient that is no number.
 
     It starts from the ids that translating starts from, also where a source holds a control token as text, and logs

@@ -33,6 +33,20 @@ class EndsAtItsLastStep:
             super()._run_epoch(*args, **kwargs)  # type: ignore[misc]
 
 
+class ResumesInTheSameDtypes:
+    """Keep the dtypes of trained weights when a checkpoint is loaded; for a Trainer class, as a base class before it.
+
+    TRL trains adapters on quantized weights in bfloat16, and PEFT loads every adapter as float32: a run that was
+    killed would go on in another precision, and to other weights.
+    """
+
+    def _load_from_checkpoint(self: Any, *args: Any, **kwargs: Any) -> None:
+        dtypes = {name: tensor.dtype for name, tensor in self.model.named_parameters() if tensor.requires_grad}
+        super()._load_from_checkpoint(*args, **kwargs)  # type: ignore[misc]
+        for name, tensor in self.model.named_parameters():
+            tensor.data = tensor.data.to(dtypes.get(name, tensor.dtype))
+
+
 class MarkWhole(TrainerCallback):
     """Mark each checkpoint once every process has written its part of it to the disk.
 

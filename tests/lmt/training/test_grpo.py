@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from killing import kill_launch
 from plain import plain_advantages
+from safetensors.torch import load_file
 from transformers import TrainerCallback
 
 from hf_lmt.data.method.prompts import prompt_ids
@@ -186,6 +187,45 @@ def test_killed_at_any_step_it_ends_with_the_same_curve_and_weights(
     assert len(held_out_rewards[0]) == 6
     for name in ("adapter_model.safetensors", "training_curve.png", "gates.png"):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
+
+
+class EndsAfterAStep(TrainerCallback):
+    """Ends the run before its second step, as Ctrl-C does."""
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.global_step == 1:
+            raise KeyboardInterrupt
+
+
+def end_after_a_step(recipe: dict[str, Any], folder: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(read_training_recipe(write(recipe, folder)), watchers=[lambda _: [EndsAfterAStep()]])
+
+
+@pytest.mark.slow
+def test_qlora_killed_ends_with_the_same_curve_and_weights(
+    rewarded: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("bitsandbytes")
+    rewarded |= {"save_steps": 1, "use_peft": True, "lora_r": 4, "lora_dropout": 0.3}
+    rewarded |= {"load_in_4bit": True, "dtype": "float32"}
+    whole = succeed(rewarded, tmp_path)
+    weights = load_file(tmp_path / "out" / "adapter_model.safetensors")
+    assert whole["model"]["trained_parameters"] == sum(part.numel() for part in weights.values())
+    assert any(part.abs().max() > 0 for name, part in weights.items() if "lora_B" in name)
+    assert "bitsandbytes" in whole["versions"]
+    rewarded["output_dir"] = str(tmp_path / "killed")
+    work = workspace_of(tmp_path / "killed")
+
+    end_after_a_step(rewarded, tmp_path)
+    assert len(list(work.glob("checkpoints/*/whole"))) == 1
+    assert not (tmp_path / "killed").exists()
+    run = succeed(rewarded, tmp_path)
+    assert "going on from checkpoint-1" in caplog.text
+    assert run["reward_curve"] == whole["reward_curve"]
+    assert run["loss_curve"] == whole["loss_curve"]
+    name = "adapter_model.safetensors"
+    assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
 
 
 @pytest.mark.slow
