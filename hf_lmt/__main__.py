@@ -16,6 +16,7 @@ from hf_lmt.commands.prepare import prepare_command
 from hf_lmt.commands.push import push_command
 from hf_lmt.commands.recipe import recipe_command
 from hf_lmt.commands.report import report_command
+from hf_lmt.commands.serve_comet import serve_comet_command
 from hf_lmt.commands.synthesize import synthesize_command
 from hf_lmt.commands.train import train_command
 from hf_lmt.commands.translate import translate_command
@@ -45,6 +46,7 @@ for command in (
     prepare_command,
     recipe_command,
     train_command,
+    serve_comet_command,
     translate_command,
     evaluate_command,
     diagnose_command,

@@ -47,6 +47,7 @@ INTEGRATION = (
     "lmt/pipeline/",
     "lmt/recipes/",
     "lmt/rewards/test_rewards_in_a_trainer.py",
+    "lmt/rewards/test_served_comet.py",
     "lmt/synthesis/",
     "lmt/test_full_round.py",
     "lmt/test_fuzz.py",

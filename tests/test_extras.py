@@ -27,7 +27,7 @@ from hf_lmt.data.prepare.data_recipe import read_data_recipe
 from hf_lmt.evaluation.direction_scores import split_metrics
 from hf_lmt.evaluation.metrics.corpus_scores import check_metrics
 from hf_lmt.evaluation.metrics.judgeable import why_not_judgeable
-from hf_lmt.rewards import right_script
+from hf_lmt.rewards import make_comet_reward, right_script
 from hf_lmt.translation.documents import split_document
 from hf_lmt.translation.translation_model import load_translation_model
 from hf_lmt.translation.vllm_backend import need_vllm
@@ -79,6 +79,7 @@ def open_adapter(folder: Path) -> None:
         ("gguf", "gguf", open_gguf),
         ("index", "usearch", lambda _: indexed_neighbors(np.eye(4, dtype=np.float32))),
         ("judge", "openai", lambda _: endpoint_judge("https://host.invalid/v1", "tiny")),
+        ("judge", "openai", lambda _: make_comet_reward(references=True, base_url="http://host.invalid:8500")),
         ("quantization", "bitsandbytes", lambda _: quantized_loading("4bit")),
         ("rewards", "hanzidentifier", lambda _: right_script(["好"], target_lang=["zh"])),
         ("train", "peft", lambda _: check_installed()),

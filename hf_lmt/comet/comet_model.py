@@ -58,6 +58,11 @@ class CometModel(nn.Module):
         self.estimator = Head(settings, width * (6 if settings.metric == REGRESSION else 1))
         self.hidden2tag = nn.Linear(width, 4) if settings.metric == XCOMET else None
 
+    @property
+    def needs_references(self) -> bool:
+        """Return whether it scores with references only."""
+        return self.settings.needs_references
+
     @torch.inference_mode()
     def score(
         self,

@@ -90,6 +90,21 @@ def fetch_comet(source: str, revision: str | None = None) -> tuple[Path, CometSe
     return folder, settings
 
 
+def default_dtype(device: str | None) -> str:
+    """Return the dtype that an encoder is loaded in where none is asked for, as a reward.
+
+    Args:
+        device (`str`, *optional*): As in `load_comet`.
+
+    Returns:
+        `str`: "float32" on a CPU, "bfloat16" on an accelerator.
+
+    Raises:
+        InputError: The device is not here.
+    """
+    return "float32" if pick_device(device).type == "cpu" else "bfloat16"
+
+
 def load_comet(
     source: str, *, revision: str | None = None, dtype: str = "float32", device: str | None = None
 ) -> CometModel:
@@ -131,15 +146,17 @@ def load_comet(
     }
     outer = {name: value for name, value in tensors.items() if not name.startswith(ENCODER_PREFIX)}
     try:
-        encoder, report = ENCODERS[settings.encoder][1].from_pretrained(
-            None,
-            config=config,
-            state_dict=inner,
-            dtype=getattr(torch, dtype),
-            add_pooling_layer=False,
-            output_loading_info=True,
-        )
-        model = CometModel(settings, encoder, tokenizer, _identity(source, folder))
+        # Weights are drawn before they are read; what a trainer samples next must not depend on that.
+        with torch.random.fork_rng(devices=[]):
+            encoder, report = ENCODERS[settings.encoder][1].from_pretrained(
+                None,
+                config=config,
+                state_dict=inner,
+                dtype=getattr(torch, dtype),
+                add_pooling_layer=False,
+                output_loading_info=True,
+            )
+            model = CometModel(settings, encoder, tokenizer, _identity(source, folder))
         if model.hidden2tag is None:  # word-level training left it there; sentence scores do without
             outer = {name: value for name, value in outer.items() if not name.startswith("hidden2tag.")}
         left = model.load_state_dict(outer, strict=False)

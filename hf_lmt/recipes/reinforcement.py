@@ -31,12 +31,15 @@ class RewardSettings:
         model (`str`, *optional*): COMET model, folder or OWNER/NAME, in place of COMET-22 or CometKiwi-22.
         dtype (`str`, *optional*): Of that model's encoder; bfloat16 on an accelerator, float32 on a CPU.
         device (`str`, *optional*): Where it lies; by default the device of each process.
+        base_url (`str`, *optional*): Address of `hf-lmt serve-comet`, whose model scores in place of one in the
+            processes of the training; without model, dtype and device.
     """
 
     reward: str
     model: str | None = None
     dtype: str | None = None
     device: str | None = None
+    base_url: str | None = None
 
 
 @dataclass(frozen=True)
@@ -169,7 +172,7 @@ def _rewards(key: str, entries: Sequence[Any], faults: list[str]) -> tuple[Rewar
         if not wrong:
             settings = RewardSettings(**fields)
             try:
-                make_reward(settings.reward, settings.model, settings.dtype, settings.device)
+                make_reward(settings.reward, settings.model, settings.dtype, settings.device, settings.base_url)
                 rewards.append(settings)
             except InputError as error:
                 wrong.append(str(error))

@@ -8,37 +8,56 @@ from collections.abc import Sequence
 from typing import Any
 
 from hf_lmt.comet.comet_model import CometModel
-from hf_lmt.comet.load_comet import load_comet
+from hf_lmt.comet.load_comet import default_dtype, load_comet
+from hf_lmt.comet.served_comet import TIMEOUT, ServedComet
 from hf_lmt.rewards.reward_columns import Completion, Reward, check_columns, completion_texts
 from hf_miwv.common.errors import InputError
-from hf_miwv.common.models.devices import pick_device
 
 logger = logging.getLogger(__name__)
 
 
 def make_comet_reward(
-    model: str | CometModel,
+    model: str | CometModel | None = None,
     *,
     references: bool,
     dtype: str | None = None,
     device: str | None = None,
     name: str | None = None,
+    base_url: str | None = None,
+    timeout: float = TIMEOUT,
 ) -> Reward:
     """Make a reward of a COMET model, which is loaded when the reward is first asked for.
 
     Args:
-        model (`str | CometModel`): Folder, OWNER/NAME, or a loaded model.
+        model (`str | CometModel`, *optional*): Folder, OWNER/NAME, or a loaded model; None with `base_url`.
         references (`bool`): Whether the column `target` is read.
         dtype (`str`, *optional*): Of the encoder; by default bfloat16 on an accelerator, float32 on a CPU.
         device (`str`, *optional*): By default the accelerator of this process, or the CPU.
         name (`str`, *optional*, defaults to `"comet"` or `"comet_kiwi"`): As the trainer logs it.
+        base_url (`str`, *optional*): Address of `hf-lmt serve-comet`, http://HOST:8500/v1, whose model scores in
+            place of one in this process.
+        timeout (`float`, *optional*, defaults to `600`): Seconds to wait for each of its replies.
 
     Returns:
         `Reward`: completions, `source` and, with references, `target` -> the model's scores. A score that is
         not finite is 0, with a warning.
+
+    Raises:
+        InputError: Neither a model nor a `base_url`, or settings of a model beside it; an address that cannot be
+            used. Calling the reward raises it where the model cannot be loaded, or the server not be reached.
     """
     name = name or ("comet" if references else "comet_kiwi")
-    loaded = [model] if isinstance(model, CometModel) else []
+    if (model is None) == (base_url is None):
+        raise InputError(
+            f"reward {name}: give either model, to score in this process, or base_url, where it is served"
+        )
+    if base_url is not None and (dtype is not None or device is not None):
+        raise InputError(
+            f"reward {name}: dtype and device have no effect with base_url; give them to `hf-lmt serve-comet`"
+        )
+    served = None if base_url is None else ServedComet(base_url, timeout=timeout)
+    ready = model if served is None else served
+    loaded: list[CometModel | ServedComet] = [] if ready is None or isinstance(ready, str) else [ready]
 
     def reward(
         completions: Sequence[Completion],
@@ -50,10 +69,9 @@ def make_comet_reward(
         read = {"source": source, "target": target} if references else {"source": source}
         check_columns(name, len(texts), **read)
         if not loaded:
-            precision = dtype or ("float32" if pick_device(device).type == "cpu" else "bfloat16")
-            loaded.append(load_comet(str(model), dtype=precision, device=device))
+            loaded.append(load_comet(str(model), dtype=dtype or default_dtype(device), device=device))
         comet_model = loaded[0]
-        if comet_model.settings.needs_references and not references:
+        if comet_model.needs_references and not references:
             raise InputError(
                 f"reward {name}: {comet_model.identity} scores with a reference only; give references=True"
             )
@@ -67,7 +85,8 @@ def make_comet_reward(
 
     reward.__name__ = reward.__qualname__ = name
     named = model.identity if isinstance(model, CometModel) else model
-    vars(reward).update(model=named, references=references, loaded=loaded)  # for `named_rewards.reward_identity`
+    # For `named_rewards.reward_identity`.
+    vars(reward).update(model=named, references=references, loaded=loaded, served=served)
     return reward
 
 

@@ -64,34 +64,48 @@ def find_reward(name: str) -> Reward:
     return function
 
 
-def make_reward(name: str, model: str | None = None, dtype: str | None = None, device: str | None = None) -> Reward:
-    """Find the reward of a name, with a COMET model, its dtype or its device of your own.
+def make_reward(
+    name: str,
+    model: str | None = None,
+    dtype: str | None = None,
+    device: str | None = None,
+    base_url: str | None = None,
+) -> Reward:
+    """Find the reward of a name, with a COMET model, its dtype, its device or its server of your own.
 
     Args:
         name (`str`): As in `find_reward`.
         model (`str`, *optional*): Folder or OWNER/NAME of a COMET model, for a reward of OF_COMET.
         dtype (`str`, *optional*): Of its encoder, as in `make_comet_reward`.
         device (`str`, *optional*): Where it lies, as in `make_comet_reward`.
+        base_url (`str`, *optional*): Where it is served, as in `make_comet_reward`.
 
     Returns:
         `Reward`: The function.
 
     Raises:
-        InputError: As `find_reward`; or settings of a COMET model for a reward that has none.
+        InputError: As `find_reward` and `make_comet_reward`; or settings of a COMET model for a reward that has none.
     """
     function = find_reward(name)
-    if model is None and dtype is None and device is None:
+    if model is None and dtype is None and device is None and base_url is None:
         return function
     short = name.removeprefix(f"{PACKAGE}.")
     if short not in OF_COMET:
-        raise InputError(f"reward {name!r} has no COMET model; model, dtype and device are for {', '.join(OF_COMET)}")
+        raise InputError(
+            f"reward {name!r} has no COMET model; model, dtype, device and base_url are for {', '.join(OF_COMET)}"
+        )
     from hf_lmt.rewards.comet_rewards import make_comet_reward
     from hf_lmt.rewards.default_rewards import DEFAULT_GATES
     from hf_lmt.rewards.gating import gated
 
     plain: Any = getattr(function, "reward", function)
     made = make_comet_reward(
-        model or plain.model, references=OF_COMET[short], dtype=dtype, device=device, name=plain.__name__
+        model or (plain.model if base_url is None else None),
+        references=OF_COMET[short],
+        dtype=dtype,
+        device=device,
+        name=plain.__name__,
+        base_url=base_url,
     )
     return made if plain is function else gated(made, *DEFAULT_GATES, name=short)
 
@@ -106,7 +120,10 @@ def reward_identity(function: Reward, name: str, *, loaded: bool = False) -> dic
 
     Returns:
         `dict[str, Any]`: `name`; `path`, the dotted path; of a function from elsewhere `sha256` of its file; of
-        COMET's `model`; of a gated reward `gates`.
+        COMET's `model`; of one that is served `served`, all that the server says of it; of a gated reward `gates`.
+
+    Raises:
+        InputError: The server of a served COMET cannot be reached.
     """
     path = f"{PACKAGE}.{name}" if name in SHORT_NAMES else name
     identity: dict[str, Any] = {"name": str(getattr(function, "__name__", name)), "path": path}
@@ -114,7 +131,10 @@ def reward_identity(function: Reward, name: str, *, loaded: bool = False) -> dic
         file = inspect.getsourcefile(inspect.unwrap(function)) if inspect.isfunction(function) else None
         identity["sha256"] = hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else None
     scored: Any = getattr(function, "reward", function)
-    if hasattr(scored, "model"):
+    if getattr(scored, "served", None) is not None:
+        # without its address: the same model at another is the same reward
+        identity |= {"model": scored.served.identity, "served": scored.served.description}
+    elif hasattr(scored, "model"):
         identity["model"] = scored.loaded[0].identity if loaded and scored.loaded else scored.model
     if hasattr(function, "gates"):
         identity["gates"] = [gate.__name__ for gate in function.gates]

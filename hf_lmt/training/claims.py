@@ -8,9 +8,8 @@ from typing import Any
 import xxhash
 from datasets import Dataset
 
-from hf_lmt.data.mixture.token_counts import tokenizer_fingerprint
 from hf_miwv.common.errors import InputError
-from hf_miwv.common.runs.fingerprints import content_fingerprint, model_fingerprint
+from hf_miwv.common.runs.fingerprints import content_fingerprint, model_fingerprint, tokenizer_fingerprint
 from hf_miwv.common.runs.workspace import Workspace, differing_names
 from hf_miwv.common.trainer.checkpoints import MARK
 

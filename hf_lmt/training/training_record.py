@@ -56,7 +56,16 @@ def start_record(recipe: TrainingRecipe, launch: Launch, origin: Mapping[str, An
         **run["versions"],
     }
     if rewards := rewards_of(recipe):
-        identity["rewards"] = rewards.identities()  # with the fingerprint of the user's own functions
+        described = rewards.identities()  # with the fingerprint of the user's own functions
+        identity["rewards"] = described
+        # Where a COMET is served decides about nothing.
+        if "watched_rewards" in identity:
+            identity["watched_rewards"] = [
+                {key: value for key, value in entry.items() if key != "base_url"} if isinstance(entry, dict) else entry
+                for entry in identity["watched_rewards"] or ()
+            ]
+        # By names of their own, which a refusal to go on tells.
+        identity |= {f"COMET served for {entry['name']}": entry["served"] for entry in described if "served" in entry}
     identity.pop("output_dir")
     identity["hub"] = {"license": recipe.hub.get("license")}  # in the card; the rest is where to
     run["identity"] = identity

@@ -62,13 +62,15 @@ class Reply(NamedTuple):
         return " ".join(self.text.split())[:300] or "no text"
 
 
-def endpoint_url(address: str, path: str, subject: str) -> str:
+def endpoint_url(address: str, path: str, subject: str, keys: str = "OPENAI_API_KEY or HF_TOKEN") -> str:
     """Return the address that requests are posted to.
 
     Args:
         address (`str`): As the user wrote it; a bare host gets /v1.
         path (`str`): The path that it ends with: "/completions".
         subject (`str`): The endpoint, in messages.
+        keys (`str`, *optional*, defaults to `"OPENAI_API_KEY or HF_TOKEN"`): Variables of the environment that its
+            key may stand in, in messages.
 
     Returns:
         `str`: The address.
@@ -86,14 +88,14 @@ def endpoint_url(address: str, path: str, subject: str) -> str:
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         raise InputError(
             f"the {subject}'s address on {parts.hostname} holds more than host and path; keys belong "
-            "into the environment (OPENAI_API_KEY or HF_TOKEN), because addresses are recorded"
+            f"into the environment ({keys}), because addresses are recorded"
         )
     base = parts.path.rstrip("/") or "/v1"
     ending = "" if base.endswith(path) else path
     return f"{parts.scheme}://{parts.netloc}{base}{ending}"
 
 
-def key_for(url: str) -> tuple[str, str | None]:
+def key_for(url: str, *, openai_key: bool = True) -> tuple[str, str | None]:
     """Find the key for an address in the environment.
 
     A key is never sent to a host that it was not meant for: HF_TOKEN (or the login of
@@ -101,6 +103,8 @@ def key_for(url: str) -> tuple[str, str | None]:
 
     Args:
         url (`str`): The address.
+        openai_key (`bool`, *optional*, defaults to `True`): Whether hosts other than those of Hugging Face get
+            OPENAI_API_KEY; else they get none.
 
     Returns:
         `tuple[str, str | None]`: The name of the environment variable, and the key in it, if any.
@@ -111,8 +115,9 @@ def key_for(url: str) -> tuple[str, str | None]:
     parts = urlsplit(url)
     host = parts.hostname or ""
     hub = any(host == name or host.endswith(f".{name}") for name in HUGGING_FACE)
-    name = "HF_TOKEN" if hub else "OPENAI_API_KEY"
-    key = ((get_token() if hub else os.environ.get(name)) or "").strip() or None
+    name = "HF_TOKEN" if hub or not openai_key else "OPENAI_API_KEY"
+    held = get_token() if hub else os.environ.get("OPENAI_API_KEY") if openai_key else None
+    key = (held or "").strip() or None
     if key is None:
         return name, None
     if not (key.isascii() and key.isprintable()):
@@ -138,6 +143,7 @@ class Endpoint:
         concurrency (`int`): Requests at a time.
         retries (`int`, *optional*, defaults to `RETRIES`): Further attempts at a request.
         accepted (`tuple[int, ...]`, *optional*): Error statuses that are the caller's to read, not faults.
+        openai_key (`bool`, *optional*, defaults to `True`): As in `key_for`.
 
     Raises:
         InputError: openai is not installed, or the address or the key cannot be used.
@@ -153,9 +159,10 @@ class Endpoint:
         concurrency: int,
         retries: int = RETRIES,
         accepted: tuple[int, ...] = (),
+        openai_key: bool = True,
     ) -> None:
         self.url, self._path, self._words, self._accepted = url, path, words, accepted
-        self._name, self._key = key_for(url)
+        self._name, self._key = key_for(url, openai_key=openai_key)
         need("judge", words.purpose, "openai", "httpx2")
         from httpx2 import InvalidURL, Limits
         from openai import DefaultHttpxClient, OpenAI

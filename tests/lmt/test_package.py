@@ -63,7 +63,7 @@ def test_importing_is_light(module: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--help"], 0, "languages   Show the languages"),
+        (["--help"], 0, "languages    Show the languages"),
         (["languages", "--help"], 0, "--json"),
         (["langauges"], 2, "no such command 'langauges': did you mean 'languages'?"),
         (["languages", "zho"], 2, "Error: no language 'zho': it is called 'zh' here"),

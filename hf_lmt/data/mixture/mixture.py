@@ -16,7 +16,8 @@ from hf_lmt.data.mixture.mixture_lines import bilingual_lines, group_of, monolin
 from hf_lmt.data.mixture.mixture_report import mixture_counts, report
 from hf_lmt.data.mixture.mixture_settings import EQUAL, Settings, check_tokenizer, checked_rows, checked_settings
 from hf_lmt.data.mixture.row_choice import Taken, final_order, rows_by_group, take
-from hf_lmt.data.mixture.token_counts import LAYOUT, MakeLines, count_tokens, tokenizer_fingerprint
+from hf_lmt.data.mixture.token_counts import LAYOUT, MakeLines, count_tokens
+from hf_miwv.common.runs.fingerprints import tokenizer_fingerprint
 
 BATCH = 10_000  # rows in memory while lines are written
 

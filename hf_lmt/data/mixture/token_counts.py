@@ -7,7 +7,6 @@ and seed counts nothing.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +17,6 @@ from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
-import xxhash
 from datasets import Dataset
 
 from hf_lmt.data.corpora.cached_rows import cache_folder
@@ -98,24 +96,6 @@ def count_tokens(
         for _ in _counted(job, missing, num_proc):
             bar.update()
     return np.concatenate([np.zeros(0, ENTRY), *(np.load(job.path(block)) for block in blocks)])
-
-
-def tokenizer_fingerprint(tokenizer: Any) -> str:
-    """Hash the parts of the tokenizer that decide how it splits.
-
-    Args:
-        tokenizer (`PreTrainedTokenizerBase`): The tokenizer.
-
-    Returns:
-        `str`: 32 hexadecimal digits.
-    """
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is None:
-        state = repr((type(tokenizer).__name__, sorted(tokenizer.get_vocab().items())))
-    else:
-        rules = json.loads(backend.to_str())
-        state = json.dumps({**rules, "truncation": None, "padding": None})  # set by its last use
-    return xxhash.xxh3_128_hexdigest(state.encode())
 
 
 def _counted(job: Counting, blocks: list[int], num_proc: int) -> Any:

@@ -91,7 +91,7 @@ def grpo_memory(
         reward_model=sum(
             _comet_bytes(settings.model, settings.dtype, bool(training.get("use_cpu")))
             for settings in (*reinforcement.rewards, *reinforcement.watched)
-            if settings.device is None and _is_comet(settings.reward)
+            if settings.device is None and settings.base_url is None and _is_comet(settings.reward)
         ),
     )
 

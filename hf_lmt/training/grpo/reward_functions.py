@@ -69,7 +69,7 @@ def reward_functions(reinforcement: Reinforcement, weights: Sequence[float] | No
 
 def _checked(settings: RewardSettings) -> Reward:
     """Wrap a reward so that whatever it gives is one finite number for each completion."""
-    function = make_reward(settings.reward, settings.model, settings.dtype, settings.device)
+    function = make_reward(settings.reward, settings.model, settings.dtype, settings.device, settings.base_url)
 
     def checked(completions: Sequence[Completion], **columns: Any) -> list[float]:
         return reward_values(function, completions, columns).tolist()

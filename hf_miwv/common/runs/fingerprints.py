@@ -1,6 +1,9 @@
-"""Hashes of what a result depends on: the rows, the weights, the tokens."""
+"""Hashes of what a result depends on: the rows, the weights, the tokenizer, the tokens."""
 
 from __future__ import annotations
+
+import json
+from typing import Any
 
 import torch
 import xxhash
@@ -50,6 +53,24 @@ def model_fingerprint(model: torch.nn.Module) -> str:
             content = tensor.detach().contiguous().cpu().reshape(-1).view(torch.uint8)
             digest.update(content.numpy().data)
     return digest.hexdigest()
+
+
+def tokenizer_fingerprint(tokenizer: Any) -> str:
+    """Hash the parts of the tokenizer that decide how it splits.
+
+    Args:
+        tokenizer (`PreTrainedTokenizerBase`): The tokenizer.
+
+    Returns:
+        `str`: 32 hexadecimal digits.
+    """
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        state = repr((type(tokenizer).__name__, sorted(tokenizer.get_vocab().items())))
+    else:
+        rules = json.loads(backend.to_str())
+        state = json.dumps({**rules, "truncation": None, "padding": None})  # set by its last use
+    return xxhash.xxh3_128_hexdigest(state.encode())
 
 
 def token_fingerprint(*tables: TokenTable) -> str:

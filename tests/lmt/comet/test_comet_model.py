@@ -75,6 +75,12 @@ def test_a_row_has_the_same_score_alone_and_among_others(models: dict[str, Comet
         assert len(model.score([], [], [])) == 0
 
 
+def test_loading_leaves_what_is_drawn_next_as_it_is() -> None:
+    before = torch.get_rng_state()
+    load_comet("comet", device="cpu")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_bfloat16_is_near(models: dict[str, CometModel]) -> None:
     for name in ("comet", "cometkiwi"):
         model = load_comet(name, device="cpu", dtype="bfloat16")

@@ -42,6 +42,11 @@ def read(content: dict[str, Any], folder: Path, launch: Launch | None = None) ->
         ({"rewards": ["chrf", "chrf"]}, "rewards: chrf is there twice"),
         ({"rewards": [{"reward": "gated_comet", "modle": "x"}]}, "rewards: unknown key 'modle'; did you mean 'model'"),
         ({"rewards": [{"reward": "gated_chrf", "model": "x"}]}, "reward 'gated_chrf' has no COMET model"),
+        ({"rewards": [{"reward": "gated_comet", "base_url": "here"}]}, "COMET server 'here' is no address"),
+        (
+            {"rewards": [{"reward": "gated_comet", "base_url": "http://a", "dtype": "float32"}]},
+            "no effect with base_url",
+        ),
         ({"watched_rewards": [{"model": "x"}]}, "watched_rewards: reward is missing"),
         ({"max_prompt_length": 0}, "max_prompt_length 0: give 1 or more"),
         ({"packing": True}, "unknown key 'packing'"),
@@ -146,10 +151,11 @@ SHAPE = Shape(parameters=1000, linear=800, layers=2, hidden=10, cached=40)
         ({}, {"beta": 0.1}, {}, (4000, 40 * 4 * 100 * 6, COMET_PARAMETERS * 2)),
         ({}, {}, {}, (0, 40 * 4 * 100 * 6, COMET_PARAMETERS * 2)),
         ({}, {"beta": 0.1, "bf16": True, "use_vllm": True}, {"device": "cuda:1"}, (4000, 0, 0)),
+        ({}, {"beta": 0.1}, {"base_url": "http://127.0.0.1:8500"}, (4000, 96_000, 0)),
         ({}, {"beta": 0.1, "use_cpu": True}, {"dtype": "bfloat16"}, (4000, 96_000, COMET_PARAMETERS * 2)),
         ({"use_peft": True}, {"beta": 0.1}, {"reward": "chrf"}, (4000, 96_000, 0)),
     ],
-    ids=["whole", "no KL", "vllm", "cpu", "no adapter in the shape"],
+    ids=["whole", "no KL", "vllm", "served", "cpu", "no adapter in the shape"],
 )
 def test_memory_beside_that_of_training(
     model: dict[str, Any], training: dict[str, Any], reward: dict[str, str], parts: tuple[float, ...]

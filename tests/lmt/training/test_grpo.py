@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from faulty_comet_server import FaultyCometServer
 from killing import kill_launch
 from plain import plain_advantages
 from safetensors.torch import load_file
 from transformers import TrainerCallback
 
+from hf_lmt.comet.load_comet import load_comet, save_comet
 from hf_lmt.data.method.prompts import prompt_ids
 from hf_lmt.recipes.training_recipe import read_training_recipe
 from hf_lmt.training.training import train
@@ -26,6 +29,7 @@ from tests.lmt.training.test_training_resume import kill_when
 pytest.importorskip("trl")
 pytest.importorskip("peft")
 
+CHECKPOINTS = Path(__file__).parents[1] / "comet" / "checkpoints"
 MODULE = """
 def short(completions, **_):
     return [1 / (1 + len(completion[0]["content"])) for completion in completions]
@@ -226,6 +230,40 @@ def test_qlora_killed_ends_with_the_same_curve_and_weights(
     assert run["loss_curve"] == whole["loss_curve"]
     name = "adapter_model.safetensors"
     assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_a_served_comet_gives_the_curve_of_one_in_process(
+    rewarded: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openai")
+    with monkeypatch.context() as patch:
+        patch.chdir(CHECKPOINTS)  # they name their encoders by relative paths
+        model, other = load_comet("comet", device="cpu"), load_comet("xcomet", device="cpu")
+        hyperparameters = yaml.safe_load(Path("comet/hparams.yaml").read_text("utf-8"))
+    save_comet(model, tmp_path / "comet", hyperparameters)
+    rewarded |= {"save_steps": 1, "rewards": [{"reward": "comet", "model": "comet"}, "my_rewards.short"]}
+    inside = succeed(rewarded, tmp_path)
+    servers = [FaultyCometServer(scorer) for scorer in (model, other, model)]
+    try:
+        rewarded["output_dir"] = str(tmp_path / "served")
+        rewarded["rewards"][0] = {"reward": "comet", "base_url": servers[0].address}
+        end_after_a_step(rewarded, tmp_path)
+        rewarded["rewards"][0]["base_url"] = servers[1].address
+        refused(invoke(rewarded, tmp_path), "unfinished training of another run (not the same: COMET served for comet")
+        rewarded["rewards"][0]["base_url"] = servers[2].address  # the same model at another address
+        served = succeed(rewarded, tmp_path)
+    finally:
+        for server in servers:
+            server.end()
+    assert served["steps"] == 2
+    assert served["reward_curve"] == inside["reward_curve"]
+    assert served["loss_curve"] == inside["loss_curve"]
+    assert served["rewards"][0]["served"] == servers[0].description
+    card = (tmp_path / "served" / "README.md").read_text("utf-8")
+    assert "| hf_lmt.rewards.comet | 1 | comet |" in card
+    names = [tmp_path / name / "model.safetensors" for name in ("out", "served")]
+    assert names[0].read_bytes() == names[1].read_bytes()
 
 
 @pytest.mark.slow
