@@ -32,7 +32,7 @@ LEAST, MOST = 15, 80  # characters of a line
 LORA = {"use_peft": True, "lora_r": 16, "lora_alpha": 32, "lora_target_modules": "all-linear"}
 MEASURES = {
     "eval_reward": "gated chrF of sampled translations",
-    "eval_chrf++_overall": "chrF++ of greedy translations",
+    "eval_chrf_overall": "chrF++ of greedy translations",
 }
 
 
