@@ -77,7 +77,7 @@ class Resampled(Evaluation):
     flip: bool = False
 
     def _draw(self, direction: Direction | str) -> tuple[np.ndarray, np.ndarray]:
-        size = len(self.own[str(direction)][0].asked)
+        size = len(self.own[str(direction)][0].has_source)
         places = np.random.default_rng(self.seed).integers(size, size=size)
         coin = np.random.default_rng([self.seed, xxhash.xxh32_intdigest(str(direction).encode())])
         return places, (coin.random(size) < 0.5) ^ self.flip

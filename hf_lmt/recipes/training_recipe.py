@@ -30,7 +30,7 @@ from hf_miwv.common.recipes.command_overrides import overridden
 from hf_miwv.common.recipes.fields import Hints
 from hf_miwv.common.recipes.installed import check_installed
 from hf_miwv.common.recipes.overrides import read_overrides
-from hf_miwv.common.recipes.packages import locate
+from hf_miwv.common.recipes.packages import PACKAGE, locate
 from hf_miwv.common.recipes.trl_keys import grpo_hints, read_trl_keys
 from hf_miwv.common.recipes.values import fault_of, fit
 from hf_miwv.common.recipes.yaml_file import load_mapping
@@ -212,7 +212,12 @@ def _ready_rows(content: Mapping[Any, Any], faults: list[str]) -> Path | None:
         [entry for entry in data if isinstance(entry, dict) and "path" in entry] if isinstance(data, list) else []
     )
     acting = [name for name in MAKING_ROWS if content.get(name) not in (None, False)]
-    sources = [Source.parse(str(entry["path"]), entry.get("revision")) for entry in entries]
+    # A package holds corpora and no rows of ours; whether it is there at all is seen with the other sources.
+    sources = [
+        Source.parse(str(entry["path"]), entry.get("revision"))
+        for entry in entries
+        if not str(entry["path"]).startswith(PACKAGE)
+    ]
     folders = {source.id: _prepared(source) for source in sources if source.is_local or not acting}
     ready = [name for name, folder in folders.items() if folder is not None]
     if not ready:

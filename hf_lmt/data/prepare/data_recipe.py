@@ -24,6 +24,7 @@ from hf_lmt.directions import Direction
 from hf_miwv.common.errors import InputError, did_you_mean
 from hf_miwv.common.extras import need
 from hf_miwv.common.recipes.batch import BATCH
+from hf_miwv.common.recipes.packages import PACKAGE, locate
 from hf_miwv.common.recipes.trl_datasets import read_dataset_keys
 from hf_miwv.common.recipes.trl_keys import DATASETS, grpo_hints, trl_hints
 from hf_miwv.common.recipes.values import fault_of
@@ -33,7 +34,6 @@ SECTIONS = ("data", "directions", "curation", "downsampling", "pmp", "seed", "mi
 LATER = ("evaluation", "hub")  # known, and read by other commands
 OF_TRAINING = (BATCH, "merge", "license")  # keys of ours that `train` reads, and `prepare` leaves alone
 OF_REWARDS = ("stage", "rewards", "watched_rewards", "max_prompt_length", "max_steps_without_spread")  # so are these
-PACKAGE = "package:"
 
 
 @dataclass(frozen=True)
@@ -200,8 +200,6 @@ def _located(name: Any, location: str, faults: list[str]) -> Any:
     """Find what a package:NAME/PATH stands for; other names stay. Faults begin with `location`."""
     if not isinstance(name, str) or not name.startswith(PACKAGE):
         return name
-    from hf_miwv.common.recipes.packages import locate
-
     try:
         return locate(name)
     except InputError as error:

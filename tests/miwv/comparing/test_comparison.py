@@ -219,7 +219,7 @@ def shown(report: dict[str, Any]) -> str:
 def test_what_the_folder_does_not_allow_is_left_out_and_said(scored: Path) -> None:
     report = compare([scored], fractions=["0.01"])
     left_out = [left["method"] for left in report["left_out"]]
-    assert left_out == ["ifd", "superfiltering", *INFLUENCE_COLUMNS, "target_gain", *FURTHER_COLUMNS]
+    assert left_out == ["ifd", "superfiltering", *INFLUENCE_COLUMNS, "target_gain", "recost", *FURTHER_COLUMNS]
     assert report["fractions"]["0.01"]["choices"]["miwv"]["note"].endswith("one row kept")
     text = " ".join(shown(report).split())
     assert "left out: ifd of scored: method 'ifd' needs the column loss_response_alone" in text

@@ -32,6 +32,7 @@ def page(tmp_path: Path) -> Path:
     row = {"miwv": 0.5, "zero_shot": 1.0, "one_shot": 1.5, "prompt": HOSTILE, "response": "r"}
     row |= {"example_prompt": "p", "example_response": " "}
     rows = {"rows": 339, "model": "a/model", "pictures": [image], "groups": {"The highest": [row]}}
+    rows |= {"labels": "Of the highest tenth 9 %"}
     translations = {
         "steps": 4,
         "rows": 10,

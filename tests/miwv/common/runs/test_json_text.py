@@ -40,6 +40,8 @@ NOT_WRITTEN = {
     "hf_miwv/comparing/matched_rows.py",
     "hf_miwv/common/reading/diagnosis.py",
     "hf_miwv/common/endpoint.py",
+    "hf_miwv/common/runs/fingerprints.py",
+    "hf_miwv/judging/rate_responses.py",
     "hf_miwv/judging/verdicts.py",
     "hf_miwv/results/methods.py",
     "hf_miwv/comparing/compare_precisions.py",
