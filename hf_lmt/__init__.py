@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from hf_lmt.evaluation.comet.comet import CometScorer
     from hf_lmt.evaluation.diagnosis.diagnose import diagnose
     from hf_lmt.evaluation.evaluate import evaluate
-    from hf_lmt.evaluation.evaluation_folder import read_evaluation
+    from hf_lmt.evaluation.evaluation_folder import Evaluation, read_evaluation
     from hf_lmt.evaluation.metrics.aggregation import aggregate
     from hf_lmt.evaluation.metrics.behavior import behavior_rates
     from hf_lmt.evaluation.metrics.compute_metrics import make_compute_metrics
@@ -63,6 +63,7 @@ _HOMES = {
     "DIRECTIONS": "hf_lmt.directions",
     "DegenerationWatch": "hf_lmt.training.watching.degeneration_watch",
     "Direction": "hf_lmt.directions",
+    "Evaluation": "hf_lmt.evaluation.evaluation_folder",
     "InputError": "hf_miwv.common.errors",
     "LANGUAGES": "hf_lmt.registry",
     "Language": "hf_lmt.registry",
@@ -111,6 +112,7 @@ __all__ = [
     "CometScorer",
     "DegenerationWatch",
     "Direction",
+    "Evaluation",
     "InputError",
     "Language",
     "ParallelMultilingualPrompting",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
+
+from hf_miwv.common.command_line import json_option, show_result
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -26,21 +27,28 @@ if TYPE_CHECKING:
     """,
 )
 @click.argument("codes", metavar="[CODE]...", nargs=-1)
-@click.option("--json", "as_json", is_flag=True, help="Print all fields as a JSON list.")
+@json_option
 def languages_command(codes: tuple[str, ...], as_json: bool) -> None:
     """Show the languages; see the help text."""
-    from rich.console import Console
-
-    from hf_lmt.directions import DIRECTIONS, PAIRS
     from hf_lmt.languages import language
     from hf_lmt.registry import LANGUAGES
 
     chosen = [language(code) for code in codes] or list(LANGUAGES.values())
-    if as_json:
-        click.echo(json.dumps([asdict(chosen_language) for chosen_language in chosen], ensure_ascii=False, indent=2))
-        return
+    show_result(
+        as_json,
+        {"languages": [asdict(chosen_language) for chosen_language in chosen]},
+        lambda: _show(chosen, bool(codes)),
+    )
+
+
+def _show(chosen: Sequence[Language], whole: bool) -> None:
+    """Print the languages, a line each, or all that is known of them."""
+    from rich.console import Console
+
+    from hf_lmt.directions import DIRECTIONS, PAIRS
+
     console = Console()
-    if codes:
+    if whole:
         for chosen_language in chosen:
             console.print(_language_table(chosen_language))
         return

@@ -18,7 +18,6 @@ ROOT = Path(__file__).parents[4]
 NOT_WRITTEN = {
     "hf_miwv/common/reading/json_files.py",
     "hf_miwv/common/reading/json_types.py",
-    "hf_lmt/commands/languages.py",
     "hf_lmt/data/curation/estimators.py",
     "hf_lmt/data/curation/curate_source.py",
     "hf_lmt/data/curation/quality.py",
