@@ -36,16 +36,16 @@ class Arm(NamedTuple):
 Point = tuple[str, str, str, int, float]  # arm, measure, group, step, value
 
 
-def points_of(found: dict[str, Any]) -> Iterator[Point]:
+def points_of(results: dict[str, Any]) -> Iterator[Point]:
     """What was logged of each group, the first value of a step: a resumed run evaluates again."""
     seen = set()
-    for entry in found["evaluations"]:
+    for entry in results["evaluations"]:
         for name in MEASURES:
             for group in (*COLUMNS, "overall"):
                 key = (name, group, entry["step"])
                 if f"eval_{name}_{group}" in entry and key not in seen:
                     seen.add(key)
-                    yield Arm(**found["arm"]).name, *key, entry[f"eval_{name}_{group}"]
+                    yield Arm(**results["arm"]).name, *key, entry[f"eval_{name}_{group}"]
 
 
 def write_curves(points: Sequence[Point], folder: Path) -> None:
@@ -58,12 +58,12 @@ def write_curves(points: Sequence[Point], folder: Path) -> None:
         csv.writer(file).writerows([("arm", "measure", "group", "step", "value"), *points])
     figure = Figure(figsize=(10, 7), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
-    for place, group in enumerate(COLUMNS, start=1):
-        axes = figure.add_subplot(2, 2, place)
+    for position, group in enumerate(COLUMNS, start=1):
+        axes = figure.add_subplot(2, 2, position)
         for arm in dict.fromkeys(point[0] for point in points):
-            own = sorted(point[3:] for point in points if point[:3] == (arm, "chrf", group))
-            if own:
-                axes.plot(*zip(*own, strict=True), marker="o", markersize=3, label=arm)
+            curve = sorted(point[3:] for point in points if point[:3] == (arm, "chrf", group))
+            if curve:
+                axes.plot(*zip(*curve, strict=True), marker="o", markersize=3, label=arm)
         axes.set_title(group, loc="left")
         axes.set_xlabel("step")
         axes.set_ylabel("chrF++")
@@ -77,13 +77,13 @@ def write_curves(points: Sequence[Point], folder: Path) -> None:
 def report(folder: Path) -> None:
     """A line for each arm that is done; the curves beside it."""
     paths = sorted((folder / "results").glob("*.json"))
-    found = [json.loads(path.read_text("utf-8")) for path in paths]
-    found.sort(key=lambda one: tuple(one["arm"].values()))
-    if not found:
+    results = [json.loads(path.read_text("utf-8")) for path in paths]
+    results.sort(key=lambda result: tuple(result["arm"].values()))
+    if not results:
         return
-    points = [point for one in found for point in points_of(one)]
+    points = [point for result in results for point in points_of(result)]
     write_curves(points, folder)
-    first = found[0]
+    first = results[0]
     print(
         f"{first['model']}, {first['tuning']} tuning, {first['steps']} steps, on "
         f"{first['device']}; torch {first['versions']['torch']}, transformers "
@@ -91,25 +91,25 @@ def report(folder: Path) -> None:
         " lines, start → end (the best on the way).\n"
     )
     rates = ("off_target", "fan_in", "copy")
-    titles = ["arm", "rows", "epochs", *COLUMNS, *(f"{MEASURES[one]}, all" for one in rates), "seconds"]
+    titles = ["arm", "rows", "epochs", *COLUMNS, *(f"{MEASURES[rate]}, all" for rate in rates), "seconds"]
     print(f"| {' | '.join(titles)} |\n|{'---|' * len(titles)}")
-    for one in found:
-        name = Arm(**one["arm"]).name
+    for result in results:
+        name = Arm(**result["arm"]).name
         cells = [
             name,
-            f"{one['rows']['used']:,}",
-            f"{one['epochs']:.1f}",
+            f"{result['rows']['used']:,}",
+            f"{result['epochs']:.1f}",
             *(_movement(points, name, "chrf", group) for group in COLUMNS),
             *(_movement(points, name, rate, "overall") for rate in rates),
-            f"{one['seconds']:.0f}",
+            f"{result['seconds']:.0f}",
         ]
         print(f"| {' | '.join(cells)} |")
 
 
 def _movement(points: Sequence[Point], arm: str, measure: str, group: str) -> str:
-    own = sorted(point[3:] for point in points if point[:3] == (arm, measure, group))
-    if not own:
+    curve = sorted(point[3:] for point in points if point[:3] == (arm, measure, group))
+    if not curve:
         return "–"
     if measure != "chrf":
-        return f"{own[0][1]:.1%} → {own[-1][1]:.1%}"
-    return f"{own[0][1]:.1f} → {own[-1][1]:.1f} ({max(value for _, value in own):.1f})"
+        return f"{curve[0][1]:.1%} → {curve[-1][1]:.1%}"
+    return f"{curve[0][1]:.1f} → {curve[-1][1]:.1f} ({max(value for _, value in curve):.1f})"
