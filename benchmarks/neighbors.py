@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from hf_miwv.neighbors import graphs
 from hf_miwv.neighbors import index as neighbor_index
 from hf_miwv.neighbors.exact import nearest_neighbors
 from hf_miwv.neighbors.index import hashed_sample, indexed_neighbors
@@ -80,7 +81,7 @@ def indexed(vectors: np.ndarray, marks: list[float], enough: float) -> tuple[np.
 
 def indexed_in_one(vectors: np.ndarray, marks: list[float]) -> tuple[np.ndarray, np.ndarray, Any]:
     """The same as it was before: one graph, searched with the efforts of then."""
-    neighbor_index.PARTS, neighbor_index.EFFORTS = 1, (128, 256, 512)
+    graphs.PARTS, neighbor_index.EFFORTS = 1, (128, 256, 512)
     return indexed(vectors, marks, neighbor_index.ENOUGH)
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 import xxhash
 
 from hf_miwv.common.errors import InputError, did_you_mean
-from hf_miwv.neighbors.exact import Queries, check_vectors, is_single_group, k_nearest_neighbors, query_rows
+from hf_miwv.neighbors.exact import Queries, check_vectors, k_nearest_neighbors, query_rows
+from hf_miwv.neighbors.graphs import BLOCK, GRAPH, Graphs, build_graphs, groups_of_rows, rows_of_graphs
 
 logger = logging.getLogger(__name__)
 
@@ -23,23 +23,13 @@ SEARCHES = ("auto", "exact", "index")
 # 2 * 400,000^2 * 1024 = 3.3e14, an hour on two CPU cores at 9e10 a second (23 minutes at D = 384).
 EXACT_ROWS = 400_000
 
-# Ours: a graph (HNSW) over bfloat16 copies; of CANDIDATES per row the best is taken in float32.
-GRAPH: dict[str, Any] = {
-    "dtype": "bf16",
-    "connectivity": 16,
-    "expansion_add": 64,
-}
+# Ours: of CANDIDATES per row, which the graphs name by bfloat16 copies, the best is taken in float32.
+CANDIDATES = 8
 # Ours: how widely a search looks around (expansion_search), the first at which ENOUGH of a sample
 # are found, else the last. The time of a search grows with it.
 EFFORTS = (32, 64, 96, 128, 192, 256, 384, 512)
 ENOUGH = 0.95
-CANDIDATES = 8
-BLOCK = 4096  # rows added or searched for at a time
-
-# Ours: graphs, each of every PARTS-th row, that are built side by side. Two threads that add to one graph
-# give another one each time; a thread to each graph gives always the same. Every query searches all of them,
-# so that more of them cost more searching: two take a quarter more than one at equal recall.
-PARTS = 2
+SAMPLE = 1000  # rows that are also searched exactly, at most
 
 TOLERANCE = 1e-6  # of float32 cosines, as in the exact search
 
@@ -77,7 +67,7 @@ def indexed_neighbors(
     vectors: np.ndarray,
     *,
     seed: int = 0,
-    sample: int = 1000,
+    sample: int = SAMPLE,
     progress: Callable[[int], object] | None = None,
     queries: Queries = None,
     groups: np.ndarray | None = None,
@@ -90,8 +80,8 @@ def indexed_neighbors(
 
     The index proposes CANDIDATES rows; the cosines are computed from the vectors in float32 and
     the largest one wins, the lower index of equals among the candidates. Rows are excluded by
-    index. The index is PARTS graphs, each built by one thread, which makes the result the same every
-    time and for any number of threads. A hashed sample of the queries is searched exactly, too: the
+    index. The index is several graphs (see `rows_of_graphs`), each built by one thread, which makes the result
+    the same every time and for any number of threads. A hashed sample of the queries is searched exactly, too: the
     first of EFFORTS at which ENOUGH of its neighbors are found serves for all.
 
     Args:
@@ -124,7 +114,7 @@ def indexed_k_neighbors(
     count: int,
     *,
     seed: int = 0,
-    sample: int = 1000,
+    sample: int = SAMPLE,
     progress: Callable[[int], object] | None = None,
     queries: Queries = None,
     groups: np.ndarray | None = None,
@@ -155,22 +145,45 @@ def indexed_k_neighbors(
         InputError: as in `indexed_neighbors`.
     """
     _check_library()
-    import usearch
-
     check_vectors(vectors)
-    wanted = query_rows(queries, len(vectors))
-    # Each row a group of its own: the search then has one rule, and excludes a row from itself by it.
-    kinds = np.arange(len(vectors)) if groups is None or is_single_group(groups) else groups
-    index = _build(vectors, kinds, count, threads or torch.get_num_threads())
-    report = _try_out(index, vectors, count, wanted[hashed_sample(wanted, sample, seed)], kinds)
-    neighbors = np.empty((len(wanted), count), dtype=np.int64)
-    cosines = np.empty((len(wanted), count), dtype=np.float32)
-    for start in range(0, len(wanted), BLOCK):
-        block = slice(start, min(start + BLOCK, len(wanted)))
-        neighbors[block], cosines[block] = _search(index, vectors, count, wanted[block], kinds)
+    wanted, groups = query_rows(queries, len(vectors)), groups_of_rows(groups, len(vectors))
+    graph_rows = rows_of_graphs(vectors, groups, count)
+    index = Graphs(build_graphs(vectors, graph_rows, threads), threads or torch.get_num_threads())
+    sampled = wanted[hashed_sample(wanted, sample, seed)]
+    _, exact = k_nearest_neighbors(vectors, count, queries=sampled, groups=groups)
+    report = try_out(index, vectors, count, sampled, exact, groups)
+    return *search_graphs(index, vectors, count, wanted, groups, progress), report
+
+
+def search_graphs(
+    index: Graphs,
+    vectors: np.ndarray,
+    count: int,
+    rows: np.ndarray,
+    groups: np.ndarray,
+    progress: Callable[[int], object] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find nearly the `count` nearest neighbors of some rows by all graphs, as widely as these look.
+
+    Args:
+        index (`Graphs`): The graphs.
+        vectors (`np.ndarray`): (N, D) float32, each of length 1.
+        count (`int`): Neighbors of each row, K.
+        rows (`np.ndarray`): (Q,) int64 rows to search for.
+        groups (`np.ndarray`): (N,) integers, equal where rows may not be each other's neighbor.
+        progress (`Callable[[int], object]`, *optional*): Called with the number of rows done, block by block.
+
+    Returns:
+        `tuple[np.ndarray, np.ndarray]`: (Q, K) int64 indices and (Q, K) float32 cosines, -1 and nan for none.
+    """
+    neighbors = np.empty((len(rows), count), dtype=np.int64)
+    cosines = np.empty((len(rows), count), dtype=np.float32)
+    for start in range(0, len(rows), BLOCK):
+        block = slice(start, min(start + BLOCK, len(rows)))
+        neighbors[block], cosines[block] = _search(index, vectors, count, rows[block], groups)
         if progress:
             progress(block.stop - block.start)
-    return neighbors, cosines, {"library": "usearch", "version": usearch.__version__, **report}
+    return neighbors, cosines
 
 
 def _check_library() -> None:
@@ -180,64 +193,8 @@ def _check_library() -> None:
         )
 
 
-class _Graphs(NamedTuple):
-    """The graphs of an index, and how many threads search them."""
-
-    parts: list[Any]
-    threads: int
-
-    def look_as_widely_as(self, effort: int) -> None:
-        for part in self.parts:
-            part.expansion_search = effort
-
-    def candidates(self, queries: np.ndarray, count: int) -> np.ndarray:
-        """Return (Q, parts x count) int64 rows that the graphs name for the (Q, D) queries; -1 for none."""
-        padded = np.resize(queries, (max(2, len(queries)), queries.shape[1]))  # one alone gets another shape
-        columns = []
-        for part in self.parts:
-            matches = part.search(padded, count, threads=self.threads)
-            keys, counts = matches.keys[: len(queries)].astype(np.int64), matches.counts[: len(queries)]
-            columns.append(np.where(np.arange(keys.shape[1]) < counts[:, None], keys, -1))
-        return np.concatenate(columns, axis=1)
-
-
-def _build(vectors: np.ndarray, groups: np.ndarray, count: int, threads: int) -> _Graphs:
-    firsts = np.sort(np.unique(groups, return_index=True)[1])
-    # Rows of one group often have one prompt: many equal vectors would fill the candidates of each other.
-    rows = firsts[_first_of_equals(vectors, firsts, count + 1)]
-    # By the number of rows and not of threads, or other threads would find other neighbors.
-    parts = PARTS if len(rows) > BLOCK else 1
-    logger.info("building an index of %s rows", f"{len(rows):,}")
-    with ThreadPoolExecutor(min(threads, parts)) as pool:
-        graphs = list(pool.map(lambda first: _graph(vectors, rows[first::parts]), range(parts)))
-    return _Graphs(graphs, threads)
-
-
-def _graph(vectors: np.ndarray, rows: np.ndarray) -> Any:
-    """Build one graph of some rows, in their order and in this thread."""
-    from usearch.index import Index
-
-    graph = Index(ndim=vectors.shape[1], metric="ip", **GRAPH)
-    for first in range(0, len(rows), BLOCK):
-        block = rows[first : first + BLOCK]
-        graph.add(block, vectors[block], threads=1)
-    return graph
-
-
-def _first_of_equals(vectors: np.ndarray, rows: np.ndarray, limit: int) -> np.ndarray:
-    """Return the positions in `rows` to index, ascending: of those with the same bytes the first `limit`.
-
-    No row needs more than its neighbors and itself, and a graph in which thousands are equal is cut into parts.
-    """
-    digests = (xxhash.xxh3_64_intdigest(vectors[row]) for row in rows)
-    hashes = np.fromiter(digests, np.uint64, len(rows))
-    order = hashes.argsort(kind="stable")
-    hashes = hashes[order]
-    return np.sort(np.delete(order, limit + np.flatnonzero(hashes[limit:] == hashes[:-limit])))
-
-
 def _search(
-    index: _Graphs, vectors: np.ndarray, count: int, rows: np.ndarray, groups: np.ndarray
+    index: Graphs, vectors: np.ndarray, count: int, rows: np.ndarray, groups: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return neighbors and cosines of some rows; a row to which the index names too few is searched exactly."""
     named = index.candidates(vectors[rows], CANDIDATES * count)
@@ -270,11 +227,24 @@ def hashed_sample(candidates: np.ndarray, sample: int, seed: int) -> np.ndarray:
     return np.sort(np.fromiter(hashes, np.uint64, len(candidates)).argsort(kind="stable")[:sample])
 
 
-def _try_out(
-    index: _Graphs, vectors: np.ndarray, count: int, sample: np.ndarray, groups: np.ndarray
+def try_out(
+    index: Graphs, vectors: np.ndarray, count: int, sample: np.ndarray, exact: np.ndarray, groups: np.ndarray
 ) -> dict[str, Any]:
-    """Set the effort that is enough for the (S,) rows `sample`; return the measured recall for the record."""
-    _, exact = k_nearest_neighbors(vectors, count, queries=sample, groups=groups)
+    """Set the effort of the graphs to the first at which ENOUGH neighbors of a sample are found, else the last.
+
+    Args:
+        index (`Graphs`): The graphs.
+        vectors (`np.ndarray`): (N, D) float32, each of length 1.
+        count (`int`): Neighbors of each row, K.
+        sample (`np.ndarray`): (S,) int64 rows to search for.
+        exact (`np.ndarray`): (S, K) cosines of their neighbors by the exact search, nan for none.
+        groups (`np.ndarray`): (N,) integers, equal where rows may not be each other's neighbor.
+
+    Returns:
+        `dict[str, Any]`: The report of `indexed_neighbors`.
+    """
+    import usearch
+
     recall = None
     for effort in EFFORTS:
         index.look_as_widely_as(effort)
@@ -287,6 +257,8 @@ def _try_out(
         if recall >= ENOUGH:
             break
     return {
+        "library": "usearch",
+        "version": usearch.__version__,
         "parameters": {
             **GRAPH,
             "parts": len(index.parts),

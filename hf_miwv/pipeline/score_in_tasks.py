@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,8 @@ OUTSIDE = (
     *("columns", "overwrite_columns", "origin", "progress", "demonstrations_from", "demonstrations_split"),
 )
 
+logger = logging.getLogger(__name__)
+
 
 def score_in_tasks(
     source: Source,
@@ -57,9 +60,10 @@ def score_in_tasks(
 ) -> Dataset:
     """Score the rows of a source in tasks, and write what `score` writes.
 
-    Chunks of rows are embedded by task; neighbors are searched for exactly, by shares of the rows, or by an index
-    in one task; rows and neighbors whose passes share tokens are scored by one task. Each task loads models and
-    tokenizes all rows. Batches of other rows round the losses otherwise, as other processes do.
+    Chunks of rows are embedded by task; neighbors are searched for by shares of the rows, exactly or in the graphs of
+    an index, of which each task has built some; rows and neighbors whose passes share tokens are scored by one task.
+    Each task loads models and tokenizes all rows. Neighbors do not depend on the number of tasks; batches of other
+    rows round the losses otherwise, as other processes do.
 
     Args:
         source (`Source`): The rows.
@@ -122,8 +126,13 @@ def score_in_tasks(
             *(source, model, settings, columns, overwrite_columns, dict(origin), journey.prompts.date),
             *(workspace.folder.absolute(), executor.tasks, code),
         )
-        run_stages(stages_of(tasks), executor, workspace.folder / LOGS, progress)
-        return write_scored(TaskJourney.of(journey, tasks), run, output, workspace)
+        run_stages(stages_of(tasks, journey.search), executor, workspace.folder / LOGS, progress)
+        task_journey = TaskJourney.of(journey, tasks)
+        scored = write_scored(task_journey, run, output, workspace)
+    if journey.search == "index":  # of which the tasks have told only their own logs
+        search = task_journey.stages["neighbors"]
+        logger.info("neighbors by an index: recall %.3f on %d rows", search["recall"], search["recall_sample"])
+    return scored
 
 
 def _with_defaults(settings: Mapping[str, Any]) -> dict[str, Any]:

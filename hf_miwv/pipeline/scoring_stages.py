@@ -1,11 +1,9 @@
-"""The stages of scoring that tasks share: embed, find neighbors, run the passes."""
+"""The stages of scoring that tasks share: embed, build an index, find neighbors, run the passes."""
 
 from __future__ import annotations
 
 import time
 from typing import Any
-
-import numpy as np
 
 from hf_miwv.common.executors.run_stages import Stage
 from hf_miwv.common.executors.task_step import TaskStep
@@ -30,20 +28,30 @@ class EmbedShare(TaskStep[ScoringTasks]):
             workspace.leave()
 
 
+class IndexShare(TaskStep[ScoringTasks]):
+    """Build the graphs of a task."""
+
+    type = "🕸️ - INDEX"
+    name = "index"
+
+    def _task(self, data: Any, rank: int) -> None:
+        journey = self.work.journey(rank)
+        with self.work.workspace(rank) as workspace:
+            journey.build_index(workspace)
+            workspace.leave()
+
+
 class SearchShare(TaskStep[ScoringTasks]):
-    """Search for the neighbors of the rows of a task, exactly; by an index, task 0 searches for all."""
+    """Search for the neighbors of the rows of a task, exactly or in the graphs of all tasks."""
 
     type = "🔎 - SEARCH"
     name = "neighbors"
 
     def _task(self, data: Any, rank: int) -> None:
         journey = self.work.journey(rank)
-        if journey.search == "index" and rank:
-            return
         with self.work.workspace(rank) as workspace:
-            began, readable = time.perf_counter(), journey.readable_rows()
-            groups = np.array(journey.table.groups)[readable]
-            neighbors, cosines, report = journey.search_share(journey.vectors()[readable], groups)
+            began = time.perf_counter()
+            neighbors, cosines, report = journey.search_share(*journey.readable_vectors())
             workspace.write_array("share-rows.npy", neighbors)
             workspace.write_array("share-cosines.npy", cosines)
             workspace.write_json("share.json", {**report, "seconds": time.perf_counter() - began})
@@ -72,17 +80,19 @@ class ScoreShare(TaskStep[ScoringTasks]):
             workspace.leave()
 
 
-def stages_of(tasks: ScoringTasks) -> list[Stage]:
+def stages_of(tasks: ScoringTasks, search: str) -> list[Stage]:
     """List the stages that tasks share, in their order.
 
     Args:
         tasks (`ScoringTasks`): What every task knows.
+        search (`str`): How neighbors are searched, "exact" or "index"; only the latter builds an index.
 
     Returns:
         `list[Stage]`: The stages.
     """
     steps: dict[str, TaskStep[ScoringTasks]] = {
         "embed": EmbedShare(tasks),
+        **({"index": IndexShare(tasks)} if search == "index" else {}),
         "neighbors": SearchShare(tasks),
         "score": ScoreShare(tasks),
     }

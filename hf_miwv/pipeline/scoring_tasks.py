@@ -19,6 +19,7 @@ from hf_miwv.losses.demonstrations import Passes
 from hf_miwv.losses.forest import Forest
 from hf_miwv.losses.pass_losses import Share, merged_losses
 from hf_miwv.neighbors.embedding import merged_totals, shared_vectors
+from hf_miwv.neighbors.index_share import build_index_share, search_index_share
 from hf_miwv.rows.columns import check_columns
 from hf_miwv.rows.schema import NUGGETS, recognize
 from hf_miwv.scoring.anchor_scores import anchor_passes
@@ -158,6 +159,29 @@ class TaskJourney(Journey):
         """
         return shared_vectors(len(self.table), self.parts)
 
+    def readable_vectors(self) -> tuple[np.ndarray, np.ndarray]:
+        """Read the vectors of the rows that take part in the search.
+
+        Returns:
+            `tuple[np.ndarray, np.ndarray]`: (R, D) vectors, and (R,) integers, equal where rows have the same prompt.
+        """
+        vectors, groups = self.vectors(), np.array(self.table.groups)
+        if not self.table.faults:
+            return vectors, groups
+        readable = self.readable_rows()
+        return vectors[readable], groups[readable]
+
+    def build_index(self, workspace: Workspace) -> None:
+        """Build the graphs of this task.
+
+        Args:
+            workspace (`Workspace`): The workspace of this task, in which they stay.
+        """
+        vectors, prompts = self.readable_vectors()
+        groups = prompts if self.avoid_duplicates else None
+        counts = build_index_share(vectors, self.neighbor_count, groups, workspace, self.processes)
+        workspace.write_json("graphs.json", counts)
+
     def passes_by_method(self, workspace: Workspace) -> Iterator[tuple[str, Passes, np.ndarray]]:
         """Build all passes that are to be run, those of one method at a time.
 
@@ -195,6 +219,28 @@ class TaskJourney(Journey):
         self.count("embed", merged_totals([_counts(part, "embedded.json") for part in self.parts]))
         return self.vectors()
 
+    def search_share(self, vectors: np.ndarray, prompts: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+        """Search for the neighbors of this task's share of the rows, exactly, or in the graphs of all tasks.
+
+        Args:
+            vectors (`np.ndarray`): (R, D) unit vectors of the readable rows.
+            prompts (`np.ndarray`): (R,) equal where rows have the same prompt.
+
+        Returns:
+            `tuple[np.ndarray, np.ndarray, dict[str, Any]]`: Neighbors, cosines, and the report of the search.
+        """
+        if self.search == "exact":
+            return super().search_share(vectors, prompts)
+        neighbors, cosines, report = search_index_share(
+            vectors,
+            self.neighbor_count,
+            prompts if self.avoid_duplicates else None,
+            self.rank_rows(len(vectors)),
+            self.parts,
+            _counts(self.parts[0], "graphs.json")["graphs"],
+        )
+        return neighbors, cosines, {"search": "index", **report}
+
     def search_neighbors(
         self, vectors: np.ndarray, prompts: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
@@ -207,12 +253,15 @@ class TaskJourney(Journey):
         Returns:
             `tuple[np.ndarray, np.ndarray, dict[str, Any]]`: Neighbors, cosines, and the report of the search.
         """
-        shares = self.parts if self.search == "exact" else self.parts[:1]
-        counts = [_counts(part, "share.json") for part in shares]
+        counts = [_counts(part, "share.json") for part in self.parts]
         neighbors, cosines = (
-            np.concatenate([part.read_array(f"share-{name}.npy") for part in shares]) for name in ("rows", "cosines")
+            np.concatenate([part.read_array(f"share-{name}.npy") for part in self.parts])
+            for name in ("rows", "cosines")
         )
-        return neighbors, cosines, {**counts[0], "seconds": max(count["seconds"] for count in counts)}
+        seconds = max(count["seconds"] for count in counts)
+        if self.search == "index":
+            seconds += max(_counts(part, "graphs.json")["seconds"] for part in self.parts)
+        return neighbors, cosines, {**counts[0], "seconds": seconds}
 
     def compute_losses(
         self, passes: Passes, forest: Forest, workspace: Workspace, keeps_means: bool = False

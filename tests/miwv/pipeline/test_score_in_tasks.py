@@ -20,6 +20,7 @@ from hf_miwv.common.reading.source import Source
 pytest.importorskip("datatrove", reason="datatrove is missing: pip install 'hf-miwv-lmt[scale]'")
 
 from hf_miwv.common.executors.executor_settings import read_executor
+from hf_miwv.neighbors import graphs
 from hf_miwv.pipeline import scoring_stages
 from hf_miwv.pipeline.score_in_tasks import score_in_tasks
 
@@ -72,6 +73,24 @@ def test_tasks_give_the_rows_and_scores_of_one_process(inputs: dict[str, str], t
     assert len(chosen[0]) == int(len(expected) * 0.29)
     assert list(chosen[0]["row"]) == list(chosen[1]["row"])
     assert not (tmp_path / "tasks.work").exists()
+
+
+def test_an_index_of_several_graphs_in_tasks(
+    inputs: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("usearch", reason="usearch is missing: pip install 'hf-miwv-lmt[index]'")
+    monkeypatch.setattr(graphs, "GRAPH_ROWS", 7)
+    settings = {**SETTINGS, "search": "index", "unreadable_rows": "flag"}
+    names = {"embedder": inputs["embedder"], "origin": {}, "progress": False}
+    score(read_dataset(Source(inputs["rows"])), inputs["model"], output_dir=tmp_path / "one", **names, **settings)
+    with caplog.at_level("INFO"):
+        in_tasks(inputs, tmp_path / "tasks", 3, **settings)
+    check_same(*(read_dataset(Source(str(tmp_path / name))) for name in ("tasks", "one")))
+    stages = [json.loads((tmp_path / name / "run.json").read_text("utf-8"))["stages"] for name in ("one", "tasks")]
+    assert stages[0]["neighbors"] == stages[1]["neighbors"]
+    assert stages[0]["neighbors"]["parameters"]["parts"] == 4
+    assert stages[0]["neighbors"]["recall"] == 1
+    assert "neighbors by an index: recall 1.000 on 24 rows" in caplog.text
 
 
 def test_a_finished_task_is_not_run_again(
