@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
 from typing import ClassVar
 
+import datasets
 import numpy as np
-import pyarrow
 from datasets import Dataset
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from hf_lmt.data.curation.length_filters import check_number
-from hf_lmt.data.curation.ngrams import Grams, character_grams, fold, is_unspaced
-from hf_lmt.data.curation.surveys import BATCH, Reasons, SurveyStep, preferences
-from hf_lmt.data.hashing import direction_codes, direction_column, mix, text_column
+from hf_lmt.data.curation.signatures import PERMUTATIONS, SignedRows, band_hashes, band_width, sign_rows
+from hf_lmt.data.curation.surveys import BATCH, Reasons, SurveyStep
+from hf_lmt.data.hashing import direction_codes, direction_column
 from hf_lmt.data.method.scattered import ScatteredRows
 from hf_miwv.common.extras import need
 
-PERMUTATIONS = 128  # of a signature: the error of a similarity of 0.8 is 0.035
-RECALL = 0.99  # the least share of pairs at the threshold that become candidates
+SIGN_BATCH = 2000  # rows whose signatures are Python numbers for a moment
 COMPARED = 20_000  # pairs of signatures at a time
-TARGET = 0x5851F42D4C957F2D  # tells what a target says from the same in a source
 
 
 @dataclass
@@ -40,7 +41,9 @@ class NearDuplicates(SurveyStep):
     Of rows that are connected, directly or by others between, one stays: one with an auxiliary
     before one without, else that of the lowest hash. The threshold is a habit (ours here).
 
-    Holds 540 bytes for each row of one direction at a time, and 10 for each of all rows.
+    Signatures lie in files without names in the cache of `datasets`, 700 bytes for each row of one direction at a
+    time. In memory are about 80 bytes for each of these (measured on 10^6 rows of which a fifth has near copies),
+    and 10 for each of all rows.
 
     Args:
         threshold (`float`, *optional*, defaults to `0.8`): Share of common runs from which on rows are nearly the
@@ -68,21 +71,36 @@ class NearDuplicates(SurveyStep):
         """
         codes, scattered = np.zeros(len(rows), np.int8), ScatteredRows(rows)
         for row_indices in _directions(rows):
-            codes[row_indices[self._beyond(scattered, row_indices)]] = 1
+            codes[self._beyond(scattered, row_indices)] = 1
         self._set_reasons(codes)
 
     def _beyond(self, rows: ScatteredRows, row_indices: np.ndarray) -> np.ndarray:
-        """Return (N,) bool: rows at (N,) indices, of one direction, that a better one stands for."""
-        keys, parts = [], []
-        for batch in rows.batches(row_indices, BATCH):
-            keys.append(preferences(batch, self.name))
-            parts.append(_signatures(batch))
-        bare, hashes, contents = (np.concatenate(part) for part in zip(*keys, strict=True))
-        # In the order of preference, so that of connected rows the first is the one to keep.
-        order = np.lexsort((contents, hashes, bare))
-        gone = np.zeros(len(row_indices), bool)
-        gone[order[_doubled(np.concatenate(parts)[order], self.threshold)]] = True
-        return gone
+        """Return those of (N,) indices, of one direction, whose rows a better one stands for."""
+        pairs = np.zeros((2, 0), np.int64)
+        with ExitStack() as stack:
+            folder = Path(datasets.config.HF_DATASETS_CACHE)
+            folder.mkdir(parents=True, exist_ok=True)
+            # Without names, so that nothing of them is left behind by a run that is killed.
+            bands = PERMUTATIONS // band_width(self.threshold)
+            files = [stack.enter_context(TemporaryFile(dir=folder)) for _ in range(2 + bands)]
+            first = 0
+            for batch in rows.batches(row_indices, SIGN_BATCH):
+                signed = sign_rows(batch, row_indices[first : first + len(batch)], self.name)
+                hashes = band_hashes(signed.signatures, direction_column(batch)[0].as_py(), self.threshold)
+                for file, values in zip(files, (*signed, *hashes), strict=True):
+                    file.write(values.tobytes())
+                first += len(batch)
+            for file in files:
+                file.flush()
+            signatures, keys, *band_files = files
+            signed_rows = SignedRows([signatures], [keys])
+            for file in band_files:
+                file.seek(0)
+                groups = np.fromfile(file, np.uint64)
+                crowded = crowded_entries(groups)
+                pairs_of_band = near_pairs(signed_rows, crowded, groups[crowded], self.threshold)
+                pairs = connected(np.concatenate((pairs, pairs_of_band), axis=1))
+            return rows_stood_for(signed_rows, pairs)
 
 
 def _directions(rows: Dataset) -> Iterator[np.ndarray]:
@@ -99,81 +117,94 @@ def _directions(rows: Dataset) -> Iterator[np.ndarray]:
     yield from np.split(order, np.cumsum(np.bincount(codes))[:-1]) if len(codes) else ()
 
 
-def _signatures(batch: pyarrow.Table) -> np.ndarray:
-    """Compute (B, PERMUTATIONS) uint32 of rows of one direction; all ones where a row says nothing."""
-    from rensa import RMinHash
+def crowded_entries(groups: np.ndarray) -> np.ndarray:
+    """Find the entries that share their group with another.
 
-    source, target = _runs(batch, "source"), _runs(batch, "target")
-    # The same text as a source and as a target has to count as two different things.
-    hashes = np.concatenate((source.hashes, target.hashes ^ np.uint64(TARGET)))
-    rows = np.concatenate((source.rows, target.rows))
-    order = np.argsort(rows, kind="stable")
-    offsets = np.searchsorted(rows[order], np.arange(len(batch) + 1))
-    matrix = RMinHash.digest_matrix_from_flat_token_hashes(hashes[order], offsets, PERMUTATIONS, 1)
-    return np.array(matrix.to_rows(), np.uint32).reshape(len(batch), PERMUTATIONS)
+    Args:
+        groups (`np.ndarray`): (N,) uint64.
 
-
-def _runs(batch: pyarrow.Table, side: str) -> Grams:
-    code = text_column(batch, f"{side}_lang")[0].as_py()
-    size = 3 if is_unspaced(code) or code == "ko" else 5
-    folded = fold(text_column(batch, side).to_pylist())
-    runs = character_grams(folded, size)
-    lengths = np.diff(folded.bounds)
-    # A side shorter than a run is one run as a whole, or it would be like nothing at all.
-    short = np.flatnonzero((lengths > 0) & (lengths < size))
-    whole = folded.hashes(folded.bounds[short], folded.bounds[short + 1])
-    return Grams(np.concatenate((runs.hashes, whole)), np.concatenate((runs.rows, short)))
+    Returns:
+        `np.ndarray`: (K,) positions of the entries, those of a group together.
+    """
+    order = np.argsort(groups, kind="stable")
+    in_order = groups[order]
+    is_same = in_order[1:] == in_order[:-1]
+    del in_order
+    has_neighbor = np.zeros(len(groups), bool)
+    has_neighbor[1:] = is_same
+    has_neighbor[:-1] |= is_same
+    return order[has_neighbor]
 
 
-def _doubled(signatures: np.ndarray, threshold: float) -> np.ndarray:
-    """Find the rows that an earlier one is connected with, (N,) bool; (N, P) in the order of preference."""
-    speaking = np.flatnonzero((signatures != np.iinfo(np.uint32).max).any(axis=1))
-    width = _band_width(threshold)
+def near_pairs(rows: SignedRows, positions: np.ndarray, groups: np.ndarray, threshold: float) -> np.ndarray:
+    """Find the pairs of rows of one group that are alike, each row compared with the best one first.
+
+    Args:
+        rows (`SignedRows`): All signed rows.
+        positions (`np.ndarray`): (K,) positions of rows among them.
+        groups (`np.ndarray`): (K,) uint64, one of `band_hashes` of each row; only rows of one group are compared.
+        threshold (`float`): Share of equal numbers from which on rows are alike.
+
+    Returns:
+        `np.ndarray`: (2, E) int64 positions.
+    """
+    order = _by_preference(rows, positions, groups)
+    positions, groups = positions[order], groups[order]
     pairs = [np.zeros((2, 0), np.int64)]
-    # Rows that agree in a whole band are candidates; comparing all pairs
-    # would take time with the square of the rows.
-    for first in range(0, PERMUTATIONS - width + 1, width):
-        band = np.zeros(len(speaking), np.uint64)
-        for column in range(first, first + width):
-            band = mix(band ^ signatures[speaking, column].astype(np.uint64))
-        order = np.argsort(band, kind="stable")
-        pairs += _alike(signatures, speaking[order], band[order], threshold)
-    earlier, later = np.concatenate(pairs, axis=1)
-    graph = coo_array((np.ones(len(earlier), bool), (earlier, later)), shape=(len(signatures),) * 2)
+    while len(positions):
+        starts = np.flatnonzero(np.diff(groups, prepend=~groups[:1]))
+        sizes = np.diff(starts, append=len(positions))
+        firsts = np.repeat(positions[starts], sizes)
+        others = np.flatnonzero(firsts != positions)
+        is_alike = _agreement(rows, firsts[others], positions[others]) >= threshold
+        pairs.append(np.stack((firsts[others[is_alike]], positions[others[is_alike]])))
+        positions, groups = positions[others[~is_alike]], groups[others[~is_alike]]
+    return np.concatenate(pairs, axis=1)
+
+
+def connected(pairs: np.ndarray) -> np.ndarray:
+    """Connect the rows that pairs connect, directly or by others between, by as few pairs as rows.
+
+    Args:
+        pairs (`np.ndarray`): (2, E) positions of rows.
+
+    Returns:
+        `np.ndarray`: (2, K) the least position among those that a row is connected with, and its own, rising.
+    """
+    rows, ends = np.unique(pairs, return_inverse=True)
+    ends = ends.reshape(pairs.shape)
+    graph = coo_array((np.ones(len(ends[0]), bool), (ends[0], ends[1])), shape=(len(rows), len(rows)))
     # Pairs chain up: a like b, b like c. One row of the whole chain stays, and not one of each pair.
     _, groups = connected_components(graph, directed=False)
-    doubled = np.ones(len(signatures), bool)
-    doubled[np.unique(groups, return_index=True)[1]] = False
-    return doubled
+    return np.stack((rows[np.unique(groups, return_index=True)[1]][groups], rows))
 
 
-def _alike(signatures: np.ndarray, rows: np.ndarray, band: np.ndarray, threshold: float) -> Iterator[np.ndarray]:
-    """Find the pairs of rows of one band that are alike, (2, E); rows lie together by band, rising in it."""
-    while len(rows):
-        starts = np.flatnonzero(np.diff(band, prepend=~band[:1]))
-        sizes = np.diff(starts, append=len(rows))
-        firsts = np.repeat(rows[starts], sizes)
-        others = np.flatnonzero(firsts != rows)
-        is_alike = _agreement(signatures, firsts[others], rows[others]) >= threshold
-        yield np.stack((firsts[others[is_alike]], rows[others[is_alike]]))
-        rows, band = rows[others[~is_alike]], band[others[~is_alike]]
+def rows_stood_for(rows: SignedRows, pairs: np.ndarray) -> np.ndarray:
+    """Find the rows that a better one of those that they are connected with stands for.
+
+    Args:
+        rows (`SignedRows`): All signed rows.
+        pairs (`np.ndarray`): (2, K) of `connected`.
+
+    Returns:
+        `np.ndarray`: (G,) their indices, as they were given to `sign_rows`.
+    """
+    groups, positions = pairs
+    order = _by_preference(rows, positions, groups)
+    groups, positions = groups[order], positions[order]
+    return rows.keys(positions[1:][groups[1:] == groups[:-1]])["row"]
 
 
-def _agreement(signatures: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+def _by_preference(rows: SignedRows, positions: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Order (K,) entries by group, and within it from the row to be kept on."""
+    keys = rows.keys(positions)
+    return np.lexsort((keys["content"], keys["hash"], keys["bare"], groups))
+
+
+def _agreement(rows: SignedRows, left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Compute the share of the numbers that are equal: (E,)."""
     shares = np.zeros(len(left))
-    for begin in range(0, len(left), COMPARED):
-        part = slice(begin, begin + COMPARED)
-        shares[part] = (signatures[left[part]] == signatures[right[part]]).mean(axis=1)
+    for first in range(0, len(left), COMPARED):
+        part = slice(first, first + COMPARED)
+        shares[part] = (rows.signatures(left[part]) == rows.signatures(right[part])).mean(axis=1)
     return shares
-
-
-def _band_width(threshold: float) -> int:
-    """Return the most numbers of a band with which pairs at the threshold still meet in some band.
-
-    They do with probability 1 - (1 - threshold^width)^bands.
-    """
-    for width in range(32, 1, -1):
-        if 1 - (1 - threshold**width) ** (PERMUTATIONS // width) >= RECALL:
-            return width
-    return 1

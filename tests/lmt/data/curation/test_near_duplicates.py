@@ -6,12 +6,15 @@ import random
 import string
 from typing import Any
 
+import numpy as np
 import pyarrow
 import pytest
 from datasets import Dataset
 
 from hf_lmt.data.curation.curate import curate
 from hf_lmt.data.curation.near_duplicates import NearDuplicates
+from hf_lmt.data.curation.signatures import PERMUTATIONS, band_width, sign_rows
+from hf_lmt.data.curation.surveys import preferences
 from hf_miwv.common.errors import InputError
 
 pytest.importorskip("rensa", reason="the library rensa is not installed")
@@ -107,6 +110,36 @@ def test_one_of_each_cluster_stays_in_any_order() -> None:
         assert len(found) == 120
         assert expected in (None, found)
         expected = found
+
+
+def plain_kept(rows: list[dict[str, Any]], threshold: float) -> set[int]:
+    """Rows that stay, by loops over bands and pairs of signatures that are all in memory."""
+    width, connections = band_width(threshold), {index: {index} for index in range(len(rows))}
+    table = pyarrow.Table.from_pylist(rows)
+    bare, hashes, contents = preferences(table, NearDuplicates.name)
+    order = sorted(range(len(rows)), key=lambda index: (bare[index], hashes[index], contents[index]))
+    signatures = [sign_rows(table.slice(index, 1), np.array([index]), "").signatures[0] for index in range(len(rows))]
+    for first in range(0, PERMUTATIONS - width + 1, width):
+        members: dict[Any, list[int]] = {}
+        for index in order:
+            band = tuple(signatures[index][first : first + width])
+            members.setdefault((rows[index]["source_lang"], band), []).append(index)
+        for left in members.values():
+            while left:
+                best, others = left[0], left[1:]
+                left = [other for other in others if (signatures[best] == signatures[other]).mean() < threshold]
+                for other in set(others) - set(left):
+                    together = connections[best] | connections[other]
+                    connections |= dict.fromkeys(together, together)
+    return {min(group, key=order.index) for group in connections.values()}
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.8, 0.9])
+def test_the_rows_of_the_plain_version_stay(threshold: float) -> None:
+    rows = [{**one, "row_key": str(number)} for number, one in enumerate(many_rows()[::2])]
+    expected = plain_kept(rows, threshold)
+    assert len(expected) < len(rows)
+    assert {int(one["row_key"]) for one in kept(rows, threshold=threshold)} == expected
 
 
 def test_a_row_with_an_auxiliary_stays() -> None:
