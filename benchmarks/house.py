@@ -8,10 +8,10 @@ The words counted as vague are those that CONTRIBUTING.md asks to avoid.
 
 from __future__ import annotations
 
+import argparse
 import ast
 import io
 import re
-import sys
 import tokenize
 from collections import Counter
 from collections.abc import Iterator
@@ -45,6 +45,10 @@ def statements(tree: ast.AST) -> int:
     return sum(isinstance(node, ast.stmt) for node in ast.walk(tree)) - docstrings
 
 
+def imports(tree: ast.AST) -> int:
+    return sum(isinstance(node, ast.Import | ast.ImportFrom) for node in ast.walk(tree))
+
+
 def comment_lines(text: str) -> int:
     """Count lines that hold a comment and nothing else."""
     tokens = tokenize.generate_tokens(io.StringIO(text).readline)
@@ -58,8 +62,12 @@ def docstrings(tree: ast.AST) -> Iterator[str]:
 
 
 def main() -> None:
-    root = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parents[1])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("root", nargs="?", type=Path, default=Path(__file__).parents[1], metavar="ROOT")
+    root = parser.parse_args().root
     files = files_of(root)
+    if not files:
+        parser.error(f"{root} holds no {' and no '.join(PACKAGES)}: give the folder of a checkout")
     trees = {path: ast.parse(path.read_text("utf-8")) for path in files}
     rooms = Counter(str(path.parent.relative_to(root)) for path in files if path.name != "__init__.py")
     names = Counter(path.name for path in files if not path.name.startswith("__"))
@@ -81,6 +89,7 @@ def main() -> None:
         "files": len(files),
         "lines": lines,
         "statements, docstrings not counted": sum(map(statements, trees.values())),
+        "of them imports": sum(map(imports, trees.values())),
         "rooms (folders with code)": len(rooms),
         "files in the largest room": f"{max(rooms.values())} ({rooms.most_common(1)[0][0]})",
         "file names used more than once": sum(count > 1 for count in names.values()),

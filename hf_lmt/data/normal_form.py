@@ -32,6 +32,8 @@ JAMO = {
     range(0x11A8, 0x11C3): FIRST << BEHIND,
 }
 """Korean letters, which compose by a rule (section 3.12 of the Unicode Standard), not by a list."""
+SYLLABLES = range(0xAC00, 0xD7A4)
+"""What they compose to. Python has no decomposition of these before 3.14, and up to three letters from then on."""
 
 
 def normal_form(texts: pyarrow.Array) -> pyarrow.Array:
@@ -84,8 +86,9 @@ def _table() -> np.ndarray:
         if unicodedata.combining(character):
             table[code_point] |= MARK | MARK << BEHIND
         decomposed = unicodedata.decomposition(character)
-        if not decomposed or decomposed.startswith("<"):
-            continue  # the latter is for NFKC
+        # Those with "<" are for NFKC.
+        if not decomposed or decomposed.startswith("<") or code_point in SYLLABLES:
+            continue
         # A character that NFC replaces is in doubt wherever it stands; any
         # other only where two of them may compose.
         if unicodedata.normalize("NFC", character) != character:

@@ -1,4 +1,4 @@
-"""What a method's paper adds to its score where nobody says otherwise: how many rows, how far apart."""
+"""The defaults that a method's paper adds to its score: how many rows, how far apart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the steps of all stages have in common, in datatrove's form."""
+"""The base of the steps of all stages, in datatrove's form."""
 
 from __future__ import annotations
 

@@ -48,7 +48,8 @@ def test_strings_of_what_composes() -> None:
     for code in range(0x30000):
         character = chr(code)
         parts = unicodedata.decomposition(character)
-        if parts and not parts.startswith("<"):
+        # Python has decompositions of Korean syllables from 3.14 on; their letters are in the pool.
+        if parts and not parts.startswith("<") and code not in module.SYLLABLES:
             pool += [character, *unicodedata.normalize("NFD", character)]
     texts = ["".join(draw.choices(pool, k=draw.randint(1, 6))) for _ in range(20_000)]
     assert normal_form(column([*texts])).to_pylist() == plain([*texts])
