@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from hf_miwv.common.errors import InputError, did_you_mean
 from hf_miwv.common.reading.csv_files import csv_options
-from hf_miwv.common.reading.diagnosis import check_repository, diagnose_file, diagnose_hub, reason
+from hf_miwv.common.reading.diagnosis import check_repository, diagnose_file, reason
 from hf_miwv.common.reading.reading import (
     ARROW_FOLDER_FILES,
     check_file,
-    check_hub_name,
-    check_local,
     default_split,
     quiet_library,
+    read_splits,
 )
 from hf_miwv.common.reading.source import Source
 
@@ -48,17 +47,12 @@ def open_stream(source: Source | str | os.PathLike[str], *, limit: int | None = 
     source = Source.parse(source)
     if limit is not None and limit < 1:
         raise InputError(f"--max-samples {limit}: give the number of rows to take, 1 or more")
-    splits = _open_local(source) if source.is_local else _open_hub(source)
+    splits = read_splits(source, _open_file, _open_folder, _open)
     name = default_split(splits, source.id) if source.split is None else _named(splits, source.id, source.split)
     if limit is None:
         return splits[name], name
     logger.info("the first %s rows of %s are taken, and none after them", f"{limit:,}", source)
     return splits[name].take(limit), f"{name}[:{limit}]"
-
-
-def _open_local(source: Source) -> dict[str, Any]:
-    path = check_local(source)
-    return _open_folder(path, source) if path.is_dir() else _open_file(path, source.field)
 
 
 def _open_file(path: Path, field: str | None) -> dict[str, Any]:
@@ -97,16 +91,6 @@ def _open_folder(path: Path, source: Source) -> dict[str, Any]:
             f"{path}: the folder cannot be read as a stream ({reason(error)}); give one of its "
             "files, or leave --streaming out"
         ) from error
-
-
-def _open_hub(source: Source) -> dict[str, Any]:
-    check_hub_name(source)
-    try:
-        return _open(source.id, name=source.config, revision=source.revision, field=source.field)
-    except InputError:
-        raise
-    except Exception as error:  # the library raises many kinds
-        diagnose_hub(source, error)
 
 
 def _open(path: str, **options: Any) -> dict[str, Any]:

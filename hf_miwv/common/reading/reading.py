@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hf_miwv.common.errors import InputError, did_you_mean
 from hf_miwv.common.reading.csv_files import csv_options
@@ -21,6 +21,8 @@ from hf_miwv.common.reading.source import FILE_FORMATS, Source, file_format_of
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
+
+Splits = TypeVar("Splits")  # of rows by name, on disk or as streams
 
 ARROW_FOLDER_FILES = ("state.json", "dataset_dict.json")  # written by save_to_disk
 
@@ -45,7 +47,7 @@ def read_dataset(source: Source | str | os.PathLike[str]) -> Dataset:
     source = Source.parse(source)
     if not source.id:
         raise InputError("no data set given; give a file, a folder, or a Hub data set (OWNER/NAME)")
-    splits = _read_local(source) if source.is_local else _read_hub(source)
+    splits = read_splits(source, _read_file, _read_folder, _load)
     if source.split is None:
         dataset = splits[default_split(splits, source.id)]
     else:
@@ -56,31 +58,46 @@ def read_dataset(source: Source | str | os.PathLike[str]) -> Dataset:
     return dataset
 
 
-def _read_local(source: Source) -> DatasetDict:
-    path = check_local(source)
-    return _read_folder(path, source) if path.is_dir() else _read_file(path, source.field)
-
-
-def check_local(source: Source) -> Path:
-    """Check that the source is here, and that its options are for what is here.
+def read_splits(
+    source: Source,
+    read_file: Callable[[Path, str | None], Splits],
+    read_folder: Callable[[Path, Source], Splits],
+    load: Callable[..., Splits],
+) -> Splits:
+    """Read all splits of a source: a file or a folder that is here, or a data set on the Hub.
 
     Args:
-        source (`Source`): A file or folder.
+        source (`Source`): The source.
+        read_file (`Callable[[Path, str | None], Splits]`): Reads a file, and of JSON the rows under a key.
+        read_folder (`Callable[[Path, Source], Splits]`): Reads a folder, with the options of the source.
+        load (`Callable[..., Splits]`): Reads a data set of the Hub by its id, `name`, `revision` and `field`.
 
     Returns:
-        `Path`: Its path.
+        `Splits`: What they return.
 
     Raises:
-        InputError: no such file or folder, a revision for one, or a configuration for a file.
+        InputError: no such file or folder, a revision for one, a configuration for a file, an id that is the name of
+            a file format, or a data set that the Hub does not give.
     """
     path = source.path
+    if not source.is_local:
+        if source.id in {*FILE_FORMATS.values(), "text"}:  # of which the library would read what lies here
+            raise InputError(f"{source.id!r} is a file format; give a file, a folder, or OWNER/NAME")
+        try:
+            return load(source.id, name=source.config, revision=source.revision, field=source.field)
+        except InputError:
+            raise
+        except Exception as error:  # the library raises many kinds
+            diagnose_hub(source, error)
     if not path.exists():
         raise InputError(_missing_message(path))
     if source.revision is not None:
         raise InputError(f"--revision {source.revision}: is for Hub data sets, and {path} is here; omit it")
-    if source.config is not None and not path.is_dir():
+    if path.is_dir():
+        return read_folder(path, source)
+    if source.config is not None:
         raise InputError(f"--config {source.config}: is for Hub data sets and folders; omit it for {path}")
-    return path
+    return read_file(path, source.field)
 
 
 def _missing_message(path: Path) -> str:
@@ -230,29 +247,6 @@ def _load_saved(path: Path) -> DatasetDict:
 
     saved = load_from_disk(str(path))
     return DatasetDict(train=saved) if isinstance(saved, Dataset) else saved
-
-
-def check_hub_name(source: Source) -> None:
-    """Check that the id is not the name of a file format: `load_dataset` would read what lies here.
-
-    Args:
-        source (`Source`): A source on the Hub.
-
-    Raises:
-        InputError: the id is a file format.
-    """
-    if source.id in {*FILE_FORMATS.values(), "text"}:
-        raise InputError(f"{source.id!r} is a file format; give a file, a folder, or OWNER/NAME")
-
-
-def _read_hub(source: Source) -> DatasetDict:
-    check_hub_name(source)
-    try:
-        return _load(source.id, name=source.config, revision=source.revision, field=source.field)
-    except InputError:
-        raise
-    except Exception as error:  # the library raises many kinds
-        diagnose_hub(source, error)
 
 
 def default_split(splits: Iterable[str], source: str) -> str:
