@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from hf_miwv.results.statistics import ScoreColumns, compare_lengths, describe, summarize
+from hf_miwv.results.score_columns import ScoreColumns
+from hf_miwv.results.statistics import compare_lengths, describe, summarize
 
 NAN = float("nan")
 

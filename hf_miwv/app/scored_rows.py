@@ -19,8 +19,8 @@ from datasets import Dataset
 from hf_miwv.common.reading.kinds import RowError
 from hf_miwv.common.reading.reading import read_dataset
 from hf_miwv.common.runs.folder import read_record
+from hf_miwv.results.score_columns import ScoreColumns
 from hf_miwv.results.scored_record import ScoredRecord
-from hf_miwv.results.statistics import ScoreColumns
 from hf_miwv.rows.examples import Example, read_row, unreadable
 from hf_miwv.rows.schema import Shape, recognize
 

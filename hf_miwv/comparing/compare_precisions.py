@@ -26,8 +26,9 @@ from hf_miwv.common.models.devices import pick_device
 from hf_miwv.common.models.models import load_embedder, load_model
 from hf_miwv.common.runs.folder import read_record
 from hf_miwv.common.runs.json_text import json_text
+from hf_miwv.results.score_columns import ScoreColumns
 from hf_miwv.results.scored_record import ScoredRecord
-from hf_miwv.results.statistics import ScoreColumns, rank_correlation
+from hf_miwv.results.statistics import rank_correlation
 from hf_miwv.rows.rows import Rows
 from hf_miwv.rows.schema import recognize
 from hf_miwv.scoring.scoring import DEFAULT_EMBEDDER, score

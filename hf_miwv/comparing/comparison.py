@@ -15,7 +15,8 @@ from hf_miwv.common.runs.fingerprints import content_fingerprint
 from hf_miwv.comparing.matched_rows import Scored, check_text_columns, example_texts, read_scored
 from hf_miwv.comparing.rankings import Ranking, check_methods, correlations, rank
 from hf_miwv.results.row_sources import source_values
-from hf_miwv.results.statistics import ScoreColumns, compare_lengths
+from hf_miwv.results.score_columns import ScoreColumns
+from hf_miwv.results.statistics import compare_lengths
 from hf_miwv.selection.row_choice import check_choice, choose_rows
 
 FRACTIONS = ("0.01", "0.05", "0.1", "0.15")  # arXiv 2511.07074, main results

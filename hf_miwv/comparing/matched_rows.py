@@ -18,8 +18,8 @@ from hf_miwv.common.reading.reading import read_dataset
 from hf_miwv.common.runs.folder import read_record
 from hf_miwv.results.methods import row_keys
 from hf_miwv.results.row_sources import NO_VALUE, data_columns
+from hf_miwv.results.score_columns import ScoreColumns
 from hf_miwv.results.scored_record import ScoredRecord
-from hf_miwv.results.statistics import ScoreColumns
 from hf_miwv.rows.examples import read_example
 from hf_miwv.rows.schema import Shape
 

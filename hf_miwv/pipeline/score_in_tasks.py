@@ -25,8 +25,9 @@ from hf_miwv.rows.columns import check_columns
 from hf_miwv.rows.schema import ALPAGASUS, DEITA, KCENTER, recognize
 from hf_miwv.scoring.make_journey import make_journey
 from hf_miwv.scoring.rating_judge import check_rating_judge
+from hf_miwv.scoring.score_arguments import check_rows, check_settings
 from hf_miwv.scoring.scorers import check_scorers
-from hf_miwv.scoring.scoring import check_rows, check_settings, score, write_scored
+from hf_miwv.scoring.scoring import score, write_scored
 
 LOGS = "tasks"  # in the work folder: datatrove's logs and completion markers
 # Methods that are no map over rows and passes, with the reason.

@@ -13,7 +13,7 @@ from datasets import Dataset
 
 from hf_miwv.common.errors import InputError, did_you_mean
 from hf_miwv.results.length_matching import length_bins, shuffle_in_bins
-from hf_miwv.results.statistics import ScoreColumns
+from hf_miwv.results.score_columns import ScoreColumns
 from hf_miwv.rows.schema import (
     ALPAGASUS,
     ALSO_COLUMNS,

@@ -8,9 +8,9 @@ import numpy as np
 
 from hf_miwv.common.cards.figures import ABOVE, INK, WHOLE, label_log_axis, new_figure, save
 from hf_miwv.results.score_clouds import draw_lengths_against_scores, draw_similarities_against_scores
+from hf_miwv.results.score_columns import ScoreColumns
 from hf_miwv.results.score_histogram import draw_histogram
 from hf_miwv.results.scored_record import ScoredRecord, Statistics
-from hf_miwv.results.statistics import ScoreColumns
 
 
 def draw_scored(columns: ScoreColumns, folder: Path) -> list[str]:

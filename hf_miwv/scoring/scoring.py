@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from datasets import Dataset, IterableDataset
 
-from hf_miwv.common.errors import InputError, did_you_mean
+from hf_miwv.common.errors import InputError
 from hf_miwv.common.former_names import former_names, loaded_in
 from hf_miwv.common.reading.reading import read_dataset
 from hf_miwv.common.reading.source import Source
@@ -18,20 +18,20 @@ from hf_miwv.common.runs.folder import write_folder
 from hf_miwv.common.runs.folder_run import FolderRun
 from hf_miwv.common.runs.processes import Processes
 from hf_miwv.common.runs.workspace import Workspace
-from hf_miwv.neighbors.embed import POOLINGS
 from hf_miwv.prompts.run_date import parse_date, run_date
-from hf_miwv.prompts.tokenization import UNREADABLE_ROWS
+from hf_miwv.results.score_columns import ScoreColumns
 from hf_miwv.results.score_pictures import draw_scored
 from hf_miwv.results.scored_card import write_card
 from hf_miwv.results.scored_record import ScoredRecord
-from hf_miwv.results.statistics import ScoreColumns, describe
+from hf_miwv.results.statistics import describe
 from hf_miwv.rows.columns import check_columns
 from hf_miwv.rows.input_rows import take_rows
-from hf_miwv.rows.schema import ALSO, recognize
+from hf_miwv.rows.schema import recognize
 from hf_miwv.rows.spooling import release, spool
 from hf_miwv.scoring.journey import TRAINER_MAX_LENGTH, Journey
 from hf_miwv.scoring.make_journey import make_journey
 from hf_miwv.scoring.rating_judge import check_rating_judge
+from hf_miwv.scoring.score_arguments import check_rows, check_settings
 from hf_miwv.scoring.score_steps import run_journey
 from hf_miwv.scoring.scorers import check_scorers
 from hf_miwv.scoring.scoring_record import complete_record
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 DEFAULT_EMBEDDER = "BAAI/bge-large-en-v1.5"  # "Bge-en-large" in arXiv 2511.07074
-EMBED_TEXTS = ("rendered", "bare")
 
 logger = logging.getLogger(__name__)
 
@@ -338,58 +337,3 @@ def _leave_spool(output: Path, processes: Processes) -> Dataset:
     if processes.first:
         release(output)
     return read_dataset(str(output))
-
-
-def check_settings(
-    pooling: str,
-    embed_text: str,
-    batch_tokens: int | None,
-    also: Sequence[str],
-    unreadable_rows: str,
-) -> None:
-    """Check the words among the arguments of `score`.
-
-    Args:
-        pooling (`str`): As in `score`.
-        embed_text (`str`): As in `score`.
-        batch_tokens (`int | None`): As in `score`.
-        also (`Sequence[str]`): As in `score`.
-        unreadable_rows (`str`): As in `score`.
-
-    Raises:
-        InputError: A word is none of ours.
-    """
-    if isinstance(also, str):
-        raise InputError(f"also {also!r}: give a list of names, such as [{also!r}]")
-    for name, value, known in (
-        ("pooling", pooling, POOLINGS),
-        ("embed text", embed_text, EMBED_TEXTS),
-        ("unreadable rows", unreadable_rows, UNREADABLE_ROWS),
-        *(("also", value, ALSO) for value in also),
-    ):
-        if value not in known:
-            raise InputError(f"{name} {value!r} is not one of ours: {did_you_mean(value, known)}")
-    if batch_tokens is not None and batch_tokens < 1:
-        raise InputError(f"batch tokens {batch_tokens}: give 1 or more")
-
-
-def check_rows(dataset: Dataset, neighbors: int) -> None:
-    """Check that there are enough rows for each to have this many neighbors.
-
-    Args:
-        dataset (`Dataset`): The rows.
-        neighbors (`int`): Neighbors that each row is to have, K.
-
-    Raises:
-        InputError: There are too few.
-    """
-    if len(dataset) < 2:
-        raise InputError(
-            f"the data set has {len(dataset)} row{'s' * (len(dataset) != 1)}; a row is scored "
-            "behind its nearest neighbor, so give at least two"
-        )
-    if neighbors >= len(dataset):
-        raise InputError(
-            f"neighbors {neighbors}: each of the {len(dataset)} rows has {len(dataset) - 1} others; give "
-            f"{len(dataset) - 1} or fewer"
-        )

@@ -8,7 +8,7 @@ import numpy as np
 
 from hf_miwv.common.errors import InputError
 from hf_miwv.results.methods import RANDOM_BY_LENGTH
-from hf_miwv.results.statistics import ScoreColumns
+from hf_miwv.results.score_columns import ScoreColumns
 
 
 def check_choice(

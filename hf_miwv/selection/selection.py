@@ -21,10 +21,11 @@ from hf_miwv.common.runs.folder import read_record, write_folder
 from hf_miwv.common.runs.folder_run import FolderRun
 from hf_miwv.common.runs.record import new_record
 from hf_miwv.results.methods import RANDOM_BY_LENGTH, check_method, method_scores
+from hf_miwv.results.score_columns import ScoreColumns
 from hf_miwv.results.score_pictures import draw_chosen, draw_length_comparison
 from hf_miwv.results.scored_card import write_card
 from hf_miwv.results.scored_record import Choice, ResponseFaults, ScoredRecord, SelectionFacts
-from hf_miwv.results.statistics import ScoreColumns, compare_lengths, describe, summarize
+from hf_miwv.results.statistics import compare_lengths, describe, summarize
 from hf_miwv.rows.columns import read_embeddings
 from hf_miwv.rows.rows import Rows
 from hf_miwv.rows.schema import EMBEDDING_COLUMN, Shape, recognize

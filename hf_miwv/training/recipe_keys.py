@@ -12,7 +12,8 @@ from hf_miwv.common.recipes.trl_keys import Refused
 from hf_miwv.neighbors.embed import POOLINGS
 from hf_miwv.neighbors.index import SEARCHES
 from hf_miwv.prompts.tokenization import UNREADABLE_ROWS
-from hf_miwv.scoring.scoring import EMBED_TEXTS, score
+from hf_miwv.scoring.score_arguments import EMBED_TEXTS
+from hf_miwv.scoring.scoring import score
 from hf_miwv.selection.one_response import ONE_PER
 from hf_miwv.selection.selection import select
 

@@ -25,7 +25,8 @@ from hf_miwv.common.models.models import load_embedder
 from hf_miwv.neighbors.embed import POOLINGS, Embedder
 from hf_miwv.neighbors.embedding import BATCH
 from hf_miwv.rows.schema import EMBEDDING_COLUMN, recognize
-from hf_miwv.scoring.scoring import DEFAULT_EMBEDDER, EMBED_TEXTS
+from hf_miwv.scoring.score_arguments import EMBED_TEXTS
+from hf_miwv.scoring.scoring import DEFAULT_EMBEDDER
 from hf_miwv.transforms.attach_demonstration import AttachDemonstration
 from hf_miwv.transforms.base import (
     RENDERED,

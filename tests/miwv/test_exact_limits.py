@@ -11,7 +11,8 @@ from hf_miwv.common.models.row_tokens import TokenTable
 from hf_miwv.common.models.vocabulary import check_ids, check_tables, vocabulary_size
 from hf_miwv.losses import forest
 from hf_miwv.losses.demonstrations import Passes
-from hf_miwv.results.statistics import ScoreColumns, describe
+from hf_miwv.results.score_columns import ScoreColumns
+from hf_miwv.results.statistics import describe
 from hf_miwv.selection.diversity import choose_diverse
 
 

@@ -27,7 +27,7 @@ from hf_miwv.app.row_views import HEADERS, introduction, neighbor_of, table_row,
 from hf_miwv.app.scored_rows import ORDERS, ScoredRows
 from hf_miwv.common.app.serving import host_names, listen, make_app
 from hf_miwv.common.errors import InputError
-from hf_miwv.results.statistics import ScoreColumns
+from hf_miwv.results.score_columns import ScoreColumns
 
 NAN = float("nan")
 HIGHEST = next(iter(ORDERS))

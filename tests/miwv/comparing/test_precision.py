@@ -18,7 +18,7 @@ from hf_miwv import InputError
 from hf_miwv.commands.precision import precision_command
 from hf_miwv.comparing import compare_precisions as precision
 from hf_miwv.comparing.compare_precisions import compare_precisions, compare_scores, precision_table, sample_rows
-from hf_miwv.results.statistics import ScoreColumns
+from hf_miwv.results.score_columns import ScoreColumns
 
 
 def columns(zero_shot: list[float], one_shot: list[float]) -> ScoreColumns:

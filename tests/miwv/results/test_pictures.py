@@ -13,9 +13,9 @@ from hf_miwv.common.cards.figures import new_figure
 from hf_miwv.results import score_clouds, score_histogram, score_pictures
 from hf_miwv.results.score_axes import beyond, edges_through_zero, robust_range
 from hf_miwv.results.score_clouds import draw_lengths_against_scores, running_quantiles
+from hf_miwv.results.score_columns import ScoreColumns
 from hf_miwv.results.score_histogram import draw_histogram
 from hf_miwv.results.score_pictures import draw_chosen, draw_scored
-from hf_miwv.results.statistics import ScoreColumns
 
 SCORED = ["miwv_histogram.png", "length_against_score.png", "similarity_against_score.png"]
 

@@ -17,9 +17,10 @@ from sample_run import NAN, make_chosen_run, make_columns, make_scored_run, rand
 from hf_miwv.common.cards.markdown import escape, table
 from hf_miwv.common.cards.parts import command_block, run_digest, shown_name, size_category
 from hf_miwv.results.card_words import correlation_words, length_words
+from hf_miwv.results.score_columns import ScoreColumns
 from hf_miwv.results.score_pictures import draw_chosen, draw_scored
 from hf_miwv.results.scored_card import render_card, write_card
-from hf_miwv.results.statistics import ScoreColumns, compare_lengths
+from hf_miwv.results.statistics import compare_lengths
 
 HOSTILE = "evil|`name`\n---\nlicense: mine\n# [red]<b>*x*"
 

@@ -12,14 +12,8 @@ from sample_run import NAN, make_columns, random_columns
 
 from hf_miwv.common.cards.numbers import write_number, write_share
 from hf_miwv.common.errors import InputError
-from hf_miwv.results.statistics import (
-    ScoreColumns,
-    compare_lengths,
-    describe,
-    length_histogram,
-    rank_correlation,
-    similarity_fifths,
-)
+from hf_miwv.results.score_columns import ScoreColumns
+from hf_miwv.results.statistics import compare_lengths, describe, length_histogram, rank_correlation, similarity_fifths
 
 
 def make_dataset() -> Dataset:

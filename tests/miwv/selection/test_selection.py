@@ -13,7 +13,7 @@ from datasets import Dataset, load_dataset
 from tiny import make_model, make_rows, make_tokenizer
 
 from hf_miwv import InputError, score, select
-from hf_miwv.results.statistics import ScoreColumns
+from hf_miwv.results.score_columns import ScoreColumns
 from hf_miwv.rows.columns import FEATURES, add_score_columns
 from hf_miwv.selection.row_choice import choose
 
