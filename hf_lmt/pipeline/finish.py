@@ -21,6 +21,7 @@ from hf_lmt.data.prepare.prepared_record import PreparedRecord
 from hf_lmt.data.prepare.prompt_check import check_prompts
 from hf_lmt.data.prepare.stage_counts import by_group, count_stages
 from hf_lmt.data.prepare.stages import check_left, check_named
+from hf_lmt.pipeline.lowest_hashes import COUNTS, counted_rows
 from hf_lmt.pipeline.sharded_work import ShardedWork
 from hf_miwv.common.executors.task_step import TaskStep
 from hf_miwv.common.runs.folder import RECORD, put_in_place
@@ -99,15 +100,15 @@ def finish(
     """
     recipe = work.recipe
     left: dict[str, Counter[str]] = defaultdict(Counter)
-    for name in ("counts-joined", "counts-thinned"):
-        for counts in work.read_all_json(name):
-            for stage, rows in counts.items():
-                left[stage].update(rows)
-    # Caps are refused before: the stage is there, and takes nothing.
-    left = {name: left[name] for name in ("read", "outside_weight", "curated_away")} | {
-        "capped": left["curated_away"],
-        "downsampled": left["downsampled"],
-    }
+    for counts in work.read_all_json("counts-joined"):
+        for stage, rows in counts.items():
+            left[stage].update(rows)
+    for stage in ("curated_away", "capped", "downsampled"):
+        for rows in work.read_all_json(f"rows-{stage}"):
+            left[stage].update(rows)
+    if recipe.downsampling is not None and recipe.downsampling.counts:
+        for direction, number in sorted(counted_rows(work, COUNTS).items()):
+            recipe.downsampling.warn_of_few(direction, number)
     check_left(left, recipe)
     hinted: Counter[str] = Counter()
     for counts in work.read_all_json("counts-hinted"):

@@ -12,14 +12,18 @@ from typing import Any
 import xxhash
 
 from hf_lmt.data.corpora.parts import cut_source
-from hf_lmt.data.curation.duplicates import Duplicates
+from hf_lmt.data.curation.duplicates import Caps, Duplicates
+from hf_lmt.data.curation.near_duplicates import NearDuplicates
 from hf_lmt.data.prepare.data_recipe import DataRecipe
 from hf_lmt.data.prepare.preparation_record import start_record
 from hf_lmt.data.prepare.prepared_record import PreparedRecord
-from hf_lmt.pipeline.copies import DropCopies, FindCopies, WriteJudged
 from hf_lmt.pipeline.finish import Finish, check_sources, finish
-from hf_lmt.pipeline.judge_rows import CurationFilter, JoinedRows
-from hf_lmt.pipeline.read_rows import ChooseHints, OfferHints, ReadRows
+from hf_lmt.pipeline.judge_rows import CurationFilter
+from hf_lmt.pipeline.lowest_hashes import counts, source_caps
+from hf_lmt.pipeline.near_copies import NearCopies
+from hf_lmt.pipeline.repeated_texts import caps, copies
+from hf_lmt.pipeline.route import Route
+from hf_lmt.pipeline.rows_left import CountRows
 from hf_lmt.pipeline.sharded_work import PLAN, ShardedWork
 from hf_lmt.pipeline.shards import DealRows, Thin, WriteShards
 from hf_miwv.common.errors import InputError
@@ -48,9 +52,9 @@ def prepare_sharded(
 ) -> PreparedRecord | None:
     """Write what `prepare` writes, in tasks: the same rows in the same order, whatever their number.
 
-    Sources are cut into parts, as many as there are tasks. What needs one process (near duplicates, caps, counts of
-    downsampling, mixtures) is refused. The files of Parquet are cut at other rows than those of `prepare`, and the
-    same for any number of tasks. A run that was killed goes on; tasks that were done are not run again.
+    Sources are cut into parts, as many as there are tasks. A mixture needs one process, and is refused. The files of
+    Parquet are cut at other rows than those of `prepare`, and the same for any number of tasks. A run that was
+    killed goes on; tasks that were done are not run again.
 
     Args:
         recipe (`DataRecipe`): The recipe, from `read_data_recipe`.
@@ -109,21 +113,27 @@ def stages_of(work: ShardedWork) -> list[Stage]:
     Returns:
         `list[Stage]`: The stages, in their order.
     """
-    names = [step.name for step in work.recipe.steps]
-    has_copies = Duplicates.name in names
-    cut = names.index(Duplicates.name) if has_copies else len(names)
-    before = [CurationFilter(work, step) for step in work.recipe.steps[:cut]]
-    after = [CurationFilter(work, step) for step in work.recipe.steps[cut + 1 :]]
-    steps: dict[str, list[Any]] = {
-        "read": [ReadRows(work)],
-        "offer-hints": [OfferHints(work)],
-        "choose-hints": [ChooseHints(work)],
-        "curate": [JoinedRows(work), *before, WriteJudged(work)],
-        **({"find-copies": [FindCopies(work)]} if has_copies else {}),
-        "prompt": [DropCopies(work, has_copies), *after, Thin(work), DealRows(work)],
-        "write-shards": [WriteShards(work)],
-    }
-    return [Stage(name, of_stage, work.tasks, work.describe) for name, of_stage in steps.items()]
+    recipe, route = work.recipe, Route(work)
+    for step in recipe.steps:
+        if isinstance(step, Duplicates):
+            route.survey(copies())
+        elif isinstance(step, NearDuplicates):
+            route.survey([NearCopies(step.threshold)])
+        elif isinstance(step, Caps):
+            route.survey(caps(step))
+        else:
+            route.filter(CurationFilter(work, step))
+    route.filter(CountRows(work, "curated_away"))
+    if any(source.caps for source in recipe.sources):
+        route.survey([source_caps(recipe)])
+    route.filter(CountRows(work, "capped"))
+    if recipe.downsampling is not None:
+        route.filter(Thin(work, recipe.downsampling))
+        if recipe.downsampling.counts:
+            route.survey([counts(recipe.downsampling)])
+    route.filter(CountRows(work, "downsampled"))
+    route.end_stage("prompt", DealRows(work))
+    return [*route.stages, Stage("write-shards", [WriteShards(work)], work.tasks, work.describe)]
 
 
 def check_shardable(recipe: DataRecipe) -> None:
@@ -136,19 +146,6 @@ def check_shardable(recipe: DataRecipe) -> None:
         InputError: What it asks for and tasks cannot do; all of it, with what to do instead.
     """
     faults = []
-    instead = {
-        "near_duplicates": "compares each row of a direction with all others; leave it out here (near_duplicates: "
-        "false), and run `hf-lmt curate` with it on the rows of each direction afterwards",
-        "caps": "counts rows of a text in all tasks; leave it out here, and run `hf-lmt curate` with it on the result",
-    }
-    faults += [f"curation: {step.name}: {instead[step.name]}" for step in recipe.steps if step.name in instead]
-    faults += [
-        f"data: {source.name}: caps: are counted over all tasks; give the source a weight instead"
-        for source in recipe.sources
-        if source.caps
-    ]
-    if recipe.downsampling is not None and recipe.downsampling.counts:
-        faults.append("downsampling: counts: are taken of all rows at once; give rates instead")
     if recipe.mixture is not None:
         faults.append("mixture: tokens are budgeted over all rows at once; prepare it without --executor")
     if faults:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -59,7 +59,7 @@ class ReadRows(TaskStep[ShardedWork]):
 
         for name, kind in ((ORIGIN, pa.int16()), (ORDER, pa.uint64()), (CONTENT, pa.uint64())):
             schema = schema.append(pa.field(name, kind))
-        write_tables(self.work.rows_path(number), schema, tables())
+        deque(write_tables(self.work.rows_path(number), schema, tables()), maxlen=0)
         counts = {"columns": columns, "tally": tally_as_json(tally), "notes": dict(contents.notes)}
         # The counts last: they say that the rows are whole.
         self.work.write_json("rows", f"{number:05d}", counts)

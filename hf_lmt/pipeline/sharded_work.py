@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from hf_miwv.common.executors.same_code import check_task
 from hf_miwv.common.runs.json_text import json_text
 
 ORDER, CONTENT = "_order", "_content"  # columns between the stages: the hashes that rows are put in order by
+ROW = "_row"  # a column within a stage: the number of a row in the file of its task
 PLAN = "plan.json"
 
 
@@ -105,16 +108,72 @@ class ShardedWork:
         """
         return self.path("rows", f"{part:05d}.arrow")
 
-    def judged_path(self, rank: int) -> Path:
-        """Return the file of the rows that a task's first filters left.
+    def left_path(self, file: int, rank: int) -> Path:
+        """Return a file of the rows that filters left of a task.
 
         Args:
+            file (`int`): Number of the writing: 0 for the first time that rows are written.
             rank (`int`): Number of the task.
 
         Returns:
             `Path`: The path.
         """
-        return self.path("judged", f"{rank:05d}.arrow")
+        return self.path(f"left-{file}", f"{rank:05d}.arrow")
+
+    def left(self, file: int, rank: int) -> Dataset:
+        """Return the rows that filters left of a task, mapped into memory.
+
+        Args:
+            file (`int`): Number of the writing.
+            rank (`int`): Number of the task.
+
+        Returns:
+            `Dataset`: The rows.
+        """
+        return Dataset.from_file(str(self.left_path(file, rank)))
+
+    def write_gone(self, survey: str, rank: int, bucket: str, rows: np.ndarray) -> None:
+        """Write which rows of a task a survey takes.
+
+        Args:
+            survey (`str`): Name of the survey.
+            rank (`int`): Number of the task that has the rows.
+            bucket (`str`): Name of what was looked through.
+            rows (`np.ndarray`): (G,) int64, numbers of rows in the file of the task.
+        """
+        write_array(self.path(f"gone-{survey}", f"{rank:05d}-{bucket}.npy"), rows)
+
+    def gone(self, survey: str, rank: int) -> np.ndarray:
+        """Return which rows of a task a survey takes.
+
+        Args:
+            survey (`str`): Name of the survey.
+            rank (`int`): Number of the task.
+
+        Returns:
+            `np.ndarray`: (G,) int64, numbers of rows in the file of the task.
+        """
+        paths = sorted((self.folder / f"gone-{survey}").glob(f"{rank:05d}-*.npy"))
+        return np.concatenate([np.zeros(0, np.int64), *(np.load(path, allow_pickle=False) for path in paths)])
+
+    @contextmanager
+    def whole_folder(self, stage: str, rank: int) -> Iterator[Path]:
+        """Fill a folder of a task, whole or not at all.
+
+        Args:
+            stage (`str`): Name of the folder of all tasks.
+            rank (`int`): Number of the task.
+
+        Yields:
+            `Path`: The draft, which is empty; behind the block it is renamed.
+        """
+        folder = self.path(stage, f"{rank:05d}")
+        draft = folder.with_suffix(".part")
+        for left in (draft, folder):  # of an attempt that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        draft.mkdir()
+        yield draft
+        os.replace(draft, folder)
 
     def write_json(self, stage: str, name: str, value: Any) -> None:
         """Write a whole JSON file, such as the counts of a task.
@@ -182,10 +241,6 @@ class ShardedWork:
         files = [Dataset.from_file(str(self.rows_path(part))) for part in range(len(self.parts))]
         return concatenate_datasets([rows.select_columns(["source", "target"]) for rows in files])
 
-    def all_judged(self) -> list[Dataset]:
-        """Return the rows that the first filters left, of each task, mapped into memory."""
-        return [Dataset.from_file(str(self.judged_path(rank))) for rank in range(self.tasks)]
-
 
 def tally_as_json(tally: Tally) -> dict[str, Any]:
     """Return a tally as JSON can hold it.
@@ -217,27 +272,26 @@ def rows_in_blocks(rows: Dataset) -> Iterator[pa.Table]:
         yield from rows.with_format("arrow").iter(BATCH)
 
 
-def write_tables(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> int:
-    """Write tables to an Arrow file, whole or not at all.
+def write_tables(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Write tables to an Arrow file, whole or not at all, and pass them on.
 
     Args:
         path (`Path`): The file.
-        schema (`pa.Schema`): Its columns; those of the tables in another order are put in this one.
+        schema (`pa.Schema`): Its columns; others of the tables are not written.
         tables (`Iterable[pa.Table]`): The tables.
 
-    Returns:
-        `int`: Rows that were written.
+    Yields:
+        `pa.Table`: The tables as they were; behind the last one the file is there.
     """
-    draft, rows = path.with_name(f"{path.name}.part"), 0
+    draft = path.with_name(f"{path.name}.part")
     with open(draft, "wb") as file:
         with pa.ipc.new_stream(file, schema) as writer:
             for table in tables:
                 writer.write_table(table.select(schema.names).cast(schema).combine_chunks())
-                rows += len(table)
+                yield table
         file.flush()
         os.fsync(file.fileno())
     os.replace(draft, path)
-    return rows
 
 
 def write_array(path: Path, values: np.ndarray) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -13,8 +12,9 @@ import pyarrow as pa
 from datasets import Dataset
 
 from hf_lmt.data.hashing import direction_column
+from hf_lmt.data.method.downsampling import StrategicDownsampling
 from hf_lmt.data.prepare.stages import INNER, add_prompts
-from hf_lmt.pipeline.sharded_work import CONTENT, ORDER, ShardedWork, buckets_of
+from hf_lmt.pipeline.sharded_work import CONTENT, ORDER, ROW, ShardedWork, buckets_of
 from hf_miwv.common.executors.task_step import TaskStep
 from hf_miwv.common.runs.folder import SHARD_BYTES
 
@@ -22,24 +22,19 @@ BYTES_A_ROW = 1000  # ours: a sentence pair with its prompt and hint has fewer, 
 
 
 class Thin(TaskStep[ShardedWork]):
-    """Apply Strategic Downsampling, by hash."""
+    """Thin directions that Strategic Downsampling has a rate for, by hash."""
 
     type = "🔻 - FILTER"
     name = "downsampling"
 
+    def __init__(self, work: ShardedWork, thinning: StrategicDownsampling) -> None:
+        super().__init__(work)
+        self.thinning = thinning
+
     def _task(self, data: Iterator[pa.Table], rank: int) -> Iterator[pa.Table]:
-        thinning = self.work.recipe.downsampling
-        counts: dict[str, Counter[str]] = {"curated_away": Counter(), "downsampled": Counter()}
         for block in data:
-            if not len(block):
-                continue
-            counts["curated_away"].update(direction_column(block).to_pylist())
-            if thinning is not None:
-                block = block.filter(pa.array(thinning(block)))
-            counts["downsampled"].update(direction_column(block).to_pylist())
-            self.stat_update("forwarded", value=len(block))
-            yield block
-        self.work.write_json("counts-thinned", f"{rank:05d}", counts)
+            if len(block):
+                yield block.filter(pa.array(self.thinning.mask(block)))
 
 
 class DealRows(TaskStep[ShardedWork]):
@@ -52,23 +47,19 @@ class DealRows(TaskStep[ShardedWork]):
         hinted: Counter[str] = Counter()
         shards = shard_count(self.work)
         writers: dict[int, Any] = {}
-        folder = self.work.path("dealt", f"{rank:05d}")
-        draft = folder.with_suffix(".part")
-        for left in (draft, folder):  # of an attempt that was killed
-            shutil.rmtree(left, ignore_errors=True)
-        draft.mkdir()
-        for block in data:
-            if not len(block):
-                continue
-            block = add_prompts(block.drop_columns(list(INNER)), self.work.recipe)
-            hinted.update(direction_column(block.filter(block["hinted"])).to_pylist())
-            for shard, rows in _by_shard(block, shards):
-                if shard not in writers:
-                    writers[shard] = pa.ipc.new_stream(str(draft / f"{shard:05d}.arrow"), rows.schema)
-                writers[shard].write_table(rows.combine_chunks())
-        for writer in writers.values():
-            writer.close()
-        os.replace(draft, folder)
+        with self.work.whole_folder("dealt", rank) as folder:
+            for block in data:
+                if not len(block):
+                    continue
+                columns = [name for name in (*INNER, ROW) if name in block.column_names]
+                block = add_prompts(block.drop_columns(columns), self.work.recipe)
+                hinted.update(direction_column(block.filter(block["hinted"])).to_pylist())
+                for shard, rows in _by_shard(block, shards):
+                    if shard not in writers:
+                        writers[shard] = pa.ipc.new_stream(str(folder / f"{shard:05d}.arrow"), rows.schema)
+                    writers[shard].write_table(rows.combine_chunks())
+            for writer in writers.values():
+                writer.close()
         self.work.write_json("counts-hinted", f"{rank:05d}", hinted)
 
 

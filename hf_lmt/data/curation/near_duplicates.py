@@ -100,7 +100,7 @@ class NearDuplicates(SurveyStep):
                 crowded = crowded_entries(groups)
                 pairs_of_band = near_pairs(signed_rows, crowded, groups[crowded], self.threshold)
                 pairs = connected(np.concatenate((pairs, pairs_of_band), axis=1))
-            return rows_stood_for(signed_rows, pairs)
+            return signed_rows.keys(rows_stood_for(signed_rows, pairs))["row"]
 
 
 def _directions(rows: Dataset) -> Iterator[np.ndarray]:
@@ -187,12 +187,12 @@ def rows_stood_for(rows: SignedRows, pairs: np.ndarray) -> np.ndarray:
         pairs (`np.ndarray`): (2, K) of `connected`.
 
     Returns:
-        `np.ndarray`: (G,) their indices, as they were given to `sign_rows`.
+        `np.ndarray`: (G,) their positions.
     """
     groups, positions = pairs
     order = _by_preference(rows, positions, groups)
     groups, positions = groups[order], positions[order]
-    return rows.keys(positions[1:][groups[1:] == groups[:-1]])["row"]
+    return positions[1:][groups[1:] == groups[:-1]]
 
 
 def _by_preference(rows: SignedRows, positions: np.ndarray, groups: np.ndarray) -> np.ndarray:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import IO, NamedTuple
 
 import numpy as np
@@ -122,13 +124,17 @@ class SignedRows:
     Files are mapped into memory anew for some rows at a time, so that no page of them stays.
 
     Args:
-        signature_files (`Sequence[IO[bytes]]`): Files of signatures, open for reading.
-        key_files (`Sequence[IO[bytes]]`): Files of the same rows' KEY.
+        signature_files (`Sequence[Path | IO[bytes]]`): Files of signatures, open ones or their paths.
+        key_files (`Sequence[Path | IO[bytes]]`): Files of the same rows' KEY.
+
+    Attributes:
+        firsts (`np.ndarray`): The first position of each file, and behind them the number of all rows.
     """
 
-    def __init__(self, signature_files: Sequence[IO[bytes]], key_files: Sequence[IO[bytes]]) -> None:
+    def __init__(self, signature_files: Sequence[Path | IO[bytes]], key_files: Sequence[Path | IO[bytes]]) -> None:
         self._files = {"signatures": signature_files, "keys": key_files}
-        self._firsts = np.cumsum([0, *(file.seek(0, 2) // KEY.itemsize for file in key_files)])
+        sizes = [file.stat().st_size if isinstance(file, Path) else file.seek(0, os.SEEK_END) for file in key_files]
+        self.firsts = np.cumsum([0, *(size // KEY.itemsize for size in sizes)])
 
     def signatures(self, positions: np.ndarray) -> np.ndarray:
         """Read signatures.
@@ -156,9 +162,9 @@ class SignedRows:
         kind = SIGNATURE if name == "signatures" else KEY
         for first in range(0, len(positions), READ[name]):
             part = positions[first : first + READ[name]]
-            file_of_row = np.searchsorted(self._firsts, part, "right") - 1
+            file_of_row = np.searchsorted(self.firsts, part, "right") - 1
             for number in np.unique(file_of_row).tolist():
                 chosen = np.flatnonzero(file_of_row == number)
                 mapped = np.memmap(self._files[name][number], kind, "r")
-                values[first + chosen] = mapped[part[chosen] - self._firsts[number]]
+                values[first + chosen] = mapped[part[chosen] - self.firsts[number]]
         return values

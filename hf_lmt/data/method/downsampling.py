@@ -140,7 +140,7 @@ class StrategicDownsampling:
         if isinstance(rows, IterableDataset):
             return rows.filter(self, batched=True)
         check_batch(self, rows)
-        return self._mask(rows).tolist()
+        return self.mask(rows).tolist()
 
     def rate_of(self, direction: Direction) -> float:
         """Return the share of a direction's rows that is kept where no count is set for it.
@@ -182,8 +182,15 @@ class StrategicDownsampling:
         logger.info("Strategic Downsampling: %s of %s rows stay", len(kept), len(dataset))
         return kept
 
-    def _mask(self, batch: Batch) -> np.ndarray:
-        """Return (B,) bool of the rows that the rates keep; a direction with a count is kept whole."""
+    def mask(self, batch: Batch) -> np.ndarray:
+        """Decide which rows of a batch the rates keep; a direction with a count is kept whole.
+
+        Args:
+            batch (`Batch`): Columns of B rows.
+
+        Returns:
+            `np.ndarray`: (B,) bool.
+        """
         directions = direction_column(batch)
         rates = [self._open_rate(_direction(name)) for name in _names(directions)]
         row_rates = np.array(rates, np.float64)[direction_codes(directions)]
@@ -225,34 +232,46 @@ class StrategicDownsampling:
         arrow = dataset.with_format("arrow")
         direction_column(arrow[:1])  # says which column is missing
         for first, batch in _batches(arrow):
-            masks.append(self._mask(batch))
-            if not self.counts:
-                continue
-            directions = direction_column(batch)
-            for name, rows in self._counted_rows(batch, directions):
-                positions = np.flatnonzero(rows) + first
-                counted[name].append((positions, _hashes(self.seed, batch, directions, rows)))
+            masks.append(self.mask(batch))
+            for name, positions, hashes in self.counted_rows(batch):
+                counted[name].append((positions + first, hashes))
         mask = np.concatenate(masks)
         # In the order of names, so that the warnings come in the same order whatever the order of rows.
         for name, parts in sorted(counted.items()):
             positions, hashes = (np.concatenate(part) for part in zip(*parts, strict=True))
+            self.warn_of_few(name, len(positions))
             mask[positions] = False
-            mask[positions[self._first(name, hashes)]] = True
+            # Ties go by the order of the rows.
+            mask[positions[np.argsort(hashes, kind="stable")[: self.count_of(_direction(name))]]] = True
         return mask
 
-    def _counted_rows(self, batch: Batch, directions: pyarrow.DictionaryArray) -> Iterator[tuple[str, np.ndarray]]:
-        """Yield each counted direction in the batch, and (B,) bool of its rows."""
-        for code, name in enumerate(_names(directions)):
-            rows = direction_codes(directions) == code
-            if self.count_of(_direction(name)) is not None:
-                yield name, self._reaches(batch, rows)
+    def counted_rows(self, batch: Batch) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+        """Find the rows of a batch that a count is over.
 
-    def _first(self, name: str, hashes: np.ndarray) -> np.ndarray:
-        """Return the positions of the direction's lowest hashes, as many as its count; ties in row order."""
-        count = self.count_of(_direction(name)) or 0
-        if len(hashes) < count:
-            logger.warning("counts: %s: %s asked for, only %s rows", name, count, len(hashes))
-        return np.argsort(hashes, kind="stable")[:count]
+        Args:
+            batch (`Batch`): Columns of B rows.
+
+        Yields:
+            `tuple[str, np.ndarray, np.ndarray]`: A direction with a count, and (K,) positions and hashes of its rows
+            in the batch; of all rows, those of the lowest hashes stay.
+        """
+        if not self.counts:
+            return
+        directions = direction_column(batch)
+        for code, name in enumerate(_names(directions)):
+            if self.count_of(_direction(name)) is not None:
+                rows = self._reaches(batch, direction_codes(directions) == code)
+                yield name, np.flatnonzero(rows), _hashes(self.seed, batch, directions, rows)
+
+    def warn_of_few(self, name: str, rows: int) -> None:
+        """Warn where a direction has fewer rows than its count asks for.
+
+        Args:
+            name (`str`): The direction.
+            rows (`int`): Its rows.
+        """
+        if rows < (count := self.count_of(_direction(name)) or 0):
+            logger.warning("counts: %s: %s asked for, only %s rows", name, count, rows)
 
 
 def _batches(arrow: Dataset) -> Iterator[tuple[int, pyarrow.Table]]:

@@ -80,7 +80,7 @@ def cap_rows(rows: Dataset, sources: Sequence[Source], seed: int) -> np.ndarray:
     candidates: dict[tuple[int, str], list[tuple[np.ndarray, np.ndarray]]] = defaultdict(list)
     first = 0
     for batch in _batches(rows):
-        for capped_direction, positions, hashes in _capped(batch, sources, seed):
+        for capped_direction, positions, hashes in capped_rows(batch, sources, seed):
             candidates[capped_direction].append((positions + first, hashes))
         first += len(batch)
     for (origin, name), parts in sorted(candidates.items()):
@@ -94,10 +94,20 @@ def _batches(rows: Dataset) -> Iterator[pa.Table]:
     yield from rows.select_columns(list(NEEDED)).with_format("arrow").iter(BATCH)
 
 
-def _capped(
+def capped_rows(
     batch: pa.Table, sources: Sequence[Source], seed: int
 ) -> Iterator[tuple[tuple[int, str], np.ndarray, np.ndarray]]:
-    """Yield source and direction with a cap, and positions and hashes of their rows in the batch."""
+    """Find the rows of a batch that a cap is counted over.
+
+    Args:
+        batch (`pa.Table`): B rows with NEEDED columns.
+        sources (`Sequence[Source]`): The sources that `origin` counts.
+        seed (`int`): Seed of the hash.
+
+    Yields:
+        `tuple[tuple[int, str], np.ndarray, np.ndarray]`: Source and direction with a cap, and (K,) positions and
+        hashes of their rows in the batch; those of the lowest hashes stay.
+    """
     directions, origins = direction_column(batch), batch[ORIGIN].to_numpy()
     hashes = decision_hashes("cap", seed, directions, key_column(batch))
     codes = direction_codes(directions)

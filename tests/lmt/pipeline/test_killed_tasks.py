@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -31,13 +32,23 @@ def workers_of(parent: int) -> list[int]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="finds processes by /proc")
-def test_a_killed_worker_is_told_and_the_same_command_goes_on(tmp_path: Path) -> None:
-    content = {"data": [{"path": table(tmp_path / "t.jsonl", lines(1000))}], "seed": 3, "curation": NO_SETS}
+@pytest.mark.parametrize(
+    ("steps", "stages"),
+    [
+        ({}, ("read", "curate")),
+        ({"near_duplicates": {"threshold": 1}}, ("deal-near-duplicates", "find-near-duplicates")),
+    ],
+)
+def test_a_killed_worker_is_told_and_the_same_command_goes_on(
+    steps: dict[str, Any], stages: tuple[str, ...], tmp_path: Path
+) -> None:
+    source = {"path": table(tmp_path / "t.jsonl", lines(1000))}
+    content = {"data": [source], "seed": 3, "curation": {**NO_SETS, **steps}}
     (tmp_path / "r.yaml").write_text(yaml.safe_dump(content), "utf-8")
     environment = {**os.environ, "HF_DATASETS_CACHE": str(tmp_path / "cache")}
     one = {"cwd": tmp_path, "env": environment, "stderr": subprocess.PIPE, "text": True}
     assert subprocess.run(command(tmp_path, "whole", 1), **one, check=True).returncode == 0
-    for stage in ("read", "curate"):
+    for stage in stages:
         process = subprocess.Popen(command(tmp_path, "killed", 8), **one)
         while not (tmp_path / "killed.work/tasks" / stage / "completions").exists():
             assert process.poll() is None, process.communicate()[1]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import random
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,10 @@ from tests.lmt.data.prepare.prepared_rows import NO_SETS, WORDS, data_bytes, lin
 pytest.importorskip("datatrove", reason="datatrove is missing: pip install 'hf-miwv-lmt[scale]'")
 
 from hf_lmt.pipeline import prepare_sharded as pipeline
+from hf_lmt.pipeline.lowest_hashes import FindLowest, OfferLowest
+from hf_lmt.pipeline.near_copies import ConnectNear, FindNear, SignRows
 from hf_lmt.pipeline.prepare_sharded import prepare_sharded
+from hf_lmt.pipeline.repeated_texts import FindBeyond
 from hf_lmt.pipeline.sharded_work import ShardedWork
 from hf_miwv.common.executors import same_code
 from hf_miwv.common.executors.executor_settings import read_executor
@@ -86,19 +91,83 @@ def test_a_finished_folder_is_left_as_it_is(tmp_path: Path) -> None:
         sharded(other, tmp_path / "rows", 2)
 
 
-@pytest.mark.parametrize(
-    ("section", "message"),
-    [
-        ({"curation": {**NO_SETS, "near_duplicates": True}}, "near_duplicates: compares each row.*hf-lmt curate"),
-        ({"curation": {**NO_SETS, "caps": {"per_target": 3}}}, "caps: counts rows of a text"),
-        ({"downsampling": {"counts": {"kk-en": 5}}}, "downsampling: counts: .*give rates"),
-        ({"data": [{"path": "x", "caps": {"en-*": 5}}]}, "caps: are counted over all tasks; give the source a weight"),
-    ],
-)
-def test_what_needs_one_process_is_refused(section: dict[str, Any], message: str, tmp_path: Path) -> None:
-    recipe = recipe_of(tmp_path, {"data": [{"path": "x"}], "curation": NO_SETS, **section})
-    with pytest.raises(InputError, match=message):
-        sharded(recipe, tmp_path / "rows", 2)
+def sentences(code: str, count: int) -> list[str]:
+    """Sentences of which every third is nearly the one before, and every tenth is the same again."""
+    generator = random.Random(code)  # noqa: S311
+    texts: list[str] = []
+    for number in range(count):
+        if number % 10 == 9:
+            texts.append(texts[-5])
+        elif number % 3 == 2:
+            texts.append(f"{texts[-1]}!")
+        else:
+            texts.append(" ".join("".join(generator.choices("abcdefghijklmnop", k=6)) for _ in range(9)))
+    return texts
+
+
+def surveyed(folder: Path) -> dict[str, Any]:
+    """Rows of which each kind of survey takes some: copies, near copies, texts beyond caps, and directions."""
+    texts = {code: sentences(code, 50) for code in ("en", "de", "nl")}
+    records = [{code: texts[code][number] for code in texts} for number in range(50)]
+    # One target behind many sources, also in another source of the recipe.
+    pairs = [{"en": f"{text} {number}", "de": "Ja, das stimmt."} for number, text in enumerate(sentences("x", 20))]
+    return {
+        "seed": 3,
+        "data": [
+            {"path": table(folder / "multi.jsonl", records)},
+            {"path": table(folder / "pairs.jsonl", records[20:40] + pairs), "caps": {"en-de": 3, "de-*": 2}},
+        ],
+        "curation": {**NO_SETS, "near_duplicates": {"threshold": 0.7}, "caps": {"per_source": 2, "per_target": 3}},
+        "downsampling": {"rate": 0.9, "counts": {"nl-en": 7, "en-nl": 5000, "de-en": 3}},
+    }
+
+
+def test_surveys_of_all_rows_take_what_they_take_in_one_process(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    recipe = recipe_of(tmp_path, surveyed(tmp_path))
+    prepare(recipe, tmp_path / "one", progress=False)
+    warnings = [record.message for record in caplog.records if record.message.startswith("counts: ")]
+    assert len(warnings) == 1
+    expected, counts = rows_of(tmp_path / "one"), counts_of(tmp_path / "one")
+    steps = counts["counts"]["curation"]
+    assert all(steps[step]["rejected"] > 3 for step in ("duplicates", "near_duplicates", "caps"))
+    assert set(steps["caps"]["reasons"]) == {"source too often", "target too often"}
+    assert all(counts["counts"]["groups"]["all"][stage] > 3 for stage in ("capped", "downsampled"))
+    for tasks in (1, 3):
+        caplog.clear()
+        sharded(recipe, tmp_path / f"of-{tasks}", tasks)
+        assert rows_of(tmp_path / f"of-{tasks}") == expected
+        assert counts_of(tmp_path / f"of-{tasks}") == counts
+        assert data_bytes(tmp_path / f"of-{tasks}") == data_bytes(tmp_path / "of-1")
+        assert [record.message for record in caplog.records if record.message.startswith("counts: ")] == warnings
+
+
+def test_a_run_that_breaks_off_in_any_survey_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = recipe_of(tmp_path, surveyed(tmp_path))
+    sharded(recipe, tmp_path / "whole", 2)
+    breaks = [(SignRows, 1), (FindNear, 0), (ConnectNear, 0), (FindBeyond, 1), (OfferLowest, 1), (FindLowest, 0)]
+    for step, broken_rank in breaks:
+
+        def broken(self: Any, data: Any, rank: int, task: Any = step._task, broken_rank: int = broken_rank) -> Any:
+            task(self, data, rank)
+            if rank == broken_rank:
+                raise MemoryError("broken off")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(step, "_task", broken)
+            with pytest.raises(MemoryError, match="broken off"):
+                sharded(recipe, tmp_path / "rows", 2)
+        assert not (tmp_path / "rows").exists()
+    sharded(recipe, tmp_path / "rows", 2)
+    assert data_bytes(tmp_path / "rows") == data_bytes(tmp_path / "whole")
+    assert counts_of(tmp_path / "rows") == counts_of(tmp_path / "whole")
+
+
+def test_a_mixture_is_refused(tmp_path: Path) -> None:
+    recipe = recipe_of(tmp_path, {"data": [{"path": "x"}], "curation": NO_SETS})
+    with pytest.raises(InputError, match="mixture: tokens are budgeted over all rows at once; prepare it without"):
+        sharded(replace(recipe, mixture={"tokens": 100}), tmp_path / "rows", 2)
     assert not (tmp_path / "rows.work").exists()
 
 

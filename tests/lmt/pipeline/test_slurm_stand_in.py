@@ -22,7 +22,7 @@ import dill
 from hf_lmt.pipeline.prepare_sharded import prepare_sharded
 from hf_miwv.common.executors.executor_settings import read_executor
 
-STAGES = ("read", "offer-hints", "choose-hints", "curate", "find-copies", "prompt", "write-shards", "finish")
+STAGES = ("read", "offer-hints", "choose-hints", "curate", "find-duplicates", "prompt", "write-shards", "finish")
 
 
 @pytest.fixture
