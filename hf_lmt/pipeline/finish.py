@@ -14,6 +14,7 @@ from datasets import Dataset
 
 from hf_lmt.data.corpora.load import check_tally, report_counts
 from hf_lmt.data.curation.contamination import EvaluationOverlap
+from hf_lmt.data.mixture.mixture_report import report
 from hf_lmt.data.prepare.preparation_record import complete_record
 from hf_lmt.data.prepare.prepare import warn_of_gaps
 from hf_lmt.data.prepare.prepared_card import draw_directions, write_prepared_card
@@ -22,6 +23,7 @@ from hf_lmt.data.prepare.prompt_check import check_prompts
 from hf_lmt.data.prepare.stage_counts import by_group, count_stages
 from hf_lmt.data.prepare.stages import check_left, check_named
 from hf_lmt.pipeline.lowest_hashes import COUNTS, counted_rows
+from hf_lmt.pipeline.mixing import mixture_record
 from hf_lmt.pipeline.sharded_work import ShardedWork
 from hf_miwv.common.executors.task_step import TaskStep
 from hf_miwv.common.runs.folder import RECORD, put_in_place
@@ -110,18 +112,22 @@ def finish(
         for direction, number in sorted(counted_rows(work, COUNTS).items()):
             recipe.downsampling.warn_of_few(direction, number)
     check_left(left, recipe)
-    hinted: Counter[str] = Counter()
-    for counts in work.read_all_json("counts-hinted"):
-        hinted.update(counts)
     shards = sorted((work.folder / "data").glob("*.parquet"))
+    hinted: Counter[str] = Counter()
+    if recipe.mixture is None:
+        for rows in work.read_all_json("counts-hinted"):
+            hinted.update(rows)
+        first = Dataset.from_parquet(str(shards[0]), cache_dir=str(work.folder / "cache"))
+        made = {
+            "rows": left["downsampled"].total(),
+            "prompt_check": check_prompts(first, recipe.training, recipe.prompting.thinking),
+        }
+    else:
+        mixture = mixture_record(work)
+        report(mixture)
+        made = {"rows": mixture["rows"], "mixture": mixture}
     stages = count_stages(left, hinted)
-    first = Dataset.from_parquet(str(shards[0]), cache_dir=str(work.folder / "cache"))
-    result_facts = {
-        "rows": left["downsampled"].total(),
-        "directions": stages,
-        "groups": by_group(stages),
-        "prompt_check": check_prompts(first, recipe.training, recipe.prompting.thinking),
-    }
+    result_facts = {**made, "directions": stages, "groups": by_group(stages)}
     curation = {"steps": [_merged(step.name, work) for step in recipe.steps]} if recipe.steps else None
     run = complete_record(_with_counts(run, work), recipe, curation, result_facts, seconds)
     warn_of_gaps(run)

@@ -49,11 +49,26 @@ class LowestHashes:
         return self.name
 
     def dealing(self, work: ShardedWork) -> OfferLowest:
-        """Make the step that offers the lowest hashes of a task."""
+        """Make the step that offers the lowest hashes of a task.
+
+        Args:
+            work (`ShardedWork`): What every task knows.
+
+        Returns:
+            `OfferLowest`: The last step of a stage.
+        """
         return OfferLowest(work, self)
 
     def finding(self, work: ShardedWork, file: int) -> list[Stage]:
-        """List the one stage that finds the lowest hashes of all tasks."""
+        """List the one stage that finds the lowest hashes of all tasks.
+
+        Args:
+            work (`ShardedWork`): What every task knows.
+            file (`int`): Number of the writing that rows are in.
+
+        Returns:
+            `list[Stage]`: The stages, in their order.
+        """
         return [Stage(f"find-{self.name}", [FindLowest(work, self)], work.tasks, work.describe)]
 
 

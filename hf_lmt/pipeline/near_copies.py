@@ -45,11 +45,26 @@ class NearCopies:
     reason: str = str(NearDuplicates.words[1])
 
     def dealing(self, work: ShardedWork) -> SignRows:
-        """Make the step that signs rows, and deals their bands."""
+        """Make the step that signs rows, and deals their bands.
+
+        Args:
+            work (`ShardedWork`): What every task knows.
+
+        Returns:
+            `SignRows`: The last step of a stage.
+        """
         return SignRows(work, self)
 
     def finding(self, work: ShardedWork, file: int) -> list[Stage]:
-        """List the stage that compares the rows of a bucket, and the one of one task that connects pairs."""
+        """List the stage that compares the rows of a bucket, and the one of one task that connects pairs.
+
+        Args:
+            work (`ShardedWork`): What every task knows.
+            file (`int`): Number of the writing that rows are in.
+
+        Returns:
+            `list[Stage]`: The stages, in their order.
+        """
         return [
             Stage(f"find-{self.name}", [FindNear(work, self)], work.tasks, work.describe),
             Stage(f"connect-{self.name}", [ConnectNear(work, self)], 1, work.describe),

@@ -20,6 +20,7 @@ from hf_lmt.data.prepare.prepared_record import PreparedRecord
 from hf_lmt.pipeline.finish import Finish, check_sources, finish
 from hf_lmt.pipeline.judge_rows import CurationFilter
 from hf_lmt.pipeline.lowest_hashes import counts, source_caps
+from hf_lmt.pipeline.mixing import ChooseRows, CountTokens, ReadTexts, WriteLines
 from hf_lmt.pipeline.near_copies import NearCopies
 from hf_lmt.pipeline.repeated_texts import caps, copies
 from hf_lmt.pipeline.route import Route
@@ -52,9 +53,9 @@ def prepare_sharded(
 ) -> PreparedRecord | None:
     """Write what `prepare` writes, in tasks: the same rows in the same order, whatever their number.
 
-    Sources are cut into parts, as many as there are tasks. A mixture needs one process, and is refused. The files of
-    Parquet are cut at other rows than those of `prepare`, and the same for any number of tasks. A run that was
-    killed goes on; tasks that were done are not run again.
+    Sources are cut into parts, as many as there are tasks. The files of Parquet are cut at other rows than those of
+    `prepare`, and the same for any number of tasks. A run that was killed goes on; tasks that were done are not run
+    again.
 
     Args:
         recipe (`DataRecipe`): The recipe, from `read_data_recipe`.
@@ -68,9 +69,8 @@ def prepare_sharded(
         `PreparedRecord | None`: The record, as run.json has it; None where the tasks are queued elsewhere.
 
     Raises:
-        InputError: What cannot be done in tasks; as `prepare`; or a task fails, and which.
+        InputError: As `prepare`; or a task fails, and which.
     """
-    check_shardable(recipe)
     folder_run, began = FolderRun(output, overwrite), time.time()
     cuts = [cut_source(source, settings.tasks) for source in recipe.sources]
     fingerprints = [xxhash.xxh3_128_hexdigest(json_text(cut.state).encode()) for cut in cuts]
@@ -132,24 +132,16 @@ def stages_of(work: ShardedWork) -> list[Stage]:
         if recipe.downsampling.counts:
             route.survey([counts(recipe.downsampling)])
     route.filter(CountRows(work, "downsampled"))
-    route.end_stage("prompt", DealRows(work))
-    return [*route.stages, Stage("write-shards", [WriteShards(work)], work.tasks, work.describe)]
-
-
-def check_shardable(recipe: DataRecipe) -> None:
-    """Check that the recipe asks for nothing that has to see all rows at once.
-
-    Args:
-        recipe (`DataRecipe`): The recipe.
-
-    Raises:
-        InputError: What it asks for and tasks cannot do; all of it, with what to do instead.
-    """
-    faults = []
-    if recipe.mixture is not None:
-        faults.append("mixture: tokens are budgeted over all rows at once; prepare it without --executor")
-    if faults:
-        raise InputError.of_faults("--executor", faults)
+    last = [Stage("write-shards", [WriteShards(work)], work.tasks, work.describe)]
+    if recipe.mixture is None:
+        route.end_stage("prompt", DealRows(work))
+        return [*route.stages, *last]
+    route.stages.append(Stage("read-texts", [ReadTexts(work)], work.tasks, work.describe))
+    file = route.write()
+    route.end_stage("count-tokens", CountTokens(work))
+    route.stages.append(Stage("choose-rows", [ChooseRows(work)], 1, work.describe))
+    route.stages.append(Stage("write-lines", [WriteLines(work, file)], work.tasks, work.describe))
+    return [*route.stages, *last]
 
 
 def _check_queue(workspace: Workspace) -> None:

@@ -40,11 +40,26 @@ class RepeatedTexts:
     decision: str
 
     def dealing(self, work: ShardedWork) -> DealTexts:
-        """Make the step that deals rows by what they say."""
+        """Make the step that deals rows by what they say.
+
+        Args:
+            work (`ShardedWork`): What every task knows.
+
+        Returns:
+            `DealTexts`: The last step of a stage.
+        """
         return DealTexts(work, self)
 
     def finding(self, work: ShardedWork, file: int) -> list[Stage]:
-        """List the one stage that finds the rows beyond the cap."""
+        """List the one stage that finds the rows beyond the cap.
+
+        Args:
+            work (`ShardedWork`): What every task knows.
+            file (`int`): Number of the writing that rows are in.
+
+        Returns:
+            `list[Stage]`: The stages, in their order.
+        """
         return [Stage(f"find-{self.name}", [FindBeyond(work, self, file)], work.tasks, work.describe)]
 
 

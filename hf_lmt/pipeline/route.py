@@ -42,6 +42,16 @@ class Route:
         self._steps.append(step)
         self._is_written = self._is_written and isinstance(step, CountRows)
 
+    def write(self) -> int:
+        """Write the rows that are left.
+
+        Returns:
+            `int`: Number of the writing.
+        """
+        self._file, self._is_written, self._surveys = self._file + 1, True, []
+        self._steps.append(WriteLeft(self.work, self._file))
+        return self._file
+
     def survey(self, surveys: Sequence[Survey]) -> None:
         """Take the rows that surveys find, one after another.
 
@@ -50,8 +60,7 @@ class Route:
         """
         for survey in surveys:
             if not self._is_written:
-                self._file, self._is_written, self._surveys = self._file + 1, True, []
-                self._steps.append(WriteLeft(self.work, self._file))
+                self.write()
             is_first = self.stages[-1].name == "choose-hints"
             self.end_stage("curate" if is_first else f"deal-{survey.name}", survey.dealing(self.work))
             self.stages += survey.finding(self.work, self._file)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,17 @@ from hf_lmt.pipeline.sharded_work import CONTENT, ORDER, ROW, ShardedWork, bucke
 from hf_miwv.common.executors.task_step import TaskStep
 from hf_miwv.common.runs.folder import SHARD_BYTES
 
+BYTES_A_TOKEN = 8  # ours: a token of a text has fewer, in UTF-8
 BYTES_A_ROW = 1000  # ours: a sentence pair with its prompt and hint has fewer, in UTF-8
 
 
 class Thin(TaskStep[ShardedWork]):
-    """Thin directions that Strategic Downsampling has a rate for, by hash."""
+    """Thin directions that Strategic Downsampling has a rate for, by hash.
+
+    Args:
+        work (`ShardedWork`): What every task of the run knows.
+        thinning (`StrategicDownsampling`): The downsampling.
+    """
 
     type = "🔻 - FILTER"
     name = "downsampling"
@@ -46,21 +53,36 @@ class DealRows(TaskStep[ShardedWork]):
     def _task(self, data: Iterator[pa.Table], rank: int) -> None:
         hinted: Counter[str] = Counter()
         shards = shard_count(self.work)
-        writers: dict[int, Any] = {}
-        with self.work.whole_folder("dealt", rank) as folder:
+
+        def blocks() -> Iterator[tuple[np.ndarray, pa.Table]]:
             for block in data:
-                if not len(block):
-                    continue
-                columns = [name for name in (*INNER, ROW) if name in block.column_names]
-                block = add_prompts(block.drop_columns(columns), self.work.recipe)
-                hinted.update(direction_column(block.filter(block["hinted"])).to_pylist())
-                for shard, rows in _by_shard(block, shards):
-                    if shard not in writers:
-                        writers[shard] = pa.ipc.new_stream(str(folder / f"{shard:05d}.arrow"), rows.schema)
-                    writers[shard].write_table(rows.combine_chunks())
-            for writer in writers.values():
-                writer.close()
+                if len(block):
+                    columns = [name for name in (*INNER, ROW) if name in block.column_names]
+                    block = add_prompts(block.drop_columns(columns), self.work.recipe)
+                    hinted.update(direction_column(block.filter(block["hinted"])).to_pylist())
+                    yield buckets_of(block[ORDER].to_numpy(), shards), block
+
+        with self.work.whole_folder("dealt", rank) as folder:
+            deal_to_shards(folder, blocks())
         self.work.write_json("counts-hinted", f"{rank:05d}", hinted)
+
+
+def deal_to_shards(folder: Path, blocks: Iterator[tuple[np.ndarray, pa.Table]]) -> None:
+    """Write the rows of each shard to a file of its own.
+
+    Args:
+        folder (`Path`): The folder of the files.
+        blocks (`Iterator[tuple[np.ndarray, pa.Table]]`): (B,) numbers of shards, and the B rows.
+    """
+    writers: dict[int, Any] = {}
+    for numbers, block in blocks:
+        for shard in np.unique(numbers).tolist():
+            rows = block.filter(pa.array(numbers == shard))
+            if shard not in writers:
+                writers[shard] = pa.ipc.new_stream(str(folder / f"{shard:05d}.arrow"), rows.schema)
+            writers[shard].write_table(rows.combine_chunks())
+    for writer in writers.values():
+        writer.close()
 
 
 class WriteShards(TaskStep[ShardedWork]):
@@ -88,19 +110,16 @@ class WriteShards(TaskStep[ShardedWork]):
 
 
 def shard_count(work: ShardedWork) -> int:
-    """Return how many shards there are: by the rows that were read, so the same for any number of tasks.
+    """Return how many shards there are: by rows that were read, or by tokens, so the same for any number of tasks.
 
     Args:
-        work (`ShardedWork`): The work; its rows have been read.
+        work (`ShardedWork`): The work; its rows have been read, and those of a mixture chosen.
 
     Returns:
         `int`: At least 1.
     """
-    rows = sum(tally.rows for tally, _ in work.tallies())
-    return max(1, -(-rows * BYTES_A_ROW // SHARD_BYTES))
-
-
-def _by_shard(block: pa.Table, shards: int) -> Iterator[tuple[int, pa.Table]]:
-    numbers = buckets_of(block[ORDER].to_numpy(), shards)
-    for shard in np.unique(numbers).tolist():
-        yield shard, block.filter(pa.array(numbers == shard))
+    if work.recipe.mixture is not None:
+        size = work.read_json("mixture", "counts")["tokens"]["given"] * BYTES_A_TOKEN
+    else:
+        size = sum(tally.rows for tally, _ in work.tallies()) * BYTES_A_ROW
+    return max(1, -(-size // SHARD_BYTES))

@@ -14,8 +14,15 @@ from hf_lmt.data.corpora.cached_rows import cache_folder, cached_rows
 from hf_lmt.data.mixture.budget_plan import plan_budgets
 from hf_lmt.data.mixture.mixture_lines import bilingual_lines, group_of, monolingual_lines, part_and_language
 from hf_lmt.data.mixture.mixture_report import mixture_counts, report
-from hf_lmt.data.mixture.mixture_settings import EQUAL, Settings, check_tokenizer, checked_rows, checked_settings
-from hf_lmt.data.mixture.row_choice import Taken, final_order, rows_by_group, take
+from hf_lmt.data.mixture.mixture_settings import (
+    EQUAL,
+    TEMPERATURE,
+    Settings,
+    check_tokenizer,
+    checked_rows,
+    checked_settings,
+)
+from hf_lmt.data.mixture.row_choice import final_order, rows_by_group, take
 from hf_lmt.data.mixture.token_counts import LAYOUT, MakeLines, count_tokens
 from hf_miwv.common.runs.fingerprints import tokenizer_fingerprint
 
@@ -58,7 +65,7 @@ def mix(
     tokenizer: Any,
     *,
     shares: Mapping[str, float] = EQUAL,
-    temperature: float = 3.0,
+    temperature: float = TEMPERATURE,
     tokens: int | None = None,
     seed: int = 0,
     num_proc: int = 1,
@@ -120,16 +127,41 @@ def mix(
             for (rows, make_lines), key in zip(sources, keys, strict=True)
         ]
     )
+    positions, counts = choose_rows(entries, settings)
+    report(counts)
+    is_taken = np.zeros(len(entries), bool)
+    is_taken[positions] = True
+    folder = cache_folder("mixture", [LAYOUT, keys, asdict(settings)])
+    rows = cached_rows(folder, MIXTURE_SCHEMA, _blocks(sources, entries, is_taken, seed), dict).rows
+    # Each line is written once, in the order of the sources, and repeated as often as it is taken.
+    return Mixed(rows.select(np.searchsorted(np.flatnonzero(is_taken), positions)), counts)
+
+
+def choose_rows(entries: np.ndarray, settings: Settings) -> tuple[np.ndarray, dict[str, Any]]:
+    """Choose the rows of a mixture by what is counted of all rows.
+
+    Args:
+        entries (`np.ndarray`): (N,) `token_counts.ENTRY`, texts before pairs. Where a part is not asked for, rows
+            between English and Chinese are moved to the other one in place.
+        settings (`Settings`): The checked settings.
+
+    Returns:
+        `tuple[np.ndarray, dict[str, Any]]`: (K,) positions of the rows in their final order, each as often as it is
+        taken, and the counts of `Mixed`.
+
+    Raises:
+        InputError: A part that is asked for has no rows, or there are fewer tokens than asked for.
+    """
     _give_pivot_pairs(entries, settings.shares)
     groups, copies = rows_by_group(entries)
     plan = plan_budgets(groups, entries["tokens"], settings)
     taken = {
         group: take(groups[group], entries["tokens"][groups[group]], budget) for group, budget in plan.budgets.items()
     }
-    rows = _written(sources, entries, list(taken.values()), [keys, asdict(settings)], seed)
-    counts = mixture_counts(entries, groups, copies, plan, taken)
-    report(counts)
-    return Mixed(_in_final_order(rows, entries, list(taken.values()), seed), counts)
+    positions = np.concatenate([taken_group.places for taken_group in taken.values()])
+    passes = np.concatenate([taken_group.passes for taken_group in taken.values()])
+    order = final_order(entries["order"][positions], passes, settings.seed)
+    return positions[order], mixture_counts(entries, groups, copies, plan, taken)
 
 
 def _sources(bilingual: Any, monolingual: Any, settings: Settings) -> list[tuple[Dataset, MakeLines]]:
@@ -158,26 +190,6 @@ def _give_pivot_pairs(entries: np.ndarray, shares: Mapping[str, float]) -> None:
             entries["forward"][rows] ^= True
 
 
-def _written(
-    sources: list[tuple[Dataset, MakeLines]],
-    entries: np.ndarray,
-    taken: list[Taken],
-    made_of: list[Any],
-    seed: int,
-) -> Dataset:
-    """Write the lines that are taken, each once, in the order of the sources; on disk."""
-    folder = cache_folder("mixture", [LAYOUT, *made_of])
-    mask = _mask(entries, taken)
-    return cached_rows(folder, MIXTURE_SCHEMA, _blocks(sources, entries, mask, seed), dict).rows
-
-
-def _mask(entries: np.ndarray, taken: list[Taken]) -> np.ndarray:
-    mask = np.zeros(len(entries), bool)
-    for taken_group in taken:
-        mask[taken_group.places] = True
-    return mask
-
-
 def _blocks(
     sources: list[tuple[Dataset, MakeLines]], entries: np.ndarray, mask: np.ndarray, seed: int
 ) -> Iterator[pa.Table]:
@@ -190,11 +202,22 @@ def _blocks(
             chosen = mask[first + start : first + start + len(batch)]
             if chosen.any():
                 entries_of_batch = entries[first + start : first + start + len(batch)][chosen]
-                yield _block(batch.filter(pa.array(chosen)), entries_of_batch, make_lines, seed)
+                yield lines_table(batch.filter(pa.array(chosen)), entries_of_batch, make_lines, seed)
         first += len(rows)
 
 
-def _block(batch: pa.Table, entries: np.ndarray, make_lines: MakeLines, seed: int) -> pa.Table:
+def lines_table(batch: pa.Table, entries: np.ndarray, make_lines: MakeLines, seed: int) -> pa.Table:
+    """Make the lines of rows, with what is told of them.
+
+    Args:
+        batch (`pa.Table`): B rows, as `make_lines` takes them.
+        entries (`np.ndarray`): (B,) with the fields `group` and `tokens` of `token_counts.ENTRY`.
+        make_lines (`Callable[[pa.Table, int], Lines]`): Makes lines of a batch and a seed.
+        seed (`int`): Seed of the hashes.
+
+    Returns:
+        `pa.Table`: (B,) with the columns of MIXTURE_SCHEMA.
+    """
     lines = make_lines(batch, seed)
     has_corpus = "corpus" in batch.column_names
     return pa.table(
@@ -208,12 +231,3 @@ def _block(batch: pa.Table, entries: np.ndarray, make_lines: MakeLines, seed: in
             "row_key": lines.row_key,
         }
     )
-
-
-def _in_final_order(rows: Dataset, entries: np.ndarray, taken: list[Taken], seed: int) -> Dataset:
-    """Repeat every row as often as it is taken, in the order of a hash."""
-    positions = np.concatenate([taken_group.places for taken_group in taken])
-    passes = np.concatenate([taken_group.passes for taken_group in taken])
-    order = final_order(entries["order"][positions], passes, seed)
-    lines = np.flatnonzero(_mask(entries, taken))  # the place of each written line
-    return rows.select(np.searchsorted(lines, positions[order]))

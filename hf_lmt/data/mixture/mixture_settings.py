@@ -17,6 +17,7 @@ from hf_miwv.common.recipes.values import is_number
 
 EQUAL = dict.fromkeys(PARTS, 1.0)
 """1 : 1 : 1 by tokens (arXiv 2511.07003, continued pre-training)."""
+TEMPERATURE = 3.0  # ours
 COLUMNS = {
     "bilingual": ("source_lang", "target_lang", "source", "target"),
     "monolingual": ("lang", "text"),
@@ -42,17 +43,24 @@ class Settings:
     repeat: float
 
 
-def checked_settings(shares: Any, temperature: Any, tokens: Any, seed: Any, num_proc: Any, repeat: Any) -> Settings:
+def checked_settings(
+    shares: Any = EQUAL,
+    temperature: Any = TEMPERATURE,
+    tokens: Any = None,
+    seed: Any = 0,
+    num_proc: Any = 1,
+    repeat: Any = 1.0,
+) -> Settings:
     """Check the settings of a mixture as a whole.
 
     Args:
-        shares (`Mapping[str, float]`): Share of each part, in any unit; parts that are not named have that of
-            EQUAL.
-        temperature (`float`): T of `temperature_weights`, above 0.
-        tokens (`int | None`): Tokens of the mixture; None for the most that there is.
-        seed (`int`): Seed of the hashes, 0 or more.
-        num_proc (`int`): Processes, 1 or more.
-        repeat (`float`): How often a row may be used, 1 or more.
+        shares (`Mapping[str, float]`, *optional*, defaults to `EQUAL`): Share of each part, in any unit; parts that
+            are not named have that of EQUAL.
+        temperature (`float`, *optional*, defaults to `3.0`): T of `temperature_weights`, above 0.
+        tokens (`int`, *optional*): Tokens of the mixture; None for the most that there is.
+        seed (`int`, *optional*, defaults to `0`): Seed of the hashes, 0 or more.
+        num_proc (`int`, *optional*, defaults to `1`): Processes, 1 or more.
+        repeat (`float`, *optional*, defaults to `1.0`): How often a row may be used, 1 or more.
 
     Returns:
         `Settings`: The settings, the shares with a sum of 1.

@@ -116,7 +116,8 @@ def _count_block(job: Counting, block: int) -> None:
     stop = min((block + 1) * BLOCK, len(arrow))
     starts = range(block * BLOCK, stop, BATCH)
     batches = (arrow[start : min(start + BATCH, stop)] for start in starts)
-    entries = np.concatenate([_entries(job, batch) for batch in batches])
+    counted = [count_lines(batch, job.make_lines, job.tokenizer, job.seed) for batch in batches]
+    entries = np.concatenate(counted)
     # Under a name of its own and then in place: a killed run leaves no half block, and two runs may count the same.
     draft = job.folder / f"{block:06d}.{uuid4().hex}"
     with open(draft, "wb") as file:
@@ -126,9 +127,20 @@ def _count_block(job: Counting, block: int) -> None:
     os.replace(draft, job.path(block))
 
 
-def _entries(job: Counting, batch: pa.Table) -> np.ndarray:
-    lines = job.make_lines(batch, job.seed)
-    encoded = job.tokenizer(
+def count_lines(batch: pa.Table, make_lines: MakeLines, tokenizer: Any, seed: int) -> np.ndarray:
+    """Count the tokens of the lines of a batch, as `count_tokens` says.
+
+    Args:
+        batch (`pa.Table`): B rows, as `make_lines` takes them.
+        make_lines (`Callable[[pa.Table, int], Lines]`): Makes lines of a batch and a seed.
+        tokenizer (`PreTrainedTokenizerBase`): The tokenizer that counts.
+        seed (`int`): Seed of the hashes.
+
+    Returns:
+        `np.ndarray`: (B,) ENTRY.
+    """
+    lines = make_lines(batch, seed)
+    encoded = tokenizer(
         lines.text.to_pylist(),
         add_special_tokens=False,
         return_attention_mask=False,

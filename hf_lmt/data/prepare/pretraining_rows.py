@@ -27,8 +27,8 @@ def mix_rows(pairs: Dataset, recipe: DataRecipe, running: Running) -> tuple[Data
     Raises:
         InputError: as `mix` and `load_monolingual`, or the model's tokenizer cannot be read.
     """
-    settings = {"seed": recipe.seed, **(recipe.mixture or {})}
-    texts = [load_monolingual(**source) for source in settings.pop("monolingual", [])]
+    sources, settings = mixture_sections(recipe)
+    texts = [load_monolingual(**source) for source in sources]
     monolingual = concatenate_datasets([loaded.rows for loaded in texts]) if texts else None
     mixed = mix(
         pairs,
@@ -40,3 +40,16 @@ def mix_rows(pairs: Dataset, recipe: DataRecipe, running: Running) -> tuple[Data
     arrow = mixed.rows.with_format("arrow")
     rows = running.write("mixed", len(mixed.rows), lambda first, last: arrow[first:last], "writing the mixture")
     return rows, {**mixed.counts, "monolingual": [loaded.counts for loaded in texts]}
+
+
+def mixture_sections(recipe: DataRecipe) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return the sources of texts in one language, and the settings of the mixture.
+
+    Args:
+        recipe (`DataRecipe`): The recipe.
+
+    Returns:
+        `tuple[list[dict[str, Any]], dict[str, Any]]`: Arguments of `load_monolingual`, and those of `mix`.
+    """
+    settings = {"seed": recipe.seed, **(recipe.mixture or {})}
+    return settings.pop("monolingual", []), settings

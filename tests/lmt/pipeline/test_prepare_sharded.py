@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import random
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import datasets
 import pytest
 import yaml
+from tiny import make_tokenizer
 
 from hf_lmt.data.prepare.data_recipe import read_data_recipe
 from hf_lmt.data.prepare.prepare import prepare
@@ -164,11 +164,38 @@ def test_a_run_that_breaks_off_in_any_survey_goes_on(tmp_path: Path, monkeypatch
     assert counts_of(tmp_path / "rows") == counts_of(tmp_path / "whole")
 
 
-def test_a_mixture_is_refused(tmp_path: Path) -> None:
-    recipe = recipe_of(tmp_path, {"data": [{"path": "x"}], "curation": NO_SETS})
-    with pytest.raises(InputError, match="mixture: tokens are budgeted over all rows at once; prepare it without"):
-        sharded(replace(recipe, mixture={"tokens": 100}), tmp_path / "rows", 2)
-    assert not (tmp_path / "rows.work").exists()
+def mixed(folder: Path) -> dict[str, Any]:
+    """Pairs and texts to be mixed, with copies, empty ones and line breaks among them."""
+    make_tokenizer(bos=False).save_pretrained(folder / "model")
+    records = lines(40, ("en", "zh", "de")) + lines(15, ("en", "de"))
+    records[38]["de"] = "guten Morgen\nlieber Freund 1038"
+    texts = {code: [{"text": f"{WORDS[code]} {number % 70}"} for number in range(80)] for code in ("en", "de")}
+    sources = [{"path": table(folder / f"{code}.jsonl", rows), "language": code} for code, rows in texts.items()]
+    return {
+        "data": [{"path": table(folder / "t.jsonl", records)}, {"path": table(folder / "again.jsonl", records[30:])}],
+        "curation": {**NO_SETS, "duplicates": False},
+        "seed": 2,
+        "mixture": {"monolingual": sources, "tokens": 9000, "temperature": 3.0, "repeat": 1.5},
+        "model_name_or_path": str(folder / "model"),
+    }
+
+
+@pytest.mark.parametrize("shares", [{}, {"zh": 0, "monolingual": 0.5}])
+def test_a_mixture_is_that_of_one_process(shares: dict[str, float], tmp_path: Path) -> None:
+    content = mixed(tmp_path)
+    content["mixture"]["shares"] = shares
+    recipe = recipe_of(tmp_path, content)
+    run = prepare(recipe, tmp_path / "one", progress=False)
+    expected = rows_of(tmp_path / "one")
+    assert run["mixture"]["left_out"]["copies"] > 10
+    assert run["mixture"]["line_breaks"] > 0
+    for tasks in (1, 3):
+        run_in_tasks = sharded(recipe, tmp_path / f"of-{tasks}", tasks)
+        assert rows_of(tmp_path / f"of-{tasks}") == expected
+        assert [run_in_tasks[name] for name in ("rows", "mixture", "counts")] == [
+            run[name] for name in ("rows", "mixture", "counts")
+        ]
+        assert data_bytes(tmp_path / f"of-{tasks}") == data_bytes(tmp_path / "of-1")
 
 
 def test_fewer_parts_than_tasks_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
