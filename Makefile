@@ -30,7 +30,8 @@ test-slow: $(READY)
 # vLLM for the CPU, which wants an older transformers than TRL, in an environment of its own. What it brings
 # for pictures and sound is of another build than its torch, and fails when it is imported.
 test-vllm: $(VLLM_VENV)/.ready
-	VLLM_CPU_KVCACHE_SPACE=1 OMP_NUM_THREADS=1 $(VLLM_VENV)/bin/python -m pytest tests/lmt/translation/test_vllm_engine.py
+	VLLM_CPU_KVCACHE_SPACE=1 OMP_NUM_THREADS=1 $(VLLM_VENV)/bin/python -m pytest \
+	  tests/lmt/translation/test_vllm_engine.py tests/miwv/judging/test_vllm_server.py
 
 $(VLLM_VENV)/.ready: pyproject.toml Makefile
 	test -x $(VLLM_VENV)/bin/python || $(PYTHON) -m venv $(VLLM_VENV)

@@ -1,6 +1,6 @@
 """How fast do corpora become training rows, and in how much memory?
 
-    python benchmarks/preparation.py [--data TABLE] [--rows 1000000] [--processes 1 2]
+    python benchmarks/preparation.py [--data TABLE] [--rows 1000000] [--processes 1 2] [--measures pairs prompts ...]
 
 Sentences of TABLE (a multi-way table; without it, the package's sample corpus) are repeated, each
 copy with a number in every text, until they make `--rows` rows. Half of the lines have all
@@ -14,7 +14,8 @@ more, so that these have to be joined by their text. Each figure comes from a pr
   without the default steps of curation (no evaluation sets).
 - rows/s by the clock, and by the seconds of processor time of all processes, which other work on
   the machine does not move much. Memory: the most that a process held of its own (anonymous), and
-  with the pages of files that it had mapped, which the system takes back when it needs them.
+  with the pages of files that it had mapped, which the system takes back when it needs them. Disk: the bytes that
+  the process and its children wrote, files that are removed again included.
 
 Prints Markdown.
 """
@@ -38,6 +39,7 @@ from typing import Any
 FIRST = 200_000  # rows for what is slow
 TIMES = 3  # the best of these, where nothing has to start afresh
 SHARES = 2**64
+TOGETHER = 100  # lines, each with those of two languages, in a row group
 
 
 def write_table(data: str, folder: Path, rows: int) -> None:
@@ -55,13 +57,17 @@ def write_table(data: str, folder: Path, rows: int) -> None:
     pairs = [pair for pair in PAIRS if {*pair} <= {*codes}]
     schema = pa.schema([(code, pa.string()) for code in codes])
     each = sum({*direction} <= {*codes} for direction in DIRECTIONS)
+    numbers = range(max(1, rows // (2 * each)))
     with pq.ParquetWriter(folder / "table.parquet", schema) as writer:
-        for number in range(0, max(1, rows // (2 * each))):
-            line = lines[number % len(lines)]
-            copy = {code: f"{text} ({number})" for code, text in line.items() if text is not None}
-            other = {code: f"{text} ({number}.)" for code, text in line.items() if text is not None}
-            two = [{code: other.get(code) for code in pair} for pair in pairs]
-            writer.write_table(pa.Table.from_pylist([copy, *two], schema))
+        # Few row groups, as tables have: what says where they lie would else take more memory than the rows.
+        for first in range(0, len(numbers), TOGETHER):
+            group: list[dict[str, str | None]] = []
+            for number in numbers[first : first + TOGETHER]:
+                line = lines[number % len(lines)]
+                group.append({code: f"{text} ({number})" for code, text in line.items() if text is not None})
+                other = {code: f"{text} ({number}.)" for code, text in line.items() if text is not None}
+                group += [{code: other.get(code) for code in pair} for pair in pairs]
+            writer.write_table(pa.Table.from_pylist(group, schema))
 
 
 def load_rows(folder: Path) -> Any:
@@ -185,7 +191,9 @@ def measure(name: str, folder: Path, processes: int) -> dict[str, float]:
     watch = Watch()
     watch.start()
     times = []
-    for _ in range(1 if name in FRESH else TIMES):
+    rounds = 1 if name in FRESH else TIMES
+    before = written_bytes()
+    for _ in range(rounds):
         began, used = time.perf_counter(), processor_seconds()
         result = work()
         times.append((time.perf_counter() - began, processor_seconds() - used))
@@ -193,13 +201,25 @@ def measure(name: str, folder: Path, processes: int) -> dict[str, float]:
     if name.startswith("chain"):
         rows = result["counts"]["groups"]["all"]["read"]
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"rows": rows or len(result), "seconds": seconds, "processor": spent, "own": watch.most, "mapped": held}
+    return {
+        "rows": rows or len(result),
+        "seconds": seconds,
+        "processor": spent,
+        "own": watch.most,
+        "mapped": held,
+        "written": (written_bytes() - before) / rounds,
+    }
 
 
 def processor_seconds() -> float:
     """Of this process and of those that it started and that have ended."""
     times = os.times()
     return times.user + times.system + times.children_user + times.children_system
+
+
+def written_bytes() -> int:
+    """Of this process and of those that it started and that have ended: what storage was asked to write."""
+    return int(Path("/proc/self/io").read_text().split("\nwrite_bytes:")[1].split()[0])
 
 
 def run(name: str, folder: Path, processes: int) -> dict[str, float]:
@@ -225,24 +245,25 @@ def main() -> None:
     parser.add_argument("--data", default=str(sample))
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--measures", nargs="+", choices=MEASURES, default=list(MEASURES), metavar="MEASURE")
     parser.add_argument("--measure", choices=MEASURES, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.measure:
         print(json.dumps(measure(given.measure, given.folder, given.processes[0])))
         return
-    print("| what | processes | rows | rows/s | rows per processor second | own MB | with mapped |")
-    print("|---|---|---|---|---|---|---|")
+    print("| what | processes | rows | rows/s | rows/processor s | own MB | with mapped | bytes written a row |")
+    print("|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         write_table(given.data, Path(folder), given.rows)
-        for name in MEASURES:
+        for name in given.measures:
             for processes in given.processes if name != "pairs" else [1]:
                 found = run(name, Path(folder), processes)
                 rows = found["rows"]
                 print(
                     f"| {name} | {processes} | {rows:,.0f} | {rows / found['seconds']:,.0f} | "
                     f"{rows / found['processor']:,.0f} | {found['own'] / 1e6:,.0f} | "
-                    f"{found['mapped'] / 1e6:,.0f} |",
+                    f"{found['mapped'] / 1e6:,.0f} | {found['written'] / rows:,.0f} |",
                     flush=True,
                 )
 
