@@ -140,6 +140,23 @@ def length_groups(tokens: np.ndarray) -> list[str]:
     return [names[int(count > low) + int(count > high)] for count in tokens.tolist()]
 
 
+def group_rows(held_out: Dataset, tokens: np.ndarray, source_column: str | None) -> dict[str, list[str]]:
+    """Name the groups that means are told of: by length, and by the values of a column.
+
+    Args:
+        held_out (`Dataset`): R held-out rows.
+        tokens (`np.ndarray`): (R,) response tokens.
+        source_column (`str`, *optional*): The column; without it by length alone.
+
+    Returns:
+        `dict[str, list[str]]`: By kind of group, the (R,) group of each row.
+    """
+    groups = {"length": length_groups(tokens)}
+    if source_column is not None:
+        groups[source_column] = [str(value) for value in held_out[source_column]]
+    return groups
+
+
 def question_rows(dataset: Dataset, count: int, seed: int, columns: Mapping[str, str] | None = None) -> Dataset:
     """Take prompts of held-out rows to be answered: `id` (the position) and `instruction` (with `input`, if any).
 
