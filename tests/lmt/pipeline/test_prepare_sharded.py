@@ -21,6 +21,7 @@ from tests.lmt.data.prepare.prepared_rows import NO_SETS, WORDS, data_bytes, lin
 
 pytest.importorskip("datatrove", reason="datatrove is missing: pip install 'hf-miwv-lmt[scale]'")
 
+from hf_lmt.pipeline import near_copies
 from hf_lmt.pipeline import prepare_sharded as pipeline
 from hf_lmt.pipeline.lowest_hashes import FindLowest, OfferLowest
 from hf_lmt.pipeline.near_copies import ConnectNear, FindNear, SignRows
@@ -123,8 +124,10 @@ def surveyed(folder: Path) -> dict[str, Any]:
 
 
 def test_surveys_of_all_rows_take_what_they_take_in_one_process(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(near_copies, "DEALT", 100)  # several times that bands are dealt,
+    monkeypatch.setattr(near_copies, "COMPARED", 200)  # and several parts of a bucket
     recipe = recipe_of(tmp_path, surveyed(tmp_path))
     prepare(recipe, tmp_path / "one", progress=False)
     warnings = [record.message for record in caplog.records if record.message.startswith("counts: ")]
