@@ -80,7 +80,7 @@ def prepare_sharded(
     parts = tuple((number, part) for number, cut in enumerate(cuts) for part in cut.parts)
     if len(parts) < settings.tasks:
         logger.warning(
-            "parts to read: %d, for %d tasks, so %d tasks read nothing: TMX, TSV and zipped files are one part each; "
+            "parts to read: %d, for %d tasks, so %d read nothing: TMX, CSV, TSV and zipped files are one part each; "
             "give fewer tasks, or cut the files",
             len(parts),
             settings.tasks,

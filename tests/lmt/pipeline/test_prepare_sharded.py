@@ -205,7 +205,7 @@ def test_fewer_parts_than_tasks_are_told(tmp_path: Path, caplog: pytest.LogCaptu
     (tmp_path / "en-de.tsv").write_text("en\tde\n" + "".join(f"a word {n}\tein Wort {n}\n" for n in range(9)), "utf-8")
     recipe = recipe_of(tmp_path, {"data": [{"path": str(tmp_path / "en-de.tsv")}], "curation": NO_SETS})
     sharded(recipe, tmp_path / "rows", 3)
-    assert "parts to read: 1, for 3 tasks, so 2 tasks read nothing: TMX, TSV and zipped files" in caplog.text
+    assert "parts to read: 1, for 3 tasks, so 2 read nothing: TMX, CSV, TSV and zipped files" in caplog.text
 
 
 def test_a_task_that_fails_is_named_and_the_others_are_kept(tmp_path: Path) -> None:
