@@ -149,13 +149,13 @@ def test_verdicts_of_a_server_that_is_slow_and_then_killed(server: Server, promp
     asked += ["--judge-model", "small", "--max-new-tokens", "60", "--concurrency", "1"]
     asked += ["--output", tmp_path / "judged"]
 
-    judging = start(*asked, "--timeout", "20")
+    judging = start(*asked, "--timeout", "60")
     kept = tmp_path / "judged.work"
     while not any(path.name != "lock" and path.stat().st_size for path in kept.glob("*")) and judging.poll() is None:
         time.sleep(0.2)
     # Longer than the command waits for a reply: it asks again.
     server.send(signal.SIGSTOP)
-    time.sleep(25)
+    time.sleep(65)
     server.send(signal.SIGCONT)
     time.sleep(1)
     assert judging.poll() is None
