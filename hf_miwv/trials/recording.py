@@ -83,6 +83,7 @@ def start_record(
         "model": described["fingerprint"],
         **run["settings"],
         "processes": processes,
+        "device": described["device"],
         "hf_miwv": run["package"]["version"],
         **run["versions"],
     }

@@ -140,7 +140,9 @@ def trial(
     began = time.perf_counter()
     with folder_run.work(run["identity"]) if processes.first else nullcontext() as workspace:
         processes.agree(None)  # the first process claims the work before another looks into it
-        score_before_tuning(common.rows, model, tuning, common.scoring, common.scored, overwrite=True)
+        # Scored once: the arms left take their rows from the same scores, where these would be rounded otherwise now.
+        if read_record(common.scored) is None:
+            score_before_tuning(common.rows, model, tuning, common.scoring, common.scored)
         untuned = measure_untuned(common, workspace, processes)
         trainings, measured = tune_arms(common, arms, seeds, workspace, processes)
         if workspace is not None:
