@@ -33,7 +33,8 @@ JAMO = {
 }
 """Korean letters, which compose by a rule (section 3.12 of the Unicode Standard), not by a list."""
 SYLLABLES = range(0xAC00, 0xD7A4)
-"""What they compose to. Python has no decomposition of these before 3.14, and up to three letters from then on."""
+"""Korean syllables, which these letters compose to. Python takes none of them apart before 3.14, and into up to three
+letters from then on."""
 
 
 def normal_form(texts: pyarrow.Array) -> pyarrow.Array:

@@ -15,9 +15,9 @@ from hf_lmt.data.method.downsampling import StrategicDownsampling
 from hf_lmt.data.prepare.data_recipe import DataRecipe
 from hf_lmt.data.prepare.limits import capped_rows
 from hf_lmt.directions import parse_direction
+from hf_lmt.pipeline.rows_left import SurveyTask
 from hf_lmt.pipeline.sharded_work import CONTENT, ORDER, ROW, ShardedWork, write_array
 from hf_miwv.common.executors.run_stages import Stage
-from hf_miwv.common.executors.task_step import TaskStep
 
 COUNTS = "counts"  # name of the survey of counts
 ENTRY = np.dtype([("hash", "u8"), ("order", "u8"), ("content", "u8"), ("row", "i8")])
@@ -128,19 +128,10 @@ def _count_of(thinning: StrategicDownsampling, direction: str) -> int:
     return thinning.count_of(parse_direction(direction)) or 0
 
 
-class OfferLowest(TaskStep[ShardedWork]):
-    """Write the rows of the lowest hashes of each group in a task, as many as may stay of all; its others go.
-
-    Args:
-        work (`ShardedWork`): What every task of the run knows.
-        survey (`LowestHashes`): The survey.
-    """
+class OfferLowest(SurveyTask[LowestHashes]):
+    """Write the rows of the lowest hashes of each group in a task, as many as may stay of all; its others go."""
 
     type = "🔻 - FILTER"
-
-    def __init__(self, work: ShardedWork, survey: LowestHashes) -> None:
-        super().__init__(work)
-        self.survey, self.name = survey, survey.name
 
     def _task(self, data: Iterator[pa.Table], rank: int) -> None:
         parts: dict[str, list[np.ndarray]] = defaultdict(list)
@@ -164,19 +155,10 @@ class OfferLowest(TaskStep[ShardedWork]):
         self.work.write_json(f"{self.name}-rows", f"{rank:05d}", rows)
 
 
-class FindLowest(TaskStep[ShardedWork]):
-    """Say which of the offered rows are not among the lowest of all tasks; each task looks at some groups.
-
-    Args:
-        work (`ShardedWork`): What every task of the run knows.
-        survey (`LowestHashes`): The survey.
-    """
+class FindLowest(SurveyTask[LowestHashes]):
+    """Say which of the offered rows are not among the lowest of all tasks; each task looks at some groups."""
 
     type = "🔻 - FILTER"
-
-    def __init__(self, work: ShardedWork, survey: LowestHashes) -> None:
-        super().__init__(work)
-        self.survey, self.name = survey, survey.name
 
     def _task(self, data: Any, rank: int) -> None:
         folders = [self.work.path(self.name, f"{task:05d}") for task in range(self.work.tasks)]

@@ -20,9 +20,9 @@ from hf_lmt.data.curation.near_duplicates import (
 )
 from hf_lmt.data.curation.signatures import SignedRows, band_hashes, sign_rows
 from hf_lmt.data.hashing import direction_codes, direction_column
+from hf_lmt.pipeline.rows_left import SurveyTask
 from hf_lmt.pipeline.sharded_work import ROW, ShardedWork, buckets_of, write_array
 from hf_miwv.common.executors.run_stages import Stage
-from hf_miwv.common.executors.task_step import TaskStep
 
 ENTRY = np.dtype([("group", "u8"), ("position", "i8")])  # position: among the signed rows of its task
 SIGNED = "near-signed"  # a folder for each task
@@ -71,20 +71,10 @@ class NearCopies:
         ]
 
 
-class SignRows(TaskStep[ShardedWork]):
-    """Write the signatures of the rows of a task, and deal their bands to buckets.
-
-    Args:
-        work (`ShardedWork`): What every task of the run knows.
-        survey (`NearCopies`): The survey.
-    """
+class SignRows(SurveyTask[NearCopies]):
+    """Write the signatures of the rows of a task, and deal their bands to buckets."""
 
     type = "🫂 - DEDUP"
-    name = "sign"
-
-    def __init__(self, work: ShardedWork, survey: NearCopies) -> None:
-        super().__init__(work)
-        self.survey = survey
 
     def _task(self, data: Iterator[pa.Table], rank: int) -> None:
         columns, count, waiting = self.work.columns(), 0, 0
@@ -118,20 +108,10 @@ class SignRows(TaskStep[ShardedWork]):
                 file.write(part.tobytes())
 
 
-class FindNear(TaskStep[ShardedWork]):
-    """Compare the rows that share a band of a bucket, and write the pairs that are alike.
-
-    Args:
-        work (`ShardedWork`): What every task of the run knows.
-        survey (`NearCopies`): The survey.
-    """
+class FindNear(SurveyTask[NearCopies]):
+    """Compare the rows that share a band of a bucket, and write the pairs that are alike."""
 
     type = "🫂 - DEDUP"
-    name = "find near copies"
-
-    def __init__(self, work: ShardedWork, survey: NearCopies) -> None:
-        super().__init__(work)
-        self.survey = survey
 
     def _task(self, data: Any, rank: int) -> None:
         paths = [_bands_path(self.work.path(SIGNED, f"{task:05d}"), rank) for task in range(self.work.tasks)]
@@ -152,20 +132,10 @@ class FindNear(TaskStep[ShardedWork]):
         write_array(self.work.path("near-pairs", f"{rank:05d}.npy"), pairs)
 
 
-class ConnectNear(TaskStep[ShardedWork]):
-    """Connect the pairs of all buckets, and say which rows go: those that a better one stands for.
-
-    Args:
-        work (`ShardedWork`): What every task of the run knows.
-        survey (`NearCopies`): The survey.
-    """
+class ConnectNear(SurveyTask[NearCopies]):
+    """Connect the pairs of all buckets, and say which rows go: those that a better one stands for."""
 
     type = "🫂 - DEDUP"
-    name = "connect near copies"
-
-    def __init__(self, work: ShardedWork, survey: NearCopies) -> None:
-        super().__init__(work)
-        self.survey = survey
 
     def _task(self, data: Any, rank: int) -> None:
         pairs = np.zeros((2, 0), np.int64)

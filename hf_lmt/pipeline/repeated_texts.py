@@ -12,9 +12,9 @@ from datasets import concatenate_datasets
 
 from hf_lmt.data.curation.duplicates import SAME, Caps, Duplicates, group_hashes, rows_beyond
 from hf_lmt.data.method.scattered import ScatteredRows
+from hf_lmt.pipeline.rows_left import SurveyTask
 from hf_lmt.pipeline.sharded_work import ROW, ShardedWork, buckets_of, write_array
 from hf_miwv.common.executors.run_stages import Stage
-from hf_miwv.common.executors.task_step import TaskStep
 
 ENTRY = np.dtype([("group", "u8"), ("row", "i8")])  # row: in the file of its task
 
@@ -85,19 +85,10 @@ def caps(step: Caps) -> list[RepeatedTexts]:
     ]
 
 
-class DealTexts(TaskStep[ShardedWork]):
-    """Deal the rows of a task to buckets by the hash of their texts.
-
-    Args:
-        work (`ShardedWork`): What every task of the run knows.
-        survey (`RepeatedTexts`): The survey.
-    """
+class DealTexts(SurveyTask[RepeatedTexts]):
+    """Deal the rows of a task to buckets by the hash of their texts."""
 
     type = "🫂 - DEDUP"
-
-    def __init__(self, work: ShardedWork, survey: RepeatedTexts) -> None:
-        super().__init__(work)
-        self.survey, self.name = survey, survey.name
 
     def _task(self, data: Iterator[pa.Table], rank: int) -> None:
         parts = [np.zeros(0, ENTRY)]
@@ -112,7 +103,7 @@ class DealTexts(TaskStep[ShardedWork]):
             write_array(self.work.path(self.name, f"{bucket:05d}-{rank:05d}.npy"), entries[buckets == bucket])
 
 
-class FindBeyond(TaskStep[ShardedWork]):
+class FindBeyond(SurveyTask[RepeatedTexts]):
     """Say which rows of a bucket are beyond the cap, by the rule of one process.
 
     Args:
@@ -124,8 +115,8 @@ class FindBeyond(TaskStep[ShardedWork]):
     type = "🫂 - DEDUP"
 
     def __init__(self, work: ShardedWork, survey: RepeatedTexts, file: int) -> None:
-        super().__init__(work)
-        self.survey, self.name, self.file = survey, survey.name, file
+        super().__init__(work, survey)
+        self.file = file
 
     def _task(self, data: Any, rank: int) -> None:
         tasks = range(self.work.tasks)

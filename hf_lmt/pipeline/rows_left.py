@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -60,6 +60,22 @@ class Survey(Protocol):
         Returns:
             `list[Stage]`: The stages, in their order.
         """
+
+
+AnySurvey = TypeVar("AnySurvey", bound=Survey)
+
+
+class SurveyTask(TaskStep[ShardedWork], Generic[AnySurvey]):
+    """Do a task's part of a survey.
+
+    Args:
+        work (`ShardedWork`): What every task of the run knows.
+        survey (`Survey`): The survey.
+    """
+
+    def __init__(self, work: ShardedWork, survey: AnySurvey) -> None:
+        super().__init__(work)
+        self.survey, self.name = survey, survey.name
 
 
 class WriteLeft(TaskStep[ShardedWork]):

@@ -20,7 +20,7 @@ TARGET = 0x5851F42D4C957F2D  # tells what a target says from the same in a sourc
 READ = {"signatures": 4000, "keys": 100_000}  # rows of a file that are mapped into memory at a time
 SIGNATURE = np.dtype(("u4", PERMUTATIONS))
 KEY = np.dtype([("bare", "?"), ("hash", "u8"), ("content", "u8"), ("row", "i8")])
-"""What `surveys.preferences` says of a row, and its index among all rows."""
+"""The preference for a row, as `surveys.preferences` computes it, and its index among all rows."""
 
 
 class Signed(NamedTuple):

@@ -136,10 +136,10 @@ def plain_kept(rows: list[dict[str, Any]], threshold: float) -> set[int]:
 
 @pytest.mark.parametrize("threshold", [0.5, 0.8, 0.9])
 def test_the_rows_of_the_plain_version_stay(threshold: float) -> None:
-    rows = [{**one, "row_key": str(number)} for number, one in enumerate(many_rows()[::2])]
+    rows = [{**row, "row_key": str(number)} for number, row in enumerate(many_rows()[::2])]
     expected = plain_kept(rows, threshold)
     assert len(expected) < len(rows)
-    assert {int(one["row_key"]) for one in kept(rows, threshold=threshold)} == expected
+    assert {int(row["row_key"]) for row in kept(rows, threshold=threshold)} == expected
 
 
 def test_a_row_with_an_auxiliary_stays() -> None:
