@@ -1,12 +1,15 @@
 """The neighbor searches: blocked and exact, one dense matrix, the index.
 
-    python benchmarks/neighbors.py [--small] [--index-rows 1000000] [--only-index]
+    python benchmarks/neighbors.py [--small] [--index-rows 1000000] [--only-index | --graph-by-graph]
 
 Prints Markdown. The vectors are a mixture of Gaussians around 4,000 centers in 384 dimensions,
 normalized (cosines of about 0.67 within a center), the same every time. The index is compared with one of
 a single graph, which one thread builds, at the same recall. Each case runs in a process
 of its own; its memory is what the peak of the process grew by after the vectors were there. The
 extrapolated time is that of the part in proportion to queries times rows.
+`--graph-by-graph` searches `--index-rows` rows, on disk, for 20,000 hashed queries only, exactly and by an index of
+which as many graphs as there are threads are in memory at a time: what a task of `--executor` does. The whole is
+extrapolated in proportion to queries.
 `--small` runs everything at 1/50 of the size, to see that it works. Needs Linux or macOS.
 """
 
@@ -24,13 +27,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from hf_miwv.neighbors import graphs
 from hf_miwv.neighbors import index as neighbor_index
 from hf_miwv.neighbors.exact import nearest_neighbors
-from hf_miwv.neighbors.index import hashed_sample, indexed_neighbors
+from hf_miwv.neighbors.graphs import Graphs, build_graphs, rows_of_graphs
+from hf_miwv.neighbors.index import CANDIDATES, TOLERANCE, hashed_sample, indexed_neighbors
 
 DIMENSIONS, CENTERS, SPREAD, BLOCK = 384, 4000, 0.7, 50_000
+TRIED = (32, 64, 128)  # expansion_search, of the graphs that are built one after another
 
 
 @dataclass
@@ -167,11 +173,79 @@ def describe(index: Run) -> str:
     )
 
 
+def compare_queries(path: Path, rows: int, queries: int) -> None:
+    """(4) hashed queries of many rows, exactly and graph by graph, with the vectors on disk."""
+    vectors = np.load(path, mmap_mode="r")
+    wanted = hashed_sample(np.arange(rows), queries, seed=0)
+    threads = torch.get_num_threads()
+    print(f"\n| work on {rows:,} rows, {threads} threads | seconds | processor seconds | result |\n|{'---|' * 4}")
+    clock = Clock()
+    with clock:
+        _, exact = nearest_neighbors(vectors, queries=wanted)
+    print(
+        f"| exact, {queries:,} queries | {clock} | all, extrapolated: {clock.wall * rows / queries:,.0f} s |",
+        flush=True,
+    )
+
+    dealing, building, searching = Clock(), Clock(), {effort: Clock() for effort in TRIED}
+    with dealing:
+        graph_rows = rows_of_graphs(vectors, np.arange(rows), 1)
+    print(f"| dealing rows to {len(graph_rows)} graphs | {dealing} | – |", flush=True)
+    best = {effort: np.full(len(wanted), -np.inf, np.float32) for effort in TRIED}
+    for first in range(0, len(graph_rows), threads):
+        with building:
+            index = Graphs(build_graphs(vectors, graph_rows[first : first + threads], threads), threads)
+        for effort in TRIED:
+            with searching[effort]:
+                index.look_as_widely_as(effort)
+                np.maximum(best[effort], best_cosines(index, vectors, wanted), out=best[effort])
+    print(f"| building them | {building} | {building.wall / rows * 1e6:.0f} µs a row |")
+    for effort in TRIED:
+        recall = float((best[effort] >= exact - TOLERANCE).mean())
+        whole = searching[effort].wall * rows / queries
+        result = f"recall {recall:.4f}; all, extrapolated: {whole:,.0f} s"
+        print(
+            f"| searching them for {queries:,} queries, expansion_search {effort} | {searching[effort]} | {result} |"
+        )
+    print(f"\nPeak of its own memory and mapped files: {_peak_mebibytes():,.0f} MiB")
+
+
+def best_cosines(index: Graphs, vectors: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """(Q,) the highest cosine of each row with what the graphs name for it, itself left out."""
+    best = []
+    for first in range(0, len(wanted), 2048):
+        rows = wanted[first : first + 2048]
+        named = index.candidates(vectors[rows], CANDIDATES)
+        cosines = np.einsum("qd,qkd->qk", vectors[rows], vectors[named])
+        best.append(np.where((named < 0) | (named == rows[:, None]), -np.inf, cosines).max(axis=1))
+    return np.concatenate(best)
+
+
+class Clock:
+    """Seconds, and processor seconds of this process, of all that was done within it."""
+
+    def __init__(self) -> None:
+        self.wall = self.processor = 0.0
+
+    def __enter__(self) -> None:
+        self._begin = time.perf_counter(), time.process_time()
+
+    def __exit__(self, *_: object) -> None:
+        wall, processor = self._begin
+        self.wall += time.perf_counter() - wall
+        self.processor += time.process_time() - processor
+
+    def __str__(self) -> str:
+        return f"{self.wall:,.1f} | {self.processor:,.1f}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--small", action="store_true", help="everything at 1/50 of the size")
     parser.add_argument("--index-rows", type=int, default=1_000_000)
-    parser.add_argument("--only-index", action="store_true", help="only one graph against several")
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--only-index", action="store_true", help="only one graph against several")
+    only.add_argument("--graph-by-graph", action="store_true", help="only hashed queries of rows on disk")
     given = parser.parse_args()
     scale = 50 if given.small else 1
     sizes = [size // scale for size in (20_000, 50_000, 1_000_000, 20_000, given.index_rows)]
@@ -182,6 +256,10 @@ def main() -> None:
         if given.only_index:
             pool.apply(write_vectors, (path, index_rows, CENTERS // scale))
             compare_graphs(pool.apply, path, index_rows, None)
+            return
+        if given.graph_by_graph:
+            pool.apply(write_vectors, (path, index_rows, CENTERS // scale))
+            pool.apply(compare_queries, (path, index_rows, queries))
             return
         pool.apply(write_vectors, (path, rows, CENTERS // scale))
         compare_dense(pool.apply, path, few, many)
