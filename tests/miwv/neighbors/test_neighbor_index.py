@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -235,6 +236,22 @@ def test_the_benchmark_runs_small() -> None:
     assert "400 of 400 as in the dense one" in done.stdout
     assert "all 20,000 queries, extrapolated: " in done.stdout
     assert "on 1,000 rows" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("with_library")
+def test_the_benchmark_searches_graph_by_graph() -> None:
+    script = Path(__file__).parents[3] / "benchmarks" / "neighbors.py"
+    done = subprocess.run(
+        [sys.executable, str(script), "--small", "--graph-by-graph", "--index-rows", "250000"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "| dealing rows to 2 graphs | " in done.stdout
+    recalls = [float(recall) for recall in re.findall(r"recall ([\d.]+);", done.stdout)]
+    assert len(recalls) == 3
+    assert min(recalls) > 0.99
 
 
 @pytest.mark.usefixtures("with_library")
