@@ -1,15 +1,15 @@
 """The neighbor searches: blocked and exact, one dense matrix, the index.
 
-    python benchmarks/neighbors.py [--small] [--index-rows 1000000] [--only-index | --graph-by-graph]
+    python benchmarks/neighbors.py [--small] [--index-rows 1000000] [--only graphs|index|queries]
 
 Prints Markdown. The vectors are a mixture of Gaussians around 4,000 centers in 384 dimensions,
 normalized (cosines of about 0.67 within a center), the same every time. The index is compared with one of
 a single graph, which one thread builds, at the same recall. Each case runs in a process
 of its own; its memory is what the peak of the process grew by after the vectors were there. The
 extrapolated time is that of the part in proportion to queries times rows.
-`--graph-by-graph` searches `--index-rows` rows, on disk, for 20,000 hashed queries only, exactly and by an index of
-which as many graphs as there are threads are in memory at a time: what a task of `--executor` does. The whole is
-extrapolated in proportion to queries.
+`--only graphs` compares one graph with several, `--only index` runs these alone. `--only queries` searches
+`--index-rows` rows, on disk, for 20,000 hashed queries, exactly and by an index of which as many graphs as there are
+threads are in memory at a time: what a task of `--executor` does. The whole is extrapolated in proportion to queries.
 `--small` runs everything at 1/50 of the size, to see that it works. Needs Linux or macOS.
 """
 
@@ -243,9 +243,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--small", action="store_true", help="everything at 1/50 of the size")
     parser.add_argument("--index-rows", type=int, default=1_000_000)
-    only = parser.add_mutually_exclusive_group()
-    only.add_argument("--only-index", action="store_true", help="only one graph against several")
-    only.add_argument("--graph-by-graph", action="store_true", help="only hashed queries of rows on disk")
+    parser.add_argument("--only", choices=["graphs", "index", "queries"], help="one part, as said above")
     given = parser.parse_args()
     scale = 50 if given.small else 1
     sizes = [size // scale for size in (20_000, 50_000, 1_000_000, 20_000, given.index_rows)]
@@ -253,17 +251,18 @@ def main() -> None:
     spawn = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder, spawn.Pool(1, maxtasksperchild=1) as pool:
         path = Path(folder) / "vectors.npy"
-        if given.only_index:
-            pool.apply(write_vectors, (path, index_rows, CENTERS // scale))
+        pool.apply(write_vectors, (path, index_rows if given.only else max(rows, index_rows), CENTERS // scale))
+        if given.only == "graphs":
             compare_graphs(pool.apply, path, index_rows, None)
-            return
-        if given.graph_by_graph:
-            pool.apply(write_vectors, (path, index_rows, CENTERS // scale))
+        elif given.only == "index":
+            head("itself")
+            several = pool.apply(run, (partial(indexed, enough=neighbor_index.ENOUGH), path, index_rows))
+            line("index, several graphs", index_rows, several, several.seconds, describe(several))
+        elif given.only == "queries":
             pool.apply(compare_queries, (path, index_rows, queries))
-            return
-        pool.apply(write_vectors, (path, rows, CENTERS // scale))
-        compare_dense(pool.apply, path, few, many)
-        compare_index(pool.apply, path, rows, queries, index_rows)
+        else:
+            compare_dense(pool.apply, path, few, many)
+            compare_index(pool.apply, path, rows, queries, index_rows)
 
 
 if __name__ == "__main__":

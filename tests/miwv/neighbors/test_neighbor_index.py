@@ -243,7 +243,7 @@ def test_the_benchmark_runs_small() -> None:
 def test_the_benchmark_searches_graph_by_graph() -> None:
     script = Path(__file__).parents[3] / "benchmarks" / "neighbors.py"
     done = subprocess.run(
-        [sys.executable, str(script), "--small", "--graph-by-graph", "--index-rows", "250000"],
+        [sys.executable, str(script), "--small", "--only", "queries", "--index-rows", "250000"],
         check=True,
         capture_output=True,
         text=True,
