@@ -82,7 +82,8 @@ def test_a_vector_that_is_not_finite_is_found_in_any_block() -> None:
         check_vectors(vectors, block=6)
 
 
-@pytest.mark.filterwarnings("error")
+# Connections that tests before this one left open are collected, and warned of, at any moment.
+@pytest.mark.filterwarnings("error", "ignore::ResourceWarning")
 def test_a_read_only_memory_map_serves(tmp_path: Path) -> None:
     np.save(tmp_path / "vectors.npy", unit_vectors(30))
     mapped = np.load(tmp_path / "vectors.npy", mmap_mode="r")

@@ -65,7 +65,8 @@ def test_chosen_pictures_are_the_same_to_the_byte(tmp_path: Path) -> None:
     assert signature(tmp_path / "first") == signature(tmp_path / "second")
 
 
-@pytest.mark.filterwarnings("error")
+# Connections that tests before this one left open are collected, and warned of, at any moment.
+@pytest.mark.filterwarnings("error", "ignore::ResourceWarning")
 @pytest.mark.parametrize(
     "columns",
     [
