@@ -8,7 +8,7 @@ import click
 
 from hf_miwv.commands.rating_options import rating_options
 from hf_miwv.commands.settings_file import read_settings
-from hf_miwv.common.command_line import options
+from hf_miwv.common.command_line import comma_separated, options
 from hf_miwv.common.reading.options import field_option
 
 HIGH = (
@@ -117,23 +117,12 @@ scoring_options = options(
     click.option(
         "--also",
         multiple=True,
-        type=click.Choice(
-            [
-                "ifd",
-                "superfiltering",
-                "influence",
-                "kcenter",
-                "selectit",
-                "selectit_sentence",
-                "nuggets",
-                "deita",
-                "alpagasus",
-            ]
-        ),
-        help="Measure what this method of select needs, too: none more for influence and kcenter, one more pass "
+        metavar="NAME,...",
+        callback=lambda _context, _option, texts: tuple(name for text in texts for name in comma_separated(text)),
+        help="Measure what these methods of select need, too: none more for influence and kcenter, one more pass "
         "over each response for ifd and superfiltering (meant for a small proxy MODEL), over each row one for "
         "selectit, five for selectit_sentence, up to nine for nuggets, one of each scorer for deita; for "
-        "alpagasus a judge's answer to each row. May be given again.",
+        "alpagasus a judge's answer to each row.",
     ),
     rating_options,
     click.option(

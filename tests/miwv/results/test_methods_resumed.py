@@ -116,7 +116,8 @@ def test_in_one_go_what_the_choice_needs_is_measured(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["score", "DATA", "--model", "m", "--also", "idf"], "'idf' is not one of 'ifd'"),
+        (["score", "DATA", "--model", "m", "--also", "idf"], "did you mean 'ifd'"),
+        (["score", "DATA", "--model", "m", "--also", "influence, idf"], "did you mean 'ifd'"),
         (["select", "DATA", "--count", "1", "--method", "ifdd"], "did you mean 'ifd'"),
         (["select", "DATA", "--count", "1", "--method", "random", "--seed", "-1"], "give 0 or more"),
         (["select", "DATA", "--count", "1", "--method", "ifd"], "--also ifd"),
@@ -145,7 +146,7 @@ def test_two_processes_measure_and_avoid_as_one(
     data = tmp_path / "rows.jsonl"
     data.write_text("".join(json.dumps(row) + "\n" for row in rows))
     models = ["--model", str(model_folder), "--embedder", str(embedder_folder)]
-    more = ["--also", "ifd", "--also", "superfiltering", "--avoid-duplicate-neighbors", "--keep-embeddings"]
+    more = ["--also", "ifd,superfiltering", "--avoid-duplicate-neighbors", "--keep-embeddings"]
     more += ["--neighbors", str(neighbors)]
     frames = []
     for processes in (1, 2):
