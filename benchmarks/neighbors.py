@@ -1,13 +1,14 @@
 """The neighbor searches: blocked and exact, one dense matrix, the index.
 
-    python benchmarks/neighbors.py [--small] [--index-rows 1000000] [--only graphs|index|queries]
+    python benchmarks/neighbors.py [--small] [--index-rows 1000000] [--only index|queries] [--before CHECKOUT]
 
 Prints Markdown. The vectors are a mixture of Gaussians around 4,000 centers in 384 dimensions,
-normalized (cosines of about 0.67 within a center), the same every time. The index is compared with one of
-a single graph, which one thread builds, at the same recall. Each case runs in a process
+normalized (cosines of about 0.67 within a center), the same every time. Each case runs in a process
 of its own; its memory is what the peak of the process grew by after the vectors were there. The
 extrapolated time is that of the part in proportion to queries times rows.
-`--only graphs` compares one graph with several, `--only index` runs these alone. `--only queries` searches
+`--before CHECKOUT` runs the index of another version of this project first, from the folder it is checked out in,
+and then this one's at the same recall (`git worktree add CHECKOUT COMMIT` makes such a folder).
+`--only index` runs the index alone. `--only queries` searches
 `--index-rows` rows, on disk, for 20,000 hashed queries, exactly and by an index of which as many graphs as there are
 threads are in memory at a time: what a task of `--executor` does. The whole is extrapolated in proportion to queries.
 `--small` runs everything at 1/50 of the size, to see that it works. Needs Linux or macOS.
@@ -16,6 +17,7 @@ threads are in memory at a time: what a task of `--executor` does. The whole is 
 from __future__ import annotations
 
 import argparse
+import importlib
 import multiprocessing
 import resource
 import sys
@@ -29,7 +31,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from hf_miwv.neighbors import graphs
 from hf_miwv.neighbors import index as neighbor_index
 from hf_miwv.neighbors.exact import nearest_neighbors
 from hf_miwv.neighbors.graphs import Graphs, build_graphs, rows_of_graphs
@@ -85,10 +86,13 @@ def indexed(vectors: np.ndarray, marks: list[float], enough: float) -> tuple[np.
     return indexed_neighbors(vectors, progress=lambda _: marks.append(time.perf_counter()))
 
 
-def indexed_in_one(vectors: np.ndarray, marks: list[float]) -> tuple[np.ndarray, np.ndarray, Any]:
-    """The same as it was before: one graph, searched with the efforts of then."""
-    graphs.PARTS, neighbor_index.EFFORTS = 1, (128, 256, 512)
-    return indexed(vectors, marks, neighbor_index.ENOUGH)
+def indexed_before(vectors: np.ndarray, marks: list[float], checkout: Path) -> tuple[np.ndarray, np.ndarray, Any]:
+    """The approximate search of the package in another folder, in place of the one that is imported."""
+    for module in [name for name in sys.modules if name.partition(".")[0] == "hf_miwv"]:
+        del sys.modules[module]
+    sys.path.insert(0, str(checkout))
+    search = importlib.import_module("hf_miwv.neighbors.index")
+    return search.indexed_neighbors(vectors, progress=lambda _: marks.append(time.perf_counter()))
 
 
 def run(search: Any, path: Path, rows: int) -> Run:
@@ -138,7 +142,7 @@ def compare_dense(apart: Any, path: Path, few: int, many: int) -> None:
     line("blocked, exact", many, apart(run, (blocked, path, many)), None)
 
 
-def compare_index(apart: Any, path: Path, rows: int, queries: int, index_rows: int) -> None:
+def compare_index(apart: Any, path: Path, rows: int, queries: int, index_rows: int, before: Path | None) -> None:
     """(2) a sample of exact queries, extrapolated to all, against (3) the index in full."""
     head("exact, extrapolated")
     wanted = hashed_sample(np.arange(rows), queries, seed=0)
@@ -146,20 +150,21 @@ def compare_index(apart: Any, path: Path, rows: int, queries: int, index_rows: i
     whole = found.seconds * rows / queries
     note = f"all {rows:,} queries, extrapolated: {whole:,.0f} s"
     line("blocked, exact, part", rows, found, None, note)
-    compare_graphs(apart, path, index_rows, whole * (index_rows / rows) ** 2)
+    run_index(apart, path, index_rows, whole * (index_rows / rows) ** 2, before)
 
 
-def compare_graphs(apart: Any, path: Path, rows: int, exact_seconds: float | None) -> None:
-    """(3) one graph against several, whose recall is to be no less, but for a hundredth."""
-    if exact_seconds is None:
-        head("one graph")
-    one = apart(run, (indexed_in_one, path, rows))
-    against = exact_seconds or one.seconds
-    line("index, one graph", rows, one, against, describe(one))
-    enough = one.report["recall"] - 0.01
-    several = apart(run, (partial(indexed, enough=enough), path, rows))
-    faster = one.seconds / several.seconds
-    line("index, several graphs", rows, several, against, f"{describe(several)}; {faster:.2f} x as fast as one graph")
+def run_index(apart: Any, path: Path, rows: int, exact_seconds: float | None, before: Path | None) -> None:
+    """(3) the index, beside that of another version, if any, than which it is to find no less, but for 1 in 200."""
+    enough, ended = neighbor_index.ENOUGH, ""
+    if before:
+        other = apart(run, (partial(indexed_before, checkout=before), path, rows))
+        exact_seconds = exact_seconds or other.seconds
+        line("index, before", rows, other, exact_seconds, describe(other))
+        enough = other.report["recall"] - 0.005
+    itself = apart(run, (partial(indexed, enough=enough), path, rows))
+    if before:
+        ended = f"; {other.seconds / itself.seconds:.2f} x as fast as before"
+    line("index", rows, itself, exact_seconds or itself.seconds, describe(itself) + ended)
 
 
 def describe(index: Run) -> str:
@@ -243,8 +248,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--small", action="store_true", help="everything at 1/50 of the size")
     parser.add_argument("--index-rows", type=int, default=1_000_000)
-    parser.add_argument("--only", choices=["graphs", "index", "queries"], help="one part, as said above")
+    parser.add_argument("--only", choices=["index", "queries"], help="one part, as said above")
+    parser.add_argument("--before", type=Path, help="a folder with another version of this project, to compare with")
     given = parser.parse_args()
+    before = given.before and given.before.resolve()
+    if before and not (before / "hf_miwv/neighbors/index.py").is_file():
+        parser.error(
+            f"--before {given.before}: hf_miwv/neighbors/index.py is not there; name a checkout of this project"
+        )
     scale = 50 if given.small else 1
     sizes = [size // scale for size in (20_000, 50_000, 1_000_000, 20_000, given.index_rows)]
     few, many, rows, queries, index_rows = sizes
@@ -252,17 +263,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, spawn.Pool(1, maxtasksperchild=1) as pool:
         path = Path(folder) / "vectors.npy"
         pool.apply(write_vectors, (path, index_rows if given.only else max(rows, index_rows), CENTERS // scale))
-        if given.only == "graphs":
-            compare_graphs(pool.apply, path, index_rows, None)
-        elif given.only == "index":
-            head("itself")
-            several = pool.apply(run, (partial(indexed, enough=neighbor_index.ENOUGH), path, index_rows))
-            line("index, several graphs", index_rows, several, several.seconds, describe(several))
+        if given.only == "index":
+            head("before" if before else "itself")
+            run_index(pool.apply, path, index_rows, None, before)
         elif given.only == "queries":
             pool.apply(compare_queries, (path, index_rows, queries))
         else:
             compare_dense(pool.apply, path, few, many)
-            compare_index(pool.apply, path, rows, queries, index_rows)
+            compare_index(pool.apply, path, rows, queries, index_rows, before)
 
 
 if __name__ == "__main__":

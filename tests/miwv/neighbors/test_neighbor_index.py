@@ -218,7 +218,7 @@ def test_without_the_library(caplog: pytest.LogCaptureFixture) -> None:
 def test_the_benchmark_runs_small() -> None:
     script = Path(__file__).parents[3] / "benchmarks" / "neighbors.py"
     done = subprocess.run(
-        [sys.executable, str(script), "--small", "--index-rows", "250000"],
+        [sys.executable, str(script), "--small", "--index-rows", "250000", "--before", str(script.parents[1])],
         check=True,
         capture_output=True,
         text=True,
@@ -236,6 +236,7 @@ def test_the_benchmark_runs_small() -> None:
     assert "400 of 400 as in the dense one" in done.stdout
     assert "all 20,000 queries, extrapolated: " in done.stdout
     assert "on 1,000 rows" in done.stdout
+    assert done.stdout.rstrip().endswith(" x as fast as before |")
 
 
 @pytest.mark.slow
