@@ -13,7 +13,7 @@ import xxhash
 
 from hf_miwv.common.errors import InputError, did_you_mean
 from hf_miwv.neighbors.exact import Queries, check_vectors, k_nearest_neighbors, query_rows
-from hf_miwv.neighbors.graphs import BLOCK, GRAPH, Graphs, build_graphs, groups_of_rows, rows_of_graphs
+from hf_miwv.neighbors.graphs import GRAPH, Graphs, build_graphs, groups_of_rows, rows_of_graphs
 
 logger = logging.getLogger(__name__)
 
@@ -26,10 +26,14 @@ EXACT_ROWS = 400_000
 # Ours: of CANDIDATES per row, which the graphs name by bfloat16 copies, the best is taken in float32.
 CANDIDATES = 8
 # Ours: how widely a search looks around (expansion_search), the first at which ENOUGH of a sample
-# are found, else the last. The time of a search grows with it.
-EFFORTS = (32, 64, 96, 128, 192, 256, 384, 512)
+# are found, else the last. The time of a search grows with it. To try one costs as much as SAMPLE queries, so
+# that small steps save more than they cost, of the many rows that an index is for.
+EFFORTS = (*range(32, 64, 2), *range(64, 128, 4), *range(128, 256, 16), *range(256, 513, 32))
 ENOUGH = 0.95
 SAMPLE = 1000  # rows that are also searched exactly, at most
+# Ours: queries at a time. The vectors of their candidates are 25 MB (K = 1, D = 384, two graphs); of 4,096 queries
+# they were 100 MB, and giving these to the process took longer than reading them.
+QUERY_BLOCK = 1024
 
 TOLERANCE = 1e-6  # of float32 cosines, as in the exact search
 
@@ -178,8 +182,8 @@ def search_graphs(
     """
     neighbors = np.empty((len(rows), count), dtype=np.int64)
     cosines = np.empty((len(rows), count), dtype=np.float32)
-    for start in range(0, len(rows), BLOCK):
-        block = slice(start, min(start + BLOCK, len(rows)))
+    for start in range(0, len(rows), QUERY_BLOCK):
+        block = slice(start, min(start + QUERY_BLOCK, len(rows)))
         neighbors[block], cosines[block] = _search(index, vectors, count, rows[block], groups)
         if progress:
             progress(block.stop - block.start)
@@ -253,9 +257,10 @@ def try_out(
         _, approximate = _search(index, vectors, count, sample, groups)
         # nan, where fewer than `count` rows may be a neighbor, counts as missed by neither search.
         recall = float((np.isnan(exact) | (approximate >= exact - TOLERANCE)).mean())
-        logger.info("search effort %d: recall %.3f on %d rows", effort, recall, len(sample))
         if recall >= ENOUGH:
             break
+    if recall is not None:
+        logger.info("expansion_search %d: recall %.3f on %d rows", effort, recall, len(sample))
     return {
         "library": "usearch",
         "version": usearch.__version__,
